@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+let c: [CSetting] = [.treatAllWarnings(as: .error)]
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "diffkit",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "DiffFormat", targets: ["DiffFormat", "TensorCore"]),
+    .library(name: "DiffOperations", targets: ["DiffOperations", "Checkpoints"]),
+    .executable(name: "diffkit", targets: ["diffkit"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "CXXHash", pkgConfig: "libxxhash",
+      providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
+    .systemLibrary(
+      name: "CHDF5", pkgConfig: "hdf5",
+      providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+    .target(name: "CKernels", cSettings: c),
+    .target(name: "TensorCore", dependencies: ["CKernels", "CXXHash"], swiftSettings: swift),
+    .target(name: "DiffFormat", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
+    .target(name: "Checkpoints", dependencies: ["TensorCore", "CHDF5"], swiftSettings: swift),
+    .target(
+      name: "DiffOperations", dependencies: ["DiffFormat", "Checkpoints"], swiftSettings: swift),
+    .target(
+      name: "DiffCommands", dependencies: ["DiffOperations", argumentParser],
+      swiftSettings: swift),
+    .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
+    .executableTarget(
+      name: "DiffBenchmarks", dependencies: ["DiffOperations"], swiftSettings: swift),
+  ]
+)

@@ -1,0 +1,155 @@
+#include "CKernels.h"
+#include "common.h"
+#include <string.h>
+
+INLINE uint64_t load64(const uint8_t *p) {
+  uint64_t v;
+  memcpy(&v, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  v = __builtin_bswap64(v);
+#endif
+  return v;
+}
+
+/// The last bytes of a buffer, where eight can no longer be read at once.
+INLINE uint64_t load_tail(const uint8_t *p, size_t bytes) {
+  uint64_t v = 0;
+  for (size_t i = 0; i < bytes && i < 8; i++) v |= (uint64_t)p[i] << (8 * i);
+  return v;
+}
+
+// Eight values of k bits take k bytes, so with k known every offset and shift is a constant.
+#define UNPACK_EIGHT(K)                                                                       \
+  case K:                                                                                     \
+    for (; i + 8 <= safe; i += 8, src += K)                                                   \
+      for (unsigned j = 0; j < 8; j++)                                                        \
+        out[i + j] = (uint32_t)(load64(src + (j * K >> 3)) >> (j * K & 7)) & mask;            \
+    break;
+
+CLONES void dk_unpack_bits(const uint8_t *src, size_t bytes, unsigned bits, size_t n,
+                           uint32_t *out) {
+  if (bits == 0) {
+    memset(out, 0, n * sizeof *out);
+    return;
+  }
+  const uint8_t *end = src + bytes;
+  const uint32_t mask = bits == 32 ? UINT32_MAX : (1u << bits) - 1;
+  // Groups of eight whose widest load (at most bits + 7 bytes from their start) stays inside.
+  size_t safe = bytes < bits + 8 ? 0 : 8 * ((bytes - 8) / bits);
+  if (safe > n) safe = n;
+  size_t i = 0;
+  switch (bits) {
+    UNPACK_EIGHT(1) UNPACK_EIGHT(2) UNPACK_EIGHT(3) UNPACK_EIGHT(4)
+    UNPACK_EIGHT(5) UNPACK_EIGHT(6) UNPACK_EIGHT(7) UNPACK_EIGHT(8)
+    UNPACK_EIGHT(9) UNPACK_EIGHT(10) UNPACK_EIGHT(11) UNPACK_EIGHT(12)
+    UNPACK_EIGHT(13) UNPACK_EIGHT(14) UNPACK_EIGHT(15) UNPACK_EIGHT(16)
+    UNPACK_EIGHT(17) UNPACK_EIGHT(18) UNPACK_EIGHT(19) UNPACK_EIGHT(20)
+    UNPACK_EIGHT(21) UNPACK_EIGHT(22) UNPACK_EIGHT(23) UNPACK_EIGHT(24)
+    default: break;
+  }
+  for (size_t bit = 0; i < n; i++, bit += bits) {
+    const uint8_t *p = src + (bit >> 3);
+    out[i] = (uint32_t)(load_tail(p, (size_t)(end - p)) >> (bit & 7)) & mask;
+  }
+}
+
+CLONES void dk_pack_bits(const uint32_t *values, unsigned bits, size_t n, uint8_t *out) {
+  if (bits == 0) return;
+  const uint32_t mask = bits == 32 ? UINT32_MAX : (1u << bits) - 1;
+  uint64_t pending = 0;
+  unsigned held = 0;
+  for (size_t i = 0; i < n; i++) {
+    pending |= (uint64_t)(values[i] & mask) << held;
+    held += bits;
+    while (held >= 8) {
+      *out++ = (uint8_t)pending;
+      pending >>= 8;
+      held -= 8;
+    }
+  }
+  if (held) *out = (uint8_t)pending;
+}
+
+CLONES size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out,
+                             size_t capacity) {
+  size_t found = 0;
+  for (size_t at = 0; at < bytes; at += 8) {
+    uint64_t word = bytes - at >= 8 ? load64(bitmap + at) : load_tail(bitmap + at, bytes - at);
+    size_t ones = (size_t)__builtin_popcountll(word);
+    uint32_t bit = (uint32_t)(at * 8);
+    if (found + ones <= capacity) {
+      for (uint32_t *to = out + found; word; word &= word - 1)
+        *to++ = bit + (uint32_t)__builtin_ctzll(word);
+    }
+    found += ones;
+  }
+  return found;
+}
+
+void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap) {
+  for (size_t i = 0; i < n; i++) bitmap[positions[i] >> 3] |= (uint8_t)(1u << (positions[i] & 7));
+}
+
+CLONES void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps) {
+  if (n == 0) return;
+  gaps[0] = values[0] - previous - 1;
+  for (size_t i = 1; i < n; i++) gaps[i] = values[i] - values[i - 1] - 1;
+}
+
+CLONES uint64_t dk_sum_gaps(uint32_t *gaps, uint64_t next, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    next += gaps[i];
+    gaps[i] = (uint32_t)next++;
+  }
+  return next - 1;
+}
+
+CLONES void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs) {
+  for (unsigned k = 0; k < 32; k++) {
+    uint64_t quotients = 0;
+    for (size_t i = 0; i < n; i++) quotients += gaps[i] >> k;
+    costs[k] = quotients + n * (k + 1);
+  }
+}
+
+uint64_t dk_rice_unary(const uint32_t *gaps, size_t n, unsigned k, uint64_t next,
+                       uint32_t *ones) {
+  for (size_t i = 0; i < n; i++) {
+    next += gaps[i] >> k;
+    ones[i] = (uint32_t)next++;
+  }
+  return next;
+}
+
+CLONES uint64_t dk_rice_block(const uint32_t *ones, uint32_t firstBit, unsigned k, size_t n,
+                              uint64_t next, uint32_t *values) {
+  // The zeros before one number i are the quotients of gaps 0...i together.
+  uint64_t low = next, value = next;
+  for (size_t i = 0; i < n; i++) {
+    low += values[i];
+    value = low + ((uint64_t)(ones[i] - firstBit - (uint32_t)i) << k);
+    values[i] = (uint32_t)value;
+    low++;
+  }
+  return value + 1;
+}
+
+void dk_sort(uint32_t *keys, uint32_t *scratch, size_t n) {
+  uint32_t counts[3][2048] = {{0}};
+  for (size_t i = 0; i < n; i++)
+    for (unsigned pass = 0; pass < 3; pass++) counts[pass][keys[i] >> (11 * pass) & 2047]++;
+  uint32_t *from = keys, *to = scratch;
+  for (unsigned pass = 0; pass < 3; pass++) {
+    uint32_t sum = 0;
+    for (size_t b = 0; b < 2048; b++) {
+      uint32_t count = counts[pass][b];
+      counts[pass][b] = sum;
+      sum += count;
+    }
+    for (size_t i = 0; i < n; i++) to[counts[pass][from[i] >> (11 * pass) & 2047]++] = from[i];
+    uint32_t *other = from;
+    from = to;
+    to = other;
+  }
+  memcpy(keys, scratch, n * sizeof *keys);
+}

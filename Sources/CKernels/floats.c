@@ -1,0 +1,97 @@
+#include "CKernels.h"
+#include "common.h"
+#include <string.h>
+
+// Big-endian hosts are not supported: the loads below take memory as little-endian.
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "diffkit's kernels assume a little-endian host"
+#endif
+
+INLINE float from_f16(const uint8_t *p) {
+  _Float16 v;
+  memcpy(&v, p, 2);
+  return (float)v;
+}
+
+INLINE float from_bf16(const uint8_t *p) {
+  uint16_t bits;
+  memcpy(&bits, p, 2);
+  uint32_t wide = (uint32_t)bits << 16;
+  float v;
+  memcpy(&v, &wide, 4);
+  return v;
+}
+
+INLINE float from_f32(const uint8_t *p) {
+  float v;
+  memcpy(&v, p, 4);
+  return v;
+}
+
+INLINE double from_f64(const uint8_t *p) {
+  double v;
+  memcpy(&v, p, 8);
+  return v;
+}
+
+INLINE void to_f16(uint8_t *p, float v) {
+  _Float16 narrow = (_Float16)v;
+  memcpy(p, &narrow, 2);
+}
+
+INLINE void to_bf16(uint8_t *p, float v) {
+  uint32_t bits;
+  memcpy(&bits, &v, 4);
+  // To nearest even; a NaN keeps its upper bits and is made quiet, so that it stays a NaN.
+  uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  uint32_t quiet = bits >> 16 | 0x40;
+  uint16_t narrow = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+  memcpy(p, &narrow, 2);
+}
+
+INLINE void to_f32(uint8_t *p, float v) { memcpy(p, &v, 4); }
+INLINE void to_f64(uint8_t *p, double v) { memcpy(p, &v, 8); }
+
+#define FOR_KIND(body)                                                                        \
+  switch (kind) {                                                                             \
+    case DK_F16: body(f16, float, 2); break;                                                  \
+    case DK_BF16: body(bf16, float, 2); break;                                                \
+    case DK_F32: body(f32, float, 4); break;                                                  \
+    case DK_F64: body(f64, double, 8); break;                                                 \
+  }
+
+CLONES void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out) {
+#define WIDEN(T, F, W)                                                                        \
+  for (size_t i = 0; i < n; i++) out[i] = (double)from_##T(src + i * W) * factor
+  FOR_KIND(WIDEN)
+}
+
+CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out) {
+  // float64 to float16 must round once: _Float16 is reached straight from double.
+  if (kind == DK_F16) {
+    for (size_t i = 0; i < n; i++) {
+      _Float16 v = (_Float16)(src[i] * factor);
+      memcpy(out + i * 2, &v, 2);
+    }
+    return;
+  }
+#define NARROW(T, F, W)                                                                       \
+  for (size_t i = 0; i < n; i++) to_##T(out + i * W, (F)(src[i] * factor))
+  FOR_KIND(NARROW)
+}
+
+CLONES void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n,
+                           const double *deltas) {
+#define SCATTER_ADD(T, F, W)                                                                  \
+  for (size_t i = 0; i < n; i++) {                                                            \
+    uint8_t *p = dst + (size_t)at[i] * W;                                                     \
+    to_##T(p, from_##T(p) + (F)deltas[i]);                                                    \
+  }
+  FOR_KIND(SCATTER_ADD)
+}
+
+CLONES void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out) {
+#define SUBTRACT(T, F, W)                                                                     \
+  for (size_t i = 0; i < n; i++) out[i] = (double)(from_##T(b + i * W) - from_##T(a + i * W))
+  FOR_KIND(SUBTRACT)
+}

@@ -1,0 +1,61 @@
+// The loops over memory that a compiler must vectorise: plain C, no state, no allocation.
+// Callers (TensorCore, nobody else) check every length; a kernel trusts what it is given.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+// bits.c: bit packing, unary bitmaps and the gap codes made of them
+
+/// Reads `n` values of `bits` (0...32) bits, least significant bit first, from `bytes` bytes.
+void dk_unpack_bits(const uint8_t *src, size_t bytes, unsigned bits, size_t n, uint32_t *out);
+/// Writes the low `bits` bits of `n` values; the last byte is filled up with zeros.
+void dk_pack_bits(const uint32_t *values, unsigned bits, size_t n, uint8_t *out);
+/// Stores the index of each one bit, at most `capacity` of them; returns how many ones there are.
+size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out, size_t capacity);
+/// Sets the bits `positions[i]` of a bitmap that is zero.
+void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap);
+/// gaps[i] = values[i] - values[i-1] - 1, with values[-1] = previous.
+void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps);
+/// The inverse of dk_gaps in place; returns the last value, unwrapped, to be checked for overflow.
+uint64_t dk_sum_gaps(uint32_t *gaps, uint64_t next, size_t n);
+/// costs[k] = the bits that `n` gaps take with Rice parameter k, for k in 0..<32.
+void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs);
+/// ones[i] = where the terminating one of gap i stands in the unary bitmap; returns the next bit.
+uint64_t dk_rice_unary(const uint32_t *gaps, size_t n, unsigned k, uint64_t next, uint32_t *ones);
+/// One block of a Rice code: `values` holds the low bits and becomes the decoded values.
+/// `ones` are the block's ones, `firstBit` the bit after the block before. Returns the next value.
+uint64_t dk_rice_block(const uint32_t *ones, uint32_t firstBit, unsigned k, size_t n,
+                       uint64_t next, uint32_t *values);
+/// Ascending sort by radix; `scratch` has room for n.
+void dk_sort(uint32_t *keys, uint32_t *scratch, size_t n);
+
+// planes.c: byte planes
+
+void dk_split_planes(const uint8_t *values, size_t n, unsigned width, uint8_t *planes);
+void dk_join_planes(const uint8_t *planes, size_t n, unsigned width, uint8_t *values);
+void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts /* 256 */);
+
+// scatter.c: changes against a block of a tensor; `width` is 1...8 bytes
+
+/// Stores the index of each element that differs; returns how many. `out` has room for n.
+size_t dk_differences(const uint8_t *a, const uint8_t *b, size_t n, unsigned width, uint32_t *out);
+void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n, uint8_t *out);
+void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, const uint8_t *values);
+void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
+                    const uint8_t *values);
+void dk_xor(uint8_t *dst, const uint8_t *other, size_t bytes);
+void dk_swap_bytes(uint8_t *data, size_t n, unsigned width);
+
+// floats.c: conversion and additive changes. Kinds of float, as in ElementType.
+enum { DK_F16 = 0, DK_BF16 = 1, DK_F32 = 2, DK_F64 = 3 };
+
+/// out[i] = float64(src[i]) * factor, one rounding where the product is subnormal.
+void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out);
+/// out[i] = src[i] rounded to `kind`, to nearest even.
+void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out);
+/// dst[at[i]] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`.
+void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const double *deltas);
+/// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
+void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
+#endif

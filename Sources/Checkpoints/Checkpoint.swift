@@ -1,0 +1,115 @@
+import TensorCore
+
+/// A file of named tensors, open for reading. Implementations may be used from several threads.
+public protocol Checkpoint: AnyObject, Sendable {
+  /// The path it was opened with.
+  var path: String { get }
+
+  /// The tensors, in ascending order of the UTF-8 bytes of their names, each once: of several
+  /// names for one object the first in this order counts.
+  var tensors: [StoredTensor] { get }
+
+  /// Fills `buffer` with the tensor's little-endian bytes from `offset` (in bytes, a multiple of
+  /// the element width, as is the buffer's size) on.
+  ///
+  /// - Complexity: O(`buffer.count`); for chunked storage, plus the rest of the chunks touched.
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError)
+
+  /// Starts a new file at `path` that is this one with changes; see `CheckpointOutput`.
+  ///
+  /// - Parameters:
+  ///   - rewriting: names of tensors that the caller writes from the first byte to the last:
+  ///     contiguous ones need not be copied before.
+  ///   - overwriting: whether an existing file may be replaced.
+  func makeOutput(
+    at path: String, rewriting: Set<String>, overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput
+}
+
+/// A checkpoint in the making: a copy of another one. What the caller does not touch is
+/// bit-identical in the copy. Nothing appears at the destination before `commit`, and nothing
+/// ever if the object goes away without it.
+public protocol CheckpointOutput: AnyObject, Sendable {
+  /// Overwrites bytes of a tensor that the source has, given little-endian. Different ranges may
+  /// be written from several threads.
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError)
+
+  /// Adds a tensor of zeros, with the groups that its name needs; the result can be written to.
+  ///
+  /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if
+  ///   something of that name is there.
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor
+
+  /// Removes a tensor and all its names; space inside the file need not be won back.
+  func delete(_ tensor: StoredTensor) throws(DiffError)
+
+  /// Makes the file durable and gives it its name.
+  func commit() throws(DiffError)
+}
+
+/// A tensor as a checkpoint stores it: a row of the checkpoint's table.
+public struct StoredTensor: Sendable, Hashable {
+  /// The path inside the file, without a leading separator.
+  public var name: String
+  /// Other names of the same object (hard links), sorted.
+  public var aliases: [String]
+  /// The element type.
+  public var type: ElementType
+  /// The extents, row-major.
+  public var shape: Shape
+  /// Whether the file holds its elements in big-endian order.
+  public var isBigEndian: Bool
+  /// Where the bytes are.
+  public var storage: Storage
+
+  /// Bytes of all elements.
+  public var byteCount: UInt64 { shape.count * UInt64(type.width) }
+
+  /// How the bytes of a tensor lie in its file.
+  public enum Storage: Sendable, Hashable {
+    /// In one piece from a file offset on.
+    case contiguous(offset: UInt64)
+    /// Inside the object's header.
+    case compact
+    /// In chunks, filtered or not.
+    case chunked(Chunks)
+    /// Nowhere yet: every element reads as the fill value.
+    case unallocated
+  }
+
+  /// Chunked storage.
+  public struct Chunks: Sendable, Hashable {
+    /// The extents of a chunk.
+    public var shape: Shape
+    /// The filters in the order of writing.
+    public var filters: [Filter]
+    /// The chunks that exist, in row-major order of their place.
+    public var chunks: [Chunk]
+  }
+
+  /// A stored chunk.
+  public struct Chunk: Sendable, Hashable {
+    /// The row-major index of the chunk in the grid of chunks.
+    public var index: UInt64
+    /// Where its stored bytes begin in the file, and how many they are.
+    public var offset, size: UInt64
+    /// Filters that were skipped for this chunk, a bit each.
+    public var filterMask: UInt32
+  }
+
+  /// A filter of chunked storage.
+  public enum Filter: Sendable, Hashable {
+    case deflate(level: Int)
+    case shuffle
+    case fletcher32
+    case szip
+    /// Any other, by HDF5's number.
+    case other(Int)
+  }
+}

@@ -1,0 +1,67 @@
+/// A 128-bit hash that names the contents of a tensor: its type, shape and little-endian bytes.
+///
+/// Not cryptographic: it tells a wrong base from the right one, not a forger from an author.
+public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
+  /// The upper and lower half.
+  public let high, low: UInt64
+
+  /// A fingerprint from its halves.
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  /// 32 hexadecimal digits, the upper half first.
+  public var description: String { high.hexadecimal + low.hexadecimal }
+
+  /// The 16 bytes as stored: both halves little-endian, the lower half first.
+  package var bytes: [UInt8] { low.littleEndianBytes + high.littleEndianBytes }
+
+  /// The fingerprint of a tensor whose little-endian bytes are at hand.
+  ///
+  /// - Complexity: O(`bytes.count`).
+  public static func of(_ type: ElementType, _ shape: Shape, _ bytes: Span<UInt8>) -> Fingerprint {
+    var builder = Builder(type, shape)
+    var at = 0
+    while at < bytes.count {
+      let end = min(at + Builder.blockSize, bytes.count)
+      builder.append(XXH3.hash128(bytes.extracting(at..<end)))
+      at = end
+    }
+    return builder.fingerprint
+  }
+
+  /// Makes a tensor's fingerprint from the hashes of its blocks, in order: the blocks themselves
+  /// may be hashed on several cores.
+  package struct Builder {
+    /// Bytes of a block; the last one may be shorter. A multiple of every element width but
+    /// 3, 5, 6 and 7: blocks are cut in bytes, not in elements.
+    package static let blockSize = 1 << 20
+
+    private var header: [UInt8]
+    private var blocks: [UInt8] = []
+
+    package init(_ type: ElementType, _ shape: Shape) {
+      header = [type.rawValue, UInt8(shape.extents.count)]
+      for extent in shape.extents { header += extent.littleEndianBytes }
+    }
+
+    package mutating func append(_ block: Fingerprint) { blocks += block.bytes }
+
+    package var fingerprint: Fingerprint { XXH3.hash128((header + blocks).span) }
+  }
+}
+
+extension FixedWidthInteger {
+  package var littleEndianBytes: [UInt8] {
+    (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
+  }
+}
+
+extension UInt64 {
+  /// 16 hexadecimal digits.
+  package var hexadecimal: String {
+    let digits = String(self, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

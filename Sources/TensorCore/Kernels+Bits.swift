@@ -1,0 +1,127 @@
+import CKernels
+
+/// The C kernels on spans. Each function is called once per page or block, never per element;
+/// preconditions here guard against errors in diffkit itself and are unreachable by input.
+package enum Kernels {
+  /// Reads values of `bits` (0...32) bits from `source` until `values` is full.
+  package static func unpack(
+    _ source: Span<UInt8>, bits: Int, into values: inout MutableSpan<UInt32>
+  ) {
+    precondition(source.count >= (values.count * bits + 7) / 8 && (0...32).contains(bits))
+    unsafe source.withUnsafeBufferPointer { from in
+      unsafe values.withUnsafeMutableBufferPointer { to in
+        guard let out = to.baseAddress else { return }
+        unsafe dk_unpack_bits(from.baseAddress, from.count, UInt32(bits), to.count, out)
+      }
+    }
+  }
+
+  /// Appends the low `bits` bits of each value; fills the last byte up with zeros.
+  package static func pack(_ values: Span<UInt32>, bits: Int, appendingTo bytes: inout [UInt8]) {
+    let start = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: (values.count * bits + 7) / 8))
+    unsafe values.withUnsafeBufferPointer { from in
+      unsafe bytes.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_pack_bits(base, UInt32(bits), from.count, out + start)
+      }
+    }
+  }
+
+  /// Stores the index of each one bit of `bitmap` as long as `ones` has room for a whole word's;
+  /// returns how many ones there are in all.
+  package static func selectOnes(
+    _ bitmap: Span<UInt8>, into ones: inout MutableSpan<UInt32>
+  ) -> Int {
+    unsafe bitmap.withUnsafeBufferPointer { from in
+      unsafe ones.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return 0 }
+        return unsafe dk_select_ones(base, from.count, out, to.count)
+      }
+    }
+  }
+
+  /// Sets the bits at ascending `positions` of a new bitmap of `count` bits.
+  package static func bitmap(_ positions: Span<UInt32>, count: Int) -> [UInt8] {
+    var bitmap = [UInt8](repeating: 0, count: (count + 7) / 8)
+    precondition(positions.isEmpty || Int(positions[positions.count - 1]) < count)
+    unsafe positions.withUnsafeBufferPointer { from in
+      unsafe bitmap.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_set_bits(base, from.count, out)
+      }
+    }
+    return bitmap
+  }
+
+  /// The gaps between ascending values: what lies between each and the one before.
+  package static func gaps(_ values: Span<UInt32>) -> [UInt32] {
+    unsafe [UInt32](unsafeUninitializedCapacity: values.count) { to, count in
+      count = values.count
+      unsafe values.withUnsafeBufferPointer { from in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_gaps(base, UInt32.max, from.count, out)
+      }
+    }
+  }
+
+  /// The inverse of `gaps` on one block, in place: `next` is the least value that the first may
+  /// have. Returns the last value, not wrapped: values are right only if it fits in 32 bits.
+  package static func sumGaps(_ gaps: inout MutableSpan<UInt32>, next: UInt64) -> UInt64 {
+    unsafe gaps.withUnsafeMutableBufferPointer {
+      guard let base = $0.baseAddress else { return next &- 1 }
+      return unsafe dk_sum_gaps(base, next, $0.count)
+    }
+  }
+
+  /// For k in 0..<32, the bits that `gaps` take in a Rice code with parameter k.
+  package static func riceCosts(_ gaps: Span<UInt32>) -> [UInt64] {
+    unsafe [UInt64](unsafeUninitializedCapacity: 32) { costs, count in
+      count = 32
+      unsafe gaps.withUnsafeBufferPointer { from in
+        guard let base = from.baseAddress, let out = costs.baseAddress else { return }
+        unsafe dk_rice_costs(base, from.count, out)
+      }
+    }
+  }
+
+  /// Stores where the one of each gap stands in a unary bitmap whose next free bit is `next`;
+  /// returns the next free bit after them.
+  package static func riceUnary(
+    _ gaps: Span<UInt32>, k: Int, next: UInt64, into ones: inout MutableSpan<UInt32>
+  ) -> UInt64 {
+    precondition(ones.count >= gaps.count)
+    return unsafe gaps.withUnsafeBufferPointer { from in
+      unsafe ones.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return next }
+        return unsafe dk_rice_unary(base, from.count, UInt32(k), next, out)
+      }
+    }
+  }
+
+  /// Decodes a block of a Rice code: `values` holds the low bits and becomes the values.
+  /// Returns the least value that may come next, not wrapped.
+  package static func riceBlock(
+    ones: Span<UInt32>, firstBit: UInt32, k: Int, next: UInt64,
+    values: inout MutableSpan<UInt32>
+  ) -> UInt64 {
+    precondition(ones.count == values.count)
+    return unsafe ones.withUnsafeBufferPointer { from in
+      unsafe values.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return next }
+        return unsafe dk_rice_block(base, firstBit, UInt32(k), from.count, next, out)
+      }
+    }
+  }
+
+  /// Sorts ascending, by radix: O(n).
+  package static func sort(_ keys: inout MutableSpan<UInt32>, scratch: inout MutableSpan<UInt32>) {
+    precondition(scratch.count >= keys.count)
+    unsafe keys.withUnsafeMutableBufferPointer { keys in
+      unsafe scratch.withUnsafeMutableBufferPointer { scratch in
+        guard let base = keys.baseAddress, let other = scratch.baseAddress else { return }
+        unsafe dk_sort(base, other, keys.count)
+      }
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import CKernels
+
+extension Kernels {
+  /// Byte p of every value goes to plane p: `planes` becomes `width` runs of equal length.
+  package static func splitPlanes(
+    _ values: Span<UInt8>, width: Int, into planes: inout MutableSpan<UInt8>
+  ) {
+    precondition(planes.count == values.count && values.count % width == 0)
+    unsafe values.withUnsafeBufferPointer { from in
+      unsafe planes.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_split_planes(base, from.count / width, UInt32(width), out)
+      }
+    }
+  }
+
+  /// The inverse of `splitPlanes`.
+  package static func joinPlanes(
+    _ planes: Span<UInt8>, width: Int, into values: inout MutableSpan<UInt8>
+  ) {
+    precondition(planes.count == values.count && values.count % width == 0)
+    unsafe planes.withUnsafeBufferPointer { from in
+      unsafe values.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_join_planes(base, from.count / width, UInt32(width), out)
+      }
+    }
+  }
+
+  /// How often each byte occurs.
+  package static func histogram(_ bytes: Span<UInt8>) -> [UInt32] {
+    unsafe [UInt32](unsafeUninitializedCapacity: 256) { counts, count in
+      count = 256
+      unsafe counts.initialize(repeating: 0)
+      unsafe bytes.withUnsafeBufferPointer { from in
+        guard let base = from.baseAddress, let out = counts.baseAddress else { return }
+        unsafe dk_histogram(base, from.count, out)
+      }
+    }
+  }
+
+  /// Stores the indices of the elements that differ; returns how many.
+  package static func differences(
+    _ a: Span<UInt8>, _ b: Span<UInt8>, width: Int, into indices: inout MutableSpan<UInt32>
+  ) -> Int {
+    precondition(a.count == b.count && indices.count >= a.count / width)
+    return unsafe a.withUnsafeBufferPointer { a in
+      unsafe b.withUnsafeBufferPointer { b in
+        unsafe indices.withUnsafeMutableBufferPointer { to in
+          guard let first = a.baseAddress, let second = b.baseAddress, let out = to.baseAddress
+          else { return 0 }
+          return unsafe dk_differences(first, second, a.count / width, UInt32(width), out)
+        }
+      }
+    }
+  }
+
+  /// Copies the elements at `offsets` of `block` into `values`. Offsets must ascend.
+  package static func gather(
+    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>,
+    into values: inout MutableSpan<UInt8>
+  ) {
+    check(offsets, block.count / width)
+    precondition(values.count >= offsets.count * width)
+    unsafe block.withUnsafeBufferPointer { block in
+      unsafe offsets.withUnsafeBufferPointer { at in
+        unsafe values.withUnsafeMutableBufferPointer { to in
+          guard let base = block.baseAddress, let index = at.baseAddress, let out = to.baseAddress
+          else { return }
+          unsafe dk_gather(base, UInt32(width), index, at.count, out)
+        }
+      }
+    }
+  }
+
+  /// How new bits meet the old ones.
+  package enum Scatter { case replace, xor }
+
+  /// Stores or XORs `values` at the ascending `offsets` of `block`.
+  package static func scatter(
+    _ mode: Scatter, _ block: inout MutableSpan<UInt8>, width: Int, at offsets: Span<UInt32>,
+    _ values: Span<UInt8>
+  ) {
+    check(offsets, block.count / width)
+    precondition(values.count >= offsets.count * width)
+    unsafe block.withUnsafeMutableBufferPointer { block in
+      unsafe offsets.withUnsafeBufferPointer { at in
+        unsafe values.withUnsafeBufferPointer { values in
+          guard let out = block.baseAddress, let index = at.baseAddress,
+            let from = values.baseAddress
+          else { return }
+          switch mode {
+          case .replace: unsafe dk_scatter(out, UInt32(width), index, at.count, from)
+          case .xor: unsafe dk_scatter_xor(out, UInt32(width), index, at.count, from)
+          }
+        }
+      }
+    }
+  }
+
+  /// `bytes ^= other`.
+  package static func xor(_ bytes: inout MutableSpan<UInt8>, with other: Span<UInt8>) {
+    precondition(bytes.count == other.count)
+    unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+      unsafe other.withUnsafeBufferPointer { other in
+        guard let out = bytes.baseAddress, let from = other.baseAddress else { return }
+        unsafe dk_xor(out, from, other.count)
+      }
+    }
+  }
+
+  /// Reverses the bytes of every element: big-endian to little-endian and back.
+  package static func swapBytes(_ bytes: inout MutableSpan<UInt8>, width: Int) {
+    unsafe bytes.withUnsafeMutableBufferPointer {
+      guard let base = $0.baseAddress else { return }
+      unsafe dk_swap_bytes(base, $0.count / width, UInt32(width))
+    }
+  }
+
+  /// Ascending offsets are inside a block if the last one is.
+  private static func check(_ offsets: Span<UInt32>, _ count: Int) {
+    precondition(offsets.isEmpty || Int(offsets[offsets.count - 1]) < count)
+  }
+}
