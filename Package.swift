@@ -45,5 +45,10 @@ let package = Package(
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffOperations"], swiftSettings: swift),
+    .target(
+      name: "TestSupport", dependencies: ["DiffFormat"], path: "Tests/TestSupport",
+      swiftSettings: swift),
+    .testTarget(
+      name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
   ]
 )

@@ -5,12 +5,35 @@ import Dispatch
 package func parallelFor(
   _ count: Int, _ body: @Sendable (Int) throws(DiffError) -> Void
 ) throws(DiffError) {
-  if count == 1 { return try body(0) }
+  if count <= 1 {
+    if count == 1 { try body(0) }
+    return
+  }
   let failure = FirstFailure()
   DispatchQueue.concurrentPerform(iterations: count) { index in
     do throws(DiffError) { try body(index) } catch { failure.record(error, index) }
   }
   if let error = failure.error { throw error }
+}
+
+/// `parallelFor` over the elements of an array, each changed by one thread.
+package func parallelForEach<Element: Sendable>(
+  _ elements: inout [Element], count: Int? = nil,
+  _ body: @Sendable (Int, inout Element) throws(DiffError) -> Void
+) throws(DiffError) {
+  let count = count ?? elements.count
+  precondition(count <= elements.count)
+  // The elements are distinct memory, which the compiler cannot see.
+  try unsafe elements.withUnsafeMutableBufferPointer { buffer throws(DiffError) in
+    let base = unsafe SharedBase(pointer: buffer.baseAddress)
+    try parallelFor(count) { index throws(DiffError) in
+      if let pointer = unsafe base.pointer { try unsafe body(index, &pointer[index]) }
+    }
+  }
+}
+
+@unsafe private struct SharedBase<Element>: @unchecked Sendable {
+  let pointer: UnsafeMutablePointer<Element>?
 }
 
 private final class FirstFailure: @unchecked Sendable {

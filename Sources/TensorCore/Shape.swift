@@ -8,19 +8,16 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
   /// The product of the extents: 1 for a scalar.
   public let count: UInt64
 
-  /// A shape, or nil if it has too many dimensions or 2^60 elements or more.
+  /// A shape, or nil if it has too many dimensions, or extents (zeros aside) whose product
+  /// reaches 2^60.
   public init?(_ extents: [UInt64]) {
     guard extents.count <= Shape.maximumRank else { return nil }
-    var count: UInt64 = 1
-    for extent in extents where count != 0 {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard !overflow, product < 1 << 60 else { return nil }
-      count = product
+    var count = ElementCount()
+    for extent in extents {
+      guard count.multiply(by: extent) else { return nil }
     }
-    // The bound holds for each extent too, even where another one is zero.
-    guard extents.allSatisfy({ $0 < 1 << 60 }) else { return nil }
     self.extents = extents
-    self.count = extents.contains(0) ? 0 : count
+    self.count = count.value
   }
 
   /// The shape of a scalar: one element, no dimension.
@@ -43,4 +40,25 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
 
   /// `[30522, 384]`.
   public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }
+}
+
+/// A product of extents in the making, bounded by 2^60 whatever the order of the factors.
+package struct ElementCount {
+  private var withoutZeros: UInt64 = 1
+  private var isZero = false
+
+  package init() {}
+
+  package var value: UInt64 { isZero ? 0 : withoutZeros }
+
+  /// False, and of no further use, if the extents other than zero multiply to 2^60 or more.
+  package mutating func multiply(by extent: UInt64) -> Bool {
+    if extent == 0 {
+      isZero = true
+      return true
+    }
+    let (product, overflow) = withoutZeros.multipliedReportingOverflow(by: extent)
+    withoutZeros = product
+    return !overflow && product < 1 << 60
+  }
 }

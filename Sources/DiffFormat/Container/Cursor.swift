@@ -1,0 +1,118 @@
+import TensorCore
+
+/// A place in a run of bytes that came from a file, with checked reads. Every error carries the
+/// offset in the file.
+struct Cursor {
+  private let bytes: [UInt8]
+  /// The next byte to read.
+  private(set) var at: Int
+  private let end: Int
+  /// Where `bytes[0]` stands in the file.
+  private let origin: UInt64
+
+  init(_ bytes: [UInt8], origin: UInt64, at: Int = 0, end: Int? = nil) {
+    self.bytes = bytes
+    self.origin = origin
+    self.at = at
+    self.end = end ?? bytes.count
+  }
+
+  /// The offset of the next byte in the file.
+  var offset: UInt64 { origin + UInt64(at) }
+  var remaining: Int { end - at }
+
+  func error(_ code: DiffError.Code, _ message: String) -> DiffError {
+    DiffError(code, message, offset: offset)
+  }
+
+  func malformed(_ message: String) -> DiffError { error(.malformed, message) }
+
+  /// Steps over `count` bytes and returns where they are.
+  mutating func take(_ count: UInt64, _ what: String) throws(DiffError) -> Range<Int> {
+    guard count <= UInt64(remaining) else { throw malformed("\(what) runs past its container") }
+    defer { at += Int(count) }
+    return at..<at + Int(count)
+  }
+
+  mutating func byte(_ what: String) throws(DiffError) -> UInt8 {
+    guard at < end else { throw malformed("\(what) runs past its container") }
+    defer { at += 1 }
+    return bytes[at]
+  }
+
+  /// An unsigned LEB128 number in its shortest form.
+  mutating func varint(_ what: String) throws(DiffError) -> UInt64 {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while at < end {
+      let byte = bytes[at]
+      // The tenth byte has room for one bit; a last byte of zero would be a longer spelling.
+      guard shift < 63 || byte <= 1, byte != 0 || shift == 0 else {
+        throw malformed("\(what) is not a shortest-form number of 64 bits")
+      }
+      at += 1
+      value |= UInt64(byte & 0x7F) << shift
+      if byte < 0x80 { return value }
+      shift += 7
+    }
+    throw malformed("\(what) runs past its container")
+  }
+
+  /// A number no larger than `limit`.
+  mutating func varint(_ what: String, atMost limit: UInt64) throws(DiffError) -> UInt64 {
+    let start = at
+    let value = try varint(what)
+    guard value <= limit else {
+      throw DiffError(
+        .limit, "\(what) is \(value), the limit is \(limit)", offset: origin + UInt64(start))
+    }
+    return value
+  }
+
+  mutating func u64(_ what: String) throws(DiffError) -> UInt64 {
+    let range = try take(8, what)
+    return bytes.loadU64(at: range.lowerBound)
+  }
+
+  mutating func fingerprint(_ what: String) throws(DiffError) -> Fingerprint {
+    let low = try u64(what)
+    return Fingerprint(high: try u64(what), low: low)
+  }
+
+  /// A length and that many bytes of UTF-8; returns where they are.
+  mutating func text(_ what: String, atMost limit: Int) throws(DiffError) -> Range<Int> {
+    let range = try take(try varint("\(what) length", atMost: UInt64(limit)), what)
+    guard bytes.isUTF8(range) else {
+      throw DiffError(
+        .malformed, "\(what) is not UTF-8", offset: origin + UInt64(range.lowerBound))
+    }
+    return range
+  }
+}
+
+extension [UInt8] {
+  func loadU64(at index: Int) -> UInt64 {
+    var value: UInt64 = 0
+    for i in 0..<8 { value |= UInt64(self[index + i]) << (8 * UInt64(i)) }
+    return value
+  }
+
+  /// Whether a range is well-formed UTF-8; nearly always ASCII, which needs no decoder.
+  func isUTF8(_ range: Range<Int>) -> Bool {
+    self[range].allSatisfy { $0 < 0x80 } || String(validating: self[range], as: UTF8.self) != nil
+  }
+
+  mutating func append(varint value: UInt64) {
+    var rest = value
+    while rest >= 0x80 {
+      append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      rest >>= 7
+    }
+    append(UInt8(rest))
+  }
+
+  mutating func append(text: String) {
+    append(varint: UInt64(text.utf8.count))
+    append(contentsOf: text.utf8)
+  }
+}

@@ -1,0 +1,259 @@
+import TensorCore
+
+/// Reads entries of the index. An entry is read twice: once when a file is opened, checking every
+/// rule and keeping nothing, and once when somebody asks for it.
+struct IndexParser {
+  private let bytes: [UInt8]
+  private(set) var cursor: Cursor
+  /// Where the pages of the next entry begin in the file.
+  private(set) var pageOffset: UInt64
+  private var previousName = 0..<0
+
+  /// A parser of index bytes, which begin at `origin` in the file, from byte `at` on.
+  init(_ bytes: [UInt8], origin: UInt64, at: Int = 0, pageOffset: UInt64 = 0) {
+    self.bytes = bytes
+    self.cursor = Cursor(bytes, origin: origin, at: at)
+    self.pageOffset = pageOffset
+  }
+
+  mutating func varint(_ what: String) throws(DiffError) -> UInt64 { try cursor.varint(what) }
+
+  // MARK: Metadata
+
+  mutating func metadata() throws(DiffError) -> [String: String] {
+    var metadata: [String: String] = [:]
+    let start = cursor.at
+    var previous: Range<Int>?
+    for _ in 0..<(try cursor.varint("metadata count", atMost: UInt64(cursor.remaining))) {
+      let offset = cursor.offset
+      let key = try cursor.text("metadata key", atMost: Layout.metadataSize)
+      if let previous {
+        guard bytes[previous].lexicographicallyPrecedes(bytes[key]) else {
+          throw DiffError(.malformed, "metadata keys are not in order", offset: offset)
+        }
+      }
+      previous = key
+      let value = try cursor.text("metadata value", atMost: Layout.metadataSize)
+      metadata[string(key)] = string(value)
+      guard cursor.at - start <= Layout.metadataSize else {
+        throw cursor.error(.limit, "more than \(Layout.metadataSize) bytes of metadata")
+      }
+    }
+    return metadata
+  }
+
+  // MARK: Extensions
+
+  /// Steps over the records of extensions, which stand behind the last entry.
+  mutating func extensions() throws(DiffError) {
+    var previous: UInt64?
+    for _ in 0..<(try cursor.varint("extension count", atMost: UInt64(cursor.remaining))) {
+      let offset = cursor.offset
+      let identifier = try cursor.varint("extension identifier")
+      if let previous, previous >= identifier {
+        throw DiffError(.malformed, "extensions are not in order", offset: offset)
+      }
+      previous = identifier
+      _ = try cursor.take(try cursor.varint("extension size"), "extension")
+    }
+    guard cursor.remaining == 0 else { throw cursor.malformed("bytes after the index") }
+  }
+
+  // MARK: Entries
+
+  /// The fields before the shape.
+  private struct Head {
+    var operation: UInt8 = 0
+    var type = ElementType.u8
+    var flags: UInt8 = 0
+    var name = 0..<0
+  }
+
+  private mutating func head() throws(DiffError) -> Head {
+    var head = Head()
+    let offset = cursor.offset
+    head.operation = try cursor.byte("operation")
+    guard (1...6).contains(head.operation) else {
+      throw DiffError(.malformed, "unknown operation \(head.operation)", offset: offset)
+    }
+    let code = try cursor.byte("element type")
+    guard let type = ElementType(rawValue: code) else {
+      throw DiffError(.malformed, "unknown element type \(code)", offset: offset + 1)
+    }
+    head.type = type
+    head.flags = try cursor.byte("flags")
+    // A fingerprint of what does not exist, or of old bits that an operation does not define,
+    // would be a second form of the same contents.
+    let allowed: UInt8 =
+      switch head.operation {
+      case 1: 0b011
+      case 4: 0b010
+      case 5: 0b001
+      case 6: 0b011
+      default: 0b111
+      }
+    guard head.flags & ~allowed == 0 else {
+      throw DiffError(.malformed, "flags that the operation does not have", offset: offset + 2)
+    }
+    head.name = try cursor.text("name", atMost: Layout.nameLength)
+    guard !head.name.isEmpty else {
+      throw DiffError(.malformed, "a name is empty", offset: offset + 3)
+    }
+    guard previousName.isEmpty || bytes.precedes(previousName, head.name) else {
+      throw DiffError(.malformed, "names are not in order", offset: offset + 3)
+    }
+    previousName = head.name
+    return head
+  }
+
+  /// Checks the next entry and steps over it, without allocating where it is sparse.
+  mutating func skim() throws(DiffError) {
+    let head = try head()
+    if head.operation == 6 {
+      _ = try body(head)
+      return
+    }
+    var count = ElementCount()
+    try extents { count.multiply(by: $0) }
+    let width = head.operation == 1 ? try values(of: head.type).float.width : head.type.width
+    _ = try cursor.take(16 * UInt64(head.flags.nonzeroBitCount), "fingerprint")
+    try pages(
+      Grid(vector: count.value), dense: head.operation == 4 || head.operation == 5, width: width
+    ) { _ in }
+  }
+
+  /// The next entry.
+  mutating func entry() throws(DiffError) -> DiffEntry { try body(try head()) }
+
+  private mutating func body(_ head: Head) throws(DiffError) -> DiffEntry {
+    let shape = try shape()
+    let operation: DiffOperation
+    switch head.operation {
+    case 1:
+      let (float, scale) = try values(of: head.type)
+      operation = .add(values: float, scale: scale)
+    case 2: operation = .replace
+    case 3: operation = .xor
+    case 4: operation = .insert
+    case 5: operation = .delete
+    default:
+      let offset = cursor.offset
+      let new = try self.shape()
+      guard new != shape else {
+        throw DiffError(.malformed, "reshape to the same shape", offset: offset)
+      }
+      operation = .reshape(to: new)
+    }
+    var entry = DiffEntry(string(head.name), operation, head.type, shape)
+    if head.flags & 1 != 0 { entry.base = try cursor.fingerprint("base fingerprint") }
+    if head.flags & 2 != 0 { entry.result = try cursor.fingerprint("result fingerprint") }
+    if head.flags & 4 != 0 { entry.old = try cursor.fingerprint("hash of the old elements") }
+    for stream in operation.streams {
+      var list: [PageInfo] = []
+      try pages(
+        entry.grid(of: stream), dense: entry.isDense(stream), width: entry.valueWidth
+      ) { list.append($0) }
+      if !list.isEmpty { entry.pages[stream] = list }
+    }
+    return entry
+  }
+
+  private mutating func extents(_ body: (UInt64) -> Bool) throws(DiffError) {
+    let rank = try cursor.varint("rank", atMost: UInt64(Shape.maximumRank))
+    for _ in 0..<rank {
+      let offset = cursor.offset
+      guard body(try cursor.varint("extent")) else {
+        throw DiffError(.limit, "a tensor of 2^60 elements or more", offset: offset)
+      }
+    }
+  }
+
+  private mutating func shape() throws(DiffError) -> Shape {
+    let offset = cursor.offset
+    var list: [UInt64] = []
+    try extents {
+      list.append($0)
+      return true
+    }
+    guard let shape = Shape(list) else {
+      throw DiffError(.limit, "a tensor of 2^60 elements or more", offset: offset)
+    }
+    return shape
+  }
+
+  /// The type and the scale of additive values.
+  private mutating func values(
+    of type: ElementType
+  ) throws(DiffError) -> (float: FloatType, scale: Int) {
+    let offset = cursor.offset
+    guard let tensor = type.float else {
+      throw DiffError(.malformed, "an addition to elements of type \(type)", offset: offset)
+    }
+    let code = try cursor.byte("value type")
+    guard let float = ElementType(rawValue: code)?.float, float != .f64 else {
+      throw DiffError(.malformed, "unknown value type \(code)", offset: offset)
+    }
+    let folded = try cursor.varint("scale", atMost: 2048)
+    let scale = Int(folded >> 1) ^ -Int(folded & 1)
+    guard DiffEntry.scales(of: tensor).contains(scale) else {
+      throw DiffError(.limit, "a scale of 2^\(scale)", offset: offset + 1)
+    }
+    return (float, scale)
+  }
+
+  private mutating func pages(
+    _ grid: Grid, dense: Bool, width: Int, _ body: (PageInfo) -> Void
+  ) throws(DiffError) {
+    let offset = cursor.offset
+    let pageCount = try cursor.varint("page count", atMost: UInt64(cursor.remaining))
+    var end: UInt64 = 0
+    for _ in 0..<pageCount {
+      let offset = cursor.offset
+      let skip = try cursor.varint("skip")
+      let span = try cursor.varint("span", atMost: Layout.pageSpan)
+      let count = try cursor.varint("count", atMost: UInt64(Layout.pageCapacity))
+      let size = try cursor.varint("page size", atMost: Layout.pageSize)
+      let checksum = try cursor.u64("page checksum")
+      guard count >= 1, count <= span, count > 1 || span == 1, skip <= grid.count - end,
+        span <= grid.count - end - skip, !dense || (skip == 0 && count == span)
+      else { throw DiffError(.malformed, "a page does not fit its tensor", offset: offset) }
+      let start = end + skip
+      body(
+        PageInfo(
+          start: start, span: span, count: Int(count), offset: pageOffset, storedSize: size,
+          checksum: checksum))
+      end = start + span
+      pageOffset += size
+    }
+    guard !dense || end == grid.count else {
+      throw DiffError(.malformed, "pages that do not cover their tensor", offset: offset)
+    }
+  }
+
+  private func string(_ range: Range<Int>) -> String {
+    String(decoding: bytes[range], as: UTF8.self)
+  }
+}
+
+extension DiffEntry {
+  /// The scales that an addition may have: 2^scale is a normal number of the type that the
+  /// addition is calculated in.
+  package static func scales(of type: FloatType) -> ClosedRange<Int> {
+    type == .f64 ? -1022...1023 : -126...127
+  }
+}
+
+extension [UInt8] {
+  /// Whether one range sorts before another, byte by byte.
+  fileprivate func precedes(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
+    let shared = Swift.min(a.count, b.count)
+    var i = 0
+    while i < shared {
+      let x = self[a.lowerBound + i]
+      let y = self[b.lowerBound + i]
+      if x != y { return x < y }
+      i += 1
+    }
+    return a.count < b.count
+  }
+}

@@ -1,0 +1,39 @@
+/// The constants of the container; `spec/FORMAT.md` is normative.
+package enum Layout {
+  package static let signature: [UInt8] = [0x89, 0x44, 0x4B, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+  package static let endSignature: [UInt8] = [0x0A, 0x1A, 0x0A, 0x0D, 0x46, 0x4B, 0x44, 0x89]
+  package static let major: UInt16 = 1
+  package static let minor: UInt16 = 0
+  package static let headerSize = 32
+  package static let footerSize = 48
+
+  /// Incompatible features that this reader knows: none yet.
+  package static let knownFeatures: UInt32 = 0
+
+  /// The most changes in a page: small enough to decode in a cache, large enough that what a page
+  /// costs beside its contents is a fifth of a percent.
+  package static let pageCapacity = 1 << 15
+  /// The most elements a page spans, so that offsets inside it fit in 32 bits.
+  package static let pageSpan: UInt64 = 1 << 32
+  /// The longest name of a tensor, in bytes.
+  package static let nameLength = 1 << 15
+  /// The most bytes of metadata keys and values together.
+  package static let metadataSize = 1 << 24
+
+  /// The most stored bytes of a page: more than any sensible choice of encodings takes.
+  package static let pageSize: UInt64 = 1 << 20
+}
+
+extension Layout {
+  /// What a transfer in text mode makes of the signature: line ends changed one way or the other,
+  /// the upper bit lost, or cut off at the DOS end of file.
+  static let textModeSignatures: [[UInt8]] = [
+    [0x89, 0x44, 0x4B, 0x46, 0x0A, 0x1A],
+    [0x89, 0x44, 0x4B, 0x46, 0x0D, 0x0D],
+    [0x89, 0x44, 0x4B, 0x46, 0x0D, 0x1A],
+    [0x89, 0x44, 0x4B, 0x46, 0x0D, 0x0A, 0x1A, 0x0D],
+    [0x09, 0x44, 0x4B, 0x46],
+    [0xC2, 0x89, 0x44, 0x4B],
+    [0xEF, 0xBF, 0xBD, 0x44, 0x4B],
+  ]
+}

@@ -1,0 +1,185 @@
+import TensorCore
+
+/// A diff, open for reading. Opening reads the two ends of the file and checks them; entries and
+/// pages are read when they are asked for. Immutable, so that threads may share it.
+///
+///     let diff = try DiffReader("task.diff")
+///     for entry in diff {
+///       var pages = try diff.pages(of: entry)
+///       while try pages.next() {
+///         // pages.page.start, .offsets, .values
+///       }
+///     }
+public final class DiffReader: Sendable {
+  /// Where the bytes come from.
+  public let source: any ByteSource
+  /// The path, if it was opened by path.
+  public let path: String?
+  /// The version of the file.
+  public let major, minor: UInt16
+  /// Free-form facts about the diff: task, provenance, hyperparameters, parents.
+  public let metadata: [String: String]
+  /// XXH3-128 of the index: names the whole contents, since the index holds every checksum.
+  public let identity: Fingerprint
+  /// Bytes of the file, and of its index.
+  public let size, indexSize: UInt64
+
+  private let index: [UInt8]
+  private let indexOffset: UInt64
+  /// Where each entry begins in the index, and its pages in the file.
+  private let places: [(index: UInt64, pages: UInt64)]
+
+  /// Opens the file at `path`.
+  ///
+  /// - Throws: an error whose code is one of `spec/FORMAT.md`, "Error classes", or `io`.
+  /// - Complexity: O(size of the index).
+  public convenience init(_ path: String) throws(DiffError) {
+    let file = try File(path)
+    do { try self.init(file, path: path) } catch { throw error.at(path: path) }
+  }
+
+  /// Opens a diff in memory.
+  public convenience init(bytes: [UInt8]) throws(DiffError) {
+    try self.init(MemorySource(bytes))
+  }
+
+  /// Opens a diff wherever its bytes are: three reads, of the header, the footer and the index.
+  public init(_ source: any ByteSource, path: String? = nil) throws(DiffError) {
+    self.source = source
+    self.path = path
+    size = try source.size
+    (major, minor) = try readHeader(source, size)
+    (indexSize, identity) = try readFooter(source, size)
+    indexOffset = size - UInt64(Layout.footerSize) - indexSize
+    let index = try source.bytes(at: indexOffset, count: Int(indexSize))
+    self.index = index
+    guard XXH3.hash128(index.span) == identity else {
+      throw DiffError(.checksum, "the index does not match its checksum", offset: indexOffset)
+    }
+    var parser = IndexParser(index, origin: indexOffset, pageOffset: UInt64(Layout.headerSize))
+    metadata = try parser.metadata()
+    // An entry takes eight bytes at least, so this reserves no more than the index itself.
+    let count = try parser.varint("entry count")
+    guard count <= indexSize / 8 else {
+      throw DiffError(.malformed, "more entries than the index holds", offset: indexOffset)
+    }
+    var places: [(index: UInt64, pages: UInt64)] = []
+    places.reserveCapacity(Int(count))
+    for _ in 0..<count {
+      places.append((UInt64(parser.cursor.at), parser.pageOffset))
+      try parser.skim()
+    }
+    self.places = places
+    try parser.extensions()
+    guard parser.pageOffset == indexOffset else {
+      throw DiffError(
+        .malformed, "the pages take \(parser.pageOffset) bytes, not \(indexOffset)",
+        offset: indexOffset)
+    }
+  }
+}
+
+extension DiffReader: RandomAccessCollection {
+  /// Zero.
+  public var startIndex: Int { 0 }
+  /// How many tensors the diff changes.
+  public var endIndex: Int { places.count }
+
+  /// An entry, in ascending order of names. O(its pages).
+  public subscript(position: Int) -> DiffEntry {
+    let place = places[position]
+    var parser = IndexParser(
+      index, origin: indexOffset, at: Int(place.index), pageOffset: place.pages)
+    // `init` has read this entry without an error, and the bytes cannot change.
+    guard let entry = try? parser.entry() else { fatalError("the index changed under its reader") }
+    return entry
+  }
+
+  /// The entry of a name, exactly as stored. O(log n).
+  public func entry(named name: String) -> DiffEntry? {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      let entry = self[middle]
+      if entry.name == name { return entry }
+      if entry.name.utf8.lexicographicallyPrecedes(name.utf8) {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    return nil
+  }
+}
+
+private func readHeader(
+  _ source: any ByteSource, _ size: UInt64
+) throws(DiffError) -> (UInt16, UInt16) {
+  let head = try source.bytes(at: 0, count: Int(min(size, UInt64(Layout.headerSize))))
+  let signature = Layout.signature
+  guard head.starts(with: signature.prefix(head.count)), head.count >= 8 else {
+    if head.isEmpty { throw DiffError(.truncated, "the file is empty", offset: 0) }
+    if head.starts(with: signature) || signature.starts(with: head) {
+      throw DiffError(.truncated, "the file ends inside its header", offset: size)
+    }
+    if Layout.textModeSignatures.contains(where: { head.starts(with: $0) }) {
+      throw DiffError(
+        .textMode, "damaged by a transfer in text mode; copy the file again, in binary mode",
+        offset: 0)
+    }
+    throw DiffError(.notADiff, "not a diff: it does not begin with the signature", offset: 0)
+  }
+  guard head.count == Layout.headerSize else {
+    throw DiffError(.truncated, "the file ends inside its header", offset: size)
+  }
+  guard XXH3.hash64(head.span.extracting(0..<24)) == head.loadU64(at: 24) else {
+    throw DiffError(.checksum, "the header does not match its checksum", offset: 0)
+  }
+  let version = head.loadU64(at: 8)
+  let major = UInt16(truncatingIfNeeded: version)
+  guard major == Layout.major else {
+    throw DiffError(
+      .unsupportedVersion,
+      "format version \(major); this diffkit reads version \(Layout.major)", offset: 8)
+  }
+  let incompatible = UInt32(truncatingIfNeeded: version >> 32)
+  guard incompatible & ~Layout.knownFeatures == 0 else {
+    throw DiffError(
+      .unsupportedFeature,
+      "needs features 0x\(String(incompatible, radix: 16)); a newer diffkit may read it",
+      offset: 12)
+  }
+  guard head.loadU64(at: 16) >> 32 == 0 else {
+    throw DiffError(.malformed, "reserved bytes are not zero", offset: 20)
+  }
+  return (major, UInt16(truncatingIfNeeded: version >> 16))
+}
+
+private func readFooter(
+  _ source: any ByteSource, _ size: UInt64
+) throws(DiffError) -> (indexSize: UInt64, identity: Fingerprint) {
+  let ends = UInt64(Layout.headerSize + Layout.footerSize)
+  guard size >= ends else {
+    throw DiffError(.truncated, "the file ends before its footer", offset: size)
+  }
+  let start = size - UInt64(Layout.footerSize)
+  let foot = try source.bytes(at: start, count: Layout.footerSize)
+  guard foot.suffix(8).elementsEqual(Layout.endSignature) else {
+    throw DiffError(
+      .truncated, "the file does not end with the end signature: cut off or still being written",
+      offset: size)
+  }
+  guard XXH3.hash64(foot.span.extracting(0..<32)) == foot.loadU64(at: 32) else {
+    throw DiffError(.checksum, "the footer does not match its checksum", offset: start)
+  }
+  guard foot.loadU64(at: 8) == size else {
+    throw DiffError(
+      .malformed, "the file has \(size) bytes, not \(foot.loadU64(at: 8))", offset: start + 8)
+  }
+  let indexSize = foot.loadU64(at: 0)
+  guard indexSize <= size - ends else {
+    throw DiffError(.malformed, "the index is larger than the file", offset: start)
+  }
+  return (indexSize, Fingerprint(high: foot.loadU64(at: 24), low: foot.loadU64(at: 16)))
+}

@@ -1,0 +1,183 @@
+import TensorCore
+
+/// What a diff does to one tensor: an entry of its index.
+public struct DiffEntry: Sendable, Hashable {
+  /// The tensor's name, as in the checkpoint that the diff was made from.
+  public var name: String
+  /// What is done.
+  public var operation: DiffOperation
+  /// The type of the tensor's elements.
+  public var type: ElementType
+  /// The shape of the tensor before, or of the one that is inserted.
+  public var shape: Shape
+  /// The tensor before the change, where known.
+  public var base: Fingerprint?
+  /// The tensor after the change, where known.
+  public var result: Fingerprint?
+  /// XXH3-128 of the old elements at the changed positions, in order (exact operations only).
+  public var old: Fingerprint?
+  /// The stored pages, a list for each stream.
+  public package(set) var pages: [DiffStream: [PageInfo]] = [:]
+
+  /// An entry without pages, to be written.
+  public init(
+    _ name: String, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
+    base: Fingerprint? = nil, result: Fingerprint? = nil, old: Fingerprint? = nil
+  ) {
+    self.name = name
+    self.operation = operation
+    self.type = type
+    self.shape = shape
+    self.base = base
+    self.result = result
+    self.old = old
+  }
+
+  /// How many values are stored.
+  public var count: UInt64 { pages.values.joined().reduce(0) { $0 + UInt64($1.count) } }
+
+  /// Bytes of the pages.
+  public var storedSize: UInt64 { pages.values.joined().reduce(0) { $0 + $1.storedSize } }
+
+  /// Bytes of a stored value.
+  public var valueWidth: Int {
+    if case .add(let values, _) = operation { values.width } else { type.width }
+  }
+
+  /// The shape of the tensor after the change; nil if it is deleted.
+  public var newShape: Shape? {
+    switch operation {
+    case .delete: nil
+    case .reshape(let new): new
+    default: shape
+    }
+  }
+}
+
+/// What is done to a tensor.
+public enum DiffOperation: Sendable, Hashable {
+  /// Sparse additions of float values, each times 2^scale.
+  case add(values: FloatType, scale: Int)
+  /// Sparse new elements, as bits.
+  case replace
+  /// Sparse exclusive-or of the old and new bits: works in both directions.
+  case xor
+  /// A whole tensor that the base lacks.
+  case insert
+  /// A whole tensor that the result lacks; its elements are kept.
+  case delete
+  /// Another shape: XOR where the shapes overlap, and what stands outside of the overlap.
+  case reshape(to: Shape)
+
+  /// The code in the file.
+  var code: UInt8 {
+    switch self {
+    case .add: 1
+    case .replace: 2
+    case .xor: 3
+    case .insert: 4
+    case .delete: 5
+    case .reshape: 6
+    }
+  }
+
+  /// The word used in output.
+  public var name: String {
+    switch self {
+    case .add: "add"
+    case .replace: "replace"
+    case .xor: "xor"
+    case .insert: "insert"
+    case .delete: "delete"
+    case .reshape: "reshape"
+    }
+  }
+
+  /// The streams that an entry of this operation has, in the order of the file.
+  public var streams: [DiffStream] {
+    if case .reshape = self { [.changes, .oldRemainder, .newRemainder] } else { [.changes] }
+  }
+
+  /// Whether the result is defined bit by bit, without arithmetic.
+  public var isExact: Bool { if case .add = self { false } else { true } }
+
+  /// Whether the entry keeps what it needs to restore the tensor before.
+  public var isReversible: Bool {
+    switch self {
+    case .add, .replace: false
+    case .xor, .insert, .delete, .reshape: true
+    }
+  }
+}
+
+/// A run of pages of an entry.
+public enum DiffStream: Int, Sendable, Hashable, CaseIterable {
+  /// The changes; of `reshape`, those inside the overlap.
+  case changes
+  /// Elements of the old tensor outside of the overlap, in row-major order (`reshape`).
+  case oldRemainder
+  /// Elements of the new tensor outside of the overlap, in row-major order (`reshape`).
+  case newRemainder
+}
+
+extension DiffEntry {
+  /// The elements that the positions of a stream index, as rows.
+  func grid(of stream: DiffStream) -> Grid {
+    guard case .reshape(let new) = operation else {
+      return Grid(count: shape.count, rowLength: shape.rowLength)
+    }
+    let overlap = shape.overlap(new)
+    switch stream {
+    case .changes: return Grid(count: overlap.count, rowLength: overlap.rowLength)
+    case .oldRemainder: return Grid(vector: shape.count - overlap.count)
+    case .newRemainder: return Grid(vector: new.count - overlap.count)
+    }
+  }
+
+  /// Whether every element of a stream must be stored.
+  func isDense(_ stream: DiffStream) -> Bool {
+    switch operation {
+    case .insert, .delete: true
+    case .reshape: stream != .changes
+    case .add, .replace, .xor: false
+    }
+  }
+}
+
+extension Shape {
+  /// The box of indices that both shapes have; empty where the ranks differ.
+  package func overlap(_ other: Shape) -> Shape {
+    guard extents.count == other.extents.count else { return Shape(vector: 0) }
+    return Shape(zip(extents, other.extents).map(min)) ?? Shape(vector: 0)
+  }
+}
+
+/// A tensor seen as rows: what position codings may know of its shape.
+struct Grid: Equatable {
+  let count: UInt64
+  let rowLength: UInt64
+
+  init(count: UInt64, rowLength: UInt64) {
+    self.count = count
+    self.rowLength = max(rowLength, 1)
+  }
+
+  init(vector count: UInt64) { self.init(count: count, rowLength: count) }
+}
+
+/// A stored page: up to 32 768 changes, decodable alone.
+public struct PageInfo: Sendable, Hashable {
+  /// The position of the page's first change.
+  public let start: UInt64
+  /// Elements from the first change to the last, both included.
+  public let span: UInt64
+  /// How many changes.
+  public let count: Int
+  /// Where the page's bytes begin in the file, and how many they are.
+  public let offset, storedSize: UInt64
+  /// XXH3-64 of the page's bytes.
+  public let checksum: UInt64
+
+  /// The position after the last change.
+  public var end: UInt64 { start + span }
+}

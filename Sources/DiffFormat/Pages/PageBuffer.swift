@@ -1,0 +1,134 @@
+import TensorCore
+
+/// Room for one decoded page, used again for the next one: about a megabyte, whatever the file.
+public struct PageBuffer: Sendable {
+  /// The position of the first change in its tensor.
+  public private(set) var start: UInt64 = 0
+  /// How many changes the page holds.
+  public private(set) var count = 0
+  /// Bytes of a value.
+  public private(set) var valueWidth = 1
+  /// How the page was stored.
+  public private(set) var encoding = PageEncoding()
+
+  private var offsetRoom: [UInt32] = []
+  private var valueRoom: [UInt8] = []
+  private var offsetScratch: [UInt32] = []
+  private var valueScratch: [UInt8] = []
+
+  /// An empty buffer.
+  public init() {}
+
+  /// Positions less `start`, ascending; the first one is 0.
+  public var offsets: Span<UInt32> {
+    @_lifetime(borrow self) get { offsetRoom.span.extracting(first: count) }
+  }
+
+  /// The values in the same order, little-endian, `valueWidth` bytes each.
+  public var values: Span<UInt8> {
+    @_lifetime(borrow self) get { valueRoom.span.extracting(first: count * valueWidth) }
+  }
+
+  /// Reads and decodes a page.
+  ///
+  /// - Throws: `checksum`, `malformed`, `truncated` or `io`, with the byte offset in the file.
+  /// - Complexity: O(`page.count`); for bitmaps, O(`page.storedSize`).
+  public mutating func load(
+    _ page: PageInfo, of entry: DiffEntry, _ stream: DiffStream = .changes,
+    from source: any ByteSource
+  ) throws(DiffError) {
+    let bytes = try source.bytes(at: page.offset, count: Int(page.storedSize))
+    guard XXH3.hash64(bytes.span) == page.checksum else {
+      throw DiffError(
+        .checksum, "a page does not match its checksum", tensor: entry.name, offset: page.offset)
+    }
+    do throws(PageFault) {
+      try decode(bytes, page, entry.grid(of: stream), valueWidth: entry.valueWidth)
+    } catch {
+      count = 0
+      throw DiffError(
+        .malformed, error.message, tensor: entry.name, offset: page.offset + UInt64(error.at))
+    }
+  }
+
+  private mutating func decode(
+    _ bytes: [UInt8], _ page: PageInfo, _ grid: Grid, valueWidth: Int
+  ) throws(PageFault) {
+    start = page.start
+    count = page.count
+    self.valueWidth = valueWidth
+    makeRoom()
+    let head = try PageHead(bytes)
+    encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
+    encoding.positionBytes = head.positions.count
+    let positions = PagePositions(start: start, span: page.span, count: count, grid: grid)
+    try Self.decode(positions, head, bytes, &offsetRoom, &offsetScratch)
+    try Self.decode(
+      values: count, width: valueWidth, head, bytes, &valueRoom, &valueScratch)
+  }
+
+  private static func decode(
+    _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], _ room: inout [UInt32],
+    _ scratch: inout [UInt32]
+  ) throws(PageFault) {
+    var offsets = room.mutableSpan._consumingExtracting(0..<positions.count)
+    var scratch = scratch.mutableSpan._consumingExtracting(0..<positions.count)
+    try positions.decode(
+      head.traversal, head.coding, bytes, head.positions, into: &offsets, scratch: &scratch)
+  }
+
+  private static func decode(
+    values count: Int, width: Int, _ head: PageHead, _ bytes: [UInt8],
+    _ room: inout [UInt8], _ scratch: inout [UInt8]
+  ) throws(PageFault) {
+    var values = room.mutableSpan._consumingExtracting(0..<count * width)
+    var scratch = scratch.mutableSpan._consumingExtracting(0..<count * width)
+    try Planes.decode(
+      bytes, head.positions.upperBound..<bytes.count, width: width, into: &values,
+      scratch: &scratch)
+  }
+
+  private mutating func makeRoom() {
+    if offsetRoom.count < count {
+      offsetRoom = [UInt32](repeating: 0, count: count)
+      offsetScratch = offsetRoom
+    }
+    if valueRoom.count < count * valueWidth {
+      valueRoom = [UInt8](repeating: 0, count: count * valueWidth)
+      valueScratch = valueRoom
+    }
+  }
+}
+
+/// How a page is stored.
+public struct PageEncoding: Sendable, Hashable {
+  /// The code of its positions.
+  public var positions = PositionCoding.dense
+  /// The order in which they are coded.
+  public var traversal = Traversal.rows
+  /// Bytes of its positions.
+  public var positionBytes = 0
+}
+
+/// The first bytes of a page: a byte for traversal and coding, then the size of the positions.
+struct PageHead {
+  let traversal: Traversal
+  let coding: PositionCoding
+  /// Where the positions are.
+  let positions: Range<Int>
+
+  init(_ bytes: [UInt8]) throws(PageFault) {
+    var cursor = Cursor(bytes, origin: 0)
+    do throws(DiffError) {
+      let code = try cursor.byte("page header")
+      guard let coding = PositionCoding(rawValue: code & 15),
+        let traversal = Traversal(rawValue: code >> 4)
+      else { throw DiffError(.malformed, "unknown position coding \(code)", offset: 0) }
+      self.coding = coding
+      self.traversal = traversal
+      positions = try cursor.take(try cursor.varint("size of the positions"), "positions")
+    } catch {
+      throw PageFault(error.message, at: error.offset.map(Int.init) ?? 0)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import TensorCore
+
+/// How the writer chooses among encodings.
+public enum EncodingProfile: String, Sendable, Hashable, CaseIterable {
+  /// The smallest encoding of each page.
+  case size
+  /// The one that decodes fastest: packed gaps and raw planes.
+  case speed
+}
+
+/// Changes that are to become a page.
+struct PendingPage: Sendable {
+  var start: UInt64 = 0
+  /// Positions less `start`.
+  var offsets: [UInt32] = []
+  var values: [UInt8] = []
+  var encoded: [UInt8] = []
+  /// Made by the first page that needs it.
+  private var deflater: SendableDeflater?
+
+  var span: UInt64 { UInt64(offsets[offsets.count - 1]) + 1 }
+
+  /// Whether a change at `position` can join the page.
+  func reaches(_ position: UInt64) -> Bool {
+    offsets.isEmpty || position &- start < Layout.pageSpan
+  }
+
+  /// Makes `encoded`; a function of the changes, the grid and the profile alone.
+  mutating func encode(_ grid: Grid, valueWidth: Int, _ profile: EncodingProfile) {
+    let deflater = deflater ?? SendableDeflater()
+    self.deflater = deflater
+    let positions = PagePositions(start: start, span: span, count: offsets.count, grid: grid)
+    let choice = positions.choose(offsets, fast: profile == .speed)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(choice.size + values.count + 64)
+    bytes.append(choice.traversal.rawValue << 4 | choice.coding.rawValue)
+    bytes.append(varint: UInt64(choice.size))
+    let headSize = bytes.count
+    positions.encode(choice, offsets, into: &bytes)
+    precondition(bytes.count == headSize + choice.size, "a code is not of its stated size")
+    Planes.encode(
+      values.span, width: valueWidth, fast: profile == .speed, deflater.deflater, into: &bytes)
+    encoded = bytes
+  }
+
+  /// Adds changes at `origin + offsets[i]` as long as they fit the span of a page; returns how
+  /// many. Nil if they do not ascend.
+  mutating func append(
+    at origin: UInt64, _ offsets: Span<UInt32>, _ values: Span<UInt8>, width: Int
+  ) -> Int? {
+    // All of them may lie past `start` only by what the span allows.
+    var taken = 0
+    var next = self.offsets.last.map { UInt64($0) + 1 } ?? 0
+    self.offsets.reserveCapacity(Layout.pageCapacity)
+    while taken < offsets.count {
+      let offset = origin + UInt64(offsets[taken]) &- start
+      guard offset >= next else { return nil }
+      guard offset < Layout.pageSpan else { break }
+      self.offsets.append(UInt32(offset))
+      next = offset + 1
+      taken += 1
+    }
+    self.values.append(copying: values.extracting(0..<taken * width))
+    return taken
+  }
+
+  mutating func removeAll() {
+    offsets.removeAll(keepingCapacity: true)
+    values.removeAll(keepingCapacity: true)
+  }
+}
+
+/// A deflater that one thread at a time uses: a pending page is a value.
+private struct SendableDeflater: @unchecked Sendable {
+  let deflater = Deflater()
+}

@@ -1,0 +1,56 @@
+import TensorCore
+
+/// Gaps in binary, as many bits for each of 128 as the largest needs (BP128: Lemire, Boytsov
+/// 2015, "Decoding billions of integers per second through vectorization"; here the values lie
+/// one after the other, not in lanes). Larger than a Rice code and faster to decode.
+enum BinaryPacking: AscendingCode {
+  static func size(_ gaps: Span<UInt32>) -> Int {
+    var size = 0
+    for (_, range) in blocks(of: gaps.count) {
+      size += 1 + packedSize(range.count, bits: width(gaps.extracting(range)))
+    }
+    return size
+  }
+
+  static func encode(_ gaps: Span<UInt32>, into bytes: inout [UInt8]) {
+    for (_, range) in blocks(of: gaps.count) {
+      bytes.append(UInt8(width(gaps.extracting(range))))
+    }
+    for (_, range) in blocks(of: gaps.count) {
+      let part = gaps.extracting(range)
+      Kernels.pack(part, bits: width(part), appendingTo: &bytes)
+    }
+  }
+
+  static func decode(
+    _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
+    scratch: inout MutableSpan<UInt32>
+  ) throws(PageFault) {
+    let widths = range.lowerBound
+    var at = widths + (values.count + blockLength - 1) / blockLength
+    guard at <= range.upperBound else {
+      throw PageFault("block widths run past their page", at: widths)
+    }
+    var next: UInt64 = 0
+    for (block, part) in blocks(of: values.count) {
+      let bits = Int(bytes[widths + block])
+      let size = packedSize(part.count, bits: bits)
+      guard bits <= 32, size <= range.upperBound - at else {
+        throw PageFault("a block of gaps runs past its page", at: widths + block)
+      }
+      try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
+      var place = values._mutatingExtracting(part)
+      Kernels.unpack(bytes.span.extracting(at..<at + size), bits: bits, into: &place)
+      next = Kernels.sumGaps(&place, next: next) + 1
+      at += size
+    }
+    guard at == range.upperBound else { throw PageFault("bytes after the last gap", at: at) }
+    guard next <= 1 << 32 else { throw PageFault("positions past 2^32", at: range.lowerBound) }
+  }
+
+  private static func width(_ gaps: Span<UInt32>) -> Int {
+    var all: UInt32 = 0
+    for i in gaps.indices { all |= gaps[i] }
+    return 32 - all.leadingZeroBitCount
+  }
+}

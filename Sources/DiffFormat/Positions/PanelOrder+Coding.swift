@@ -1,0 +1,65 @@
+import TensorCore
+
+extension PanelOrder {
+  /// Bytes that the lists of hot lines take.
+  var size: Int {
+    var bytes: [UInt8] = []
+    encode(into: &bytes)
+    return bytes.count
+  }
+
+  /// Appends the hot rows, then the hot columns: each a count and, unless that is zero, the size
+  /// of a Rice code and the code.
+  func encode(into bytes: inout [UInt8]) {
+    for list in [hotRows, hotColumns] {
+      bytes.append(varint: UInt64(list.count))
+      guard !list.isEmpty else { continue }
+      var code: [UInt8] = []
+      SplitRice.encode(Kernels.gaps(list.span).span, into: &code)
+      bytes.append(varint: UInt64(code.count))
+      bytes += code
+    }
+  }
+
+  /// Reads the lists from `at` on and moves it behind them.
+  init(
+    _ lines: (rows: UInt32, columns: UInt32), _ bytes: [UInt8], _ at: inout Int, end: Int,
+    scratch: inout MutableSpan<UInt32>
+  ) throws(PageFault) {
+    guard lines.columns <= Self.columnLimit else {
+      throw PageFault("panels of more than \(Self.columnLimit) columns", at: at)
+    }
+    rows = lines.rows
+    columns = lines.columns
+    hotRows = try Self.hotLines(bytes, &at, end: end, of: lines.rows, scratch: &scratch)
+    hotColumns = try Self.hotLines(bytes, &at, end: end, of: lines.columns, scratch: &scratch)
+  }
+
+  private static func hotLines(
+    _ bytes: [UInt8], _ at: inout Int, end: Int, of lines: UInt32,
+    scratch: inout MutableSpan<UInt32>
+  ) throws(PageFault) -> [UInt32] {
+    let start = at
+    var cursor = Cursor(bytes, origin: 0, at: at, end: end)
+    do throws(DiffError) {
+      // A page has room for `scratch.count` changes, and a hot line without a change is none.
+      let count = Int(
+        try cursor.varint("hot lines", atMost: UInt64(min(scratch.count, Int(lines)))))
+      var list = [UInt32](repeating: 0, count: count)
+      if count > 0 {
+        let range = try cursor.take(try cursor.varint("size of the hot lines"), "hot lines")
+        var values = list.mutableSpan
+        do throws(PageFault) {
+          try SplitRice.decode(bytes, range, into: &values, scratch: &scratch)
+        } catch {
+          throw DiffError(.malformed, error.message, offset: UInt64(error.at))
+        }
+        guard list[count - 1] < lines else { throw cursor.malformed("a hot line that is none") }
+      }
+      at = cursor.at
+      return list
+    } catch {
+      throw PageFault(error.message, at: error.offset.map(Int.init) ?? start)
+    }
+  }
+}

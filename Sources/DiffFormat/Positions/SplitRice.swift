@@ -1,0 +1,135 @@
+import TensorCore
+
+/// Gaps in a Rice code (R. F. Rice 1979; Golomb 1966 with powers of two), its parts kept apart so
+/// that each decodes in a loop without branches: the parameters of all blocks, the low bits of
+/// all gaps, and the quotients in unary as one bitmap. The ones of that bitmap are found word by
+/// word, and the place of the i-th one, less i, is the sum of the first quotients.
+enum SplitRice: AscendingCode {
+  /// The least parameter of a list and how many bits above it a block's own takes.
+  private struct Parameters {
+    var least = 0
+    var bits = 0
+    var blocks: [UInt32] = []
+
+    func k(_ block: Int) -> Int { least + Int(blocks[block]) }
+  }
+
+  static func size(_ gaps: Span<UInt32>) -> Int {
+    let (parameters, total) = choose(gaps)
+    return 2 + packedSize(parameters.blocks.count, bits: parameters.bits) + total
+  }
+
+  static func encode(_ gaps: Span<UInt32>, into bytes: inout [UInt8]) {
+    let (parameters, _) = choose(gaps)
+    bytes.append(UInt8(parameters.least))
+    bytes.append(UInt8(parameters.bits))
+    Kernels.pack(parameters.blocks.span, bits: parameters.bits, appendingTo: &bytes)
+    var ones = [UInt32](repeating: 0, count: gaps.count)
+    var out = ones.mutableSpan
+    var next: UInt64 = 0
+    for (block, range) in blocks(of: gaps.count) {
+      let k = parameters.k(block)
+      let part = gaps.extracting(range)
+      Kernels.pack(part, bits: k, appendingTo: &bytes)
+      var place = out._mutatingExtracting(range)
+      next = Kernels.riceUnary(part, k: k, next: next, into: &place)
+    }
+    bytes += Kernels.bitmap(ones.span, count: Int(next))
+  }
+
+  static func decode(
+    _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
+    scratch: inout MutableSpan<UInt32>
+  ) throws(PageFault) {
+    var at = range.lowerBound
+    guard range.count >= 2 else { throw PageFault("a Rice code without parameters", at: at) }
+    let least = Int(bytes[at])
+    let bits = Int(bytes[at + 1])
+    guard least < 32, bits <= 5 else { throw PageFault("Rice parameters out of range", at: at) }
+    at += 2
+    let blockCount = (values.count + blockLength - 1) / blockLength
+    let parameterSize = packedSize(blockCount, bits: bits)
+    guard range.upperBound - at >= parameterSize else {
+      throw PageFault("Rice parameters run past their page", at: at)
+    }
+    var parameters = Parameters(
+      least: least, bits: bits, blocks: [UInt32](repeating: 0, count: blockCount))
+    var list = parameters.blocks.mutableSpan
+    Kernels.unpack(
+      bytes.span.extracting(at..<at + parameterSize), bits: bits, into: &list)
+    try bytes.checkPadding(bits: blockCount * bits, from: at, "the list of Rice parameters")
+    at += parameterSize
+
+    let lowStart = at
+    for (block, part) in blocks(of: values.count) {
+      let k = parameters.k(block)
+      guard k < 32 else { throw PageFault("a Rice parameter above 31", at: range.lowerBound) }
+      at += packedSize(part.count, bits: k)
+    }
+    guard at <= range.upperBound else {
+      throw PageFault("the low bits run past their page", at: lowStart)
+    }
+    let bitmap = bytes.span.extracting(at..<range.upperBound)
+    guard Kernels.selectOnes(bitmap, into: &scratch) == values.count,
+      values.count == 0 ? bitmap.isEmpty : bitmap.count == Int(scratch[values.count - 1]) / 8 + 1
+    else { throw PageFault("the unary bitmap does not hold one bit a value", at: at) }
+
+    at = lowStart
+    var next: UInt64 = 0
+    var firstBit: UInt32 = 0
+    for (block, part) in blocks(of: values.count) {
+      let k = parameters.k(block)
+      let size = packedSize(part.count, bits: k)
+      try bytes.checkPadding(bits: part.count * k, from: at, "a block of low bits")
+      var place = values._mutatingExtracting(part)
+      Kernels.unpack(bytes.span.extracting(at..<at + size), bits: k, into: &place)
+      next = Kernels.riceBlock(
+        ones: scratch.span.extracting(part), firstBit: firstBit, k: k, next: next, values: &place)
+      firstBit = scratch[part.upperBound - 1] + 1
+      at += size
+    }
+    guard next <= 1 << 32 else { throw PageFault("positions past 2^32", at: range.lowerBound) }
+  }
+
+  /// The cheapest parameters and the bytes that low bits and quotients take with them.
+  private static func choose(_ gaps: Span<UInt32>) -> (Parameters, Int) {
+    var costs: [[UInt64]] = []
+    for (_, range) in blocks(of: gaps.count) {
+      costs.append(Kernels.riceCosts(gaps.extracting(range)))
+    }
+    let best = costs.map(argmin)
+    guard let low = best.min(), let high = best.max() else { return (Parameters(), 0) }
+    var chosen: (total: UInt64, least: Int, bits: Int) = (.max, 0, 0)
+    for bits in 0...5 {
+      let width = 1 << bits
+      for least in max(0, min(low, high - width + 1))...max(low, high - width + 1) {
+        let top = min(31, least + width - 1)
+        var total = UInt64(costs.count * bits)
+        for (cost, best) in zip(costs, best) { total += cost[min(max(best, least), top)] }
+        if total < chosen.total { chosen = (total, least, bits) }
+      }
+      if width > high - low { break }
+    }
+    let top = min(31, chosen.least + (1 << chosen.bits) - 1)
+    let parameters = Parameters(
+      least: chosen.least, bits: chosen.bits,
+      blocks: best.map { UInt32(min(max($0, chosen.least), top) - chosen.least) })
+    // Low bits and quotients are rounded up to bytes apart; whole blocks of low bits are bytes.
+    let coded = Int(chosen.total) - costs.count * chosen.bits
+    let lowBits = blocks(of: gaps.count).reduce(0) { $0 + $1.range.count * parameters.k($1.block) }
+    return (parameters, (lowBits + 7) / 8 + (coded - lowBits + 7) / 8)
+  }
+
+  private static func argmin(_ costs: [UInt64]) -> Int {
+    var best = 0
+    for k in 1..<costs.count where costs[k] < costs[best] { best = k }
+    return best
+  }
+}
+
+/// The blocks of a list: number and range.
+func blocks(of count: Int) -> some Sequence<(block: Int, range: Range<Int>)> {
+  stride(from: 0, to: count, by: blockLength).lazy.map {
+    ($0 / blockLength, $0..<min($0 + blockLength, count))
+  }
+}

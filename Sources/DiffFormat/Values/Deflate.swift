@@ -1,0 +1,89 @@
+import CZlib
+import TensorCore
+
+/// Raw deflate (RFC 1951) by zlib: a compressor of many short runs of bytes.
+@safe final class Deflater {
+  /// How zlib looks for redundancy.
+  enum Strategy { case huffmanOnly, matches }
+
+  private let huffman: UnsafeMutablePointer<z_stream>
+  private let matching: UnsafeMutablePointer<z_stream>
+
+  init() {
+    unsafe huffman = Self.open(level: 6, Z_HUFFMAN_ONLY)
+    unsafe matching = Self.open(level: 6, Z_DEFAULT_STRATEGY)
+  }
+
+  deinit {
+    unsafe Self.close(huffman)
+    unsafe Self.close(matching)
+  }
+
+  private static func open(level: Int32, _ strategy: Int32) -> UnsafeMutablePointer<z_stream> {
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe stream.initialize(to: z_stream())
+    // A window without header or trailer; level 9 of memory makes one block of a whole plane.
+    let status = unsafe deflateInit2_(
+      stream, level, Z_DEFLATED, -15, 9, strategy, ZLIB_VERSION,
+      Int32(MemoryLayout<z_stream>.size))
+    guard status == Z_OK else { fatalError("zlib cannot start: out of memory") }
+    return unsafe stream
+  }
+
+  private static func close(_ stream: UnsafeMutablePointer<z_stream>) {
+    unsafe deflateEnd(stream)
+    unsafe stream.deallocate()
+  }
+
+  /// The compressed bytes, or nil if they would be `limit` or more.
+  func compress(_ bytes: Span<UInt8>, _ strategy: Strategy, limit: Int) -> [UInt8]? {
+    let stream = unsafe strategy == .huffmanOnly ? huffman : matching
+    unsafe deflateReset(stream)
+    var finished = false
+    let out = unsafe [UInt8](unsafeUninitializedCapacity: limit) { to, count in
+      unsafe bytes.withUnsafeBufferPointer { from in
+        unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
+        unsafe stream.pointee.avail_in = UInt32(from.count)
+        unsafe stream.pointee.next_out = to.baseAddress
+        unsafe stream.pointee.avail_out = UInt32(limit)
+        finished = unsafe deflate(stream, Z_FINISH) == Z_STREAM_END
+        count = unsafe limit - Int(stream.pointee.avail_out)
+      }
+    }
+    return finished && out.count < limit ? out : nil
+  }
+}
+
+/// The decompressor of the same.
+@safe final class Inflater {
+  private let stream: UnsafeMutablePointer<z_stream>
+
+  init() {
+    unsafe stream = .allocate(capacity: 1)
+    unsafe stream.initialize(to: z_stream())
+    let status = unsafe inflateInit2_(
+      stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    guard status == Z_OK else { fatalError("zlib cannot start: out of memory") }
+  }
+
+  deinit {
+    unsafe inflateEnd(stream)
+    unsafe stream.deallocate()
+  }
+
+  /// Whether `bytes` are one deflate stream, to the last byte, of exactly `out.count` bytes.
+  func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Bool {
+    unsafe inflateReset(stream)
+    return unsafe bytes.withUnsafeBufferPointer { from in
+      unsafe out.withUnsafeMutableBufferPointer { to in
+        unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
+        unsafe stream.pointee.avail_in = UInt32(from.count)
+        unsafe stream.pointee.next_out = to.baseAddress
+        unsafe stream.pointee.avail_out = UInt32(to.count)
+        let status = unsafe inflate(stream, Z_FINISH)
+        return unsafe status == Z_STREAM_END && stream.pointee.avail_in == 0
+          && stream.pointee.avail_out == 0
+      }
+    }
+  }
+}

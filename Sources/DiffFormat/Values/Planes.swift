@@ -1,0 +1,104 @@
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// How a byte plane is stored. Raw values are those of the file.
+public enum PlaneCoding: UInt8, Sendable, Hashable, CaseIterable {
+  case raw = 0
+  /// All bytes are the same one.
+  case constant = 1
+  case deflate = 2
+}
+
+/// Values as byte planes: the first bytes of all values, then the second ones, and so on, each
+/// plane in its own coding. Exponents and mantissas are so kept apart: one is redundant, the
+/// other is not.
+enum Planes {
+  /// Appends the planes of `values`; with `fast`, none is deflated.
+  static func encode(
+    _ values: Span<UInt8>, width: Int, fast: Bool, _ deflater: Deflater, into bytes: inout [UInt8]
+  ) {
+    var planes = [UInt8](repeating: 0, count: values.count)
+    var out = planes.mutableSpan
+    Kernels.splitPlanes(values, width: width, into: &out)
+    let count = values.count / width
+    for plane in 0..<width {
+      let run = planes.span.extracting(plane * count..<(plane + 1) * count)
+      encode(run, fast: fast, deflater, into: &bytes)
+    }
+  }
+
+  private static func encode(
+    _ plane: Span<UInt8>, fast: Bool, _ deflater: Deflater, into bytes: inout [UInt8]
+  ) {
+    let histogram = Kernels.histogram(plane)
+    if histogram[Int(plane[0])] == plane.count {
+      bytes += [PlaneCoding.constant.rawValue, plane[0]]
+    } else if !fast, let deflated = deflate(plane, histogram, deflater) {
+      bytes.append(PlaneCoding.deflate.rawValue)
+      bytes.append(varint: UInt64(deflated.count))
+      bytes += deflated
+    } else {
+      bytes.append(PlaneCoding.raw.rawValue)
+      bytes.append(copying: plane)
+    }
+  }
+
+  /// The smallest deflate stream, if there is one smaller than the plane.
+  private static func deflate(
+    _ plane: Span<UInt8>, _ histogram: [UInt32], _ deflater: Deflater
+  ) -> [UInt8]? {
+    let count = Double(plane.count)
+    let most = Double(histogram.max() ?? 0) / count
+    let bits = histogram.reduce(0.0) { sum, n in
+      n == 0 ? sum : sum + Double(n) * log2(count / Double(n))
+    }
+    // Not compressible by its histogram. (Matches among such bytes are rare in weights, and
+    // looking for them takes twenty times as long.)
+    guard bits < 7.9 * count else { return nil }
+    // Huffman codes take a bit at least, however likely a byte is; runs then take less.
+    let limit = plane.count
+    let huffman = deflater.compress(plane, .huffmanOnly, limit: limit)
+    guard most > 0.5 else { return huffman }
+    let matches = deflater.compress(plane, .matches, limit: huffman?.count ?? limit)
+    return matches ?? huffman
+  }
+
+  /// Fills `values` from exactly `range` of `bytes`; `scratch` has the same room.
+  static func decode(
+    _ bytes: [UInt8], _ range: Range<Int>, width: Int, into values: inout MutableSpan<UInt8>,
+    scratch: inout MutableSpan<UInt8>
+  ) throws(PageFault) {
+    let inflater = Inflater()
+    var cursor = Cursor(bytes, origin: 0, at: range.lowerBound, end: range.upperBound)
+    let count = values.count / width
+    for plane in 0..<width {
+      var out = scratch._mutatingExtracting(plane * count..<(plane + 1) * count)
+      let start = cursor.at
+      do throws(DiffError) {
+        switch PlaneCoding(rawValue: try cursor.byte("plane coding")) {
+        case .raw:
+          out.copy(bytes.span.extracting(try cursor.take(UInt64(count), "a raw plane")))
+        case .constant:
+          out.update(repeating: try cursor.byte("a constant plane"))
+        case .deflate:
+          let place = try cursor.take(try cursor.varint("deflated size"), "a deflated plane")
+          guard inflater.expand(bytes.span.extracting(place), into: &out) else {
+            throw cursor.malformed("a deflated plane does not inflate to its size")
+          }
+        case nil: throw cursor.malformed("unknown plane coding")
+        }
+      } catch {
+        throw PageFault(error.message, at: start)
+      }
+    }
+    guard cursor.remaining == 0 else { throw PageFault("bytes after the last plane", at: cursor.at) }
+    Kernels.joinPlanes(scratch.span, width: width, into: &values)
+  }
+}
