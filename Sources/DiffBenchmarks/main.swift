@@ -1,1 +1,1 @@
-print("")
+try FormatBenchmarks.run()

@@ -28,8 +28,8 @@ package enum Kernels {
     }
   }
 
-  /// Stores the index of each one bit of `bitmap` as long as `ones` has room for a whole word's;
-  /// returns how many ones there are in all.
+  /// Stores the index of each one bit of `bitmap`, if `ones` has room for all of them (else only
+  /// some); returns how many there are. Behind them, up to 64 numbers are overwritten too.
   package static func selectOnes(
     _ bitmap: Span<UInt8>, into ones: inout MutableSpan<UInt32>
   ) -> Int {
@@ -66,10 +66,10 @@ package enum Kernels {
   }
 
   /// The inverse of `gaps` on one block, in place: `next` is the least value that the first may
-  /// have. Returns the last value, not wrapped: values are right only if it fits in 32 bits.
+  /// have. Returns the least that may come next, not wrapped: right only up to 2^32.
   package static func sumGaps(_ gaps: inout MutableSpan<UInt32>, next: UInt64) -> UInt64 {
     unsafe gaps.withUnsafeMutableBufferPointer {
-      guard let base = $0.baseAddress else { return next &- 1 }
+      guard let base = $0.baseAddress else { return next }
       return unsafe dk_sum_gaps(base, next, $0.count)
     }
   }

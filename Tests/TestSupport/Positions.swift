@@ -1,10 +1,12 @@
+import TensorCore
+
 /// Ways in which the positions of a test may lie.
-public enum Clustering: CaseIterable, Sendable {
+package enum Clustering: CaseIterable, Sendable {
   case uniform, runs, hotRows, hotColumns, hotBoth, periodic
 }
 
 /// Ascending positions in a tensor of `rows × columns` elements, about `density` of them.
-public func positions(
+package func positions(
   _ clustering: Clustering, rows: Int, columns: Int, density: Double,
   _ random: inout SplitMix64
 ) -> [UInt64] {

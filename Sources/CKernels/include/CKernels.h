@@ -17,7 +17,8 @@ size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out, size_t
 void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap);
 /// gaps[i] = values[i] - values[i-1] - 1, with values[-1] = previous.
 void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps);
-/// The inverse of dk_gaps in place; returns the last value, unwrapped, to be checked for overflow.
+/// The inverse of dk_gaps in place, from the least value `next` on; returns the next one, not
+/// wrapped: the values are right only if it is at most 2^32.
 uint64_t dk_sum_gaps(uint32_t *gaps, uint64_t next, size_t n);
 /// costs[k] = the bits that `n` gaps take with Rice parameter k, for k in 0..<32.
 void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs);

@@ -11,6 +11,7 @@ public struct PageBuffer: Sendable {
   /// How the page was stored.
   public private(set) var encoding = PageEncoding()
 
+  private var stored: [UInt8] = []
   private var offsetRoom: [UInt32] = []
   private var valueRoom: [UInt8] = []
   private var offsetScratch: [UInt32] = []
@@ -37,13 +38,13 @@ public struct PageBuffer: Sendable {
     _ page: PageInfo, of entry: DiffEntry, _ stream: DiffStream = .changes,
     from source: any ByteSource
   ) throws(DiffError) {
-    let bytes = try source.bytes(at: page.offset, count: Int(page.storedSize))
-    guard XXH3.hash64(bytes.span) == page.checksum else {
+    try read(page, from: source)
+    guard XXH3.hash64(stored.span) == page.checksum else {
       throw DiffError(
         .checksum, "a page does not match its checksum", tensor: entry.name, offset: page.offset)
     }
     do throws(PageFault) {
-      try decode(bytes, page, entry.grid(of: stream), valueWidth: entry.valueWidth)
+      try decode(page, entry.grid(of: stream), valueWidth: entry.valueWidth)
     } catch {
       count = 0
       throw DiffError(
@@ -51,20 +52,30 @@ public struct PageBuffer: Sendable {
     }
   }
 
+  private mutating func read(
+    _ page: PageInfo, from source: any ByteSource
+  ) throws(DiffError) {
+    let size = Int(page.storedSize)
+    if stored.count > size { stored.removeLast(stored.count - size) }
+    stored.append(contentsOf: repeatElement(0, count: size - stored.count))
+    var room = stored.mutableSpan
+    try source.read(at: page.offset, into: &room)
+  }
+
   private mutating func decode(
-    _ bytes: [UInt8], _ page: PageInfo, _ grid: Grid, valueWidth: Int
+    _ page: PageInfo, _ grid: Grid, valueWidth: Int
   ) throws(PageFault) {
     start = page.start
     count = page.count
     self.valueWidth = valueWidth
     makeRoom()
-    let head = try PageHead(bytes)
+    let head = try PageHead(stored)
     encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
     encoding.positionBytes = head.positions.count
     let positions = PagePositions(start: start, span: page.span, count: count, grid: grid)
-    try Self.decode(positions, head, bytes, &offsetRoom, &offsetScratch)
+    try Self.decode(positions, head, stored, &offsetRoom, &offsetScratch)
     try Self.decode(
-      values: count, width: valueWidth, head, bytes, &valueRoom, &valueScratch)
+      values: count, width: valueWidth, head, stored, &valueRoom, &valueScratch)
   }
 
   private static func decode(

@@ -41,7 +41,7 @@ enum BinaryPacking: AscendingCode {
       try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
       var place = values._mutatingExtracting(part)
       Kernels.unpack(bytes.span.extracting(at..<at + size), bits: bits, into: &place)
-      next = Kernels.sumGaps(&place, next: next) + 1
+      next = Kernels.sumGaps(&place, next: next)
       at += size
     }
     guard at == range.upperBound else { throw PageFault("bytes after the last gap", at: at) }

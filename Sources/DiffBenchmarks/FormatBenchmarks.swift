@@ -1,0 +1,135 @@
+import DiffFormat
+import TensorCore
+
+/// Sizes and speeds of the codings, in memory.
+enum FormatBenchmarks {
+  static func run() throws {
+    if CommandLine.arguments.contains("sizes") { try sizes() }
+    try speeds()
+  }
+
+  /// Writes one entry into memory.
+  static func encode(
+    _ entry: DiffEntry, _ positions: [UInt64], _ values: [UInt8],
+    profile: EncodingProfile = .size
+  ) throws -> [UInt8] {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink, profile: profile)
+    try writer.begin(entry)
+    let width = entry.valueWidth
+    for at in stride(from: 0, to: positions.count, by: 1 << 16) {
+      let end = min(positions.count, at + 1 << 16)
+      let offsets = positions[at..<end].map { UInt32($0 - positions[at]) }
+      try writer.append(
+        at: positions[at], offsets.span, values.span.extracting(at * width..<end * width))
+    }
+    try writer.end()
+    try writer.finish()
+    return sink.bytes
+  }
+
+  /// Bytes of positions alone, and what codings they are in.
+  static func positionBytes(_ bytes: [UInt8]) throws -> (bytes: Int, codings: String) {
+    let reader = try DiffReader(bytes: bytes)
+    var total = 0
+    var codings: Set<String> = []
+    for entry in reader {
+      var pages = reader.pages(of: entry)
+      while try pages.next() {
+        total += pages.page.encoding.positionBytes
+        codings.insert("\(pages.page.encoding.positions) by \(pages.page.encoding.traversal)")
+      }
+    }
+    return (total, codings.sorted().joined(separator: ", "))
+  }
+
+  private static func sizes() throws {
+    let report = Report("Size of positions and values")
+    let rows = 32_768
+    let columns = 1024
+    guard let shape = Shape([UInt64(rows), UInt64(columns)]) else { return }
+    let n = Double(shape.count)
+    func measure(_ what: String, _ positions: [UInt64], bar: String) throws {
+      let values = [UInt8](repeating: 1, count: positions.count)
+      let bytes = try encode(DiffEntry("w", .replace, .u8, shape), positions, values)
+      let (size, codings) = try positionBytes(bytes)
+      let bits = Double(size) * 8 / Double(positions.count)
+      let bound = entropyBound(n, Double(positions.count))
+      report.row(
+        "\(what) (\(codings))", "\(bits.formatted(3)) bits", "bound \(bound.formatted(3)) bits",
+        ratio: bits / bound, bar: bar)
+    }
+    for density in [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05] {
+      let strict = [0.005, 0.01, 0.02].contains(density)
+      try measure(
+        "uniform, \((density * 100).formatted(2)) %",
+        uniformPositions(shape.count, density: density, seed: 1),
+        bar: strict ? "≤ 1.01" : "≤ 1.025")
+    }
+    try measure(
+      "10 % of rows 10× denser, 1 %",
+      clusteredPositions(rows: rows, columns: columns, density: 0.01, both: false, seed: 2),
+      bar: "≤ 0.93")
+    try measure(
+      "rows and columns",
+      clusteredPositions(rows: rows, columns: columns, density: 0.01, both: true, seed: 3),
+      bar: "≤ 0.82")
+
+    var random = SplitMix64(seed: 4)
+    let elements: UInt64 = 128_000_000
+    if let shape = Shape([elements / 4000, 4000]) {
+      let positions = uniformPositions(elements, density: 0.01, seed: 4)
+      var xor: [UInt8] = []
+      for _ in positions {
+        // A weight of a bf16 model, one unit in the last place up or down.
+        let old = UInt16(Float(random.gaussian() * 0.02).bitPattern >> 16)
+        xor += (old ^ (random.next() & 1 == 0 ? old &+ 1 : old &- 1)).littleEndianBytes
+      }
+      let bytes = try encode(DiffEntry("w", .xor, .bf16, shape), positions, xor)
+      report.row(
+        "256 MB bf16, 1 % by ±1 ulp", "\(bytes.count) bytes", "positions' bound "
+          + "\(Int(entropyBound(Double(elements), Double(positions.count)) / 8 * Double(positions.count)))",
+        ratio: Double(bytes.count) / 1_650_000, bar: "≤ 1 (of 1.65 MB)")
+    }
+    let weights: UInt64 = 22_713_216
+    if let shape = Shape([weights / 384, 384]) {
+      let positions = uniformPositions(weights, density: 0.005, seed: 5)
+      var values: [UInt8] = []
+      while values.count < positions.count * 2 {
+        let delta = random.gaussian()
+        // The top 0.5 % of a Gaussian, scaled as `create` scales it.
+        if abs(delta) >= 2.807 { values += Float16(delta * 4096).bitPattern.littleEndianBytes }
+      }
+      let entry = DiffEntry("w", .add(values: .f16, scale: -22), .f32, shape)
+      let bytes = try encode(entry, positions, values)
+      report.row(
+        "Gaussian top 0.5 % of 22.7 M, f16 additions",
+        "\((Double(bytes.count) / Double(positions.count)).formatted(3)) bytes a change",
+        "npz 6, SHiRA 12", ratio: Double(bytes.count) / Double(positions.count) / 2.6,
+        bar: "≤ 1 (of 2.6)")
+    }
+  }
+
+  private static func speeds() throws {
+    let report = Report("Speed of the codings, one core")
+    let elements: UInt64 = 1 << 31
+    guard let shape = Shape([elements]) else { return }
+    let positions = uniformPositions(elements, density: 0.005, seed: 6)
+    let values = [UInt8](repeating: 1, count: positions.count)
+    for (profile, bar) in [(EncodingProfile.size, "≥ 500 M/s"), (.speed, "≥ 1500 M/s")] {
+      let bytes = try encode(
+        DiffEntry("w", .replace, .u8, shape), positions, values, profile: profile)
+      let reader = try DiffReader(bytes: bytes)
+      let entry = reader[0]
+      var sum: UInt64 = 0
+      let times = try seconds(runs: 7) {
+        var pages = reader.pages(of: entry)
+        while try pages.next() { sum &+= UInt64(pages.page.offsets[pages.page.count - 1]) }
+      }
+      let rate = Double(positions.count) / times.median / 1e6
+      report.row(
+        "decode, profile \(profile) (checksum \(sum % 1000))",
+        "\(rate.formatted(0)) M/s", bar: bar)
+    }
+  }
+}

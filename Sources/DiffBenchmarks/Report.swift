@@ -1,0 +1,59 @@
+/// A row of the report: what was measured, beside what.
+struct Row {
+  let what: String
+  let measured: String
+  let reference: String
+  let ratio: String
+  let bar: String
+}
+
+/// Prints the rows of one part as they come.
+struct Report {
+  let title: String
+
+  init(_ title: String) {
+    self.title = title
+    print("\n## \(title)\n")
+    print("| what | diffkit | beside | ratio | bar |")
+    print("|---|---|---|---|---|")
+  }
+
+  func row(
+    _ what: String, _ measured: String, _ reference: String = "", ratio: Double? = nil,
+    bar: String = ""
+  ) {
+    let ratio = ratio.map { $0.formatted(3) } ?? ""
+    print("| \(what) | \(measured) | \(reference) | \(ratio) | \(bar) |")
+  }
+}
+
+extension Double {
+  /// Fixed notation with some digits after the point.
+  func formatted(_ digits: Int) -> String {
+    let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
+    let rounded = (self * scale).rounded()
+    guard rounded.magnitude < 1e15 else { return "\(self)" }
+    let whole = Int64(rounded.magnitude)
+    let divisor = Int64(scale)
+    var fraction = String(whole % divisor)
+    fraction = String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
+    return (self < 0 ? "-" : "") + "\(whole / divisor)" + (digits > 0 ? ".\(fraction)" : "")
+  }
+}
+
+extension Collection<Double> {
+  var median: Double {
+    let sorted = self.sorted()
+    return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
+  }
+}
+
+/// Seconds that each of several runs takes.
+func seconds(runs: Int, _ body: () throws -> Void) rethrows -> [Double] {
+  let clock = ContinuousClock()
+  return try (0..<runs).map { _ in
+    let duration = try clock.measure(body)
+    let (seconds, attoseconds) = duration.components
+    return Double(seconds) + Double(attoseconds) * 1e-18
+  }
+}
