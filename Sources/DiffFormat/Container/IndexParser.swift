@@ -207,6 +207,7 @@ struct IndexParser {
     let offset = cursor.offset
     let pageCount = try cursor.varint("page count", atMost: UInt64(cursor.remaining))
     var end: UInt64 = 0
+    var previous: (start: UInt64, isFull: Bool) = (0, true)
     for _ in 0..<pageCount {
       let offset = cursor.offset
       let skip = try cursor.varint("skip")
@@ -218,6 +219,11 @@ struct IndexParser {
         span <= grid.count - end - skip, !dense || (skip == 0 && count == span)
       else { throw DiffError(.malformed, "a page does not fit its tensor", offset: offset) }
       let start = end + skip
+      // Pages are as full as they can be, so that contents are cut in one way only.
+      guard previous.isFull || start - previous.start >= Layout.pageSpan else {
+        throw DiffError(.malformed, "a page before the last one is not full", offset: offset)
+      }
+      previous = (start, count == Layout.pageCapacity)
       body(
         PageInfo(
           start: start, span: span, count: Int(count), offset: pageOffset, storedSize: size,
