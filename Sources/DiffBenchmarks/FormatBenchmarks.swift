@@ -1,4 +1,5 @@
 import DiffFormat
+import DiffOperations
 import TensorCore
 
 /// Sizes and speeds of the codings, in memory.
@@ -48,13 +49,13 @@ enum FormatBenchmarks {
     let rows = 32_768
     let columns = 1024
     guard let shape = Shape([UInt64(rows), UInt64(columns)]) else { return }
-    let n = Double(shape.count)
     func measure(_ what: String, _ positions: [UInt64], bar: String) throws {
       let values = [UInt8](repeating: 1, count: positions.count)
       let bytes = try encode(DiffEntry("w", .replace, .u8, shape), positions, values)
       let (size, codings) = try positionBytes(bytes)
       let bits = Double(size) * 8 / Double(positions.count)
-      let bound = entropyBound(n, Double(positions.count))
+      let count = UInt64(positions.count)
+      let bound = log2Choose(shape.count, count) / Double(count)
       report.row(
         "\(what) (\(codings))", "\(bits.formatted(3)) bits", "bound \(bound.formatted(3)) bits",
         ratio: bits / bound, bar: bar)
@@ -88,7 +89,7 @@ enum FormatBenchmarks {
       let bytes = try encode(DiffEntry("w", .xor, .bf16, shape), positions, xor)
       report.row(
         "256 MB bf16, 1 % by ±1 ulp", "\(bytes.count) bytes", "positions' bound "
-          + "\(Int(entropyBound(Double(elements), Double(positions.count)) / 8 * Double(positions.count)))",
+          + "\(Int(log2Choose(elements, UInt64(positions.count)) / 8))",
         ratio: Double(bytes.count) / 1_650_000, bar: "≤ 1 (of 1.65 MB)")
     }
     let weights: UInt64 = 22_713_216

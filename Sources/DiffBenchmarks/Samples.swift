@@ -43,8 +43,3 @@ func clusteredPositions(
   }
   return positions
 }
-
-/// log2 C(n, k) / k: no code of uniform positions can take fewer bits each.
-func entropyBound(_ n: Double, _ k: Double) -> Double {
-  (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(2) / k
-}

@@ -26,7 +26,7 @@ public final class DiffWriter {
   private var entry: DiffEntry?
   private var stream = DiffStream.changes
   /// Pages that are full or being filled; encoded together on all cores.
-  private var batch = [PendingPage](repeating: PendingPage(), count: 16)
+  private var batch = [PendingPage](repeating: PendingPage(), count: 8)
   /// The number of the page being filled.
   private var filling = 0
   /// The position after the last change.

@@ -73,6 +73,16 @@ extension Kernels {
     }
   }
 
+  /// The elements at `offsets` of `block`. Offsets must ascend.
+  package static func gathered(
+    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>
+  ) -> [UInt8] {
+    var values = [UInt8](repeating: 0, count: offsets.count * width)
+    var out = values.mutableSpan
+    gather(block, width: width, at: offsets, into: &out)
+    return values
+  }
+
   /// How new bits meet the old ones.
   package enum Scatter { case replace, xor }
 

@@ -4,6 +4,8 @@ import TensorCore
 public struct PageBuffer: Sendable {
   /// The position of the first change in its tensor.
   public private(set) var start: UInt64 = 0
+  /// The position after the last change.
+  public private(set) var end: UInt64 = 0
   /// How many changes the page holds.
   public private(set) var count = 0
   /// Bytes of a value.
@@ -66,6 +68,7 @@ public struct PageBuffer: Sendable {
     _ page: PageInfo, _ grid: Grid, valueWidth: Int
   ) throws(PageFault) {
     start = page.start
+    end = page.end
     count = page.count
     self.valueWidth = valueWidth
     makeRoom()

@@ -1,0 +1,191 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// How `apply` works.
+public struct ApplyOptions: Sendable {
+  /// How the base is recognised.
+  public var verification = Verification.full
+  /// Whether additive diffs may be applied to another base than theirs.
+  public var allowsOtherBase = false
+  /// Whether an existing output file may be replaced.
+  public var overwriting = false
+  /// Where to write the exact inverse, or nil.
+  public var undoPath: String?
+
+  /// The defaults: full verification, nothing waived, nothing overwritten.
+  public init() {}
+}
+
+/// What `apply` did.
+public enum ApplyOutcome: Sendable, Hashable {
+  /// The output was written, with so many tensors changed.
+  case written(tensors: Int)
+  /// Every tensor was at its result already; nothing was written.
+  case alreadyDone
+}
+
+/// Writes the checkpoint that `diffs`, taken one after the other, make of `base`; or the one that
+/// they were made from, if `direction` is `revert`. Additions that have one base are summed in
+/// float64 and applied once. What no diff touches is bit-identical in the output, which appears
+/// only when it is complete and durable.
+///
+/// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
+///   `unsupported`, `exists`, `io`; nothing is written then.
+/// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
+public func apply(
+  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+  output path: String, _ options: ApplyOptions = ApplyOptions(),
+  progress handler: ProgressHandler? = nil
+) throws(DiffError) -> ApplyOutcome {
+  let plans = try TensorPlan.all(diffs, direction, on: base)
+  try check(plans, options)
+  // The smallest tensor tells cheaply whether all this has been done before.
+  if let smallest = plans.min(by: { $0.byteCount < $1.byteCount }) {
+    var none = ProgressCounter("", total: 0, nil)
+    let state = try look(smallest, base, options, &none)
+    if state == .other { throw wrongBase(smallest, base) }
+    if state == .result { return try confirmDone(plans, base, options, handler) }
+  }
+  let rewritten = plans.filter { options.verification == .full && $0.stored != nil && $0.existsAfter }
+  let output = try base.makeOutput(
+    at: path, rewriting: Set(rewritten.map(\.name)), overwriting: options.overwriting)
+  let undo = try options.undoPath.map { undoPath throws(DiffError) in
+    try UndoWriter(
+      undoPath, overwriting: options.overwriting,
+      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
+  }
+  var progress = ProgressCounter(
+    direction == .apply ? "apply" : "revert", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
+  for plan in plans {
+    switch try transfer(plan, base, output, undo, options, &progress) {
+    case .base: break
+    case .other: throw wrongBase(plan, base)
+    case .result: throw partlyDone(plan.name, base)
+    }
+  }
+  try undo?.commit()
+  try output.commit()
+  return .written(tensors: plans.count)
+}
+
+private func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
+  for plan in plans {
+    let first = plan.entries[0]
+    if options.verification == .touched {
+      let isWhole = !plan.existsBefore || !plan.existsAfter
+      guard isWhole || (plan.entries.count == 1 && first.entry.old != nil) else {
+        throw DiffError(
+          .unsupported,
+          "has no hash of its old elements for '--verify touched'; use '--verify full'",
+          path: first.reader.path, tensor: plan.name)
+      }
+    } else if plan.existsBefore && plan.before == nil
+      && !(options.allowsOtherBase && plan.isSum)
+    {
+      throw DiffError(
+        .unsupported,
+        "has no fingerprint of its base, so the base cannot be verified"
+          + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
+        path: first.reader.path, tensor: plan.name)
+    }
+  }
+}
+
+/// Finds out what a tensor is, and writes nothing.
+func look(
+  _ plan: TensorPlan, _ base: any Checkpoint, _ options: ApplyOptions,
+  _ progress: inout ProgressCounter
+) throws(DiffError) -> TensorState {
+  guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
+  if options.allowsOtherBase && plan.isSum { return .base }
+  guard plan.existsBefore else {
+    let fingerprint = try fingerprint(of: stored, in: base)
+    return fingerprint == plan.after ? .result : .other
+  }
+  var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
+  pass.outputHasCopy = true
+  return try pass.run(&progress)
+}
+
+/// A tensor that comes or goes has no old elements to be recognised by.
+private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verification {
+  plan.existsBefore && plan.existsAfter ? options.verification : .full
+}
+
+private func transfer(
+  _ plan: TensorPlan, _ base: any Checkpoint, _ output: any CheckpointOutput, _ undo: UndoWriter?,
+  _ options: ApplyOptions, _ progress: inout ProgressCounter
+) throws(DiffError) -> TensorState {
+  var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
+  pass.undo = undo
+  pass.acceptsAnyBase = options.allowsOtherBase && plan.isSum
+  switch (plan.stored, plan.existsAfter) {
+  case (let stored?, true):
+    guard plan.existsBefore else { return try look(plan, base, options, &progress) }
+    pass.output = (output, stored)
+    if case .contiguous = stored.storage, options.verification == .full {
+      pass.outputHasCopy = false
+    } else {
+      pass.outputHasCopy = true
+    }
+    return try pass.run(&progress)
+  case (let stored?, false):
+    let state = try pass.run(&progress)
+    if state == .base { try output.delete(stored) }
+    return state
+  case (nil, true):
+    pass.output = (output, try output.insert(plan.name, plan.type, plan.shape))
+    return try pass.run(&progress)
+  case (nil, false):
+    return .result
+  }
+}
+
+private func confirmDone(
+  _ plans: [TensorPlan], _ base: any Checkpoint, _ options: ApplyOptions,
+  _ handler: ProgressHandler?
+) throws(DiffError) -> ApplyOutcome {
+  var progress = ProgressCounter("verify", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
+  for plan in plans {
+    switch try look(plan, base, options, &progress) {
+    case .result: break
+    case .other: throw wrongBase(plan, base)
+    case .base: throw partlyDone(plan.name, base)
+    }
+  }
+  return .alreadyDone
+}
+
+/// The fingerprint of a tensor of a checkpoint. O(its bytes), on all cores.
+public func fingerprint(
+  of tensor: StoredTensor, in checkpoint: any Checkpoint
+) throws(DiffError) -> Fingerprint {
+  try Blocks.check(tensor.type, tensor.name)
+  var builder = Fingerprint.Builder(tensor.type, tensor.shape)
+  var works = [(room: [UInt8], hash: Fingerprint)](
+    repeating: ([], Fingerprint(high: 0, low: 0)), count: Blocks.perWindow)
+  try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+      try checkpoint.read(tensor, window[index], into: &work.room)
+      work.hash = XXH3.hash128(work.room.span)
+    }
+    for work in works.prefix(window.count) { builder.append(work.hash) }
+  }
+  return builder.fingerprint
+}
+
+private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError {
+  DiffError(
+    .wrongBase,
+    "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for"
+      + (plan.isSum ? " (--allow-other-base applies it all the same)" : ""),
+    path: base.path, tensor: plan.name)
+}
+
+private func partlyDone(_ name: String, _ base: any Checkpoint) -> DiffError {
+  DiffError(
+    .partlyApplied,
+    "partly applied: this tensor and others are not in the same state; start from the base",
+    path: base.path, tensor: name)
+}

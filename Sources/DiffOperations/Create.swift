@@ -1,0 +1,166 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// What kind of diff `create` makes.
+public enum CreateMode: Sendable, Hashable {
+  /// Exclusive-or: bit-exact, in both directions.
+  case xor
+  /// New bits: bit-exact, and applying twice does no harm; cannot be reverted.
+  case replace
+  /// Float additions of the chosen changes, stored as `values`.
+  case add(Selection, values: FloatType)
+}
+
+/// Which changes an additive diff keeps.
+public enum Selection: Sendable, Hashable {
+  /// All that are not zero.
+  case all
+  /// The largest ones over all tensors: ⌊density × elements of float tensors⌋. Among equals the
+  /// first by tensor name, then position.
+  case density(Double)
+  /// Those whose magnitude is not below a number.
+  case threshold(Double)
+}
+
+/// How `create` works.
+public struct CreateOptions: Sendable {
+  /// The kind of diff.
+  public var mode = CreateMode.xor
+  /// How encodings are chosen.
+  public var profile = EncodingProfile.size
+  /// Whether an additive diff leaves changed tensors out that are not floats, instead of refusing.
+  public var skipsNonfloat = false
+  /// Facts to store with the diff.
+  public var metadata: [String: String] = [:]
+
+  /// The defaults: an exact diff, as small as possible.
+  public init() {}
+}
+
+/// What `create` found.
+public struct CreateSummary: Sendable, Hashable {
+  /// Tensors changed, and how many the base has.
+  public var changedTensors = 0, tensors = 0
+  /// Values stored in sparse entries.
+  public var changes: UInt64 = 0
+  /// Elements of the base.
+  public var elements: UInt64 = 0
+  /// Changed tensors that were left out because they are not floats.
+  public var skipped: [String] = []
+}
+
+/// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
+///
+/// - Throws: `unsupported` if a tensor's type or shape differs, or an additive diff cannot hold a
+///   change; `mismatch` for ambiguous names; `io`.
+/// - Complexity: O(size of both), in memory of a few windows of blocks; additive diffs with a
+///   density read both files two or three times more.
+public func create(
+  from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
+  _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
+) throws(DiffError) -> CreateSummary {
+  let pairs = try TensorPair.all(base, tuned)
+  let bytes = pairs.reduce(0) { $0 + $1.byteCount }
+  let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
+  var summary = CreateSummary()
+  summary.tensors = base.tensors.count
+  summary.elements = base.tensors.reduce(0) { $0 + $1.shape.count }
+  var additive: AdditivePlan?
+  if case .add(let selection, let values) = options.mode {
+    var progress = ProgressCounter("survey", total: bytes, handler)
+    additive = try AdditivePlan(
+      pairs, selection, values, skipsNonfloat: options.skipsNonfloat, &progress)
+    summary.skipped = additive?.skipped ?? []
+  }
+  var progress = ProgressCounter("create", total: bytes, handler)
+  for pair in pairs {
+    let changes: UInt64?
+    switch (pair.base, pair.tuned) {
+    case (nil, let tensor?): changes = try pair.write(whole: tensor, tuned, .insert, writer)
+    case (let tensor?, nil): changes = try pair.write(whole: tensor, base, .delete, writer)
+    default:
+      changes =
+        try additive == nil
+        ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
+    }
+    if let changes {
+      summary.changedTensors += 1
+      summary.changes += changes
+    }
+    progress.add(pair.byteCount)
+  }
+  try writer.finish()
+  return summary
+}
+
+/// A tensor of two checkpoints.
+struct TensorPair: Sendable {
+  /// The name in the diff: that of the base, or of the tuned checkpoint if the base has none.
+  let name: String
+  let base, tuned: StoredTensor?
+  let baseFile, tunedFile: any Checkpoint
+
+  var type: ElementType { (base ?? tuned)?.type ?? .u8 }
+  var shape: Shape { (base ?? tuned)?.shape ?? .scalar }
+  var byteCount: UInt64 { (base ?? tuned)?.byteCount ?? 0 }
+
+  /// All tensors of either checkpoint, in order of names.
+  static func all(
+    _ base: any Checkpoint, _ tuned: any Checkpoint
+  ) throws(DiffError) -> [TensorPair] {
+    let names = TensorNames(tuned)
+    var matched: Set<String> = []
+    var pairs: [TensorPair] = []
+    for tensor in base.tensors {
+      let other = try names.find(tensor.name)
+      if let other {
+        matched.insert(other.name)
+        guard tensor.type == other.type, tensor.shape == other.shape else {
+          throw DiffError(
+            .unsupported,
+            "is \(tensor.type) \(tensor.shape) in the base, \(other.type) \(other.shape) in "
+              + "\(tuned.path); this version makes no diff of that",
+            path: base.path, tensor: tensor.name)
+        }
+      }
+      pairs.append(
+        TensorPair(
+          name: tensor.name, base: tensor, tuned: other, baseFile: base, tunedFile: tuned))
+    }
+    for tensor in tuned.tensors where !matched.contains(tensor.name) {
+      pairs.append(
+        TensorPair(
+          name: tensor.name, base: nil, tuned: tensor, baseFile: base, tunedFile: tuned))
+    }
+    for pair in pairs { try Blocks.check(pair.type, pair.name) }
+    return pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  /// Writes a tensor that only one of the checkpoints has.
+  func write(
+    whole tensor: StoredTensor, _ file: any Checkpoint, _ operation: DiffOperation,
+    _ writer: DiffWriter
+  ) throws(DiffError) -> UInt64 {
+    try writer.begin(DiffEntry(name, operation, tensor.type, tensor.shape))
+    var builder = Fingerprint.Builder(tensor.type, tensor.shape)
+    let width = tensor.type.width
+    var room: [UInt8] = []
+    var offsets: [UInt32] = []
+    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      for block in window {
+        try file.read(tensor, block, into: &room)
+        builder.append(XXH3.hash128(room.span))
+        if offsets.count != room.count / width {
+          offsets = (0..<UInt32(room.count / width)).map { $0 }
+        }
+        try writer.append(at: block.lowerBound / UInt64(width), offsets.span, room.span)
+      }
+    }
+    let fingerprint = builder.fingerprint
+    try writer.end(
+      base: operation == .delete ? fingerprint : nil,
+      result: operation == .insert ? fingerprint : nil)
+    return 0
+  }
+}

@@ -1,0 +1,82 @@
+import DiffFormat
+import TensorCore
+
+/// The decoded pages of one entry that overlap a window moving forwards through its tensor.
+struct PageFeed: Sendable {
+  private let source: any ByteSource
+  let entry: DiffEntry
+  private let stream: DiffStream
+  private let pages: [PageInfo]
+  /// The next page to be decoded.
+  private var next = 0
+  /// The first `active` hold pages of the window, in order; the others are free.
+  private var buffers: [PageBuffer] = []
+  private var active = 0
+
+  init(_ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes) {
+    source = reader.source
+    self.entry = entry
+    self.stream = stream
+    pages = entry.pages[stream] ?? []
+  }
+
+  /// The pages of the window.
+  var window: ArraySlice<PageBuffer> { buffers[..<active] }
+
+  /// Moves the window: lets pages go that end before `elements` and decodes, on all cores, those
+  /// that begin inside.
+  mutating func move(to elements: Range<UInt64>) throws(DiffError) {
+    let passed = buffers[..<active].prefix { $0.end <= elements.lowerBound }.count
+    buffers = Array(buffers[passed...] + buffers[..<passed])
+    active -= passed
+    let begin = pages[next...].firstIndex { $0.end > elements.lowerBound } ?? pages.count
+    let end = pages[begin...].firstIndex { $0.start >= elements.upperBound } ?? pages.count
+    while buffers.count < active + end - begin { buffers.append(PageBuffer()) }
+    let (source, entry, stream, pages) = (source, entry, stream, pages)
+    var fresh = Array(buffers[active..<active + end - begin])
+    buffers.removeSubrange(active..<active + end - begin)
+    try parallelForEach(&fresh) { index, buffer throws(DiffError) in
+      try buffer.load(pages[begin + index], of: entry, stream, from: source)
+    }
+    buffers.insert(contentsOf: fresh, at: active)
+    active += end - begin
+    next = end
+  }
+
+  /// Whether a page of the window overlaps `elements`.
+  func touches(_ elements: Range<UInt64>) -> Bool {
+    window.contains { $0.start < elements.upperBound && $0.end > elements.lowerBound }
+  }
+
+  /// Calls `body` for each page that overlaps `elements`, with the page, the changes of it that
+  /// lie inside, and their offsets from the beginning of `elements`.
+  func forEachSlice(
+    of elements: Range<UInt64>,
+    _ body: (borrowing PageBuffer, Range<Int>, [UInt32]) -> Void
+  ) {
+    for page in window where page.start < elements.upperBound && page.end > elements.lowerBound {
+      let offsets = page.offsets
+      let first = offsets.firstIndex(notBelow: elements.lowerBound, from: page.start)
+      let last = offsets.firstIndex(notBelow: elements.upperBound, from: page.start)
+      guard first < last else { continue }
+      let shift = UInt32(truncatingIfNeeded: page.start &- elements.lowerBound)
+      var local: [UInt32] = []
+      local.reserveCapacity(last - first)
+      for i in first..<last { local.append(offsets[i] &+ shift) }
+      body(page, first..<last, local)
+    }
+  }
+}
+
+extension Span<UInt32> {
+  /// The first index whose `origin + offset` is not below `position`. O(log n).
+  fileprivate func firstIndex(notBelow position: UInt64, from origin: UInt64) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if origin + UInt64(self[middle]) < position { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

@@ -1,0 +1,120 @@
+import DiffFormat
+import TensorCore
+
+/// An entry of a diff in one of its two directions.
+struct DirectedEntry: Sendable {
+  let reader: DiffReader
+  let entry: DiffEntry
+  /// From the result back to the base.
+  let isReversed: Bool
+
+  /// The tensor before and after; nil where it is unknown or does not exist.
+  var before: Fingerprint? { isReversed ? entry.result : entry.base }
+  var after: Fingerprint? { isReversed ? entry.base : entry.result }
+
+  /// Whether the tensor comes or goes.
+  var inserts: Bool { entry.operation == (isReversed ? .delete : .insert) }
+  var deletes: Bool { entry.operation == (isReversed ? .insert : .delete) }
+
+  var isAddition: Bool { if case .add = entry.operation { true } else { false } }
+}
+
+/// Changes to one tensor, block by block: the entries of several diffs in order, or the sum of
+/// several additions.
+struct Patch: Sendable {
+  private var feeds: [PageFeed]
+  /// Whether all feeds are additions to one base, to be summed.
+  private let isSum: Bool
+
+  init(_ entries: [DirectedEntry], isSum: Bool) {
+    feeds = entries.map { PageFeed($0.reader, $0.entry) }
+    self.isSum = isSum
+  }
+
+  mutating func move(to elements: Range<UInt64>) throws(DiffError) {
+    for index in feeds.indices { try feeds[index].move(to: elements) }
+  }
+
+  func touches(_ elements: Range<UInt64>) -> Bool {
+    feeds.contains { $0.touches(elements) }
+  }
+
+  /// Changes a block that holds `elements`.
+  func apply(to block: inout [UInt8], _ elements: Range<UInt64>) {
+    if isSum && feeds.count > 1 { return addSum(to: &block, elements) }
+    for feed in feeds {
+      feed.forEachSlice(of: elements) { page, range, offsets in
+        Self.change(&block, feed.entry, page, range, offsets)
+      }
+    }
+  }
+
+  /// The elements of a block where the first entry changes them.
+  func gather(_ block: [UInt8], _ elements: Range<UInt64>) -> [UInt8] {
+    guard let feed = feeds.first else { return [] }
+    let width = feed.entry.type.width
+    var gathered: [UInt8] = []
+    feed.forEachSlice(of: elements) { _, _, offsets in
+      gathered += Kernels.gathered(block.span, width: width, at: offsets.span)
+    }
+    return gathered
+  }
+
+  private static func change(
+    _ block: inout [UInt8], _ entry: DiffEntry, _ page: borrowing PageBuffer,
+    _ range: Range<Int>, _ offsets: [UInt32]
+  ) {
+    let width = page.valueWidth
+    let values = page.values.extracting(range.lowerBound * width..<range.upperBound * width)
+    var span = block.mutableSpan
+    switch entry.operation {
+    case .xor:
+      Kernels.scatter(.xor, &span, width: width, at: offsets.span, values)
+    case .replace, .insert, .delete, .reshape:
+      Kernels.scatter(.replace, &span, width: width, at: offsets.span, values)
+    case .add(let type, let scale):
+      let deltas = widen(values, type, scale)
+      guard let float = entry.type.float else { return }
+      Kernels.scatterAdd(&span, float, at: offsets.span, deltas.span)
+    }
+  }
+
+  /// Values of additions as numbers.
+  static func widen(_ values: Span<UInt8>, _ type: FloatType, _ scale: Int) -> [Double] {
+    var deltas = [Double](repeating: 0, count: values.count / type.width)
+    var out = deltas.mutableSpan
+    Kernels.widen(values, type, factor: .powerOfTwo(scale), into: &out)
+    return deltas
+  }
+
+  /// Adds the sum of all feeds, formed in float64 in the order of the diffs, with one rounding to
+  /// the tensor's type of calculation.
+  private func addSum(to block: inout [UInt8], _ elements: Range<UInt64>) {
+    guard let float = feeds[0].entry.type.float else { return }
+    var sums = [Double](repeating: 0, count: Int(elements.upperBound - elements.lowerBound))
+    var touched: [UInt32] = []
+    for feed in feeds {
+      guard case .add(let type, let scale) = feed.entry.operation else { continue }
+      feed.forEachSlice(of: elements) { page, range, offsets in
+        let width = page.valueWidth
+        let deltas = Self.widen(
+          page.values.extracting(range.lowerBound * width..<range.upperBound * width), type, scale)
+        for (offset, delta) in zip(offsets, deltas) { sums[Int(offset)] += delta }
+        touched += offsets
+      }
+    }
+    touched.sort()
+    var offsets: [UInt32] = []
+    for offset in touched where offsets.last != offset { offsets.append(offset) }
+    let deltas = offsets.map { sums[Int($0)] }
+    var span = block.mutableSpan
+    Kernels.scatterAdd(&span, float, at: offsets.span, deltas.span)
+  }
+}
+
+extension Double {
+  /// 2^exponent, exactly.
+  static func powerOfTwo(_ exponent: Int) -> Double {
+    Double(sign: .plus, exponent: exponent, significand: 1)
+  }
+}

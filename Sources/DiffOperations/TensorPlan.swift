@@ -1,0 +1,113 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// Which way a diff is taken.
+public enum Direction: Sendable {
+  /// From the base to the result.
+  case apply
+  /// From the result back to the base.
+  case revert
+}
+
+/// What is to be done to one tensor of a checkpoint.
+struct TensorPlan: Sendable {
+  /// The name in the checkpoint, or that of the diff where the checkpoint has none.
+  let name: String
+  /// The tensor as the checkpoint has it.
+  let stored: StoredTensor?
+  /// The entries of the diffs, in the order in which they count.
+  let entries: [DirectedEntry]
+  /// Whether they are additions to one base, to be summed.
+  let isSum: Bool
+
+  var type: ElementType { entries[0].entry.type }
+  var shape: Shape { entries[0].entry.shape }
+  var byteCount: UInt64 { shape.count * UInt64(type.width) }
+
+  /// Whether the tensor exists before and after.
+  var existsBefore: Bool { !entries[0].inserts }
+  var existsAfter: Bool { !entries[entries.count - 1].deletes }
+
+  /// The tensor before and after, as far as the diffs know it.
+  var before: Fingerprint? { entries[0].before }
+  var after: Fingerprint? { isSum && entries.count > 1 ? nil : entries[entries.count - 1].after }
+
+  var patch: Patch { Patch(entries, isSum: isSum) }
+}
+
+extension TensorPlan {
+  /// Plans what `diffs`, in this order, do to a checkpoint.
+  ///
+  /// - Throws: `mismatch` if a tensor is missing or has another type or shape, `unsupported` if
+  ///   the diffs do not follow from each other or cannot be reverted.
+  static func all(
+    _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint
+  ) throws(DiffError) -> [TensorPlan] {
+    let names = TensorNames(checkpoint)
+    var entries: [String: [DirectedEntry]] = [:]
+    for diff in direction == .apply ? diffs : diffs.reversed() {
+      try diff.checkNames()
+      for entry in diff {
+        if direction == .revert && !entry.operation.isReversible {
+          throw DiffError(
+            .unsupported,
+            "'\(entry.operation.name)' keeps no old values, so it cannot be reverted; "
+              + "keep the base, or apply with --undo FILE",
+            path: diff.path, tensor: entry.name)
+        }
+        if case .reshape = entry.operation {
+          throw DiffError(
+            .unsupported, "this version does not apply 'reshape'", path: diff.path,
+            tensor: entry.name)
+        }
+        try Blocks.check(entry.type, entry.name)
+        entries[TensorNames.fold(entry.name), default: []].append(
+          DirectedEntry(reader: diff, entry: entry, isReversed: direction == .revert))
+      }
+    }
+    var plans: [TensorPlan] = []
+    for list in entries.values {
+      let stored = try names.find(list[0].entry.name)
+      let plan = TensorPlan(
+        name: stored?.name ?? list[0].entry.name, stored: stored, entries: list,
+        isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
+      do { try plan.check() } catch { throw error.at(path: checkpoint.path) }
+      plans.append(plan)
+    }
+    return plans.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  private func check() throws(DiffError) {
+    if let stored {
+      guard stored.type == type, stored.shape == shape else {
+        throw DiffError(
+          .mismatch,
+          "is \(stored.type) \(stored.shape), the diff was made for \(type) \(shape)",
+          tensor: name)
+      }
+    } else if existsBefore && existsAfter {
+      throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
+    }
+    guard !isSum else { return }
+    for (one, next) in zip(entries, entries.dropFirst()) {
+      let followsUp =
+        one.deletes ? next.inserts : !next.inserts && one.after != nil && one.after == next.before
+      guard followsUp, one.entry.type == next.entry.type, one.entry.shape == next.entry.shape
+      else {
+        throw DiffError(
+          .unsupported,
+          "'\(next.reader.path ?? "a diff")' was not made on the result of "
+            + "'\(one.reader.path ?? "another")'; diffs must be given in the order of their making",
+          tensor: name)
+      }
+    }
+    // What comes and goes in between would need a place outside of any checkpoint.
+    guard entries.dropFirst().allSatisfy({ !$0.inserts }), entries.dropLast().allSatisfy({ !$0.deletes })
+    else {
+      throw DiffError(
+        .unsupported, "comes and goes within the diffs; apply them one after the other",
+        tensor: name)
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import TensorCore
+
+/// Finds the k-th largest of more magnitudes than memory holds, exactly: a histogram over the
+/// upper bits of their binary64 pattern, whose order is that of the numbers, then the same inside
+/// the bin of the k-th, until that bin fits in memory.
+struct TopSearch {
+  private static let bits: UInt64 = 16
+  /// The most numbers that are gathered and sorted.
+  private static let room: UInt64 = 1 << 21
+
+  private var counts = [UInt64](repeating: 0, count: 1 << Int(bits))
+
+  /// Takes part of the magnitudes into the first histogram.
+  mutating func count(_ magnitudes: [Double]) {
+    for magnitude in magnitudes { counts[Int(magnitude.bitPattern >> (64 - Self.bits))] += 1 }
+  }
+
+  /// The magnitude that the `wanted` largest reach, and how many of those equal to it are among
+  /// them. `pass` goes through all magnitudes once more; it is called up to three times.
+  func cut(
+    _ wanted: UInt64,
+    _ pass: ((_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) -> Void)
+  ) throws(DiffError) -> (cut: Double, ties: UInt64) {
+    guard wanted > 0 else { return (.infinity, 0) }
+    var left = wanted
+    var histogram = counts
+    var prefix: UInt64 = 0
+    var shift = 64 - Self.bits
+    while true {
+      guard let bin = Self.bin(of: &left, histogram) else { return (0, 0) }
+      prefix |= UInt64(bin) << shift
+      // All patterns from the prefix on, or the one number that it has become.
+      if left == histogram[bin] { return (Double(bitPattern: prefix).nextDown, 0) }
+      if shift == 0 { return (Double(bitPattern: prefix), left) }
+      let inBin = prefix >> shift
+      if histogram[bin] <= Self.room {
+        var numbers: [Double] = []
+        try pass { magnitudes throws(DiffError) in
+          numbers += magnitudes.filter { $0.bitPattern >> shift == inBin }
+        }
+        numbers.sort(by: >)
+        let cut = numbers[Int(left) - 1]
+        let above = numbers.firstIndex(of: cut) ?? 0
+        return (cut, left - UInt64(above))
+      }
+      let next = shift - Self.bits
+      var counts = [UInt64](repeating: 0, count: 1 << Int(Self.bits))
+      try pass { magnitudes throws(DiffError) in
+        for magnitude in magnitudes where magnitude.bitPattern >> shift == inBin {
+          counts[Int(magnitude.bitPattern >> next & (1 << Self.bits - 1))] += 1
+        }
+      }
+      histogram = counts
+      shift = next
+    }
+  }
+
+  /// The bin of the `left`-th largest, counted from above; `left` becomes its rank there.
+  private static func bin(of left: inout UInt64, _ histogram: [UInt64]) -> Int? {
+    for bin in histogram.indices.reversed() {
+      if histogram[bin] >= left { return bin }
+      left -= histogram[bin]
+    }
+    return nil
+  }
+}

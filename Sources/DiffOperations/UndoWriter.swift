@@ -1,0 +1,52 @@
+import DiffFormat
+import TensorCore
+
+/// Writes the exact inverse of what is being applied, as a diff.
+final class UndoWriter: @unchecked Sendable {
+  private let sink: FileSink
+  private let writer: DiffWriter
+  private var foundHash = XXH3Stream()
+  private var hasBegun = false
+  private var plan: TensorPlan?
+
+  init(_ path: String, overwriting: Bool, metadata: [String: String]) throws(DiffError) {
+    sink = try FileSink(path, overwriting: overwriting)
+    writer = try DiffWriter(sink, metadata: metadata)
+  }
+
+  func begin(_ plan: TensorPlan) throws(DiffError) {
+    self.plan = plan
+    foundHash = XXH3Stream()
+    hasBegun = false
+    // A whole tensor has its entry even if it has no elements.
+    if plan.existsBefore != plan.existsAfter { try beginEntry() }
+  }
+
+  private func beginEntry() throws(DiffError) {
+    guard let plan, !hasBegun else { return }
+    let operation: DiffOperation =
+      plan.existsBefore ? (plan.existsAfter ? .xor : .insert) : .delete
+    try writer.begin(DiffEntry(plan.name, operation, plan.type, plan.shape))
+    hasBegun = true
+  }
+
+  func append(_ differences: BlockDifferences, at position: UInt64) throws(DiffError) {
+    guard !differences.offsets.isEmpty else { return }
+    try beginEntry()
+    try writer.append(at: position, differences.offsets.span, differences.values.span)
+    foundHash.update(differences.old.span)
+  }
+
+  func end(_ plan: TensorPlan, before: Fingerprint?, after: Fingerprint?) throws(DiffError) {
+    guard hasBegun else { return }
+    let isSparse = plan.existsBefore && plan.existsAfter
+    try writer.end(base: after, result: before, old: isSparse ? foundHash.digest : nil)
+    hasBegun = false
+  }
+
+  /// Makes the file durable under its name.
+  func commit() throws(DiffError) {
+    try writer.finish()
+    try sink.commit()
+  }
+}
