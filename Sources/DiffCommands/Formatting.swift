@@ -1,0 +1,93 @@
+import TensorCore
+
+extension UInt64 {
+  /// `831 B`, `22.7 kB`, `90.9 MB`: decimal units, three digits.
+  var bytes: String {
+    var value = Double(self)
+    guard value >= 1000 else { return "\(self) B" }
+    for unit in ["kB", "MB", "GB"] {
+      value /= 1000
+      if value < 999.5 { return "\(value.fixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)) \(unit)" }
+    }
+    return "\((value / 1000).fixed(2)) TB"
+  }
+
+  /// `22 713 216`.
+  var grouped: String {
+    let digits = Array(String(self))
+    var out = ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0 && (digits.count - index) % 3 == 0 { out.append(" ") }
+      out.append(digit)
+    }
+    return out
+  }
+}
+
+extension Double {
+  /// Fixed notation with some digits after the point.
+  func fixed(_ digits: Int) -> String {
+    guard isFinite, magnitude < 1e15 else { return "\(self)" }
+    let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
+    let scaled = Int64((magnitude * Double(scale)).rounded())
+    let fraction = String(scaled % Int64(scale))
+    let padding = String(repeating: "0", count: Swift.max(0, digits - fraction.count))
+    let sign = self < 0 && scaled != 0 ? "-" : ""
+    return "\(sign)\(scaled / Int64(scale))" + (digits > 0 ? ".\(padding)\(fraction)" : "")
+  }
+
+  /// `0.50 %`, with more digits where they are few.
+  var percent: String { (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %" }
+}
+
+/// Rows of text in aligned columns, numbers to the right.
+struct TextTable {
+  private var rows: [[String]]
+  private let rightAligned: Set<Int>
+
+  init(_ header: [String], rightAligned: Set<Int> = []) {
+    rows = [header]
+    self.rightAligned = rightAligned
+  }
+
+  mutating func add(_ row: [String]) { rows.append(row.map(\.escapingControls)) }
+
+  var text: String {
+    var widths = [Int](repeating: 0, count: rows[0].count)
+    for row in rows { for (i, cell) in row.enumerated() { widths[i] = max(widths[i], cell.count) } }
+    return rows.map { row in
+      var line = ""
+      for (i, cell) in row.enumerated() {
+        let padding = String(repeating: " ", count: widths[i] - cell.count)
+        line += rightAligned.contains(i) ? padding + cell : cell + padding
+        line += "  "
+      }
+      while line.last == " " { line.removeLast() }
+      return line + "\n"
+    }.joined()
+  }
+}
+
+/// Lines of `name  value`, the values aligned.
+func facts(_ pairs: [(String, String)]) -> String {
+  let width = pairs.map(\.0.count).max() ?? 0
+  return pairs.map { name, value in
+    name + String(repeating: " ", count: width - name.count) + "  " + value.escapingControls + "\n"
+  }.joined()
+}
+
+/// The name of an output that the user did not name: `base.h5` and `task.diff` make
+/// `base.task.h5`, beside the base.
+func derivedName(_ base: String, _ words: [String]) -> String {
+  let (folder, name) = OutputFile.split(base)
+  let dot = name.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 } ?? name.endIndex
+  let stem = ([String(name[..<dot])] + words).joined(separator: ".") + name[dot...]
+  return folder == "." ? stem : "\(folder)/\(stem)"
+}
+
+/// The last component of a path without its last suffix.
+func stem(_ path: String) -> String {
+  let name = OutputFile.split(path).name
+  guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }
+  return String(name[..<dot])
+}

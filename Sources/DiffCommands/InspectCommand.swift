@@ -1,0 +1,105 @@
+import ArgumentParser
+import DiffFormat
+import TensorCore
+
+/// `diffkit inspect`.
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Show what a diff is: version, metadata, tensors, operations, encodings, sizes.")
+
+  @Argument(help: "The diff.") var diff: String
+  @OptionGroup var json: JSONOption
+
+  func run() throws {
+    let reader = try DiffReader(diff)
+    try InspectOutput(reader).print(json: json.json)
+  }
+}
+
+/// What `inspect` shows.
+private struct InspectOutput: CommandOutput {
+  struct Tensor: Encodable {
+    let name, operation, type: String
+    let shape: [UInt64]
+    let newShape: [UInt64]?
+    let valueType: String?
+    let scale: Int?
+    let changes, storedBytes: UInt64
+    let pages: Int
+    let encodings: [String]
+    let base, result: String?
+  }
+
+  let path, version, identity: String
+  let size, indexSize, changes: UInt64
+  let metadata: [String: String]
+  let tensors: [Tensor]
+
+  init(_ diff: DiffReader) throws {
+    path = diff.path ?? ""
+    version = "\(diff.major).\(diff.minor)"
+    identity = diff.identity.description
+    size = diff.size
+    indexSize = diff.indexSize
+    metadata = diff.metadata
+    var tensors: [Tensor] = []
+    for entry in diff {
+      do throws(DiffError) { tensors.append(try Tensor(entry, diff)) } catch {
+        throw error.at(path: diff.path)
+      }
+    }
+    self.tensors = tensors
+    changes = tensors.reduce(0) { $0 + $1.changes }
+  }
+
+  var text: String {
+    var pairs = [
+      ("file", path), ("format", version), ("size", "\(size.bytes), index \(indexSize.bytes)"),
+      ("identity", identity), ("tensors", "\(tensors.count)"), ("changes", changes.grouped),
+    ]
+    for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { pairs.append((key, value)) }
+    var table = TextTable(
+      ["tensor", "operation", "type", "shape", "changes", "bytes", "encodings"],
+      rightAligned: [4, 5])
+    for tensor in tensors {
+      let scale = tensor.scale.map { " · 2^\($0)" } ?? ""
+      let values = tensor.valueType.map { " \($0)\(scale)" } ?? ""
+      let shape = "\(tensor.shape)" + (tensor.newShape.map { " → \($0)" } ?? "")
+      table.add([
+        tensor.name, tensor.operation + values, tensor.type, shape, tensor.changes.grouped,
+        tensor.storedBytes.grouped, tensor.encodings.joined(separator: ", "),
+      ])
+    }
+    return facts(pairs) + "\n" + table.text
+  }
+}
+
+extension InspectOutput.Tensor {
+  fileprivate init(_ entry: DiffEntry, _ diff: DiffReader) throws(DiffError) {
+    name = entry.name
+    operation = entry.operation.name
+    type = entry.type.name
+    shape = entry.shape.extents
+    if case .reshape(let new) = entry.operation { newShape = new.extents } else { newShape = nil }
+    if case .add(let values, let scale) = entry.operation {
+      valueType = values.elementType.name
+      self.scale = scale
+    } else {
+      valueType = nil
+      scale = nil
+    }
+    changes = entry.count
+    storedBytes = entry.storedSize
+    base = entry.base?.description
+    result = entry.result?.description
+    var encodings: Set<String> = []
+    var pageCount = 0
+    for stream in entry.operation.streams {
+      pageCount += entry.pages[stream]?.count ?? 0
+      for encoding in try diff.encodings(of: entry, stream) { encodings.insert(encoding) }
+    }
+    pages = pageCount
+    self.encodings = encodings.sorted()
+  }
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// Options of every command that takes long.
+struct QuietOption: ParsableArguments {
+  @Flag(name: .shortAndLong, help: "Print errors only.")
+  var quiet = false
+
+  /// Prints a line for a person.
+  func say(_ line: String) throws {
+    if !quiet { try StandardOutput.write(line.escapingControls + "\n") }
+  }
+}
+
+/// The option of every command that reports facts.
+struct JSONOption: ParsableArguments {
+  @Flag(help: "Print the same facts as JSON.")
+  var json = false
+}
+
+/// Options of every command that writes a file.
+struct OutputOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "The file to write.")
+  var output: String?
+
+  @Flag(help: "Replace an existing output file.")
+  var force = false
+}
+
+extension Verification: ExpressibleByArgument {}
+extension EncodingProfile: ExpressibleByArgument {}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit verify`.
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Check a diff, every byte of it, and whether a checkpoint is its base or result.",
+    discussion: """
+      Exit code 0: the diff is sound, and the checkpoint, if given, is its base or its result.
+      Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble.
+      """)
+
+  @Argument(help: "The diff.") var diff: String
+  @Argument(help: "A checkpoint to compare with.") var checkpoint: String?
+
+  @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
+  var verify = Verification.full
+
+  @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
+
+  func run() throws {
+    let reader = try DiffReader(diff)
+    let line = ProgressLine(quiet: quiet.quiet || json.json)
+    let report = try DiffOperations.verify(
+      reader, against: try checkpoint.map { try openCheckpoint($0) }, verify,
+      progress: line.show)
+    let output = VerifyOutput(
+      path: diff, identity: reader.identity.description, entries: report.entries,
+      pages: report.pages, values: report.values, checkpoint: checkpoint,
+      state: report.checkpoint?.rawValue, differing: report.differing)
+    if json.json || !quiet.quiet { try output.print(json: json.json) }
+    if report.checkpoint == .different || report.checkpoint == .partlyApplied {
+      throw ExitStatus.different
+    }
+  }
+}
+
+/// What `verify` shows.
+private struct VerifyOutput: CommandOutput {
+  let path, identity: String
+  let entries, pages: Int
+  let values: UInt64
+  let checkpoint, state: String?
+  let differing: [String]
+
+  var text: String {
+    var out =
+      "\(path.escapingControls): sound; \(entries) tensors, \(values.grouped) values in \(pages) "
+      + "pages, identity \(identity)\n"
+    guard let checkpoint = checkpoint?.escapingControls else { return out }
+    switch state {
+    case "base": out += "\(checkpoint): is the base\n"
+    case "applied": out += "\(checkpoint): is the result, the diff is already applied\n"
+    case "partly-applied": out += "\(checkpoint): partly applied; start from the base\n"
+    default:
+      out += "\(checkpoint): is neither base nor result\n"
+      for name in differing { out += "  differs: \(name.escapingControls)\n" }
+    }
+    return out
+  }
+}
