@@ -45,5 +45,8 @@ let package = Package(
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffOperations"], swiftSettings: swift),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints"],
+      resources: [.copy("Resources")], swiftSettings: swift),
   ]
 )
