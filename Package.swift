@@ -47,6 +47,6 @@ let package = Package(
       name: "DiffBenchmarks", dependencies: ["DiffOperations"], swiftSettings: swift),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints"],
-      resources: [.copy("Resources")], swiftSettings: swift),
+      exclude: ["Resources", "base.py", "oracle.py"], swiftSettings: swift),
   ]
 )

@@ -7,7 +7,6 @@
 static const hid_t dk_H5P_DEFAULT = H5P_DEFAULT;
 static const hid_t dk_H5S_ALL = H5S_ALL;
 static const hid_t dk_H5E_DEFAULT = H5E_DEFAULT;
-static const haddr_t dk_HADDR_UNDEF = HADDR_UNDEF;
 
 static inline unsigned dk_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
 static inline unsigned dk_H5F_ACC_RDWR(void) { return H5F_ACC_RDWR; }

@@ -14,7 +14,7 @@ extension File {
   /// (which may share the blocks instead), else through a buffer.
   ///
   /// - Throws: `truncated` if this file ends before the range does, `io` otherwise.
-  func copy(_ range: Range<UInt64>, to other: File) throws(DiffError) {
+  package func copy(_ range: Range<UInt64>, to other: File) throws(DiffError) {
     var offset = try copyInKernel(range, to: other)
     var buffer: [UInt8] = []
     while offset < range.upperBound {

@@ -1,6 +1,6 @@
 """What HDF5 files hold, by h5py: for each tensor its names, type, shape and a hash.
 
-    oracle.py FOLDER... > Resources/oracle.json
+    oracle.py Resources SHARED/data/keras SHARED/data/hdf5-features > Resources/oracle.json
 
 `hash` is XXH3-128 of the little-endian bytes, or null where a filter is needed that plain libhdf5
 lacks. An object of several hard links stands under the smallest path.
@@ -15,9 +15,9 @@ import numpy as np
 import xxhash
 
 PLAIN_FILTERS = {1, 2, 3, 4, 5, 6}
-INTEGERS = {f"{s}int{w}": f"{s or 'i'}{w}" for s in ("", "u") for w in (8, 16, 32, 64)}
-FLOATS = {"float16": "f16", "float32": "f32", "float64": "f64", "bool": "bool"}
-NAMES = FLOATS | {k: v.replace("uint", "u") for k, v in INTEGERS.items()}
+NAMES = {"float16": "f16", "float32": "f32", "float64": "f64", "bool": "bool"}
+NAMES |= {f"int{width}": f"i{width}" for width in (8, 16, 32, 64)}
+NAMES |= {f"uint{width}": f"u{width}" for width in (8, 16, 32, 64)}
 BF16_FIELDS = (15, 7, 8, 0, 7)
 
 
@@ -35,7 +35,7 @@ def element_type(dataset):
         return None
     try:
         dtype = dataset.dtype
-    except TypeError:
+    except (TypeError, ValueError):
         return None
     if kind == h5py.h5t.FLOAT and dtype.itemsize != datatype.get_size():
         return None
@@ -77,6 +77,8 @@ def tensors(path):
             return
         groups.add(address)
         for name in group:
+            if isinstance(name, bytes):  # not valid UTF-8
+                continue
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 continue
             item = group[name]
@@ -102,4 +104,8 @@ if __name__ == "__main__":
         for path in sorted(folder.iterdir()):
             if h5py.is_hdf5(path):
                 result[f"{folder.name}/{path.name}"] = tensors(path)
-    print(json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False))
+    # A line for each tensor.
+    for name in result:
+        rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in result[name].items())
+        result[name] = f" {json.dumps(name)}: {{\n{rows}\n }}"
+    print("{\n" + ",\n".join(result.values()) + "\n}")

@@ -68,7 +68,12 @@ extension HDF5File {
     let links = try utf8Links()
     for count in 1..<components.count {
       let path = components.prefix(count).joined(separator: "/")
-      if try exists(path) { continue }
+      if try exists(path) {
+        guard isGroup(path) else {
+          throw DiffError(.mismatch, "'\(path)' is there and is not a group")
+        }
+        continue
+      }
       _ = try HDF5Handle(
         unsafe H5Gcreate2(handle.id, path, links.id, creation.id, dk_H5P_DEFAULT), what)
     }
@@ -79,6 +84,16 @@ extension HDF5File {
     let found = unsafe H5Lexists(handle.id, path, dk_H5P_DEFAULT)
     try found.orThrow("cannot look up '\(path)'")
     return found > 0
+  }
+
+  /// Whether a hard link leads from `path` to a group.
+  private func isGroup(_ path: String) -> Bool {
+    var link = H5L_info_t()
+    var object = H5O_info_t()
+    return unsafe H5Lget_info(handle.id, path, &link, dk_H5P_DEFAULT) >= 0
+      && link.type == H5L_TYPE_HARD
+      && H5Oget_info_by_name2(handle.id, path, &object, H5O_INFO_BASIC, dk_H5P_DEFAULT) >= 0
+      && object.type == H5O_TYPE_GROUP
   }
 
   private func utf8Links() throws(DiffError) -> HDF5Handle {

@@ -18,10 +18,12 @@ final class HDF5File: @unchecked Sendable {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
-    // Locks fail on read-only and network file systems, and the plain driver needs no settings
-    // from the environment.
+    // Locks fail on read-only and network file systems.
     try H5Pset_file_locking(access.id, false, true).orThrow("cannot set up libhdf5")
-    try H5Pset_fapl_sec2(access.id).orThrow("cannot set up libhdf5")
+    // An output has no name yet, only a link in /proc that leads to no path; with the driver for
+    // descriptors the library insists on resolving it, with the one for C streams it does not.
+    try (writable ? H5Pset_fapl_stdio(access.id) : H5Pset_fapl_sec2(access.id))
+      .orThrow("cannot set up libhdf5")
     let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
     let id = unsafe H5Fopen(path, mode, access.id)
     guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }

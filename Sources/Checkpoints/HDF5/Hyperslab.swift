@@ -1,13 +1,15 @@
 /// A box of elements: where it begins and how far it extends in each dimension.
-struct Hyperslab: Hashable {
-  var start: [UInt64]
-  var count: [UInt64]
+package struct Hyperslab: Hashable {
+  package var start: [UInt64]
+  package var count: [UInt64]
 
   /// The boxes that a range of row-major element indices consists of, in order.
   ///
   /// - Parameter extents: those of the tensor that the range lies in, none of them zero.
   /// - Complexity: O(rank²); at most 2 · rank − 1 boxes.
-  static func covering(_ range: Range<UInt64>, of extents: ArraySlice<UInt64>) -> [Hyperslab] {
+  package static func covering(_ range: Range<UInt64>, of extents: ArraySlice<UInt64>)
+    -> [Hyperslab]
+  {
     if range.isEmpty { return [] }
     guard !extents.isEmpty else { return [Hyperslab(start: [], count: [])] }
     let inner = extents.dropFirst()

@@ -41,11 +41,11 @@ extension StoredTensor {
       else { return .skipped(reason: "a layout of chunks that diffkit does not support") }
       tensor.storage = .chunked(chunks)
     case H5D_CONTIGUOUS:
-      // The library's address counts the user block.
-      let address = H5Dget_offset(dataset)
-      if address != dk_HADDR_UNDEF && tensor.byteCount > 0 {
-        let offset = UInt64(address)
-        try check(dataset, offset, tensor.byteCount, fileSize)
+      // The library adds the user block to the address, even to the one that says there is none.
+      let stored = H5Dget_storage_size(dataset)
+      if stored > 0 && shape.count > 0 {
+        let offset = UInt64(H5Dget_offset(dataset))
+        try tensor.check(stored, at: offset, fileSize)
         tensor.storage = .contiguous(offset: offset)
       }
     default: return .skipped(reason: "an unknown layout")
@@ -53,10 +53,10 @@ extension StoredTensor {
     return .tensor(tensor)
   }
 
-  private static func check(
-    _ dataset: hid_t, _ offset: UInt64, _ byteCount: UInt64, _ fileSize: UInt64
+  private func check(
+    _ stored: UInt64, at offset: UInt64, _ fileSize: UInt64
   ) throws(DiffError) {
-    guard H5Dget_storage_size(dataset) >= byteCount else {
+    guard stored >= byteCount else {
       throw DiffError(.malformed, "less storage than elements", offset: offset)
     }
     guard offset <= fileSize, byteCount <= fileSize - offset else {
