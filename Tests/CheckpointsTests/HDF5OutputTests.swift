@@ -130,9 +130,13 @@ import Testing
   @Test func withoutChangesTheCopyIsEqual() throws {
     try TestFiles.withFolder { folder in
       let path = folder + "/x.h5"
-      let source = try HDF5Checkpoint(TestFiles.base)
+      let base = folder + "/base.h5"
+      try FileManager.default.copyItem(atPath: TestFiles.base, toPath: base)
+      try FileManager.default.setAttributes([.posixPermissions: 0o440], ofItemAtPath: base)
+      let source = try HDF5Checkpoint(base)
       try source.makeOutput(at: path, rewriting: [], overwriting: false).commit()
-      #expect(FileManager.default.contentsEqual(atPath: path, andPath: TestFiles.base))
+      #expect(FileManager.default.contentsEqual(atPath: path, andPath: base))
+      #expect(try File(path).status().st_mode & 0o777 == 0o440)
       let error = #expect(throws: DiffError.self) {
         try source.makeOutput(at: path, rewriting: [], overwriting: false)
       }

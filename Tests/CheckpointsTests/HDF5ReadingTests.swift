@@ -34,6 +34,16 @@ import Testing
 
   private func hash(_ bytes: [UInt8]) -> String { XXH3.hash128(bytes.span).description }
 
+  @Test func readsFromSeveralThreads() throws {
+    let checkpoint = try HDF5Checkpoint(TestFiles.base)
+    let expected = try checkpoint.tensors.map { try checkpoint.bytes(of: $0) }
+    try parallelFor(200) { (index) throws(DiffError) in
+      let place = index % expected.count
+      let bytes = try checkpoint.bytes(of: checkpoint.tensors[place], blockSize: 3)
+      #expect(bytes == expected[place])
+    }
+  }
+
   @Test func saysWhatItSkips() throws {
     let skipped = try HDF5Checkpoint(TestFiles.base).skipped
     #expect(

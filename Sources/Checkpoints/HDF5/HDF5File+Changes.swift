@@ -22,7 +22,7 @@ extension HDF5File {
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_CREATE()), what)
     try H5Pset_layout(creation.id, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY).orThrow(what)
-    // Space that a deletion has freed holds old bytes.
+    // Whatever was in the space before.
     try H5Pset_fill_time(creation.id, H5D_FILL_TIME_ALLOC).orThrow(what)
     // Equal input gives equal bytes.
     try H5Pset_obj_track_times(creation.id, false).orThrow(what)

@@ -41,6 +41,7 @@ struct HDF5Filter {
     throw DiffError(
       .unsupportedCheckpoint,
       "its chunks passed a filter that libhdf5 lacks here, \(name.isEmpty ? "" : "\(name), ")"
-        + "number \(number); rewrite the file without it, for example with h5repack")
+        + "number \(number); rewrite the file without it where it is installed, as by h5repack -f NONE"
+    )
   }
 }

@@ -65,18 +65,25 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
-    try locating(tensor.name) { () throws(DiffError) in try hdf5().delete(tensor) }
+    try locating(tensor.name) { () throws(DiffError) in
+      try hdf5().delete(tensor)
+      // Once closed, the library has forgotten the freed space, which holds old bytes: what is
+      // allocated from now on is new.
+      try close()
+    }
   }
 
   func commit() throws(DiffError) {
-    try locating(nil) { () throws(DiffError) in
-      HDF5Library.lock()
-      defer { HDF5Library.unlock() }
-      try opened?.flush()
-      opened = nil
-    }
+    try locating(nil) { () throws(DiffError) in try close() }
     fchmod(output.file.descriptor, permissions)
     try output.commit()
+  }
+
+  private func close() throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try opened?.flush()
+    opened = nil
   }
 
   private func hdf5() throws(DiffError) -> HDF5File {
