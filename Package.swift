@@ -50,5 +50,8 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints"],
+      exclude: ["Resources", "base.py", "oracle.py"], swiftSettings: swift),
   ]
 )

@@ -89,8 +89,9 @@ public struct StoredTensor: Sendable, Hashable {
     public var shape: Shape
     /// The filters in the order of writing.
     public var filters: [Filter]
-    /// The chunks that exist, in row-major order of their place.
-    public var chunks: [Chunk]
+    /// The chunks that exist, in row-major order of their place; nil if they were too many to
+    /// look up.
+    public var chunks: [Chunk]?
   }
 
   /// A stored chunk.

@@ -1,0 +1,40 @@
+// libhdf5, and what of its macros Swift cannot import: casts and identifiers that first
+// initialize the library.
+#pragma once
+#include <hdf5.h>
+#include <stdbool.h>
+
+static const hid_t dk_H5P_DEFAULT = H5P_DEFAULT;
+static const hid_t dk_H5S_ALL = H5S_ALL;
+static const hid_t dk_H5E_DEFAULT = H5E_DEFAULT;
+
+static inline unsigned dk_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
+static inline unsigned dk_H5F_ACC_RDWR(void) { return H5F_ACC_RDWR; }
+
+static inline hid_t dk_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
+static inline hid_t dk_H5P_DATASET_ACCESS(void) { return H5P_DATASET_ACCESS; }
+static inline hid_t dk_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
+static inline hid_t dk_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
+static inline hid_t dk_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
+
+static inline hid_t dk_H5T_C_S1(void) { return H5T_C_S1; }
+static inline hid_t dk_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
+static inline hid_t dk_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
+static inline hid_t dk_H5T_STD_I8LE(void) { return H5T_STD_I8LE; }
+static inline hid_t dk_H5T_STD_I16LE(void) { return H5T_STD_I16LE; }
+static inline hid_t dk_H5T_STD_I32LE(void) { return H5T_STD_I32LE; }
+static inline hid_t dk_H5T_STD_I64LE(void) { return H5T_STD_I64LE; }
+static inline hid_t dk_H5T_STD_U8LE(void) { return H5T_STD_U8LE; }
+static inline hid_t dk_H5T_STD_U16LE(void) { return H5T_STD_U16LE; }
+static inline hid_t dk_H5T_STD_U32LE(void) { return H5T_STD_U32LE; }
+static inline hid_t dk_H5T_STD_U64LE(void) { return H5T_STD_U64LE; }
+
+// The chunk addresses of the library did not count the user block before 1.14.4 (pull request
+// 4236 of HDFGroup/hdf5).
+static inline bool dk_chunk_addresses_count_user_block(void) { return H5_VERSION_GE(1, 14, 4); }
+
+#ifdef __linux__
+// Not of HDF5: glibc declares it for GNU sources only, which Swift's module of glibc is not.
+ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t count,
+                        unsigned flags);
+#endif

@@ -1,0 +1,84 @@
+import TensorCore
+
+/// An HDF5 file as a checkpoint: every numeric dataset that hard links lead to is a tensor.
+///
+/// Soft and external links, external storage and virtual datasets are not followed, here or in
+/// outputs, where they stay as they are.
+public final class HDF5Checkpoint: Checkpoint {
+  /// The path it was opened with.
+  public let path: String
+  /// The tensors, ascending by the UTF-8 bytes of their names.
+  public let tensors: [StoredTensor]
+  /// What is in the file and no tensor, and why: links that are not followed, datatypes that
+  /// tensors do not have.
+  public let skipped: [SkippedObject]
+
+  private let file: File
+  private let hdf5: HDF5File
+
+  /// Opens a file and reads its table of tensors.
+  ///
+  /// - Throws: `io` if it cannot be read, `notACheckpoint` if libhdf5 does not open it,
+  ///   `malformed` or `unsupportedCheckpoint` if its structure is damaged.
+  /// - Complexity: O(n log n) in objects, and O(m²) in the chunks of a tensor up to a bound.
+  public init(_ path: String) throws(DiffError) {
+    self.path = path
+    file = try File(path)
+    do throws(DiffError) {
+      hdf5 = try HDF5File(path, writable: false)
+      let table = try hdf5.table(fileSize: file.size)
+      tensors = table.tensors
+      skipped = table.skipped
+    } catch { throw error.at(path: path) }
+  }
+
+  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Contiguous tensors
+  /// are read in parallel, the others one call at a time.
+  ///
+  /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor, `truncated` or `io`.
+  /// - Complexity: O(`buffer.count`); for chunked tensors, plus the rest of the chunks touched.
+  public func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard buffer.count > 0 else { return }
+    tensor.check(offset, buffer.count)
+    do throws(DiffError) {
+      guard case .contiguous(let start) = tensor.storage else {
+        return try hdf5.read(tensor, at: offset, into: &buffer)
+      }
+      try file.read(at: start + offset, into: &buffer)
+      if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
+    } catch { throw error.at(path: path, tensor: tensor.name) }
+  }
+
+  /// Starts a copy of this file at `path`, without the bytes of the contiguous tensors that the
+  /// caller rewrites.
+  ///
+  /// - Throws: `exists` or `io`.
+  /// - Complexity: O(bytes of the file), nearly nothing where the file system shares blocks.
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    // By bytes: as strings, different spellings of one accented letter are equal.
+    let names = Set(rewriting.map { Array($0.utf8) })
+    let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
+    return try HDF5Output(
+      path, copying: file, except: rewritten.compactMap(\.contiguousRange),
+      overwriting: overwriting)
+  }
+}
+
+extension StoredTensor {
+  /// Where the bytes are, if they lie in one piece.
+  fileprivate var contiguousRange: Range<UInt64>? {
+    guard case .contiguous(let offset) = storage else { return nil }
+    return offset..<offset + byteCount
+  }
+
+  /// Traps if the caller asks for what is not whole elements of the tensor.
+  func check(_ offset: UInt64, _ count: Int) {
+    let width = UInt64(type.width)
+    precondition(offset % width == 0 && UInt64(count) % width == 0)
+    precondition(offset <= byteCount && UInt64(count) <= byteCount - offset)
+  }
+}

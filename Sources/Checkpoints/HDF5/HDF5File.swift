@@ -1,0 +1,85 @@
+import CHDF5
+import TensorCore
+
+/// A file opened by libhdf5 in this process. All of diffkit's calls of the library are made by
+/// this class and by what it uses; what it takes and returns are plain values and bytes.
+final class HDF5File: @unchecked Sendable {
+  // All state is touched under the library's lock only.
+  let handle: HDF5Handle
+  private var openDatasets: [(name: String, dataset: HDF5Dataset)] = []
+
+  /// Each may hold a chunk cache.
+  private static let maximumOpenDatasets = 4
+
+  /// Opens the file at `path`.
+  ///
+  /// - Throws: `notACheckpoint` if libhdf5 does not open it.
+  init(_ path: String, writable: Bool) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
+    // Locks fail on read-only and network file systems.
+    try H5Pset_file_locking(access.id, false, true).orThrow("cannot set up libhdf5")
+    // An output has no name yet, only a link in /proc that leads to no path; with the driver for
+    // descriptors the library insists on resolving it, with the one for C streams it does not.
+    try (writable ? H5Pset_fapl_stdio(access.id) : H5Pset_fapl_sec2(access.id))
+      .orThrow("cannot set up libhdf5")
+    let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
+    let id = unsafe H5Fopen(path, mode, access.id)
+    guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
+    handle = try HDF5Handle(id, "")
+  }
+
+  /// Bytes in front of the HDF5 part of the file.
+  func userBlockSize() throws(DiffError) -> UInt64 {
+    let what = "cannot read the superblock"
+    let creation = try HDF5Handle(H5Fget_create_plist(handle.id), what)
+    var size: hsize_t = 0
+    try unsafe H5Pget_userblock(creation.id, &size).orThrow(what)
+    return size
+  }
+
+  /// Reads little-endian bytes from `offset` on.
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try dataset(of: tensor).read(at: offset, into: &buffer)
+  }
+
+  /// Writes little-endian bytes from `offset` on.
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try dataset(of: tensor).write(bytes, at: offset)
+  }
+
+  /// Closes the dataset of a tensor if it is being kept open.
+  func forget(_ tensor: StoredTensor) {
+    openDatasets.removeAll { $0.name == tensor.name }
+  }
+
+  /// Writes everything that the library holds back.
+  func flush() throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    openDatasets.removeAll()
+    try H5Fflush(handle.id, H5F_SCOPE_GLOBAL).orThrow("cannot flush")
+  }
+
+  /// The opened dataset of a tensor; those used last are kept, with their chunks.
+  private func dataset(of tensor: StoredTensor) throws(DiffError) -> HDF5Dataset {
+    if let index = openDatasets.firstIndex(where: { $0.name == tensor.name }) {
+      let entry = openDatasets.remove(at: index)
+      openDatasets.append(entry)
+      return entry.dataset
+    }
+    if openDatasets.count == HDF5File.maximumOpenDatasets { openDatasets.removeFirst() }
+    let dataset = try HDF5Dataset(tensor, in: handle.id)
+    openDatasets.append((tensor.name, dataset))
+    return dataset
+  }
+}

@@ -1,0 +1,33 @@
+import TensorCore
+
+extension DiffReader {
+  /// Whether the file at `path` begins with the signature of a diff.
+  ///
+  /// - Throws: `io` if it cannot be read.
+  public static func isDiff(_ path: String) throws(DiffError) -> Bool {
+    let file = try File(path)
+    guard try file.size >= UInt64(Layout.signature.count) else { return false }
+    return try file.bytes(at: 0, count: Layout.signature.count) == Layout.signature
+  }
+
+  /// The ways in which the pages of an entry are stored, such as `splitRice by rows`. Reads the
+  /// first bytes of each page only.
+  ///
+  /// - Throws: `malformed` or `io`. Checksums are not checked: see `PageBuffer.load`.
+  public func encodings(
+    of entry: DiffEntry, _ stream: DiffStream = .changes
+  ) throws(DiffError) -> Set<String> {
+    var names: Set<String> = []
+    for page in entry.pages[stream] ?? [] {
+      let first = try source.bytes(at: page.offset, count: Int(min(page.storedSize, 1)))
+      guard let code = first.first, let coding = PositionCoding(rawValue: code & 15),
+        let traversal = Traversal(rawValue: code >> 4)
+      else {
+        throw DiffError(
+          .malformed, "unknown position coding", tensor: entry.name, offset: page.offset)
+      }
+      names.insert(traversal == .rows ? "\(coding)" : "\(coding) by \(traversal)")
+    }
+    return names
+  }
+}

@@ -1,0 +1,19 @@
+import Checkpoints
+import TensorCore
+
+extension Checkpoint {
+  /// All bytes of a tensor, read in blocks of at most `blockSize` elements.
+  func bytes(of tensor: StoredTensor, blockSize: Int = 1 << 20) throws(DiffError) -> [UInt8] {
+    var all: [UInt8] = []
+    let step = UInt64(blockSize * tensor.type.width)
+    for offset in stride(from: 0, to: tensor.byteCount, by: Int(step)) {
+      var block = [UInt8](repeating: 0, count: Int(min(step, tensor.byteCount - offset)))
+      var span = block.mutableSpan
+      try read(tensor, at: offset, into: &span)
+      all += block
+    }
+    return all
+  }
+
+  subscript(name: String) -> StoredTensor? { tensors.first { $0.name == name } }
+}

@@ -1,0 +1,158 @@
+import Checkpoints
+import Foundation
+import TensorCore
+import Testing
+
+@Suite struct HDF5OutputTests {
+  @Test func changesTheBase() throws { try change(TestFiles.base) }
+
+  @Test(
+    .enabled(if: TestFiles.haveShared, "needs ../shared/data"),
+    arguments: Oracle.names(in: "keras"))
+  func changesRealFiles(file: String) throws { try change(TestFiles.path(file)) }
+
+  /// Patches each tensor in turn with its own complement, inserts one, deletes one, and reads
+  /// everything back.
+  private func change(_ path: String) throws {
+    try TestFiles.withFolder { folder in
+      let source = try HDF5Checkpoint(path)
+      let readable = source.tensors.filter { (try? source.bytes(of: $0)) != nil }
+      let deleted = readable.last { $0.shape.count > 0 }
+      var expected: [String: [UInt8]] = [:]
+      for tensor in readable where tensor != deleted {
+        expected[tensor.name] = try source.bytes(of: tensor).map {
+          tensor.type == .bool ? 1 - $0 : ~$0
+        }
+      }
+      let copy = "\(folder)/copy.h5"
+      let output = try source.makeOutput(
+        at: copy, rewriting: Set(expected.keys), overwriting: false)
+      for tensor in readable where tensor != deleted {
+        guard let bytes = expected[tensor.name] else { continue }
+        let middle = bytes.count / tensor.type.width / 2 * tensor.type.width
+        try output.write(bytes.span.extracting(middle...), to: tensor, at: UInt64(middle))
+        try output.write(bytes.span.extracting(..<middle), to: tensor, at: 0)
+      }
+      if let deleted { try output.delete(deleted) }
+      let new = try output.insert("new group/head.weight:0", .bf16, #require(Shape([2, 3])))
+      expected[new.name] = Array(1...12)
+      try output.write([UInt8](1...12).span, to: new, at: 0)
+      #expect(!FileManager.default.fileExists(atPath: copy))
+      try output.commit()
+
+      let result = try HDF5Checkpoint(copy)
+      let names = source.tensors.filter { $0 != deleted }.map(\.name) + [new.name]
+      #expect(result.tensors.map(\.name) == names.sorted(by: inBytes))
+      for (name, bytes) in expected {
+        #expect(try result.bytes(of: #require(result[name])) == bytes, "\(name)")
+      }
+      #expect(result.skipped == source.skipped)
+    }
+  }
+
+  @Test func insertsEveryTypeAndRank() throws {
+    try TestFiles.withFolder { folder in
+      let source = try HDF5Checkpoint(TestFiles.base)
+      let path = "\(folder)/types.h5"
+      let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+      let shapes = [[], [5], [0, 2], [2, 3, 4]].compactMap(Shape.init)
+      var expected = source.tensors.map(\.name)
+      for type in ElementType.allCases where type.rawValue <= ElementType.f64.rawValue {
+        for shape in shapes {
+          let name = "types/\(type.name)/\(shape.extents.count)"
+          let tensor = try output.insert(name, type, shape)
+          #expect((tensor.type, tensor.shape, tensor.isBigEndian) == (type, shape, false))
+          expected.append(name)
+        }
+      }
+      try output.commit()
+      let result = try HDF5Checkpoint(path)
+      #expect(result.tensors.map(\.name) == expected.sorted(by: inBytes))
+      for name in expected where name.hasPrefix("types/") {
+        let tensor = try #require(result[name])
+        #expect(try result.bytes(of: tensor).allSatisfy { $0 == 0 })
+      }
+    }
+  }
+
+  @Test func refusesWhatCannotBeInserted() throws {
+    try TestFiles.withFolder { folder in
+      let source = try HDF5Checkpoint(TestFiles.base)
+      let output = try source.makeOutput(at: folder + "/x.h5", rewriting: [], overwriting: false)
+      func code(_ name: String, _ type: ElementType = .f32) -> DiffError.Code? {
+        let error = #expect(throws: DiffError.self) { try output.insert(name, type, .scalar) }
+        #expect(error?.tensor == name)
+        return error?.code
+      }
+      for name in ["", "/a", "a/", "a//b", ".", "a/../b", "a\0b"] {
+        #expect(code(name) == .unsupported)
+      }
+      #expect(code("c", .c64) == .unsupported)
+      #expect(code("e", .f8e4m3) == .unsupported)
+      #expect(code("model/big") == .mismatch)
+      #expect(code("scalar/below") == .mismatch)
+      #expect(code("soft/below") == .mismatch)
+      #expect(code("model") == .mismatch)
+    }
+  }
+
+  @Test func deletedNamesMayReturn() throws {
+    try TestFiles.withFolder { folder in
+      let source = try HDF5Checkpoint(TestFiles.base)
+      let path = folder + "/x.h5"
+      let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+      try output.delete(#require(source["alias"]))
+      let tensor = try output.insert("alias", .u8, Shape(vector: 10))
+      try output.commit()
+      let result = try HDF5Checkpoint(path)
+      #expect(result["model/half"] == nil)
+      #expect(try result.bytes(of: tensor) == Array(repeating: 0, count: 10))
+    }
+  }
+
+  @Test func equalChangesGiveEqualBytes() throws {
+    try TestFiles.withFolder { folder in
+      let paths = ["\(folder)/1.h5", "\(folder)/2.h5"]
+      for path in paths {
+        let source = try HDF5Checkpoint(TestFiles.base)
+        let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+        try output.delete(#require(source["alias"]))
+        _ = try output.insert("a/b/c", .f16, Shape(vector: 9))
+        let packed = try #require(source["model/packed"])
+        try output.write([UInt8](repeating: 3, count: 100).span, to: packed, at: 70)
+        try output.commit()
+        Thread.sleep(forTimeInterval: 1.1)
+      }
+      #expect(FileManager.default.contentsEqual(atPath: paths[0], andPath: paths[1]))
+    }
+  }
+
+  @Test func withoutChangesTheCopyIsEqual() throws {
+    try TestFiles.withFolder { folder in
+      let path = folder + "/x.h5"
+      let base = folder + "/base.h5"
+      try FileManager.default.copyItem(atPath: TestFiles.base, toPath: base)
+      try FileManager.default.setAttributes([.posixPermissions: 0o440], ofItemAtPath: base)
+      let source = try HDF5Checkpoint(base)
+      try source.makeOutput(at: path, rewriting: [], overwriting: false).commit()
+      #expect(FileManager.default.contentsEqual(atPath: path, andPath: base))
+      #expect(try File(path).status().st_mode & 0o777 == 0o440)
+      let error = #expect(throws: DiffError.self) {
+        try source.makeOutput(at: path, rewriting: [], overwriting: false)
+      }
+      #expect(error?.code == .exists)
+      try source.makeOutput(at: path, rewriting: [], overwriting: true).commit()
+    }
+  }
+
+  @Test func nothingAppearsWithoutCommit() throws {
+    try TestFiles.withFolder { folder in
+      do {
+        let source = try HDF5Checkpoint(TestFiles.base)
+        let output = try source.makeOutput(at: folder + "/x", rewriting: [], overwriting: false)
+        _ = try output.insert("a", .f32, .scalar)
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+}

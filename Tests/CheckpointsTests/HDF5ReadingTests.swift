@@ -1,0 +1,108 @@
+import Checkpoints
+import TensorCore
+import Testing
+
+@Suite struct HDF5ReadingTests {
+  @Test(arguments: Oracle.names(in: "Resources"))
+  func readsWhatH5pyReads(file: String) throws { try compare(file) }
+
+  @Test(
+    .enabled(if: TestFiles.haveShared, "needs ../shared/data"),
+    arguments: Oracle.names(in: "keras") + Oracle.names(in: "hdf5-features"))
+  func readsRealFilesAsH5pyDoes(file: String) throws { try compare(file) }
+
+  private func compare(_ file: String) throws {
+    let expected = try #require(Oracle.files[file])
+    let checkpoint = try HDF5Checkpoint(TestFiles.path(file))
+    #expect(checkpoint.tensors.map(\.name) == expected.keys.sorted(by: inBytes))
+    for tensor in checkpoint.tensors {
+      let row = try #require(expected[tensor.name])
+      #expect(tensor.type.name == row.type)
+      #expect(tensor.shape.extents == row.shape)
+      #expect(tensor.aliases == row.aliases)
+      if let hash = row.hash {
+        #expect(try self.hash(checkpoint.bytes(of: tensor)) == hash)
+        guard tensor.shape.count < 100_000 else { continue }
+        #expect(try self.hash(checkpoint.bytes(of: tensor, blockSize: 997)) == hash)
+      } else {
+        let error = #expect(throws: DiffError.self) { try checkpoint.bytes(of: tensor) }
+        #expect(error?.code == .unsupportedCheckpoint)
+        #expect(error?.tensor == tensor.name)
+      }
+    }
+  }
+
+  private func hash(_ bytes: [UInt8]) -> String { XXH3.hash128(bytes.span).description }
+
+  @Test func readsFromSeveralThreads() throws {
+    let checkpoint = try HDF5Checkpoint(TestFiles.base)
+    let expected = try checkpoint.tensors.map { try checkpoint.bytes(of: $0) }
+    try parallelFor(200) { (index) throws(DiffError) in
+      let place = index % expected.count
+      let bytes = try checkpoint.bytes(of: checkpoint.tensors[place], blockSize: 3)
+      #expect(bytes == expected[place])
+    }
+  }
+
+  @Test func saysWhatItSkips() throws {
+    let skipped = try HDF5Checkpoint(TestFiles.base).skipped
+    #expect(
+      skipped.map(\.name)
+        == ["external", "null", "outside", "soft", "text", "virtual", "\u{FFFD}"])
+  }
+
+  @Test func tellsTheLayout() throws {
+    let checkpoint = try HDF5Checkpoint(TestFiles.base)
+    #expect(checkpoint["compact"]?.storage == .compact)
+    #expect(checkpoint["unallocated"]?.storage == .unallocated)
+    #expect(checkpoint["empty"]?.storage == .unallocated)
+    #expect(checkpoint["model/big"]?.isBigEndian == true)
+    guard case .chunked(let chunks) = checkpoint["model/packed"]?.storage else {
+      Issue.record("not chunked")
+      return
+    }
+    #expect(chunks.shape.extents == [4, 32])
+    #expect(chunks.filters == [.shuffle, .deflate(level: 4), .fletcher32])
+    #expect(chunks.chunks?.map(\.index) == Array(0..<9))
+  }
+
+  @Test(.enabled(if: TestFiles.haveShared, "needs ../shared/data"))
+  func addressesCountTheUserBlock() throws {
+    let path = TestFiles.path("keras/ub.h5")
+    let checkpoint = try HDF5Checkpoint(path)
+    let tensor = try #require(checkpoint["chk"])
+    guard case .chunked(let chunks) = tensor.storage else { return }
+    let file = try File(path)
+    var stored: [UInt8] = []
+    for chunk in try #require(chunks.chunks) {
+      var bytes = [UInt8](repeating: 0, count: Int(chunk.size))
+      var span = bytes.mutableSpan
+      try file.read(at: chunk.offset, into: &span)
+      stored += bytes
+    }
+    #expect(try stored == checkpoint.bytes(of: tensor))
+  }
+
+  @Test func refusesOtherFiles() throws {
+    #expect(code(of: "/dev/null") == .io)
+    #expect(code(of: "/nowhere/model.h5") == .io)
+    #expect(code(of: #filePath) == .notACheckpoint)
+  }
+
+  @Test func refusesTruncatedFiles() throws {
+    try TestFiles.withFolder { folder in
+      let whole = try File(TestFiles.base)
+      for size in stride(from: 0, to: try whole.size, by: 512) {
+        let path = "\(folder)/\(size).h5"
+        try whole.copy(0..<size, to: File(creating: path))
+        #expect(code(of: path) == .notACheckpoint)
+      }
+    }
+  }
+
+  private func code(of path: String) -> DiffError.Code? {
+    #expect(throws: DiffError.self) { try HDF5Checkpoint(path) }?.code
+  }
+}
+
+func inBytes(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
