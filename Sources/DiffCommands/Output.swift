@@ -35,26 +35,25 @@ extension CommandOutput {
 /// Results. Unlike `print`, a full device is an error here.
 enum StandardOutput {
   static func write(_ text: String) throws(DiffError) {
-    try DiffCommands.write(text, to: STDOUT_FILENO, "standard output")
+    try writeAll(text, to: STDOUT_FILENO, "standard output")
   }
 }
 
 /// Messages; what cannot be said there cannot be said anywhere.
 enum StandardError {
   static func write(_ text: String) {
-    try? DiffCommands.write(text, to: STDERR_FILENO, "standard error")
+    try? writeAll(text, to: STDERR_FILENO, "standard error")
   }
 
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
-private func write(_ text: String, to descriptor: Int32, _ name: String) throws(DiffError) {
+private func writeAll(_ text: String, to descriptor: Int32, _ name: String) throws(DiffError) {
   let bytes = Array(text.utf8)
   var done = 0
   while done < bytes.count {
-    let put = unsafe bytes.withUnsafeBytes {
-      unsafe $0.baseAddress.map { unsafe Glibc.write(descriptor, $0 + done, bytes.count - done) }
-        ?? 0
+    let put = unsafe bytes[done...].withUnsafeBytes {
+      unsafe write(descriptor, $0.baseAddress, $0.count)
     }
     if put < 0 && errno == EINTR { continue }
     guard put > 0 else { throw .system("cannot write", name) }

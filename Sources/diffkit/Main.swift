@@ -1,5 +1,5 @@
 import DiffCommands
 
 @main struct Main {
-  static func main() { DiffKit.run() }
+  static func main() { runCommandLine() }
 }

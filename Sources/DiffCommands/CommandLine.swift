@@ -1,0 +1,36 @@
+import ArgumentParser
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Runs the command line of this process and ends it.
+public func runCommandLine() -> Never {
+  // A closed pipe is an error of `write`, to be told like any other.
+  signal(SIGPIPE, SIG_IGN)
+  do {
+    var command = try DiffKit.parseAsRoot()
+    try command.run()
+    exit(0)
+  } catch let status as ExitStatus {
+    exit(status.rawValue)
+  } catch let error as DiffError {
+    complain("diffkit: " + error.description)
+  } catch {
+    // Help and version are "errors" of the parser too, with exit code 0.
+    let message = DiffKit.fullMessage(for: error)
+    guard DiffKit.exitCode(for: error) == .success else { complain(message) }
+    do { try StandardOutput.write(message + "\n") } catch { complain(error.description) }
+    exit(0)
+  }
+}
+
+private func complain(_ message: String) -> Never {
+  StandardError.write(message + "\n")
+  exit(2)
+}

@@ -1,0 +1,98 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Another program, run to its end with its output caught.
+package struct ChildProcess {
+  /// How it ended.
+  package enum Ending: Sendable, Hashable {
+    case exit(Int32)
+    case signal(Int32)
+  }
+
+  package let ending: Ending
+  package let output, errors: [UInt8]
+  /// The most memory it had resident, in bytes.
+  package let peakMemory: UInt64
+  package let seconds: Double
+
+  /// Runs a program found by path, or by name in PATH.
+  ///
+  /// - Parameters:
+  ///   - killedAfter: seconds after which it is killed, if it still runs.
+  ///   - outputPath: a file that standard output goes to instead of being caught.
+  package static func run(
+    _ program: String, _ arguments: [String], killedAfter: Double? = nil,
+    outputPath: String? = nil
+  ) throws(DiffError) -> ChildProcess {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let output = try capture()
+    let errors = try capture()
+    let child = try spawn(program, arguments, output.descriptor, errors.descriptor, outputPath)
+    if let killedAfter {
+      usleep(UInt32(killedAfter * 1e6))
+      kill(child, SIGKILL)
+    }
+    var status: Int32 = 0
+    var usage = rusage()
+    while unsafe wait4(child, &status, 0, &usage) < 0 {
+      guard errno == EINTR else { throw .system("cannot wait for", program) }
+    }
+    #if os(Linux)
+      let unit: UInt64 = 1024
+    #else
+      let unit: UInt64 = 1
+    #endif
+    let signal = status & 0x7F
+    return ChildProcess(
+      ending: signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal),
+      output: try contents(output), errors: try contents(errors),
+      peakMemory: UInt64(usage.ru_maxrss) * unit, seconds: (clock.now - start) / .seconds(1))
+  }
+
+  private static func spawn(
+    _ program: String, _ arguments: [String], _ output: Int32, _ errors: Int32,
+    _ outputPath: String?
+  ) throws(DiffError) -> pid_t {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    if let outputPath {
+      unsafe posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT, 0o666)
+    } else {
+      unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+    }
+    unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
+    var strings = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
+    defer { for unsafe string in unsafe strings { unsafe free(string) } }
+    var child: pid_t = 0
+    let failure = unsafe posix_spawnp(&child, program, &actions, nil, &strings, environ)
+    guard failure == 0 else {
+      errno = failure
+      throw .system("cannot run", program)
+    }
+    return child
+  }
+
+  /// A file without a name, for what the child writes.
+  private static func capture() throws(DiffError) -> File {
+    var template = Array("/tmp/diffkit-output-XXXXXX".utf8CString)
+    let descriptor = unsafe mkstemp(&template)
+    guard descriptor >= 0 else { throw .system("cannot create", "a temporary file") }
+    unsafe unlink(template)
+    return File(adopting: descriptor, path: "output of a child process")
+  }
+
+  private static func contents(_ file: File) throws(DiffError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: Int(try file.size))
+    var span = bytes.mutableSpan
+    try file.read(at: 0, into: &span)
+    return bytes
+  }
+}
