@@ -58,11 +58,7 @@ public final class DiffReader: Sendable {
     }
     var parser = IndexParser(index, origin: indexOffset, pageOffset: UInt64(Layout.headerSize))
     metadata = try parser.metadata()
-    // An entry takes eight bytes at least, so this reserves no more than the index itself.
-    let count = try parser.varint("entry count")
-    guard count <= indexSize / 8 else {
-      throw DiffError(.malformed, "more entries than the index holds", offset: indexOffset)
-    }
+    let count = try parser.entryCount()
     var places: [(index: UInt64, pages: UInt64)] = []
     places.reserveCapacity(Int(count))
     for _ in 0..<count {
@@ -101,15 +97,22 @@ extension DiffReader: RandomAccessCollection {
     var high = count
     while low < high {
       let middle = (low + high) / 2
-      let entry = self[middle]
-      if entry.name == name { return entry }
-      if entry.name.utf8.lexicographicallyPrecedes(name.utf8) {
+      if index[nameRange(middle)].lexicographicallyPrecedes(name.utf8) {
         low = middle + 1
       } else {
         high = middle
       }
     }
-    return nil
+    // By bytes: as strings, different spellings of one accented letter are equal.
+    guard low < count, index[nameRange(low)].elementsEqual(name.utf8) else { return nil }
+    return self[low]
+  }
+
+  private func nameRange(_ position: Int) -> Range<Int> {
+    // Checked by `init`, like the whole entry.
+    let start = Int(places[position].index)
+    var cursor = Cursor(index, origin: indexOffset, at: start + IndexParser.bytesBeforeName)
+    return (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
   }
 }
 

@@ -62,6 +62,9 @@ public final class DiffWriter {
 
   /// Goes on to another stream of a `reshape`.
   public func begin(_ stream: DiffStream) throws(DiffError) {
+    guard let entry, entry.operation.streams.contains(stream),
+      stream.rawValue > self.stream.rawValue
+    else { throw DiffError(.usage, "streams must be written in order", tensor: entry?.name) }
     try flush()
     self.stream = stream
     pageEnd = 0
@@ -115,10 +118,15 @@ public final class DiffWriter {
     entry.base = base ?? entry.base
     entry.result = result ?? entry.result
     entry.old = old ?? entry.old
-    for stream in DiffStream.allCases where entry.isDense(stream) {
+    for stream in entry.operation.streams where entry.isDense(stream) {
       let stored = entry.pages[stream, default: []].reduce(0) { $0 + $1.span }
-      guard stored == entry.grid(of: stream).count || !entry.operation.streams.contains(stream)
-      else { throw DiffError(.usage, "a whole tensor with elements left out", tensor: entry.name) }
+      guard stored == entry.grid(of: stream).count else {
+        throw DiffError(.usage, "a whole tensor with elements left out", tensor: entry.name)
+      }
+    }
+    guard entry.flags & ~entry.operation.allowedFlags == 0 else {
+      throw DiffError(
+        .usage, "'\(entry.operation.name)' does not have these fingerprints", tensor: entry.name)
     }
     index.append(entry: entry)
     entryCount += 1

@@ -39,6 +39,11 @@ public struct DiffEntry: Sendable, Hashable {
   /// Bytes of the pages.
   public var storedSize: UInt64 { pages.values.joined().reduce(0) { $0 + $1.storedSize } }
 
+  /// Which fingerprints are there.
+  var flags: UInt8 {
+    (base == nil ? 0 : 1) | (result == nil ? 0 : 2) | (old == nil ? 0 : 4)
+  }
+
   /// Bytes of a stored value.
   public var valueWidth: Int {
     if case .add(let values, _) = operation { values.width } else { type.width }
@@ -80,6 +85,20 @@ public enum DiffOperation: Sendable, Hashable {
     case .reshape: 6
     }
   }
+
+  /// Which fingerprints an entry may have, a bit each: base, result, old elements. One of what
+  /// does not exist, or of old elements where they are not defined, would be a second form of
+  /// the same contents.
+  static func allowedFlags(_ code: UInt8) -> UInt8 {
+    switch code {
+    case 2, 3: 0b111
+    case 4: 0b010
+    case 5: 0b001
+    default: 0b011
+    }
+  }
+
+  var allowedFlags: UInt8 { Self.allowedFlags(code) }
 
   /// The word used in output.
   public var name: String {

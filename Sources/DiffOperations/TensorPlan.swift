@@ -45,7 +45,7 @@ extension TensorPlan {
     _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint
   ) throws(DiffError) -> [TensorPlan] {
     let names = TensorNames(checkpoint)
-    var entries: [String: [DirectedEntry]] = [:]
+    var entries: [[UInt8]: [DirectedEntry]] = [:]
     for diff in direction == .apply ? diffs : diffs.reversed() {
       try diff.checkNames()
       for entry in diff {

@@ -75,8 +75,9 @@ struct Cursor {
   }
 
   mutating func fingerprint(_ what: String) throws(DiffError) -> Fingerprint {
-    let low = try u64(what)
-    return Fingerprint(high: try u64(what), low: low)
+    let range = try take(16, what)
+    return Fingerprint(
+      high: bytes.loadU64(at: range.lowerBound + 8), low: bytes.loadU64(at: range.lowerBound))
   }
 
   /// A length and that many bytes of UTF-8; returns where they are.

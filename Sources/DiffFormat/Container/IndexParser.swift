@@ -16,7 +16,28 @@ struct IndexParser {
     self.pageOffset = pageOffset
   }
 
-  mutating func varint(_ what: String) throws(DiffError) -> UInt64 { try cursor.varint(what) }
+  /// Operation, type and flags stand before the name of an entry.
+  static let bytesBeforeName = 3
+  /// The shortest row of a page list: four numbers and a checksum.
+  private static let leastPage = 12
+  /// The shortest entry: those, a name of one byte with its length, a rank and a page count.
+  private static let leastEntry = 7
+
+  mutating func entryCount() throws(DiffError) -> UInt64 {
+    try count("entry count", atMost: cursor.remaining / Self.leastEntry)
+  }
+
+  /// A count of things that take room in the rest of the index.
+  private mutating func count(
+    _ what: String, atMost limit: Int
+  ) throws(DiffError) -> UInt64 {
+    let offset = cursor.offset
+    let count = try cursor.varint(what)
+    guard count <= UInt64(limit) else {
+      throw DiffError(.malformed, "the \(what) is more than the index holds", offset: offset)
+    }
+    return count
+  }
 
   // MARK: Metadata
 
@@ -24,9 +45,12 @@ struct IndexParser {
     var metadata: [String: String] = [:]
     let start = cursor.at
     var previous: Range<Int>?
-    for _ in 0..<(try cursor.varint("metadata count", atMost: UInt64(cursor.remaining))) {
+    for _ in 0..<(try count("metadata count", atMost: cursor.remaining / 3)) {
       let offset = cursor.offset
-      let key = try cursor.text("metadata key", atMost: Layout.metadataSize)
+      let key = try cursor.text("metadata key", atMost: Layout.metadataKeyLength)
+      guard !key.isEmpty, bytes[key].allSatisfy(Layout.isKeyByte) else {
+        throw DiffError(.malformed, "a metadata key is not printable ASCII", offset: offset)
+      }
       if let previous {
         guard bytes[previous].lexicographicallyPrecedes(bytes[key]) else {
           throw DiffError(.malformed, "metadata keys are not in order", offset: offset)
@@ -47,7 +71,7 @@ struct IndexParser {
   /// Steps over the records of extensions, which stand behind the last entry.
   mutating func extensions() throws(DiffError) {
     var previous: UInt64?
-    for _ in 0..<(try cursor.varint("extension count", atMost: UInt64(cursor.remaining))) {
+    for _ in 0..<(try count("extension count", atMost: cursor.remaining / 2)) {
       let offset = cursor.offset
       let identifier = try cursor.varint("extension identifier")
       if let previous, previous >= identifier {
@@ -82,17 +106,7 @@ struct IndexParser {
     }
     head.type = type
     head.flags = try cursor.byte("flags")
-    // A fingerprint of what does not exist, or of old bits that an operation does not define,
-    // would be a second form of the same contents.
-    let allowed: UInt8 =
-      switch head.operation {
-      case 1: 0b011
-      case 4: 0b010
-      case 5: 0b001
-      case 6: 0b011
-      default: 0b111
-      }
-    guard head.flags & ~allowed == 0 else {
+    guard head.flags & ~DiffOperation.allowedFlags(head.operation) == 0 else {
       throw DiffError(.malformed, "flags that the operation does not have", offset: offset + 2)
     }
     head.name = try cursor.text("name", atMost: Layout.nameLength)
@@ -116,7 +130,7 @@ struct IndexParser {
     var count = ElementCount()
     try extents { count.multiply(by: $0) }
     let width = head.operation == 1 ? try values(of: head.type).float.width : head.type.width
-    _ = try cursor.take(16 * UInt64(head.flags.nonzeroBitCount), "fingerprint")
+    for _ in 0..<head.flags.nonzeroBitCount { _ = try cursor.take(16, "fingerprint") }
     try pages(
       Grid(vector: count.value), dense: head.operation == 4 || head.operation == 5, width: width
     ) { _ in }
@@ -158,6 +172,7 @@ struct IndexParser {
     return entry
   }
 
+  /// Calls `body` with each extent; false says that the elements are too many.
   private mutating func extents(_ body: (UInt64) -> Bool) throws(DiffError) {
     let rank = try cursor.varint("rank", atMost: UInt64(Shape.maximumRank))
     for _ in 0..<rank {
@@ -169,14 +184,13 @@ struct IndexParser {
   }
 
   private mutating func shape() throws(DiffError) -> Shape {
-    let offset = cursor.offset
+    var shape = Shape.scalar
     var list: [UInt64] = []
-    try extents {
-      list.append($0)
+    try extents { extent in
+      list.append(extent)
+      guard let longer = Shape(list) else { return false }
+      shape = longer
       return true
-    }
-    guard let shape = Shape(list) else {
-      throw DiffError(.limit, "a tensor of 2^60 elements or more", offset: offset)
     }
     return shape
   }
@@ -205,7 +219,7 @@ struct IndexParser {
     _ grid: Grid, dense: Bool, width: Int, _ body: (PageInfo) -> Void
   ) throws(DiffError) {
     let offset = cursor.offset
-    let pageCount = try cursor.varint("page count", atMost: UInt64(cursor.remaining))
+    let pageCount = try count("page count", atMost: cursor.remaining / Self.leastPage)
     var end: UInt64 = 0
     var previous: (start: UInt64, isFull: Bool) = (0, true)
     for _ in 0..<pageCount {
@@ -214,6 +228,9 @@ struct IndexParser {
       let span = try cursor.varint("span", atMost: Layout.pageSpan)
       let count = try cursor.varint("count", atMost: UInt64(Layout.pageCapacity))
       let size = try cursor.varint("page size", atMost: Layout.pageSize)
+      guard size >= UInt64(2 + 2 * width) else {
+        throw DiffError(.malformed, "a page too small for its values", offset: offset)
+      }
       let checksum = try cursor.u64("page checksum")
       guard count >= 1, count <= span, count > 1 || span == 1, skip <= grid.count - end,
         span <= grid.count - end - skip, !dense || (skip == 0 && count == span)

@@ -7,6 +7,11 @@ extension [UInt8] {
     guard size <= Layout.metadataSize else {
       throw DiffError(.limit, "metadata of \(size) bytes; the limit is \(Layout.metadataSize)")
     }
+    for key in metadata.keys {
+      guard (1...Layout.metadataKeyLength).contains(key.utf8.count),
+        key.utf8.allSatisfy(Layout.isKeyByte)
+      else { throw DiffError(.usage, "the metadata key '\(key)' is not printable ASCII") }
+    }
     append(varint: UInt64(metadata.count))
     let sorted = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     for (key, value) in sorted {
@@ -19,12 +24,7 @@ extension [UInt8] {
   mutating func append(entry: DiffEntry) {
     append(entry.operation.code)
     append(entry.type.rawValue)
-    let fingerprints = [entry.base, entry.result, entry.old]
-    var flags: UInt8 = 0
-    for (bit, fingerprint) in fingerprints.enumerated() where fingerprint != nil {
-      flags |= 1 << UInt8(bit)
-    }
-    append(flags)
+    append(entry.flags)
     append(text: entry.name)
     append(shape: entry.shape)
     switch entry.operation {
@@ -34,7 +34,7 @@ extension [UInt8] {
     case .reshape(let new): append(shape: new)
     case .replace, .xor, .insert, .delete: break
     }
-    for case let fingerprint? in fingerprints { self += fingerprint.bytes }
+    for case let fingerprint? in [entry.base, entry.result, entry.old] { self += fingerprint.bytes }
     for stream in entry.operation.streams { append(pages: entry.pages[stream] ?? []) }
   }
 

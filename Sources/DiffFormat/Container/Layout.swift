@@ -17,6 +17,10 @@ package enum Layout {
   package static let pageSpan: UInt64 = 1 << 32
   /// The longest name of a tensor, in bytes.
   package static let nameLength = 1 << 15
+  /// The longest key of the metadata, in bytes.
+  package static let metadataKeyLength = 255
+  /// Keys are printable ASCII, so that equal ones are equal bytes in every language.
+  package static func isKeyByte(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }
   /// The most bytes of metadata keys and values together.
   package static let metadataSize = 1 << 24
 

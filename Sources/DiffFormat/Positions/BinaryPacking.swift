@@ -41,6 +41,9 @@ enum BinaryPacking: AscendingCode {
       try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
       var place = values._mutatingExtracting(part)
       Kernels.unpack(bytes.span.extracting(at..<at + size), bits: bits, into: &place)
+      guard width(place.span) == bits else {
+        throw PageFault("a block of gaps wider than it need be", at: widths + block)
+      }
       next = Kernels.sumGaps(&place, next: next)
       at += size
     }

@@ -32,7 +32,11 @@ extension PanelOrder {
     rows = lines.rows
     columns = lines.columns
     hotRows = try Self.hotLines(bytes, &at, end: end, of: lines.rows, scratch: &scratch)
+    let start = at
     hotColumns = try Self.hotLines(bytes, &at, end: end, of: lines.columns, scratch: &scratch)
+    guard !hotRows.isEmpty || !hotColumns.isEmpty else {
+      throw PageFault("panels without a hot line", at: start)
+    }
   }
 
   private static func hotLines(

@@ -53,14 +53,18 @@ struct PanelOrder {
 
   /// Replaces ascending panel indices by grid indices, which are then not in order.
   func restore(_ indices: inout MutableSpan<UInt32>) {
-    let coldColumns = complement(of: hotColumns, count: columns)
+    var coldColumns: [UInt16] = []
     var first: UInt64 = 0
     var i = 0
     for (panel, size) in sizes.enumerated() {
       let end = first + size
       var row = panel < 2 ? RowWalk(hot: hotRows) : RowWalk(coldBeside: hotRows)
       let isHotColumn = panel % 2 == 0
-      let width = UInt32(isHotColumn ? hotColumns.count : coldColumns.count)
+      // Not for pages that have nothing there, of which a small file may hold many.
+      if !isHotColumn, coldColumns.isEmpty, i < indices.count, UInt64(indices[i]) < end {
+        coldColumns = complement(of: hotColumns, count: columns)
+      }
+      let width = isHotColumn ? UInt32(hotColumns.count) : columns - UInt32(hotColumns.count)
       while i < indices.count && UInt64(indices[i]) < end {
         let (r, c) = UInt32(UInt64(indices[i]) - first).quotientAndRemainder(dividingBy: width)
         let column = isHotColumn ? hotColumns[Int(c)] : UInt32(coldColumns[Int(c)])

@@ -58,6 +58,11 @@ enum SplitRice: AscendingCode {
     Kernels.unpack(
       bytes.span.extracting(at..<at + parameterSize), bits: bits, into: &list)
     try bytes.checkPadding(bits: blockCount * bits, from: at, "the list of Rice parameters")
+    if let most = parameters.blocks.max(), let fewest = parameters.blocks.min() {
+      guard fewest == 0, bits == Self.width(most) else {
+        throw PageFault("Rice parameters with more bits than they need", at: range.lowerBound)
+      }
+    }
     at += parameterSize
 
     let lowStart = at
@@ -111,14 +116,19 @@ enum SplitRice: AscendingCode {
       if width > high - low { break }
     }
     let top = min(31, chosen.least + (1 << chosen.bits) - 1)
+    let ks = best.map { min(max($0, chosen.least), top) }
+    let least = ks.min() ?? 0
     let parameters = Parameters(
-      least: chosen.least, bits: chosen.bits,
-      blocks: best.map { UInt32(min(max($0, chosen.least), top) - chosen.least) })
+      least: least, bits: width(UInt32((ks.max() ?? 0) - least)),
+      blocks: ks.map { UInt32($0 - least) })
     // Low bits and quotients are rounded up to bytes apart; whole blocks of low bits are bytes.
     let coded = Int(chosen.total) - costs.count * chosen.bits
     let lowBits = blocks(of: gaps.count).reduce(0) { $0 + $1.range.count * parameters.k($1.block) }
     return (parameters, (lowBits + 7) / 8 + (coded - lowBits + 7) / 8)
   }
+
+  /// Bits of a number.
+  private static func width(_ number: UInt32) -> Int { 32 - number.leadingZeroBitCount }
 
   private static func argmin(_ costs: [UInt64]) -> Int {
     var best = 0
