@@ -228,12 +228,10 @@ struct IndexParser {
       let span = try cursor.varint("span", atMost: Layout.pageSpan)
       let count = try cursor.varint("count", atMost: UInt64(Layout.pageCapacity))
       let size = try cursor.varint("page size", atMost: Layout.pageSize)
-      guard size >= UInt64(2 + 2 * width) else {
-        throw DiffError(.malformed, "a page too small for its values", offset: offset)
-      }
       let checksum = try cursor.u64("page checksum")
       guard count >= 1, count <= span, count > 1 || span == 1, skip <= grid.count - end,
-        span <= grid.count - end - skip, !dense || (skip == 0 && count == span)
+        span <= grid.count - end - skip, !dense || (skip == 0 && count == span),
+        size >= UInt64(2 + 2 * width)
       else { throw DiffError(.malformed, "a page does not fit its tensor", offset: offset) }
       let start = end + skip
       // Pages are as full as they can be, so that contents are cut in one way only.
