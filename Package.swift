@@ -44,7 +44,7 @@ let package = Package(
       swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
-      name: "DiffBenchmarks", dependencies: ["DiffOperations"], swiftSettings: swift),
+      name: "DiffBenchmarks", dependencies: ["DiffCommands"], swiftSettings: swift),
     .target(
       name: "TestSupport", dependencies: ["DiffFormat"], path: "Tests/TestSupport",
       swiftSettings: swift),

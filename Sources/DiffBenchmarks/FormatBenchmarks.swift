@@ -4,11 +4,6 @@ import TensorCore
 
 /// Sizes and speeds of the codings, in memory.
 enum FormatBenchmarks {
-  static func run() throws {
-    if CommandLine.arguments.contains("sizes") { try sizes() }
-    try speeds()
-  }
-
   /// Writes one entry into memory.
   static func encode(
     _ entry: DiffEntry, _ positions: [UInt64], _ values: [UInt8],
@@ -44,7 +39,7 @@ enum FormatBenchmarks {
     return (total, codings.sorted().joined(separator: ", "))
   }
 
-  private static func sizes() throws {
+  static func sizes() throws {
     let report = Report("Size of positions and values")
     let rows = 32_768
     let columns = 1024
@@ -88,7 +83,8 @@ enum FormatBenchmarks {
       }
       let bytes = try encode(DiffEntry("w", .xor, .bf16, shape), positions, xor)
       report.row(
-        "256 MB bf16, 1 % by ±1 ulp", "\(bytes.count) bytes", "positions' bound "
+        "256 MB bf16, 1 % by ±1 ulp", "\(bytes.count) bytes",
+        "positions' bound "
           + "\(Int(log2Choose(elements, UInt64(positions.count)) / 8))",
         ratio: Double(bytes.count) / 1_650_000, bar: "≤ 1 (of 1.65 MB)")
     }
@@ -111,7 +107,7 @@ enum FormatBenchmarks {
     }
   }
 
-  private static func speeds() throws {
+  static func speeds() throws {
     let report = Report("Speed of the codings, one core")
     let elements: UInt64 = 1 << 31
     guard let shape = Shape([elements]) else { return }

@@ -9,12 +9,12 @@ import TensorCore
   import Darwin
 #endif
 
-/// Runs the command line of this process and ends it.
-public func runCommandLine() -> Never {
+/// Runs a command line, by default that of this process, and ends the process.
+public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   // A closed pipe is an error of `write`, to be told like any other.
   signal(SIGPIPE, SIG_IGN)
   do {
-    var command = try DiffKit.parseAsRoot()
+    var command = try DiffKit.parseAsRoot(arguments)
     try command.run()
     exit(0)
   } catch let status as ExitStatus {

@@ -7,7 +7,8 @@ extension UInt64 {
     guard value >= 1000 else { return "\(self) B" }
     for unit in ["kB", "MB", "GB"] {
       value /= 1000
-      if value < 999.5 { return "\(value.fixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)) \(unit)" }
+      let digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0
+      if value < 999.5 { return "\(value.fixed(digits)) \(unit)" }
     }
     return "\((value / 1000).fixed(2)) TB"
   }

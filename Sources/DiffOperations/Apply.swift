@@ -47,7 +47,7 @@ public func apply(
     if state == .other { throw wrongBase(smallest, base) }
     if state == .result { return try confirmDone(plans, base, options, handler) }
   }
-  let rewritten = plans.filter { options.verification == .full && $0.stored != nil && $0.existsAfter }
+  let rewritten = options.verification == .full ? plans.filter(\.isRewritten) : []
   let output = try base.makeOutput(
     at: path, rewriting: Set(rewritten.map(\.name)), overwriting: options.overwriting)
   let undo = try options.undoPath.map { undoPath throws(DiffError) in
@@ -124,11 +124,7 @@ private func transfer(
   case (let stored?, true):
     guard plan.existsBefore else { return try look(plan, base, options, &progress) }
     pass.output = (output, stored)
-    if case .contiguous = stored.storage, options.verification == .full {
-      pass.outputHasCopy = false
-    } else {
-      pass.outputHasCopy = true
-    }
+    pass.outputHasCopy = options.verification == .touched || !plan.isRewritten
     return try pass.run(&progress)
   case (let stored?, false):
     let state = try pass.run(&progress)

@@ -12,11 +12,13 @@ import TensorCore
 
 /// Figures of one entry, or of several together.
 public struct DiffStatistics: Sendable, Hashable {
-  /// Elements of the tensors, and how many are changed.
+  /// Elements of the tensors.
   public var elements: UInt64 = 0
+  /// Elements that are changed.
   public var changes: UInt64 = 0
-  /// Bytes of positions, of values with the pages' own headers, and of both.
+  /// Bytes of positions.
   public var positionBytes: UInt64 = 0
+  /// Bytes of pages: positions, values and what frames them.
   public var storedBytes: UInt64 = 0
   /// Bits that no code of this many uniform positions can go below: log2 C(n, k).
   public var positionBound = 0.0
@@ -136,9 +138,11 @@ public func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
 
 /// What N tasks take, as the paper counts it: one base and N diffs beside N full copies.
 public struct StorageReport: Sendable, Hashable {
-  /// Bytes of the base, of all diffs, and of a full copy for each.
+  /// Bytes of the base.
   public var base: UInt64
+  /// Bytes of all diffs.
   public var diffs: UInt64
+  /// Bytes of a full copy for each diff.
   public var copies: UInt64
   /// How many tasks.
   public var tasks: Int

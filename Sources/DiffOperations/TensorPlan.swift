@@ -33,6 +33,11 @@ struct TensorPlan: Sendable {
   var before: Fingerprint? { entries[0].before }
   var after: Fingerprint? { isSum && entries.count > 1 ? nil : entries[entries.count - 1].after }
 
+  /// Whether a full pass writes all its bytes, so that they need not be copied before.
+  var isRewritten: Bool {
+    if case .contiguous? = stored?.storage { existsBefore && existsAfter } else { false }
+  }
+
   var patch: Patch { Patch(entries, isSum: isSum) }
 }
 
@@ -103,7 +108,8 @@ extension TensorPlan {
       }
     }
     // What comes and goes in between would need a place outside of any checkpoint.
-    guard entries.dropFirst().allSatisfy({ !$0.inserts }), entries.dropLast().allSatisfy({ !$0.deletes })
+    guard !entries.dropFirst().contains(where: \.inserts),
+      !entries.dropLast().contains(where: \.deletes)
     else {
       throw DiffError(
         .unsupported, "comes and goes within the diffs; apply them one after the other",

@@ -4,8 +4,9 @@ import TensorCore
 
 /// What `verify` found.
 public struct VerifyReport: Sendable, Hashable {
-  /// Entries, pages and stored values, all of them decoded and checked.
+  /// Entries and pages, all of them decoded and checked.
   public var entries = 0, pages = 0
+  /// Stored values.
   public var values: UInt64 = 0
   /// What the checkpoint is to the diff; nil if none was given.
   public var checkpoint: CheckpointState?

@@ -70,7 +70,7 @@ package struct ChildProcess {
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
     var strings = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
-    defer { for unsafe string in unsafe strings { unsafe free(string) } }
+    defer { unsafe strings.withUnsafeBufferPointer { unsafe $0.forEach { unsafe free($0) } } }
     var child: pid_t = 0
     let failure = unsafe posix_spawnp(&child, program, &actions, nil, &strings, environ)
     guard failure == 0 else {

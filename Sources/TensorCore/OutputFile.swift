@@ -72,7 +72,9 @@ package final class OutputFile {
   }
 
   private func move(_ path: String) throws(DiffError) {
-    guard unsafe rename(path, destination) == 0 else { throw .system("cannot rename to", destination) }
+    guard unsafe rename(path, destination) == 0 else {
+      throw .system("cannot rename to", destination)
+    }
   }
 
   private func moveExclusively(_ path: String) throws(DiffError) {

@@ -98,7 +98,9 @@ enum Planes {
         throw PageFault(error.message, at: start)
       }
     }
-    guard cursor.remaining == 0 else { throw PageFault("bytes after the last plane", at: cursor.at) }
+    guard cursor.remaining == 0 else {
+      throw PageFault("bytes after the last plane", at: cursor.at)
+    }
     Kernels.joinPlanes(scratch.span, width: width, into: &values)
   }
 }

@@ -1,0 +1,207 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// `diffkit` as a process on files of a gigabyte, beside what a user has without it. Files are
+/// warm (in the page cache); what writes is timed to the end of a `sync`.
+struct OperationBenchmarks {
+  private let folder: String
+  private let report = Report("Operations on contiguous HDF5 of 1 GiB, 0.5 % changed at random")
+  private let runs = 5
+
+  static func run() throws {
+    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw DiffError.system("cannot create", "folder") }
+    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
+    let benchmarks = OperationBenchmarks(folder: folder)
+    for type in [ElementType.f32, .f16] { try benchmarks.run(type) }
+  }
+
+  private init(folder: String) { self.folder = folder }
+
+  private func path(_ name: String) -> String { folder + "/" + name }
+
+  private func run(_ type: ElementType) throws {
+    let inputs = try BenchmarkInputs(folder, type, elements: (1 << 30) / UInt64(type.width))
+    let (base, tuned, copy) = (inputs.base, inputs.tuned, path("copy.h5"))
+    try child("cp", [base, copy])
+    let (diff, output) = (path("task.diff"), path("output.h5"))
+
+    let create = try measure { try diffkit(["create", base, tuned, "-o", diff, "--force", "-q"]) }
+    let cmp = try measure { try child("cmp", [base, copy]) }
+    report.row(
+      "\(type): create", text(create), "cmp of equal files \(text(cmp))",
+      ratio: create.seconds / cmp.seconds, bar: "≤ 2")
+    report.row(
+      "\(type): create, peak memory", megabytes(create.memory), "", bar: "≤ 200 MB")
+
+    let apply = try measure {
+      let result = try diffkit(["apply", base, diff, "-o", output, "--force", "-q"])
+      sync()
+      return result
+    }
+    let cp = try measure {
+      let result = try child("cp", [base, output])
+      sync()
+      return result
+    }
+    report.row(
+      "\(type): apply, verified", text(apply), "cp \(text(cp))",
+      ratio: apply.seconds / cp.seconds, bar: "≤ 1.3")
+    report.row("\(type): apply, peak memory", megabytes(apply.memory), "", bar: "≤ 100 MB")
+
+    try sizes(type, inputs, diff)
+    for file in [base, tuned, copy, output, diff] { unsafe unlink(file) }
+  }
+
+  private func sizes(_ type: ElementType, _ inputs: BenchmarkInputs, _ diff: String) throws {
+    let size = Double(try File(diff).size)
+    let changes = Double(inputs.changes)
+    // An index of 32 bits and a float16, as NumPy stores two arrays, uncompressed.
+    report.row(
+      "\(type): exact diff", "\((size / changes).formatted(2)) bytes a change",
+      "npz int32 + f16 (which is not exact for f32): 6.00", ratio: size / (6 * changes))
+    let patch = path("patch.zst")
+    let zstd = try? ChildProcess.run(
+      "zstd", ["-q", "-f", "-3", "--long=31", "--patch-from", inputs.base, inputs.tuned, "-o", patch])
+    guard let zstd, zstd.ending == .exit(0) else {
+      report.row("\(type): zstd --patch-from", "", "not on this machine, or failed")
+      return
+    }
+    let patchSize = Double(try File(patch).size)
+    report.row(
+      "\(type): exact diff", "\(UInt64(size)) bytes",
+      "zstd -3 --patch-from \(UInt64(patchSize)) bytes, \(zstd.seconds.formatted(1)) s",
+      ratio: size / patchSize)
+    unsafe unlink(patch)
+  }
+
+  // MARK: Running
+
+  private struct Measured {
+    let seconds: Double
+    let spread: Double
+    let memory: UInt64
+  }
+
+  private func text(_ measured: Measured) -> String {
+    "\(measured.seconds.formatted(3)) s ± \(measured.spread.formatted(3))"
+  }
+
+  private func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e6).formatted(0)) MB" }
+
+  /// The median of several runs after one that does not count.
+  private func measure(_ body: () throws -> ChildProcess) throws -> Measured {
+    _ = try body()
+    sync()
+    var memory: UInt64 = 0
+    let times = try seconds(runs: runs) { memory = max(memory, try body().peakMemory) }
+    let sorted = times.sorted()
+    return Measured(
+      seconds: times.median, spread: (sorted[sorted.count - 1] - sorted[0]) / 2, memory: memory)
+  }
+
+  /// This executable, taking the part of `diffkit`.
+  private func diffkit(_ arguments: [String]) throws -> ChildProcess {
+    try child(CommandLine.arguments[0], ["diffkit"] + arguments)
+  }
+
+  @discardableResult
+  private func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {
+    let result = try ChildProcess.run(program, arguments)
+    guard result.ending == .exit(0) else {
+      let message = String(decoding: result.errors, as: UTF8.self)
+      throw DiffError(.io, "\(program) \(arguments.joined(separator: " ")): \(message)")
+    }
+    return result
+  }
+}
+
+/// A base and a tuned checkpoint, made of chance from a seed.
+struct BenchmarkInputs {
+  let base, tuned: String
+  let changes: Int
+
+  private static let tensors = 8
+  private static let columns: UInt64 = 4096
+
+  init(_ folder: String, _ type: ElementType, elements: UInt64) throws {
+    base = folder + "/base.h5"
+    tuned = folder + "/tuned.h5"
+    let perTensor = elements / UInt64(Self.tensors)
+    guard let shape = Shape([perTensor / Self.columns, Self.columns]) else { preconditionFailure() }
+    let sample = try openCheckpoint(Self.sample)
+    let output = try sample.makeOutput(at: base, rewriting: [], overwriting: true)
+    var random = SplitMix64(seed: 11)
+    for number in 0..<Self.tensors {
+      let tensor = try output.insert("layer/\(number)/kernel", type, shape)
+      try Self.fill(tensor, output, &random)
+    }
+    try output.commit()
+
+    let source = try openCheckpoint(base)
+    let copy = try source.makeOutput(at: tuned, rewriting: [], overwriting: true)
+    var changes = 0
+    for (number, tensor) in source.tensors.filter({ $0.name.hasPrefix("layer/") }).enumerated() {
+      let positions = uniformPositions(perTensor, density: 0.005, seed: 12 + UInt64(number))
+      changes += positions.count
+      try Self.change(tensor, at: positions, from: source, to: copy)
+    }
+    try copy.commit()
+    self.changes = changes
+  }
+
+  /// A small file that ships with the repository: what the big ones start from.
+  private static var sample: String {
+    let parts = #filePath.split(separator: "/").dropLast(3)
+    return "/" + parts.joined(separator: "/") + "/samples/textgenrnn_weights.hdf5"
+  }
+
+  /// Weights between −0.02 and 0.02.
+  private static func fill(
+    _ tensor: StoredTensor, _ output: any CheckpointOutput, _ random: inout SplitMix64
+  ) throws {
+    let block = 1 << 20
+    var bytes: [UInt8] = []
+    for start in stride(from: UInt64(0), to: tensor.byteCount, by: block) {
+      bytes.removeAll(keepingCapacity: true)
+      while bytes.count < block {
+        let value = Float(Int32(truncatingIfNeeded: random.next() >> 32)) * 0.02 / 0x1p31
+        bytes +=
+          tensor.type == .f32
+          ? value.bitPattern.littleEndianBytes : Float16(value).bitPattern.littleEndianBytes
+      }
+      try output.write(bytes.span, to: tensor, at: start)
+    }
+  }
+
+  /// Changes the low bits of elements, as a small step of training does.
+  private static func change(
+    _ tensor: StoredTensor, at positions: [UInt64], from source: any Checkpoint,
+    to output: any CheckpointOutput
+  ) throws {
+    let block: UInt64 = 1 << 20
+    let width = UInt64(tensor.type.width)
+    var next = 0
+    var bytes = [UInt8](repeating: 0, count: Int(block))
+    for start in stride(from: UInt64(0), to: tensor.byteCount, by: Int(block)) {
+      var span = bytes.mutableSpan
+      try source.read(tensor, at: start, into: &span)
+      while next < positions.count && positions[next] * width < start + block {
+        bytes[Int(positions[next] * width - start)] ^= UInt8(1 + positions[next] % 63)
+        next += 1
+      }
+      try output.write(bytes.span, to: tensor, at: start)
+    }
+  }
+}
