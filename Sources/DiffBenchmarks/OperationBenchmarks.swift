@@ -16,7 +16,7 @@ import TensorCore
 struct OperationBenchmarks {
   private let folder: String
   private let report = Report("Operations on contiguous HDF5 of 1 GiB, 0.5 % changed at random")
-  private let runs = 5
+  private let runs = 7
 
   static func run() throws {
     var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
@@ -37,24 +37,19 @@ struct OperationBenchmarks {
     try child("cp", [base, copy])
     let (diff, output) = (path("task.diff"), path("output.h5"))
 
-    let create = try measure { try diffkit(["create", base, tuned, "-o", diff, "--force", "-q"]) }
-    let cmp = try measure { try child("cmp", [base, copy]) }
+    let (create, cmp) = try measure(
+      { try diffkit(["create", base, tuned, "-o", diff, "-q"]) }, { try child("cmp", [base, copy]) },
+      removing: diff)
+    _ = try diffkit(["create", base, tuned, "-o", diff, "-q"])
     report.row(
       "\(type): create", text(create), "cmp of equal files \(text(cmp))",
       ratio: create.seconds / cmp.seconds, bar: "≤ 2")
     report.row(
       "\(type): create, peak memory", megabytes(create.memory), "", bar: "≤ 200 MB")
 
-    let apply = try measure {
-      let result = try diffkit(["apply", base, diff, "-o", output, "--force", "-q"])
-      sync()
-      return result
-    }
-    let cp = try measure {
-      let result = try child("cp", [base, output])
-      sync()
-      return result
-    }
+    let (apply, cp) = try measure(
+      { try diffkit(["apply", base, diff, "-o", output, "-q"]) },
+      { try child("cp", [base, output]) }, removing: output)
     report.row(
       "\(type): apply, verified", text(apply), "cp \(text(cp))",
       ratio: apply.seconds / cp.seconds, bar: "≤ 1.3")
@@ -89,9 +84,15 @@ struct OperationBenchmarks {
   // MARK: Running
 
   private struct Measured {
-    let seconds: Double
-    let spread: Double
+    let seconds, spread: Double
     let memory: UInt64
+
+    init(_ times: [Double], _ memory: UInt64) {
+      let sorted = times.sorted()
+      seconds = times.median
+      spread = (sorted[sorted.count - 1] - sorted[0]) / 2
+      self.memory = memory
+    }
   }
 
   private func text(_ measured: Measured) -> String {
@@ -100,15 +101,27 @@ struct OperationBenchmarks {
 
   private func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e6).formatted(0)) MB" }
 
-  /// The median of several runs after one that does not count.
-  private func measure(_ body: () throws -> ChildProcess) throws -> Measured {
-    _ = try body()
-    sync()
-    var memory: UInt64 = 0
-    let times = try seconds(runs: runs) { memory = max(memory, try body().peakMemory) }
-    let sorted = times.sorted()
-    return Measured(
-      seconds: times.median, spread: (sorted[sorted.count - 1] - sorted[0]) / 2, memory: memory)
+  /// The medians of several runs of two programs in turn, after one that does not count; each
+  /// without an output of the run before, and to the end of a `sync`.
+  private func measure(
+    _ ours: () throws -> ChildProcess, _ peer: () throws -> ChildProcess, removing output: String
+  ) throws -> (Measured, Measured) {
+    var times: [[Double]] = [[], []]
+    var memory: [UInt64] = [0, 0]
+    for run in 0...runs {
+      for number in 0...1 {
+        unsafe unlink(output)
+        sync()
+        let time = try seconds(runs: 1) {
+          let process = try number == 0 ? ours() : peer()
+          memory[number] = max(memory[number], process.peakMemory)
+          sync()
+        }
+        if run > 0 { times[number] += time }
+      }
+    }
+    unsafe unlink(output)
+    return (Measured(times[0], memory[0]), Measured(times[1], memory[1]))
   }
 
   /// This executable, taking the part of `diffkit`.
@@ -177,9 +190,11 @@ struct BenchmarkInputs {
       bytes.removeAll(keepingCapacity: true)
       while bytes.count < block {
         let value = Float(Int32(truncatingIfNeeded: random.next() >> 32)) * 0.02 / 0x1p31
-        bytes +=
-          tensor.type == .f32
-          ? value.bitPattern.littleEndianBytes : Float16(value).bitPattern.littleEndianBytes
+        let bits =
+          tensor.type == .f32 ? value.bitPattern : UInt32(Float16(value).bitPattern)
+        for byte in 0..<tensor.type.width {
+          bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * UInt32(byte))))
+        }
       }
       try output.write(bytes.span, to: tensor, at: start)
     }
