@@ -48,6 +48,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["DiffFormat"], path: "Tests/TestSupport",
       swiftSettings: swift),
+    .executableTarget(
+      name: "DiffFuzz", dependencies: ["DiffFormat"], path: "Tests/DiffFuzz",
+      swiftSettings: swift),
     .testTarget(
       name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
     .testTarget(

@@ -53,7 +53,7 @@ public final class DiffReader: Sendable {
     indexOffset = size - UInt64(Layout.footerSize) - indexSize
     let index = try source.bytes(at: indexOffset, count: Int(indexSize))
     self.index = index
-    guard XXH3.hash128(index.span) == identity else {
+    guard checksumsMatch(XXH3.hash128(index.span), identity) else {
       throw DiffError(.checksum, "the index does not match its checksum", offset: indexOffset)
     }
     var parser = IndexParser(index, origin: indexOffset, pageOffset: UInt64(Layout.headerSize))
@@ -136,7 +136,7 @@ private func readHeader(
   guard head.count == Layout.headerSize else {
     throw DiffError(.truncated, "the file ends inside its header", offset: size)
   }
-  guard XXH3.hash64(head.span.extracting(0..<24)) == head.loadU64(at: 24) else {
+  guard checksumsMatch(XXH3.hash64(head.span.extracting(0..<24)), head.loadU64(at: 24)) else {
     throw DiffError(.checksum, "the header does not match its checksum", offset: 0)
   }
   let version = head.loadU64(at: 8)
@@ -173,7 +173,7 @@ private func readFooter(
       .truncated, "the file does not end with the end signature: cut off or still being written",
       offset: size)
   }
-  guard XXH3.hash64(foot.span.extracting(0..<32)) == foot.loadU64(at: 32) else {
+  guard checksumsMatch(XXH3.hash64(foot.span.extracting(0..<32)), foot.loadU64(at: 32)) else {
     throw DiffError(.checksum, "the footer does not match its checksum", offset: start)
   }
   guard foot.loadU64(at: 8) == size else {

@@ -41,7 +41,7 @@ public struct PageBuffer: Sendable {
     from source: any ByteSource
   ) throws(DiffError) {
     try read(page, from: source)
-    guard XXH3.hash64(stored.span) == page.checksum else {
+    guard checksumsMatch(XXH3.hash64(stored.span), page.checksum) else {
       throw DiffError(
         .checksum, "a page does not match its checksum", tensor: entry.name, offset: page.offset)
     }
