@@ -157,6 +157,9 @@ def state(diff: Diff, entry: Entry, tensor: RawTensor | None, waive_add: bool) -
         warnings.warn(Unverified(f"{entry.name!r}: not verified that it is the base's"))
         at_base, at_result = True, entry.result is None
     if not at_base and not at_result:
+        if not as_base:
+            raise ApplyError(f"{entry.name!r} is {tensor.dtype} {list(tensor.shape)}, "
+                             f"the diff is for {entry.dtype} {list(entry.shape)}")
         hint = "" if entry.result else " (or at the result: that cannot be told)"
         raise ApplyError(f"{entry.name!r} is another tensor than the base's{hint}")
     return {"base"} & {at_base and "base"} | {"result"} & {at_result and "result"}
