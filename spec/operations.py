@@ -46,29 +46,6 @@ class Unverified(UserWarning):
     """A tensor is changed although its state could not be verified."""
 
 
-def fingerprint(self) -> str:
-        return fingerprint(self.dtype, self.shape, self.data.tobytes())
-
-
-class ApplyError(Exception):
-    """The diff does not fit the tensors."""
-
-
-class AlreadyApplied(UserWarning):
-    """All tensors are at the result: they are returned unchanged."""
-
-
-class Unverified(UserWarning):
-    """A tensor is changed although its state could not be verified."""
-
-
-def view(dtype: str, values: np.ndarray) -> np.ndarray:
-    """Raw bytes (n, width) as the type, else (bf16, f8…, bits…) as integers of the same width."""
-    if dtype not in NUMPY and values.shape[1] not in (1, 2, 4, 8):
-        return values
-    return np.ascontiguousarray(values).view(NUMPY.get(dtype, f"<u{values.shape[1]}")).reshape(-1)
-
-
 def fingerprint(dtype: str, shape: tuple[int, ...], data: bytes) -> str:  # 7
     code = next(code for code, name in TYPES.items() if name == dtype)
     head = bytes([code, len(shape)]) + b"".join(n.to_bytes(8, "little") for n in shape)
