@@ -32,9 +32,3 @@ static inline hid_t dk_H5T_STD_U64LE(void) { return H5T_STD_U64LE; }
 // The chunk addresses of the library did not count the user block before 1.14.4 (pull request
 // 4236 of HDFGroup/hdf5).
 static inline bool dk_chunk_addresses_count_user_block(void) { return H5_VERSION_GE(1, 14, 4); }
-
-#ifdef __linux__
-// Not of HDF5: glibc declares it for GNU sources only, which Swift's module of glibc is not.
-ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t count,
-                        unsigned flags);
-#endif

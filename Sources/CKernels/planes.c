@@ -28,3 +28,8 @@ void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts) {
   for (unsigned b = 0; b < 256; b++)
     counts[b] = table[0][b] + table[1][b] + table[2][b] + table[3][b];
 }
+
+int dk_is_zero(const uint8_t *bytes, size_t n) {
+  // All are equal to the first if each is equal to the one before.
+  return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
+}

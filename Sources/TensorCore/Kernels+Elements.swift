@@ -108,6 +108,14 @@ extension Kernels {
     }
   }
 
+  /// Whether all bytes are zero; looks no further than the first that is not.
+  package static func isZero(_ bytes: Span<UInt8>) -> Bool {
+    unsafe bytes.withUnsafeBufferPointer {
+      guard let base = $0.baseAddress else { return true }
+      return unsafe dk_is_zero(base, $0.count) != 0
+    }
+  }
+
   /// `bytes ^= other`.
   package static func xor(_ bytes: inout MutableSpan<UInt8>, with other: Span<UInt8>) {
     precondition(bytes.count == other.count)

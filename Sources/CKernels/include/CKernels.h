@@ -35,6 +35,8 @@ void dk_sort(uint32_t *keys, uint32_t *scratch, size_t n);
 
 void dk_split_planes(const uint8_t *values, size_t n, unsigned width, uint8_t *planes);
 void dk_join_planes(const uint8_t *planes, size_t n, unsigned width, uint8_t *values);
+/// Whether all bytes are zero; looks no further than the first that is not.
+int dk_is_zero(const uint8_t *bytes, size_t n);
 void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts /* 256 */);
 
 // scatter.c: changes against a block of a tensor; `width` is 1...8 bytes
@@ -59,4 +61,11 @@ void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *ou
 void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const double *deltas);
 /// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
+
+#ifdef __linux__
+// No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.
+#include <sys/types.h>
+ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t count,
+                        unsigned flags);
+#endif
 #endif

@@ -1,0 +1,79 @@
+import CKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+extension File {
+  /// Copies a range of bytes to the same place in a file that reads as zeros there. Holes stay
+  /// holes; the rest is copied inside the file system where it can (which may share the blocks
+  /// instead), else through a buffer.
+  ///
+  /// - Throws: `truncated` if this file ends before the range does, `io` otherwise.
+  package func copy(_ range: Range<UInt64>, to other: File) throws(DiffError) {
+    guard try size >= range.upperBound else {
+      throw DiffError(.truncated, "the file ends too early", path: path, offset: try size)
+    }
+    var offset = range.lowerBound
+    while let data = nextData(offset..<range.upperBound) {
+      offset = try copyInKernel(data, to: other)
+      try copyThroughBuffer(offset..<data.upperBound, to: other)
+      offset = data.upperBound
+    }
+  }
+
+  /// The first run of bytes in a range that is no hole; all of it where holes cannot be told.
+  private func nextData(_ range: Range<UInt64>) -> Range<UInt64>? {
+    guard !range.isEmpty else { return nil }
+    #if os(Linux)
+      // SEEK_DATA and SEEK_HOLE, which Swift's module of glibc does not have.
+      let data = lseek(descriptor, off_t(range.lowerBound), 3)
+      if data < 0 && errno == ENXIO { return nil }
+      let hole = data < 0 ? -1 : lseek(descriptor, data, 4)
+      if hole > data && data >= off_t(range.lowerBound) {
+        let start = UInt64(data)
+        return start < range.upperBound ? start..<min(UInt64(hole), range.upperBound) : nil
+      }
+    #endif
+    return range
+  }
+
+  /// Copies as far as the system's call goes, and returns how far that is.
+  private func copyInKernel(_ range: Range<UInt64>, to other: File) throws(DiffError) -> UInt64 {
+    var offset = range.lowerBound
+    #if os(Linux)
+      while offset < range.upperBound {
+        var from = off_t(offset)
+        var to = from
+        let count = Int(min(1 << 30, range.upperBound - offset))
+        let copied = unsafe copy_file_range(
+          descriptor, &from, other.descriptor, &to, count, 0)
+        if copied < 0 && errno == EINTR { continue }
+        if copied < 0 && ![EXDEV, EINVAL, ENOSYS, EOPNOTSUPP].contains(errno) {
+          throw .system("cannot copy", path)
+        }
+        // Nothing copied: the end of the file, or a file system that does not say what it lacks.
+        guard copied > 0 else { break }
+        offset += UInt64(copied)
+      }
+    #endif
+    return offset
+  }
+
+  private func copyThroughBuffer(_ range: Range<UInt64>, to other: File) throws(DiffError) {
+    var offset = range.lowerBound
+    var buffer: [UInt8] = []
+    while offset < range.upperBound {
+      let count = Int(min(1 << 20, range.upperBound - offset))
+      if buffer.count != count { buffer = [UInt8](repeating: 0, count: count) }
+      var span = buffer.mutableSpan
+      try read(at: offset, into: &span)
+      try other.write(buffer.span, at: offset)
+      offset += UInt64(count)
+    }
+  }
+}
