@@ -1,9 +1,8 @@
 import TensorCore
-import TestSupport
 
 /// Float arithmetic in plain Swift, an element at a time.
-enum FloatOracle {
-  static func widened(_ bits: UInt64, _ type: FloatType) -> Double {
+package enum FloatOracle {
+  package static func widened(_ bits: UInt64, _ type: FloatType) -> Double {
     switch type {
     case .f16: Double(Float16(bitPattern: UInt16(bits)))
     case .bf16: Double(Float(bitPattern: UInt32(bits) << 16))
@@ -13,7 +12,7 @@ enum FloatOracle {
   }
 
   /// The nearest number of a type, ties to even.
-  static func narrowed(_ value: Double, _ type: FloatType) -> UInt64 {
+  package static func narrowed(_ value: Double, _ type: FloatType) -> UInt64 {
     switch type {
     case .f16: UInt64(Float16(value).bitPattern)
     case .bf16: UInt64(bfloat16(value))
@@ -45,16 +44,16 @@ enum FloatOracle {
   }
 
   /// One addition in the tensor's type of calculation, then conversion.
-  static func sum(_ old: UInt64, _ delta: Double, _ type: FloatType) -> UInt64 {
+  package static func sum(_ old: UInt64, _ delta: Double, _ type: FloatType) -> UInt64 {
     let x = widened(old, type)
     if type == .f64 { return narrowed(x + delta, type) }
     return narrowed(Double(Float(x) + Float(delta)), type)
   }
 
-  static func isNaN(_ bits: UInt64, _ type: FloatType) -> Bool { widened(bits, type).isNaN }
+  package static func isNaN(_ bits: UInt64, _ type: FloatType) -> Bool { widened(bits, type).isNaN }
 
   /// The elements that bytes hold, as bits.
-  static func elements(_ bytes: [UInt8], _ type: FloatType) -> [UInt64] {
+  package static func elements(_ bytes: [UInt8], _ type: FloatType) -> [UInt64] {
     switch type {
     case .f16, .bf16: integers(UInt16.self, bytes).map(UInt64.init)
     case .f32: integers(UInt32.self, bytes).map(UInt64.init)
@@ -62,12 +61,12 @@ enum FloatOracle {
     }
   }
 
-  static func bytes(_ elements: [UInt64], _ type: FloatType) -> [UInt8] {
+  package static func bytes(_ elements: [UInt64], _ type: FloatType) -> [UInt8] {
     elements.flatMap { $0.littleEndianBytes.prefix(type.width) }
   }
 
   /// Patterns at which arithmetic is difficult, and random ones.
-  static func patterns(_ type: FloatType, _ count: Int, _ random: inout SplitMix64) -> [UInt64] {
+  package static func patterns(_ type: FloatType, _ count: Int, _ random: inout SplitMix64) -> [UInt64] {
     let bits = UInt64(type.width * 8)
     let fraction: UInt64 = [10, 7, 23, 52][Int(type.rawValue)]
     let infinity: UInt64 = (((1 << (bits - 1)) - 1) >> fraction) << fraction
