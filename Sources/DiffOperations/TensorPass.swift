@@ -77,12 +77,14 @@ struct TensorPass {
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
     }
     if verification == .touched {
-      let old = plan.entries[0].entry.old
+      let entry = plan.entries[0].entry
       let isReversed = plan.entries[0].isReversed
       let (here, there) = (oldHash.digest, newHash.digest)
+      // Done is what the patch would take back, or, of new bits, what it leaves as it is.
+      let isDone =
+        entry.operation == .replace ? here == there : (isReversed ? here : there) == entry.old
       let state: TensorState =
-        (isReversed ? there : here) == old
-        ? .base : (isReversed ? here : there) == old ? .result : .other
+        (isReversed ? there : here) == entry.old ? .base : isDone ? .result : .other
       if state == .base { try undo?.end(plan, before: plan.before, after: plan.after) }
       return state
     }
