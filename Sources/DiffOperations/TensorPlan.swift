@@ -103,7 +103,8 @@ extension TensorPlan {
       }
     }
     // What comes and goes in between would need a place outside of any checkpoint.
-    guard entries.dropFirst().allSatisfy({ !$0.inserts }), entries.dropLast().allSatisfy({ !$0.deletes })
+    guard existsBefore || existsAfter, entries.dropFirst().allSatisfy({ !$0.inserts }),
+      entries.dropLast().allSatisfy({ !$0.deletes })
     else {
       throw DiffError(
         .unsupported, "comes and goes within the diffs; apply them one after the other",
