@@ -41,7 +41,7 @@ public func apply(
   let plans = try TensorPlan.all(diffs, direction, on: base)
   try check(plans, options)
   // The smallest tensor tells cheaply whether all this has been done before.
-  if let smallest = plans.min(by: { $0.byteCount < $1.byteCount }) {
+  if let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount }) {
     var none = ProgressCounter("", total: 0, nil)
     let state = try look(smallest, base, options, &none)
     if state == .other { throw wrongBase(smallest, base) }
@@ -151,6 +151,7 @@ private func confirmDone(
     switch try look(plan, base, options, &progress) {
     case .result: break
     case .other: throw wrongBase(plan, base)
+    case .base where plan.isNeutral: break
     case .base: throw partlyDone(plan.name, base)
     }
   }

@@ -33,6 +33,9 @@ struct TensorPlan: Sendable {
   var before: Fingerprint? { entries[0].before }
   var after: Fingerprint? { isSum && entries.count > 1 ? nil : entries[entries.count - 1].after }
 
+  /// Whether the tensor is the same before and after, so that it does not tell what was done.
+  var isNeutral: Bool { existsBefore && existsAfter && before != nil && before == after }
+
   var patch: Patch { Patch(entries, isSum: isSum) }
 }
 
