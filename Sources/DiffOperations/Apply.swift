@@ -69,7 +69,8 @@ public func apply(
   return .written(tensors: plans.count)
 }
 
-private func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
+/// Refuses what cannot be recognised in the way that is asked for.
+func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
   for plan in plans {
     let first = plan.entries[0]
     if options.verification == .touched {

@@ -27,7 +27,8 @@ public enum CheckpointState: String, Sendable, Hashable {
 
 /// Decodes all of a diff, and compares it with a checkpoint if one is given.
 ///
-/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint.
+/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
+///   if the diff lacks the hashes that would tell.
 /// - Complexity: O(size of the diff + bytes of the tensors it changes).
 public func verify(
   _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
@@ -81,6 +82,7 @@ private func compare(
   }
   var options = ApplyOptions()
   options.verification = verification
+  try check(plans, options)
   var progress = ProgressCounter("compare", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
   var states: Set<TensorState> = []
   for plan in plans {
