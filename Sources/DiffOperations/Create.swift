@@ -110,12 +110,13 @@ struct TensorPair: Sendable {
     _ base: any Checkpoint, _ tuned: any Checkpoint
   ) throws(DiffError) -> [TensorPair] {
     let names = TensorNames(tuned)
-    var matched: Set<String> = []
+    // By bytes: as strings, different spellings of one accented letter are equal.
+    var matched: Set<[UInt8]> = []
     var pairs: [TensorPair] = []
     for tensor in base.tensors {
       let other = try names.find(tensor.name)
       if let other {
-        matched.insert(other.name)
+        matched.insert(Array(other.name.utf8))
         guard tensor.type == other.type, tensor.shape == other.shape else {
           throw DiffError(
             .unsupported,
@@ -128,7 +129,7 @@ struct TensorPair: Sendable {
         TensorPair(
           name: tensor.name, base: tensor, tuned: other, baseFile: base, tunedFile: tuned))
     }
-    for tensor in tuned.tensors where !matched.contains(tensor.name) {
+    for tensor in tuned.tensors where !matched.contains(Array(tensor.name.utf8)) {
       pairs.append(
         TensorPair(
           name: tensor.name, base: nil, tuned: tensor, baseFile: base, tunedFile: tuned))
