@@ -70,8 +70,17 @@ extension TensorPlan {
       }
     }
     var plans: [TensorPlan] = []
+    var taken: [[UInt8]: String] = [:]
     for list in entries.values {
       let stored = try names.find(list[0].entry.name)
+      if let stored {
+        let other = taken.updateValue(list[0].entry.name, forKey: Array(stored.name.utf8))
+        if let other {
+          throw DiffError(
+            .mismatch, "is the same tensor as '\(other)' in this checkpoint, but not in the diff",
+            path: checkpoint.path, tensor: list[0].entry.name)
+        }
+      }
       let plan = TensorPlan(
         name: stored?.name ?? list[0].entry.name, stored: stored, entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
