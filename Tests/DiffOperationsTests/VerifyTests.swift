@@ -11,9 +11,12 @@ import Testing
   func states(mode: CreateMode) throws {
     let made = try diff(Steps.base, Steps.first, mode)
     let mixed = MemoryCheckpoint([Steps.first.all[0], Steps.base.all[1], Steps.base.all[2]])
+    let other = MemoryCheckpoint([
+      vector("a", [1, 7, 3]), Steps.first.all[1], vector("c", [6, 7, 8, 0]),
+    ])
     let cases: [(MemoryCheckpoint, CheckpointState, [String])] = [
       (Steps.base, .base, []), (Steps.first, .applied, []), (mixed, .partlyApplied, []),
-      (Steps.second, .different, ["a", "c"]),
+      (other, .different, ["a", "c"]),
       (MemoryCheckpoint([Steps.base.all[0], Steps.base.all[2]]), .different, ["b"]),
     ]
     for (checkpoint, state, differing) in cases {

@@ -73,7 +73,8 @@ package final class MemoryCheckpoint: Checkpoint {
     guard overwriting || output(path) == nil else { throw DiffError(.exists, "exists", path: path) }
     begun.withLock { $0 += 1 }
     var copy = contents
-    for tensor in tensors where rewriting.contains(tensor.name) {
+    let names = Set(rewriting.map { Array($0.utf8) })
+    for tensor in tensors where names.contains(Array(tensor.name.utf8)) {
       // What the caller promised to rewrite is not there: anything may stand in its place.
       guard case .contiguous = tensor.storage else { continue }
       copy[Array(tensor.name.utf8)] = [UInt8](repeating: 0xEE, count: Int(tensor.byteCount))
