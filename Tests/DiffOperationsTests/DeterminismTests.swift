@@ -53,9 +53,9 @@ import Testing
     var last: [String: Progress] = [:]
     let made = try diff(Steps.base, Steps.first)
     _ = try create(from: Steps.base, to: Steps.first, into: MemorySink()) { last[$0.phase] = $0 }
-    _ = try apply([made], to: Steps.base, output: "progress") { last[$0.phase] = $0 }
-    _ = try apply([made], .revert, to: Steps.first, output: "progress") { last[$0.phase] = $0 }
-    _ = try apply([made], to: Steps.first, output: "progress") { last[$0.phase] = $0 }
+    _ = try apply([made], to: Steps.base, output: "\(last.count)") { last[$0.phase] = $0 }
+    _ = try apply([made], .revert, to: Steps.first, output: "\(last.count)") { last[$0.phase] = $0 }
+    _ = try apply([made], to: Steps.first, output: "\(last.count)") { last[$0.phase] = $0 }
     _ = try verify(made, against: Steps.base) { last[$0.phase] = $0 }
     #expect(last.keys.sorted() == ["apply", "compare", "create", "decode", "revert", "verify"])
     for (phase, progress) in last where phase != "decode" {

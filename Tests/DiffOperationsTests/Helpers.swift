@@ -28,7 +28,8 @@ func patched(
   _ base: MemoryCheckpoint, _ diffs: [DiffReader], _ direction: Direction = .apply,
   _ options: ApplyOptions = ApplyOptions()
 ) throws -> MemoryCheckpoint? {
-  let path = "made \(base.outputsBegun)"
+  // Tests that run at the same time share checkpoints.
+  let path = "made \(UInt64.random(in: 0 ... .max))"
   let outcome = try apply(diffs, direction, to: base, output: path, options)
   #expect((base.output(path) == nil) == (outcome == .alreadyDone))
   return base.output(path)
@@ -39,10 +40,11 @@ func refusal(
   _ base: MemoryCheckpoint, _ diffs: [DiffReader], _ direction: Direction = .apply,
   _ options: ApplyOptions = ApplyOptions()
 ) -> DiffError? {
+  let path = "refused \(UInt64.random(in: 0 ... .max))"
   let error = #expect(throws: DiffError.self) {
-    try apply(diffs, direction, to: base, output: "refused", options)
+    try apply(diffs, direction, to: base, output: path, options)
   }
-  #expect(base.output("refused") == nil)
+  #expect(base.output(path) == nil)
   return error
 }
 

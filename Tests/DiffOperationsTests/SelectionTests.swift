@@ -9,19 +9,21 @@ import Testing
   private func oracle(
     _ deltas: [(name: String, values: [Float])], _ wanted: Int
   ) -> [String: [UInt64]] {
-    var all: [(magnitude: Float, name: String, position: UInt64)] = []
-    for (name, values) in deltas {
-      for (position, value) in values.enumerated() where value != 0 {
-        all.append((value.magnitude, name, UInt64(position)))
+    var all: [(magnitude: Float, tensor: Int, position: UInt64)] = []
+    let deltas = deltas.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    for (tensor, delta) in deltas.enumerated() {
+      for (position, value) in delta.values.enumerated() where value != 0 {
+        all.append((value.magnitude, tensor, UInt64(position)))
       }
     }
     all.sort { a, b in
-      if a.magnitude != b.magnitude { return a.magnitude > b.magnitude }
-      if a.name != b.name { return a.name.utf8.lexicographicallyPrecedes(b.name.utf8) }
-      return a.position < b.position
+      (-a.magnitude, a.tensor, a.position) < (-b.magnitude, b.tensor, b.position)
     }
-    return Dictionary(grouping: all.prefix(wanted), by: \.name)
-      .mapValues { $0.map(\.position).sorted() }
+    var kept: [String: [UInt64]] = [:]
+    for (_, tensor, position) in all.prefix(wanted) {
+      kept[deltas[tensor].name, default: []].append(position)
+    }
+    return kept.mapValues { $0.sorted() }
   }
 
   /// What `create` keeps, from a base of zeros.

@@ -2,7 +2,14 @@ import TensorCore
 
 /// The bytes of integers, little-endian, end to end.
 package func littleEndian<Integer: FixedWidthInteger>(_ values: [Integer]) -> [UInt8] {
-  values.flatMap(\.littleEndianBytes)
+  let width = Integer.bitWidth / 8
+  var bytes = [UInt8](repeating: 0, count: values.count * width)
+  for (i, value) in values.enumerated() {
+    for byte in 0..<width {
+      bytes[i * width + byte] = UInt8(truncatingIfNeeded: value >> (byte * 8))
+    }
+  }
+  return bytes
 }
 
 package func littleEndian(_ values: [Float]) -> [UInt8] { littleEndian(values.map(\.bitPattern)) }
