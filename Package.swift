@@ -46,15 +46,23 @@ let package = Package(
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffCommands"], swiftSettings: swift),
     .target(
-      name: "TestSupport", dependencies: ["DiffFormat"], path: "Tests/TestSupport",
-      swiftSettings: swift),
+      name: "TestSupport", dependencies: ["DiffFormat", "Checkpoints"],
+      path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
       name: "DiffFuzz", dependencies: ["DiffFormat"], path: "Tests/DiffFuzz",
       swiftSettings: swift),
+    .testTarget(
+      name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"], swiftSettings: swift),
     .testTarget(
       name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints"],
       exclude: ["Resources", "base.py", "oracle.py"], swiftSettings: swift),
+    .testTarget(
+      name: "DiffOperationsTests", dependencies: ["DiffOperations", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "CommandTests", dependencies: ["DiffOperations", "TestSupport", "diffkit"],
+      swiftSettings: swift),
   ]
 )

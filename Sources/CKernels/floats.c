@@ -49,6 +49,20 @@ INLINE void to_bf16(uint8_t *p, float v) {
   memcpy(p, &narrow, 2);
 }
 
+// The float32 beside `v`, towards zero, with its last bit set if it is not `v` itself: rounded
+// once more, to fewer bits, it becomes what `v` would.
+INLINE float to_odd(double v) {
+  float f = (float)v;
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  if ((double)f != v && v == v) {
+    bits -= __builtin_fabs((double)f) > __builtin_fabs(v);
+    bits |= 1;
+  }
+  memcpy(&f, &bits, 4);
+  return f;
+}
+
 INLINE void to_f32(uint8_t *p, float v) { memcpy(p, &v, 4); }
 INLINE void to_f64(uint8_t *p, double v) { memcpy(p, &v, 8); }
 
@@ -73,6 +87,11 @@ CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint
       _Float16 v = (_Float16)(src[i] * factor);
       memcpy(out + i * 2, &v, 2);
     }
+    return;
+  }
+  // And float64 to bfloat16.
+  if (kind == DK_BF16) {
+    for (size_t i = 0; i < n; i++) to_bf16(out + i * 2, to_odd(src[i] * factor));
     return;
   }
 #define NARROW(T, F, W)                                                                       \

@@ -68,6 +68,19 @@ public struct StoredTensor: Sendable, Hashable {
   /// Where the bytes are.
   public var storage: Storage
 
+  /// A row of a table.
+  public init(
+    name: String, aliases: [String] = [], type: ElementType, shape: Shape,
+    isBigEndian: Bool = false, storage: Storage
+  ) {
+    self.name = name
+    self.aliases = aliases
+    self.type = type
+    self.shape = shape
+    self.isBigEndian = isBigEndian
+    self.storage = storage
+  }
+
   /// Bytes of all elements.
   public var byteCount: UInt64 { shape.count * UInt64(type.width) }
 

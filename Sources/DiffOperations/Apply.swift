@@ -41,7 +41,7 @@ public func apply(
   let plans = try TensorPlan.all(diffs, direction, on: base)
   try check(plans, options)
   // The smallest tensor tells cheaply whether all this has been done before.
-  if let smallest = plans.min(by: { $0.byteCount < $1.byteCount }) {
+  if let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount }) {
     var none = ProgressCounter("", total: 0, nil)
     let state = try look(smallest, base, options, &none)
     if state == .other { throw wrongBase(smallest, base) }
@@ -69,7 +69,8 @@ public func apply(
   return .written(tensors: plans.count)
 }
 
-private func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
+/// Refuses what cannot be recognised in the way that is asked for.
+func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
   for plan in plans {
     let first = plan.entries[0]
     if options.verification == .touched {
@@ -147,6 +148,7 @@ private func confirmDone(
     switch try look(plan, base, options, &progress) {
     case .result: break
     case .other: throw wrongBase(plan, base)
+    case .base where plan.isNeutral: break
     case .base: throw partlyDone(plan.name, base)
     }
   }

@@ -74,6 +74,7 @@ public func create(
     summary.skipped = additive?.skipped ?? []
   }
   var progress = ProgressCounter("create", total: bytes, handler)
+  var written: [[UInt8]: String] = [:]
   for pair in pairs {
     let changes: UInt64?
     switch (pair.base, pair.tuned) {
@@ -85,6 +86,11 @@ public func create(
         ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
     }
     if let changes {
+      if let other = written.updateValue(pair.name, forKey: TensorNames.fold(pair.name)) {
+        throw DiffError(
+          .mismatch, "differs from '\(other)' in the separator only; rename one of them",
+          tensor: pair.name)
+      }
       summary.changedTensors += 1
       summary.changes += changes
     }
@@ -110,12 +116,20 @@ struct TensorPair: Sendable {
     _ base: any Checkpoint, _ tuned: any Checkpoint
   ) throws(DiffError) -> [TensorPair] {
     let names = TensorNames(tuned)
-    var matched: Set<String> = []
+    let baseNames = TensorNames(base)
+    // By bytes: as strings, different spellings of one accented letter are equal.
+    var matched: [[UInt8]: (name: String, isLiteral: Bool)] = [:]
     var pairs: [TensorPair] = []
     for tensor in base.tensors {
       let other = try names.find(tensor.name)
       if let other {
-        matched.insert(other.name)
+        let isLiteral = ([other.name] + other.aliases).contains {
+          $0.utf8.elementsEqual(tensor.name.utf8)
+        }
+        let first = matched.updateValue((tensor.name, isLiteral), forKey: Array(other.name.utf8))
+        if let first, !(first.isLiteral && isLiteral) {
+          throw ambiguous(tensor, first.name, base)
+        }
         guard tensor.type == other.type, tensor.shape == other.shape else {
           throw DiffError(
             .unsupported,
@@ -128,13 +142,25 @@ struct TensorPair: Sendable {
         TensorPair(
           name: tensor.name, base: tensor, tuned: other, baseFile: base, tunedFile: tuned))
     }
-    for tensor in tuned.tensors where !matched.contains(tensor.name) {
+    for tensor in tuned.tensors where matched[Array(tensor.name.utf8)] == nil {
+      if let there = try baseNames.find(tensor.name) {
+        throw ambiguous(tensor, there.name, tuned)
+      }
       pairs.append(
         TensorPair(
           name: tensor.name, base: nil, tuned: tensor, baseFile: base, tunedFile: tuned))
     }
     for pair in pairs { try Blocks.check(pair.type, pair.name) }
     return pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  /// Two names that whoever applies the diff could not tell apart.
+  private static func ambiguous(
+    _ tensor: StoredTensor, _ other: String, _ file: any Checkpoint
+  ) -> DiffError {
+    DiffError(
+      .mismatch, "cannot be told from '\(other)', which matches the same tensor; rename one of them",
+      path: file.path, tensor: tensor.name)
   }
 
   /// Writes a tensor that only one of the checkpoints has.

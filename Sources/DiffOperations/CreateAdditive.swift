@@ -8,8 +8,9 @@ struct AdditivePlan {
   /// Changes are kept whose magnitude is above the cut, and so many of those that equal it.
   private let cut: Double
   private var tiesLeft: UInt64
-  /// The largest change of each tensor that has one.
-  private var largest: [String: Double] = [:]
+  /// The largest change of each tensor that has one, by the bytes of its name: as strings,
+  /// different spellings of one accented letter are equal.
+  private var largest: [[UInt8]: Double] = [:]
   /// Changed tensors that are not floats.
   private(set) var skipped: [String] = []
 
@@ -30,7 +31,7 @@ struct AdditivePlan {
           most = max(most, magnitudes.max() ?? 0)
           search.count(magnitudes)
         }
-        if most > 0 { largest[pair.name] = most }
+        if most > 0 { largest[Array(pair.name.utf8)] = most }
       }
       progress.add(pair.byteCount)
     }
@@ -66,7 +67,7 @@ struct AdditivePlan {
   /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
   mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
     guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
-      let most = largest[pair.name], most >= cut
+      let most = largest[Array(pair.name.utf8)], most >= cut
     else { return nil }
     let scale = Self.scale(most, values, float)
     let operation = DiffOperation.add(values: values, scale: scale)

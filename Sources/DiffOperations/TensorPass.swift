@@ -77,12 +77,14 @@ struct TensorPass {
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
     }
     if verification == .touched {
-      let old = plan.entries[0].entry.old
+      let entry = plan.entries[0].entry
       let isReversed = plan.entries[0].isReversed
       let (here, there) = (oldHash.digest, newHash.digest)
+      // Done is what the patch would take back, or, of new bits, what it leaves as it is.
+      let isDone =
+        entry.operation == .replace ? here == there : (isReversed ? here : there) == entry.old
       let state: TensorState =
-        (isReversed ? there : here) == old
-        ? .base : (isReversed ? here : there) == old ? .result : .other
+        (isReversed ? there : here) == entry.old ? .base : isDone ? .result : .other
       if state == .base { try undo?.end(plan, before: plan.before, after: plan.after) }
       return state
     }
@@ -125,9 +127,7 @@ struct TensorPass {
     if verification == .full { work.baseHash = XXH3.hash128(work.base.span) }
     guard work.isTouched else {
       work.patchedHash = work.baseHash
-      if !outputHasCopy, let output {
-        try output.checkpoint.write(work.base.span, to: output.tensor, at: block.lowerBound)
-      }
+      if !outputHasCopy { try write(work.base, at: block.lowerBound) }
       return
     }
     work.patched = work.base
@@ -139,9 +139,14 @@ struct TensorPass {
       work.newValues = patch.gather(work.patched, elements)
     }
     if undo != nil { work.differences = inverse(work.base, work.patched) }
-    if let output {
-      try output.checkpoint.write(work.patched.span, to: output.tensor, at: block.lowerBound)
-    }
+    try write(work.patched, at: block.lowerBound)
+  }
+
+  private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {
+    guard let output else { return }
+    // What was not copied reads as zeros already; so holes stay holes.
+    if !outputHasCopy && Kernels.isZero(block.span) { return }
+    try output.checkpoint.write(block.span, to: output.tensor, at: offset)
   }
 
   /// What takes a patched block back; of a tensor that comes or goes, the whole block.

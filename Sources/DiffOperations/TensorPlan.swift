@@ -38,6 +38,9 @@ struct TensorPlan: Sendable {
     if case .contiguous? = stored?.storage { existsBefore && existsAfter } else { false }
   }
 
+  /// Whether the tensor is the same before and after, so that it does not tell what was done.
+  var isNeutral: Bool { existsBefore && existsAfter && before != nil && before == after }
+
   var patch: Patch { Patch(entries, isSum: isSum) }
 }
 
@@ -72,8 +75,17 @@ extension TensorPlan {
       }
     }
     var plans: [TensorPlan] = []
+    var taken: [[UInt8]: String] = [:]
     for list in entries.values {
       let stored = try names.find(list[0].entry.name)
+      if let stored {
+        let other = taken.updateValue(list[0].entry.name, forKey: Array(stored.name.utf8))
+        if let other {
+          throw DiffError(
+            .mismatch, "is the same tensor as '\(other)' in this checkpoint, but not in the diff",
+            path: checkpoint.path, tensor: list[0].entry.name)
+        }
+      }
       let plan = TensorPlan(
         name: stored?.name ?? list[0].entry.name, stored: stored, entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
@@ -108,7 +120,7 @@ extension TensorPlan {
       }
     }
     // What comes and goes in between would need a place outside of any checkpoint.
-    guard !entries.dropFirst().contains(where: \.inserts),
+    guard existsBefore || existsAfter, !entries.dropFirst().contains(where: \.inserts),
       !entries.dropLast().contains(where: \.deletes)
     else {
       throw DiffError(

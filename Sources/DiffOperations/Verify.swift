@@ -28,7 +28,8 @@ public enum CheckpointState: String, Sendable, Hashable {
 
 /// Decodes all of a diff, and compares it with a checkpoint if one is given.
 ///
-/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint.
+/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
+///   if the diff lacks the hashes that would tell.
 /// - Complexity: O(size of the diff + bytes of the tensors it changes).
 public func verify(
   _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
@@ -82,11 +83,12 @@ private func compare(
   }
   var options = ApplyOptions()
   options.verification = verification
+  try check(plans, options)
   var progress = ProgressCounter("compare", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
   var states: Set<TensorState> = []
   for plan in plans {
     let state = try look(plan, checkpoint, options, &progress)
-    states.insert(state)
+    if state != .base || !plan.isNeutral { states.insert(state) }
     if state == .other && report.differing.count < 10 { report.differing.append(plan.name) }
   }
   report.checkpoint =

@@ -41,7 +41,10 @@ package final class OutputFile {
       file = unnamed
     } else {
       let path = OutputFile.hiddenName(destination)
-      file = try File(creating: path)
+      do { file = try File(creating: path) } catch {
+        // The caller knows the destination, not the name beside it.
+        throw DiffError(error.code, error.message, path: destination)
+      }
       temporaryPath = path
     }
     if let permissions { fchmod(file.descriptor, permissions & 0o777) }

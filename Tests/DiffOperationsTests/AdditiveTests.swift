@@ -1,0 +1,178 @@
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct AdditiveTests {
+  /// A tensor of finite numbers, and one with changes in it of many magnitudes.
+  private func pair(
+    _ type: FloatType, _ random: inout SplitMix64
+  ) -> (base: [UInt64], tuned: [UInt64]) {
+    let base = (0..<3000).map { _ in FloatOracle.narrowed(random.gaussian(), type) }
+    let tuned = base.map { bits -> UInt64 in
+      guard random.unit() < 0.3 else { return bits }
+      let delta = random.gaussian() * Double(
+        sign: .plus, exponent: Int.random(in: -20...3, using: &random), significand: 1)
+      return FloatOracle.narrowed(FloatOracle.widened(bits, type) + delta, type)
+    }
+    return (base, tuned)
+  }
+
+  /// The change that is stored for two elements, as a number, in plain Swift.
+  private func deltas(
+    _ base: [UInt64], _ tuned: [UInt64], _ type: FloatType, _ values: FloatType
+  ) -> [Double?] {
+    let exact = zip(base, tuned).map { x, y -> Double? in
+      guard x != y else { return nil }
+      let (x, y) = (FloatOracle.widened(x, type), FloatOracle.widened(y, type))
+      let delta = type == .f64 ? y - x : Double(Float(y) - Float(x))
+      return delta == 0 ? nil : delta
+    }
+    let most = exact.compactMap { $0?.magnitude }.max() ?? 1
+    let scale = values == .f16 ? Int(most.exponent) - 14 : 0
+    let factor = Double(sign: .plus, exponent: scale, significand: 1)
+    return exact.map { delta in
+      delta.map {
+        FloatOracle.widened(FloatOracle.narrowed($0 / factor, values), values) * factor
+      }
+    }
+  }
+
+  private func tensor(_ name: String, _ elements: [UInt64], _ type: FloatType) -> MemoryTensor {
+    MemoryTensor(name, type.elementType, FloatOracle.bytes(elements, type))
+  }
+
+  @Test("the result is one addition of the rounded change, scale included", arguments: 0..<24)
+  func arithmetic(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(300 + seed))
+    let type = FloatType.allCases[seed % 4]
+    let values = [FloatType.f16, .bf16, .f32][seed / 4 % 3]
+    let (before, after) = pair(type, &random)
+    let base = MemoryCheckpoint([tensor("w", before, type)])
+    let tuned = MemoryCheckpoint([tensor("w", after, type)])
+    let made = try diff(base, tuned, .add(.all, values: values))
+    let expected = zip(before, deltas(before, after, type, values)).map { old, delta in
+      delta.map { FloatOracle.sum(old, $0, type) } ?? old
+    }
+    let result = try #require(try patched(base, [made]))
+    let found = FloatOracle.elements(try #require(result.bytes("w")), type)
+    #expect(found == expected, "seed \(seed): \(type) + \(values)")
+    #expect(made[0].result == result.all[0].fingerprint)
+    #expect(try patched(result, [made]) == nil)
+  }
+
+  @Test("two additive diffs on one base are summed in float64 and added once", arguments: 0..<8)
+  func sum(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(400 + seed))
+    let type = FloatType.allCases[seed % 4]
+    let (before, first) = pair(type, &random)
+    let second = before.map { bits -> UInt64 in
+      guard random.unit() < 0.3 else { return bits }
+      return FloatOracle.narrowed(FloatOracle.widened(bits, type) + random.gaussian() * 0x1p-6, type)
+    }
+    let base = MemoryCheckpoint([tensor("w", before, type), tensor("x", before, type)])
+    let one = MemoryCheckpoint([tensor("w", first, type), tensor("x", before, type)])
+    let other = MemoryCheckpoint([tensor("w", second, type), tensor("x", second, type)])
+    let values: (FloatType, FloatType) = seed < 4 ? (.f16, .f16) : (.f16, .bf16)
+    let diffs = [
+      try diff(base, one, .add(.all, values: values.0)),
+      try diff(base, other, .add(.all, values: values.1)),
+    ]
+    let a = deltas(before, first, type, values.0)
+    let b = deltas(before, second, type, values.1)
+    let both = before.indices.map { i -> UInt64 in
+      guard a[i] != nil || b[i] != nil else { return before[i] }
+      return FloatOracle.sum(before[i], (a[i] ?? 0) + (b[i] ?? 0), type)
+    }
+    let alone = before.indices.map { i in
+      b[i].map { FloatOracle.sum(before[i], $0, type) } ?? before[i]
+    }
+    let result = try #require(try patched(base, diffs))
+    #expect(FloatOracle.elements(result.bytes("w") ?? [], type) == both, "seed \(seed)")
+    #expect(FloatOracle.elements(result.bytes("x") ?? [], type) == alone, "seed \(seed)")
+  }
+
+  @Test("one rounding of the sum is not two of its parts")
+  func onceOnly() throws {
+    // Each half of the last bit alone is a tie to even; together they are one bit.
+    let base = MemoryCheckpoint([vector("w", [1])])
+    func add(_ delta: Double) throws -> DiffReader {
+      let sink = MemorySink()
+      let writer = try DiffWriter(sink)
+      try writer.begin(
+        DiffEntry(
+          "w", .add(values: .f16, scale: -24), .f32, Shape(vector: 1),
+          base: base.all[0].fingerprint))
+      try writer.append(at: 0, [0].span, littleEndian([Float16(delta).bitPattern]).span)
+      try writer.end()
+      try writer.finish()
+      return try DiffReader(bytes: sink.bytes)
+    }
+    let one = try add(1)
+    #expect(floats(try #require(patched(base, [one])?.bytes("w"))) == [1])
+    #expect(floats(try #require(patched(base, [one, one])?.bytes("w"))) == [Float(1).nextUp])
+  }
+
+  @Test("an addition made on the result of another follows it, with two roundings")
+  func chain() throws {
+    let made = try diff(Steps.base, Steps.first, .add(.all, values: .f32))
+    let next = try diff(Steps.first, Steps.second, .add(.all, values: .f32))
+    let one = try #require(try patched(Steps.base, [made]))
+    let two = try #require(try patched(one, [next]))
+    #expect(same(try patched(Steps.base, [made, next]), two))
+    #expect(same(two, Steps.second))
+  }
+
+  @Test("on another base the same changes are added")
+  func otherBase() throws {
+    let made = try diff(Steps.base, Steps.first, .add(.all, values: .f16))
+    let other = MemoryCheckpoint(
+      Steps.base.all.map { vector($0.name, floats($0.bytes).map { $0 * 16 }) })
+    let result = try #require(try patched(other, [made], .apply, .otherBase))
+    #expect(floats(result.bytes("a") ?? []) == [16, 32.5, 48])
+    #expect(floats(result.bytes("b") ?? []) == [64.5, 80])
+    #expect(floats(result.bytes("c") ?? []) == [96, 112, 128, 144.5])
+  }
+
+  @Test("a tensor of the head comes whole with an additive diff")
+  func head() throws {
+    let tuned = MemoryCheckpoint(Steps.first.all + [MemoryTensor("head", .i64, [UInt8](0..<16))])
+    let made = try diff(Steps.base, tuned, .add(.all, values: .f16))
+    #expect(same(try patched(Steps.base, [made]), tuned))
+  }
+
+  @Test("a change that is not finite is refused, with tensor and position", arguments: [
+    Float.infinity, .nan, -.infinity,
+  ])
+  func notFinite(value: Float) throws {
+    let tuned = MemoryCheckpoint([
+      Steps.base.all[0], Steps.base.all[1], vector("c", [6, 7, value, 9]),
+    ])
+    let error = #expect(throws: DiffError.self) {
+      try diff(Steps.base, tuned, .add(.all, values: .f16))
+    }
+    #expect(error?.code == .unsupported)
+    #expect(error?.tensor == "c")
+    #expect(error?.message.contains("position 2 ") == true)
+  }
+
+  @Test("changed tensors that are no floats are refused, or left out and named")
+  func nonfloat() throws {
+    let integers = MemoryTensor("i", .i32, [1, 0, 0, 0])
+    let base = MemoryCheckpoint(Steps.base.all + [integers])
+    #expect(try diff(base, base, .add(.all, values: .f16)).isEmpty)
+    let changed = MemoryTensor("i", .i32, [2, 0, 0, 0])
+    let tuned = MemoryCheckpoint(Steps.first.all + [changed])
+    var options = CreateOptions()
+    options.mode = .add(.all, values: .f16)
+    let error = #expect(throws: DiffError.self) { try diffBytes(base, tuned, options) }
+    #expect(error?.code == .unsupported)
+    #expect(error?.tensor == "i")
+    options.skipsNonfloat = true
+    let sink = MemorySink()
+    let summary = try create(from: base, to: tuned, into: sink, options)
+    #expect(summary.skipped == ["i"])
+    #expect(try DiffReader(bytes: sink.bytes).map(\.name) == ["a", "b", "c"])
+  }
+}

@@ -1,0 +1,117 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: Repository.haveShared, "needs ../shared/data"))
+struct RealDataTests {
+  private static let minilm = Repository.shared + "/models/minilm-l6/model.h5"
+  private static let keras = Repository.shared + "/keras/"
+
+  @Test("all-MiniLM-L6-v2 with 0.5 % of its weights changed")
+  func minilm() throws {
+    try Scratch.with { scratch in
+      let base = try openCheckpoint(Self.minilm)
+      try tune(base, scratch("tuned.h5"))
+      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let sink = try FileSink(scratch("task.diff"))
+      let summary = try create(from: base, to: tuned, into: sink)
+      try sink.commit()
+      #expect(summary.elements == 22_713_216)
+      #expect(abs(Double(summary.changes) / 22_713_216 - 0.005) < 0.0002)
+      let made = try DiffReader(scratch("task.diff"))
+      #expect(made.size < 22_713_216 * 4 / 100)
+      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      try expectEqual(scratch("applied.h5"), tuned)
+      let applied = try openCheckpoint(scratch("applied.h5"))
+      #expect(try apply([made], to: applied, output: scratch("no")) == .alreadyDone)
+      _ = try apply([made], .revert, to: applied, output: scratch("reverted.h5"))
+      try expectEqual(scratch("reverted.h5"), base)
+      // One more change somewhere in the largest tensor: another base.
+      let largest = try #require(made.max { $0.shape.count < $1.shape.count })
+      let output = try base.makeOutput(at: scratch("other.h5"), rewriting: [], overwriting: false)
+      let stored = try #require(base.tensors.first { $0.name == largest.name })
+      try output.write([1, 2, 3, 4].span, to: stored, at: stored.byteCount - 4)
+      try output.commit()
+      let error = #expect(throws: DiffError.self) {
+        try apply([made], to: openCheckpoint(scratch("other.h5")), output: scratch("no"))
+      }
+      #expect(error?.code == .wrongBase)
+      #expect(error?.tensor == largest.name)
+      let names = try scratch.names
+      #expect(names == ["applied.h5", "other.h5", "reverted.h5", "task.diff", "tuned.h5"])
+    }
+  }
+
+  /// Changes 0.5 % of all elements, at random places.
+  private func tune(_ base: any Checkpoint, _ path: String) throws {
+    var random = SplitMix64(seed: 1)
+    let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
+    for tensor in base.tensors {
+      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      var span = bytes.mutableSpan
+      try base.read(tensor, at: 0, into: &span)
+      for element in 0..<Int(tensor.shape.count) where random.next() % 200 == 0 {
+        // Bits of the fraction and of the exponent.
+        bytes[element * 4 + 2] ^= UInt8(1 + random.next() % 255)
+      }
+      try output.write(bytes.span, to: tensor, at: 0)
+    }
+    try output.commit()
+  }
+
+  @Test("a real finetune: textgenrnn and what Hacker News made of it", arguments: [
+    CreateMode.xor, .replace,
+  ])
+  func hackerNews(mode: CreateMode) throws {
+    try Scratch.with { scratch in
+      let base = try openCheckpoint(Self.keras + "textgenrnn_weights.hdf5")
+      let tuned = try openCheckpoint(Self.keras + "hacker_news.hdf5")
+      let made = try diff(base, tuned, mode)
+      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      try expectEqual(scratch("applied.h5"), tuned)
+      guard mode == .xor else { return }
+      _ = try apply(
+        [made], .revert, to: openCheckpoint(scratch("applied.h5")), output: scratch("base.h5"))
+      try expectEqual(scratch("base.h5"), base)
+    }
+  }
+
+  @Test("a diff made on one layout applies to every other of the same values", arguments: [
+    "textgenrnn.latest.h5", "textgenrnn.v110.h5", "textgenrnn.chunked.h5",
+    "textgenrnn.gzip-shuffle.h5",
+  ])
+  func layouts(file: String) throws {
+    try Scratch.with { scratch in
+      let made = try diff(
+        openCheckpoint(Self.keras + "textgenrnn_weights.hdf5"),
+        openCheckpoint(Self.keras + "hacker_news.hdf5"))
+      let base = try openCheckpoint(Self.keras + file)
+      for verification in Verification.allCases {
+        var options = ApplyOptions()
+        options.verification = verification
+        options.overwriting = true
+        _ = try apply([made], to: base, output: scratch("applied.h5"), options)
+        try expectEqual(scratch("applied.h5"), openCheckpoint(Self.keras + "hacker_news.hdf5"))
+        let applied = try openCheckpoint(scratch("applied.h5"))
+        #expect(applied.tensors.map(\.storageKind) == base.tensors.map(\.storageKind))
+        _ = try apply([made], .revert, to: applied, output: scratch("reverted.h5"), options)
+        try expectEqual(scratch("reverted.h5"), base)
+      }
+    }
+  }
+}
+
+extension StoredTensor {
+  /// How the tensor is stored, apart from where.
+  fileprivate var storageKind: String {
+    switch storage {
+    case .contiguous: "contiguous"
+    case .compact: "compact"
+    case .chunked(let chunks): "\(chunks.shape) \(chunks.filters)"
+    case .unallocated: "unallocated"
+    }
+  }
+}

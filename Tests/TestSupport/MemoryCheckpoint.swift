@@ -1,0 +1,92 @@
+import Checkpoints
+import Synchronization
+import TensorCore
+
+/// A tensor of a `MemoryCheckpoint`.
+package struct MemoryTensor: Sendable {
+  package var name: String
+  package var type: ElementType
+  package var shape: Shape
+  package var bytes: [UInt8]
+  package var aliases: [String] = []
+
+  package init(_ name: String, _ type: ElementType, _ shape: Shape, _ bytes: [UInt8]) {
+    precondition(bytes.count == Int(shape.count) * type.width)
+    self.name = name
+    self.type = type
+    self.shape = shape
+    self.bytes = bytes
+  }
+
+  /// A vector.
+  package init(_ name: String, _ type: ElementType, _ bytes: [UInt8]) {
+    self.init(name, type, Shape(vector: UInt64(bytes.count / type.width)), bytes)
+  }
+
+  package var fingerprint: Fingerprint { .of(type, shape, bytes.span) }
+}
+
+/// A checkpoint in memory: any type, shape and name, no file format.
+package final class MemoryCheckpoint: Checkpoint {
+  package let path: String
+  package let tensors: [StoredTensor]
+  private let contents: [[UInt8]: [UInt8]]
+  private let committed = Mutex<[String: MemoryCheckpoint]>([:])
+  private let begun = Mutex(0)
+
+  /// - Parameter contiguous: whether outputs leave out what is rewritten, as HDF5 does with
+  ///   tensors in one piece.
+  package init(_ tensors: [MemoryTensor], path: String = "memory", contiguous: Bool = true) {
+    self.path = path
+    let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.tensors = sorted.map {
+      StoredTensor($0, storage: contiguous ? .contiguous(offset: 0) : .compact)
+    }
+    contents = Dictionary(uniqueKeysWithValues: sorted.map { (Array($0.name.utf8), $0.bytes) })
+  }
+
+  /// How many outputs were begun.
+  package var outputsBegun: Int { begun.withLock { $0 } }
+
+  /// What was committed at a path.
+  package func output(_ path: String) -> MemoryCheckpoint? { committed.withLock { $0[path] } }
+
+  /// The contents, in order.
+  package var all: [MemoryTensor] {
+    tensors.map { MemoryTensor($0.name, $0.type, $0.shape, contents[Array($0.name.utf8)] ?? []) }
+  }
+
+  package func bytes(_ name: String) -> [UInt8]? { contents[Array(name.utf8)] }
+
+  package func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard let bytes = contents[Array(tensor.name.utf8)] else {
+      throw DiffError(.io, "no such tensor", path: path, tensor: tensor.name)
+    }
+    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
+  }
+
+  package func makeOutput(
+    at path: String, rewriting: Set<String>, overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    guard overwriting || output(path) == nil else { throw DiffError(.exists, "exists", path: path) }
+    begun.withLock { $0 += 1 }
+    var copy = contents
+    let names = Set(rewriting.map { Array($0.utf8) })
+    for tensor in tensors where names.contains(Array(tensor.name.utf8)) {
+      // What the caller promised to rewrite is not there: anything may stand in its place.
+      guard case .contiguous = tensor.storage else { continue }
+      copy[Array(tensor.name.utf8)] = [UInt8](repeating: 0xEE, count: Int(tensor.byteCount))
+    }
+    return MemoryOutput(path, tensors, copy) { made in
+      self.committed.withLock { $0[path] = made }
+    }
+  }
+}
+
+extension StoredTensor {
+  fileprivate init(_ tensor: MemoryTensor, storage: Storage) {
+    self.init(tensor.name, tensor.type, tensor.shape, storage, aliases: tensor.aliases)
+  }
+}
