@@ -31,13 +31,16 @@ public enum ApplyOutcome: Sendable, Hashable {
 /// only when it is complete and durable.
 ///
 /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-///   `unsupported`, `exists`, `io`; nothing is written then.
+///   `unsupported`, `exists`, `io`, `usage` if the undo file is the output; nothing is written then.
 /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
 public func apply(
   _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
   output path: String, _ options: ApplyOptions = ApplyOptions(),
   progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> ApplyOutcome {
+  guard options.undoPath != path else {
+    throw DiffError(.usage, "is to be both the output and its undo file", path: path)
+  }
   let plans = try TensorPlan.all(diffs, direction, on: base)
   try check(plans, options)
   // The smallest tensor tells cheaply whether all this has been done before.

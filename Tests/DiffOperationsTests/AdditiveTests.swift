@@ -12,8 +12,10 @@ import Testing
     let base = (0..<3000).map { _ in FloatOracle.narrowed(random.gaussian(), type) }
     let tuned = base.map { bits -> UInt64 in
       guard random.unit() < 0.3 else { return bits }
-      let delta = random.gaussian() * Double(
-        sign: .plus, exponent: Int.random(in: -20...3, using: &random), significand: 1)
+      let delta =
+        random.gaussian()
+        * Double(
+          sign: .plus, exponent: Int.random(in: -20...3, using: &random), significand: 1)
       return FloatOracle.narrowed(FloatOracle.widened(bits, type) + delta, type)
     }
     return (base, tuned)
@@ -69,7 +71,8 @@ import Testing
     let (before, first) = pair(type, &random)
     let second = before.map { bits -> UInt64 in
       guard random.unit() < 0.3 else { return bits }
-      return FloatOracle.narrowed(FloatOracle.widened(bits, type) + random.gaussian() * 0x1p-6, type)
+      return FloatOracle.narrowed(
+        FloatOracle.widened(bits, type) + random.gaussian() * 0x1p-6, type)
     }
     let base = MemoryCheckpoint([tensor("w", before, type), tensor("x", before, type)])
     let one = MemoryCheckpoint([tensor("w", first, type), tensor("x", before, type)])
@@ -142,9 +145,11 @@ import Testing
     #expect(same(try patched(Steps.base, [made]), tuned))
   }
 
-  @Test("a change that is not finite is refused, with tensor and position", arguments: [
-    Float.infinity, .nan, -.infinity,
-  ])
+  @Test(
+    "a change that is not finite is refused, with tensor and position",
+    arguments: [
+      Float.infinity, .nan, -.infinity,
+    ])
   func notFinite(value: Float) throws {
     let tuned = MemoryCheckpoint([
       Steps.base.all[0], Steps.base.all[1], vector("c", [6, 7, value, 9]),

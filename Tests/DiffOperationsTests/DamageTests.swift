@@ -5,9 +5,11 @@ import TestSupport
 import Testing
 
 @Suite struct DamageTests {
-  @Test("a diff with one bit flipped anywhere never makes an output", arguments: [
-    CreateMode.xor, .replace, .add(.all, values: .f16),
-  ])
+  @Test(
+    "a diff with one bit flipped anywhere never makes an output",
+    arguments: [
+      CreateMode.xor, .replace, .add(.all, values: .f16),
+    ])
   func flips(mode: CreateMode) throws {
     let base = MemoryCheckpoint(Steps.base.all + [vector("old", [1, 2])])
     let tuned = MemoryCheckpoint(Steps.first.all + [vector("head", [3, 4])])

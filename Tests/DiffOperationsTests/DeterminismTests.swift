@@ -5,16 +5,19 @@ import TestSupport
 import Testing
 
 @Suite struct DeterminismTests {
-  @Test("equal input gives equal bytes, whatever the storage", arguments: [
-    CreateMode.xor, .replace, .add(.density(0.01), values: .f16),
-  ])
+  @Test(
+    "equal input gives equal bytes, whatever the storage",
+    arguments: [
+      CreateMode.xor, .replace, .add(.density(0.01), values: .f16),
+    ])
   func bytes(mode: CreateMode) throws {
     var model = RandomModel(seed: 900)
     let base = model.large().map { tensor in
       // Small numbers, so that every change of a float is finite.
       var tensor = tensor
       if tensor.type.float != nil {
-        for i in stride(from: tensor.type.width - 1, to: tensor.bytes.count, by: tensor.type.width) {
+        for i in stride(from: tensor.type.width - 1, to: tensor.bytes.count, by: tensor.type.width)
+        {
           tensor.bytes[i] = 0x2A
         }
       }
@@ -23,7 +26,8 @@ import Testing
     let tuned = base.map { tensor in
       var changed = model.tuned(tensor, density: 0.01)
       if tensor.type.float != nil {
-        for i in stride(from: tensor.type.width - 1, to: tensor.bytes.count, by: tensor.type.width) {
+        for i in stride(from: tensor.type.width - 1, to: tensor.bytes.count, by: tensor.type.width)
+        {
           changed.bytes[i] = 0x2A
         }
       }

@@ -33,9 +33,11 @@ import Testing
     return bytes
   }
 
-  @Test("apply and revert, whatever the storage, exact in both directions", arguments: [
-    Verification.full, .touched,
-  ])
+  @Test(
+    "apply and revert, whatever the storage, exact in both directions",
+    arguments: [
+      Verification.full, .touched,
+    ])
   func roundTrip(verification: Verification) throws {
     try Scratch.with { scratch in
       try makeTuned(scratch("tuned.h5"))
@@ -47,7 +49,8 @@ import Testing
       options.undoPath = scratch("undo.diff")
       let made = try diff(base, tuned)
       let applied = scratch("applied.h5")
-      #expect(try apply([made], to: base, output: applied, options) == .written(tensors: made.count))
+      #expect(
+        try apply([made], to: base, output: applied, options) == .written(tensors: made.count))
       try expectEqual(applied, tuned)
       try expectEqual(Repository.base, base)
       options.undoPath = nil

@@ -32,9 +32,11 @@ import Testing
     }
   }
 
-  @Test("two spellings of an accented letter are two tensors, in all modes", arguments: [
-    CreateMode.xor, .replace, .add(.all, values: .f16),
-  ])
+  @Test(
+    "two spellings of an accented letter are two tensors, in all modes",
+    arguments: [
+      CreateMode.xor, .replace, .add(.all, values: .f16),
+    ])
   func twoSpellings(mode: CreateMode) throws {
     let base = checkpoint([("caf\u{E9}", 1), ("cafe\u{301}", 1)])
     let tuned = checkpoint([("caf\u{E9}", 2), ("cafe\u{301}", 65537)])
@@ -112,10 +114,12 @@ import Testing
     #expect(refusal(MemoryCheckpoint([tensor]), [made])?.code == .mismatch)
   }
 
-  @Test("names may hold anything", arguments: [
-    " ", "\u{1B}[31m", "a\nb", "..", "../../etc/passwd", "C:\\x", "\u{0}", "🙂",
-    String(repeating: "long", count: 8192),
-  ])
+  @Test(
+    "names may hold anything",
+    arguments: [
+      " ", "\u{1B}[31m", "a\nb", "..", "../../etc/passwd", "C:\\x", "\u{0}", "🙂",
+      String(repeating: "long", count: 8192),
+    ])
   func strange(name: String) throws {
     let (base, tuned) = (checkpoint([(name, 1)]), checkpoint([(name, 2)]))
     let made = try diff(base, tuned)

@@ -62,9 +62,11 @@ struct RealDataTests {
     try output.commit()
   }
 
-  @Test("a real finetune: textgenrnn and what Hacker News made of it", arguments: [
-    CreateMode.xor, .replace,
-  ])
+  @Test(
+    "a real finetune: textgenrnn and what Hacker News made of it",
+    arguments: [
+      CreateMode.xor, .replace,
+    ])
   func hackerNews(mode: CreateMode) throws {
     try Scratch.with { scratch in
       let base = try openCheckpoint(Self.keras + "textgenrnn_weights.hdf5")
@@ -79,10 +81,12 @@ struct RealDataTests {
     }
   }
 
-  @Test("a diff made on one layout applies to every other of the same values", arguments: [
-    "textgenrnn.latest.h5", "textgenrnn.v110.h5", "textgenrnn.chunked.h5",
-    "textgenrnn.gzip-shuffle.h5",
-  ])
+  @Test(
+    "a diff made on one layout applies to every other of the same values",
+    arguments: [
+      "textgenrnn.latest.h5", "textgenrnn.v110.h5", "textgenrnn.chunked.h5",
+      "textgenrnn.gzip-shuffle.h5",
+    ])
   func layouts(file: String) throws {
     try Scratch.with { scratch in
       let made = try diff(

@@ -35,9 +35,11 @@ import Testing
     #expect(same(try patched(other, [made], .apply, .touched), change(Steps.first, "a", 0)))
   }
 
-  @Test("some tensors at the base and some at the result: partly applied", arguments: [
-    false, true,
-  ])
+  @Test(
+    "some tensors at the base and some at the result: partly applied",
+    arguments: [
+      false, true,
+    ])
   func mixture(touched: Bool) throws {
     let made = try diff(Steps.base, Steps.first)
     let options = touched ? ApplyOptions.touched : ApplyOptions()
@@ -71,9 +73,11 @@ import Testing
     }
   }
 
-  @Test("what keeps no old bits cannot be reverted", arguments: [
-    CreateMode.replace, .add(.all, values: .f16),
-  ])
+  @Test(
+    "what keeps no old bits cannot be reverted",
+    arguments: [
+      CreateMode.replace, .add(.all, values: .f16),
+    ])
   func irreversible(mode: CreateMode) throws {
     let made = try diff(Steps.base, Steps.first, mode)
     let first = MemoryCheckpoint(Steps.first.all)

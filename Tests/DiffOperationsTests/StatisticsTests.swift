@@ -55,7 +55,9 @@ import Testing
   func bound() {
     #expect(log2Choose(10, 0) == 0)
     #expect(log2Choose(10, 10) == 0)
-    for (n, k, ways) in [(4, 2, 6.0), (10, 3, 120), (52, 5, 2_598_960)] as [(UInt64, UInt64, Double)] {
+    for (n, k, ways) in [(4, 2, 6.0), (10, 3, 120), (52, 5, 2_598_960)]
+      as [(UInt64, UInt64, Double)]
+    {
       #expect(abs(log2Choose(n, k) - log2(ways)) < 1e-9)
     }
     // n·H(k/n) less half a logarithm: 0.0454 bits per element at 0.5 %.

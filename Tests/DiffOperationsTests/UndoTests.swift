@@ -24,9 +24,11 @@ import Testing
     }
   }
 
-  @Test("the undo of exact diffs, of every type and shape", arguments: [
-    CreateMode.xor, .replace,
-  ])
+  @Test(
+    "the undo of exact diffs, of every type and shape",
+    arguments: [
+      CreateMode.xor, .replace,
+    ])
   func exact(mode: CreateMode) throws {
     var model = RandomModel(seed: 600)
     let all = model.everything() + model.large()

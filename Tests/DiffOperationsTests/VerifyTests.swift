@@ -5,9 +5,11 @@ import TestSupport
 import Testing
 
 @Suite struct VerifyTests {
-  @Test("base, applied, partly applied and different are told apart", arguments: [
-    CreateMode.xor, .replace, .add(.all, values: .f32),
-  ])
+  @Test(
+    "base, applied, partly applied and different are told apart",
+    arguments: [
+      CreateMode.xor, .replace, .add(.all, values: .f32),
+    ])
   func states(mode: CreateMode) throws {
     let made = try diff(Steps.base, Steps.first, mode)
     let mixed = MemoryCheckpoint([Steps.first.all[0], Steps.base.all[1], Steps.base.all[2]])

@@ -17,9 +17,11 @@ import Testing
     return FloatOracle.elements(bytes, type)
   }
 
-  @Test("every pattern of 16 bits widens as in Swift and narrows back", arguments: [
-    FloatType.f16, .bf16,
-  ])
+  @Test(
+    "every pattern of 16 bits widens as in Swift and narrows back",
+    arguments: [
+      FloatType.f16, .bf16,
+    ])
   func all(type: FloatType) {
     let patterns = (0...UInt64(UInt16.max)).map { $0 }
     let wide = widen(FloatOracle.bytes(patterns, type), type)
@@ -72,8 +74,10 @@ import Testing
     #expect(narrow([3, -1], type, factor: 0.5) == narrow([1.5, -0.5], type))
   }
 
-  @Test("differences are one subtraction in float32, float64 for float64", arguments:
-    FloatType.allCases)
+  @Test(
+    "differences are one subtraction in float32, float64 for float64",
+    arguments:
+      FloatType.allCases)
   func subtraction(type: FloatType) {
     var random = SplitMix64(seed: 12)
     let a = FloatOracle.patterns(type, 2000, &random)

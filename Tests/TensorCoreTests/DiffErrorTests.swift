@@ -15,12 +15,14 @@ import Testing
     #expect((error.path, error.tensor, error.offset) == ("p", "t", 1))
   }
 
-  @Test("controls, formatting and line separators are escaped", arguments: [
-    ("\u{1B}[2J", "\\u{1b}[2J"), ("a\nb", "a\\u{a}b"), ("\r", "\\u{d}"), ("\t", "\\u{9}"),
-    ("\u{0}", "\\u{0}"), ("\u{7F}", "\\u{7f}"), ("\u{9B}31m", "\\u{9b}31m"),
-    ("\u{202E}abc", "\\u{202e}abc"), ("\u{200B}", "\\u{200b}"), ("\u{2028}", "\\u{2028}"),
-    ("\u{2029}", "\\u{2029}"), ("\u{FEFF}", "\\u{feff}"), ("\r\n", "\\u{d}\\u{a}"),
-  ])
+  @Test(
+    "controls, formatting and line separators are escaped",
+    arguments: [
+      ("\u{1B}[2J", "\\u{1b}[2J"), ("a\nb", "a\\u{a}b"), ("\r", "\\u{d}"), ("\t", "\\u{9}"),
+      ("\u{0}", "\\u{0}"), ("\u{7F}", "\\u{7f}"), ("\u{9B}31m", "\\u{9b}31m"),
+      ("\u{202E}abc", "\\u{202e}abc"), ("\u{200B}", "\\u{200b}"), ("\u{2028}", "\\u{2028}"),
+      ("\u{2029}", "\\u{2029}"), ("\u{FEFF}", "\\u{feff}"), ("\r\n", "\\u{d}\\u{a}"),
+    ])
   func escaping(text: String, escaped: String) {
     #expect(text.escapingControls == escaped)
     let error = DiffError(.io, text, path: text, tensor: text)

@@ -11,17 +11,19 @@ import Testing
     }.joined()
   }
 
-  @Test("XXH3 has the check values of the specification", arguments: [
-    (0, 0x2d06_8005_38d3_94c2 as UInt64, "7f498d4624c30160d8984701d306aa99"),
-    (3, 0x5f42_99fc_161c_9cbb, "bb9c1c16fc99425fcf175a94575fb5e3"),
-    (8, 0x3a1c_2d7c_85af_88f8, "c198bbc8610cd5cfe47f21622a43e4e1"),
-    (16, 0x8355_e3a6_f617_70db, "e2ca0d87cc122884e207768231069572"),
-    (128, 0x85c6_174c_7ff4_c46b, "417bd6640b1a32056cdc88afc32f7914"),
-    (240, 0x375a_384d_957f_e865, "b6bb836fe1682bc9e74055da86beb565"),
-    (241, 0x02e8_cd95_421c_6d02, "026d1c4295cde802a1a2b8bc61cba11d"),
-    (1025, 0xe95c_4228_8f28_186e, "6e18288f28425ce95c91ec04caeb8228"),
-    (1_048_576, 0x6e0d_7ac3_6b8c_10ff, "ff108c6bc37a0d6ebaab8c09988d7353"),
-  ])
+  @Test(
+    "XXH3 has the check values of the specification",
+    arguments: [
+      (0, 0x2d06_8005_38d3_94c2 as UInt64, "7f498d4624c30160d8984701d306aa99"),
+      (3, 0x5f42_99fc_161c_9cbb, "bb9c1c16fc99425fcf175a94575fb5e3"),
+      (8, 0x3a1c_2d7c_85af_88f8, "c198bbc8610cd5cfe47f21622a43e4e1"),
+      (16, 0x8355_e3a6_f617_70db, "e2ca0d87cc122884e207768231069572"),
+      (128, 0x85c6_174c_7ff4_c46b, "417bd6640b1a32056cdc88afc32f7914"),
+      (240, 0x375a_384d_957f_e865, "b6bb836fe1682bc9e74055da86beb565"),
+      (241, 0x02e8_cd95_421c_6d02, "026d1c4295cde802a1a2b8bc61cba11d"),
+      (1025, 0xe95c_4228_8f28_186e, "6e18288f28425ce95c91ec04caeb8228"),
+      (1_048_576, 0x6e0d_7ac3_6b8c_10ff, "ff108c6bc37a0d6ebaab8c09988d7353"),
+    ])
   func hashes(count: Int, h64: UInt64, h128: String) {
     let data = bytes(count)
     #expect(XXH3.hash64(data.span) == h64)
@@ -38,12 +40,14 @@ import Testing
     }
   }
 
-  @Test("fingerprints have the check values of the specification", arguments: [
-    (ElementType.u8, [4, 5] as [UInt64], 20, "c931c0bb437af0fadb8c4e80e8ccfad9"),
-    (.f32, [0], 0, "6ec49fa56782cd579918691b2e1e09a7"),
-    (.u8, [1_572_864], 1_572_864, "68cde733508be7e0d7787bf47a0a544d"),
-    (.bits24, [524_288], 1_572_864, "dcfaed498f0c5a21b87bb8ab841caf40"),
-  ])
+  @Test(
+    "fingerprints have the check values of the specification",
+    arguments: [
+      (ElementType.u8, [4, 5] as [UInt64], 20, "c931c0bb437af0fadb8c4e80e8ccfad9"),
+      (.f32, [0], 0, "6ec49fa56782cd579918691b2e1e09a7"),
+      (.u8, [1_572_864], 1_572_864, "68cde733508be7e0d7787bf47a0a544d"),
+      (.bits24, [524_288], 1_572_864, "dcfaed498f0c5a21b87bb8ab841caf40"),
+    ])
   func fingerprints(type: ElementType, extents: [UInt64], count: Int, expected: String) throws {
     let shape = try #require(Shape(extents))
     #expect(text(.of(type, shape, bytes(count).span)) == expected)

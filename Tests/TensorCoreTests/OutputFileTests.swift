@@ -36,7 +36,9 @@ import Testing
   func existing() throws {
     try Scratch.with { scratch in
       try write([7], toFile: scratch("a"))
-      let error = #expect(throws: DiffError.self) { try OutputFile(scratch("a"), overwriting: false) }
+      let error = #expect(throws: DiffError.self) {
+        try OutputFile(scratch("a"), overwriting: false)
+      }
       #expect(error?.code == .exists)
       #expect(error?.path == scratch("a"))
       #expect(try contents(ofFile: scratch("a")) == [7])

@@ -7,7 +7,8 @@ import Testing
     var random = SplitMix64(seed: 4)
     for count in [0, 1, 2, 127, 128, 1000] {
       let gaps = (0..<count).map { _ in
-        UInt32.random(in: 0...UInt32.max, using: &random) >> UInt32.random(in: 0...31, using: &random)
+        UInt32.random(in: 0...UInt32.max, using: &random)
+          >> UInt32.random(in: 0...31, using: &random)
       }
       let expected = (0..<32).map { k in
         gaps.reduce(UInt64(0)) { $0 + UInt64($1 >> UInt32(k)) + 1 + UInt64(k) }

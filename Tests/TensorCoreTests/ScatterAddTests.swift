@@ -21,7 +21,8 @@ import Testing
     deltas.shuffle(using: &random)
     // Half of them as small as the last bit of what they meet: where rounding decides.
     for i in deltas.indices where i % 2 == 0 {
-      let ulp = FloatOracle.widened(patterns[i], type).ulp * [0x1p45, 0x1p44, 0x1p29, 0.5][i / 2 % 4]
+      let ulp =
+        FloatOracle.widened(patterns[i], type).ulp * [0x1p45, 0x1p44, 0x1p29, 0.5][i / 2 % 4]
       deltas[i] = Double.random(in: -3...3, using: &random).rounded() * ulp
     }
     for (i, made) in add(patterns, deltas, type).enumerated() {

@@ -29,7 +29,9 @@ import Testing
     #expect(Shape([.max, .max]) == nil)
     #expect(Shape([1 << 32, 1 << 32, 1 << 32, 1 << 32]) == nil)
     #expect(Shape([1 << 40, 0, 1 << 19])?.count == 0)
-    for extents: [UInt64] in [[0, 1 << 30, 1 << 30], [1 << 30, 0, 1 << 30], [1 << 30, 1 << 30, 0]] {
+    for extents: [UInt64] in [
+      [0, 1 << 30, 1 << 30], [1 << 30, 0, 1 << 30], [1 << 30, 1 << 30, 0],
+    ] {
       #expect(Shape(extents) == nil)
     }
   }

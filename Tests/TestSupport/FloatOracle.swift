@@ -66,7 +66,9 @@ package enum FloatOracle {
   }
 
   /// Patterns at which arithmetic is difficult, and random ones.
-  package static func patterns(_ type: FloatType, _ count: Int, _ random: inout SplitMix64) -> [UInt64] {
+  package static func patterns(_ type: FloatType, _ count: Int, _ random: inout SplitMix64)
+    -> [UInt64]
+  {
     let bits = UInt64(type.width * 8)
     let fraction: UInt64 = [10, 7, 23, 52][Int(type.rawValue)]
     let infinity: UInt64 = (((1 << (bits - 1)) - 1) >> fraction) << fraction

@@ -10,6 +10,9 @@ import TensorCore
 package struct Scratch {
   package let path: String
 
+  /// A folder that is there already.
+  package init(path: String) { self.path = path }
+
   /// Runs `body` with a new folder that is removed afterwards.
   package static func with<Result>(_ body: (Scratch) throws -> Result) throws -> Result {
     let folder = FileManager.default.temporaryDirectory.path + "/diffkit-" + UUID().uuidString
@@ -44,3 +47,6 @@ package func contents(ofFile path: String) throws -> [UInt8] {
 package func write(_ bytes: [UInt8], toFile path: String) throws {
   try File(creating: path).write(bytes.span, at: 0)
 }
+
+/// Removes a file.
+package func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: path) }

@@ -1,0 +1,103 @@
+import DiffFormat
+import TestSupport
+import Testing
+
+@Suite struct CreateCommandTests {
+  @Test("create says what it wrote, and the diff is the library's")
+  func exact() throws {
+    try Fixture.with { files in
+      let answer = try Diffkit.run(
+        "create", files("base.h5"), files("tuned.h5"), "-o", files("new.diff"), "--meta",
+        "task=example")
+      expectSuccess(answer, "new.diff: ", "2 changes", "in 2 of ")
+      #expect(try files.bytes("new.diff") == files.bytes("exact.diff"))
+    }
+  }
+
+  @Test("--replace, --add and --profile make other diffs")
+  func modes() throws {
+    try Fixture.with { files in
+      for (flags, operation) in [
+        (["--replace"], "replace"), (["--add"], "add"), (["--profile", "speed"], "xor"),
+        (["--add", "--density", "0.01"], "add"), (["--add", "--threshold", "1.5"], "add"),
+      ] {
+        let path = files(flags.joined() + ".diff")
+        let child = Answer(
+          try .run(
+            Diffkit.path,
+            ["create", files("base.h5"), files("tuned.h5"), "-o", path, "--skip-nonfloat"]
+              .filter { $0 != "--skip-nonfloat" || flags.contains("--add") } + flags))
+        expectSuccess(child, path)
+        #expect(try DiffReader(path).allSatisfy { $0.operation.name == operation })
+      }
+    }
+  }
+
+  @Test("metadata is stored, values may hold '='")
+  func metadata() throws {
+    try Fixture.with { files in
+      let answer = try Diffkit.run(
+        "create", files("base.h5"), files("tuned.h5"), "-o", files("m.diff"), "--meta", "a=b=c",
+        "--meta", "empty=", "-q")
+      expectSuccess(answer)
+      #expect(answer.output == "")
+      #expect(try DiffReader(files("m.diff")).metadata == ["a": "b=c", "empty": ""])
+    }
+  }
+
+  @Test("without -o the diff is named after the tuned checkpoint, in the working folder")
+  func derivedName() throws {
+    try Fixture.with { files in
+      let answer = try Diffkit.run(in: files.folder.path, "create", "base.h5", "tuned.h5")
+      expectSuccess(answer, "tuned.diff: ")
+      let names = try files.folder.names
+      #expect(names == (Fixture.names + ["tuned.diff"]).sorted())
+    }
+  }
+
+  @Test("an existing diff stays without --force, and is replaced with it")
+  func force() throws {
+    try Fixture.with { files in
+      let before = try files.bytes("add.diff")
+      let arguments = ["create", files("base.h5"), files("tuned.h5"), "-o", files("add.diff")]
+      expectTrouble(Answer(try .run(Diffkit.path, arguments)), files("add.diff"), "exists")
+      #expect(try files.bytes("add.diff") == before)
+      expectSuccess(Answer(try .run(Diffkit.path, arguments + ["--force"])))
+      #expect(try files.bytes("add.diff") != before)
+    }
+  }
+
+  @Test(
+    "options that do not go together are usage errors",
+    arguments: [
+      ["--density", "0.1"], ["--threshold", "1"], ["--skip-nonfloat"], ["--add", "--replace"],
+      ["--add", "--density", "0"], ["--add", "--density", "1.5"], ["--add", "--density", "nan"],
+      ["--add", "--density", "0.1", "--threshold", "1"], ["--add", "--threshold", "0"],
+      ["--add", "--threshold", "inf"], ["--meta", "novalue"], ["--meta", "=x"],
+      ["--profile", "no"],
+      ["--nonsense"], ["extra"],
+    ])
+  func usage(flags: [String]) throws {
+    try Fixture.with { files in
+      let answer = Answer(
+        try .run(
+          Diffkit.path,
+          ["create", files("base.h5"), files("tuned.h5"), "-o", files("new.diff")] + flags))
+      #expect(answer.code == 2)
+      #expect(answer.output == "")
+      #expect(answer.errors.contains("Usage: diffkit create"))
+      #expect(!files.folder.exists("new.diff"))
+    }
+  }
+
+  @Test("a key that is no key is an error, and leaves no diff", arguments: ["a b=c", "\u{E9}=c"])
+  func metadataKeys(fact: String) throws {
+    try Fixture.with { files in
+      let answer = try Diffkit.run(
+        "create", files("base.h5"), files("tuned.h5"), "-o", files("new.diff"), "--meta", fact)
+      #expect(answer.code == 2)
+      #expect(answer.output == "")
+      #expect(!files.folder.exists("new.diff"))
+    }
+  }
+}

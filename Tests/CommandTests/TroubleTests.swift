@@ -1,0 +1,128 @@
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Files that are not there, not what they should be, or cannot be written.
+@Suite struct TroubleTests {
+  /// Every command that takes a file, with the file in each place.
+  private func commands(_ file: String, _ files: Fixture) -> [[String]] {
+    let (base, tuned, diff) = (files("base.h5"), files("tuned.h5"), files("exact.diff"))
+    return [
+      ["create", file, tuned, "-o", files("no")], ["create", base, file, "-o", files("no")],
+      ["apply", file, diff, "-o", files("no")], ["apply", base, file, "-o", files("no")],
+      ["apply", base, diff, file, "-o", files("no")], ["revert", file, diff, "-o", files("no")],
+      ["revert", tuned, file, "-o", files("no")], ["inspect", file], ["stats", file],
+      ["stats", base, file], ["stats", file, diff], ["verify", file], ["verify", diff, file],
+    ]
+  }
+
+  @Test("missing files, folders, pipes, devices and other files are told by path")
+  func inputs() throws {
+    try Fixture.with { files in
+      #expect(unsafe mkfifo(files("fifo"), 0o600) == 0)
+      try write(Array("some text, long enough to be anything".utf8), toFile: files("text"))
+      try write([], toFile: files("empty"))
+      let before = try files.folder.names
+      let places = [files("missing"), files.folder.path, files("fifo"), "/dev/zero", "/dev/null"]
+      for file in places + [files("text"), files("empty")] {
+        for arguments in commands(file, files) {
+          let answer = Answer(try .run("timeout", ["30", Diffkit.path] + arguments))
+          expectTrouble(answer, file)
+        }
+      }
+      let after = try files.folder.names
+      #expect(after == before)
+    }
+  }
+
+  @Test("a damaged diff is trouble for every command that reads it")
+  func damaged() throws {
+    try Fixture.with { files in
+      var bytes = try files.bytes("exact.diff")
+      bytes[40] ^= 1
+      try write(bytes, toFile: files("flipped.diff"))
+      try write(Array(bytes.dropLast(9)), toFile: files("short.diff"))
+      for (name, reading) in [
+        ("flipped.diff", ["stats", "verify"]), ("short.diff", ["inspect", "stats", "verify"]),
+      ] {
+        for command in reading { expectTrouble(try Diffkit.run(command, files(name)), files(name)) }
+        for (command, source) in [("apply", "base.h5"), ("revert", "tuned.h5")] {
+          let answer = try Diffkit.run(command, files(source), files(name), "-o", files("no"))
+          expectTrouble(answer, files(name))
+        }
+      }
+      #expect(!files.folder.exists("no"))
+    }
+  }
+
+  @Test("an output into a folder that does not exist, or takes no files, is told by path")
+  func outputs() throws {
+    try Fixture.with { files in
+      for output in [files("none/out"), files("base.h5/out"), "/proc/diffkit-out"] {
+        expectTrouble(
+          try Diffkit.run("apply", files("base.h5"), files("exact.diff"), "-o", output), output)
+        expectTrouble(
+          try Diffkit.run("create", files("base.h5"), files("tuned.h5"), "-o", output), output)
+        expectTrouble(
+          try Diffkit.run(
+            "apply", files("base.h5"), files("exact.diff"), "-o", files("out"), "--undo", output),
+          output)
+        #expect(!files.folder.exists("out"))
+      }
+      expectTrouble(try Diffkit.run("quickstart", files("a/b"), "--samples", samples), files("a/b"))
+    }
+  }
+
+  @Test(
+    "an output into a read-only folder is told by path",
+    .enabled(if: geteuid() != 0, "root may write everywhere"))
+  func readOnly() throws {
+    try Fixture.with { files in
+      #expect(unsafe mkdir(files("locked"), 0o555) == 0)
+      let output = files("locked/out")
+      expectTrouble(
+        try Diffkit.run("apply", files("base.h5"), files("exact.diff"), "-o", output), output)
+      expectTrouble(
+        try Diffkit.run("create", files("base.h5"), files("tuned.h5"), "-o", output), output)
+    }
+  }
+
+  @Test("a pipe, a link or a folder is not replaced, even with --force")
+  func irregularOutputs() throws {
+    try Fixture.with { files in
+      #expect(unsafe mkfifo(files("fifo"), 0o600) == 0)
+      #expect(unsafe symlink("base.h5", files("link")) == 0)
+      for output in [files("fifo"), files("link"), files.folder.path] {
+        let answer = try Diffkit.run(
+          "apply", files("base.h5"), files("exact.diff"), "-o", output, "--force")
+        expectTrouble(answer, output)
+      }
+    }
+  }
+
+  @Test("a full device as standard output is exit code 2")
+  func fullDevice() throws {
+    try Fixture.with { files in
+      let (base, tuned, diff) = (files("base.h5"), files("tuned.h5"), files("exact.diff"))
+      for arguments in [
+        ["inspect", diff], ["inspect", "--json", diff], ["stats", diff], ["stats", "--json", diff],
+        ["verify", diff], ["verify", "--json", diff], ["--help"], ["--version"],
+        ["apply", "--help"],
+        ["create", base, tuned, "-o", files("1")], ["apply", base, diff, "-o", files("2")],
+        ["revert", tuned, diff, "-o", files("3")],
+        ["quickstart", files("q"), "--samples", samples],
+      ] {
+        let answer = Answer(try .run(Diffkit.path, arguments, outputPath: "/dev/full"))
+        #expect(answer.code == 2, "\(arguments)")
+        #expect(answer.errors.contains("standard output"), "\(arguments)")
+      }
+    }
+  }
+
+  private var samples: String { Repository.path + "/samples" }
+}
