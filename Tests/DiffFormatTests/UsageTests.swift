@@ -99,7 +99,10 @@ import Testing
     func append(_ writer: DiffWriter, _ count: Int) throws {
       try writer.append(Changes(whole: [UInt8](repeating: 0, count: count), width: 1), width: 1)
     }
-    #expect(try code { try $0.begin(entry); try $0.end() } == .usage)
+    #expect(
+      try code {
+        try $0.begin(entry); try $0.end()
+      } == .usage)
     #expect(
       try code {
         try $0.begin(entry)
@@ -151,7 +154,10 @@ import Testing
     try refuse(.add(values: .f16, scale: 0), old: print)
     var reshape = DiffEntry("w", .reshape(to: shape(10, 1)), .u8, shape(0))
     reshape.old = print
-    #expect(try code { try $0.begin(reshape); try $0.end() } == .usage)
+    #expect(
+      try code {
+        try $0.begin(reshape); try $0.end()
+      } == .usage)
   }
 
   @Test("operations go with their types, scales and shapes")
@@ -175,9 +181,10 @@ import Testing
     "metadata keys are 1 to 255 bytes of printable ASCII",
     arguments: ["", " ", "a b", "ä", "\u{7F}", "\n", String(repeating: "k", count: 256)])
   func keys(key: String) throws {
-    #expect(try code { writer in
-      writer.metadata[key] = "value"
-      try writer.finish()
-    } == .usage)
+    #expect(
+      try code { writer in
+        writer.metadata[key] = "value"
+        try writer.finish()
+      } == .usage)
   }
 }

@@ -1,23 +1,14 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
 #endif
 
-/// The most resident memory that this process has had, in bytes.
-package func peakResidentMemory() -> Int? {
-  var usage = rusage()
-  #if canImport(Glibc)
-    let who = __rusage_who_t(RUSAGE_SELF.rawValue)
-  #else
-    let who = RUSAGE_SELF
-  #endif
-  guard unsafe getrusage(who, &usage) == 0 else { return nil }
-  #if canImport(Darwin)
-    return usage.ru_maxrss
-  #else
-    return usage.ru_maxrss * 1024
-  #endif
+/// The most address space that this process has had, in bytes: what is allocated and never
+/// touched counts. Nil where the system does not say.
+package func peakAddressSpace() -> Int? {
+  guard let status = FileManager.default.contents(atPath: "/proc/self/status") else { return nil }
+  let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+  guard let line = lines.first(where: { $0.hasPrefix("VmPeak:") }) else { return nil }
+  return Int(line.filter(\.isNumber)).map { $0 * 1024 }
 }

@@ -6,7 +6,8 @@ extension Contents {
   package static func random(_ random: inout SplitMix64) -> Contents {
     var metadata: [String: String] = [:]
     for _ in 0..<Int.random(in: 0...3, using: &random) {
-      let value = String(decoding: random.bytes(Int.random(in: 0...9, using: &random)), as: UTF8.self)
+      let value = String(
+        decoding: random.bytes(Int.random(in: 0...9, using: &random)), as: UTF8.self)
       metadata["key\(random.next() % 100)"] = value
     }
     let tensors = (0..<Int.random(in: 0...4, using: &random)).map { index in
@@ -74,7 +75,9 @@ extension Changes {
   private static func values(_ count: Int, _ width: Int, _ random: inout SplitMix64) -> [UInt8] {
     let masks: [UInt8] = [0, 1, 7, 255]
     let planeMasks = (0..<width).map { _ in masks[Int.random(in: 0..<4, using: &random)] }
-    return (0..<count * width).map { UInt8(truncatingIfNeeded: random.next()) & planeMasks[$0 % width] }
+    return (0..<count * width).map {
+      UInt8(truncatingIfNeeded: random.next()) & planeMasks[$0 % width]
+    }
   }
 
   fileprivate static func whole(

@@ -67,7 +67,8 @@ extension InvalidVector {
       index("fingerprint-runs-past", image, at: "2.result", "the index ends in a fingerprint") {
         $0.cut("2.result", after: 15)
       },
-      field("name-too-long", "1.name.length", varint(32_769), code: .limit, "a name of 32 769 bytes"),
+      field(
+        "name-too-long", "1.name.length", varint(32_769), code: .limit, "a name of 32 769 bytes"),
       index("name-runs-past", image, at: "2.name", "a name of 32 768 bytes") {
         $0["2.name.length"] = varint(32_768)
       },
@@ -108,9 +109,12 @@ extension InvalidVector {
       return DiffImage(try Contents([.init(entry, Changes([4], [0, 60]))]).encoded())
     }
     let f32 = try image(.f32)
-    func scale(_ name: String, _ image: DiffImage, _ stored: UInt64, _ note: String) -> InvalidVector
+    func scale(_ name: String, _ image: DiffImage, _ stored: UInt64, _ note: String)
+      -> InvalidVector
     {
-      index("scale-\(name)", image, code: .limit, at: "0.scale", note) { $0["0.scale"] = varint(stored) }
+      index("scale-\(name)", image, code: .limit, at: "0.scale", note) {
+        $0["0.scale"] = varint(stored)
+      }
     }
     let f64 = try image(.f64)
     return [

@@ -13,7 +13,8 @@ extension InvalidVector {
     ) throws -> InvalidVector {
       try page("rice-\(name)", bed, at: at, note, Handmade.page(1, code, plane))
     }
-    func gaps(_ name: String, _ gaps: [UInt64], least: Int, _ note: String) throws -> InvalidVector {
+    func gaps(_ name: String, _ gaps: [UInt64], least: Int, _ note: String) throws -> InvalidVector
+    {
       try code(name, at: 2, note, Handmade.rice(gaps, least: least))
     }
     func blocks(least: Int, _ bits: Int, _ steps: [Int]) -> [UInt8] {
@@ -42,15 +43,18 @@ extension InvalidVector {
       code("four-ones", at: 6, "four ones of five", hex("02 00 08 02 47")),
       code("six-ones", at: 6, "six ones of five", hex("02 00 08 02 47 30")),
       code("byte-behind", at: 6, "a byte behind the last one", hex("02 00 08 02 47 10 00")),
-      code("bitmap-before-padding", at: 6, "the bitmap is seen before padding of low bits",
+      code(
+        "bitmap-before-padding", at: 6, "the bitmap is seen before padding of low bits",
         hex("02 00 08 82 47 30")),
       gaps("first-offset", [1, 1, 0, 12, 22], least: 2, "the first offset is 1"),
       gaps("last-offset", [0, 2, 0, 12, 21], least: 2, "the last offset is 39"),
       gaps("last-offset-late", [0, 2, 0, 12, 23], least: 2, "the last offset is 41"),
       gaps("2-32", [0, 2, 0, 12, (1 << 32) - 18], least: 31, "the last offset is 2^32"),
-      gaps("wraps", [0, 2, 0, 12, (1 << 32) + 22], least: 31,
+      gaps(
+        "wraps", [0, 2, 0, 12, (1 << 32) + 22], least: 31,
         "the last offset is 2^32 + 40, right modulo 2^32"),
-      gaps("wraps-twice", [0, 2, (1 << 32) - 1, 12, (1 << 32) + 23], least: 31,
+      gaps(
+        "wraps-twice", [0, 2, (1 << 32) - 1, 12, (1 << 32) + 23], least: 31,
         "offsets that wrap twice"),
     ]
   }
@@ -62,7 +66,8 @@ extension InvalidVector {
     ) throws -> InvalidVector {
       try page("bp128-\(name)", bed, at: at, note, Handmade.page(2, code, plane))
     }
-    func gaps(_ name: String, _ gaps: [UInt64], _ width: Int, _ note: String) throws -> InvalidVector
+    func gaps(_ name: String, _ gaps: [UInt64], _ width: Int, _ note: String) throws
+      -> InvalidVector
     {
       try code(name, at: 2, note, Handmade.packed(gaps, widths: [width]))
     }
@@ -75,7 +80,8 @@ extension InvalidVector {
       code("second-width-33", .blocks, at: 3, "width 33", [1, 33] + two[2...]),
       code("block-past", at: 2, "three bytes for 25 bits", hex("05 40 00 66")),
       code("second-block-past", .blocks, at: 3, "two bytes for 22 bits", two.dropLast()),
-      code("second-width-wide", .blocks, at: 3, "two bits for gaps of 1",
+      code(
+        "second-width-wide", .blocks, at: 3, "two bits for gaps of 1",
         Handmade.packed(ones, widths: [1, 2])),
       code("padding", at: 6, "bits behind the block", hex("05 40 00 66 03")),
       code("byte-behind", at: 7, "a byte behind the last block", hex("05 40 00 66 01 00")),
@@ -84,7 +90,8 @@ extension InvalidVector {
       gaps("last-offset", [0, 2, 0, 12, 21], 5, "the last offset is 39"),
       gaps("last-offset-late", [0, 2, 0, 12, 23], 5, "the last offset is 41"),
       gaps("2-32", [0, 2, 0, 12, (1 << 32) - 18], 32, "the last offset is 2^32"),
-      gaps("wraps", [0, 2, 0, (1 << 32) - 100, 134], 32,
+      gaps(
+        "wraps", [0, 2, 0, (1 << 32) - 100, 134], 32,
         "the last offset is 2^32 + 40, right modulo 2^32"),
     ]
   }

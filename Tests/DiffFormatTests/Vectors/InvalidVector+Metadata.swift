@@ -53,12 +53,15 @@ extension InvalidVector {
       index("metadata-count-huge", image, at: "metadata.count", "2^64 - 1 pairs") {
         $0["metadata.count"] = varint(.max)
       },
-      index("key-too-long", image, code: .limit, at: "metadata.1.key.length", "a key of 256 bytes") {
+      index("key-too-long", image, code: .limit, at: "metadata.1.key.length", "a key of 256 bytes")
+      {
         $0["metadata.1.key.length"] = varint(256)
         $0["metadata.1.key"] = [UInt8](repeating: 0x62, count: 256)
       },
-      index("value-too-long", image, code: .limit, at: "metadata.1.value.length",
-        "a value of 2^24 + 1 bytes") { $0["metadata.1.value.length"] = varint((1 << 24) + 1) },
+      index(
+        "value-too-long", image, code: .limit, at: "metadata.1.value.length",
+        "a value of 2^24 + 1 bytes"
+      ) { $0["metadata.1.value.length"] = varint((1 << 24) + 1) },
       index("value-runs-past", image, at: "metadata.1.value", "a value of 2^24 bytes") {
         $0["metadata.1.value.length"] = varint(1 << 24)
       },

@@ -36,7 +36,8 @@ extension InvalidVector {
       InvalidVector(
         "bytes-behind-footer", file + [0], .truncated, at: size + 1,
         "a byte behind the footer: no end signature there"),
-      InvalidVector("not-a-diff", hex("89 48 44 46 0D 0A 1A 0A") + file[8...], .notADiff, at: 0,
+      InvalidVector(
+        "not-a-diff", hex("89 48 44 46 0D 0A 1A 0A") + file[8...], .notADiff, at: 0,
         "the signature of HDF5"),
       InvalidVector("not-a-diff-short", [0x44], .notADiff, at: 0, "one byte, none of a signature"),
       flipped("header-checksum", at: 17, 0, "a header that does not match its checksum"),
@@ -48,7 +49,8 @@ extension InvalidVector {
       edited("header-reserved", .malformed, at: 20, "reserved bytes that are not 0") {
         $0.header[23] = 1
       },
-      edited("version-before-features", .unsupportedVersion, at: 8,
+      edited(
+        "version-before-features", .unsupportedVersion, at: 8,
         "everything in the header is wrong: the version comes first"
       ) { $0.header.replaceSubrange(8..<24, with: [UInt8](repeating: 255, count: 16)) },
       flipped("footer-checksum", at: size - 25, size - 48, "a footer that does not match"),
@@ -61,11 +63,15 @@ extension InvalidVector {
       edited("footer-index-size-huge", .malformed, at: size - 48, "index of 2^64 - 1 bytes") {
         $0.indexSize = .max
       },
-      flipped("identity", at: image.indexOffset, image.indexOffset,
+      flipped(
+        "identity", at: image.indexOffset, image.indexOffset,
         "an index that does not match the identity"),
-      edited("hole-behind-pages", .malformed, at: image.indexOffset + 1,
-        "a byte between the pages and the index") { $0.gap = [0] },
-      edited("pages-past-index", .malformed, at: image.indexOffset,
+      edited(
+        "hole-behind-pages", .malformed, at: image.indexOffset + 1,
+        "a byte between the pages and the index"
+      ) { $0.gap = [0] },
+      edited(
+        "pages-past-index", .malformed, at: image.indexOffset,
         "a page of more bytes than the file has before the index"
       ) { $0["0.changes.0.size"] = varint(UInt64($0.pages[0].count) + 1) },
       flipped("page-checksum", at: 32, 32, "a page that does not match its checksum").decoded,

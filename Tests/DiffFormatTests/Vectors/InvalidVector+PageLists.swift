@@ -40,7 +40,8 @@ extension InvalidVector {
       row("count-limit", sparse, code: .limit, at: "count", ["count": 32_769], "count 32 769"),
       row("size-limit", sparse, code: .limit, at: "size", ["size": (1 << 20) + 1], "size 2^20 + 1"),
       row("size-huge", sparse, code: .limit, at: "size", ["size": .max], "size 2^64 - 1"),
-      row("span-before-count", sparse, code: .limit, at: "span",
+      row(
+        "span-before-count", sparse, code: .limit, at: "span",
         ["skip": 1000, "span": 1 << 33, "count": .max], "the span is read first"),
       row("count-0", sparse, ["count": 0], "a page without changes"),
       row("span-0", sparse, ["span": 0], "a page without elements"),
@@ -61,21 +62,28 @@ extension InvalidVector {
         $0["0.changes.0.count"] = varint(32_767)
       },
       row("dense-gap", dense, ["count": 32_767], "a dense stream with a gap"),
-      index("page-not-full-near", wide, at: "0.changes.1.skip",
+      index(
+        "page-not-full-near", wide, at: "0.changes.1.skip",
         "2^32 - 1 elements from the start of the page before"
       ) { $0["0.changes.1.skip"] = varint((1 << 32) - 1 - 11) },
       index("dense-too-short", dense, at: "0.changes.count", "an element is not covered") {
         $0["0.extent.0"] = varint(32_770)
       },
-      index("dense-without-pages", image(.insert, shape(0), []), at: "0.changes.count",
-        "no pages, one element") { $0["0.extent.0"] = [1] },
+      index(
+        "dense-without-pages", image(.insert, shape(0), []), at: "0.changes.count",
+        "no pages, one element"
+      ) { $0["0.extent.0"] = [1] },
       index("page-in-an-empty-tensor", sparse, at: "0.changes.0.skip", "no element to change") {
         $0["0.extent.0"] = [0]
       },
-      index("remainder-too-short", remainder(), at: "0.newRemainder.count",
-        "the new remainder has two elements") { $0["0.new.extent.0"] = [3] },
-      index("change-outside-of-the-box", remainder(), at: "0.changes.0.skip",
-        "the box is empty") { $0["0.extent.0"] = [0] },
+      index(
+        "remainder-too-short", remainder(), at: "0.newRemainder.count",
+        "the new remainder has two elements"
+      ) { $0["0.new.extent.0"] = [3] },
+      index(
+        "change-outside-of-the-box", remainder(), at: "0.changes.0.skip",
+        "the box is empty"
+      ) { $0["0.extent.0"] = [0] },
     ]
   }
 

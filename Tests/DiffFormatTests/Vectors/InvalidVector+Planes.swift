@@ -29,7 +29,8 @@ extension InvalidVector {
       plane("raw-short", "four raw bytes of five", "00 01 02 03 04"),
       plane("constant-short", "a constant plane without its byte", "01"),
       plane("deflate-size-missing", "a deflated plane without its size", "02"),
-      plane("deflate-past", "a deflated plane past the page", "02 0B 01 05 00 FA FF 01 02 03 04 05"),
+      plane(
+        "deflate-past", "a deflated plane past the page", "02 0B 01 05 00 FA FF 01 02 03 04 05"),
       plane("deflate-size-huge", "2^64 - 1 bytes", "02 FF FF FF FF FF FF FF FF FF 01"),
       plane("bytes-behind", at: 10, "a byte behind the last plane", "01 07 00"),
       plane("raw-long", at: 14, "six raw bytes for five", "00 01 02 03 04 05 06"),
@@ -45,12 +46,14 @@ extension InvalidVector {
       deflate("cut", "the stored block is cut off", "01 05 00 FA FF 01 02 03"),
       // A literal, then a match of length 4 at distance 2: before the beginning.
       deflate("distance", "a match from before the beginning", "63 04 41 00"),
-      deflate("long-in-second-block", "five bytes, then one more",
+      deflate(
+        "long-in-second-block", "five bytes, then one more",
         "00 05 00 FA FF 01 02 03 04 05 01 01 00 FE FF 06"),
       second("missing", at: 10, "one plane of two", "01 07"),
       second("coding", at: 10, "plane coding 9", "01 07 09 07"),
       second("raw-short", at: 14, "four raw bytes of five", "00 01 02 03 04 05 00 01 02 03 04"),
-      page("positions-before-values", .gaps, at: 2, "both are wrong: positions come first",
+      page(
+        "positions-before-values", .gaps, at: 2, "both are wrong: positions come first",
         "01 06 20 00 08 02 47 10 09"),
     ]
   }

@@ -12,16 +12,20 @@ extension InvalidVector {
       page("coding-4", .gaps, at: 0, "position coding 4", "04" + rice),
       page("coding-15", .gaps, at: 0, "position coding 15", "0F" + rice),
       page("traversal-3", .matrix, at: 0, "traversal 3", "31" + rice),
-      page("positions-size-long", .gaps, at: 2, "a size in two bytes", "01 86 00 02 00 08 02 47 10"),
+      page(
+        "positions-size-long", .gaps, at: 2, "a size in two bytes", "01 86 00 02 00 08 02 47 10"),
       page("positions-size-cut", .gaps, at: 4, "the page ends inside of a varint", "01 80 80 80"),
-      page("positions-run-past", .gaps, at: 2, "positions past the page",
+      page(
+        "positions-run-past", .gaps, at: 2, "positions past the page",
         "01 09 02 00 08 02 47 10 01 07"),
-      page("positions-size-huge", .gaps, at: 11, "2^64 - 1 bytes of positions",
+      page(
+        "positions-size-huge", .gaps, at: 11, "2^64 - 1 bytes of positions",
         "01 FF FF FF FF FF FF FF FF FF 01"),
       page("dense-with-gaps", .gaps, at: 2, "DENSE, five of 41 elements", "00 00 01 07"),
       page("dense-with-bytes", .planes, at: 2, "DENSE with a byte", "00 01 00" + planes),
       page("full-bitmap", .planes, at: 2, "BITMAP with count = span", "03 02 FF FF" + planes),
-      page("full-rice", .planes, at: 2, "SPLIT_RICE with count = span",
+      page(
+        "full-rice", .planes, at: 2, "SPLIT_RICE with count = span",
         "01 04 00 00 FF FF" + planes),
       page("full-bp128", .planes, at: 2, "BP128 with count = span", "02 01 00" + planes),
       page("dense-columns", matrix, at: 2, "DENSE by columns", "10 00 01 07"),
@@ -70,9 +74,11 @@ extension InvalidVector {
       page("columns-of-one-column", column, at: 2, "columns, C = 1", [0x11] + vector),
       page("panels-of-one-row", oneRow, at: 2, "panels of one row", [0x21] + vector),
       page("columns-2-32", huge, at: 2, "R * C = 2^32", Handmade.page(0x12, [0, 0], two)),
-      page("panels-65537", broad, at: 2, "65 537 columns in panels",
+      page(
+        "panels-65537", broad, at: 2, "65 537 columns in panels",
         Handmade.page(0x21, hex("01 03 00 00 01 00") + pair, two)),
-      page("hot-above-count", sparse, at: 2, "three hot rows, two changes",
+      page(
+        "hot-above-count", sparse, at: 2, "three hot rows, two changes",
         Handmade.page(0x21, hex("03 03 00 00 07 00") + pair, two)),
       hot("rows-above-r", at: 2, "four hot rows of three", "04 03 00 00 0F 00 00 00 3F"),
       hot("columns-above-c", at: 3, "six hot columns of five", "00 06 03 00 00 3F 00 00 3F"),
@@ -87,7 +93,8 @@ extension InvalidVector {
       hot("rice-least", at: 4, "a Rice code with least = 32", "01 03 20 00 01 00 00 00 3F"),
       hot("rice-ones", at: 6, "two ones for one hot row", "01 03 00 00 03 00 00 00 3F"),
       hot("no-numbers", at: 8, "nothing behind the lists", "01 03 00 00 01 00"),
-      page("panels-past-grid", .matrix, at: 2, "number 15 in a grid of 15",
+      page(
+        "panels-past-grid", .matrix, at: 2, "number 15 in a grid of 15",
         Handmade.page(0x21, hex("01 03 00 00 01 00 00 00 1F 80"), raw)),
       numbers("past-grid", "number 15 in a grid of 15", [3, 4, 5, 6, 9, 15]),
       numbers("first-offset", "column 0 of the first row, in front of it", [0, 4, 5, 6, 9, 12]),

@@ -38,7 +38,8 @@ extension ValidVector {
           Handmade.page(2, Handmade.packed([0] + ones, widths: [1, 1]), plane))),
       ValidVector(
         "bp128-columns-small", handmade: Bed.matrix.file(Handmade.page(0x12, columns, raw))),
-      ValidVector("bp128-panels-small", handmade: Bed.matrix.file(Handmade.page(0x22, panels, raw))),
+      ValidVector(
+        "bp128-panels-small", handmade: Bed.matrix.file(Handmade.page(0x22, panels, raw))),
       ValidVector(
         "hot-lines-without-changes",
         handmade: Bed.matrix.file(
@@ -50,7 +51,8 @@ extension ValidVector {
         handmade: Bed.gaps.file(Handmade.page(3, hex("19 00 02 00 00 01"), plane))),
       ValidVector("raw-though-constant", handmade: Bed.gaps.file(rice + hex("00 07 07 07 07 07"))),
       ValidVector(
-        "deflate-stored", handmade: Bed.gaps.file(rice + hex("02 0A 01 05 00 FA FF 01 02 03 04 05"))),
+        "deflate-stored", handmade: Bed.gaps.file(rice + hex("02 0A 01 05 00 FA FF 01 02 03 04 05"))
+      ),
       ValidVector(
         "deflate-two-blocks",
         handmade: Bed.gaps.file(

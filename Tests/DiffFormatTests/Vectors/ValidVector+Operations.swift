@@ -23,7 +23,8 @@ extension ValidVector {
       ValidVector(
         "no-fingerprints",
         Contents([
-          .init(DiffEntry("a", .add(values: .f16, scale: 0), .f16, .scalar), Changes([0], [0, 60])),
+          .init(
+            DiffEntry("a", .add(values: .f16, scale: 0), .f16, .scalar), Changes([0], [0, 60])),
           .init(DiffEntry("d", .delete, .u8, shape(2)), Changes([0, 1], [1, 2])),
           .init(DiffEntry("i", .insert, .u8, shape(2)), Changes([0, 1], [1, 2])),
           .init(DiffEntry("r", .replace, .u8, shape(2)), Changes([1], [3])),

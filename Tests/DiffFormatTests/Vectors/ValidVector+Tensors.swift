@@ -42,7 +42,8 @@ extension ValidVector {
   static func texts() throws -> [ValidVector] {
     let names = [
       " ", ".", "..", "../../etc/passwd", "/", "A", "a b c", "a.b", "a/b", "a\\b", "e\u{301}",
-      "\u{E9}", "\u{1F9EA}", "\u{202E}right to left", "\u{0}", "\u{1}\u{1B}[31mred", "\r\n", "\u{7F}",
+      "\u{E9}", "\u{1F9EA}", "\u{202E}right to left", "\u{0}", "\u{1}\u{1B}[31mred", "\r\n",
+      "\u{7F}",
       "\u{85}", "\u{FEFF}", "\u{10FFFF}", String(repeating: "long/", count: 60), "a",
     ].sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let metadata = [
