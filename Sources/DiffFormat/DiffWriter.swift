@@ -119,7 +119,7 @@ public final class DiffWriter {
     entry.result = result ?? entry.result
     entry.old = old ?? entry.old
     for stream in entry.operation.streams where entry.isDense(stream) {
-      let stored = entry.pages[stream, default: []].reduce(0) { $0 + $1.span }
+      let stored = entry.pages[stream, default: []].reduce(0) { $0 + UInt64($1.count) }
       guard stored == entry.grid(of: stream).count else {
         throw DiffError(.usage, "a whole tensor with elements left out", tensor: entry.name)
       }

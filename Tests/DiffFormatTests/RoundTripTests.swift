@@ -3,50 +3,29 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// The changes of an entry as they come back from a reader.
-func contents(
-  _ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes
-) throws -> (positions: [UInt64], values: [UInt8]) {
-  var pages = reader.pages(of: entry, stream)
-  var positions: [UInt64] = []
-  var values: [UInt8] = []
-  while try pages.next() {
-    let offsets = pages.page.offsets
-    for i in offsets.indices { positions.append(pages.page.start + UInt64(offsets[i])) }
-    values.append(copying: pages.page.values)
-  }
-  return (positions, values)
-}
-
-/// A diff of one entry in memory.
-func encode(
-  _ entry: DiffEntry, _ positions: [UInt64], _ values: [UInt8], step: Int = .max,
-  profile: EncodingProfile = .size
-) throws -> [UInt8] {
-  let sink = MemorySink()
-  let writer = try DiffWriter(sink, profile: profile)
-  try writer.begin(entry)
-  let width = entry.valueWidth
-  var at = 0
-  while at < positions.count {
-    let end = min(positions.count, at.addingReportingOverflow(step).overflow ? .max : at + step)
-    let start = positions[at]
-    // Offsets have 32 bits: a call cannot reach further.
-    let near = positions[at..<end].prefix { $0 - start < 1 << 32 }
-    let offsets = near.map { UInt32($0 - start) }
-    try writer.append(
-      at: start, offsets.span,
-      values.span.extracting(at * width..<(at + offsets.count) * width))
-    at += offsets.count
-  }
-  try writer.end()
-  try writer.finish()
-  return sink.bytes
-}
-
+/// What is written comes back, and equal contents are equal bytes however they are handed over.
 @Suite struct RoundTripTests {
-  @Test("random contents come back", arguments: 0..<120)
-  func random(seed: Int) throws {
+  /// Encodes with one call size and another, twice; decodes.
+  private func check(_ contents: Contents, step: Int, _ seed: Int) throws {
+    for profile in EncodingProfile.allCases {
+      let bytes = try contents.encoded(profile: profile)
+      #expect(
+        try contents.encoded(profile: profile, step: step) == bytes,
+        "seed \(seed), \(profile): calls of \(step) changes give another file")
+      #expect(
+        try contents.encoded(profile: profile) == bytes, "seed \(seed), \(profile): not repeatable")
+      let reader = try DiffReader(bytes: bytes)
+      #expect(try reader.contents() == contents, "seed \(seed), \(profile)")
+      #expect(
+        reader.map(\.count)
+          == contents.tensors.map {
+            $0.streams.values.reduce(0) { $0 + UInt64($1.positions.count) }
+          })
+    }
+  }
+
+  @Test("one tensor of random contents comes back", arguments: 0..<200)
+  func tensor(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let clustering = Clustering.allCases[seed % Clustering.allCases.count]
     let columns = Int.random(in: 1...700, using: &random)
@@ -54,36 +33,80 @@ func encode(
     let densities = [0.0005, 0.005, 0.05, 0.3, 0.9, 1]
     let density = densities[Int.random(in: densities.indices, using: &random)]
     let type = ElementType.allCases[seed % ElementType.allCases.count]
-    let positions = positions(
-      clustering, rows: rows, columns: columns, density: density, &random)
-    var values = random.bytes(positions.count * type.width)
-    if seed % 3 == 0 { for i in values.indices where i % type.width != 0 { values[i] = 7 } }
+    let positions = positions(clustering, rows: rows, columns: columns, density: density, &random)
+    var operations = [DiffOperation.xor, .replace]
+    if type.float != nil { operations.append(.add(values: .bf16, scale: seed % 100 - 50)) }
+    let entry = DiffEntry(
+      "w", operations[seed % operations.count], type, shape(UInt64(rows), UInt64(columns)))
+    let width = entry.valueWidth
+    var values = random.bytes(positions.count * width)
+    if seed % 3 == 0 { for i in values.indices where i % width != 0 { values[i] = 7 } }
     if seed % 5 == 0 { for i in values.indices { values[i] &= 3 } }
-    let shape = try #require(Shape([UInt64(rows), UInt64(columns)]))
-    for profile in EncodingProfile.allCases {
-      let bytes = try encode(
-        DiffEntry("w", .xor, type, shape), positions, values, profile: profile)
-      let chunked = try encode(
-        DiffEntry("w", .xor, type, shape), positions, values, step: 1000, profile: profile)
-      #expect(bytes == chunked, "seed \(seed): the size of calls changes the file")
-      let reader = try DiffReader(bytes: bytes)
-      let entry = try #require(reader.first)
-      let back = try contents(reader, entry)
-      #expect(back.positions == positions, "seed \(seed) \(clustering)")
-      #expect(back.values == values, "seed \(seed) \(clustering)")
-      #expect(entry.count == UInt64(positions.count))
+    let step = positions.count < 5000 ? Int.random(in: 1...20, using: &random) : 997
+    try check(Contents([.init(entry, Changes(positions, values))]), step: step, seed)
+  }
+
+  @Test("a diff of random entries, of every operation, comes back", arguments: 0..<200)
+  func diff(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(seed) + 1000)
+    let contents = Contents.random(&random)
+    try check(contents, step: Int.random(in: 1...300, using: &random), seed)
+  }
+
+  @Test("more pages than cores are encoded in order", arguments: 0..<6)
+  func manyPages(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(seed) + 2000)
+    let count =
+      32_768 * Int.random(in: 8...20, using: &random) + Int.random(in: 0...2, using: &random)
+    let values = (0..<count).map { _ in UInt8(random.next() % 5) }
+    let whole = DiffEntry("a", .insert, .u8, shape(UInt64(count)))
+    let positions = (0..<UInt64(count)).map { $0 * 3 + $0 % 2 }
+    let sparse = DiffEntry("b", .xor, .u8, shape(1000, UInt64(count)))
+    try check(
+      Contents([
+        .init(whole, Changes(whole: values, width: 1)), .init(sparse, Changes(positions, values)),
+      ]), step: 50_001, seed)
+  }
+
+  @Test("the page before a gap of 2^32 ends there, whatever the size of calls")
+  func wide() throws {
+    for gap in [(1 << 32) - 1, 1 << 32, (1 << 32) + 1, 1 << 40] as [UInt64] {
+      let positions: [UInt64] = [7, 8, 7 + gap, 7 + 2 * gap, (1 << 42) - 1]
+      let entry = DiffEntry("w", .replace, .u8, shape(1 << 42))
+      try check(Contents([.init(entry, Changes(positions, [1, 2, 3, 4, 5]))]), step: 1, Int(gap))
     }
   }
 
-  @Test("positions beyond 32 bits")
-  func wide() throws {
-    let shape = try #require(Shape([1 << 33]))
-    let positions: [UInt64] = [0, 5, 1 << 32, (1 << 33) - 1]
-    let bytes = try encode(
-      DiffEntry("w", .replace, .u8, shape), positions, [1, 2, 3, 4])
-    let reader = try DiffReader(bytes: bytes)
-    let back = try contents(reader, reader[0])
-    #expect(back.positions == positions)
-    #expect(back.values == [1, 2, 3, 4])
+  @Test("metadata may be changed until the end")
+  func lateMetadata() throws {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink, metadata: ["task": "before"])
+    writer.metadata["task"] = "after"
+    writer.metadata["empty"] = ""
+    try writer.finish()
+    #expect(try DiffReader(bytes: sink.bytes).metadata == ["task": "after", "empty": ""])
+  }
+
+  @Test("the identity names the contents")
+  func identity() throws {
+    var identities: Set<Fingerprint> = []
+    for value in 0..<4 as Range<UInt8> {
+      let contents = Contents([.init(DiffEntry("w", .xor, .u8, shape(9)), Changes([4], [value]))])
+      identities.insert(try DiffReader(bytes: contents.encoded()).identity)
+      #expect(try identities.contains(DiffReader(bytes: contents.encoded()).identity))
+    }
+    #expect(identities.count == 4)
+  }
+
+  @Test("fingerprints known only at the end are those that are kept")
+  func lateFingerprints() throws {
+    let (early, late) = (Fingerprint(high: 1, low: 2), Fingerprint(high: 3, low: 4))
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink)
+    try writer.begin(DiffEntry("w", .xor, .u8, shape(9), base: early, result: early))
+    try writer.end(result: late, old: late)
+    try writer.finish()
+    let entry = try #require(DiffReader(bytes: sink.bytes).first)
+    #expect((entry.base, entry.result, entry.old) == (early, late, late))
   }
 }

@@ -1,0 +1,8 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Removes a file that a test made, if it is there.
+package func removeFile(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
