@@ -21,7 +21,7 @@ public protocol Checkpoint: AnyObject, Sendable {
   ///
   /// - Parameters:
   ///   - rewriting: names of tensors that the caller writes from the first byte to the last:
-  ///     contiguous ones need not be copied before.
+  ///     contiguous ones are not copied, but read as zeros until they are written.
   ///   - overwriting: whether an existing file may be replaced.
   func makeOutput(
     at path: String, rewriting: Set<String>, overwriting: Bool

@@ -170,11 +170,13 @@ public final class DiffWriter {
       page.encode(grid, valueWidth: width, profile)
     }
     for number in 0..<used {
-      let page = batch[number]
-      try sink.write(page.encoded.span)
+      // Field by field: a copy of the page would make `removeAll` allocate its room anew.
+      let encoded = batch[number].encoded
+      try sink.write(encoded.span)
       let info = PageInfo(
-        start: page.start, span: page.span, count: page.offsets.count, offset: offset,
-        storedSize: UInt64(page.encoded.count), checksum: XXH3.hash64(page.encoded.span))
+        start: batch[number].start, span: batch[number].span, count: batch[number].offsets.count,
+        offset: offset, storedSize: UInt64(encoded.count),
+        checksum: XXH3.hash64(encoded.span))
       self.entry?.pages[stream, default: []].append(info)
       offset += info.storedSize
       batch[number].removeAll()

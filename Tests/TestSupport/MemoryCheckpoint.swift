@@ -75,9 +75,9 @@ package final class MemoryCheckpoint: Checkpoint {
     var copy = contents
     let names = Set(rewriting.map { Array($0.utf8) })
     for tensor in tensors where names.contains(Array(tensor.name.utf8)) {
-      // What the caller promised to rewrite is not there: anything may stand in its place.
+      // What the caller promised to rewrite is not there.
       guard case .contiguous = tensor.storage else { continue }
-      copy[Array(tensor.name.utf8)] = [UInt8](repeating: 0xEE, count: Int(tensor.byteCount))
+      copy[Array(tensor.name.utf8)] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
     }
     return MemoryOutput(path, tensors, copy) { made in
       self.committed.withLock { $0[path] = made }
