@@ -16,6 +16,8 @@ enum HDF5Library {
   static func lock() {
     unsafe pthread_mutex_lock(mutex)
     _ = settings
+    // No printing of errors: in thread-safe builds this is a setting of each thread.
+    _ = H5Eset_auto2(dk_H5E_DEFAULT, nil, nil)
   }
 
   static func unlock() { unsafe pthread_mutex_unlock(mutex) }
@@ -29,12 +31,9 @@ enum HDF5Library {
     return unsafe mutex
   }()
 
-  /// Made once, before the first call: no printing of errors, and no plugins, which the
-  /// environment could otherwise slip into this process.
-  private static let settings: Void = {
-    _ = H5Eset_auto2(dk_H5E_DEFAULT, nil, nil)
-    H5PLset_loading_state(0)
-  }()
+  /// Made once, before the first call: no plugins, which the environment could otherwise slip
+  /// into this process.
+  private static let settings: Void = { H5PLset_loading_state(0) }()
 
   /// The error that the last call left, as one line. To be asked before any other call.
   static func error(
