@@ -49,7 +49,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["DiffFormat", "Checkpoints"],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
-      name: "DiffFuzz", dependencies: ["DiffFormat"], path: "Tests/DiffFuzz",
+      name: "DiffFuzz", dependencies: ["DiffOperations", "TestSupport"], path: "Tests/DiffFuzz",
       swiftSettings: swift),
     .testTarget(
       name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"], swiftSettings: swift),

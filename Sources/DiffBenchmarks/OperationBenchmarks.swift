@@ -20,7 +20,9 @@ struct OperationBenchmarks {
 
   static func run() throws {
     var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw DiffError.system("cannot create", "folder") }
+    guard unsafe mkdtemp(&template) != nil else {
+      throw DiffError.system("cannot create", "a folder")
+    }
     let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
     let benchmarks = OperationBenchmarks(folder: folder)
@@ -38,8 +40,8 @@ struct OperationBenchmarks {
     let (diff, output) = (path("task.diff"), path("output.h5"))
 
     let (create, cmp) = try measure(
-      { try diffkit(["create", base, tuned, "-o", diff, "-q"]) }, { try child("cmp", [base, copy]) },
-      removing: diff)
+      { try diffkit(["create", base, tuned, "-o", diff, "-q"]) },
+      { try child("cmp", [base, copy]) }, removing: diff)
     _ = try diffkit(["create", base, tuned, "-o", diff, "-q"])
     report.row(
       "\(type): create", text(create), "cmp of equal files \(text(cmp))",
@@ -68,7 +70,8 @@ struct OperationBenchmarks {
       "npz int32 + f16 (which is not exact for f32): 6.00", ratio: size / (6 * changes))
     let patch = path("patch.zst")
     let zstd = try? ChildProcess.run(
-      "zstd", ["-q", "-f", "-3", "--long=31", "--patch-from", inputs.base, inputs.tuned, "-o", patch])
+      "zstd",
+      ["-q", "-f", "-3", "--long=31", "--patch-from", inputs.base, inputs.tuned, "-o", patch])
     guard let zstd, zstd.ending == .exit(0) else {
       report.row("\(type): zstd --patch-from", "", "not on this machine, or failed")
       return

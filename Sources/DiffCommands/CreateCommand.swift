@@ -77,6 +77,7 @@ struct CreateCommand: ParsableCommand {
       options.metadata[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
     }
     let path = outputs.output ?? stem(tuned) + ".diff"
+    try check(output: path, isNoneOf: [base, tuned])
     let line = ProgressLine(quiet: quiet.quiet)
     let sink = try FileSink(path, overwriting: outputs.force)
     let summary = try create(

@@ -29,5 +29,12 @@ struct OutputOptions: ParsableArguments {
   var force = false
 }
 
+/// Refuses an output that is one of the inputs, under whatever name: `--force` replaces outputs.
+func check(output: String, isNoneOf inputs: [String]) throws {
+  for input in inputs where File.areSame(output, input) {
+    throw DiffError(.usage, "is an input; choose another name for the output", path: output)
+  }
+}
+
 extension Verification: ExpressibleByArgument {}
 extension EncodingProfile: ExpressibleByArgument {}

@@ -28,7 +28,8 @@ extension CommandOutput {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    try StandardOutput.write(String(decoding: try encoder.encode(self), as: UTF8.self) + "\n")
+    let text = String(decoding: try encoder.encode(self), as: UTF8.self)
+    try StandardOutput.write(text.escapingControls(as: \.jsonEscape) + "\n")
   }
 }
 

@@ -159,7 +159,8 @@ struct TensorPair: Sendable {
     _ tensor: StoredTensor, _ other: String, _ file: any Checkpoint
   ) -> DiffError {
     DiffError(
-      .mismatch, "cannot be told from '\(other)', which matches the same tensor; rename one of them",
+      .mismatch,
+      "cannot be told from '\(other)', which matches the same tensor; rename one of them",
       path: file.path, tensor: tensor.name)
   }
 

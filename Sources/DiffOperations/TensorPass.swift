@@ -95,10 +95,10 @@ struct TensorPass {
     _ base: Fingerprint, _ result: Fingerprint
   ) throws(DiffError) -> TensorState {
     if !acceptsAnyBase {
-      if plan.existsBefore && base != plan.before {
+      if plan.existsBefore && !checksumsMatch(base, plan.before) {
         return base == plan.after ? .result : .other
       }
-      if plan.existsAfter, let after = plan.after, result != after {
+      if plan.existsAfter, let after = plan.after, !checksumsMatch(result, after) {
         throw DiffError(
           .checksum, "the result has fingerprint \(result), not \(after): the diff is inconsistent",
           path: plan.entries[0].reader.path, tensor: plan.name)

@@ -44,9 +44,22 @@ public final class File: Sendable {
     return status
   }
 
+  /// Whether two paths lead to one existing file.
+  package static func areSame(_ one: String, _ other: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    guard unsafe stat(one, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
   /// The size in bytes, now.
   public var size: UInt64 {
     get throws(DiffError) { UInt64(try status().st_size) }
+  }
+
+  /// What the file takes on its device: less than `size` where it has holes.
+  package var allocatedSize: UInt64 {
+    get throws(DiffError) { UInt64(try status().st_blocks) * 512 }
   }
 
   /// Fills `buffer` with the bytes from `offset` on.

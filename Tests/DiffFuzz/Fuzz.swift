@@ -1,7 +1,9 @@
 import DiffFormat
+import DiffOperations
 import TensorCore
+import TestSupport
 
-/// Opens a diff and decodes all of it; whatever the bytes are, it must return.
+/// Opens a diff, decodes all of it and applies it; whatever the bytes are, it must return.
 func readEverything(_ bytes: [UInt8]) {
   do throws(DiffError) {
     let diff = try DiffReader(bytes: bytes)
@@ -12,9 +14,25 @@ func readEverything(_ bytes: [UInt8]) {
         while try pages.next() { check(pages.page) }
       }
     }
+    try applyEverything(diff)
   } catch {
     // Refused, as it should be.
   }
+}
+
+/// Applies a diff to tensors of the shapes that it names, as far as they are small.
+private func applyEverything(_ diff: DiffReader) throws(DiffError) {
+  var tensors: [MemoryTensor] = []
+  var room: UInt64 = 1 << 20
+  for entry in diff where entry.operation != .insert {
+    let size = entry.shape.count * UInt64(entry.type.width)
+    guard size <= room else { return }
+    room -= size
+    let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+    tensors.append(MemoryTensor(entry.name, entry.type, entry.shape, bytes))
+  }
+  for entry in diff where entry.operation == .insert && entry.shape.count > 1 << 20 { return }
+  _ = try apply([diff], to: MemoryCheckpoint(tensors), output: "output")
 }
 
 /// What callers rely on without looking: offsets ascend and stay inside the page.
