@@ -38,7 +38,8 @@ public protocol CheckpointOutput: AnyObject, Sendable {
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError)
 
-  /// Adds a tensor of zeros, with the groups that its name needs; the result can be written to.
+  /// Adds a tensor, with the groups that its name needs. Its elements are undefined until the
+  /// caller has written all of them.
   ///
   /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if
   ///   something of that name is there.

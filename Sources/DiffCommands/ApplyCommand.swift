@@ -74,9 +74,9 @@ private func transfer(
   _ source: String, _ diffs: [String], _ direction: Direction, _ output: String,
   _ options: ApplyOptions, _ quiet: QuietOption
 ) throws {
-  for path in [output] + (options.undoPath.map { [$0] } ?? []) {
-    try check(output: path, isNoneOf: [source] + diffs)
-  }
+  // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
+  try check(output: output, isNoneOf: diffs)
+  if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
   let readers = try diffs.map { try DiffReader($0) }
   let line = ProgressLine(quiet: quiet.quiet)
   let outcome = try apply(

@@ -144,8 +144,8 @@ struct TensorPass {
 
   private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {
     guard let output else { return }
-    // What was not copied reads as zeros already; so holes stay holes.
-    if !outputHasCopy && Kernels.isZero(block.span) { return }
+    // What stood in the source and was not copied reads as zeros already; so holes stay holes.
+    if plan.existsBefore && !outputHasCopy && Kernels.isZero(block.span) { return }
     try output.checkpoint.write(block.span, to: output.tensor, at: offset)
   }
 

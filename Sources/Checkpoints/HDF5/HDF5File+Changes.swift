@@ -22,8 +22,8 @@ extension HDF5File {
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_CREATE()), what)
     try H5Pset_layout(creation.id, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY).orThrow(what)
-    // Whatever was in the space before.
-    try H5Pset_fill_time(creation.id, H5D_FILL_TIME_ALLOC).orThrow(what)
+    // The caller writes all of it, so filling it first would write everything twice.
+    try H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER).orThrow(what)
     // Equal input gives equal bytes.
     try H5Pset_obj_track_times(creation.id, false).orThrow(what)
     let links = try utf8Links()
