@@ -49,6 +49,9 @@ let package = Package(
       name: "TestSupport", dependencies: ["DiffFormat", "Checkpoints"],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
+      name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
+      swiftSettings: swift),
+    .executableTarget(
       name: "DiffFuzz", dependencies: ["DiffOperations", "TestSupport"], path: "Tests/DiffFuzz",
       swiftSettings: swift),
     .testTarget(

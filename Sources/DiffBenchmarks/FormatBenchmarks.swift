@@ -25,8 +25,7 @@ enum FormatBenchmarks {
   }
 
   /// Bytes of positions alone, and what codings they are in.
-  static func positionBytes(_ bytes: [UInt8]) throws -> (bytes: Int, codings: String) {
-    let reader = try DiffReader(bytes: bytes)
+  static func positionBytes(_ reader: DiffReader) throws -> (bytes: Int, codings: String) {
     var total = 0
     var codings: Set<String> = []
     for entry in reader {
@@ -47,7 +46,7 @@ enum FormatBenchmarks {
     func measure(_ what: String, _ positions: [UInt64], bar: String) throws {
       let values = [UInt8](repeating: 1, count: positions.count)
       let bytes = try encode(DiffEntry("w", .replace, .u8, shape), positions, values)
-      let (size, codings) = try positionBytes(bytes)
+      let (size, codings) = try positionBytes(try DiffReader(bytes: bytes))
       let bits = Double(size) * 8 / Double(positions.count)
       let count = UInt64(positions.count)
       let bound = log2Choose(shape.count, count) / Double(count)
@@ -108,25 +107,61 @@ enum FormatBenchmarks {
   }
 
   static func speeds() throws {
-    let report = Report("Speed of the codings, one core")
+    let report = Report("Speed of the codings, in memory, checksums included")
     let elements: UInt64 = 1 << 31
-    guard let shape = Shape([elements]) else { return }
+    guard let shape = Shape([elements / 4096, 4096]) else { return }
     let positions = uniformPositions(elements, density: 0.005, seed: 6)
     let values = [UInt8](repeating: 1, count: positions.count)
+    let entry = DiffEntry("w", .replace, .u8, shape)
     for (profile, bar) in [(EncodingProfile.size, "≥ 500 M/s"), (.speed, "≥ 1500 M/s")] {
-      let bytes = try encode(
-        DiffEntry("w", .replace, .u8, shape), positions, values, profile: profile)
-      let reader = try DiffReader(bytes: bytes)
-      let entry = reader[0]
-      var sum: UInt64 = 0
-      let times = try seconds(runs: 7) {
-        var pages = reader.pages(of: entry)
-        while try pages.next() { sum &+= UInt64(pages.page.offsets[pages.page.count - 1]) }
+      let reader = try DiffReader(bytes: try encode(entry, positions, values, profile: profile))
+      let rate = try rate(positions.count) {
+        var pages = reader.pages(of: reader[0])
+        while try pages.next() {}
       }
-      let rate = Double(positions.count) / times.median / 1e6
-      report.row(
-        "decode, profile \(profile) (checksum \(sum % 1000))",
-        "\(rate.formatted(0)) M/s", bar: bar)
+      let codings = try positionBytes(reader).codings
+      report.row("decode positions, one core (\(codings))", "\(rate.formatted(0)) M/s", bar: bar)
     }
+    var random = SplitMix64(seed: 7)
+    let additions = (0..<positions.count * 2).map { i in
+      // Sign and exponent of few kinds, mantissas of all.
+      i % 2 == 1 ? UInt8(0x34 | random.next() & 0x83) : UInt8(truncatingIfNeeded: random.next())
+    }
+    let add = DiffEntry("w", .add(values: .f16, scale: -20), .f32, shape)
+    let all = try rate(positions.count) { _ = try encode(add, positions, additions) }
+    // The writer encodes pages on all cores.
+    let cores = Double(ProcessorCount.online)
+    report.row(
+      "encode f16 additions, the smallest, a core", "\((all / cores).formatted(0)) M/s",
+      bar: "≥ 50 M/s")
+    let reader = try DiffReader(bytes: try encode(add, positions, additions))
+    let decoded = try rate(positions.count) {
+      var pages = reader.pages(of: reader[0])
+      while try pages.next() {}
+    }
+    report.row("decode f16 additions, one core", "\(decoded.formatted(0)) M/s")
+    try opening(report)
+  }
+
+  private static func opening(_ report: Report) throws {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink)
+    let none = Fingerprint(high: 1, low: 2)
+    for number in 0..<100_000 {
+      let name = "layer/\(1_000_000 + number)/kernel"
+      try writer.begin(DiffEntry(name, .xor, .bf16, Shape(vector: 1000)))
+      try writer.append(at: 500, [0, 77].span, [1, 0, 1, 0].span)
+      try writer.end(base: none, result: none, old: none)
+    }
+    try writer.finish()
+    let source = MemorySource(sink.bytes)
+    let times = try seconds(runs: 9) { _ = try DiffReader(source) }
+    report.row(
+      "open a diff of 100 000 tensors", "\((times.median * 1000).formatted(1)) ms", bar: "≤ 20 ms")
+  }
+
+  /// Millions a second, by the median of several runs.
+  private static func rate(_ count: Int, _ body: () throws -> Void) rethrows -> Double {
+    Double(count) / (try seconds(runs: 7, body)).median / 1e6
   }
 }

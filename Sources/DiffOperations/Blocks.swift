@@ -1,14 +1,5 @@
 import Checkpoints
-import Dispatch
 import TensorCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Tensors are worked on in blocks, those of their fingerprints, and blocks in windows: as many
 /// as all cores can work on at once. Memory is a few windows, whatever the size of a tensor.
@@ -16,7 +7,7 @@ enum Blocks {
   static let size = Fingerprint.Builder.blockSize
 
   /// Blocks of a window.
-  static let perWindow = max(4, 2 * sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+  static let perWindow = max(4, 2 * ProcessorCount.online)
 
   /// Calls `body` with the byte ranges of the blocks of each window, in order.
   static func forEachWindow(

@@ -1,5 +1,19 @@
 import Dispatch
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The processors that this process may count on.
+package enum ProcessorCount {
+  /// How many there are.
+  package static let online = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}
+
 /// Runs `body(0)` … `body(count - 1)` on all cores and waits for the last; the only place where
 /// diffkit starts work on other threads. The error of the lowest index is thrown.
 package func parallelFor(
