@@ -162,6 +162,6 @@ enum FormatBenchmarks {
 
   /// Millions a second, by the median of several runs.
   private static func rate(_ count: Int, _ body: () throws -> Void) rethrows -> Double {
-    Double(count) / (try seconds(runs: 7, body)).median / 1e6
+    Double(count) / (try seconds(runs: 9, body)).median / 1e6
   }
 }

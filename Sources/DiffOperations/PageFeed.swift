@@ -49,9 +49,9 @@ struct PageFeed: Sendable {
     next = end
   }
 
-  /// Whether a page of the window overlaps `elements`.
+  /// Whether one of `elements` is changed. (A page may span them without a change among them.)
   func touches(_ elements: Range<UInt64>) -> Bool {
-    window.contains { $0.start < elements.upperBound && $0.end > elements.lowerBound }
+    window.contains { !$0.changes(in: elements).isEmpty }
   }
 
   /// Calls `body` for each page that overlaps `elements`, with the page, the changes of it that
@@ -60,17 +60,26 @@ struct PageFeed: Sendable {
     of elements: Range<UInt64>,
     _ body: (borrowing PageBuffer, Range<Int>, [UInt32]) -> Void
   ) {
-    for page in window where page.start < elements.upperBound && page.end > elements.lowerBound {
+    for page in window {
+      let range = page.changes(in: elements)
+      guard !range.isEmpty else { continue }
       let offsets = page.offsets
-      let first = offsets.firstIndex(notBelow: elements.lowerBound, from: page.start)
-      let last = offsets.firstIndex(notBelow: elements.upperBound, from: page.start)
-      guard first < last else { continue }
       let shift = UInt32(truncatingIfNeeded: page.start &- elements.lowerBound)
       var local: [UInt32] = []
-      local.reserveCapacity(last - first)
-      for i in first..<last { local.append(offsets[i] &+ shift) }
-      body(page, first..<last, local)
+      local.reserveCapacity(range.count)
+      for i in range { local.append(offsets[i] &+ shift) }
+      body(page, range, local)
     }
+  }
+}
+
+extension PageBuffer {
+  /// The changes that lie in `elements`. O(log count).
+  fileprivate func changes(in elements: Range<UInt64>) -> Range<Int> {
+    guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
+    return offsets.firstIndex(
+      notBelow: elements.lowerBound, from: start)..<offsets.firstIndex(
+        notBelow: elements.upperBound, from: start)
   }
 }
 

@@ -65,13 +65,47 @@ package enum Kernels {
     }
   }
 
-  /// The inverse of `gaps` on one block, in place: `next` is the least value that the first may
-  /// have. Returns the least that may come next, not wrapped: right only up to 2^32.
-  package static func sumGaps(_ gaps: inout MutableSpan<UInt32>, next: UInt64) -> UInt64 {
-    unsafe gaps.withUnsafeMutableBufferPointer {
-      guard let base = $0.baseAddress else { return next }
-      return unsafe dk_sum_gaps(base, next, $0.count)
+  /// Reads gaps of `bits` bits until `values` is full and turns them into values, the first one
+  /// not below `next`. Returns the least that may come next, not wrapped (right only up to 2^32),
+  /// and the bits that the widest gap takes.
+  package static func unpackGaps(
+    _ source: Span<UInt8>, bits: Int, next: UInt64, into values: inout MutableSpan<UInt32>
+  ) -> (next: UInt64, widest: Int) {
+    precondition(source.count >= (values.count * bits + 7) / 8 && (0...32).contains(bits))
+    var widest: UInt32 = 0
+    let after = unsafe source.withUnsafeBufferPointer { from in
+      unsafe values.withUnsafeMutableBufferPointer { to in
+        guard let out = to.baseAddress else { return next }
+        return unsafe dk_packed_gaps(
+          from.baseAddress, from.count, UInt32(bits), to.count, next, out, &widest)
+      }
     }
+    return (after, Int(widest))
+  }
+
+  /// The bits that the widest value takes.
+  package static func width(_ values: Span<UInt32>) -> Int {
+    unsafe values.withUnsafeBufferPointer { from in
+      guard let base = from.baseAddress else { return 0 }
+      return unsafe 32 - dk_or(base, from.count).leadingZeroBitCount
+    }
+  }
+
+  /// Appends `values[i] + shift`, modulo 2^32; false, and nothing appended, if the values do not
+  /// ascend strictly.
+  package static func rebase(
+    _ values: Span<UInt32>, by shift: UInt32, appendingTo list: inout [UInt32]
+  ) -> Bool {
+    let start = list.count
+    list.append(contentsOf: repeatElement(0, count: values.count))
+    let ascends = unsafe values.withUnsafeBufferPointer { from in
+      unsafe list.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return true }
+        return unsafe dk_rebase(base, from.count, shift, out + start) != 0
+      }
+    }
+    if !ascends { list.removeLast(values.count) }
+    return ascends
   }
 
   /// For k in 0..<32, the bits that `gaps` take in a Rice code with parameter k.

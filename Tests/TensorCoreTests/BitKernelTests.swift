@@ -101,21 +101,28 @@ import Testing
     #expect(gaps == expected, "seed \(seed)")
     // In two blocks, as the format has them.
     let middle = values.count / 2
-    var first = Array(gaps[..<middle])
-    var second = Array(gaps[middle...])
-    var firstSpan = first.mutableSpan
-    let between = Kernels.sumGaps(&firstSpan, next: 0)
-    var secondSpan = second.mutableSpan
-    let end = Kernels.sumGaps(&secondSpan, next: between)
+    let (first, between) = unpacked(Array(gaps[..<middle]), next: 0)
+    let (second, end) = unpacked(Array(gaps[middle...]), next: between)
     #expect(first + second == values, "seed \(seed)")
     #expect(end == values.last.map { UInt64($0) + 1 } ?? 0, "seed \(seed)")
   }
 
+  /// Packs gaps in as many bits as they need, and reads them back as values.
+  private func unpacked(_ gaps: [UInt32], next: UInt64) -> (values: [UInt32], next: UInt64) {
+    var bytes: [UInt8] = []
+    let bits = Kernels.width(gaps.span)
+    Kernels.pack(gaps.span, bits: bits, appendingTo: &bytes)
+    var values = [UInt32](repeating: 0, count: gaps.count)
+    var span = values.mutableSpan
+    let (after, widest) = Kernels.unpackGaps(bytes.span, bits: bits, next: next, into: &span)
+    #expect(widest == bits)
+    return (values, after)
+  }
+
   @Test("the sum of gaps is not wrapped, so that too large ones are seen")
   func overflow() {
-    var gaps: [UInt32] = [.max, .max, 5]
-    var span = gaps.mutableSpan
-    #expect(Kernels.sumGaps(&span, next: 7) == 7 + 2 * UInt64(UInt32.max) + 5 + 3)
+    let end = unpacked([.max, .max, 5], next: 7).next
+    #expect(end == 7 + 2 * UInt64(UInt32.max) + 5 + 3)
   }
 
   @Test("sort is that of the standard library", arguments: [0, 1, 2, 3, 100, 4097, 70_000])

@@ -17,9 +17,15 @@ size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out, size_t
 void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap);
 /// gaps[i] = values[i] - values[i-1] - 1, with values[-1] = previous.
 void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps);
-/// The inverse of dk_gaps in place, from the least value `next` on; returns the next one, not
+/// Reads `n` gaps of `bits` bits and turns them into values, the least possible one being `next`;
+/// stores the bits that the widest gap takes. Returns the least value that may come next, not
 /// wrapped: the values are right only if it is at most 2^32.
-uint64_t dk_sum_gaps(uint32_t *gaps, uint64_t next, size_t n);
+uint64_t dk_packed_gaps(const uint8_t *src, size_t bytes, unsigned bits, size_t n, uint64_t next,
+                        uint32_t *values, unsigned *widest);
+/// All values or-ed together: as wide as the widest.
+uint32_t dk_or(const uint32_t *values, size_t n);
+/// out[i] = values[i] + shift, modulo 2^32; returns whether the values ascend strictly.
+int dk_rebase(const uint32_t *values, size_t n, uint32_t shift, uint32_t *out);
 /// costs[k] = the bits that `n` gaps take with Rice parameter k, for k in 0..<32.
 void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs);
 /// ones[i] = where the terminating one of gap i stands in the unary bitmap; returns the next bit.

@@ -48,21 +48,19 @@ struct PendingPage: Sendable {
   mutating func append(
     at origin: UInt64, _ offsets: Span<UInt32>, _ values: Span<UInt8>, width: Int
   ) -> Int? {
-    // All of them may lie past `start` only by what the span allows.
-    var taken = 0
-    var next = self.offsets.last.map { UInt64($0) + 1 } ?? 0
-    self.offsets.reserveCapacity(Layout.pageCapacity)
-    while taken < offsets.count {
-      let offset = origin + UInt64(offsets[taken]) &- start
-      guard offset >= next else { return nil }
-      guard offset < Layout.pageSpan else { break }
-      self.offsets.append(UInt32(offset))
-      next = offset + 1
-      taken += 1
-    }
+    guard offsets.count > 0, origin + UInt64(offsets[0]) >= start + nextOffset else { return nil }
+    // As many as the span of the page still reaches; nearly always all.
+    var taken = offsets.count
+    while origin + UInt64(offsets[taken - 1]) &- start >= Layout.pageSpan { taken -= 1 }
+    let shift = UInt32(truncatingIfNeeded: origin &- start)
+    guard Kernels.rebase(offsets.extracting(0..<taken), by: shift, appendingTo: &self.offsets)
+    else { return nil }
     self.values.append(copying: values.extracting(0..<taken * width))
     return taken
   }
+
+  /// One more than the last offset.
+  private var nextOffset: UInt64 { offsets.last.map { UInt64($0) + 1 } ?? 0 }
 
   mutating func removeAll() {
     offsets.removeAll(keepingCapacity: true)

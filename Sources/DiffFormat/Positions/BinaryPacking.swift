@@ -3,28 +3,30 @@ import TensorCore
 /// Gaps in binary, as many bits for each of 128 as the largest needs (BP128: Lemire, Boytsov
 /// 2015, "Decoding billions of integers per second through vectorization"; here the values lie
 /// one after the other, not in lanes). Larger than a Rice code and faster to decode.
-enum BinaryPacking: AscendingCode {
+enum BinaryPacking {
+  /// The size of the code in bytes.
   static func size(_ gaps: Span<UInt32>) -> Int {
     var size = 0
     for (_, range) in blocks(of: gaps.count) {
-      size += 1 + packedSize(range.count, bits: width(gaps.extracting(range)))
+      size += 1 + packedSize(range.count, bits: Kernels.width(gaps.extracting(range)))
     }
     return size
   }
 
+  /// Appends the code of the values with these gaps.
   static func encode(_ gaps: Span<UInt32>, into bytes: inout [UInt8]) {
     for (_, range) in blocks(of: gaps.count) {
-      bytes.append(UInt8(width(gaps.extracting(range))))
+      bytes.append(UInt8(Kernels.width(gaps.extracting(range))))
     }
     for (_, range) in blocks(of: gaps.count) {
       let part = gaps.extracting(range)
-      Kernels.pack(part, bits: width(part), appendingTo: &bytes)
+      Kernels.pack(part, bits: Kernels.width(part), appendingTo: &bytes)
     }
   }
 
+  /// Fills `values` from exactly `range` of `bytes`.
   static func decode(
-    _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
-    scratch: inout MutableSpan<UInt32>
+    _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>
   ) throws(PageFault) {
     let widths = range.lowerBound
     var at = widths + (values.count + blockLength - 1) / blockLength
@@ -40,20 +42,16 @@ enum BinaryPacking: AscendingCode {
       }
       try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
       var place = values._mutatingExtracting(part)
-      Kernels.unpack(bytes.span.extracting(at..<at + size), bits: bits, into: &place)
-      guard width(place.span) == bits else {
+      // With the bytes behind the block, so that its end too can be read eight bytes at a time.
+      let widest: Int
+      (next, widest) = Kernels.unpackGaps(
+        bytes.span.extracting(at...), bits: bits, next: next, into: &place)
+      guard widest == bits else {
         throw PageFault("a block of gaps wider than it need be", at: widths + block)
       }
-      next = Kernels.sumGaps(&place, next: next)
       at += size
     }
     guard at == range.upperBound else { throw PageFault("bytes after the last gap", at: at) }
     guard next <= 1 << 32 else { throw PageFault("positions past 2^32", at: range.lowerBound) }
-  }
-
-  private static func width(_ gaps: Span<UInt32>) -> Int {
-    var all: UInt32 = 0
-    for i in gaps.indices { all |= gaps[i] }
-    return 32 - all.leadingZeroBitCount
   }
 }

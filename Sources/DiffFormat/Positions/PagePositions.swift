@@ -30,6 +30,8 @@ struct PagePositions {
     var size: Int
     /// The gaps of the indices in the order of the traversal.
     var gaps: [UInt32]
+    /// Of the Rice code.
+    var parameters = SplitRice.Parameters()
     var order: PanelOrder?
   }
 
@@ -51,10 +53,13 @@ struct PagePositions {
 
   private func smallest(_ gaps: [UInt32], fast: Bool) -> Choice {
     let binary = BinaryPacking.size(gaps.span)
-    let rice = fast ? Int.max : SplitRice.size(gaps.span)
-    return rice <= binary
-      ? Choice(coding: .splitRice, size: rice, gaps: gaps)
-      : Choice(coding: .bp128, size: binary, gaps: gaps)
+    if !fast {
+      let (parameters, size) = SplitRice.plan(gaps.span)
+      if size <= binary {
+        return Choice(coding: .splitRice, size: size, gaps: gaps, parameters: parameters)
+      }
+    }
+    return Choice(coding: .bp128, size: binary, gaps: gaps)
   }
 
   /// More rows than this in a page are not counted.
@@ -66,12 +71,18 @@ struct PagePositions {
     guard lines.columns <= PanelOrder.columnLimit, lines.rows <= Self.rowLimit else { return [] }
     var rowCounts = [UInt32](repeating: 0, count: Int(lines.rows))
     var columnCounts = [UInt32](repeating: 0, count: Int(lines.columns))
-    var indices = offsets
-    for i in indices.indices {
-      indices[i] += firstColumn
-      let (row, column) = indices[i].quotientAndRemainder(dividingBy: lines.columns)
-      rowCounts[Int(row)] += 1
-      columnCounts[Int(column)] += 1
+    let firstColumn = firstColumn
+    let indices = offsets.map { $0 &+ firstColumn }
+    var row: UInt32 = 0
+    var rowStart: UInt32 = 0
+    for index in indices {
+      // Most changes are in the row of the one before, and need no division.
+      if index &- rowStart >= lines.columns {
+        row = index / lines.columns
+        rowStart = row &* lines.columns
+      }
+      rowCounts[Int(row)] &+= 1
+      columnCounts[Int(index &- rowStart)] &+= 1
     }
     let rows = HotLines.choose(counts: rowCounts, lineLength: UInt64(lines.columns))
     let columns = HotLines.choose(counts: columnCounts, lineLength: UInt64(lines.rows))
@@ -86,12 +97,12 @@ struct PagePositions {
     choices[0].order = order
     choices[0].size += order.size
     if columns.gain > rows.gain {
-      for i in indices.indices {
-        let (row, column) = indices[i].quotientAndRemainder(dividingBy: lines.columns)
-        indices[i] = column * lines.rows + row
+      var columnIndices = indices.map { index in
+        let (row, column) = index.quotientAndRemainder(dividingBy: lines.columns)
+        return column * lines.rows + row
       }
-      indices.sort()
-      choices.append(smallest(Kernels.gaps(indices.span), fast: false))
+      columnIndices.sort()
+      choices.append(smallest(Kernels.gaps(columnIndices.span), fast: false))
       choices[1].traversal = .columns
     }
     return choices
@@ -102,7 +113,7 @@ struct PagePositions {
     choice.order?.encode(into: &bytes)
     switch choice.coding {
     case .dense: break
-    case .splitRice: SplitRice.encode(choice.gaps.span, into: &bytes)
+    case .splitRice: SplitRice.encode(choice.gaps.span, choice.parameters, into: &bytes)
     case .bp128: BinaryPacking.encode(choice.gaps.span, into: &bytes)
     case .bitmap: bytes += Kernels.bitmap(offsets.span, count: Int(span))
     }
@@ -136,7 +147,7 @@ struct PagePositions {
     case .splitRice:
       try SplitRice.decode(bytes, at..<range.upperBound, into: &offsets, scratch: &scratch)
     case .bp128:
-      try BinaryPacking.decode(bytes, at..<range.upperBound, into: &offsets, scratch: &scratch)
+      try BinaryPacking.decode(bytes, at..<range.upperBound, into: &offsets)
     case .bitmap:
       try decodeBitmap(bytes, range, into: &offsets)
     }

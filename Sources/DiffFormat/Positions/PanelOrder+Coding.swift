@@ -15,7 +15,8 @@ extension PanelOrder {
       bytes.append(varint: UInt64(list.count))
       guard !list.isEmpty else { continue }
       var code: [UInt8] = []
-      SplitRice.encode(Kernels.gaps(list.span).span, into: &code)
+      let gaps = Kernels.gaps(list.span)
+      SplitRice.encode(gaps.span, SplitRice.plan(gaps.span).parameters, into: &code)
       bytes.append(varint: UInt64(code.count))
       bytes += code
     }

@@ -25,19 +25,6 @@ public enum Traversal: UInt8, Sendable, Hashable, CaseIterable {
 /// Gap codes work on blocks of this many values.
 let blockLength = 128
 
-/// The code of a list of ascending 32-bit values, whose length both sides know.
-protocol AscendingCode {
-  /// The size of the code in bytes, without making it.
-  static func size(_ gaps: Span<UInt32>) -> Int
-  /// Appends the code of the values with these gaps.
-  static func encode(_ gaps: Span<UInt32>, into bytes: inout [UInt8])
-  /// Fills `values` from exactly `range` of `bytes`.
-  static func decode(
-    _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
-    scratch: inout MutableSpan<UInt32>
-  ) throws(PageFault)
-}
-
 /// What is wrong inside a page, and where.
 struct PageFault: Error {
   let message: String

@@ -4,9 +4,9 @@ import TensorCore
 /// that each decodes in a loop without branches: the parameters of all blocks, the low bits of
 /// all gaps, and the quotients in unary as one bitmap. The ones of that bitmap are found word by
 /// word, and the place of the i-th one, less i, is the sum of the first quotients.
-enum SplitRice: AscendingCode {
+enum SplitRice {
   /// The least parameter of a list and how many bits above it a block's own takes.
-  private struct Parameters {
+  struct Parameters: Sendable {
     var least = 0
     var bits = 0
     var blocks: [UInt32] = []
@@ -14,13 +14,16 @@ enum SplitRice: AscendingCode {
     func k(_ block: Int) -> Int { least + Int(blocks[block]) }
   }
 
-  static func size(_ gaps: Span<UInt32>) -> Int {
+  /// The cheapest parameters for `gaps`, and the size of the code with them in bytes.
+  static func plan(_ gaps: Span<UInt32>) -> (parameters: Parameters, size: Int) {
     let (parameters, total) = choose(gaps)
-    return 2 + packedSize(parameters.blocks.count, bits: parameters.bits) + total
+    return (parameters, 2 + packedSize(parameters.blocks.count, bits: parameters.bits) + total)
   }
 
-  static func encode(_ gaps: Span<UInt32>, into bytes: inout [UInt8]) {
-    let (parameters, _) = choose(gaps)
+  /// Appends the code of the values with these gaps.
+  static func encode(
+    _ gaps: Span<UInt32>, _ parameters: Parameters, into bytes: inout [UInt8]
+  ) {
     bytes.append(UInt8(parameters.least))
     bytes.append(UInt8(parameters.bits))
     Kernels.pack(parameters.blocks.span, bits: parameters.bits, appendingTo: &bytes)
@@ -37,6 +40,7 @@ enum SplitRice: AscendingCode {
     bytes += Kernels.bitmap(ones.span, count: Int(next))
   }
 
+  /// Fills `values` from exactly `range` of `bytes`.
   static func decode(
     _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
     scratch: inout MutableSpan<UInt32>
@@ -87,7 +91,8 @@ enum SplitRice: AscendingCode {
       let size = packedSize(part.count, bits: k)
       try bytes.checkPadding(bits: part.count * k, from: at, "a block of low bits")
       var place = values._mutatingExtracting(part)
-      Kernels.unpack(bytes.span.extracting(at..<at + size), bits: k, into: &place)
+      // With the bytes behind the block, so that its end too can be read eight bytes at a time.
+      Kernels.unpack(bytes.span.extracting(at...), bits: k, into: &place)
       next = Kernels.riceBlock(
         ones: scratch.span.extracting(part), firstBit: firstBit, k: k, next: next, values: &place)
       firstBit = scratch[part.upperBound - 1] + 1
