@@ -1,11 +1,27 @@
 import DiffCommands
+import TensorCore
 
 // Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
-let arguments = Array(CommandLine.arguments.dropFirst())
-if arguments.first == "diffkit" { runCommandLine(Array(arguments.dropFirst())) }
+//
+// Each part runs in a process of its own: what a process is told of the memory of a child counts
+// its own too, from before the child's program begins.
 let parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
 ]
-for part in parts where arguments.isEmpty || arguments.contains(part.name) { try part.run() }
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch arguments.first {
+case "diffkit": runCommandLine(Array(arguments.dropFirst()))
+case "part":
+  for part in parts where part.name == arguments.last { try part.run() }
+default:
+  let program = CommandLine.arguments[0]
+  for part in parts where arguments.isEmpty || arguments.contains(part.name) {
+    // Speeds are those of one core, whatever the codings could do with more.
+    let (command, prefix) =
+      part.name == "speeds" ? ("taskset", ["-c", "0", program]) : (program, [])
+    let process = try ChildProcess.run(command, prefix + ["part", part.name])
+    print(String(decoding: process.output + process.errors, as: UTF8.self), terminator: "")
+  }
+}
