@@ -6,8 +6,9 @@ import TensorCore
 enum Blocks {
   static let size = Fingerprint.Builder.blockSize
 
-  /// Blocks of a window.
-  static let perWindow = max(4, 2 * ProcessorCount.online)
+  /// Blocks of a window: enough for all cores, but no more than memory should pay for (a block of
+  /// bytes of which every one changes takes eleven times its size while it is worked on).
+  static let perWindow = min(8, max(4, 2 * ProcessorCount.online))
 
   /// Calls `body` with the byte ranges of the blocks of each window, in order.
   static func forEachWindow(
