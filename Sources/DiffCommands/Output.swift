@@ -87,6 +87,6 @@ final class ProgressLine {
     let left = Double(progress.total - min(progress.done, progress.total)) / max(rate, 1)
     let percent = progress.total == 0 ? 100 : progress.done * 100 / progress.total
     StandardError.write(
-      "\r\u{1B}[K\(progress.phase) \(percent) %  \(UInt64(rate).bytes)/s  \(Int(left)) s left")
+      "\r\u{1B}[K\(progress.phase) \(percent) %  \(UInt64(rate).bytes)/s  \(Int(clamping: UInt64(left))) s left")
   }
 }
