@@ -38,7 +38,7 @@ public func apply(
   output path: String, _ options: ApplyOptions = ApplyOptions(),
   progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> ApplyOutcome {
-  guard options.undoPath != path else {
+  if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
   }
   let plans = try TensorPlan.all(diffs, direction, on: base)

@@ -110,6 +110,12 @@ package final class OutputFile {
     return (folder, String(path[path.index(after: slash)...]))
   }
 
+  /// Whether two paths name one place in one folder, be there a file or not.
+  package static func areSamePlace(_ one: String, _ other: String) -> Bool {
+    let (first, second) = (split(one), split(other))
+    return first.name == second.name && File.areSame(first.folder, second.folder)
+  }
+
   private static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
