@@ -100,7 +100,9 @@ package final class OutputFile {
 
   private static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
-    return "\(folder)/.\(name.prefix(200)).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
+    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
+    return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
   }
 
   /// The folder and the last component of a path.
