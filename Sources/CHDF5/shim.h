@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 static const hid_t dk_H5P_DEFAULT = H5P_DEFAULT;
-static const hid_t dk_H5S_ALL = H5S_ALL;
 static const hid_t dk_H5E_DEFAULT = H5E_DEFAULT;
 
 static inline unsigned dk_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
@@ -17,7 +16,6 @@ static inline hid_t dk_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
 static inline hid_t dk_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
 static inline hid_t dk_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 
-static inline hid_t dk_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t dk_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
 static inline hid_t dk_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
 static inline hid_t dk_H5T_STD_I8LE(void) { return H5T_STD_I8LE; }

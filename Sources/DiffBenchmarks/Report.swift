@@ -1,12 +1,3 @@
-/// A row of the report: what was measured, beside what.
-struct Row {
-  let what: String
-  let measured: String
-  let reference: String
-  let ratio: String
-  let bar: String
-}
-
 /// Prints the rows of one part as they come.
 struct Report {
   let title: String

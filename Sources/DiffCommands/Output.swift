@@ -86,7 +86,8 @@ final class ProgressLine {
     let rate = Double(progress.done) / max(elapsed, 1e-3)
     let left = Double(progress.total - min(progress.done, progress.total)) / max(rate, 1)
     let percent = progress.total == 0 ? 100 : progress.done * 100 / progress.total
+    let seconds = Int(min(left, 1e9))
     StandardError.write(
-      "\r\u{1B}[K\(progress.phase) \(percent) %  \(UInt64(rate).bytes)/s  \(Int(left)) s left")
+      "\r\u{1B}[K\(progress.phase) \(percent) %  \(UInt64(rate).bytes)/s  \(seconds) s left")
   }
 }

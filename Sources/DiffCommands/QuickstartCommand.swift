@@ -51,14 +51,20 @@ struct QuickstartCommand: ParsableCommand {
     try compare(applied, with: after, tuned)
     try say("4  apply once more")
     let again = try apply([DiffReader(exact)], to: openCheckpoint(applied), output: "\(folder)/no")
-    try say(again == .alreadyDone ? "   already applied, nothing written" : "   written again?")
+    guard again == .alreadyDone else {
+      throw DiffError(.checksum, "was not recognised as the result", path: applied)
+    }
+    try say("   already applied, nothing written")
     try say("5  revert: tuned + the same diff")
     _ = try apply([DiffReader(exact)], .revert, to: openCheckpoint(applied), output: reverted)
     try compare(reverted, with: before, base)
     try say("6  apply: base + 0.5 % diff")
     _ = try apply([DiffReader(added)], to: before, output: "\(folder)/half-percent.h5")
     let state = try verify(DiffReader(added), against: openCheckpoint("\(folder)/half-percent.h5"))
-    try say("   verify: the checkpoint is its \(state.checkpoint == .applied ? "result" : "?")")
+    guard state.checkpoint == .applied else {
+      throw DiffError(.checksum, "is not the result of \(added)", path: "\(folder)/half-percent.h5")
+    }
+    try say("   verify: the checkpoint is its result")
     try report(base, exact, added)
   }
 

@@ -74,7 +74,7 @@ private struct StatsOutput: CommandOutput {
 
   init(_ base: String?, _ paths: [String]) throws {
     let checkpoint = try base.map { try openCheckpoint($0) }
-    let elements = checkpoint?.tensors.reduce(0) { $0 + $1.shape.count }
+    let elements = checkpoint?.tensors.map(\.shape.count).clampedSum
     diffs = try paths.map { path in
       let report = try statistics(of: try DiffReader(path))
       return Diff(

@@ -19,7 +19,7 @@ extension DiffReader {
   ) throws(DiffError) -> Set<String> {
     var names: Set<String> = []
     for page in entry.pages[stream] ?? [] {
-      let first = try source.bytes(at: page.offset, count: page.storedSize == 0 ? 0 : 1)
+      let first = try source.bytes(at: page.offset, count: 1)
       guard let code = first.first, let coding = PositionCoding(rawValue: code & 15),
         let traversal = Traversal(rawValue: code >> 4)
       else {

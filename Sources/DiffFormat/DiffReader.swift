@@ -31,7 +31,7 @@ public final class DiffReader: Sendable {
 
   /// Opens the file at `path`.
   ///
-  /// - Throws: an error whose code is one of `spec/FORMAT.md`, "Error classes", or `io`.
+  /// - Throws: an error whose code is one of `spec/FORMAT.md`, section 10, or `io`.
   /// - Complexity: O(size of the index).
   public convenience init(_ path: String) throws(DiffError) {
     let file = try File(path)
@@ -123,7 +123,7 @@ private func readHeader(
   let signature = Layout.signature
   guard head.starts(with: signature.prefix(head.count)), head.count >= 8 else {
     if head.isEmpty { throw DiffError(.truncated, "the file is empty", offset: 0) }
-    if head.starts(with: signature) || signature.starts(with: head) {
+    if signature.starts(with: head) {
       throw DiffError(.truncated, "the file ends inside its header", offset: size)
     }
     if Layout.textModeSignatures.contains(where: { head.starts(with: $0) }) {

@@ -38,7 +38,7 @@ public func apply(
   output path: String, _ options: ApplyOptions = ApplyOptions(),
   progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> ApplyOutcome {
-  guard options.undoPath != path else {
+  if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
   }
   let plans = try TensorPlan.all(diffs, direction, on: base)
@@ -59,7 +59,7 @@ public func apply(
       metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
   }
   var progress = ProgressCounter(
-    direction == .apply ? "apply" : "revert", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
+    direction == .apply ? "apply" : "revert", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
     switch try transfer(plan, base, output, undo, options, &progress) {
     case .base: break
@@ -146,7 +146,7 @@ private func confirmDone(
   _ plans: [TensorPlan], _ base: any Checkpoint, _ options: ApplyOptions,
   _ handler: ProgressHandler?
 ) throws(DiffError) -> ApplyOutcome {
-  var progress = ProgressCounter("verify", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
+  var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
     switch try look(plan, base, options, &progress) {
     case .result: break

@@ -61,11 +61,11 @@ public func create(
   _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> CreateSummary {
   let pairs = try TensorPair.all(base, tuned)
-  let bytes = pairs.reduce(0) { $0 + $1.byteCount }
+  let bytes = pairs.map(\.byteCount).clampedSum
   let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
   var summary = CreateSummary()
   summary.tensors = base.tensors.count
-  summary.elements = base.tensors.reduce(0) { $0 + $1.shape.count }
+  summary.elements = base.tensors.map(\.shape.count).clampedSum
   var additive: AdditivePlan?
   if case .add(let selection, let values) = options.mode {
     var progress = ProgressCounter("survey", total: bytes, handler)

@@ -19,6 +19,9 @@ struct AdditivePlan {
     _ progress: inout ProgressCounter
   ) throws(DiffError) {
     self.values = values
+    if case .density(let density) = selection, !(0...1).contains(density) {
+      throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
+    }
     var floats: [TensorPair] = []
     var search = TopSearch()
     for pair in pairs where pair.base != nil && pair.tuned != nil {

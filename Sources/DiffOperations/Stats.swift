@@ -40,7 +40,7 @@ public struct DiffStatistics: Sendable, Hashable {
 
   /// Adds the figures of another entry.
   mutating func add(_ other: DiffStatistics) {
-    elements += other.elements
+    elements = [elements, other.elements].clampedSum
     changes += other.changes
     positionBytes += other.positionBytes
     storedBytes += other.storedBytes

@@ -84,7 +84,7 @@ private func compare(
   var options = ApplyOptions()
   options.verification = verification
   try check(plans, options)
-  var progress = ProgressCounter("compare", total: plans.reduce(0) { $0 + $1.byteCount }, handler)
+  var progress = ProgressCounter("compare", total: plans.map(\.byteCount).clampedSum, handler)
   var states: Set<TensorState> = []
   for plan in plans {
     let state = try look(plan, checkpoint, options, &progress)

@@ -10,7 +10,7 @@ public struct DiffError: Error, Sendable, Hashable {
 
     package init(_ description: String) { self.description = description }
 
-    // The container (spec/FORMAT.md, "Error classes").
+    // The container (spec/FORMAT.md, section 10).
 
     /// The file does not begin with the signature of a diff.
     public static let notADiff = Code("not-a-diff")

@@ -1,7 +1,7 @@
 import CKernels
 
 extension Kernels {
-  /// Appends `value · factor` for every value of `bytes`, in float64.
+  /// Fills `values` with `value · factor` for every value of `bytes`, in float64.
   package static func widen(
     _ bytes: Span<UInt8>, _ type: FloatType, factor: Double, into values: inout MutableSpan<Double>
   ) {

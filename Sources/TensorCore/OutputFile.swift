@@ -100,7 +100,9 @@ package final class OutputFile {
 
   private static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
-    return "\(folder)/.\(name.prefix(200)).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
+    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
+    return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
   }
 
   /// The folder and the last component of a path.
@@ -108,6 +110,12 @@ package final class OutputFile {
     guard let slash = path.lastIndex(of: "/") else { return (".", path) }
     let folder = slash == path.startIndex ? "/" : String(path[..<slash])
     return (folder, String(path[path.index(after: slash)...]))
+  }
+
+  /// Whether two paths name one place in one folder, be there a file or not.
+  package static func areSamePlace(_ one: String, _ other: String) -> Bool {
+    let (first, second) = (split(one), split(other))
+    return first.name == second.name && File.areSame(first.folder, second.folder)
   }
 
   private static func syncFolder(of path: String) throws(DiffError) {

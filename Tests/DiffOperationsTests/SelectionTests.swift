@@ -38,6 +38,17 @@ import Testing
       uniqueKeysWithValues: try made.map { ($0.name, try changes(made, $0).at) })
   }
 
+  @Test("a density that is no share is refused", arguments: [-0.1, 1.1, .nan, .infinity])
+  func noShare(density: Double) {
+    let (base, tuned) = (
+      MemoryCheckpoint([vector("w", [1, 1])]), MemoryCheckpoint([vector("w", [2, 1])])
+    )
+    let error = #expect(throws: DiffError.self) {
+      try diff(base, tuned, .add(.density(density), values: .f16))
+    }
+    #expect(error?.code == .usage)
+  }
+
   @Test("⌊density × elements⌋ positions, those of a plain sort", arguments: 0..<16)
   func density(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(500 + seed))

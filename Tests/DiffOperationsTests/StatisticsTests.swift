@@ -32,6 +32,19 @@ import Testing
     #expect(report.wholeBytes == 0)
   }
 
+  @Test("shapes whose elements together are more than 64 bits count are no trap")
+  func claims() throws {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink)
+    for number in 10..<40 {
+      try writer.begin(DiffEntry("\(number)", .xor, .f32, #require(Shape([(1 << 60) - 1]))))
+      try writer.end()
+    }
+    try writer.finish()
+    let report = try statistics(of: DiffReader(bytes: sink.bytes))
+    #expect(report.sparse.elements == .max)
+  }
+
   @Test("bytes of positions and values add up to the file")
   func bytes() throws {
     var model = RandomModel(seed: 800)

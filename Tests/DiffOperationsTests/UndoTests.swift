@@ -93,6 +93,21 @@ import Testing
     }
   }
 
+  @Test("the undo file is not the output, however its path is spelled")
+  func output() throws {
+    try Scratch.with { scratch in
+      var options = ApplyOptions()
+      options.overwriting = true
+      options.undoPath = scratch("./output")
+      let made = try diff(Steps.base, Steps.first)
+      let error = #expect(throws: DiffError.self) {
+        try apply([made], to: Steps.base, output: scratch("output"), options)
+      }
+      #expect(error?.code == .usage)
+      #expect(try scratch.names == [])
+    }
+  }
+
   @Test("an apply that fails or has nothing to do leaves no undo file")
   func nothing() throws {
     try Scratch.with { scratch in

@@ -61,7 +61,7 @@ enum { DK_F16 = 0, DK_BF16 = 1, DK_F32 = 2, DK_F64 = 3 };
 
 /// out[i] = float64(src[i]) * factor, one rounding where the product is subnormal.
 void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out);
-/// out[i] = src[i] rounded to `kind`, to nearest even.
+/// out[i] = src[i] * factor rounded to `kind`, to nearest even.
 void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out);
 /// dst[at[i]] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`.
 void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const double *deltas);

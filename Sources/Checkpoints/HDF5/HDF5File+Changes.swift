@@ -2,7 +2,7 @@ import CHDF5
 import TensorCore
 
 extension HDF5File {
-  /// Adds a contiguous dataset of zeros, and the groups on its way.
+  /// Adds a contiguous dataset, its elements undefined, and the groups on its way.
   ///
   /// - Throws: `unsupported` for a name or type that cannot be, `mismatch` if the name is taken.
   func insert(_ name: String, _ type: ElementType, _ shape: Shape) throws(DiffError) {

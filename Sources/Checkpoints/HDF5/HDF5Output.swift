@@ -42,6 +42,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     tensor.check(offset, bytes.count)
     try locating(tensor.name) { () throws(DiffError) in
       guard case .contiguous(let start) = tensor.storage else {
+        try tensor.checkLossless()
         return try hdf5().write(bytes, to: tensor, at: offset)
       }
       guard tensor.isBigEndian else { return try output.file.write(bytes, at: start + offset) }
@@ -100,6 +101,20 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   ) throws(DiffError) -> Result {
     do throws(DiffError) { return try body() } catch {
       throw error.at(path: output.destination, tensor: tensor)
+    }
+  }
+}
+
+extension StoredTensor {
+  /// Refuses filters that may keep other elements than were written, as scale-offset does: what
+  /// was verified would not be what the file holds.
+  fileprivate func checkLossless() throws(DiffError) {
+    guard case .chunked(let chunks) = storage else { return }
+    for case .other(let number) in chunks.filters {
+      throw DiffError(
+        .unsupportedCheckpoint,
+        "its chunks pass filter number \(number), which may not keep every bit; rewrite the file "
+          + "without it, as by h5repack -f NONE")
     }
   }
 }

@@ -20,7 +20,8 @@ struct IndexParser {
   static let bytesBeforeName = 3
   /// The shortest row of a page list: four numbers and a checksum.
   private static let leastPage = 12
-  /// The shortest entry: those, a name of one byte with its length, a rank and a page count.
+  /// The shortest entry: operation, type and flags, a name of one byte with its length, a rank and
+  /// a page count.
   private static let leastEntry = 7
 
   mutating func entryCount() throws(DiffError) -> UInt64 {
@@ -120,7 +121,7 @@ struct IndexParser {
     return head
   }
 
-  /// Checks the next entry and steps over it, without allocating where it is sparse.
+  /// Checks the next entry and steps over it; allocates for a `reshape` only.
   mutating func skim() throws(DiffError) {
     let head = try head()
     if head.operation == 6 {

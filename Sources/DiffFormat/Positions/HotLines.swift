@@ -13,7 +13,7 @@ enum HotLines {
   ///
   /// Tries every threshold on the number of changes in a line and takes the one that makes the
   /// sum of three entropies least: of the hot lines, of the cold ones and of which is which.
-  /// - Complexity: O(lines + distinct counts).
+  /// - Complexity: O(lines + changes of the hottest).
   static func choose(counts: [UInt32], lineLength: UInt64) -> (lines: [UInt32], gain: Double) {
     guard let most = counts.max() else { return ([], 0) }
     var linesWith = [Int](repeating: 0, count: Int(most) + 1)

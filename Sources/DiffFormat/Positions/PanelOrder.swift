@@ -12,7 +12,7 @@ struct PanelOrder {
   /// More columns than this are not put in panels: readers keep a map of them.
   static let columnLimit: UInt32 = 1 << 16
 
-  /// Sorted by panel: the elements of the four panels, and where each begins.
+  /// The elements of each of the four panels.
   private var sizes: [UInt64] {
     let hot = UInt64(hotRows.count)
     let cold = UInt64(rows) - hot

@@ -80,7 +80,7 @@ enum SplitRice {
     }
     let bitmap = bytes.span.extracting(at..<range.upperBound)
     guard Kernels.selectOnes(bitmap, into: &scratch) == values.count,
-      values.count == 0 ? bitmap.isEmpty : bitmap.count == Int(scratch[values.count - 1]) / 8 + 1
+      bitmap.count == Int(scratch[values.count - 1]) / 8 + 1
     else { throw PageFault("the unary bitmap does not hold one bit a value", at: at) }
 
     at = lowStart
