@@ -9,6 +9,9 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// names for one object the first in this order counts.
   var tensors: [StoredTensor] { get }
 
+  /// What is in the file and no tensor, and why: what operations neither see nor change.
+  var skipped: [SkippedObject] { get }
+
   /// Fills `buffer` with the tensor's little-endian bytes from `offset` (in bytes, a multiple of
   /// the element width, as is the buffer's size) on.
   ///
@@ -26,6 +29,11 @@ public protocol Checkpoint: AnyObject, Sendable {
   func makeOutput(
     at path: String, rewriting: Set<String>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
+}
+
+extension Checkpoint {
+  /// Nothing.
+  public var skipped: [SkippedObject] { [] }
 }
 
 /// A checkpoint in the making: a copy of another one. What the caller does not touch is

@@ -89,6 +89,9 @@ struct CreateCommand: ParsableCommand {
       "\(path): \(size.bytes), \(summary.changes.grouped) changes "
         + "(\((Double(summary.changes) / Double(max(1, summary.elements))).percent)) "
         + "in \(summary.changedTensors) of \(summary.tensors) tensors")
+    for object in summary.notCompared {
+      try quiet.say("not compared: \(object.name), \(object.reason)")
+    }
     if !summary.skipped.isEmpty {
       try quiet.say("left out, no floats: \(summary.skipped.joined(separator: ", "))")
     }

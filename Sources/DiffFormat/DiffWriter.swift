@@ -36,6 +36,7 @@ public final class DiffWriter {
   public init(
     _ sink: any ByteSink, metadata: [String: String] = [:], profile: EncodingProfile = .size
   ) throws(DiffError) {
+    try metadata.checkKeys()
     self.sink = sink
     self.metadata = metadata
     self.profile = profile

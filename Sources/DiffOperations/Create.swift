@@ -48,6 +48,8 @@ public struct CreateSummary: Sendable, Hashable {
   public var elements: UInt64 = 0
   /// Changed tensors that were left out because they are not floats.
   public var skipped: [String] = []
+  /// What either file holds that is no tensor, and so was not compared.
+  public var notCompared: [SkippedObject] = []
 }
 
 /// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
@@ -65,6 +67,7 @@ public func create(
   let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
   var summary = CreateSummary()
   summary.tensors = base.tensors.count
+  summary.notCompared = base.skipped + tuned.skipped.filter { !base.skipped.contains($0) }
   summary.elements = base.tensors.map(\.shape.count).clampedSum
   var additive: AdditivePlan?
   if case .add(let selection, let values) = options.mode {

@@ -74,6 +74,8 @@ private func compare(
   _ diff: DiffReader, _ checkpoint: any Checkpoint, _ verification: Verification,
   _ report: inout VerifyReport, _ handler: ProgressHandler?
 ) throws(DiffError) {
+  // A diff that no checkpoint could fit is trouble, not a difference.
+  try diff.checkNames()
   let plans: [TensorPlan]
   do { plans = try TensorPlan.all([diff], .apply, on: checkpoint) } catch {
     guard error.code == .mismatch else { throw error }

@@ -59,12 +59,30 @@ public final class HDF5Checkpoint: Checkpoint {
   public func makeOutput(
     at path: String, rewriting: Set<String>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
+    try checkOverlaps()
     // By bytes: as strings, different spellings of one accented letter are equal.
     let names = Set(rewriting.map { Array($0.utf8) })
     let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
     return try HDF5Output(
       path, copying: file, except: rewritten.compactMap(\.contiguousRange),
       overwriting: overwriting)
+  }
+}
+
+extension HDF5Checkpoint {
+  /// Refuses a malformed file two of whose tensors share bytes: to change one would change both.
+  private func checkOverlaps() throws(DiffError) {
+    var previous = 0..<UInt64(0)
+    let ranges = tensors.compactMap { tensor in tensor.contiguousRange.map { (tensor.name, $0) } }
+    for (name, range) in ranges.sorted(by: { $0.1.lowerBound < $1.1.lowerBound })
+    where !range.isEmpty {
+      guard range.lowerBound >= previous.upperBound else {
+        throw DiffError(
+          .unsupportedCheckpoint, "shares bytes of the file with another tensor", path: path,
+          tensor: name)
+      }
+      previous = range
+    }
   }
 }
 

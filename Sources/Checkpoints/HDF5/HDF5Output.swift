@@ -45,6 +45,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
         try tensor.checkLossless()
         return try hdf5().write(bytes, to: tensor, at: offset)
       }
+      // The library may hold bytes around its objects, and must not write them back over these.
+      try close()
       guard tensor.isBigEndian else { return try output.file.write(bytes, at: start + offset) }
       var swapped = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
       var span = swapped.mutableSpan

@@ -7,11 +7,7 @@ extension [UInt8] {
     guard size <= Layout.metadataSize else {
       throw DiffError(.limit, "metadata of \(size) bytes; the limit is \(Layout.metadataSize)")
     }
-    for key in metadata.keys {
-      guard (1...Layout.metadataKeyLength).contains(key.utf8.count),
-        key.utf8.allSatisfy(Layout.isKeyByte)
-      else { throw DiffError(.usage, "the metadata key '\(key)' is not printable ASCII") }
-    }
+    try metadata.checkKeys()
     append(varint: UInt64(metadata.count))
     let sorted = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     for (key, value) in sorted {
@@ -53,6 +49,20 @@ extension [UInt8] {
       append(varint: page.storedSize)
       self += page.checksum.littleEndianBytes
       end = page.end
+    }
+  }
+}
+
+extension [String: String] {
+  /// Refuses keys that metadata cannot have.
+  func checkKeys() throws(DiffError) {
+    for key in keys {
+      guard (1...Layout.metadataKeyLength).contains(key.utf8.count),
+        key.utf8.allSatisfy(Layout.isKeyByte)
+      else {
+        throw DiffError(
+          .usage, "the metadata key '\(key)' is not 1 to 255 letters of printable ASCII")
+      }
     }
   }
 }

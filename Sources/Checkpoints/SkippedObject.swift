@@ -1,4 +1,4 @@
-/// An object of an HDF5 file that is not among its tensors.
+/// An object of a checkpoint that is not among its tensors.
 public struct SkippedObject: Sendable, Hashable {
   /// The path inside the file, without a leading separator; bytes that are not valid UTF-8 are
   /// repaired.
