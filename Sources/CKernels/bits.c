@@ -5,9 +5,6 @@
 INLINE uint64_t load64(const uint8_t *p) {
   uint64_t v;
   memcpy(&v, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  v = __builtin_bswap64(v);
-#endif
   return v;
 }
 
@@ -112,9 +109,9 @@ void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap) {
   for (size_t i = 0; i < n; i++) bitmap[positions[i] >> 3] |= (uint8_t)(1u << (positions[i] & 7));
 }
 
-CLONES void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps) {
+CLONES void dk_gaps(const uint32_t *values, size_t n, uint32_t *gaps) {
   if (n == 0) return;
-  gaps[0] = values[0] - previous - 1;
+  gaps[0] = values[0];
   for (size_t i = 1; i < n; i++) gaps[i] = values[i] - values[i - 1] - 1;
 }
 

@@ -2,6 +2,11 @@
 #ifndef DK_COMMON_H
 #define DK_COMMON_H
 
+// Big-endian hosts are not supported: the kernels load memory as little-endian numbers.
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "diffkit's kernels assume a little-endian host"
+#endif
+
 // One source, several machine codes: the loader picks the widest that the processor has.
 #if defined(__x86_64__) && defined(__linux__)
 #define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
@@ -10,6 +15,7 @@
 #endif
 // A helper that must be compiled inside each clone, with the clone's instructions.
 #define INLINE static inline __attribute__((always_inline))
+
 // Runs body(W) with the element width as a constant, so that the loops inside become shuffles.
 #define FOR_WIDTH(body)                                                                       \
   switch (width) {                                                                            \

@@ -2,11 +2,6 @@
 #include "common.h"
 #include <string.h>
 
-// Big-endian hosts are not supported: the loads below take memory as little-endian.
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#error "diffkit's kernels assume a little-endian host"
-#endif
-
 INLINE float from_f16(const uint8_t *p) {
   _Float16 v;
   memcpy(&v, p, 2);

@@ -85,7 +85,7 @@ struct TensorPass {
         entry.operation == .replace ? here == there : (isReversed ? here : there) == entry.old
       let state: TensorState =
         (isReversed ? there : here) == entry.old ? .base : isDone ? .result : .other
-      if state == .base { try undo?.end(plan, before: plan.before, after: plan.after) }
+      if state == .base { try undo?.end(before: plan.before, after: plan.after) }
       return state
     }
     return try judge(base.fingerprint, result.fingerprint)
@@ -105,7 +105,7 @@ struct TensorPass {
       }
     }
     try undo?.end(
-      plan, before: plan.existsBefore ? base : nil, after: plan.existsAfter ? result : nil)
+      before: plan.existsBefore ? base : nil, after: plan.existsAfter ? result : nil)
     return .base
   }
 

@@ -14,6 +14,7 @@ final class UndoWriter: @unchecked Sendable {
     writer = try DiffWriter(sink, metadata: metadata)
   }
 
+  /// Goes on to a tensor, which gets an entry if something of it changes.
   func begin(_ plan: TensorPlan) throws(DiffError) {
     self.plan = plan
     foundHash = XXH3Stream()
@@ -37,8 +38,9 @@ final class UndoWriter: @unchecked Sendable {
     foundHash.update(differences.old.span)
   }
 
-  func end(_ plan: TensorPlan, before: Fingerprint?, after: Fingerprint?) throws(DiffError) {
-    guard hasBegun else { return }
+  /// Ends the tensor's entry, if it has one: in it, `after` is the base and `before` the result.
+  func end(before: Fingerprint?, after: Fingerprint?) throws(DiffError) {
+    guard let plan, hasBegun else { return }
     let isSparse = plan.existsBefore && plan.existsAfter
     try writer.end(base: after, result: before, old: isSparse ? foundHash.digest : nil)
     hasBegun = false

@@ -60,7 +60,7 @@ package enum Kernels {
       count = values.count
       unsafe values.withUnsafeBufferPointer { from in
         guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_gaps(base, UInt32.max, from.count, out)
+        unsafe dk_gaps(base, from.count, out)
       }
     }
   }

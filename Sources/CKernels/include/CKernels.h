@@ -15,8 +15,8 @@ void dk_pack_bits(const uint32_t *values, unsigned bits, size_t n, uint8_t *out)
 size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out, size_t capacity);
 /// Sets the bits `positions[i]` of a bitmap that is zero.
 void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap);
-/// gaps[i] = values[i] - values[i-1] - 1, with values[-1] = previous.
-void dk_gaps(const uint32_t *values, uint32_t previous, size_t n, uint32_t *gaps);
+/// gaps[i] = values[i] - values[i-1] - 1, with values[-1] = -1.
+void dk_gaps(const uint32_t *values, size_t n, uint32_t *gaps);
 /// Reads `n` gaps of `bits` bits and turns them into values, the least possible one being `next`;
 /// stores the bits that the widest gap takes. Returns the least value that may come next, not
 /// wrapped: the values are right only if it is at most 2^32.

@@ -62,7 +62,7 @@ struct PanelOrder {
       let isHotColumn = panel % 2 == 0
       // Not for pages that have nothing there, of which a small file may hold many.
       if !isHotColumn, coldColumns.isEmpty, i < indices.count, UInt64(indices[i]) < end {
-        coldColumns = complement(of: hotColumns, count: columns)
+        coldColumns = makeColdColumns()
       }
       let width = isHotColumn ? UInt32(hotColumns.count) : columns - UInt32(hotColumns.count)
       while i < indices.count && UInt64(indices[i]) < end {
@@ -75,12 +75,12 @@ struct PanelOrder {
     }
   }
 
-  private func complement(of hot: [UInt32], count: UInt32) -> [UInt16] {
+  private func makeColdColumns() -> [UInt16] {
     var cold: [UInt16] = []
-    cold.reserveCapacity(Int(count) - hot.count)
+    cold.reserveCapacity(Int(columns) - hotColumns.count)
     var next = 0
-    for column in 0..<count {
-      if next < hot.count && hot[next] == column {
+    for column in 0..<columns {
+      if next < hotColumns.count && hotColumns[next] == column {
         next += 1
       } else {
         cold.append(UInt16(column))
