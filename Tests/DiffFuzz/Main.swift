@@ -6,7 +6,8 @@ import TensorCore
 //   swift build -c release --scratch-path .build-fuzz --product DiffFuzz --sanitize address \
 //     -Xswiftc -sanitize=fuzzer -Xswiftc -DLIBFUZZER -Xswiftc -DDIFFKIT_FUZZING \
 //     -Xswiftc -use-ld=lld
-//   .build-fuzz/release/DiffFuzz CORPUS samples/valid samples/invalid -max_total_time=3600
+//   .build-fuzz/release/DiffFuzz CORPUS samples/valid samples/invalid -max_total_time=3600 \
+//     -artifact_prefix=/tmp/
 //
 // Built without these flags, it reads the files that are its arguments, to repeat a finding.
 
