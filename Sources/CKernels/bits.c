@@ -11,6 +11,12 @@ INLINE uint64_t load64(const uint8_t *p) {
 // Eight values side by side; the compiler maps them to the registers of each clone.
 typedef uint32_t lanes __attribute__((vector_size(32)));
 
+INLINE uint32_t or_all(const uint32_t *values, size_t n) {
+  uint32_t all = 0;
+  for (size_t i = 0; i < n; i++) all |= values[i];
+  return all;
+}
+
 /// The last bytes of a buffer, where eight can no longer be read at once.
 INLINE uint64_t load_tail(const uint8_t *p, size_t bytes) {
   uint64_t v = 0;
@@ -146,33 +152,28 @@ INLINE uint64_t running_sum(uint32_t *values, uint32_t start, size_t n) {
 CLONES uint64_t dk_packed_gaps(const uint8_t *src, size_t bytes, unsigned bits, size_t n,
                                uint64_t next, uint32_t *values, unsigned *widest) {
   unpack(src, bytes, bits, n, values);
-  uint32_t all = 0;
-  for (size_t i = 0; i < n; i++) all |= values[i];
+  uint32_t all = or_all(values, n);
   *widest = all == 0 ? 0 : 32 - (unsigned)__builtin_clz(all);
   return next + running_sum(values, (uint32_t)next - 1, n) + n;
 }
 
-CLONES uint32_t dk_or(const uint32_t *values, size_t n) {
-  uint32_t all = 0;
-  for (size_t i = 0; i < n; i++) all |= values[i];
-  return all;
-}
+CLONES uint32_t dk_or(const uint32_t *values, size_t n) { return or_all(values, n); }
 
 CLONES void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs) {
-  uint32_t all = 0;
-  for (size_t i = 0; i < n; i++) all |= gaps[i];
+  uint32_t all = or_all(gaps, n);
   for (unsigned k = 0; k < 32; k++) {
+    costs[k] = n * (k + 1);
+    if (all >> k == 0) continue;
     uint64_t quotients = 0;
     // Sums of a block's quotients nearly always fit in 32 bits, and take half the time there.
-    if (all >> k == 0) {
-    } else if ((uint64_t)(all >> k) * n <= UINT32_MAX) {
+    if ((uint64_t)(all >> k) * n <= UINT32_MAX) {
       uint32_t sum = 0;
       for (size_t i = 0; i < n; i++) sum += gaps[i] >> k;
       quotients = sum;
     } else {
       for (size_t i = 0; i < n; i++) quotients += gaps[i] >> k;
     }
-    costs[k] = quotients + n * (k + 1);
+    costs[k] += quotients;
   }
 }
 
