@@ -125,7 +125,7 @@ public final class DiffWriter {
         throw DiffError(.usage, "a whole tensor with elements left out", tensor: entry.name)
       }
     }
-    guard entry.flags & ~entry.operation.allowedFlags == 0 else {
+    guard entry.flags & ~entry.operation.code.allowedFlags == 0 else {
       throw DiffError(
         .usage, "'\(entry.operation.name)' does not have these fingerprints", tensor: entry.name)
     }

@@ -74,31 +74,42 @@ public enum DiffOperation: Sendable, Hashable {
   /// Another shape: XOR where the shapes overlap, and what stands outside of the overlap.
   case reshape(to: Shape)
 
+  /// An operation without what belongs to it. Raw values are those of the file.
+  enum Code: UInt8 {
+    case add = 1
+    case replace = 2
+    case xor = 3
+    case insert = 4
+    case delete = 5
+    case reshape = 6
+
+    /// Which fingerprints an entry may have, a bit each: base, result, old elements. One of what
+    /// does not exist, or of old elements where they are not defined, would be a second form of
+    /// the same contents.
+    var allowedFlags: UInt8 {
+      switch self {
+      case .replace, .xor: 0b111
+      case .insert: 0b010
+      case .delete: 0b001
+      case .add, .reshape: 0b011
+      }
+    }
+
+    /// Whether the tensor is stored whole.
+    var isWhole: Bool { self == .insert || self == .delete }
+  }
+
   /// The code in the file.
-  var code: UInt8 {
+  var code: Code {
     switch self {
-    case .add: 1
-    case .replace: 2
-    case .xor: 3
-    case .insert: 4
-    case .delete: 5
-    case .reshape: 6
+    case .add: .add
+    case .replace: .replace
+    case .xor: .xor
+    case .insert: .insert
+    case .delete: .delete
+    case .reshape: .reshape
     }
   }
-
-  /// Which fingerprints an entry may have, a bit each: base, result, old elements. One of what
-  /// does not exist, or of old elements where they are not defined, would be a second form of
-  /// the same contents.
-  static func allowedFlags(_ code: UInt8) -> UInt8 {
-    switch code {
-    case 2, 3: 0b111
-    case 4: 0b010
-    case 5: 0b001
-    default: 0b011
-    }
-  }
-
-  var allowedFlags: UInt8 { Self.allowedFlags(code) }
 
   /// The word used in output.
   public var name: String {
@@ -155,11 +166,7 @@ extension DiffEntry {
 
   /// Whether every element of a stream must be stored.
   func isDense(_ stream: DiffStream) -> Bool {
-    switch operation {
-    case .insert, .delete: true
-    case .reshape: stream != .changes
-    case .add, .replace, .xor: false
-    }
+    if case .reshape = operation { stream != .changes } else { operation.code.isWhole }
   }
 }
 

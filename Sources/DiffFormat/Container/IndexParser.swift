@@ -88,7 +88,7 @@ struct IndexParser {
 
   /// The fields before the shape.
   private struct Head {
-    var operation: UInt8 = 0
+    var operation = DiffOperation.Code.add
     var type = ElementType.u8
     var flags: UInt8 = 0
     var name = 0..<0
@@ -97,17 +97,18 @@ struct IndexParser {
   private mutating func head() throws(DiffError) -> Head {
     var head = Head()
     let offset = cursor.offset
-    head.operation = try cursor.byte("operation")
-    guard (1...6).contains(head.operation) else {
-      throw DiffError(.malformed, "unknown operation \(head.operation)", offset: offset)
+    let operation = try cursor.byte("operation")
+    guard let known = DiffOperation.Code(rawValue: operation) else {
+      throw DiffError(.malformed, "unknown operation \(operation)", offset: offset)
     }
+    head.operation = known
     let code = try cursor.byte("element type")
     guard let type = ElementType(rawValue: code) else {
       throw DiffError(.malformed, "unknown element type \(code)", offset: offset + 1)
     }
     head.type = type
     head.flags = try cursor.byte("flags")
-    guard head.flags & ~DiffOperation.allowedFlags(head.operation) == 0 else {
+    guard head.flags & ~head.operation.allowedFlags == 0 else {
       throw DiffError(.malformed, "flags that the operation does not have", offset: offset + 2)
     }
     head.name = try cursor.text("name", atMost: Layout.nameLength)
@@ -124,17 +125,15 @@ struct IndexParser {
   /// Checks the next entry and steps over it; allocates for a `reshape` only.
   mutating func skim() throws(DiffError) {
     let head = try head()
-    if head.operation == 6 {
+    if head.operation == .reshape {
       _ = try body(head)
       return
     }
     var count = ElementCount()
     try extents { count.multiply(by: $0) }
-    let width = head.operation == 1 ? try values(of: head.type).float.width : head.type.width
+    let width = head.operation == .add ? try values(of: head.type).float.width : head.type.width
     for _ in 0..<head.flags.nonzeroBitCount { _ = try cursor.take(16, "fingerprint") }
-    try pages(
-      Grid(vector: count.value), dense: head.operation == 4 || head.operation == 5, width: width
-    ) { _ in }
+    try pages(Grid(vector: count.value), dense: head.operation.isWhole, width: width) { _ in }
   }
 
   /// The next entry.
@@ -144,14 +143,14 @@ struct IndexParser {
     let shape = try shape()
     let operation: DiffOperation
     switch head.operation {
-    case 1:
+    case .add:
       let (float, scale) = try values(of: head.type)
       operation = .add(values: float, scale: scale)
-    case 2: operation = .replace
-    case 3: operation = .xor
-    case 4: operation = .insert
-    case 5: operation = .delete
-    default:
+    case .replace: operation = .replace
+    case .xor: operation = .xor
+    case .insert: operation = .insert
+    case .delete: operation = .delete
+    case .reshape:
       let offset = cursor.offset
       let new = try self.shape()
       guard new != shape else {

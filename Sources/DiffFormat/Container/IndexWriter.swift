@@ -18,7 +18,7 @@ extension [UInt8] {
 
   /// Appends an entry of the index.
   mutating func append(entry: DiffEntry) {
-    append(entry.operation.code)
+    append(entry.operation.code.rawValue)
     append(entry.type.rawValue)
     append(entry.flags)
     append(text: entry.name)
