@@ -1,3 +1,4 @@
+import DiffCommands
 import DiffFormat
 import DiffOperations
 import TensorCore
@@ -51,13 +52,13 @@ enum FormatBenchmarks {
       let count = UInt64(positions.count)
       let bound = log2Choose(shape.count, count) / Double(count)
       report.row(
-        "\(what) (\(codings))", "\(bits.formatted(3)) bits", "bound \(bound.formatted(3)) bits",
+        "\(what) (\(codings))", "\(bits.fixed(3)) bits", "bound \(bound.fixed(3)) bits",
         ratio: bits / bound, bar: bar)
     }
     for density in [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05] {
       let strict = [0.005, 0.01, 0.02].contains(density)
       try measure(
-        "uniform, \((density * 100).formatted(2)) %",
+        "uniform, \((density * 100).fixed(2)) %",
         uniformPositions(shape.count, density: density, seed: 1),
         bar: strict ? "≤ 1.01" : "≤ 1.025")
     }
@@ -116,7 +117,7 @@ enum FormatBenchmarks {
     let entry = DiffEntry("w", .add(values: .f16, scale: -22), .f32, shape)
     let size = Double(try encode(entry, positions, values).count) / Double(positions.count)
     report.row(
-      "Gaussian top 0.5 % of 22.7 M, f16 additions", "\(size.formatted(3)) bytes a change",
+      "Gaussian top 0.5 % of 22.7 M, f16 additions", "\(size.fixed(3)) bytes a change",
       "npz 6, SHiRA 12 (by formula)", ratio: size / 2.6, bar: "≤ 1 (of 2.6)")
   }
 
@@ -167,7 +168,7 @@ enum FormatBenchmarks {
         while try pages.next() {}
       }
       let codings = try positionBytes(reader).codings
-      report.row("decode positions, one core (\(codings))", "\(rate.formatted(0)) M/s", bar: bar)
+      report.row("decode positions, one core (\(codings))", "\(rate.fixed(0)) M/s", bar: bar)
     }
     var random = SplitMix64(seed: 7)
     let additions = (0..<positions.count * 2).map { i in
@@ -177,13 +178,13 @@ enum FormatBenchmarks {
     let add = DiffEntry("w", .add(values: .f16, scale: -20), .f32, shape)
     let all = try rate(positions.count) { _ = try encode(add, positions, additions) }
     report.row(
-      "encode f16 additions, the smallest, one core", "\(all.formatted(0)) M/s", bar: "≥ 50 M/s")
+      "encode f16 additions, the smallest, one core", "\(all.fixed(0)) M/s", bar: "≥ 50 M/s")
     let reader = try DiffReader(bytes: try encode(add, positions, additions))
     let decoded = try rate(positions.count) {
       var pages = reader.pages(of: reader[0])
       while try pages.next() {}
     }
-    report.row("decode f16 additions, one core", "\(decoded.formatted(0)) M/s")
+    report.row("decode f16 additions, one core", "\(decoded.fixed(0)) M/s")
     try opening(report)
   }
 
@@ -201,7 +202,7 @@ enum FormatBenchmarks {
     let source = MemorySource(sink.bytes)
     let times = try seconds(runs: 9) { _ = try DiffReader(source) }
     report.row(
-      "open a diff of 100 000 tensors", "\((times.median * 1000).formatted(1)) ms", bar: "≤ 20 ms")
+      "open a diff of 100 000 tensors", "\((times.median * 1000).fixed(1)) ms", bar: "≤ 20 ms")
   }
 
   /// Millions a second, by the median of several runs.

@@ -1,4 +1,5 @@
 import Checkpoints
+import DiffCommands
 import DiffFormat
 import DiffOperations
 import TensorCore
@@ -66,7 +67,7 @@ struct OperationBenchmarks {
     let changes = Double(inputs.changes)
     // An index of 32 bits and a float16, as NumPy stores two arrays, uncompressed.
     report.row(
-      "\(type): exact diff", "\((size / changes).formatted(2)) bytes a change",
+      "\(type): exact diff", "\((size / changes).fixed(2)) bytes a change",
       "npz int32 + f16 (which is not exact for f32): 6.00", ratio: size / (6 * changes))
     let patch = path("patch.zst")
     let zstd = try? ChildProcess.run(
@@ -79,7 +80,7 @@ struct OperationBenchmarks {
     let patchSize = Double(try File(patch).size)
     report.row(
       "\(type): exact diff", "\(UInt64(size)) bytes",
-      "zstd -3 --patch-from \(UInt64(patchSize)) bytes, \(zstd.seconds.formatted(1)) s",
+      "zstd -3 --patch-from \(UInt64(patchSize)) bytes, \(zstd.seconds.fixed(1)) s",
       ratio: size / patchSize)
     unsafe unlink(patch)
   }
@@ -99,10 +100,10 @@ struct OperationBenchmarks {
   }
 
   private func text(_ measured: Measured) -> String {
-    "\(measured.seconds.formatted(3)) s ± \(measured.spread.formatted(3))"
+    "\(measured.seconds.fixed(3)) s ± \(measured.spread.fixed(3))"
   }
 
-  private func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e6).formatted(0)) MB" }
+  private func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e6).fixed(0)) MB" }
 
   /// The medians of several runs of two programs in turn, after one that does not count; each
   /// without an output of the run before, and to the end of a `sync`.

@@ -1,3 +1,5 @@
+import DiffCommands
+
 /// Prints the rows of one part as they come.
 struct Report {
   let title: String
@@ -13,22 +15,8 @@ struct Report {
     _ what: String, _ measured: String, _ reference: String = "", ratio: Double? = nil,
     bar: String = ""
   ) {
-    let ratio = ratio.map { $0.formatted(3) } ?? ""
+    let ratio = ratio.map { $0.fixed(3) } ?? ""
     print("| \(what) | \(measured) | \(reference) | \(ratio) | \(bar) |")
-  }
-}
-
-extension Double {
-  /// Fixed notation with some digits after the point.
-  func formatted(_ digits: Int) -> String {
-    let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
-    let rounded = (self * scale).rounded()
-    guard rounded.magnitude < 1e15 else { return "\(self)" }
-    let whole = Int64(rounded.magnitude)
-    let divisor = Int64(scale)
-    var fraction = String(whole % divisor)
-    fraction = String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
-    return (self < 0 ? "-" : "") + "\(whole / divisor)" + (digits > 0 ? ".\(fraction)" : "")
   }
 }
 

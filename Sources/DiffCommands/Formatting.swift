@@ -27,7 +27,7 @@ extension UInt64 {
 
 extension Double {
   /// Fixed notation with some digits after the point.
-  func fixed(_ digits: Int) -> String {
+  package func fixed(_ digits: Int) -> String {
     guard isFinite, magnitude < 1e15 else { return "\(self)" }
     let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
     let scaled = Int64((magnitude * Double(scale)).rounded())
