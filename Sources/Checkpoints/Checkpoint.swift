@@ -5,6 +5,9 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// The path it was opened with.
   var path: String { get }
 
+  /// The files that hold the tensors: `path` itself, or the parts that it lists.
+  var files: [String] { get }
+
   /// The tensors, in ascending order of the UTF-8 bytes of their names, each once: of several
   /// names for one object the first in this order counts.
   var tensors: [StoredTensor] { get }
@@ -32,6 +35,9 @@ public protocol Checkpoint: AnyObject, Sendable {
 }
 
 extension Checkpoint {
+  /// The one file.
+  public var files: [String] { [path] }
+
   /// Nothing.
   public var skipped: [SkippedObject] { [] }
 }
@@ -76,11 +82,13 @@ public struct StoredTensor: Sendable, Hashable {
   public var isBigEndian: Bool
   /// Where the bytes are.
   public var storage: Storage
+  /// In which of the checkpoint's files.
+  public var file: Int
 
   /// A row of a table.
   public init(
     name: String, aliases: [String] = [], type: ElementType, shape: Shape,
-    isBigEndian: Bool = false, storage: Storage
+    isBigEndian: Bool = false, storage: Storage, file: Int = 0
   ) {
     self.name = name
     self.aliases = aliases
@@ -88,6 +96,7 @@ public struct StoredTensor: Sendable, Hashable {
     self.shape = shape
     self.isBigEndian = isBigEndian
     self.storage = storage
+    self.file = file
   }
 
   /// Bytes of all elements.
