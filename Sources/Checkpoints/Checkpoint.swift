@@ -64,8 +64,24 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// Removes a tensor and all its names; space inside the file need not be won back.
   func delete(_ tensor: StoredTensor) throws(DiffError)
 
+  /// Gives a tensor another shape and keeps what else belongs to it. Its elements are undefined
+  /// until the caller has written all of them.
+  ///
+  /// - Throws: `unsupported` if the format cannot hold the shape.
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
+
   /// Makes the file durable and gives it its name.
   func commit() throws(DiffError)
+}
+
+extension CheckpointOutput {
+  /// For formats in which nothing but names, types and elements belongs to a tensor.
+  public func reshape(
+    _ tensor: StoredTensor, to shape: Shape
+  ) throws(DiffError) -> StoredTensor {
+    try delete(tensor)
+    return try insert(tensor.name, tensor.type, shape)
+  }
 }
 
 /// A tensor as a checkpoint stores it: a row of the checkpoint's table.

@@ -30,10 +30,12 @@ struct ApplyCommand: ParsableCommand {
   @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
   var verify = Verification.full
 
+  @OptionGroup var map: MapOption
   @OptionGroup var quiet: QuietOption
 
   func run() throws {
     var options = ApplyOptions()
+    options.names = try map.read()
     options.overwriting = outputs.force
     options.verification = verify
     options.undoPath = undo
@@ -59,10 +61,12 @@ struct RevertCommand: ParsableCommand {
   @Option(help: "full: whole tensors; touched: only the elements that change.")
   var verify = Verification.full
 
+  @OptionGroup var map: MapOption
   @OptionGroup var quiet: QuietOption
 
   func run() throws {
     var options = ApplyOptions()
+    options.names = try map.read()
     options.overwriting = outputs.force
     options.verification = verify
     try transfer(

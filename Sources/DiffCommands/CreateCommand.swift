@@ -41,6 +41,7 @@ struct CreateCommand: ParsableCommand {
   @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
   var metadata: [String] = []
 
+  @OptionGroup var map: MapOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
@@ -66,6 +67,7 @@ struct CreateCommand: ParsableCommand {
     var options = CreateOptions()
     options.profile = profile
     options.skipsNonfloat = skipNonfloat
+    options.names = try map.read()
     if replace { options.mode = .replace }
     if add {
       let selection: Selection =
@@ -89,11 +91,28 @@ struct CreateCommand: ParsableCommand {
       "\(path): \(size.bytes), \(summary.changes.grouped) changes "
         + "(\((Double(summary.changes) / Double(max(1, summary.elements))).percent)) "
         + "in \(summary.changedTensors) of \(summary.tensors) tensors")
+    try say(summary)
     for object in summary.notCompared {
       try quiet.say("not compared: \(object.name), \(object.reason)")
     }
     if !summary.skipped.isEmpty {
       try quiet.say("left out, no floats: \(summary.skipped.joined(separator: ", "))")
+    }
+  }
+
+  /// Tells what the two checkpoints do not share.
+  private func say(_ summary: CreateSummary) throws {
+    let lists = [
+      ("another shape", summary.reshaped), ("in the base alone", summary.deleted),
+      ("in \(tuned) alone", summary.inserted),
+    ]
+    for (what, names) in lists where !names.isEmpty {
+      let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
+      try quiet.say("\(what): \(names.prefix(10).joined(separator: ", "))\(more)")
+    }
+    for pair in summary.alike.prefix(3) {
+      try quiet.say(
+        "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
     }
   }
 }

@@ -20,6 +20,20 @@ struct JSONOption: ParsableArguments {
   var json = false
 }
 
+/// The option of every command that finds tensors of a diff in a checkpoint.
+struct MapOption: ParsableArguments {
+  @Option(
+    name: .customLong("map"),
+    help: ArgumentHelp(
+      "A file that says what tensors are called in the checkpoint: lines of "
+        + "NAME-IN-THE-DIFF<tab>NAME-IN-THE-CHECKPOINT or re:PATTERN<tab>REPLACEMENT.",
+      valueName: "file"))
+  var path: String?
+
+  /// The map, or one without rules.
+  func read() throws -> NameMap { try path.map { try NameMap($0) } ?? NameMap() }
+}
+
 /// Options of every command that writes a file.
 struct OutputOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "The file to write.")

@@ -20,14 +20,16 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
   var verify = Verification.full
 
+  @OptionGroup var map: MapOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
   func run() throws {
+    let names = try map.read()
     let reader = try DiffReader(diff)
     let line = ProgressLine(quiet: quiet.quiet || json.json)
     let report = try DiffOperations.verify(
-      reader, against: try checkpoint.map { try openCheckpoint($0) }, verify,
+      reader, against: try checkpoint.map { try openCheckpoint($0) }, verify, names: names,
       progress: line.show)
     let output = VerifyOutput(
       path: diff, identity: reader.identity.description, entries: report.entries,

@@ -12,6 +12,8 @@ public struct ApplyOptions: Sendable {
   public var overwriting = false
   /// Where to write the exact inverse, or nil.
   public var undoPath: String?
+  /// What the tensors of the diffs are called in the checkpoint.
+  public var names = NameMap()
 
   /// The defaults: full verification, nothing waived, nothing overwritten.
   public init() {}
@@ -41,7 +43,7 @@ public func apply(
   if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
   }
-  let plans = try TensorPlan.all(diffs, direction, on: base)
+  let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
   try check(plans, options)
   // The smallest tensor tells cheaply whether all this has been done before.
   if let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount }) {
@@ -77,7 +79,7 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
   for plan in plans {
     let first = plan.entries[0]
     if options.verification == .touched {
-      let isWhole = !plan.existsBefore || !plan.existsAfter
+      let isWhole = !plan.existsBefore || !plan.existsAfter || plan.isReshape
       guard isWhole || (plan.entries.count == 1 && first.entry.old != nil) else {
         throw DiffError(
           .unsupported,
@@ -103,6 +105,7 @@ func look(
 ) throws(DiffError) -> TensorState {
   guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
   if options.allowsOtherBase && plan.isSum { return .base }
+  if plan.isReshape { return try ReshapePass(plan: plan, source: base).look() }
   guard plan.existsBefore else {
     let fingerprint = try fingerprint(of: stored, in: base)
     return fingerprint == plan.after ? .result : .other
@@ -121,6 +124,14 @@ private func transfer(
   _ plan: TensorPlan, _ base: any Checkpoint, _ output: any CheckpointOutput, _ undo: UndoWriter?,
   _ options: ApplyOptions, _ progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
+  if plan.isReshape {
+    let pass = ReshapePass(plan: plan, source: base)
+    let state = try pass.look()
+    guard state == .base else { return state }
+    try pass.run(to: output, &progress)
+    try undo?.write(reversing: plan)
+    return state
+  }
   var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
   pass.undo = undo
   pass.acceptsAnyBase = options.allowsOtherBase && plan.isSum

@@ -31,6 +31,8 @@ public struct CreateOptions: Sendable {
   public var profile = EncodingProfile.size
   /// Whether an additive diff leaves changed tensors out that are not floats, instead of refusing.
   public var skipsNonfloat = false
+  /// What the tensors of the base are called in the tuned checkpoint.
+  public var names = NameMap()
   /// Facts to store with the diff.
   public var metadata: [String: String] = [:]
 
@@ -46,6 +48,12 @@ public struct CreateSummary: Sendable, Hashable {
   public var changes: UInt64 = 0
   /// Elements of the base.
   public var elements: UInt64 = 0
+  /// Tensors that the base alone has, and the tuned checkpoint alone.
+  public var deleted: [String] = [], inserted: [String] = []
+  /// Pairs of the two that have one type and shape and similar names: perhaps one tensor.
+  public var alike: [CloseNames.Pair] = []
+  /// Tensors that have another shape in the tuned checkpoint.
+  public var reshaped: [String] = []
   /// Changed tensors that were left out because they are not floats.
   public var skipped: [String] = []
   /// What either file holds that is no tensor, and so was not compared.
@@ -54,21 +62,24 @@ public struct CreateSummary: Sendable, Hashable {
 
 /// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
 ///
-/// - Throws: `unsupported` if a tensor's type or shape differs, or an additive diff cannot hold a
-///   change; `mismatch` for ambiguous names; `io`.
+/// A tensor that has another shape in the tuned checkpoint is stored exactly in every mode.
+///
+/// - Throws: `unsupported` if a tensor's type differs, or an additive diff cannot hold a change;
+///   `mismatch` for ambiguous names; `io`.
 /// - Complexity: O(size of both), in memory of a few windows of blocks; additive diffs with a
 ///   density read both files two or three times more.
 public func create(
   from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
   _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> CreateSummary {
-  let pairs = try TensorPair.all(base, tuned)
+  let pairs = try TensorPair.all(base, tuned, options.names)
   let bytes = pairs.map(\.byteCount).clampedSum
   let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
   var summary = CreateSummary()
   summary.tensors = base.tensors.count
   summary.notCompared = base.skipped + tuned.skipped.filter { !base.skipped.contains($0) }
   summary.elements = base.tensors.map(\.shape.count).clampedSum
+  summary.addNames(of: pairs)
   var additive: AdditivePlan?
   if case .add(let selection, let values) = options.mode {
     var progress = ProgressCounter("survey", total: bytes, handler)
@@ -83,6 +94,8 @@ public func create(
     switch (pair.base, pair.tuned) {
     case (nil, let tensor?): changes = try pair.write(whole: tensor, tuned, .insert, writer)
     case (let tensor?, nil): changes = try pair.write(whole: tensor, base, .delete, writer)
+    case (let old?, let new?) where pair.isReshape:
+      changes = try pair.writeReshape(old, new, writer)
     default:
       changes =
         try additive == nil
@@ -114,11 +127,16 @@ struct TensorPair: Sendable {
   var shape: Shape { (base ?? tuned)?.shape ?? .scalar }
   var byteCount: UInt64 { (base ?? tuned)?.byteCount ?? 0 }
 
+  /// Whether both have the tensor, in different shapes.
+  var isReshape: Bool {
+    if let base, let tuned { base.shape != tuned.shape } else { false }
+  }
+
   /// All tensors of either checkpoint, in order of names.
   static func all(
-    _ base: any Checkpoint, _ tuned: any Checkpoint
+    _ base: any Checkpoint, _ tuned: any Checkpoint, _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPair] {
-    let names = TensorNames(tuned)
+    let names = TensorNames(tuned, map)
     let baseNames = TensorNames(base)
     // By bytes: as strings, different spellings of one accented letter are equal.
     var matched: [[UInt8]: (name: String, isLiteral: Bool)] = [:]
@@ -133,11 +151,11 @@ struct TensorPair: Sendable {
         if let first, !(first.isLiteral && isLiteral) {
           throw ambiguous(tensor, first.name, base)
         }
-        guard tensor.type == other.type, tensor.shape == other.shape else {
+        guard tensor.type == other.type else {
           throw DiffError(
             .unsupported,
-            "is \(tensor.type) \(tensor.shape) in the base, \(other.type) \(other.shape) in "
-              + "\(tuned.path); this version makes no diff of that",
+            "is \(tensor.type) in the base, \(other.type) in \(tuned.path); no diff holds that: "
+              + "convert one of them to the type of the other",
             path: base.path, tensor: tensor.name)
         }
       }

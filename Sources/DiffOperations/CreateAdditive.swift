@@ -24,7 +24,7 @@ struct AdditivePlan {
     }
     var floats: [TensorPair] = []
     var search = TopSearch()
-    for pair in pairs where pair.base != nil && pair.tuned != nil {
+    for pair in pairs where pair.base != nil && pair.tuned != nil && !pair.isReshape {
       if pair.type.float == nil {
         if try pair.isChanged() { skipped.append(pair.name) }
       } else {

@@ -12,10 +12,15 @@ struct DirectedEntry: Sendable {
   var before: Fingerprint? { isReversed ? entry.result : entry.base }
   var after: Fingerprint? { isReversed ? entry.base : entry.result }
 
+  /// The shape before and after; the same if the tensor comes or goes.
+  var shapeBefore: Shape { isReversed ? entry.newShape ?? entry.shape : entry.shape }
+  var shapeAfter: Shape { isReversed ? entry.shape : entry.newShape ?? entry.shape }
+
   /// Whether the tensor comes or goes.
   var inserts: Bool { entry.operation == (isReversed ? .delete : .insert) }
   var deletes: Bool { entry.operation == (isReversed ? .insert : .delete) }
 
+  var isReshape: Bool { if case .reshape = entry.operation { true } else { false } }
   var isAddition: Bool { if case .add = entry.operation { true } else { false } }
 }
 

@@ -2,17 +2,24 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// The tensors of a checkpoint, found by the names of a diff: '/' and '.' are the same separator.
+/// The tensors of a checkpoint, found by the names of a diff: '/' and '.' are the same separator,
+/// and where nothing fits, a final ':0', as Keras writes it, does not count.
 struct TensorNames {
   // By bytes: as strings, different spellings of one accented letter are equal.
   private var exact: [[UInt8]: StoredTensor] = [:]
   private var folded: [[UInt8]: [StoredTensor]] = [:]
+  private var bare: [[UInt8]: [StoredTensor]] = [:]
+  private let map: NameMap
+  private let checkpoint: any Checkpoint
 
-  init(_ checkpoint: any Checkpoint) {
+  init(_ checkpoint: any Checkpoint, _ map: NameMap = NameMap()) {
+    self.map = map
+    self.checkpoint = checkpoint
     for tensor in checkpoint.tensors {
       for name in [tensor.name] + tensor.aliases {
         exact[Array(name.utf8)] = tensor
         folded[Self.fold(name), default: []].append(tensor)
+        bare[Self.bare(name), default: []].append(tensor)
       }
     }
   }
@@ -21,8 +28,9 @@ struct TensorNames {
   ///
   /// - Throws: `mismatch` if the name fits several tensors and is none of theirs exactly.
   func find(_ name: String) throws(DiffError) -> StoredTensor? {
-    if let tensor = exact[Array(name.utf8)] { return tensor }
-    let candidates = folded[Self.fold(name)] ?? []
+    let mapped = map[name]
+    if let tensor = exact[Array(mapped.utf8)] { return tensor }
+    let candidates = folded[Self.fold(mapped)] ?? bare[Self.bare(mapped)] ?? []
     guard Set(candidates.map(\.name)).count <= 1 else {
       throw DiffError(
         .mismatch,
@@ -30,6 +38,25 @@ struct TensorNames {
         tensor: name)
     }
     return candidates.first
+  }
+
+  /// Refuses names that are not in the checkpoint, with what might have been meant.
+  func requireAll(_ missing: [String]) throws(DiffError) {
+    guard let first = missing.min(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
+      return
+    }
+    var message = "is not in the checkpoint"
+    if missing.count > 1 { message += ", nor are \(missing.count - 1) other tensors of the diff" }
+    if let close = CloseNames.closest(to: map[first], among: checkpoint.tensors.map(\.name)) {
+      message += "; '\(close)' is: --map FILE tells which tensor is which"
+    }
+    throw DiffError(.mismatch, message, path: checkpoint.path, tensor: first)
+  }
+
+  /// The name with one spelling of the separator, and without what Keras appends.
+  private static func bare(_ name: String) -> [UInt8] {
+    let folded = fold(name)
+    return folded.suffix(2).elementsEqual(":0".utf8) ? folded.dropLast(2) : folded
   }
 
   /// The name with one spelling of the separator.

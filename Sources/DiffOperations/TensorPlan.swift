@@ -22,7 +22,7 @@ struct TensorPlan: Sendable {
   let isSum: Bool
 
   var type: ElementType { entries[0].entry.type }
-  var shape: Shape { entries[0].entry.shape }
+  var shape: Shape { entries[0].shapeBefore }
   var byteCount: UInt64 { shape.count * UInt64(type.width) }
 
   /// Whether the tensor exists before and after.
@@ -35,8 +35,12 @@ struct TensorPlan: Sendable {
 
   /// Whether a full pass writes all its bytes, so that they need not be copied before.
   var isRewritten: Bool {
-    if case .contiguous? = stored?.storage { existsBefore && existsAfter } else { false }
+    guard case .contiguous? = stored?.storage else { return false }
+    return existsBefore && existsAfter && !isReshape
   }
+
+  /// Whether the tensor gets another shape.
+  var isReshape: Bool { entries[0].isReshape }
 
   /// Whether the tensor is the same before and after, so that it does not tell what was done.
   var isNeutral: Bool { existsBefore && existsAfter && before != nil && before == after }
@@ -50,9 +54,10 @@ extension TensorPlan {
   /// - Throws: `mismatch` if a tensor is missing or has another type or shape, `unsupported` if
   ///   the diffs do not follow from each other or cannot be reverted.
   static func all(
-    _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint
+    _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint,
+    _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPlan] {
-    let names = TensorNames(checkpoint)
+    let names = TensorNames(checkpoint, map)
     var entries: [[UInt8]: [DirectedEntry]] = [:]
     for diff in direction == .apply ? diffs : diffs.reversed() {
       try diff.checkNames()
@@ -64,14 +69,11 @@ extension TensorPlan {
               + "keep the base, or apply with --undo FILE",
             path: diff.path, tensor: entry.name)
         }
-        if case .reshape = entry.operation {
-          throw DiffError(
-            .unsupported, "this version does not apply 'reshape'", path: diff.path,
-            tensor: entry.name)
-        }
         try Blocks.check(entry.type, entry.name)
         entries[TensorNames.fold(entry.name), default: []].append(
-          DirectedEntry(reader: diff, entry: entry, isReversed: direction == .revert))
+          DirectedEntry(
+            reader: diff, entry: try diff.fingerprintingWhole(entry),
+            isReversed: direction == .revert))
       }
     }
     var plans: [TensorPlan] = []
@@ -87,26 +89,35 @@ extension TensorPlan {
         }
       }
       let plan = TensorPlan(
-        name: stored?.name ?? list[0].entry.name, stored: stored, entries: list,
+        name: stored?.name ?? map[list[0].entry.name], stored: stored, entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
       do { try plan.check() } catch { throw error.at(path: checkpoint.path) }
       plans.append(plan)
     }
+    try names.requireAll(plans.filter(\.isMissing).map(\.name))
     return plans.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
+  /// Whether the checkpoint lacks a tensor that is there before and after.
+  private var isMissing: Bool { stored == nil && existsBefore && existsAfter }
+
   private func check() throws(DiffError) {
     if let stored {
-      guard stored.type == type, stored.shape == shape else {
+      let isDone = isReshape && stored.shape == entries[0].shapeAfter
+      guard stored.type == type, stored.shape == shape || isDone else {
         throw DiffError(
           .mismatch,
           "is \(stored.type) \(stored.shape), the diff was made for \(type) \(shape)",
           tensor: name)
       }
-    } else if existsBefore && existsAfter {
-      throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
     }
     guard !isSum else { return }
+    guard entries.count == 1 || !entries.contains(where: \.isReshape) else {
+      throw DiffError(
+        .unsupported,
+        "changes its shape, and more than one of the diffs concerns it; apply them one after the "
+          + "other, or compose them first", tensor: name)
+    }
     for (one, next) in zip(entries, entries.dropFirst()) {
       let followsUp =
         one.deletes ? next.inserts : !next.inserts && one.after != nil && one.after == next.before

@@ -4,7 +4,7 @@ import TensorCore
 /// Writes the exact inverse of what is being applied, as a diff.
 final class UndoWriter: @unchecked Sendable {
   private let sink: FileSink
-  private let writer: DiffWriter
+  let writer: DiffWriter
   private var foundHash = XXH3Stream()
   private var hasBegun = false
   private var plan: TensorPlan?

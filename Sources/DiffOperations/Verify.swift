@@ -33,7 +33,8 @@ public enum CheckpointState: String, Sendable, Hashable {
 /// - Complexity: O(size of the diff + bytes of the tensors it changes).
 public func verify(
   _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
-  _ verification: Verification = .full, progress handler: ProgressHandler? = nil
+  _ verification: Verification = .full, names: NameMap = NameMap(),
+  progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> VerifyReport {
   var report = VerifyReport()
   var progress = ProgressCounter("decode", total: diff.size, handler)
@@ -48,7 +49,7 @@ public func verify(
     progress.add(entry.storedSize)
   }
   if let checkpoint {
-    try compare(diff, checkpoint, verification, &report, handler)
+    try compare(diff, checkpoint, verification, names, &report, handler)
   }
   return report
 }
@@ -72,12 +73,12 @@ private func decode(
 
 private func compare(
   _ diff: DiffReader, _ checkpoint: any Checkpoint, _ verification: Verification,
-  _ report: inout VerifyReport, _ handler: ProgressHandler?
+  _ names: NameMap, _ report: inout VerifyReport, _ handler: ProgressHandler?
 ) throws(DiffError) {
   // A diff that no checkpoint could fit is trouble, not a difference.
   try diff.checkNames()
   let plans: [TensorPlan]
-  do { plans = try TensorPlan.all([diff], .apply, on: checkpoint) } catch {
+  do { plans = try TensorPlan.all([diff], .apply, on: checkpoint, names) } catch {
     guard error.code == .mismatch else { throw error }
     report.checkpoint = .different
     report.differing = [error.tensor ?? ""]

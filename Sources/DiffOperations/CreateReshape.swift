@@ -1,0 +1,68 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+extension TensorPair {
+  /// Writes a tensor that has another shape in the tuned checkpoint: the exclusive-or where both
+  /// shapes have elements, and the rest of either. Returns the number of changes in the overlap.
+  ///
+  /// - Complexity: O(bytes of both tensors), read twice.
+  func writeReshape(
+    _ base: StoredTensor, _ tuned: StoredTensor, _ writer: DiffWriter
+  ) throws(DiffError) -> UInt64 {
+    let width = UInt64(base.type.width)
+    let old = BoxLayout(of: base.shape, overlapping: tuned.shape)
+    let new = BoxLayout(of: tuned.shape, overlapping: base.shape)
+    var oldReader = BlockReader(base, in: baseFile)
+    var newReader = BlockReader(tuned, in: tunedFile)
+    var changes: UInt64 = 0
+    try writer.begin(DiffEntry(name, .reshape(to: tuned.shape), base.type, base.shape))
+    let box = base.shape.overlap(tuned.shape).count
+    try Blocks.forEachWindow(of: box * width) { window throws(DiffError) in
+      for block in window {
+        let range = block.lowerBound / width..<block.upperBound / width
+        let differences = BlockDifferences(
+          from: try oldReader.read(old.ranges(ofBox: range)),
+          to: try newReader.read(new.ranges(ofBox: range)), width: Int(width))
+        changes += UInt64(differences.offsets.count)
+        try writer.append(
+          at: range.lowerBound, differences.offsets.span, differences.values.span)
+      }
+    }
+    try writer.begin(.oldRemainder)
+    try writeRemainder(of: base, in: baseFile, old, writer)
+    try writer.begin(.newRemainder)
+    try writeRemainder(of: tuned, in: tunedFile, new, writer)
+    try writer.end(
+      base: try fingerprint(of: base, in: baseFile),
+      result: try fingerprint(of: tuned, in: tunedFile))
+    return changes
+  }
+
+  /// Writes the elements outside of the box.
+  private func writeRemainder(
+    of tensor: StoredTensor, in file: any Checkpoint, _ layout: BoxLayout, _ writer: DiffWriter
+  ) throws(DiffError) {
+    let width = tensor.type.width
+    var room: [UInt8] = []
+    var written: UInt64 = 0
+    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      for block in window {
+        let range = block.lowerBound / UInt64(width)..<block.upperBound / UInt64(width)
+        let segments = layout.segments(of: range)
+        guard segments.contains(where: { !$0.isInside }) else { continue }
+        try file.read(tensor, block, into: &room)
+        var outside: [UInt8] = []
+        var place = 0
+        for segment in segments {
+          let end = place + segment.count * width
+          if !segment.isInside { outside += room[place..<end] }
+          place = end
+        }
+        let all = BlockDifferences(all: outside, width: width)
+        try writer.append(at: written, all.offsets.span, all.values.span)
+        written += UInt64(all.offsets.count)
+      }
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct NameMapTests {
+  @Test("whole names come first, then the first pattern that matches")
+  func rules() throws {
+    let map = try NameMap(
+      text: """
+        # a comment
+
+        a/b\tc.d
+        re:^layer(\\d+)/\tblocks.$1.
+        re:layer\tLAYER
+        re:x\t$0$$$0
+        re:gone\t
+
+        """)
+    #expect(map["a/b"] == "c.d")
+    #expect(map["layer12/w/layer"] == "blocks.12.w/layer")
+    #expect(map["w/layer/layer"] == "w/LAYER/LAYER")
+    #expect(map["axb"] == "ax$xb")
+    #expect(map["a-gone"] == "a-")
+    #expect(map["other"] == "other")
+  }
+
+  @Test("names are compared as bytes, and lines may end as on Windows")
+  func spelling() throws {
+    let map = try NameMap(text: "caf\u{E9}\tone\r\ncafe\u{301}\ttwo\r\n")
+    #expect(map["caf\u{E9}"] == "one")
+    #expect(map["cafe\u{301}"] == "two")
+  }
+
+  @Test(
+    "what is no rule is refused with its line",
+    arguments: [
+      ("a\tb\nc", "line 2: a rule is two names"), ("a\tb\tc", "line 1: a rule is two names"),
+      ("\tb", "line 1: a rule is two names"), ("a\t", "line 1: a rule is two names"),
+      ("a\tb\na\tc", "line 2: a second rule for 'a'"), ("re:(\tb", "line 1: '(' is no regular"),
+      ("re:(a)\t$2", "line 1: '$2', but the pattern has 1 groups"),
+      ("re:a\t$x", "line 1: '$' stands before"), ("re:a\tb$", "line 1: '$' stands before"),
+    ])
+  func refused(text: String, message: String) {
+    let error = #expect(throws: DiffError.self) { try NameMap(text: text) }
+    #expect(error?.code == .usage)
+    #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
+  }
+
+  @Test("create, apply, revert and verify find tensors by a map, which names what comes too")
+  func operations() throws {
+    let base = MemoryCheckpoint([vector("a", [1, 2]), vector("gone", [5])])
+    let tuned = MemoryCheckpoint([vector("m/a", [1, 3]), vector("new", [7])])
+    let map = try NameMap(text: "re:^(a|new|gone)$\tm/$1")
+    var options = CreateOptions()
+    options.names = map
+    let made = try DiffReader(bytes: diffBytes(base, tuned, options))
+    #expect(made.map(\.name) == ["a", "gone", "new"])
+    let other = MemoryCheckpoint([vector("m/a", [1, 2]), vector("m/gone", [5])])
+    let expected = MemoryCheckpoint([vector("m/a", [1, 3]), vector("m/new", [7])])
+    var apply = ApplyOptions()
+    apply.names = map
+    #expect(same(try patched(other, [made], .apply, apply), expected))
+    #expect(same(try patched(expected, [made], .revert, apply), other))
+    #expect(try verify(made, against: other, names: map).checkpoint == .base)
+    #expect(try verify(made, against: other).checkpoint == .different)
+  }
+
+  @Test("a final ':0' does not count where nothing else fits")
+  func kerasSuffix() throws {
+    let made = try diff(
+      MemoryCheckpoint([vector("d/kernel:0", [1])]), MemoryCheckpoint([vector("d/kernel:0", [2])]))
+    let bare = MemoryCheckpoint([vector("d.kernel", [1])])
+    #expect(same(try patched(bare, [made]), MemoryCheckpoint([vector("d.kernel", [2])])))
+    let both = MemoryCheckpoint([vector("d.kernel", [8]), vector("d.kernel:0", [1])])
+    let expected = MemoryCheckpoint([vector("d.kernel", [8]), vector("d.kernel:0", [2])])
+    #expect(same(try patched(both, [made]), expected))
+    let two = MemoryCheckpoint([vector("d.kernel", [1]), vector("d/kernel", [1])])
+    #expect(refusal(two, [made])?.code == .mismatch)
+  }
+
+  @Test("missing tensors are refused with the closest name; create tells what may be one tensor")
+  func suggestions() throws {
+    let base = MemoryCheckpoint([vector("rnn_1/rnn_1/bias", [1, 2]), vector("z", [1])])
+    let tuned = MemoryCheckpoint([vector("rnn_1/rnn_1_3/bias", [1, 3]), vector("z", [1])])
+    let made = try diff(
+      base, MemoryCheckpoint([vector("rnn_1/rnn_1/bias", [1, 3]), vector("z", [1])]))
+    let error = refusal(tuned, [made])
+    #expect(error?.code == .mismatch)
+    #expect(
+      error?.message
+        == "is not in the checkpoint; 'rnn_1/rnn_1_3/bias' is: --map FILE tells which tensor is "
+        + "which")
+    let summary = try create(from: base, to: tuned, into: MemorySink())
+    #expect(summary.deleted == ["rnn_1/rnn_1/bias"])
+    #expect(summary.inserted == ["rnn_1/rnn_1_3/bias"])
+    #expect(summary.alike.map(\.tuned) == ["rnn_1/rnn_1_3/bias"])
+  }
+
+  @Test("edit distances by the definition", arguments: 0..<50)
+  func distance(seed: Int) {
+    var random = SplitMix64(seed: UInt64(seed))
+    let words = (0..<2).map { _ in
+      (0..<Int(random.next() % 7)).map { _ in UInt8(random.next() % 3) }
+    }
+    func slow(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int {
+      guard let x = a.last, let y = b.last else { return a.count + b.count }
+      return min(
+        slow(a.dropLast(), b.dropLast()) + (x == y ? 0 : 1), slow(a.dropLast(), b) + 1,
+        slow(a, b.dropLast()) + 1)
+    }
+    #expect(CloseNames.distance(words[0], words[1]) == slow(words[0][...], words[1][...]))
+  }
+
+  @Test("insertions and deletions without fingerprints are recognised by their stored elements")
+  func wholeWithoutFingerprints() throws {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink)
+    for (name, operation) in [("d", DiffOperation.delete), ("i", .insert)] {
+      let bytes = littleEndian([Float](repeating: 3, count: 400_000))
+      let offsets = (0..<UInt32(400_000)).map { $0 }
+      try writer.begin(DiffEntry(name, operation, .f32, Shape(vector: 400_000)))
+      try writer.append(at: 0, offsets.span, bytes.span)
+      try writer.end()
+    }
+    try writer.finish()
+    let made = try DiffReader(bytes: sink.bytes)
+    let threes = [Float](repeating: 3, count: 400_000)
+    let (d, i) = (vector("d", threes), vector("i", threes))
+    var wrong = d
+    wrong.bytes[5] ^= 1
+    #expect(same(try patched(MemoryCheckpoint([d]), [made]), MemoryCheckpoint([i])))
+    #expect(try patched(MemoryCheckpoint([i]), [made]) == nil)
+    #expect(refusal(MemoryCheckpoint([wrong]), [made])?.code == .wrongBase)
+  }
+
+  @Test(
+    "two real Keras finetunes whose names carry suffixes, with a map of one line",
+    // The files are not in the repository.
+    .enabled(if: Repository.haveShared, "needs ../shared/data"))
+  func textgenrnn() throws {
+    try Scratch.with { scratch in
+      let folder = Repository.shared + "/keras/"
+      let base = try openCheckpoint(folder + "textgenrnn_weights.hdf5")
+      let tuned = try openCheckpoint(folder + "reddit_apple_android.hdf5")
+      let map = try NameMap(text: "re:^(\\w+)/(\\w+)/\t$1/$2_3/")
+      var options = CreateOptions()
+      options.names = map
+      let sink = MemorySink()
+      let summary = try create(from: base, to: tuned, into: sink, options)
+      #expect(summary.inserted.isEmpty && summary.deleted.isEmpty && summary.changedTensors == 10)
+      let made = try DiffReader(bytes: sink.bytes)
+      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      let applied = try openCheckpoint(scratch("applied.h5"))
+      for (mine, theirs) in zip(applied.tensors, tuned.tensors) {
+        #expect(try fingerprint(of: mine, in: applied) == fingerprint(of: theirs, in: tuned))
+      }
+      var apply = ApplyOptions()
+      apply.names = map
+      _ = try DiffOperations.apply(
+        [made], .revert, to: tuned, output: scratch("reverted.h5"), apply)
+      let reverted = try openCheckpoint(scratch("reverted.h5"))
+      for (mine, theirs) in zip(reverted.tensors, base.tensors) {
+        #expect(try fingerprint(of: mine, in: reverted) == fingerprint(of: theirs, in: base))
+      }
+    }
+  }
+}
