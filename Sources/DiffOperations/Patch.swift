@@ -45,12 +45,27 @@ struct Patch: Sendable {
   }
 
   /// Changes a block that holds `elements`.
-  func apply(to block: inout [UInt8], _ elements: Range<UInt64>) {
-    if isSum && feeds.count > 1 { return addSum(to: &block, elements) }
+  ///
+  /// - Parameter places: the offsets, ascending, of the elements that the block holds, end to end;
+  ///   all that the patch changes must be among them. By default it holds all.
+  func apply(to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]? = nil) {
+    if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: places) }
     for feed in feeds {
       feed.forEachSlice(of: elements) { page, range, offsets in
-        Self.change(&block, feed.entry, page, range, offsets)
+        Self.change(&block, feed.entry, page, range, Self.ranks(of: offsets, among: places))
       }
+    }
+  }
+
+  /// Where offsets stand in a list of offsets, both ascending.
+  private static func ranks(of offsets: [UInt32], among places: [UInt32]?) -> [UInt32] {
+    guard let places, offsets.count < places.count else {
+      return places == nil ? offsets : (0..<UInt32(offsets.count)).map { $0 }
+    }
+    var rank = 0
+    return offsets.map { offset in
+      while places[rank] < offset { rank += 1 }
+      return UInt32(rank)
     }
   }
 
@@ -94,13 +109,16 @@ struct Patch: Sendable {
 
   /// Adds the sum of all feeds, formed in float64 in the order of the diffs, with one rounding to
   /// the tensor's type of calculation.
-  private func addSum(to block: inout [UInt8], _ elements: Range<UInt64>) {
+  private func addSum(
+    to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
+  ) {
     guard let float = feeds[0].entry.type.float else { return }
-    var sums = [Double](repeating: 0, count: Int(elements.upperBound - elements.lowerBound))
+    var sums = [Double](repeating: 0, count: block.count / float.width)
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }
       feed.forEachSlice(of: elements) { page, range, offsets in
+        let offsets = Self.ranks(of: offsets, among: places)
         let width = page.valueWidth
         let deltas = Self.widen(
           page.values.extracting(range.lowerBound * width..<range.upperBound * width), type, scale)

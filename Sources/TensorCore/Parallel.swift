@@ -30,6 +30,12 @@ package func parallelFor(
   if let error = failure.error { throw error }
 }
 
+/// The same for what cannot fail.
+package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
+  if count == 1 { return body(0) }
+  DispatchQueue.concurrentPerform(iterations: count, execute: body)
+}
+
 /// `parallelFor` over the elements of an array, each changed by one thread.
 package func parallelForEach<Element: Sendable>(
   _ elements: inout [Element], count: Int? = nil,

@@ -1,0 +1,108 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// Serves one base model under many finetunes: the base stays in memory, and switching from one
+/// diff to another moves the changed elements alone.
+///
+///     let model = try ResidentModel(openCheckpoint("base.safetensors"), mapping: true)
+///     let overlay = Overlay(model)
+///     let sms = try PreparedDiff([DiffReader("sms.diff")], for: model)
+///     try overlay.attach(sms)
+///     overlay.read { view in classify(with: view) }
+///     overlay.detach()  // the base again, bit for bit
+///
+/// Any number of threads may `read` at the same time; each sees one diff, or none, from the
+/// beginning of its closure to the end. `attach` and `detach` wait for the readers that have begun
+/// and let later ones wait, which with 0.5 % of a model takes milliseconds. Inside of `read`, none
+/// of the overlay's methods may be called.
+public final class Overlay: Sendable {
+  /// The model that is patched.
+  public let model: ResidentModel
+  private let lock = ReadWriteLock()
+  private let state: State
+
+  /// What the lock protects.
+  private final class State: @unchecked Sendable {
+    var attached: PreparedDiff?
+  }
+
+  /// Takes over a model that is at its base, with nothing attached.
+  public init(_ model: ResidentModel) {
+    self.model = model
+    state = State()
+  }
+
+  deinit { detach() }
+
+  /// Whether a diff is attached.
+  public var isAttached: Bool { lock.reading { state.attached != nil } }
+
+  /// Makes the model the result of `diff`, in place of whatever was attached before.
+  ///
+  /// - Throws: `usage` if it was prepared for another model; the overlay stays as it is.
+  /// - Complexity: O(changes of this diff and of the one before), on all cores.
+  public func attach(_ diff: PreparedDiff) throws(DiffError) {
+    guard diff.model == ObjectIdentifier(model) else {
+      throw DiffError(.usage, "the diff was prepared for another model", path: model.path)
+    }
+    lock.writing {
+      state.attached?.store(.base)
+      diff.store(.result)
+      state.attached = diff
+    }
+  }
+
+  /// Makes the model its base again, bit for bit. O(changes), on all cores.
+  public func detach() {
+    lock.writing {
+      state.attached?.store(.base)
+      state.attached = nil
+    }
+  }
+
+  /// Calls `body` with the tensors as they are now; no diff comes or goes before it returns.
+  public func read<Result, Failure: Error>(
+    _ body: (borrowing OverlayView) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try lock.reading { () throws(Failure) in
+      try body(OverlayView(model: model, attached: state.attached))
+    }
+  }
+}
+
+/// The tensors of a model under a diff. Exists inside of `Overlay.read` only.
+public struct OverlayView: ~Copyable {
+  let model: ResidentModel
+  let attached: PreparedDiff?
+
+  /// The names of all tensors, sorted: those of the base, without those that the diff deletes,
+  /// and those that it inserts.
+  public var names: [String] {
+    let gone = Set((attached?.deleted ?? []).map { Array($0.utf8) })
+    let kept = model.tensors.map(\.name).filter { !gone.contains(Array($0.utf8)) }
+    return (kept + (attached?.inserted.map(\.name) ?? [])).sorted {
+      $0.utf8.lexicographicallyPrecedes($1.utf8)
+    }
+  }
+
+  /// The type and shape of a tensor, or nil if there is none of that name.
+  public func tensor(_ name: String) -> (type: ElementType, shape: Shape)? {
+    if let whole = attached?.inserted(name) { return (whole.type, whole.shape) }
+    guard attached?.deletes(name) != true, let stored = model.tensor(name) else { return nil }
+    return (stored.type, stored.shape)
+  }
+
+  /// The bytes of a tensor, little-endian, row-major, without copying.
+  ///
+  /// - Throws: `mismatch` if there is none of that name.
+  /// - Complexity: O(log tensors).
+  @_lifetime(borrow self)
+  public func bytes(of name: String) throws(DiffError) -> Span<UInt8> {
+    if let whole = attached?.inserted(name) { return whole.bytes.span(keptBy: self) }
+    guard attached?.deletes(name) != true, let bytes = model.bytes(of: name) else {
+      throw DiffError(.mismatch, "no such tensor", path: model.path, tensor: name)
+    }
+    return bytes.span(keptBy: self)
+  }
+}

@@ -1,0 +1,108 @@
+import DiffFormat
+import TensorCore
+
+/// One diff, or several taken together, decoded for one model: where it changes what, the bits
+/// that stand there in the base, and those of the result. Immutable.
+public struct PreparedDiff: Sendable {
+  /// The tensors that change in some elements.
+  private let patches: [TensorPatch]
+  /// The tensors that come, and the names of those that go.
+  let inserted: [WholeTensor]
+  let deleted: [String]
+  /// The model that it was prepared for.
+  let model: ObjectIdentifier
+
+  /// A tensor that the base lacks.
+  struct WholeTensor: Sendable {
+    let name: String
+    let type: ElementType
+    let shape: Shape
+    let bytes: ResidentBytes
+  }
+
+  /// Elements that change.
+  public var changes: UInt64 { patches.reduce(0) { $0 + $1.changes } }
+
+  /// Decodes diffs for a model that is at its base. Exact diffs count one after the other,
+  /// additions to one base are summed, as `apply` does.
+  ///
+  /// - Parameters:
+  ///   - verification: `full` hashes each tensor that changes, `touched` the elements that change
+  ///     (a single exact diff).
+  ///   - allowsOtherBase: whether additions may go upon another base than theirs.
+  /// - Throws: what `apply` throws: `wrong-base`, `mismatch`, `unsupported`; `unsupported` for
+  ///   tensors that change their shape.
+  /// - Complexity: O(changes) in time and memory, besides the verification.
+  public init(
+    _ diffs: [DiffReader], for model: ResidentModel, _ verification: Verification = .full,
+    allowsOtherBase: Bool = false, names: NameMap = NameMap()
+  ) throws(DiffError) {
+    var options = ApplyOptions()
+    options.verification = verification
+    options.allowsOtherBase = allowsOtherBase
+    let plans = try TensorPlan.all(diffs, .apply, on: model, names)
+    try check(plans, options)
+    var patches: [TensorPatch] = []
+    var inserted: [WholeTensor] = []
+    var deleted: [String] = []
+    var none = ProgressCounter("", total: 0, nil)
+    for plan in plans {
+      guard !plan.isReshape else {
+        throw DiffError(
+          .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
+          path: plan.entries[0].reader.path, tensor: plan.name)
+      }
+      guard try look(plan, model, options, &none) == .base else {
+        throw DiffError(
+          .wrongBase, "is not the one that the diff was made for", path: model.path,
+          tensor: plan.name)
+      }
+      switch (plan.stored, plan.existsAfter) {
+      case (let stored?, true):
+        guard let bytes = model.bytes(of: stored.name) else { continue }
+        patches.append(try TensorPatch(plan, bytes))
+      case (nil, true):
+        inserted.append(
+          WholeTensor(
+            name: plan.name, type: plan.type, shape: plan.shape, bytes: try Self.whole(plan)))
+      case (_, false): deleted.append(plan.name)
+      }
+    }
+    self.patches = patches
+    self.inserted = inserted
+    self.deleted = deleted
+    self.model = ObjectIdentifier(model)
+  }
+
+  /// Brings the result's elements into the model, or those of the base back. O(changes).
+  func store(_ side: TensorPatch.Side) {
+    for patch in patches { patch.store(side) }
+  }
+
+  /// The tensor of this name that comes.
+  func inserted(_ name: String) -> WholeTensor? {
+    inserted.first { $0.name.utf8.elementsEqual(name.utf8) }
+  }
+
+  /// Whether the tensor of this name goes.
+  func deletes(_ name: String) -> Bool {
+    deleted.contains { $0.utf8.elementsEqual(name.utf8) }
+  }
+
+  /// The elements of a tensor that is inserted.
+  private static func whole(_ plan: TensorPlan) throws(DiffError) -> ResidentBytes {
+    let bytes = ResidentBytes(count: Int(plan.byteCount))
+    let width = UInt64(plan.type.width)
+    var patch = plan.patch
+    try Blocks.forEachWindow(of: plan.byteCount) { window throws(DiffError) in
+      for block in window {
+        let elements = block.lowerBound / width..<block.upperBound / width
+        try patch.move(to: elements)
+        var room = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
+        patch.apply(to: &room, elements)
+        bytes.change(at: Int(block.lowerBound), count: room.count) { $0.copy(room.span) }
+      }
+    }
+    return bytes
+  }
+}

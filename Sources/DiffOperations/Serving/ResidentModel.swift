@@ -1,0 +1,85 @@
+import Checkpoints
+import TensorCore
+
+/// A checkpoint held in memory, for an `Overlay` to patch.
+public final class ResidentModel: Checkpoint {
+  /// The path of the checkpoint.
+  public let path: String
+  /// The tensors, ascending by the UTF-8 bytes of their names.
+  public let tensors: [StoredTensor]
+  private let contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)]
+
+  /// Reads all tensors of a checkpoint.
+  ///
+  /// - Parameter mapping: whether to map what lies in one piece in its file in the machine's byte
+  ///   order, instead of reading it. Mapped pages are shared with other processes until a diff
+  ///   changes them; the files must not be changed as long as the model lives.
+  /// - Throws: `io` or `unsupported` for a tensor larger than memory can address.
+  /// - Complexity: O(bytes); O(tensors) where they are mapped.
+  public init(_ checkpoint: any Checkpoint, mapping: Bool = false) throws(DiffError) {
+    path = checkpoint.path
+    tensors = checkpoint.tensors
+    var contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)] = [:]
+    var files: [Int: File] = [:]
+    for tensor in checkpoint.tensors {
+      guard let count = Int(exactly: tensor.byteCount), count < 1 << 48 else {
+        throw DiffError(.unsupported, "is larger than memory", path: path, tensor: tensor.name)
+      }
+      let bytes: ResidentBytes
+      if mapping, count > 0, !tensor.isBigEndian, case .contiguous(let offset) = tensor.storage {
+        let file: File
+        if let open = files[tensor.file] {
+          file = open
+        } else {
+          file = try File(checkpoint.files[tensor.file])
+          files[tensor.file] = file
+        }
+        bytes = try ResidentBytes(mapping: file, at: offset, count: count)
+      } else {
+        bytes = ResidentBytes(count: count)
+        try Self.fill(bytes, tensor, checkpoint)
+      }
+      for name in [tensor.name] + tensor.aliases { contents[Array(name.utf8)] = (tensor, bytes) }
+    }
+    self.contents = contents
+  }
+
+  private static func fill(
+    _ bytes: ResidentBytes, _ tensor: StoredTensor, _ checkpoint: any Checkpoint
+  ) throws(DiffError) {
+    try Blocks.check(tensor.type, tensor.name)
+    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      try parallelFor(window.count) { index throws(DiffError) in
+        let block = window[index]
+        let count = Int(block.upperBound - block.lowerBound)
+        try bytes.change(at: Int(block.lowerBound), count: count) { span throws(DiffError) in
+          try checkpoint.read(tensor, at: block.lowerBound, into: &span)
+        }
+      }
+    }
+  }
+
+  /// The bytes of a tensor by its name, which may be an alias.
+  func bytes(of name: String) -> ResidentBytes? { contents[Array(name.utf8)]?.bytes }
+
+  /// A tensor by its name, which may be an alias.
+  func tensor(_ name: String) -> StoredTensor? { contents[Array(name.utf8)]?.tensor }
+
+  /// Fills `buffer` with the tensor's bytes as they are now: while an overlay has a diff attached,
+  /// those of the tuned model. Not to be called while it switches.
+  public func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard let bytes = bytes(of: tensor.name), offset <= UInt64(bytes.count),
+      buffer.count <= bytes.count - Int(offset)
+    else { throw DiffError(.truncated, "read past its end", path: path, tensor: tensor.name) }
+    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
+  }
+
+  /// - Throws: always, `unsupported`: a model in memory is not written.
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
+  }
+}

@@ -1,0 +1,103 @@
+import DiffFormat
+import TensorCore
+
+/// What diffs change in a tensor in memory: elements, in pieces that a core takes at a time.
+struct TensorPatch: Sendable {
+  private let bytes: ResidentBytes
+  private let width: Int
+  private let pieces: [Piece]
+
+  /// Changes that follow each other.
+  private struct Piece: Sendable {
+    /// The position of the first change.
+    var start: UInt64
+    /// Positions less `start`, ascending.
+    var offsets: [UInt32]
+    /// The elements there without the diffs, and with them.
+    var old: [UInt8] = []
+    var new: [UInt8] = []
+
+    /// Elements from the first change to the last, both included.
+    var span: Int { Int(offsets[offsets.count - 1]) + 1 }
+  }
+
+  /// Which elements a tensor holds where it is patched.
+  enum Side { case base, result }
+
+  /// So many changes are worth a thread's while.
+  private static let pieceCount = 1 << 15
+
+  var changes: UInt64 { pieces.reduce(0) { $0 + UInt64($1.offsets.count) } }
+
+  /// Decodes the entries of a plan and computes the elements that they leave in `bytes`, which
+  /// are at the base.
+  ///
+  /// - Complexity: O(changes) for a single entry, O(n log n) for several.
+  init(_ plan: TensorPlan, _ bytes: ResidentBytes) throws(DiffError) {
+    let width = plan.type.width
+    var pieces = Self.pieces(try Self.positions(plan.entries))
+    var patch = plan.patch
+    for index in pieces.indices {
+      let (start, span) = (pieces[index].start, pieces[index].span)
+      let offsets = pieces[index].offsets
+      let region = bytes.span.extracting(Int(start) * width..<(Int(start) + span) * width)
+      pieces[index].old = Kernels.gathered(region, width: width, at: offsets.span)
+      pieces[index].new = pieces[index].old
+      let elements = start..<start + UInt64(span)
+      try patch.move(to: elements)
+      patch.apply(to: &pieces[index].new, elements, at: offsets)
+    }
+    self.bytes = bytes
+    self.width = width
+    self.pieces = pieces
+  }
+
+  /// The positions that any of the entries changes, ascending, each once.
+  private static func positions(_ entries: [DirectedEntry]) throws(DiffError) -> [UInt64] {
+    var positions: [UInt64] = []
+    var page = PageBuffer()
+    for directed in entries {
+      for info in directed.entry.pages[.changes] ?? [] {
+        do {
+          try page.load(info, of: directed.entry, from: directed.reader.source)
+        } catch { throw error.at(path: directed.reader.path) }
+        let (start, offsets) = (page.start, page.offsets)
+        positions.reserveCapacity(positions.count + offsets.count)
+        for i in offsets.indices { positions.append(start + UInt64(offsets[i])) }
+      }
+    }
+    guard entries.count > 1 else { return positions }
+    positions.sort()
+    var distinct: [UInt64] = []
+    for position in positions where distinct.last != position { distinct.append(position) }
+    return distinct
+  }
+
+  private static func pieces(_ positions: [UInt64]) -> [Piece] {
+    var pieces: [Piece] = []
+    var next = 0
+    while next < positions.count {
+      let start = positions[next]
+      var end = next
+      while end < positions.count && end - next < pieceCount && positions[end] - start < 1 << 31 {
+        end += 1
+      }
+      pieces.append(
+        Piece(start: start, offsets: positions[next..<end].map { UInt32($0 - start) }))
+      next = end
+    }
+    return pieces
+  }
+
+  /// Brings the result's elements into the tensor, or those of the base back. O(changes).
+  func store(_ side: Side) {
+    parallelFor(pieces.count) { index in
+      let piece = pieces[index]
+      bytes.change(at: Int(piece.start) * width, count: piece.span * width) { span in
+        Kernels.scatter(
+          .replace, &span, width: width, at: piece.offsets.span,
+          side == .result ? piece.new.span : piece.old.span)
+      }
+    }
+  }
+}
