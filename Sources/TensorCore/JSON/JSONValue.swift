@@ -1,0 +1,82 @@
+/// A JSON text as a value (RFC 8259).
+package enum JSONValue: Sendable, Hashable {
+  case null
+  case bool(Bool)
+  /// As it is written: what it means is for the caller to say.
+  case number(String)
+  case string(String)
+  case array([JSONValue])
+  /// Members in the order of the text; no name occurs twice.
+  case object([Member])
+
+  /// A member of an object.
+  package struct Member: Sendable, Hashable {
+    package var name: String
+    package var value: JSONValue
+
+    package init(_ name: String, _ value: JSONValue) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// The value of the member of an object, or nil. O(members).
+  package subscript(name: String) -> JSONValue? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
+  }
+
+  /// The text of a string.
+  package var text: String? { if case .string(let text) = self { text } else { nil } }
+
+  /// A number written as an integer without sign, fraction or exponent, within 64 bits.
+  package var unsigned: UInt64? {
+    guard case .number(let digits) = self, digits.utf8.allSatisfy({ (48...57).contains($0) })
+    else { return nil }
+    return UInt64(digits)
+  }
+
+  /// A number.
+  package var double: Double? { if case .number(let digits) = self { Double(digits) } else { nil } }
+
+  /// The elements of an array.
+  package var elements: [JSONValue]? {
+    if case .array(let elements) = self { elements } else { nil }
+  }
+
+  /// The members of an object.
+  package var members: [Member]? { if case .object(let members) = self { members } else { nil } }
+
+  /// The shortest text of the value; as UTF-8, nothing but what must be is escaped.
+  package var compact: String {
+    switch self {
+    case .null: "null"
+    case .bool(let value): value ? "true" : "false"
+    case .number(let digits): digits
+    case .string(let text): Self.quoted(text)
+    case .array(let elements): "[" + elements.map(\.compact).joined(separator: ",") + "]"
+    case .object(let members):
+      "{"
+        + members.map { Self.quoted($0.name) + ":" + $0.value.compact }.joined(separator: ",")
+        + "}"
+    }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var out = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\\\""
+      case "\\": out += "\\\\"
+      case "\n": out += "\\n"
+      case "\t": out += "\\t"
+      case "\r": out += "\\r"
+      case "\0"..<" ":
+        let digits = String(scalar.value, radix: 16)
+        out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
+  }
+}
