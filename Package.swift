@@ -59,8 +59,8 @@ let package = Package(
     .testTarget(
       name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints"],
-      exclude: ["Resources", "base.py", "oracle.py"], swiftSettings: swift),
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
+      exclude: ["Resources", "base.py", "every_type.py", "oracle.py"], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests", dependencies: ["DiffOperations", "TestSupport"],
       swiftSettings: swift),

@@ -10,12 +10,15 @@ static const hid_t dk_H5E_DEFAULT = H5E_DEFAULT;
 static inline unsigned dk_H5F_ACC_RDONLY(void) { return H5F_ACC_RDONLY; }
 static inline unsigned dk_H5F_ACC_RDWR(void) { return H5F_ACC_RDWR; }
 
+static inline unsigned dk_H5F_ACC_TRUNC(void) { return H5F_ACC_TRUNC; }
+
 static inline hid_t dk_H5P_FILE_ACCESS(void) { return H5P_FILE_ACCESS; }
 static inline hid_t dk_H5P_DATASET_ACCESS(void) { return H5P_DATASET_ACCESS; }
 static inline hid_t dk_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
 static inline hid_t dk_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
 static inline hid_t dk_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 
+static inline hid_t dk_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t dk_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
 static inline hid_t dk_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }
 static inline hid_t dk_H5T_STD_I8LE(void) { return H5T_STD_I8LE; }

@@ -28,15 +28,34 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// - Parameters:
   ///   - rewriting: names of tensors that the caller writes from the first byte to the last:
   ///     contiguous ones are not copied, but read as zeros until they are written.
+  ///   - changing: all that `insert`, `delete` and `reshape` will be called for. A format whose
+  ///     table stands before the elements has to know.
   ///   - overwriting: whether an existing file may be replaced.
   func makeOutput(
-    at path: String, rewriting: Set<String>, overwriting: Bool
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
+}
+
+/// A change to the table of a checkpoint.
+public enum TableChange: Sendable, Hashable {
+  /// A new tensor.
+  case insert(String, ElementType, Shape)
+  /// The end of the tensor of this name.
+  case delete(String)
+  /// Another shape for the tensor of this name.
+  case reshape(String, Shape)
 }
 
 extension Checkpoint {
   /// The one file.
   public var files: [String] { [path] }
+
+  /// An output whose table stays as it is.
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
+  }
 
   /// Nothing.
   public var skipped: [SkippedObject] { [] }

@@ -12,8 +12,8 @@ struct DiffKit: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      CreateCommand.self, ApplyCommand.self, RevertCommand.self, InspectCommand.self,
-      StatsCommand.self, VerifyCommand.self, QuickstartCommand.self,
+      CreateCommand.self, ApplyCommand.self, RevertCommand.self, ConvertCommand.self,
+      InspectCommand.self, StatsCommand.self, VerifyCommand.self, QuickstartCommand.self,
     ])
 }
 

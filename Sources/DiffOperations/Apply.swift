@@ -54,7 +54,8 @@ public func apply(
   }
   let rewritten = options.verification == .full ? plans.filter(\.isRewritten) : []
   let output = try base.makeOutput(
-    at: path, rewriting: Set(rewritten.map(\.name)), overwriting: options.overwriting)
+    at: path, rewriting: Set(rewritten.map(\.name)), changing: plans.compactMap(\.tableChange),
+    overwriting: options.overwriting)
   let undo = try options.undoPath.map { undoPath throws(DiffError) in
     try UndoWriter(
       undoPath, overwriting: options.overwriting,

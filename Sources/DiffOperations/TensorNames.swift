@@ -53,6 +53,24 @@ struct TensorNames {
     throw DiffError(.mismatch, message, path: checkpoint.path, tensor: first)
   }
 
+  /// The separator that a checkpoint has where a diff has the other one, told by pairs of names
+  /// that match; nil if all are spelled alike.
+  static func separator(_ pairs: [(diff: String, checkpoint: String)]) -> UInt8? {
+    for pair in pairs {
+      for (one, other) in zip(pair.diff.utf8, pair.checkpoint.utf8) where one != other {
+        if [".", "/"].map({ UInt8(ascii: $0) }).contains(other) { return other }
+      }
+    }
+    return nil
+  }
+
+  /// A name with this separator, if any, throughout.
+  static func name(_ name: String, separator: UInt8?) -> String {
+    guard let separator else { return name }
+    return String(
+      decoding: fold(name).map { $0 == UInt8(ascii: "/") ? separator : $0 }, as: UTF8.self)
+  }
+
   /// The name with one spelling of the separator, and without what Keras appends.
   private static func bare(_ name: String) -> [UInt8] {
     let folded = fold(name)

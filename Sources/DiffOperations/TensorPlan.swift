@@ -39,6 +39,13 @@ struct TensorPlan: Sendable {
     return existsBefore && existsAfter && !isReshape
   }
 
+  /// What becomes of the tensor's row in the checkpoint's table, unless it stays.
+  var tableChange: TableChange? {
+    if isReshape { return .reshape(name, entries[0].shapeAfter) }
+    if !existsBefore { return .insert(name, type, shape) }
+    return existsAfter ? nil : .delete(name)
+  }
+
   /// Whether the tensor gets another shape.
   var isReshape: Bool { entries[0].isReshape }
 
@@ -76,10 +83,13 @@ extension TensorPlan {
             isReversed: direction == .revert))
       }
     }
+    var found: [(list: [DirectedEntry], stored: StoredTensor?)] = []
+    for list in entries.values { found.append((list, try names.find(list[0].entry.name))) }
+    let separator = TensorNames.separator(
+      found.compactMap { pair in pair.stored.map { (pair.list[0].entry.name, $0.name) } })
     var plans: [TensorPlan] = []
     var taken: [[UInt8]: String] = [:]
-    for list in entries.values {
-      let stored = try names.find(list[0].entry.name)
+    for (list, stored) in found {
       if let stored {
         let other = taken.updateValue(list[0].entry.name, forKey: Array(stored.name.utf8))
         if let other {
@@ -88,8 +98,10 @@ extension TensorPlan {
             path: checkpoint.path, tensor: list[0].entry.name)
         }
       }
+      let name = stored?.name ?? map[list[0].entry.name]
       let plan = TensorPlan(
-        name: stored?.name ?? map[list[0].entry.name], stored: stored, entries: list,
+        name: stored == nil ? TensorNames.name(name, separator: separator) : name, stored: stored,
+        entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
       do { try plan.check() } catch { throw error.at(path: checkpoint.path) }
       plans.append(plan)

@@ -9,19 +9,22 @@ import CKernels
 #endif
 
 extension File {
-  /// Copies a range of bytes to the same place in a file that reads as zeros there. Holes stay
-  /// holes; the rest is copied inside the file system where it can (which may share the blocks
+  /// Copies a range of bytes to the same place in a file, or to another one, that reads as zeros
+  /// there. Holes stay holes; the rest is copied inside the file system where it can (which may share the blocks
   /// instead), else through a buffer.
   ///
   /// - Throws: `truncated` if this file ends before the range does, `io` otherwise.
-  package func copy(_ range: Range<UInt64>, to other: File) throws(DiffError) {
+  package func copy(
+    _ range: Range<UInt64>, to other: File, at destination: UInt64? = nil
+  ) throws(DiffError) {
+    let shift = Int64(destination ?? range.lowerBound) - Int64(range.lowerBound)
     guard try size >= range.upperBound else {
       throw DiffError(.truncated, "the file ends too early", path: path, offset: try size)
     }
     var offset = range.lowerBound
     while let data = nextData(offset..<range.upperBound) {
-      offset = copyInKernel(data, to: other)
-      try copyThroughBuffer(offset..<data.upperBound, to: other)
+      offset = copyInKernel(data, to: other, shift)
+      try copyThroughBuffer(offset..<data.upperBound, to: other, shift)
       offset = data.upperBound
     }
   }
@@ -44,12 +47,12 @@ extension File {
 
   /// Copies as far as the system's call goes, and returns how far that is. Why it goes no further
   /// is left to the buffer to find out: file systems and sandboxes refuse it in many ways.
-  private func copyInKernel(_ range: Range<UInt64>, to other: File) -> UInt64 {
+  private func copyInKernel(_ range: Range<UInt64>, to other: File, _ shift: Int64) -> UInt64 {
     var offset = range.lowerBound
     #if os(Linux)
       while offset < range.upperBound {
         var from = off_t(offset)
-        var to = from
+        var to = from + off_t(shift)
         let count = Int(min(1 << 30, range.upperBound - offset))
         let copied = unsafe copy_file_range(
           descriptor, &from, other.descriptor, &to, count, 0)
@@ -61,7 +64,9 @@ extension File {
     return offset
   }
 
-  private func copyThroughBuffer(_ range: Range<UInt64>, to other: File) throws(DiffError) {
+  private func copyThroughBuffer(
+    _ range: Range<UInt64>, to other: File, _ shift: Int64
+  ) throws(DiffError) {
     var offset = range.lowerBound
     var buffer: [UInt8] = []
     while offset < range.upperBound {
@@ -69,7 +74,7 @@ extension File {
       if buffer.count != count { buffer = [UInt8](repeating: 0, count: count) }
       var span = buffer.mutableSpan
       try read(at: offset, into: &span)
-      try other.write(buffer.span, at: offset)
+      try other.write(buffer.span, at: UInt64(Int64(offset) + shift))
       offset += UInt64(count)
     }
   }

@@ -50,6 +50,14 @@ package final class OutputFile {
     if let permissions { fchmod(file.descriptor, permissions & 0o777) }
   }
 
+  /// Prepares a file with the permissions of another one.
+  package convenience init(
+    _ destination: String, overwriting: Bool, permissionsOf source: File
+  ) throws(DiffError) {
+    try self.init(
+      destination, overwriting: overwriting, permissions: source.status().st_mode & 0o777)
+  }
+
   deinit { if let temporaryPath { unsafe unlink(temporaryPath) } }
 
   /// A path by which this process can open the contents before they have their name.
@@ -98,7 +106,7 @@ package final class OutputFile {
     #endif
   }
 
-  private static func hiddenName(_ destination: String) -> String {
+  static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
     // Names are limited in bytes, not in characters; one that is cut in two is repaired.
     let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
@@ -118,7 +126,7 @@ package final class OutputFile {
     return first.name == second.name && File.areSame(first.folder, second.folder)
   }
 
-  private static func syncFolder(of path: String) throws(DiffError) {
+  static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("cannot open", folder) }

@@ -68,7 +68,7 @@ package final class MemoryCheckpoint: Checkpoint {
   }
 
   package func makeOutput(
-    at path: String, rewriting: Set<String>, overwriting: Bool
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     guard overwriting || output(path) == nil else { throw DiffError(.exists, "exists", path: path) }
     begun.withLock { $0 += 1 }

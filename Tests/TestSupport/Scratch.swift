@@ -50,3 +50,8 @@ package func write(_ bytes: [UInt8], toFile path: String) throws {
 
 /// Removes a file.
 package func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: path) }
+
+/// Makes a new folder.
+package func makeFolder(_ path: String) throws {
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+}

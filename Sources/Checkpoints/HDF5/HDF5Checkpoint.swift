@@ -57,7 +57,7 @@ public final class HDF5Checkpoint: Checkpoint {
   /// - Throws: `exists` or `io`.
   /// - Complexity: O(bytes of the file), nearly nothing where the file system shares blocks.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, overwriting: Bool
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try checkOverlaps()
     // By bytes: as strings, different spellings of one accented letter are equal.

@@ -14,7 +14,21 @@ final class HDF5File: @unchecked Sendable {
   /// Opens the file at `path`.
   ///
   /// - Throws: `notACheckpoint` if libhdf5 does not open it.
-  init(_ path: String, writable: Bool) throws(DiffError) {
+  convenience init(_ path: String, writable: Bool) throws(DiffError) {
+    try self.init(writable: writable) { access in
+      let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
+      return unsafe H5Fopen(path, mode, access)
+    }
+  }
+
+  /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
+  convenience init(creating path: String) throws(DiffError) {
+    try self.init(writable: true) { access in
+      unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
+    }
+  }
+
+  private init(writable: Bool, _ open: (hid_t) -> hid_t) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
@@ -24,8 +38,7 @@ final class HDF5File: @unchecked Sendable {
     // descriptors the library insists on resolving it, with the one for C streams it does not.
     try (writable ? H5Pset_fapl_stdio(access.id) : H5Pset_fapl_sec2(access.id))
       .orThrow("cannot set up libhdf5")
-    let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
-    let id = unsafe H5Fopen(path, mode, access.id)
+    let id = open(access.id)
     guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
     handle = try HDF5Handle(id, "")
   }

@@ -35,6 +35,19 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     if offset < size { try source.copy(offset..<size, to: output.file) }
   }
 
+  /// Begins with an empty file, with facts as attributes of its root group.
+  init(creating path: String, metadata: [String: String], overwriting: Bool) throws(DiffError) {
+    output = try OutputFile(path, overwriting: overwriting)
+    permissions = try output.file.status().st_mode & 0o777
+    try locating(nil) { () throws(DiffError) in
+      let file = try HDF5File(creating: output.openablePath)
+      for (name, text) in metadata.sorted(by: { $0.key < $1.key }) {
+        try file.setAttribute(name, text)
+      }
+      opened = file
+    }
+  }
+
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) {

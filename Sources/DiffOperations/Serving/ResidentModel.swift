@@ -78,7 +78,7 @@ public final class ResidentModel: Checkpoint {
 
   /// - Throws: always, `unsupported`: a model in memory is not written.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, overwriting: Bool
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
   }

@@ -1,0 +1,57 @@
+import TensorCore
+
+/// A safetensors file as a checkpoint.
+public final class SafeTensorsCheckpoint: Checkpoint {
+  /// The path it was opened with.
+  public let path: String
+  /// The tensors, ascending by the UTF-8 bytes of their names.
+  public let tensors: [StoredTensor]
+  /// Tensors of types narrower than a byte.
+  public let skipped: [SkippedObject]
+  private let part: SafeTensorsFile
+
+  /// Opens a file and checks its header.
+  ///
+  /// - Throws: `io`; `malformed`, `truncated` or `limit` if the header breaks a rule.
+  /// - Complexity: O(n log n) in the header's length.
+  public init(_ path: String) throws(DiffError) {
+    self.path = path
+    part = try SafeTensorsFile(path)
+    tensors = part.tensors(file: 0).sortedByName
+    skipped = part.skipped
+  }
+
+  /// The facts that the file states about itself.
+  public var metadata: [String: String] { part.header.facts }
+
+  /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
+  public func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    try part.read(tensor, at: offset, into: &buffer)
+  }
+
+  /// Starts a copy of this file at `path`, without the bytes of what is rewritten. O(bytes).
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    try SafeTensorsOutput(
+      path, copying: part, rewriting: rewriting, changing: changing, overwriting: overwriting)
+  }
+}
+
+extension SafeTensorsHeader {
+  /// The metadata; of a fact that occurs under two spellings of one name, the last.
+  var facts: [String: String] {
+    var facts: [String: String] = [:]
+    for member in metadata ?? [] { facts[member.name] = member.value.text }
+    return facts
+  }
+}
+
+extension [StoredTensor] {
+  /// In the order of tables: by the bytes of the names.
+  var sortedByName: [StoredTensor] {
+    sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+}

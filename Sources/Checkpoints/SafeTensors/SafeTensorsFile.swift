@@ -1,0 +1,42 @@
+import TensorCore
+
+/// One file of a safetensors checkpoint, open for reading.
+struct SafeTensorsFile: Sendable {
+  let file: File
+  let header: SafeTensorsHeader
+  /// Where the tensors' bytes begin.
+  let start: UInt64
+
+  init(_ path: String) throws(DiffError) {
+    file = try File(path)
+    do { (header, start) = try SafeTensorsHeader.read(file) } catch { throw error.at(path: path) }
+  }
+
+  /// The rows of the file's table, those whose types diffkit has.
+  func tensors(file number: Int) -> [StoredTensor] {
+    header.items.compactMap { item in
+      guard let type = item.type, let shape = Shape(item.extents) else { return nil }
+      return StoredTensor(
+        name: item.name, type: type, shape: shape,
+        storage: .contiguous(offset: start + item.range.lowerBound), file: number)
+    }
+  }
+
+  /// The others.
+  var skipped: [SkippedObject] {
+    header.items.filter { $0.type == nil }.map {
+      SkippedObject(name: $0.name, reason: "elements of type \($0.dtype)")
+    }
+  }
+
+  /// Fills `buffer` with bytes of a tensor of this file.
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard buffer.count > 0, case .contiguous(let place) = tensor.storage else { return }
+    tensor.check(offset, buffer.count)
+    do { try file.read(at: place + offset, into: &buffer) } catch {
+      throw error.at(tensor: tensor.name)
+    }
+  }
+}

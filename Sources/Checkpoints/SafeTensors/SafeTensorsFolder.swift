@@ -1,0 +1,139 @@
+import TensorCore
+
+/// A checkpoint in several safetensors files, with an index, in one folder.
+public final class SafeTensorsFolder: Checkpoint {
+  /// The path it was opened with: the folder, or its index.
+  public let path: String
+  /// The files that hold tensors.
+  public let files: [String]
+  /// The tensors of all files, ascending by the UTF-8 bytes of their names.
+  public let tensors: [StoredTensor]
+  /// Tensors of types narrower than a byte.
+  public let skipped: [SkippedObject]
+  private let folder: String
+  private let index: SafeTensorsIndex
+  private let parts: [SafeTensorsFile]
+
+  /// Opens a folder, or an index and the files that it names.
+  ///
+  /// - Throws: `io`; `notACheckpoint` if the folder holds none; `malformed`, `truncated` or
+  ///   `limit` if a header or the index breaks a rule.
+  /// - Complexity: O(n log n) in the length of all headers.
+  public init(_ path: String) throws(DiffError) {
+    self.path = path
+    if path.hasSuffix(".json") {
+      let place = OutputFile.split(path)
+      folder = place.folder
+      index = try SafeTensorsIndex(path, name: place.name)
+    } else {
+      folder = path
+      index = try SafeTensorsIndex(folder: path, Folder.names(path))
+    }
+    var parts: [SafeTensorsFile] = []
+    for part in index.parts { parts.append(try SafeTensorsFile("\(folder)/\(part)")) }
+    do { try index.check(parts) } catch { throw error.at(path: path) }
+    files = parts.map(\.file.path)
+    tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sortedByName
+    skipped = parts.flatMap(\.skipped)
+    self.parts = parts
+    if let twice = zip(tensors, tensors.dropFirst()).first(where: {
+      $0.name.utf8.elementsEqual($1.name.utf8)
+    }) {
+      throw DiffError(.malformed, "is in two files", path: path, tensor: twice.0.name)
+    }
+  }
+
+  /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
+  public func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    try parts[tensor.file].read(tensor, at: offset, into: &buffer)
+  }
+
+  /// Starts a copy of the folder at `path`: the files with tensors, the index, and every other
+  /// file in it (the model's configuration, the tokenizer). New tensors go to the last file.
+  ///
+  /// - Throws: `exists` if there is something at `path`: a folder is not replaced.
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    let output = try OutputFolder(path)
+    var owners: [[UInt8]: Int] = [:]
+    for tensor in tensors { owners[Array(tensor.name.utf8)] = tensor.file }
+    var changes = [[TableChange]](repeating: [], count: parts.count)
+    for change in changing {
+      switch change {
+      case .insert: changes[parts.count - 1].append(change)
+      case .delete(let name), .reshape(let name, _):
+        changes[owners[Array(name.utf8)] ?? 0].append(change)
+      }
+    }
+    var outputs: [SafeTensorsOutput] = []
+    var headers: [SafeTensorsHeader] = []
+    for (number, part) in parts.enumerated() {
+      outputs.append(
+        try SafeTensorsOutput(
+          output.place(index.parts[number]), copying: part, rewriting: rewriting,
+          changing: changes[number], overwriting: false))
+      headers.append(try part.header.changed(by: changes[number]).header)
+    }
+    let known = Set(index.parts + [index.name].compactMap { $0 })
+    for name in try Folder.names(folder) where !known.contains(name) {
+      try output.copy("\(folder)/\(name)", as: name)
+    }
+    if let name = index.name {
+      let isChanged = !changing.isEmpty
+      if isChanged {
+        try output.write(Array(index.text(headers).utf8), as: name)
+      } else {
+        try output.copy("\(folder)/\(name)", as: name)
+      }
+    }
+    var partOfInserted = owners
+    for case .insert(let name, _, _) in changing {
+      partOfInserted[Array(name.utf8)] = parts.count - 1
+    }
+    return SafeTensorsFolderOutput(output, outputs, partOfInserted)
+  }
+}
+
+/// A folder of safetensors files in the making.
+private final class SafeTensorsFolderOutput: CheckpointOutput {
+  private let folder: OutputFolder
+  private let parts: [SafeTensorsOutput]
+  private let owners: [[UInt8]: Int]
+
+  init(_ folder: OutputFolder, _ parts: [SafeTensorsOutput], _ owners: [[UInt8]: Int]) {
+    self.folder = folder
+    self.parts = parts
+    self.owners = owners
+  }
+
+  private func part(_ name: String) throws(DiffError) -> SafeTensorsOutput {
+    guard let part = owners[Array(name.utf8)] else {
+      throw DiffError(
+        .usage, "was not announced when the output was begun", path: folder.destination,
+        tensor: name)
+    }
+    return parts[part]
+  }
+
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError) { try part(tensor.name).write(bytes, to: tensor, at: offset) }
+
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor { try part(name).insert(name, type, shape) }
+
+  func delete(_ tensor: StoredTensor) throws(DiffError) { try part(tensor.name).delete(tensor) }
+
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
+    try part(tensor.name).reshape(tensor, to: shape)
+  }
+
+  func commit() throws(DiffError) {
+    for part in parts { try part.commit() }
+    try folder.commit()
+  }
+}

@@ -1,0 +1,161 @@
+import TensorCore
+
+/// The header of a safetensors file: what stands where behind it.
+///
+/// As huggingface/safetensors documents the format: eight bytes, the length N of a JSON object
+/// that follows; from byte 8 + N on, the tensors, end to end, in some order.
+struct SafeTensorsHeader: Sendable {
+  /// A tensor, or something that diffkit does not take for one.
+  struct Item: Sendable {
+    var name: String
+    /// The type; nil for one that diffkit does not have, whose elements are left alone.
+    var type: ElementType?
+    /// How the type is written.
+    var dtype: String
+    var extents: [UInt64]
+    /// Bytes, counted from the end of the header.
+    var range: Range<UInt64>
+  }
+
+  /// Free-form facts, as they stand in the file.
+  var metadata: [JSONValue.Member]?
+  /// In the order of their bytes.
+  var items: [Item]
+
+  /// The longest header that the reference implementation reads.
+  static let maximumLength: UInt64 = 100_000_000
+
+  /// Reads and checks the header of a file.
+  ///
+  /// - Returns: the header and the offset of the first tensor's bytes.
+  /// - Throws: `malformed` for whatever the format does not allow: ranges with holes between them
+  ///   or that overlap, lengths that are not those of the shapes, names or facts twice.
+  static func read(_ file: File) throws(DiffError) -> (header: SafeTensorsHeader, start: UInt64) {
+    let size = try file.size
+    guard size >= 8 else { throw DiffError(.malformed, "too short for safetensors") }
+    var prefix = [UInt8](repeating: 0, count: 8)
+    var span = prefix.mutableSpan
+    try file.read(at: 0, into: &span)
+    let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= maximumLength else {
+      throw DiffError(.limit, "a header of \(length) bytes; at most \(maximumLength) are read")
+    }
+    guard length <= size - 8 else {
+      throw DiffError(.truncated, "the header of \(length) bytes is longer than the file")
+    }
+    var bytes = [UInt8](repeating: 0, count: Int(length))
+    span = bytes.mutableSpan
+    try file.read(at: 8, into: &span)
+    guard bytes.first == UInt8(ascii: "{") else {
+      throw DiffError(.malformed, "the header is no JSON object", offset: 8)
+    }
+    let json: JSONValue
+    do { json = try JSONValue(parsing: bytes) } catch {
+      throw DiffError(error.code, error.message, offset: 8 + (error.offset ?? 0))
+    }
+    return (try SafeTensorsHeader(json, dataSize: size - 8 - length), 8 + length)
+  }
+
+  /// An empty header.
+  init() { items = [] }
+
+  /// Takes what a header says, if it fits so many bytes of data.
+  init(_ json: JSONValue, dataSize: UInt64) throws(DiffError) {
+    guard let members = json.members else {
+      throw DiffError(.malformed, "the header is no JSON object")
+    }
+    items = []
+    for member in members {
+      if member.name == "__metadata__" {
+        guard let facts = member.value.members, facts.allSatisfy({ $0.value.text != nil }) else {
+          throw DiffError(.malformed, "'__metadata__' is no object of strings")
+        }
+        metadata = facts
+      } else {
+        do { items.append(try Item(member)) } catch { throw error.at(tensor: member.name) }
+      }
+    }
+    items.sort {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }
+    var end: UInt64 = 0
+    for item in items {
+      guard item.range.lowerBound == end else {
+        throw DiffError(
+          .malformed,
+          item.range.lowerBound < end
+            ? "shares bytes with another tensor" : "has unused bytes before it",
+          tensor: item.name)
+      }
+      end = item.range.upperBound
+    }
+    guard end == dataSize else {
+      throw DiffError(
+        .malformed, "the tensors take \(end) bytes, but \(dataSize) follow the header")
+    }
+  }
+
+  /// The header as it stands in a file, its length first; padded so that data begin at a multiple
+  /// of eight.
+  var bytes: [UInt8] {
+    var members: [JSONValue.Member] = []
+    if let metadata { members.append(.init("__metadata__", .object(metadata))) }
+    for item in items {
+      func numbers(_ values: [UInt64]) -> JSONValue { .array(values.map { .number("\($0)") }) }
+      members.append(
+        .init(
+          item.name,
+          .object([
+            .init("dtype", .string(item.dtype)), .init("shape", numbers(item.extents)),
+            .init("data_offsets", numbers([item.range.lowerBound, item.range.upperBound])),
+          ])))
+    }
+    var json = Array(JSONValue.object(members).compact.utf8)
+    while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
+    return (0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) } + json
+  }
+}
+
+extension SafeTensorsHeader.Item {
+  /// Reads a member of the header.
+  init(_ member: JSONValue.Member) throws(DiffError) {
+    guard let dtype = member.value["dtype"]?.text,
+      let extents = member.value["shape"]?.elements?.map(\.unsigned),
+      let offsets = member.value["data_offsets"]?.elements?.map(\.unsigned), offsets.count == 2,
+      let begin = offsets[0], let end = offsets[1], begin <= end
+    else {
+      throw DiffError(.malformed, "needs 'dtype', 'shape' and 'data_offsets'")
+    }
+    guard let bits = Self.bits[dtype] else {
+      throw DiffError(.malformed, "has the unknown dtype '\(dtype)'")
+    }
+    guard let shape = Shape(extents.map { $0 ?? .max }), extents.allSatisfy({ $0 != nil }) else {
+      throw DiffError(.malformed, "has a shape that no tensor can have")
+    }
+    let (total, overflow) = shape.count.multipliedReportingOverflow(by: bits)
+    guard !overflow, total % 8 == 0, total / 8 == end - begin else {
+      throw DiffError(
+        .malformed, "has \(end - begin) bytes, which are not those of \(dtype) \(shape)")
+    }
+    self.init(
+      name: member.name, type: Self.types[dtype], dtype: dtype, extents: shape.extents,
+      range: begin..<end)
+  }
+
+  /// Bits of an element of each type of the format.
+  private static let bits: [String: UInt64] = {
+    var bits: [String: UInt64] = ["F4": 4, "F6_E2M3": 6, "F6_E3M2": 6]
+    for (dtype, type) in types { bits[dtype] = UInt64(type.width) * 8 }
+    return bits
+  }()
+
+  /// The types that diffkit has too.
+  static let types: [String: ElementType] = [
+    "BOOL": .bool, "U8": .u8, "I8": .i8, "U16": .u16, "I16": .i16, "U32": .u32, "I32": .i32,
+    "U64": .u64, "I64": .i64, "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64,
+    "F8_E4M3": .f8e4m3, "F8_E5M2": .f8e5m2, "F8_E8M0": .f8e8m0, "C64": .c64,
+  ]
+
+  /// How a type is written, or nil if the format does not have it.
+  static func dtype(_ type: ElementType) -> String? { types.first { $0.value == type }?.key }
+}

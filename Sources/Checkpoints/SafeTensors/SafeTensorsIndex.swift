@@ -1,0 +1,129 @@
+import TensorCore
+
+/// The index of a checkpoint in several safetensors files, as transformers writes it: a JSON
+/// object whose `weight_map` names the file of each tensor.
+struct SafeTensorsIndex: Sendable {
+  /// The name of the index file in its folder; nil if there is none, but only one file.
+  var name: String?
+  /// The files, sorted, as names in the folder.
+  var parts: [String]
+  /// The whole object, to be written back.
+  private var json: JSONValue = .object([])
+
+  /// What the name of an index ends with.
+  static let suffix = ".safetensors.index.json"
+
+  /// Finds the index of a folder, or else its only file.
+  init(folder: String, _ names: [String]) throws(DiffError) {
+    let indices = names.filter { $0.hasSuffix(Self.suffix) }.sorted()
+    guard indices.count <= 1 else {
+      throw DiffError(
+        .notACheckpoint, "holds several indices; name one of \(indices.joined(separator: ", "))",
+        path: folder)
+    }
+    if let index = indices.first {
+      try self.init("\(folder)/\(index)", name: index)
+    } else {
+      try self.init(onlyFileOf: folder, names)
+    }
+  }
+
+  private init(onlyFileOf folder: String, _ names: [String]) throws(DiffError) {
+    let files = names.filter { $0.hasSuffix(".safetensors") }.sorted()
+    guard files.count == 1 else {
+      throw DiffError(
+        .notACheckpoint,
+        files.isEmpty
+          ? "a folder without safetensors files"
+          : "a folder of \(files.count) safetensors files without an index; name one of them",
+        path: folder)
+    }
+    name = nil
+    parts = files
+  }
+
+  /// Reads an index.
+  init(_ path: String, name: String) throws(DiffError) {
+    self.name = name
+    parts = []
+    let file = try File(path)
+    let size = try file.size
+    guard size <= SafeTensorsHeader.maximumLength else {
+      throw DiffError(.limit, "too long for an index", path: path)
+    }
+    var bytes = [UInt8](repeating: 0, count: Int(size))
+    var span = bytes.mutableSpan
+    do {
+      try file.read(at: 0, into: &span)
+      json = try JSONValue(parsing: bytes)
+      parts = try Self.parts(json)
+    } catch { throw error.at(path: path) }
+  }
+
+  private static func parts(_ json: JSONValue) throws(DiffError) -> [String] {
+    guard let map = json["weight_map"]?.members else {
+      throw DiffError(.malformed, "has no object 'weight_map'")
+    }
+    var parts: Set<String> = []
+    for member in map {
+      guard let part = member.value.text, part.hasSuffix(".safetensors"),
+        !part.utf8.contains(UInt8(ascii: "/")), !part.utf8.contains(0)
+      else {
+        throw DiffError(
+          .malformed, "its file is no name of a safetensors file in the folder",
+          tensor: member.name)
+      }
+      parts.insert(part)
+    }
+    guard !parts.isEmpty else { throw DiffError(.malformed, "names no files") }
+    return parts.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Refuses a map that is not that of the files.
+  ///
+  /// - Complexity: O(n log n) in tensors.
+  func check(_ files: [SafeTensorsFile]) throws(DiffError) {
+    guard let map = json["weight_map"]?.members else { return }
+    var mapped: [[UInt8]: String] = [:]
+    for member in map { mapped[Array(member.name.utf8)] = member.value.text }
+    for (part, file) in zip(parts, files) {
+      for item in file.header.items {
+        guard mapped.removeValue(forKey: Array(item.name.utf8)) == part else {
+          throw DiffError(
+            .malformed, "is in \(part), but the index does not say so", tensor: item.name)
+        }
+      }
+    }
+    if let name = mapped.keys.min(by: { $0.lexicographicallyPrecedes($1) }) {
+      throw DiffError(
+        .malformed, "is in the index and in no file", tensor: String(decoding: name, as: UTF8.self))
+    }
+  }
+
+  /// The text of the index for other files.
+  func text(_ headers: [SafeTensorsHeader]) -> String {
+    var map: [JSONValue.Member] = []
+    var total = 0
+    for (part, header) in zip(parts, headers) {
+      for item in header.items {
+        map.append(.init(item.name, .string(part)))
+        total += item.range.count
+      }
+    }
+    map.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    var members = json.members ?? []
+    for index in members.indices {
+      switch members[index].name {
+      case "weight_map": members[index].value = .object(map)
+      case "metadata":
+        guard var facts = members[index].value.members,
+          let size = facts.firstIndex(where: { $0.name == "total_size" })
+        else { continue }
+        facts[size].value = .number("\(total)")
+        members[index].value = .object(facts)
+      default: break
+      }
+    }
+    return JSONValue.object(members).compact + "\n"
+  }
+}

@@ -1,0 +1,183 @@
+import Synchronization
+import TensorCore
+
+/// A safetensors file in the making.
+final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
+  private let output: OutputFile
+  /// Where each tensor begins in the new file.
+  private let places = Mutex<[[UInt8]: StoredTensor]>([:])
+
+  /// Begins with a header, and room for its tensors.
+  init(_ path: String, _ header: SafeTensorsHeader, overwriting: Bool) throws(DiffError) {
+    output = try OutputFile(path, overwriting: overwriting)
+    try write(header)
+  }
+
+  /// Begins with the header of a source after changes, and all its bytes that neither go nor are
+  /// rewritten. An unchanged header is copied as it stands.
+  init(
+    _ path: String, copying source: SafeTensorsFile, rewriting: Set<String>,
+    changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) {
+    output = try OutputFile(path, overwriting: overwriting, permissionsOf: source.file)
+    let rewritten = Set(rewriting.map { Array($0.utf8) })
+    func isCopied(_ item: SafeTensorsHeader.Item) -> Bool {
+      !rewritten.contains(Array(item.name.utf8)) && !item.range.isEmpty
+    }
+    do throws(DiffError) {
+      guard !changing.isEmpty else {
+        setPlaces(source.header, source.start)
+        try output.file.resize(to: source.file.size)
+        try source.file.copy(0..<source.start, to: output.file)
+        for run in source.header.items.filter(isCopied).map(\.range).joinedNeighbours {
+          try source.file.copy(
+            source.start + run.lowerBound..<source.start + run.upperBound, to: output.file)
+        }
+        return
+      }
+      let (header, kept) = try source.header.changed(by: changing)
+      let start = try write(header)
+      for (item, old) in zip(header.items, kept) {
+        guard let old, isCopied(item) else { continue }
+        try source.file.copy(
+          source.start + old.lowerBound..<source.start + old.upperBound, to: output.file,
+          at: start + item.range.lowerBound)
+      }
+    } catch { throw error.at(path: output.destination) }
+  }
+
+  /// Writes a header and makes room for its tensors; returns where they begin.
+  @discardableResult
+  private func write(_ header: SafeTensorsHeader) throws(DiffError) -> UInt64 {
+    let bytes = header.bytes
+    guard bytes.count - 8 <= SafeTensorsHeader.maximumLength else {
+      throw DiffError(
+        .limit, "so many tensors need a header that no reader takes; use several files",
+        path: output.destination)
+    }
+    try output.file.write(bytes.span, at: 0)
+    let start = UInt64(bytes.count)
+    try output.file.resize(to: start + (header.items.last?.range.upperBound ?? 0))
+    setPlaces(header, start)
+    return start
+  }
+
+  private func setPlaces(_ header: SafeTensorsHeader, _ start: UInt64) {
+    places.withLock { places in
+      for item in header.items {
+        guard let type = item.type, let shape = Shape(item.extents) else { continue }
+        places[Array(item.name.utf8)] = StoredTensor(
+          name: item.name, type: type, shape: shape,
+          storage: .contiguous(offset: start + item.range.lowerBound))
+      }
+    }
+  }
+
+  private func place(_ name: String) throws(DiffError) -> StoredTensor {
+    guard let tensor = places.withLock({ $0[Array(name.utf8)] }) else {
+      throw DiffError(
+        .usage, "was not announced when the output was begun", path: output.destination,
+        tensor: name)
+    }
+    return tensor
+  }
+
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError) {
+    let target = try place(tensor.name)
+    guard case .contiguous(let start) = target.storage, bytes.count > 0 else { return }
+    target.check(offset, bytes.count)
+    try output.file.write(bytes, at: start + offset)
+  }
+
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor { try place(name) }
+
+  func delete(_ tensor: StoredTensor) throws(DiffError) {
+    // Its bytes were left out from the beginning.
+  }
+
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
+    try place(tensor.name)
+  }
+
+  func commit() throws(DiffError) { try output.commit() }
+}
+
+extension SafeTensorsHeader {
+  /// The header after changes, and for each of its items the bytes in this one that it keeps. The
+  /// widest elements come first, so that all are aligned.
+  func changed(
+    by changes: [TableChange]
+  ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
+    var rows = items.map { (item: $0, kept: Optional($0.range)) }
+    func index(_ name: String) throws(DiffError) -> Int {
+      guard let found = rows.firstIndex(where: { $0.item.name.utf8.elementsEqual(name.utf8) })
+      else { throw DiffError(.mismatch, "is not in the checkpoint", tensor: name) }
+      return found
+    }
+    for change in changes {
+      switch change {
+      case .insert(let name, let type, let shape):
+        guard !rows.contains(where: { $0.item.name.utf8.elementsEqual(name.utf8) }) else {
+          throw DiffError(.mismatch, "there is something of that name already", tensor: name)
+        }
+        rows.append((try Item(name, type, shape), nil))
+      case .delete(let name): rows.remove(at: try index(name))
+      case .reshape(let name, let shape):
+        let at = try index(name)
+        guard let type = rows[at].item.type else { continue }
+        rows[at] = (try Item(name, type, shape), nil)
+      }
+    }
+    // Stable: what belongs together stays together.
+    let order = rows.indices.sorted {
+      let (a, b) = (rows[$0].item.type?.width ?? 0, rows[$1].item.type?.width ?? 0)
+      return a == b ? $0 < $1 : a > b
+    }
+    var header = self
+    header.items = []
+    var end: UInt64 = 0
+    for row in order {
+      var item = rows[row].item
+      item.range = end..<end + UInt64(item.range.count)
+      end = item.range.upperBound
+      header.items.append(item)
+    }
+    return (header, order.map { rows[$0].kept })
+  }
+}
+
+extension SafeTensorsHeader.Item {
+  /// A new tensor, its bytes not placed yet.
+  ///
+  /// - Throws: `unsupported` for types and names that the format does not have.
+  init(_ name: String, _ type: ElementType, _ shape: Shape) throws(DiffError) {
+    guard let dtype = Self.dtype(type) else {
+      throw DiffError(.unsupported, "safetensors has no type for \(type)", tensor: name)
+    }
+    guard name != "__metadata__" else {
+      throw DiffError(.unsupported, "a name that safetensors keeps for itself", tensor: name)
+    }
+    self.init(
+      name: name, type: type, dtype: dtype, extents: shape.extents,
+      range: 0..<shape.count * UInt64(type.width))
+  }
+}
+
+extension [Range<UInt64>] {
+  /// Ascending ranges, those that touch each other joined.
+  fileprivate var joinedNeighbours: [Range<UInt64>] {
+    var joined: [Range<UInt64>] = []
+    for range in self {
+      if let last = joined.last, last.upperBound == range.lowerBound {
+        joined[joined.count - 1] = last.lowerBound..<range.upperBound
+      } else {
+        joined.append(range)
+      }
+    }
+    return joined
+  }
+}

@@ -1,0 +1,91 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A folder that appears under its name only when it is complete and durable. Until then it is a
+/// hidden one beside its destination, which is removed, with what is in it, when the object goes
+/// away uncommitted.
+package final class OutputFolder: Sendable {
+  /// Where the folder will appear.
+  package let destination: String
+  private let temporary: String
+
+  /// Prepares a folder.
+  ///
+  /// - Throws: `exists` if there is something of that name: a folder is not replaced.
+  package init(_ destination: String) throws(DiffError) {
+    var path = destination
+    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    self.destination = path
+    var status = stat()
+    guard unsafe lstat(path, &status) != 0 else {
+      throw DiffError(
+        .exists, "exists already, and a folder is not replaced; choose another name", path: path)
+    }
+    temporary = OutputFile.hiddenName(path)
+    guard unsafe mkdir(temporary, 0o777) == 0 else { throw .system("cannot create", path) }
+  }
+
+  deinit {
+    // After a commit there is nothing of that name.
+    for name in (try? Folder.names(temporary)) ?? [] { unsafe unlink("\(temporary)/\(name)") }
+    unsafe rmdir(temporary)
+  }
+
+  /// Where a file of the folder is to be made.
+  package func place(_ name: String) -> String { "\(temporary)/\(name)" }
+
+  /// Copies a regular file into the folder; leaves out whatever else is at `path`.
+  package func copy(_ path: String, as name: String) throws(DiffError) {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
+    let source = try File(path)
+    let copy = try OutputFile(place(name), overwriting: false, permissionsOf: source)
+    try copy.file.resize(to: source.size)
+    try source.copy(0..<source.size, to: copy.file)
+    try copy.commit()
+  }
+
+  /// Writes a file of the folder.
+  package func write(_ bytes: [UInt8], as name: String) throws(DiffError) {
+    let output = try OutputFile(place(name), overwriting: false)
+    try output.file.write(bytes.span, at: 0)
+    try output.commit()
+  }
+
+  /// Gives the folder its name. Its files have been committed.
+  package func commit() throws(DiffError) {
+    // An empty folder of that name would be replaced, which harms nobody.
+    guard unsafe rename(temporary, destination) == 0 else {
+      throw .system("cannot rename to", destination)
+    }
+    try OutputFile.syncFolder(of: destination)
+  }
+}
+
+/// Folders as they are.
+package enum Folder {
+  /// Whether there is a folder at `path`.
+  package static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// The names of what is in a folder, sorted, but for those that are not valid UTF-8.
+  package static func names(_ path: String) throws(DiffError) -> [String] {
+    guard let folder = unsafe opendir(path) else { throw .system("cannot open", path) }
+    defer { unsafe closedir(folder) }
+    var names: [String] = []
+    while let entry = unsafe readdir(folder) {
+      let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) {
+        unsafe String(validating: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if let name, name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+}

@@ -1,0 +1,253 @@
+import Checkpoints
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct SafeTensorsTests {
+  private static let types = TestFiles.path("Resources/types.safetensors")
+
+  /// A file with this header, its length in front, and so many bytes of data.
+  private func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
+    let length = length ?? UInt64(header.utf8.count)
+    return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
+      + (0..<data).map { UInt8(truncatingIfNeeded: $0) }
+  }
+
+  private func write(
+    _ bytes: [UInt8], to tensor: StoredTensor, at offset: UInt64 = 0,
+    of output: any CheckpointOutput
+  ) throws { try output.write(bytes.span, to: tensor, at: offset) }
+
+  private func refusal(_ bytes: [UInt8]) throws -> DiffError? {
+    try Scratch.with { scratch in
+      try TestSupport.write(bytes, toFile: scratch("f.safetensors"))
+      return #expect(throws: DiffError.self) { try SafeTensorsCheckpoint(scratch("f.safetensors")) }
+    }
+  }
+
+  @Test("a tensor of every type, written by the safetensors package")
+  func everyType() throws {
+    let file = try #require(try openCheckpoint(Self.types) as? SafeTensorsCheckpoint)
+    #expect(file.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
+    let names = [
+      "bfloat16", "bool", "complex64", "float16", "float32", "float64", "float8_e4m3fn",
+      "float8_e5m2", "float8_e8m0fnu", "int16", "int32", "int64", "int8", "uint16", "uint32",
+      "uint64", "uint8",
+    ]
+    let types: [ElementType] = [
+      .bf16, .bool, .c64, .f16, .f32, .f64, .f8e4m3, .f8e5m2, .f8e8m0, .i16, .i32, .i64, .i8, .u16,
+      .u32, .u64, .u8,
+    ]
+    #expect(file.tensors.map(\.name) == names.map { "t/" + $0 })
+    #expect(file.tensors.map(\.type) == types)
+    for (number, tensor) in file.tensors.enumerated() {
+      #expect(tensor.shape.extents == [[2, 3], [5], [], [0, 4]][number % 4])
+      let expected = (0..<Int(tensor.byteCount)).map {
+        UInt8((7 * $0 + 13 * number) % 251) & (tensor.type == .bool ? 1 : 255)
+      }
+      #expect(try file.bytes(of: tensor) == expected)
+    }
+  }
+
+  @Test(
+    "headers that break a rule are refused, each with its rule",
+    arguments: [
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#, 5, "take 4 bytes, but 5"),
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#, 3, "take 4 bytes, but 3"),
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[1,5]}}"#, 5, "unused bytes before"),
+      (
+        #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}"#,
+        7, "shares bytes"
+      ),
+      (
+        #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}}"#,
+        9, "unused bytes before"
+      ),
+      (
+        #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#,
+        8, "a second member 'a'"
+      ),
+      (#"{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,4]}}"#, 4, "are not those of U8 [5]"),
+      (#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}"#, 4, "are not those of F32"),
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}}"#, 4, "needs 'dtype'"),
+      (#"{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}"#, 4, "no tensor can have"),
+      (#"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4, "no tensor can have"),
+      (
+        #"{"a":{"dtype":"U8","shape":[4294967296,4294967297],"data_offsets":[0,4294967296]}}"#, 4,
+        "no tensor can have"
+      ),
+      (#"{"a":{"dtype":"U9","shape":[4],"data_offsets":[0,4]}}"#, 4, "unknown dtype 'U9'"),
+      (#"{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}"#, 1, "are not those of F4"),
+      (#"{"a":{"shape":[4],"data_offsets":[0,4]}}"#, 4, "needs 'dtype'"),
+      (#"{"a":{"dtype":"U8","data_offsets":[0,4]}}"#, 4, "needs 'dtype'"),
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4,4]}}"#, 4, "needs 'dtype'"),
+      (
+        #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,18446744073709551616]}}"#, 4,
+        "needs 'dtype'"
+      ),
+      (#"{"a":[]}"#, 0, "needs 'dtype'"), (#"{"__metadata__":{"a":1}}"#, 0, "no object of strings"),
+      (#"{"__metadata__":[]}"#, 0, "no object of strings"), ("[]", 0, "no JSON object"),
+      (" {}", 0, "no JSON object"), ("{} x", 0, "more after"), ("{", 0, "name of a member"),
+    ])
+  func invalid(header: String, data: Int, message: String) throws {
+    let error = try refusal(file(header, data: data))
+    #expect(error?.code == .malformed)
+    #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    #expect(error?.path?.hasSuffix("f.safetensors") == true)
+  }
+
+  @Test("lengths that cannot be are refused before anything is allocated")
+  func lengths() throws {
+    #expect(try refusal([1, 2, 3])?.code == .malformed)
+    #expect(try refusal(file("{}", data: 0, length: 3))?.code == .truncated)
+    #expect(try refusal(file("{}", data: 0, length: 100_000_001))?.code == .limit)
+    #expect(try refusal(file("{}", data: 0, length: .max))?.code == .limit)
+  }
+
+  @Test("types narrower than a byte are passed over by name; trailing spaces are fine")
+  func skipped() throws {
+    try Scratch.with { scratch in
+      let header =
+        #"{"x":{"dtype":"F4","shape":[4],"data_offsets":[0,2]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}   "#
+      try TestSupport.write(file(header, data: 3), toFile: scratch("f"))
+      let checkpoint = try openCheckpoint(scratch("f"))
+      #expect(checkpoint.tensors.map(\.name) == ["y"])
+      #expect(checkpoint.skipped.map(\.name) == ["x"])
+      #expect(checkpoint.skipped.map(\.reason) == ["elements of type F4"])
+    }
+  }
+
+  @Test("every truncation and every flipped bit is read or refused")
+  func damage() throws {
+    let whole = try contents(ofFile: Self.types)
+    try Scratch.with { scratch in
+      var read = 0
+      func open(_ bytes: [UInt8]) throws {
+        try TestSupport.write(bytes, toFile: scratch("f"))
+        defer { try? remove(scratch("f")) }
+        do throws(DiffError) {
+          let file = try openCheckpoint(scratch("f"))
+          for tensor in file.tensors { _ = try file.bytes(of: tensor) }
+          read += 1
+        } catch {
+          #expect(!error.message.isEmpty)
+        }
+      }
+      for length in 0..<whole.count { try open(Array(whole.prefix(length))) }
+      #expect(read == 0)
+      for bit in 0..<whole.count * 8 {
+        var bytes = whole
+        bytes[bit / 8] ^= 1 << (bit % 8)
+        try open(bytes)
+      }
+      // Flips of elements and inside of names and facts.
+      #expect(read > 1000)
+    }
+  }
+
+  @Test("what comes, goes and changes its shape; the rest is bit-identical and stays aligned")
+  func changes() throws {
+    try Scratch.with { scratch in
+      let base = try openCheckpoint(Self.types)
+      let changing: [TableChange] = [
+        .insert("new", .f64, try #require(Shape([2]))), .delete("t/uint16"),
+        .reshape("t/float64", try #require(Shape([2, 2]))),
+      ]
+      let output = try base.makeOutput(
+        at: scratch("o.safetensors"), rewriting: [], changing: changing, overwriting: false)
+      let new = try output.insert("new", .f64, try #require(Shape([2])))
+      try write([UInt8](1...16), to: new, of: output)
+      try output.delete(try #require(base.tensors.first { $0.name == "t/uint16" }))
+      let wide = try output.reshape(
+        try #require(base.tensors.first { $0.name == "t/float64" }),
+        to: try #require(Shape([2, 2])))
+      try write([UInt8](1...32), to: wide, of: output)
+      let error = #expect(throws: DiffError.self) { try output.insert("more", .u8, .scalar) }
+      #expect(error?.code == .usage)
+      #expect(!scratch.exists("o.safetensors"))
+      try output.commit()
+      let made = try SafeTensorsCheckpoint(scratch("o.safetensors"))
+      #expect(made.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
+      #expect(made.tensors.count == base.tensors.count)
+      for tensor in made.tensors {
+        guard case .contiguous(let offset) = tensor.storage else { continue }
+        #expect(tensor.byteCount == 0 || offset % UInt64(tensor.type.width) == 0)
+        switch tensor.name {
+        case "new": #expect(try made.bytes(of: tensor) == Array(1...16))
+        case "t/float64": #expect(try made.bytes(of: tensor) == Array(1...32))
+        default:
+          let old = try #require(base.tensors.first { $0.name == tensor.name })
+          #expect(try made.bytes(of: tensor) == base.bytes(of: old))
+        }
+      }
+    }
+  }
+
+  @Test("files in a folder with an index")
+  func folder() throws {
+    try Scratch.with { scratch in
+      let map = #""weight_map":{"a":"1.safetensors","b":"2.safetensors"}"#
+      func make(_ index: String) throws {
+        try? remove(scratch("m"))
+        try makeFolder(scratch("m"))
+        for (name, part) in [("a", "1"), ("b", "2")] {
+          let header = #"{"\#(name)":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#
+          try TestSupport.write(file(header, data: 4), toFile: scratch("m/\(part).safetensors"))
+        }
+        try TestSupport.write(Array(index.utf8), toFile: scratch("m/x.safetensors.index.json"))
+        try TestSupport.write([1, 2], toFile: scratch("m/config.json"))
+      }
+      try make(#"{"metadata":{"total_size":8},\#(map)}"#)
+      for path in ["m", "m/x.safetensors.index.json"] {
+        let base = try openCheckpoint(scratch(path))
+        #expect(base.tensors.map(\.name) == ["a", "b"])
+        #expect(base.files.count == 2)
+        let output = try base.makeOutput(
+          at: scratch("o"), rewriting: [], changing: [.insert("c", .u8, .scalar)],
+          overwriting: false)
+        try write([9], to: output.insert("c", .u8, .scalar), of: output)
+        try write([7], to: base.tensors[0], at: 2, of: output)
+        #expect(!scratch.exists("o"))
+        try output.commit()
+        let made = try openCheckpoint(scratch("o"))
+        #expect(
+          try made.tensors.map { try made.bytes(of: $0) } == [[0, 1, 7, 3], [0, 1, 2, 3], [9]])
+        let index = try contents(ofFile: scratch("o/x.safetensors.index.json"))
+        #expect(try JSONValue(parsing: index)["metadata"]?["total_size"]?.unsigned == 9)
+        #expect(try contents(ofFile: scratch("o/config.json")) == [1, 2])
+        try remove(scratch("o"))
+      }
+      _ = try openCheckpoint(scratch("m")).makeOutput(
+        at: scratch("gone"), rewriting: [], overwriting: false)
+      #expect(try scratch.names == ["m"])
+      for (index, message) in [
+        (#"{"weight_map":{"a":"1.safetensors"}}"#, ""),
+        (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index and in no"),
+        (#"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not say so"),
+        (#"{"weight_map":{"a":"../1.safetensors"}}"#, "no name of a safetensors file"),
+        (#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot open"),
+        (#"{"weight_map":{}}"#, "names no files"), (#"{}"#, "no object 'weight_map'"),
+        ("x", "no JSON value"),
+      ] where !message.isEmpty {
+        try make(index)
+        let error = #expect(throws: DiffError.self) { try openCheckpoint(scratch("m")) }
+        #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+      }
+    }
+  }
+
+  @Test(
+    "what is no checkpoint is refused with what it seems to be",
+    arguments: [
+      ("PK\u{3}\u{4}", "a ZIP archive"), ("\u{89}DKF", "a diff"), ("hello", "neither HDF5 nor"),
+      ("", "neither HDF5 nor"),
+    ])
+  func others(start: String, message: String) throws {
+    try Scratch.with { scratch in
+      try TestSupport.write(start.unicodeScalars.map { UInt8($0.value) }, toFile: scratch("f"))
+      let error = #expect(throws: DiffError.self) { try openCheckpoint(scratch("f")) }
+      #expect(error?.code == .notACheckpoint)
+      #expect(error?.message.contains(message) == true)
+    }
+  }
+}
