@@ -18,7 +18,12 @@ let package = Package(
   products: [
     .library(name: "DiffFormat", targets: ["DiffFormat", "TensorCore"]),
     .library(name: "DiffOperations", targets: ["DiffOperations", "Checkpoints"]),
+    .library(name: "DiffTraining", targets: ["DiffTraining"]),
     .executable(name: "diffkit", targets: ["diffkit"]),
+  ],
+  traits: [
+    .trait(name: "Training", description: "Finetuning, which needs oneDNN."),
+    .default(enabledTraits: ["Training"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -33,12 +38,18 @@ let package = Package(
     .systemLibrary(
       name: "CHDF5", pkgConfig: "hdf5",
       providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
     .target(name: "CKernels", cSettings: c),
     .target(name: "TensorCore", dependencies: ["CKernels", "CXXHash"], swiftSettings: swift),
     .target(name: "DiffFormat", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
     .target(name: "Checkpoints", dependencies: ["TensorCore", "CHDF5"], swiftSettings: swift),
     .target(
       name: "DiffOperations", dependencies: ["DiffFormat", "Checkpoints"], swiftSettings: swift),
+    .target(
+      name: "DiffTraining",
+      dependencies: [
+        "DiffOperations", .target(name: "COneDNN", condition: .when(traits: ["Training"])),
+      ], swiftSettings: swift),
     .target(
       name: "DiffCommands", dependencies: ["DiffOperations", argumentParser],
       swiftSettings: swift),
@@ -63,6 +74,9 @@ let package = Package(
       exclude: ["Resources", "base.py", "every_type.py", "oracle.py"], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests", dependencies: ["DiffOperations", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
       swiftSettings: swift),
     .testTarget(
       name: "CommandTests", dependencies: ["DiffOperations", "TestSupport", "diffkit"],

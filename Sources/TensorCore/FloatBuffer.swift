@@ -1,0 +1,55 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A fixed number of float32 values in memory of their own, aligned to a page, zero at first.
+///
+/// A class, so that layers, tapes and optimizers can hold the same buffer. Threads may use
+/// distinct parts of one at the same time; who does so must keep the parts apart.
+@safe public final class FloatBuffer: @unchecked Sendable {
+  /// How many values.
+  public let count: Int
+  private let storage: UnsafeMutablePointer<Float>
+
+  /// Zeros. Memory that is never written is never taken from the system.
+  public init(count: Int) {
+    self.count = count
+    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let memory = unsafe mmap(
+      nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
+      fatalError("no memory for \(count) floats")
+    }
+    unsafe storage = memory.bindMemory(to: Float.self, capacity: max(count, 1))
+  }
+
+  deinit { unsafe munmap(storage, max(count, 1) * MemoryLayout<Float>.stride) }
+
+  /// The values.
+  public var span: Span<Float> {
+    @_lifetime(borrow self)
+    borrowing get {
+      let span = unsafe Span(_unsafeStart: UnsafePointer(storage), count: count)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// The values, to be changed: of distinct parts by one thread each.
+  public var mutableSpan: MutableSpan<Float> {
+    @_lifetime(borrow self)
+    borrowing get {
+      let span = unsafe MutableSpan(_unsafeStart: storage, count: count)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// The address of a value, for C.
+  package func pointer(at index: Int = 0) -> UnsafeMutablePointer<Float> {
+    precondition(index <= count)
+    return unsafe storage + index
+  }
+}
