@@ -106,7 +106,7 @@ extension Kernels {
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>
   ) {
     precondition(group.count == 1 || group.count == range.count)
-    var run = buffers.run(range)
+    var run = unsafe buffers.run(range)
     unsafe group.withUnsafeBufferPointer { group in
       guard let z = group.baseAddress else { return }
       unsafe dk_gate_sample(
@@ -125,7 +125,7 @@ extension Kernels {
   ) {
     precondition(group.count == 1 || group.count == range.count)
     precondition(penalty.count == group.count && place + 2 + 3 * group.count <= sums.count)
-    var run = buffers.run(range)
+    var run = unsafe buffers.run(range)
     unsafe group.withUnsafeBufferPointer { group in
       unsafe penalty.withUnsafeBufferPointer { penalty in
         guard let z = group.baseAddress, let cost = penalty.baseAddress else { return }
@@ -144,7 +144,7 @@ extension Kernels {
   ) {
     precondition(group.count == 1 || group.count == range.count)
     precondition(penalty.count == group.count && nextGroup.count == group.count)
-    var run = buffers.run(range)
+    var run = unsafe buffers.run(range)
     var (weights, gates) = (weights.constants, gates.constants)
     unsafe group.withUnsafeBufferPointer { group in
       unsafe penalty.withUnsafeBufferPointer { penalty in
@@ -166,7 +166,7 @@ extension Kernels {
   ) {
     precondition(group.count == 1 || group.count == range.count)
     precondition(range.upperBound <= differences.count)
-    var run = buffers.run(range)
+    var run = unsafe buffers.run(range)
     unsafe group.withUnsafeBufferPointer { group in
       guard let z = group.baseAddress else { return }
       unsafe dk_gate_settle(
