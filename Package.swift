@@ -77,7 +77,7 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
-      swiftSettings: swift),
+      exclude: ["Resources", "gates.py"], swiftSettings: swift),
     .testTarget(
       name: "CommandTests", dependencies: ["DiffOperations", "TestSupport", "diffkit"],
       swiftSettings: swift),

@@ -187,3 +187,20 @@ CLONES void dk_adam_step(float *value, const float *gradient, float *first, floa
   VECTORS for (size_t i = 0; i < n; i++) value[i] -= adam(o, gradient[i], first + i, second + i);
   stop_flushing(mode);
 }
+
+CLONES double dk_squared_norm(const float *x, size_t n) {
+  // In pieces that float32 sums well enough.
+  double sum = 0;
+  while (n > 0) {
+    size_t piece = n < 4096 ? n : 4096;
+    float part = 0;
+    {
+      _Pragma("clang fp reassociate(on)")
+      for (size_t i = 0; i < piece; i++) part += x[i] * x[i];
+    }
+    sum += (double)part;
+    x += piece;
+    n -= piece;
+  }
+  return sum;
+}

@@ -54,7 +54,7 @@ package struct GateDraw: Sendable, Hashable {
 
 /// A step of Adam (Kingma, Ba 2015), as PyTorch counts it: corrected for the bias of moments that
 /// began as zeros, ε beside the corrected root.
-package struct AdamStep: Sendable, Hashable {
+public struct AdamStep: Sendable, Hashable {
   fileprivate var constants: dk_adam {
     dk_adam(
       rate: rate, unbias: unbias, beta1: Self.beta1, beta2: Self.beta2, epsilon: epsilon,
@@ -64,10 +64,12 @@ package struct AdamStep: Sendable, Hashable {
   private static let beta2: Float = 0.999
   private let rate, unbias, epsilon, scale: Float
 
+  /// A step of a learning rate, with β of 0.9 and 0.999.
+  ///
   /// - Parameters:
   ///   - number: Counts the steps, from 1.
   ///   - scale: Gradients are multiplied by it first: clipping.
-  package init(learningRate: Double, number: Int, epsilon: Double, scale: Double) {
+  public init(learningRate: Double, number: Int, epsilon: Double = 1e-8, scale: Double = 1) {
     func power(_ base: Float) -> Double {
       var (result, square, rest) = (1.0, Double(base), number)
       while rest > 0 {
@@ -84,7 +86,9 @@ package struct AdamStep: Sendable, Hashable {
   }
 
   /// Takes the step with a single number.
-  package func apply(_ value: inout Float, _ gradient: Float, _ mean: inout Float, _ square: inout Float) {
+  package func apply(
+    _ value: inout Float, _ gradient: Float, _ mean: inout Float, _ square: inout Float
+  ) {
     var gradient = gradient
     var constants = constants
     unsafe dk_adam_step(&value, &gradient, &mean, &square, 1, &constants)
@@ -172,5 +176,25 @@ extension Kernels {
       unsafe dk_gate_settle(
         &run, range.count, z, group.count > 1 ? 1 : 0, differences.pointer(at: range.lowerBound))
     }
+  }
+
+  /// A step of Adam with the values, gradients and moments of `range`.
+  package static func adamStep(
+    _ values: FloatBuffer, _ gradients: FloatBuffer, _ means: FloatBuffer, _ squares: FloatBuffer,
+    _ range: Range<Int>, _ step: AdamStep
+  ) {
+    precondition(
+      [values, gradients, means, squares].allSatisfy { range.upperBound <= $0.count })
+    var constants = step.constants
+    let at = range.lowerBound
+    unsafe dk_adam_step(
+      values.pointer(at: at), gradients.pointer(at: at), means.pointer(at: at),
+      squares.pointer(at: at), range.count, &constants)
+  }
+
+  /// The sum of the squares of a range.
+  package static func squaredNorm(_ values: FloatBuffer, _ range: Range<Int>) -> Double {
+    precondition(range.upperBound <= values.count)
+    return unsafe dk_squared_norm(values.pointer(at: range.lowerBound), range.count)
   }
 }

@@ -110,6 +110,7 @@ void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,
 /// A step of Adam.
 void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
                   const dk_adam *adam);
+double dk_squared_norm(const float *x, size_t n);
 
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.

@@ -37,9 +37,9 @@
     let penalty: GatePenalty
     let seed: UInt64
     let gradients: Gradients
-    var groups: GateGroups
+    private(set) var groups: GateGroups
     let regions: [GateRegion]
-    var buffers: [GateBuffers]
+    package private(set) var buffers: [GateBuffers]
     /// Of each table, in the order of the buffers behind the first: its region, the rows seen.
     var tables: [Table] = []
     private var runs: [GateRun] = []
@@ -95,7 +95,10 @@
     }
 
     /// The base.
-    var base: FloatBuffer { buffers[0].base }
+    package var base: FloatBuffer { buffers[0].base }
+
+    /// The locations of the groups' gates.
+    package var groupLocations: [Float] { groups.locations }
 
     // MARK: Steps
 
@@ -141,7 +144,9 @@
     }
 
     /// Takes a step with weights and gates and makes the values of the next draw.
-    func update(step: Int, weights: AdamStep, gates: AdamStep) {
+    ///
+    /// - Parameter step: The one that was measured.
+    public func update(step: Int, weights: AdamStep, gates: AdamStep) {
       let (draw, next) = (draw(step), draw(step + 1))
       groups.update(gates, lambda, penalty, next: groupDraw(step + 1))
       forEachRun { [buffers, groups] run in
@@ -276,7 +281,7 @@
 
   extension [Bool] {
     /// Neighbouring indices whose element is true.
-    fileprivate var runsOfTrue: [Range<Int>] {
+    var runsOfTrue: [Range<Int>] {
       var runs: [Range<Int>] = []
       var start: Int?
       for index in indices {
