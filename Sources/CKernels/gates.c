@@ -1,6 +1,5 @@
 #include "CKernels.h"
 #include "common.h"
-#include "flush.h"
 #include <string.h>
 
 // The buffers of a run do not overlap, which is too much for a compiler to check for itself.
@@ -82,10 +81,8 @@ INLINE void sample(const dk_gated *x, size_t n, dk_draw draw, const float *group
 
 CLONES void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                            int varies) {
-  unsigned mode = start_flushing();
   if (varies) sample(x, n, draw, group, 1);
   else sample(x, n, draw, group, 0);
-  stop_flushing(mode);
 }
 
 typedef struct {
@@ -111,7 +108,6 @@ INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, 
 
 CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                             const float *penalty, int varies, float *sums) {
-  unsigned mode = start_flushing();
   float weight = 0, location = 0;
 #define OPEN(i) (x->gate[i] > 0 ? 1.0f : 0.0f)
 #define MEASURE(STRIDE, RESULT)                                                               \
@@ -134,7 +130,6 @@ CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const flo
   }
   sums[0] += weight;
   sums[1] += location;
-  stop_flushing(mode);
 }
 
 // A step of Adam; returns by how much the parameter falls.
@@ -164,10 +159,8 @@ INLINE void update(const dk_gated *x, size_t n, dk_draw draw, const float *group
 CLONES void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                            const float *penalty, dk_draw next, const float *next_group,
                            int varies, const dk_adam *weights, const dk_adam *gates) {
-  unsigned mode = start_flushing();
   if (varies) update(x, n, draw, group, penalty, next, next_group, 1, weights, gates);
   else update(x, n, draw, group, penalty, next, next_group, 0, weights, gates);
-  stop_flushing(mode);
 }
 
 CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,
@@ -183,9 +176,7 @@ CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int 
 
 CLONES void dk_adam_step(float *value, const float *gradient, float *first, float *second,
                          size_t n, const dk_adam *o) {
-  unsigned mode = start_flushing();
   VECTORS for (size_t i = 0; i < n; i++) value[i] -= adam(o, gradient[i], first + i, second + i);
-  stop_flushing(mode);
 }
 
 CLONES double dk_squared_norm(const float *x, size_t n) {

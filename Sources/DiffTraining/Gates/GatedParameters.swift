@@ -233,7 +233,9 @@
 
     private func forEachRun(_ body: @Sendable (GateRun) -> Void) {
       parallelFor(batches.count) { [runs, batches] batch in
-        for index in batches[batch] { body(runs[index]) }
+        Kernels.withoutSubnormals {
+          for index in batches[batch] { body(runs[index]) }
+        }
       }
     }
 

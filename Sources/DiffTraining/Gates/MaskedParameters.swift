@@ -48,7 +48,9 @@
       parallelFor((count + GateRun.room - 1) / GateRun.room) {
         [differences, gathered, means, squares] in
         let range = $0 * GateRun.room..<min(count, ($0 + 1) * GateRun.room)
-        Kernels.adamStep(differences, gathered, means, squares, range, step)
+        Kernels.withoutSubnormals {
+          Kernels.adamStep(differences, gathered, means, squares, range, step)
+        }
       }
       store()
     }

@@ -6,6 +6,8 @@
   public struct ParameterLayout: Sendable, Hashable {
     /// A named tensor of the model.
     public struct Parameter: Sendable, Hashable {
+      /// Its place in `parameters`.
+      public let index: Int
       /// The name, as in the checkpoint.
       public let name: String
       /// The extents, row-major.
@@ -42,7 +44,9 @@
       }
       let range = count..<count + Int(shape.count)
       parameters.append(
-        Parameter(name: name, shape: shape, isHead: isHead, isTable: isTable, range: range))
+        Parameter(
+          index: parameters.count, name: name, shape: shape, isHead: isHead, isTable: isTable,
+          range: range))
       count = (range.upperBound + Self.alignment - 1) / Self.alignment * Self.alignment
     }
 

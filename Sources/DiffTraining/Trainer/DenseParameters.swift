@@ -41,8 +41,11 @@
 
     /// Takes a step with the gradients that were measured.
     func update(_ step: AdamStep) {
-      parallelFor(ranges.count) { [ranges, values, means, squares, gradients = gradients.values] in
-        Kernels.adamStep(values, gradients, means, squares, ranges[$0], step)
+      parallelFor(ranges.count) {
+        [ranges, values, means, squares, gradients = gradients.values] index in
+        Kernels.withoutSubnormals {
+          Kernels.adamStep(values, gradients, means, squares, ranges[index], step)
+        }
       }
     }
 
