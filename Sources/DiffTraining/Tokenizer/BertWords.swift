@@ -12,7 +12,15 @@
     private var sources: [Range<Int>] = []
     private var wordScalars = 0
     /// A letter and the marks after it, which may have to be sorted.
-    private var marked: [(scalar: Unicode.Scalar, order: UInt8, source: Range<Int>)] = []
+    private var marked: [Mark] = []
+
+    private struct Mark {
+      let scalar: Unicode.Scalar
+      let order: UInt8
+      let source: Range<Int>
+      /// Whether it is not the first of what its source was decomposed to.
+      let isAdded: Bool
+    }
 
     init(_ model: WordPiece) { self.model = model }
 
@@ -91,24 +99,30 @@
 
     private mutating func decompose(_ scalar: Unicode.Scalar, _ source: Range<Int>) {
       guard model.stripsAccents else { return emit(scalar, source) }
-      for part in BertRules.decomposed(scalar) {
+      for (index, part) in BertRules.decomposed(scalar).enumerated() {
         let order = BertRules.markOrder(part)
         if order == 0 { flushMarked() }
-        marked.append((part, order, source))
+        marked.append(Mark(scalar: part, order: order, source: source, isAdded: index > 0))
       }
     }
 
     /// The canonical order of marks is stable by their class. As in Hugging Face's, the places stay
-    /// in the order of the text.
+    /// in the order of the text; what a decomposition added has the place of what it follows.
     private mutating func flushMarked() {
-      var scalars = marked.map { ($0.scalar, $0.order) }
-      if scalars.count > 1 {
-        scalars = scalars.enumerated().sorted {
-          ($0.element.1, $0.offset) < ($1.element.1, $1.offset)
-        }.map(\.element)
+      guard marked.count > 1 else {
+        if let mark = marked.popLast(), !BertRules.isAccent(mark.scalar) {
+          emit(mark.scalar, mark.source)
+        }
+        return
       }
-      for ((scalar, _), (_, _, source)) in zip(scalars, marked) where !BertRules.isAccent(scalar) {
-        emit(scalar, source)
+      let sorted = marked.enumerated().sorted {
+        ($0.element.order, $0.offset) < ($1.element.order, $1.offset)
+      }
+      var sources = marked.filter { !$0.isAdded }.map(\.source)[...]
+      var source = marked[0].source
+      for (_, mark) in sorted {
+        if !mark.isAdded { source = sources.popFirst() ?? source }
+        if !BertRules.isAccent(mark.scalar) { emit(mark.scalar, source) }
       }
       marked.removeAll(keepingCapacity: true)
     }
