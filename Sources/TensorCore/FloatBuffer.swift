@@ -47,6 +47,12 @@
     }
   }
 
+  /// Makes a part zero.
+  package func clear(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe (storage + range.lowerBound).update(repeating: 0, count: range.count)
+  }
+
   /// The address of a value, for C.
   package func pointer(at index: Int = 0) -> UnsafeMutablePointer<Float> {
     precondition(index <= count)
