@@ -77,7 +77,7 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
-      swiftSettings: swift),
+      exclude: ["Resources", "random_texts.py", "wordpiece_oracle.py"], swiftSettings: swift),
     .testTarget(
       name: "CommandTests", dependencies: ["DiffOperations", "TestSupport", "diffkit"],
       swiftSettings: swift),
