@@ -77,7 +77,8 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
-      exclude: ["Resources", "random_texts.py", "wordpiece_oracle.py"], swiftSettings: swift),
+      exclude: ["Resources", "gates.py", "random_texts.py", "wordpiece_oracle.py"],
+      swiftSettings: swift),
     .testTarget(
       name: "CommandTests", dependencies: ["DiffOperations", "TestSupport", "diffkit"],
       swiftSettings: swift),

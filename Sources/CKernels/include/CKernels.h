@@ -68,6 +68,50 @@ void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const 
 /// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
 
+// gates.c: hard-concrete gates (Louizos, Welling, Kingma 2018), stretched to [-1.5, 1.5]
+
+/// Which of all draws of chance: two keys.
+typedef struct {
+  uint32_t low, high;
+} dk_draw;
+
+/// A run of gated parameters: value = base + gate's z * group's z * weight. Each pointer is of
+/// the run's first element.
+typedef struct {
+  const float *base, *gradient;
+  float *value, *weight, *weight_first, *weight_second;
+  float *gate, *gate_first, *gate_second; // `gate` is the location, alpha
+  uint32_t position;                      // what the first element's chance is a function of
+} dk_gated;
+
+/// A step of Adam (Kingma, Ba 2015): rate = learning rate / (1 - beta1^t),
+/// unbias = 1 / sqrt(1 - beta2^t); gradients are multiplied by `scale` first.
+typedef struct {
+  float rate, unbias, beta1, beta2, epsilon, scale;
+} dk_adam;
+
+/// The chance that belongs to a position, and the gate of a location with its derivative.
+float dk_uniform(dk_draw draw, uint32_t position);
+float dk_gate(float u, float location, float *slope);
+/// Draws the gates and makes the values. `group` and `penalty` (lambda times the chance that the
+/// group is open) are one number, or if it `varies` one for each element.
+void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const float *group, int varies);
+/// Adds to `sums`: the squared norms of the gradients of weights and of gates; then, one each or
+/// if it `varies` n each: the group's gradient, the chances to be open, and how many gates are
+/// open without chance.
+void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                     const float *penalty, int varies, float *sums);
+/// A step of the weights and the gates, and the values of the next draw.
+void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                    const float *penalty, dk_draw next, const float *next_group, int varies,
+                    const dk_adam *weights, const dk_adam *gates);
+/// The differences, and the values, with the gates that chance is left out of.
+void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies, float *delta);
+/// A step of Adam.
+void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
+                  const dk_adam *adam);
+double dk_squared_norm(const float *x, size_t n);
+
 // neural.c: the loops of training beside the products of matrices. Matrices are row-major and
 // contiguous unless a stride (floats from one row to the next) is given.
 

@@ -1,0 +1,197 @@
+#include "CKernels.h"
+#include "common.h"
+#include <string.h>
+
+// The buffers of a run do not overlap, which is too much for a compiler to check for itself.
+#define VECTORS _Pragma("clang loop vectorize(assume_safety)")
+
+// The interval that the hard-concrete distribution is stretched to. Since l = -r, the penalty's
+// log(-l/r) is zero.
+#define LEFT (-1.5f)
+#define RIGHT 1.5f
+
+// exp(x) for -60 <= x <= 60, what lies outside is taken as the end; within 1.2e-7 of the truth,
+// relative. x = n ln 2 + r with |r| <= ln 2 / 2, and a polynomial for exp(r) (Cody, Waite 1980).
+INLINE float exponential(float x) {
+  x = x < -60 ? -60 : x;
+  x = x > 60 ? 60 : x;
+  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lower bits.
+  float shifted = x * 1.44269504f + 12582912.0f;
+  uint32_t bits;
+  memcpy(&bits, &shifted, 4);
+  float n = shifted - 12582912.0f;
+  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float e = 1.0f / 5040;
+  e = e * r + 1.0f / 720;
+  e = e * r + 1.0f / 120;
+  e = e * r + 1.0f / 24;
+  e = e * r + 1.0f / 6;
+  e = e * r + 0.5f;
+  e = e * r * r + r + 1;
+  bits = (bits + 127) << 23;
+  float power;
+  memcpy(&power, &bits, 4);
+  return e * power;
+}
+
+// A number of the open interval (0, 1), a multiple of 2^-24 whose distance to 1 is exact: a
+// function of the draw and the position. The mixer is lowbias32 (Wellons, 2018) with the second
+// key between its two multiplications.
+INLINE float uniform(dk_draw draw, uint32_t position) {
+  uint32_t x = position + draw.low;
+  x ^= x >> 16;
+  x *= 0x7feb352du;
+  x = (x ^ x >> 15) + draw.high;
+  x *= 0x846ca68bu;
+  x ^= x >> 16;
+  return ((float)(int32_t)(x >> 9) + 0.5f) * 0x1p-23f;
+}
+
+typedef struct {
+  float z;     // the gate
+  float slope; // dz / d(location), zero where z is cut off
+} gate;
+
+// s = sigmoid(log u - log(1 - u) + location) without a logarithm; `e` is exp(-location).
+INLINE gate draw_gate(float u, float e) {
+  float s = u / (u + (1 - u) * e);
+  float stretched = s * (RIGHT - LEFT) + LEFT;
+  gate g;
+  g.z = stretched < 0 ? 0 : stretched > 1 ? 1 : stretched;
+  g.slope = stretched > 0 && stretched < 1 ? s * (1 - s) * (RIGHT - LEFT) : 0;
+  return g;
+}
+
+float dk_uniform(dk_draw draw, uint32_t position) { return uniform(draw, position); }
+
+float dk_gate(float u, float location, float *slope) {
+  gate g = draw_gate(u, exponential(-location));
+  *slope = g.slope;
+  return g.z;
+}
+
+INLINE void sample(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                   size_t stride) {
+  VECTORS for (size_t i = 0; i < n; i++) {
+    float e = exponential(-x->gate[i]);
+    gate g = draw_gate(uniform(draw, x->position + (uint32_t)i), e);
+    x->value[i] = x->base[i] + g.z * group[i * stride] * x->weight[i];
+  }
+}
+
+CLONES void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                           int varies) {
+  if (varies) sample(x, n, draw, group, 1);
+  else sample(x, n, draw, group, 0);
+}
+
+typedef struct {
+  float weight, gate; // gradients
+  float openness;     // the chance that the gate is not zero
+  float pull;         // dL / d(the group's gate)
+} slopes;
+
+// What the gradient of a value means for its weight and its gate.
+INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, float penalty) {
+  float e = exponential(-x->gate[i]);
+  gate g = draw_gate(uniform(draw, x->position + (uint32_t)i), e);
+  float p = 1 / (1 + e);
+  slopes s;
+  s.weight = x->gradient[i] * g.z * group;
+  s.pull = x->gradient[i] * x->weight[i];
+  // p (1 - p) as p * p * e, which does not cancel where p is near 1.
+  s.gate = s.pull * g.slope * group + penalty * (p * p * e);
+  s.pull *= g.z;
+  s.openness = p;
+  return s;
+}
+
+CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                            const float *penalty, int varies, float *sums) {
+  float weight = 0, location = 0;
+#define OPEN(i) (x->gate[i] > 0 ? 1.0f : 0.0f)
+#define MEASURE(STRIDE, RESULT)                                                               \
+  _Pragma("clang fp reassociate(on)")                                                         \
+  VECTORS for (size_t i = 0; i < n; i++) {                                                    \
+    slopes s = pull_back(x, i, draw, group[i * STRIDE], penalty[i * STRIDE]);                 \
+    weight += s.weight * s.weight;                                                            \
+    location += s.gate * s.gate;                                                              \
+    RESULT                                                                                    \
+  }
+  float pull = 0, openness = 0, open = 0;
+  float *pulls = sums + 2, *opennesses = pulls + n, *opens = opennesses + n;
+  if (varies) {
+    MEASURE(1, pulls[i] += s.pull; opennesses[i] += s.openness; opens[i] += OPEN(i);)
+  } else {
+    MEASURE(0, pull += s.pull; openness += s.openness; open += OPEN(i);)
+    sums[2] += pull;
+    sums[3] += openness;
+    sums[4] += open;
+  }
+  sums[0] += weight;
+  sums[1] += location;
+}
+
+// A step of Adam; returns by how much the parameter falls.
+INLINE float adam(const dk_adam *o, float gradient, float *first, float *second) {
+  float g = gradient * o->scale;
+  float m = *first + (1 - o->beta1) * (g - *first);
+  float v = *second * o->beta2 + (1 - o->beta2) * g * g;
+  *first = m;
+  *second = v;
+  return o->rate * m / (__builtin_elementwise_sqrt(v) * o->unbias + o->epsilon);
+}
+
+INLINE void update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                   const float *penalty, dk_draw next, const float *next_group, size_t stride,
+                   const dk_adam *weights, const dk_adam *gates) {
+  VECTORS for (size_t i = 0; i < n; i++) {
+    slopes s = pull_back(x, i, draw, group[i * stride], penalty[i * stride]);
+    float w = x->weight[i] - adam(weights, s.weight, x->weight_first + i, x->weight_second + i);
+    float a = x->gate[i] - adam(gates, s.gate, x->gate_first + i, x->gate_second + i);
+    x->weight[i] = w;
+    x->gate[i] = a;
+    gate g = draw_gate(uniform(next, x->position + (uint32_t)i), exponential(-a));
+    x->value[i] = x->base[i] + g.z * next_group[i * stride] * w;
+  }
+}
+
+CLONES void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                           const float *penalty, dk_draw next, const float *next_group,
+                           int varies, const dk_adam *weights, const dk_adam *gates) {
+  if (varies) update(x, n, draw, group, penalty, next, next_group, 1, weights, gates);
+  else update(x, n, draw, group, penalty, next, next_group, 0, weights, gates);
+}
+
+CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,
+                           float *delta) {
+  size_t stride = varies ? 1 : 0;
+  VECTORS for (size_t i = 0; i < n; i++) {
+    // The gate without chance: u = 1/2 in the formula above.
+    gate g = draw_gate(0.5f, exponential(-x->gate[i]));
+    delta[i] = g.z * group[i * stride] * x->weight[i];
+    x->value[i] = x->base[i] + delta[i];
+  }
+}
+
+CLONES void dk_adam_step(float *value, const float *gradient, float *first, float *second,
+                         size_t n, const dk_adam *o) {
+  VECTORS for (size_t i = 0; i < n; i++) value[i] -= adam(o, gradient[i], first + i, second + i);
+}
+
+CLONES double dk_squared_norm(const float *x, size_t n) {
+  // In pieces that float32 sums well enough.
+  double sum = 0;
+  while (n > 0) {
+    size_t piece = n < 4096 ? n : 4096;
+    float part = 0;
+    {
+      _Pragma("clang fp reassociate(on)")
+      for (size_t i = 0; i < piece; i++) part += x[i] * x[i];
+    }
+    sum += (double)part;
+    x += piece;
+    n -= piece;
+  }
+  return sum;
+}

@@ -1,0 +1,36 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What PyTorch makes of gates, by `gates.py`.
+struct GateOracle: Decodable {
+  struct Case: Decodable, Sendable, CustomTestStringConvertible {
+    var grouping: String
+    var penalty: String
+    var base: [String: [Float]]
+    var steps: [Step]
+    var differences: [String: [Float]]
+    var testDescription: String { "\(grouping), \(penalty)" }
+  }
+
+  struct Step: Decodable, Sendable {
+    var gradients, weight_gradients, gate_gradients: [String: [Float]]
+    var weight_norm, gate_norm, expected, open: Double
+    var weights, gates, values: [String: [Float]]
+    var groups: [Float]
+  }
+
+  var cases: [Case]
+  var draw: [Float]
+
+  static let all: GateOracle = {
+    do {
+      let path = Repository.path + "/Tests/DiffTrainingTests/Resources/gates.json"
+      let data = try Data(contentsOf: URL(filePath: path))
+      return try JSONDecoder().decode(GateOracle.self, from: data)
+    } catch {
+      Issue.record(error)
+      return GateOracle(cases: [], draw: [])
+    }
+  }()
+}
