@@ -22,6 +22,15 @@
       "a\($0)B"
     }
 
+    /// All texts of a file of a task.
+    static func taskTexts(_ name: String) throws -> [String] {
+      let path = Repository.shared + "/tasks/" + name
+      let content = String(decoding: try File.contents(of: path), as: UTF8.self)
+      return content.unicodeScalars.split(separator: "\n").flatMap {
+        $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)
+      }
+    }
+
     /// XXH3-64 over the tokens of blocks of texts, as the scripts compute it.
     static func hashes(_ tokenizer: some Tokenizer, _ texts: [String], block: Int) -> [String] {
       stride(from: 0, to: texts.count, by: block).map { start in
