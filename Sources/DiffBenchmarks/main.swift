@@ -9,6 +9,8 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
+  ("compare", CompareBenchmarks.run),
+  ("serving", ServingBenchmarks.run),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {

@@ -18,7 +18,8 @@ struct DiffKit: ParsableCommand {
           CreateCommand.self, ApplyCommand.self, RevertCommand.self, VerifyCommand.self,
         ]),
       CommandGroup(
-        name: "Inspection", subcommands: [InspectCommand.self, StatsCommand.self]),
+        name: "Inspection",
+        subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
       CommandGroup(name: "Combination", subcommands: [ConvertCommand.self]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
