@@ -13,23 +13,28 @@ public final class HDF5Checkpoint: Checkpoint {
   /// tensors do not have.
   public let skipped: [SkippedObject]
 
+  private let host: HDF5Host
   private let file: File
-  private let hdf5: HDF5File
+  private let hdf5: HDF5Client
 
   /// Opens a file and reads its table of tensors.
   ///
-  /// - Throws: `io` if it cannot be read, `notACheckpoint` if libhdf5 does not open it,
-  ///   `malformed` or `unsupportedCheckpoint` if its structure is damaged.
-  /// - Complexity: O(n log n) in objects, and O(m²) in the chunks of a tensor up to a bound.
-  public init(_ path: String) throws(DiffError) {
+  /// - Parameter hdf5: where libhdf5 runs.
+  /// - Throws: `io` if it cannot be read, or there is no helper; `notACheckpoint` if libhdf5 does
+  ///   not open it; `malformed` or `unsupportedCheckpoint` if its structure is damaged.
+  /// - Complexity: O(n log n) in objects and chunks.
+  public init(_ path: String, hdf5 host: HDF5Host = .helper) throws(DiffError) {
     self.path = path
+    self.host = host
     file = try File(path)
+    hdf5 = HDF5Client(host, file, .reading)
     do throws(DiffError) {
-      hdf5 = try HDF5File(path, writable: false)
-      let table = try hdf5.table(fileSize: file.size)
+      let table = try hdf5.table()
       tensors = table.tensors
       skipped = table.skipped
     } catch { throw error.at(path: path) }
+    // Mostly it has no more to do.
+    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
   }
 
   /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Contiguous tensors
@@ -43,11 +48,13 @@ public final class HDF5Checkpoint: Checkpoint {
     guard buffer.count > 0 else { return }
     tensor.check(offset, buffer.count)
     do throws(DiffError) {
-      guard case .contiguous(let start) = tensor.storage else {
-        return try hdf5.read(tensor, at: offset, into: &buffer)
+      switch tensor.storage {
+      case .contiguous(let start):
+        try file.read(at: start + offset, into: &buffer)
+        if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
+      case .unallocated: Kernels.fill(&buffer, tensor.fill, width: tensor.type.width)
+      case .compact, .chunked: try hdf5.read(tensor, at: offset, into: &buffer)
       }
-      try file.read(at: start + offset, into: &buffer)
-      if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
     } catch { throw error.at(path: path, tensor: tensor.name) }
   }
 
@@ -59,30 +66,12 @@ public final class HDF5Checkpoint: Checkpoint {
   public func makeOutput(
     at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    try checkOverlaps()
     // By bytes: as strings, different spellings of one accented letter are equal.
     let names = Set(rewriting.map { Array($0.utf8) })
     let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
     return try HDF5Output(
-      path, copying: file, except: rewritten.compactMap(\.contiguousRange),
+      path, copying: file, except: rewritten.compactMap(\.contiguousRange), hdf5: host,
       overwriting: overwriting)
-  }
-}
-
-extension HDF5Checkpoint {
-  /// Refuses a malformed file two of whose tensors share bytes: to change one would change both.
-  private func checkOverlaps() throws(DiffError) {
-    var previous = 0..<UInt64(0)
-    let ranges = tensors.compactMap { tensor in tensor.contiguousRange.map { (tensor.name, $0) } }
-    for (name, range) in ranges.sorted(by: { $0.1.lowerBound < $1.1.lowerBound })
-    where !range.isEmpty {
-      guard range.lowerBound >= previous.upperBound else {
-        throw DiffError(
-          .unsupportedCheckpoint, "shares bytes of the file with another tensor", path: path,
-          tensor: name)
-      }
-      previous = range
-    }
   }
 }
 
@@ -91,6 +80,14 @@ extension StoredTensor {
   fileprivate var contiguousRange: Range<UInt64>? {
     guard case .contiguous(let offset) = storage else { return nil }
     return offset..<offset + byteCount
+  }
+
+  /// Whether libhdf5 has to read its elements.
+  var needsLibrary: Bool {
+    switch storage {
+    case .contiguous, .unallocated: false
+    case .compact, .chunked: true
+    }
   }
 
   /// Traps if the caller asks for what is not whole elements of the tensor.
