@@ -44,7 +44,8 @@ let package = Package(
     .target(name: "CKernels", cSettings: c),
     .target(name: "TensorCore", dependencies: ["CKernels", "CXXHash"], swiftSettings: swift),
     .target(name: "DiffFormat", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
-    .target(name: "Checkpoints", dependencies: ["TensorCore"], swiftSettings: swift),
+    .target(
+      name: "Checkpoints", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
     // libhdf5 has a module of its own, used by the helper and by whoever imports it to run the
     // library in his process: every other program links no libhdf5, and needs none to read diffs
     // and safetensors.

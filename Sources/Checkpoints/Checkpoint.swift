@@ -89,11 +89,18 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// - Throws: `unsupported` if the format cannot hold the shape.
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
 
+  /// Says that everything of a tensor before `offset` that will be written has been written: what
+  /// must be packed can be, on all cores. Called while no other thread writes; not needed.
+  func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError)
+
   /// Makes the file durable and gives it its name.
   func commit() throws(DiffError)
 }
 
 extension CheckpointOutput {
+  /// Nothing, for formats that pack nothing.
+  public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}
+
   /// For formats in which nothing but names, types and elements belongs to a tensor.
   public func reshape(
     _ tensor: StoredTensor, to shape: Shape

@@ -30,7 +30,7 @@
 
   /// Returns when all `pieces` are done, by this thread or by others. What fails stays to be done.
   package func finish(
-    _ pieces: [Int], _ body: (Int) throws(DiffError) -> Void
+    _ pieces: Range<Int>, _ body: (Int) throws(DiffError) -> Void
   ) throws(DiffError) {
     unsafe pthread_mutex_lock(lock)
     defer { unsafe pthread_mutex_unlock(lock) }

@@ -13,9 +13,10 @@ public final class HDF5Checkpoint: Checkpoint {
   /// tensors do not have.
   public let skipped: [SkippedObject]
 
-  private let host: HDF5Host
-  private let file: File
+  let host: HDF5Host
+  let file: File
   private let hdf5: HDF5Client
+  private let chunks: ChunkReader
 
   /// Opens a file and reads its table of tensors.
   ///
@@ -28,6 +29,7 @@ public final class HDF5Checkpoint: Checkpoint {
     self.host = host
     file = try File(path)
     hdf5 = HDF5Client(host, file, .reading)
+    chunks = ChunkReader(file)
     do throws(DiffError) {
       let table = try hdf5.table()
       tensors = table.tensors
@@ -37,10 +39,12 @@ public final class HDF5Checkpoint: Checkpoint {
     if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
   }
 
-  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Contiguous tensors
-  /// are read in parallel, the others one call at a time.
+  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Threads that read at
+  /// the same time share the work of unpacking chunks; compact tensors and those with chunks of
+  /// more than 16 MiB or with unusual filters are read by libhdf5, one call at a time.
   ///
-  /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor, `truncated` or `io`.
+  /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor; `malformed` or
+  ///   `checksum` for a damaged chunk; `truncated` or `io`.
   /// - Complexity: O(`buffer.count`); for chunked tensors, plus the rest of the chunks touched.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -53,7 +57,11 @@ public final class HDF5Checkpoint: Checkpoint {
         try file.read(at: start + offset, into: &buffer)
         if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
       case .unallocated: Kernels.fill(&buffer, tensor.fill, width: tensor.type.width)
-      case .compact, .chunked: try hdf5.read(tensor, at: offset, into: &buffer)
+      case .compact, .chunked:
+        guard let codec = ChunkCodec(tensor) else {
+          return try hdf5.read(tensor, at: offset, into: &buffer)
+        }
+        try chunks.read(tensor, codec, at: offset, into: &buffer)
       }
     } catch { throw error.at(path: path, tensor: tensor.name) }
   }
@@ -70,7 +78,7 @@ public final class HDF5Checkpoint: Checkpoint {
     let names = Set(rewriting.map { Array($0.utf8) })
     let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
     return try HDF5Output(
-      path, copying: file, except: rewritten.compactMap(\.contiguousRange), hdf5: host,
+      path, copying: self, except: rewritten.compactMap(\.contiguousRange),
       overwriting: overwriting)
   }
 }
@@ -86,7 +94,8 @@ extension StoredTensor {
   var needsLibrary: Bool {
     switch storage {
     case .contiguous, .unallocated: false
-    case .compact, .chunked: true
+    case .compact: true
+    case .chunked: ChunkCodec(self) == nil
     }
   }
 

@@ -8,22 +8,26 @@ import TensorCore
   import Darwin
 #endif
 
-/// An HDF5 file in the making. Contiguous tensors are written past libhdf5, everything else
-/// through it.
+/// An HDF5 file in the making. Elements of contiguous tensors and of chunks that are not filtered
+/// are written past libhdf5; filtered chunks are packed here and put in their place by it, like
+/// everything else.
 final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   private let permissions: mode_t
   private let hdf5: HDF5Client
+  private let chunks: ChunkWriter?
 
   /// Begins with a copy of `source`, but for some `ranges`.
   init(
-    _ path: String, copying source: File, except ranges: [Range<UInt64>], hdf5 host: HDF5Host,
+    _ path: String, copying checkpoint: HDF5Checkpoint, except ranges: [Range<UInt64>],
     overwriting: Bool
   ) throws(DiffError) {
+    let source = checkpoint.file
     permissions = try source.status().st_mode & 0o777
     // The library opens the file anew and must be allowed to write until the end.
     output = try OutputFile(path, overwriting: overwriting, permissions: permissions | S_IWUSR)
-    hdf5 = HDF5Client(host, output.file, .changing)
+    hdf5 = HDF5Client(checkpoint.host, output.file, .changing)
+    chunks = ChunkWriter(checkpoint, output.file, hdf5)
     let size = try source.size
     try output.file.resize(to: size)
     var offset: UInt64 = 0
@@ -43,6 +47,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     output = try OutputFile(path, overwriting: overwriting)
     permissions = try output.file.status().st_mode & 0o777
     hdf5 = HDF5Client(host, output.file, .creating)
+    chunks = nil
     try locating(nil) { () throws(DiffError) in
       // Opened even without facts: a file without tensors is an HDF5 file too.
       try hdf5.open()
@@ -60,6 +65,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     try locating(tensor.name) { () throws(DiffError) in
       guard case .contiguous(let start) = tensor.storage else {
         try tensor.checkLossless()
+        if try chunks?.write(bytes, to: tensor, at: offset) == true { return }
         return try hdf5.write(bytes, to: tensor, at: offset)
       }
       // The library may hold bytes around its objects, and must not write them back over these.
@@ -95,8 +101,15 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     }
   }
 
+  func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {
+    try locating(tensor.name) { () throws(DiffError) in try chunks?.flush(upTo: offset) }
+  }
+
   func commit() throws(DiffError) {
-    try locating(nil) { () throws(DiffError) in try hdf5.close() }
+    try locating(nil) { () throws(DiffError) in
+      try chunks?.flush()
+      try hdf5.close()
+    }
     fchmod(output.file.descriptor, permissions)
     try output.commit()
   }
