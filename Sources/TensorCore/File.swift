@@ -38,6 +38,15 @@ public final class File: Sendable {
     guard descriptor >= 0 else { throw .system("cannot create", path) }
   }
 
+  /// A path by which this process can open the file once more, whatever became of its name.
+  package var descriptorPath: String {
+    #if os(Linux)
+      "/proc/self/fd/\(descriptor)"
+    #else
+      "/dev/fd/\(descriptor)"
+    #endif
+  }
+
   package func status() throws(DiffError) -> stat {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw .system("cannot stat", path) }

@@ -68,6 +68,11 @@ void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const 
 /// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
 
+// image.c
+
+/// The path of the program or library that this code is in, or null.
+const char *dk_image_path(void);
+
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.
 #include <sys/types.h>

@@ -1,8 +1,9 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
-/// A file opened by libhdf5 in this process. All of diffkit's calls of the library are made by
-/// this class and by what it uses; what it takes and returns are plain values and bytes.
+/// A file opened by libhdf5 in this process. All calls of the library are made by this class and
+/// by what it uses; what it takes and returns are plain values and bytes.
 final class HDF5File: @unchecked Sendable {
   // All state is touched under the library's lock only.
   let handle: HDF5Handle
@@ -15,7 +16,7 @@ final class HDF5File: @unchecked Sendable {
   ///
   /// - Throws: `notACheckpoint` if libhdf5 does not open it.
   convenience init(_ path: String, writable: Bool) throws(DiffError) {
-    try self.init(writable: writable) { access in
+    try self.init { access in
       let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
       return unsafe H5Fopen(path, mode, access)
     }
@@ -23,21 +24,21 @@ final class HDF5File: @unchecked Sendable {
 
   /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
   convenience init(creating path: String) throws(DiffError) {
-    try self.init(writable: true) { access in
+    try self.init { access in
       unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
     }
   }
 
-  private init(writable: Bool, _ open: (hid_t) -> hid_t) throws(DiffError) {
+  private init(_ open: (hid_t) -> hid_t) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
     // Locks fail on read-only and network file systems.
     try H5Pset_file_locking(access.id, false, true).orThrow("cannot set up libhdf5")
-    // An output has no name yet, only a link in /proc that leads to no path; with the driver for
-    // descriptors the library insists on resolving it, with the one for C streams it does not.
-    try (writable ? H5Pset_fapl_stdio(access.id) : H5Pset_fapl_sec2(access.id))
-      .orThrow("cannot set up libhdf5")
+    // Files are opened by a link in /proc, which leads to no path if they have no name yet; with
+    // the driver for descriptors the library insists on resolving it, with the one for C streams
+    // it does not.
+    try H5Pset_fapl_stdio(access.id).orThrow("cannot set up libhdf5")
     let id = open(access.id)
     guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
     handle = try HDF5Handle(id, "")
@@ -52,28 +53,32 @@ final class HDF5File: @unchecked Sendable {
     return size
   }
 
-  /// Reads little-endian bytes from `offset` on.
+  /// Reads little-endian bytes of a tensor from `offset` on.
   func read(
-    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+    _ name: String, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    try dataset(of: tensor).read(at: offset, into: &buffer)
+    try dataset(name).read(at: offset, into: &buffer)
   }
 
-  /// Writes little-endian bytes from `offset` on.
-  func write(
-    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
-  ) throws(DiffError) {
+  /// Writes little-endian bytes of a tensor from `offset` on.
+  func write(_ bytes: Span<UInt8>, to name: String, at offset: UInt64) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    try dataset(of: tensor).write(bytes, at: offset)
+    try dataset(name).write(bytes, at: offset)
+  }
+
+  /// Replaces chunks of a tensor as they stand in the file.
+  func write(_ chunks: [PackedChunk], to name: String) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    let dataset = try dataset(name)
+    for chunk in chunks { try dataset.write(chunk) }
   }
 
   /// Closes the dataset of a tensor if it is being kept open.
-  func forget(_ tensor: StoredTensor) {
-    openDatasets.removeAll { $0.name == tensor.name }
-  }
+  func forget(_ names: [String]) { openDatasets.removeAll { names.contains($0.name) } }
 
   /// Writes everything that the library holds back.
   func flush() throws(DiffError) {
@@ -84,15 +89,15 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// The opened dataset of a tensor; those used last are kept, with their chunks.
-  private func dataset(of tensor: StoredTensor) throws(DiffError) -> HDF5Dataset {
-    if let index = openDatasets.firstIndex(where: { $0.name == tensor.name }) {
+  private func dataset(_ name: String) throws(DiffError) -> HDF5Dataset {
+    if let index = openDatasets.firstIndex(where: { $0.name == name }) {
       let entry = openDatasets.remove(at: index)
       openDatasets.append(entry)
       return entry.dataset
     }
     if openDatasets.count == HDF5File.maximumOpenDatasets { openDatasets.removeFirst() }
-    let dataset = try HDF5Dataset(tensor, in: handle.id)
-    openDatasets.append((tensor.name, dataset))
+    let dataset = try HDF5Dataset(name, in: handle.id)
+    openDatasets.append((name, dataset))
     return dataset
   }
 }

@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 extension HDF5File {
@@ -14,11 +15,7 @@ extension HDF5File {
       throw DiffError(.mismatch, "there is something of that name already")
     }
     let what = "cannot be created"
-    let space =
-      shape.extents.isEmpty
-      ? try HDF5Handle(H5Screate(H5S_SCALAR), what)
-      : try HDF5Handle(
-        unsafe H5Screate_simple(Int32(shape.extents.count), shape.extents, nil), what)
+    let space = try HDF5File.space(shape, maximum: nil)
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_CREATE()), what)
     try H5Pset_layout(creation.id, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY).orThrow(what)
@@ -32,28 +29,36 @@ extension HDF5File {
         handle.id, name, datatype.id, space.id, links.id, creation.id, dk_H5P_DEFAULT), what)
   }
 
-  /// Describes the tensor at `name`, a dataset that `insert` made.
-  func describe(_ name: String, fileSize: UInt64) throws(DiffError) -> StoredTensor {
+  /// Describes the tensor at `name`, a dataset that was made here.
+  func describe(_ name: String) throws(DiffError) -> StoredTensor {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let dataset = try HDF5Handle(
       unsafe H5Dopen2(handle.id, name, dk_H5P_DEFAULT), "cannot be opened")
     switch try StoredTensor.describe(
-      dataset.id, name, userBlock: userBlockSize(), fileSize: fileSize)
+      dataset.id, name, userBlock: userBlockSize(), takesStandardOutput: false)
     {
     case .tensor(let tensor): return tensor
     case .skipped(let reason): throw DiffError(.unsupportedCheckpoint, reason)
     }
   }
 
-  /// Removes the links to a tensor.
-  func delete(_ tensor: StoredTensor) throws(DiffError) {
+  /// Removes all links to a tensor.
+  func delete(_ names: [String]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    forget(tensor)
-    for name in [tensor.name] + tensor.aliases {
+    forget(names)
+    for name in names {
       try unsafe H5Ldelete(handle.id, name, dk_H5P_DEFAULT).orThrow("cannot be deleted")
     }
+  }
+
+  /// The dataspace of a shape.
+  static func space(_ shape: Shape, maximum: [hsize_t]?) throws(DiffError) -> HDF5Handle {
+    let what = "cannot make a dataspace"
+    if shape.extents.isEmpty { return try HDF5Handle(H5Screate(H5S_SCALAR), what) }
+    return try HDF5Handle(
+      unsafe H5Screate_simple(Int32(shape.extents.count), shape.extents, maximum), what)
   }
 
   /// Makes each group of a path that is not there: not by the library's own means, which would
@@ -96,7 +101,7 @@ extension HDF5File {
       && object.type == H5O_TYPE_GROUP
   }
 
-  private func utf8Links() throws(DiffError) -> HDF5Handle {
+  func utf8Links() throws(DiffError) -> HDF5Handle {
     let links = try HDF5Handle(H5Pcreate(dk_H5P_LINK_CREATE()), "cannot set up libhdf5")
     try H5Pset_char_encoding(links.id, H5T_CSET_UTF8).orThrow("cannot set up libhdf5")
     return links

@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 /// An identifier of libhdf5, of any kind, released with the value.

@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 /// An element type as a dataset stores it.

@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 /// A tensor's dataset, kept open for reading and writing by ranges of little-endian bytes.
@@ -10,25 +11,34 @@ final class HDF5Dataset {
   /// Opens a tensor's dataset.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
-  init(_ tensor: StoredTensor, in file: hid_t) throws(DiffError) {
+  init(_ name: String, in file: hid_t) throws(DiffError) {
+    let what = "cannot be opened"
+    // The size of the cache must be known before the dataset is open, and depends on it.
+    let first = try HDF5Handle(unsafe H5Dopen2(file, name, dk_H5P_DEFAULT), what)
+    let creation = try HDF5Handle(H5Dget_create_plist(first.id), what)
+    // Whoever asks has the table, where neither is.
+    guard H5Pget_layout(creation.id) != H5D_VIRTUAL, H5Pget_external_count(creation.id) == 0
+    else { throw DiffError(.unsupportedCheckpoint, "has its elements in other files") }
+    for filter in try HDF5Filter.all(of: creation.id) { try filter.requireAvailable() }
+    let stored = try HDF5Handle(H5Dget_type(first.id), what)
+    let space = try HDF5Handle(H5Dget_space(first.id), what)
+    guard let shape = try StoredTensor.shape(of: space.id), (1...8).contains(H5Tget_size(stored.id))
+    else { throw DiffError(.unsupportedCheckpoint, what) }
+    self.shape = shape
+    width = UInt64(H5Tget_size(stored.id))
+    memoryType = try HDF5ElementType.littleEndian(stored.id)
     let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
-    if case .chunked(let chunks) = tensor.storage {
-      let cache = ChunkCache(tensor, chunks)
+    if let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count) {
+      let cache = ChunkCache(
+        shape, chunk, width, isFiltered: H5Pget_nfilters(creation.id) > 0)
       try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
         .orThrow("cannot set up libhdf5")
     }
-    let what = "cannot be opened"
-    dataset = try HDF5Handle(unsafe H5Dopen2(file, tensor.name, access.id), what)
-    let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), what)
-    for filter in try HDF5Filter.all(of: creation.id) { try filter.requireAvailable() }
-    let stored = try HDF5Handle(H5Dget_type(dataset.id), what)
-    memoryType = try HDF5ElementType.littleEndian(stored.id)
-    shape = tensor.shape
-    width = UInt64(tensor.type.width)
+    dataset = try HDF5Handle(unsafe H5Dopen2(file, name, access.id), what)
   }
 
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
-    for part in parts(at: offset, count: buffer.count) {
+    for part in try parts(at: offset, count: buffer.count) {
       let selection = try select(part.box)
       let status = unsafe buffer.withUnsafeMutableBufferPointer {
         unsafe H5Dread(
@@ -40,7 +50,7 @@ final class HDF5Dataset {
   }
 
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
-    for part in parts(at: offset, count: bytes.count) {
+    for part in try parts(at: offset, count: bytes.count) {
       let selection = try select(part.box)
       let status = unsafe bytes.withUnsafeBufferPointer {
         unsafe H5Dwrite(
@@ -51,8 +61,23 @@ final class HDF5Dataset {
     }
   }
 
+  /// Replaces a chunk as it stands in the file.
+  func write(_ chunk: PackedChunk) throws(DiffError) {
+    let what = "a chunk cannot be written"
+    guard chunk.place.count == shape.extents.count else { throw DiffError(.usage, what) }
+    try unsafe H5Dwrite_chunk(
+      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.place, chunk.bytes.count, chunk.bytes
+    ).orThrow(what)
+  }
+
   /// The boxes of a range of bytes, each with the place of its bytes in the caller's buffer.
-  private func parts(at offset: UInt64, count: Int) -> [(box: Hyperslab, position: Int)] {
+  private func parts(
+    at offset: UInt64, count: Int
+  ) throws(DiffError) -> [(box: Hyperslab, position: Int)] {
+    let size = shape.count * width
+    guard offset <= size, UInt64(count) <= size - offset, offset % width == 0,
+      UInt64(count) % width == 0
+    else { throw DiffError(.usage, "has no such range of bytes") }
     let first = offset / width
     var position = 0
     return Hyperslab.covering(first..<first + UInt64(count) / width, of: shape.extents[...]).map {
@@ -88,18 +113,18 @@ private struct ChunkCache {
 
   private static let maximumBytes: UInt64 = 16 << 20
 
-  init(_ tensor: StoredTensor, _ chunks: StoredTensor.Chunks) {
-    let chunk = chunks.shape.count.multipliedReportingOverflow(by: UInt64(tensor.type.width))
-    let size = chunk.overflow ? ChunkCache.maximumBytes : chunk.partialValue
+  init(_ shape: Shape, _ chunk: Shape, _ width: UInt64, isFiltered: Bool) {
+    let bytes = chunk.count.multipliedReportingOverflow(by: width)
+    let size = bytes.overflow ? ChunkCache.maximumBytes : bytes.partialValue
     // A band is all the chunks that one row of the tensor runs through.
     let most = max(1, ChunkCache.maximumBytes / max(1, size))
     var band: UInt64 = 1
-    for (extent, side) in zip(tensor.shape.extents, chunks.shape.extents).dropFirst() {
+    for (extent, side) in zip(shape.extents, chunk.extents).dropFirst() where extent > 0 {
       band = min(most, band.multipliedReportingOverflow(by: (extent - 1) / side + 1).partialValue)
     }
     // Filtered chunks are unpacked whole in any case, so keep at least one, whatever its size.
-    let kept = chunks.filters.isEmpty ? min(size * band, ChunkCache.maximumBytes) : size * band
-    bytes = Int(clamping: kept)
+    let kept = isFiltered ? size * band : min(size * band, ChunkCache.maximumBytes)
+    self.bytes = Int(clamping: kept)
     slots = Int(band) * 10 + 1
   }
 }

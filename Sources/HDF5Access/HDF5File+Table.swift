@@ -1,25 +1,19 @@
 import CHDF5
+import Checkpoints
 import TensorCore
-
-/// What is in a file.
-struct HDF5Table {
-  /// The tensors, ascending by name.
-  var tensors: [StoredTensor] = []
-  /// What is no tensor, and why, in the order of the names.
-  var skipped: [SkippedObject] = []
-}
 
 extension HDF5File {
   /// All tensors that hard links lead to from the root.
   ///
-  /// - Complexity: O(n log n) in links; for chunked tensors see `HDF5ChunkTable`.
-  func table(fileSize: UInt64) throws(DiffError) -> HDF5Table {
+  /// - Parameter takesStandardOutput: see `HDF5ChunkTable`.
+  /// - Complexity: O(n log n) in links and chunks.
+  func table(takesStandardOutput: Bool) throws(DiffError) -> HDF5Table {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    var walk = Walk(userBlock: try userBlockSize(), fileSize: fileSize)
+    var walk = Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
     let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
     walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
-    try walk.visit(root.id, prefix: "", depth: 0)
+    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
     // Only now all the names of each object are known.
     for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
     walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
@@ -43,7 +37,8 @@ private struct HDF5Object {
 /// A traversal in ascending order of paths. It enters a group once, under the smallest path that
 /// leads through no group twice, so that cycles end.
 private struct Walk {
-  let userBlock, fileSize: UInt64
+  let userBlock: UInt64
+  let takesStandardOutput: Bool
   var table = HDF5Table()
   var groups: Set<haddr_t> = []
   var aliases: [Int: [String]] = [:]
@@ -52,12 +47,15 @@ private struct Walk {
 
   private static let maximumDepth = 100
 
-  init(userBlock: UInt64, fileSize: UInt64) {
+  init(userBlock: UInt64, takesStandardOutput: Bool) {
     self.userBlock = userBlock
-    self.fileSize = fileSize
+    self.takesStandardOutput = takesStandardOutput
   }
 
-  mutating func visit(_ group: hid_t, prefix: String, depth: Int) throws(DiffError) {
+  /// - Parameter label: what Keras 3 calls the layer whose variables the group holds.
+  mutating func visit(
+    _ group: hid_t, prefix: String, label: String?, depth: Int
+  ) throws(DiffError) {
     var entries: [(key: [UInt8], path: String, link: HDF5Links.Link, object: HDF5Object)] = []
     for link in try HDF5Links.all(of: group) {
       guard let name = link.text else {
@@ -81,13 +79,14 @@ private struct Walk {
     entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
     for entry in entries {
       do throws(DiffError) {
-        try visit(entry.link, of: group, entry.path, entry.object, depth)
+        try visit(entry.link, of: group, entry.path, label, entry.object, depth)
       } catch { throw error.at(tensor: entry.path) }
     }
   }
 
   private mutating func visit(
-    _ link: HDF5Links.Link, of group: hid_t, _ path: String, _ object: HDF5Object, _ depth: Int
+    _ link: HDF5Links.Link, of group: hid_t, _ path: String, _ label: String?,
+    _ object: HDF5Object, _ depth: Int
   ) throws(DiffError) {
     switch object.type {
     case H5O_TYPE_GROUP:
@@ -96,15 +95,19 @@ private struct Walk {
       }
       guard groups.insert(object.address).inserted else { return }
       let child = try open(link, of: group)
-      try visit(child.id, prefix: path + "/", depth: depth + 1)
+      let label = link.text == "vars" ? HDF5Attribute.text("name", of: child.id) : nil
+      try visit(child.id, prefix: path + "/", label: label, depth: depth + 1)
     case H5O_TYPE_DATASET:
       if let seen = datasets[object.address] {
         if let index = seen { aliases[index, default: []].append(path) }
         return
       }
       let dataset = try open(link, of: group)
-      switch try StoredTensor.describe(dataset.id, path, userBlock: userBlock, fileSize: fileSize) {
-      case .tensor(let tensor):
+      switch try StoredTensor.describe(
+        dataset.id, path, userBlock: userBlock, takesStandardOutput: takesStandardOutput)
+      {
+      case .tensor(var tensor):
+        tensor.label = label
         datasets[object.address] = table.tensors.count
         table.tensors.append(tensor)
       case .skipped(let reason):

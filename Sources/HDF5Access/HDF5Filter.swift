@@ -1,11 +1,13 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 /// A filter of a dataset's chunks.
 struct HDF5Filter {
-  var filter: StoredTensor.Filter
   /// The library's number of it.
   var number: H5Z_filter_t
+  /// Its first parameter.
+  var parameter: UInt32
   /// What the writer called it; may be empty.
   var name: String
 
@@ -26,12 +28,17 @@ struct HDF5Filter {
     try number.orThrow("cannot read the filters")
     self.name = String(
       decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    parameter = values[0]
+  }
+
+  /// The filter as diffkit knows it, on elements of a type.
+  func filter(of type: ElementType) -> StoredTensor.Filter {
     switch number {
-    case H5Z_FILTER_DEFLATE: filter = .deflate(level: Int(values[0]))
-    case H5Z_FILTER_SHUFFLE: filter = .shuffle
-    case H5Z_FILTER_FLETCHER32: filter = .fletcher32
-    case H5Z_FILTER_SZIP: filter = .szip
-    default: filter = .other(Int(number))
+    case H5Z_FILTER_DEFLATE where parameter <= 9: .deflate(level: Int(parameter))
+    case H5Z_FILTER_SHUFFLE where parameter == UInt32(type.width): .shuffle
+    case H5Z_FILTER_FLETCHER32: .fletcher32
+    case H5Z_FILTER_SZIP: .szip
+    default: .other(Int(number))
     }
   }
 

@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import TensorCore
 
 extension StoredTensor {
@@ -8,11 +9,9 @@ extension StoredTensor {
     case skipped(reason: String)
   }
 
-  /// Describes an open dataset.
-  ///
-  /// - Throws: `malformed` if its bytes are not inside the file.
+  /// Describes an open dataset. (Whether that fits the file is checked by whoever asked.)
   static func describe(
-    _ dataset: hid_t, _ name: String, userBlock: UInt64, fileSize: UInt64
+    _ dataset: hid_t, _ name: String, userBlock: UInt64, takesStandardOutput: Bool
   ) throws(DiffError) -> Description {
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), "cannot read the layout")
     let layout = H5Pget_layout(creation.id)
@@ -31,13 +30,15 @@ extension StoredTensor {
     }
     var tensor = StoredTensor(
       name: name, aliases: [], type: element.type, shape: shape,
-      isBigEndian: element.isBigEndian, storage: .unallocated)
+      isBigEndian: element.isBigEndian, storage: .unallocated,
+      fill: try fill(creation.id, of: dataset))
     switch layout {
     case H5D_COMPACT: tensor.storage = .compact
     case H5D_CHUNKED:
       guard
         let chunks = try chunks(
-          of: dataset, creation.id, space.id, shape, userBlock: userBlock, fileSize: fileSize)
+          of: dataset, creation.id, space.id, shape, element.type, userBlock: userBlock,
+          takesStandardOutput: takesStandardOutput)
       else { return .skipped(reason: "a layout of chunks that diffkit does not support") }
       tensor.storage = .chunked(chunks)
     case H5D_CONTIGUOUS:
@@ -45,7 +46,9 @@ extension StoredTensor {
       let stored = H5Dget_storage_size(dataset)
       if stored > 0 && shape.count > 0 {
         let offset = UInt64(H5Dget_offset(dataset))
-        try tensor.check(stored, at: offset, fileSize)
+        guard stored >= tensor.byteCount else {
+          throw DiffError(.malformed, "less storage than elements", offset: offset)
+        }
         tensor.storage = .contiguous(offset: offset)
       }
     default: return .skipped(reason: "an unknown layout")
@@ -53,15 +56,18 @@ extension StoredTensor {
     return .tensor(tensor)
   }
 
-  private func check(
-    _ stored: UInt64, at offset: UInt64, _ fileSize: UInt64
-  ) throws(DiffError) {
-    guard stored >= byteCount else {
-      throw DiffError(.malformed, "less storage than elements", offset: offset)
-    }
-    guard offset <= fileSize, byteCount <= fileSize - offset else {
-      throw DiffError(.malformed, "its bytes are not all inside the file", offset: offset)
-    }
+  /// The bits of elements that are not stored; zeros where the file does not define them.
+  private static func fill(_ creation: hid_t, of dataset: hid_t) throws(DiffError) -> UInt64 {
+    var status = H5D_FILL_VALUE_UNDEFINED
+    guard unsafe H5Pfill_value_defined(creation, &status) >= 0,
+      status != H5D_FILL_VALUE_UNDEFINED
+    else { return 0 }
+    let stored = try HDF5Handle(H5Dget_type(dataset), "cannot read the datatype")
+    let memory = try HDF5ElementType.littleEndian(stored.id)
+    guard H5Tget_size(memory.id) <= 8 else { return 0 }
+    var fill: UInt64 = 0
+    try unsafe H5Pget_fill_value(creation, memory.id, &fill).orThrow("cannot read the fill value")
+    return UInt64(littleEndian: fill)
   }
 
   private static func elementType(of dataset: hid_t) throws(DiffError) -> HDF5ElementType? {
@@ -70,7 +76,7 @@ extension StoredTensor {
     return HDF5ElementType(opaque: datatype.id, of: dataset)
   }
 
-  private static func shape(of space: hid_t) throws(DiffError) -> Shape? {
+  static func shape(of space: hid_t) throws(DiffError) -> Shape? {
     let rank = H5Sget_simple_extent_ndims(space)
     try rank.orThrow("cannot read the dataspace")
     var extents = [hsize_t](repeating: 0, count: Int(rank))
@@ -80,18 +86,29 @@ extension StoredTensor {
 
   /// Chunked storage, or nil if the extents of a chunk are unusable.
   private static func chunks(
-    of dataset: hid_t, _ creation: hid_t, _ space: hid_t, _ shape: Shape, userBlock: UInt64,
-    fileSize: UInt64
+    of dataset: hid_t, _ creation: hid_t, _ space: hid_t, _ shape: Shape, _ type: ElementType,
+    userBlock: UInt64, takesStandardOutput: Bool
   ) throws(DiffError) -> Chunks? {
-    let rank = shape.extents.count
-    var extents = [hsize_t](repeating: 0, count: rank)
-    guard unsafe H5Pget_chunk(creation, Int32(rank), &extents) == Int32(rank),
-      let chunk = Shape(extents), chunk.count > 0
-    else { return nil }
+    guard let chunk = try chunkShape(creation, rank: shape.extents.count), chunk.count > 0 else {
+      return nil
+    }
+    var options: UInt32 = 0
+    try unsafe H5Pget_chunk_opts(creation, &options).orThrow("cannot read the layout")
     return Chunks(
-      shape: chunk, filters: try HDF5Filter.all(of: creation).map(\.filter),
+      shape: chunk, filters: try HDF5Filter.all(of: creation).map { $0.filter(of: type) },
+      filtersEdges: options & UInt32(H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) == 0,
       chunks: try HDF5ChunkTable.chunks(
-        of: dataset, space, shape, chunk, addend: HDF5ChunkTable.addend(userBlock),
-        fileSize: fileSize))
+        of: dataset, space, shape, chunk, userBlock: userBlock,
+        takesStandardOutput: takesStandardOutput))
+  }
+
+  /// The extents of the chunks of a dataset that has some.
+  static func chunkShape(_ creation: hid_t, rank: Int) throws(DiffError) -> Shape? {
+    guard H5Pget_layout(creation) == H5D_CHUNKED else { return nil }
+    var extents = [hsize_t](repeating: 0, count: Shape.maximumRank)
+    let found = unsafe H5Pget_chunk(creation, Int32(extents.count), &extents)
+    try found.orThrow("cannot read the layout")
+    guard found == Int32(rank) else { return nil }
+    return Shape(Array(extents.prefix(rank)))
   }
 }
