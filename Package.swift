@@ -91,6 +91,6 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],
-      swiftSettings: swift),
+      exclude: ["fault.c"], swiftSettings: swift),
   ]
 )

@@ -34,6 +34,13 @@ public protocol Checkpoint: AnyObject, Sendable {
   func makeOutput(
     at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
+
+  /// Starts to change the checkpoint's own files, behind an undo journal: whatever stops that, the
+  /// files are the old or the new ones, or are refused by whoever opens them until `recover` has
+  /// made them the old ones. Only elements of tensors in one piece can be written.
+  ///
+  /// - Throws: `locked` if anybody else uses them, `unsupported` for what has no files of its own.
+  func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput
 }
 
 /// A change to the table of a checkpoint.
@@ -55,6 +62,11 @@ extension Checkpoint {
     at path: String, rewriting: Set<String>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
+  }
+
+  /// Nothing to be changed.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    throw DiffError(.unsupported, "is not changed in place", path: path)
   }
 
   /// Nothing.

@@ -64,8 +64,20 @@ struct TransferOptions: ParsableArguments {
   @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
   var verify = Verification.full
 
+  @Flag(
+    help: ArgumentHelp(
+      "Change the checkpoint itself, behind an undo journal (NAME\(Journal.suffix)); if that is "
+        + "interrupted, 'diffkit recover' restores it."))
+  var inPlace = false
+
   @OptionGroup var map: MapOption
   @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard !inPlace || outputs.output == nil else {
+      throw ValidationError("--in-place and -o exclude each other")
+    }
+  }
 
   func options() throws -> ApplyOptions {
     var options = ApplyOptions()
@@ -79,15 +91,18 @@ struct TransferOptions: ParsableArguments {
     _ source: String, _ diffs: [String], _ direction: Direction, _ defaultOutput: String,
     _ options: ApplyOptions
   ) throws {
-    let output = outputs.output ?? defaultOutput
+    let output = inPlace ? source : outputs.output ?? defaultOutput
     // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
     let readers = try diffs.map(openDiff)
-    let outcome = try apply(
-      readers, direction, to: try openCheckpoint(source), output: output, options,
-      progress: report.progress.show)
-    try report.print(TransferOutput(source, output, direction, outcome))
+    let base = try openCheckpoint(source)
+    let show = report.progress.show
+    let outcome =
+      try inPlace
+      ? applyInPlace(readers, direction, to: base, options, progress: show)
+      : apply(readers, direction, to: base, output: output, options, progress: show)
+    try report.print(TransferOutput(source, output, direction, outcome, isInPlace: inPlace))
   }
 }
 
@@ -95,15 +110,21 @@ struct TransferOptions: ParsableArguments {
 private struct TransferOutput: CommandOutput {
   let source: String
   let output: String?
-  /// `written`, `already-applied` or `already-reverted`.
+  /// `written`, `patched`, `replaced`, `already-applied` or `already-reverted`.
   let outcome: String
   let tensors: Int
 
-  init(_ source: String, _ output: String, _ direction: Direction, _ outcome: ApplyOutcome) {
+  init(
+    _ source: String, _ output: String, _ direction: Direction, _ outcome: ApplyOutcome,
+    isInPlace: Bool
+  ) {
     self.source = source
     switch outcome {
     case .written(let tensors):
-      (self.outcome, self.output, self.tensors) = ("written", output, tensors)
+      self.outcome = isInPlace ? "replaced" : "written"
+      (self.output, self.tensors) = (output, tensors)
+    case .patched(let tensors):
+      (self.outcome, self.output, self.tensors) = ("patched", output, tensors)
     case .alreadyDone:
       self.outcome = direction == .apply ? "already-applied" : "already-reverted"
       (self.output, tensors) = (nil, 0)
@@ -115,6 +136,7 @@ private struct TransferOutput: CommandOutput {
       let done = outcome.replacing("-", with: " ")
       return "\(source.escapingControls): \(done), nothing written\n"
     }
-    return "\(output.escapingControls): written, \(tensors) tensors changed\n"
+    let how = outcome == "replaced" ? "replaced by a new file" : outcome
+    return "\(output.escapingControls): \(how), \(tensors) tensors changed\n"
   }
 }

@@ -15,7 +15,8 @@ struct DiffKit: ParsableCommand {
       CommandGroup(
         name: "Everyday",
         subcommands: [
-          CreateCommand.self, ApplyCommand.self, RevertCommand.self, VerifyCommand.self,
+          CreateCommand.self, ApplyCommand.self, RevertCommand.self, RecoverCommand.self,
+          VerifyCommand.self,
         ]),
       CommandGroup(
         name: "Inspection",

@@ -72,6 +72,7 @@ public func create(
   from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
   _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> CreateSummary {
+  let stamps = InputStamps([base, tuned])
   let pairs = try TensorPair.all(base, tuned, options.names)
   let bytes = pairs.map(\.byteCount).clampedSum
   let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
@@ -112,6 +113,7 @@ public func create(
     }
     progress.add(pair.byteCount)
   }
+  try stamps.check()
   try writer.finish()
   return summary
 }

@@ -88,6 +88,15 @@ final class HDF5File: @unchecked Sendable {
     try H5Fflush(handle.id, H5F_SCOPE_GLOBAL).orThrow("cannot flush")
   }
 
+  /// Closes the file, which writes too: the object is of no more use.
+  func close() throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try flush()
+    // What the handle releases later is an identifier that is none any more.
+    try H5Fclose(handle.id).orThrow("cannot close")
+  }
+
   /// The opened dataset of a tensor; those used last are kept, with their chunks.
   private func dataset(_ name: String) throws(DiffError) -> HDF5Dataset {
     if let index = openDatasets.firstIndex(where: { $0.name == name }) {

@@ -23,10 +23,10 @@ package struct ChildProcess {
   /// Runs a program found by path, or by name in PATH.
   ///
   /// - Parameters:
-  ///   - killedAfter: seconds after which it is killed, if it still runs.
+  ///   - killedAfter: seconds after which it gets `signal`, if it still runs.
   ///   - outputPath: a file that standard output goes to instead of being caught.
   package static func run(
-    _ program: String, _ arguments: [String], killedAfter: Double? = nil,
+    _ program: String, _ arguments: [String], killedAfter: Double? = nil, by signal: Int32 = 9,
     outputPath: String? = nil
   ) throws(DiffError) -> ChildProcess {
     let clock = ContinuousClock()
@@ -36,7 +36,7 @@ package struct ChildProcess {
     let child = try spawn(program, arguments, output.descriptor, errors.descriptor, outputPath)
     if let killedAfter {
       usleep(UInt32(killedAfter * 1e6))
-      kill(child, SIGKILL)
+      kill(child, signal)
     }
     var status: Int32 = 0
     var usage = rusage()
@@ -48,9 +48,9 @@ package struct ChildProcess {
     #else
       let unit: UInt64 = 1
     #endif
-    let signal = status & 0x7F
+    let ending = status & 0x7F
     return ChildProcess(
-      ending: signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal),
+      ending: ending == 0 ? .exit(status >> 8 & 0xFF) : .signal(ending),
       output: try contents(output), errors: try contents(errors),
       peakMemory: UInt64(usage.ru_maxrss) * unit, seconds: (clock.now - start) / .seconds(1))
   }
@@ -69,10 +69,18 @@ package struct ChildProcess {
       unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
+    // A thread of Dispatch blocks signals, and what it starts would never hear of them.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var strings = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe strings.withUnsafeBufferPointer { unsafe $0.forEach { unsafe free($0) } } }
     var child: pid_t = 0
-    let failure = unsafe posix_spawnp(&child, program, &actions, nil, &strings, environ)
+    let failure = unsafe posix_spawnp(&child, program, &actions, &attributes, &strings, environ)
     guard failure == 0 else {
       errno = failure
       throw .system("cannot run", program)

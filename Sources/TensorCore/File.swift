@@ -92,6 +92,19 @@ public final class File: Sendable {
     }
   }
 
+  /// All bytes up to the end, of files too that do not tell their size, as in /proc.
+  package func readToEnd() throws(DiffError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let got = unsafe pread(descriptor, &buffer, buffer.count, off_t(bytes.count))
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", path) }
+      guard got > 0 else { return bytes }
+      bytes += buffer[..<got]
+    }
+  }
+
   /// Writes all of `bytes` at `offset`.
   package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
     var done = 0

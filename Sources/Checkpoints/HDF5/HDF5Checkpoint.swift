@@ -27,7 +27,7 @@ public final class HDF5Checkpoint: Checkpoint {
   public init(_ path: String, hdf5 host: HDF5Host = .helper) throws(DiffError) {
     self.path = path
     self.host = host
-    file = try File(path)
+    file = try File(ofCheckpoint: path)
     hdf5 = HDF5Client(host, file, .reading)
     chunks = ChunkReader(file)
     do throws(DiffError) {
@@ -80,6 +80,11 @@ public final class HDF5Checkpoint: Checkpoint {
     return try HDF5Output(
       path, copying: self, except: rewritten.compactMap(\.contiguousRange),
       overwriting: overwriting)
+  }
+
+  /// Starts to change this file itself.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    try PatchOutput(path, [file])
   }
 }
 
