@@ -11,6 +11,10 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("operations", OperationBenchmarks.run),
   ("compare", CompareBenchmarks.run),
   ("serving", ServingBenchmarks.run),
+  ("apply-f32", WritingBenchmarks.applyFloats),
+  ("apply-bf16", WritingBenchmarks.applyBrains),
+  ("in-place", WritingBenchmarks.inPlace),
+  ("create", WritingBenchmarks.create),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {

@@ -47,7 +47,7 @@ package final class HDF5Server: @unchecked Sendable {
     case .delete(let names): try file.delete(names)
     case .setAttribute(let name, let text): try file.setAttribute(name, text)
     case .close:
-      try opened?.flush()
+      try opened?.close()
       opened = nil
     }
     return .nothing

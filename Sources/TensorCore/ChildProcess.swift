@@ -69,18 +69,12 @@ package struct ChildProcess {
       unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, errors, 2)
-    // A thread of Dispatch blocks signals, and what it starts would never hear of them.
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawnattr_init(&attributes)
-    defer { unsafe posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var strings = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe strings.withUnsafeBufferPointer { unsafe $0.forEach { unsafe free($0) } } }
     var child: pid_t = 0
-    let failure = unsafe posix_spawnp(&child, program, &actions, &attributes, &strings, environ)
+    let failure = unsafe SpawnAttributes().use { attributes in
+      unsafe posix_spawnp(&child, program, &actions, attributes, &strings, environ)
+    }
     guard failure == 0 else {
       errno = failure
       throw .system("cannot run", program)
@@ -102,5 +96,32 @@ package struct ChildProcess {
     var span = bytes.mutableSpan
     try file.read(at: 0, into: &span)
     return bytes
+  }
+}
+
+/// How a child begins: hearing all signals, which the threads of Dispatch do not.
+@safe struct SpawnAttributes: ~Copyable {
+  private let pointer = UnsafeMutablePointer<posix_spawnattr_t>.allocate(capacity: 1)
+
+  /// - Parameter apart: whether what the terminal sends to this process, such as the signal of
+  ///   Ctrl-C, is not for the child.
+  init(apart: Bool = false) {
+    unsafe posix_spawnattr_init(pointer)
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(pointer, &none)
+    var flags = Int32(POSIX_SPAWN_SETSIGMASK)
+    if apart { flags |= Int32(POSIX_SPAWN_SETPGROUP) }
+    unsafe posix_spawnattr_setflags(pointer, Int16(truncatingIfNeeded: flags))
+  }
+
+  /// Calls what starts the child.
+  func use(_ spawn: (UnsafePointer<posix_spawnattr_t>) -> Int32) -> Int32 {
+    unsafe spawn(pointer)
+  }
+
+  deinit {
+    unsafe posix_spawnattr_destroy(pointer)
+    unsafe pointer.deallocate()
   }
 }

@@ -44,7 +44,10 @@ package final class HelperProcess: @unchecked Sendable {
     var facts = unsafe environment.map { unsafe strdup($0) } + [nil]
     defer { unsafe (words + facts).forEach { unsafe free($0) } }
     var child: pid_t = 0
-    let failure = unsafe posix_spawn(&child, program, &actions, nil, &words, &facts)
+    // On Ctrl-C it must not be gone before this process knows why.
+    let failure = unsafe SpawnAttributes(apart: true).use { attributes in
+      unsafe posix_spawn(&child, program, &actions, attributes, &words, &facts)
+    }
     guard failure == 0 else {
       errno = failure
       throw .system("cannot run", program)
