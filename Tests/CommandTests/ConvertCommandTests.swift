@@ -74,7 +74,7 @@ import Testing
         let (output, tensors) = try makeCheckpoint(at: scratch("m/" + part), .safetensors, rows)
         for tensor in tensors {
           try output.write(
-            Array(tensor.name.utf8 + "123456".utf8).prefix(6).span, to: tensor, at: 0)
+            Array((tensor.name + "123456").utf8.prefix(6)).span, to: tensor, at: 0)
         }
         try output.commit()
         map += names.map { #""\#($0)":"\#(part)""# }
