@@ -104,11 +104,16 @@ package final class OutputFile {
   }
 
   private func moveExclusively(_ path: String) throws(DiffError) {
-    guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) == 0 else {
-      if errno == EEXIST { throw .outputExists(destination) }
-      throw .system("cannot create", destination)
+    guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) != 0 else {
+      unsafe unlink(path)
+      return
     }
-    unsafe unlink(path)
+    let error = DiffError.system("cannot create", destination)
+    let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(errno)
+    guard !File.exists(destination) else { throw .outputExists(destination) }
+    // Some file systems, as FAT, give a file one name only; there it is a look and a move.
+    guard hasNoLinks else { throw error }
+    try move(path)
   }
 
   private func link(to path: String) throws(DiffError) {

@@ -39,8 +39,8 @@ struct Fault {
 
   let folder: Scratch
   let kind: Kind
-  /// Whether the file system has no files without a name.
-  var named = false
+  /// 1 where the file system has no files without a name, 2 where none has two names either.
+  var named = 0
 
   /// Runs diffkit with the `at`-th call below the folder failing; nil if it made fewer.
   func run(_ arguments: [String], at call: Int) throws -> ChildProcess? {
@@ -48,7 +48,7 @@ struct Fault {
     removeFile(report)
     var settings = [
       "LD_PRELOAD=\(Fault.library ?? "")", "FAULT_UNDER=\(folder.path)/", "FAULT_AT=\(call)",
-      "FAULT_REPORT=\(report)", named ? "FAULT_NAMED=1" : "FAULT_NAMED=0",
+      "FAULT_REPORT=\(report)", "FAULT_NAMED=\(named)",
     ]
     switch kind {
     case .error(let number): settings.append("FAULT_ERRNO=\(number)")
@@ -64,7 +64,8 @@ struct Fault {
   func interrupted(
     _ arguments: [String], after seconds: Double, by signal: Int32
   ) throws -> ChildProcess {
-    let settings = named ? ["LD_PRELOAD=\(Fault.library ?? "")", "FAULT_NAMED=1"] : []
+    let settings =
+      named == 0 ? [] : ["LD_PRELOAD=\(Fault.library ?? "")", "FAULT_NAMED=\(named)"]
     return try ChildProcess.run(
       "env", settings + [Diffkit.path] + arguments, killedAfter: seconds, by: signal)
   }

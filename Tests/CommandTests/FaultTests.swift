@@ -24,6 +24,8 @@ struct FaultTests {
   func outputs(kind: Fault.Kind) throws {
     try Fixture.with { files in
       for (number, arguments) in commands(files).enumerated() {
+        // Three kinds of file system.
+        let named = number % 3
         for name in ["out", "undo"] { removeFile(files(name)) }
         let whole = try ChildProcess.run(Diffkit.path, arguments)
         #expect(whole.ending == .exit(0))
@@ -33,7 +35,7 @@ struct FaultTests {
         while true {
           for name in ["out", "undo"] { removeFile(files(name)) }
           call += 1
-          let fault = Fault(folder: files.folder, kind: kind, named: number == 0)
+          let fault = Fault(folder: files.folder, kind: kind, named: named)
           guard let child = try fault.run(arguments, at: call) else { break }
           let what: Comment = "\(kind) at call \(call) of \(arguments)"
           let names = try files.folder.names

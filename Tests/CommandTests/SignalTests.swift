@@ -28,7 +28,7 @@ import Testing
         try clear()
         var interrupted = 0
         for (round, signal) in [2, 15, 1, 2, 15, 1].enumerated() {
-          let child = try Fault(folder: scratch, kind: .error(0), named: round % 2 == 0)
+          let child = try Fault(folder: scratch, kind: .error(0), named: round % 3)
             .interrupted(arguments, after: random.unit() * whole.seconds, by: Int32(signal))
           let what: Comment = "seed \(seed), signal \(signal), \(arguments), round \(round)"
           if child.ending != .exit(0) {

@@ -6,7 +6,7 @@
    FAULT_ERRNO    the error; 0: kill -9, a write being done by half before
    FAULT_STAYS    1: all later calls that take room fail too
    FAULT_REPORT   a file that is made when it happens
-   FAULT_NAMED    1: there are no files without a name */
+   FAULT_NAMED    1: there are no files without a name; 2: nor files with two, as on FAT */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -92,6 +92,10 @@ int rename(const char *from, const char *to) { HOOK(below(to), 0, -1) return REA
 int unlink(const char *path) { HOOK(below(path), 0, -1) return REAL(unlink)(path); }
 int mkdir(const char *path, mode_t mode) { HOOK(below(path), 1, -1) return REAL(mkdir)(path, mode); }
 int linkat(int a, const char *from, int b, const char *to, int flags) {
+  if (number("FAULT_NAMED") == 2) {
+    errno = EPERM;
+    return -1;
+  }
   HOOK(below(to), 1, -1) return REAL(linkat)(a, from, b, to, flags);
 }
 int open(const char *path, int flags, ...) {
