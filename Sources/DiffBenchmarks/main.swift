@@ -9,6 +9,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
+  ("hdf5", HDF5Benchmarks.run),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
