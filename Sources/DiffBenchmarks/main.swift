@@ -15,6 +15,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("apply-bf16", WritingBenchmarks.applyBrains),
   ("in-place", WritingBenchmarks.inPlace),
   ("create", WritingBenchmarks.create),
+  ("hdf5", HDF5Benchmarks.run),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {

@@ -10,6 +10,8 @@ struct CheckpointInspection: CommandOutput {
     let bytes: UInt64
     let bigEndian: Bool
     let aliases: [String]
+    /// What the file calls the layer that the tensor belongs to, where the name does not say.
+    let label: String?
     let fingerprint: String?
   }
 
@@ -33,7 +35,7 @@ struct CheckpointInspection: CommandOutput {
       Tensor(
         name: tensor.name, type: tensor.type.name, layout: tensor.storage.text,
         shape: tensor.shape.extents, bytes: tensor.byteCount, bigEndian: tensor.isBigEndian,
-        aliases: tensor.aliases,
+        aliases: tensor.aliases, label: tensor.label,
         fingerprint: hashing ? try fingerprint(of: tensor, in: checkpoint).description : nil)
     }
     skipped = checkpoint.skipped.map { Skipped(name: $0.name, reason: $0.reason) }
@@ -48,7 +50,8 @@ struct CheckpointInspection: CommandOutput {
       ["tensor", "type", "shape", "bytes", "layout"] + (isHashed ? ["fingerprint"] : []),
       rightAligned: [3], shrinking: [0, 4])
     for tensor in tensors {
-      let names = [tensor.name] + tensor.aliases.map { "= \($0)" }
+      let names =
+        [tensor.name] + tensor.aliases.map { "= \($0)" } + (tensor.label.map { ["(\($0))"] } ?? [])
       table.add(
         [
           names.joined(separator: " "), tensor.type + (tensor.bigEndian ? " big-endian" : ""),

@@ -37,6 +37,9 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "With --add: leave out changed tensors that are no floats.")
   var skipNonfloat = false
 
+  @Flag(help: "Compare the state of the optimizer too, which whole models of Keras hold.")
+  var optimizer = false
+
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
@@ -69,6 +72,7 @@ struct CreateCommand: ParsableCommand {
     var options = CreateOptions()
     options.profile = profile
     options.skipsNonfloat = skipNonfloat
+    options.includesOptimizer = optimizer
     options.names = try map.read()
     if replace { options.mode = .replace }
     if add {

@@ -89,7 +89,7 @@ struct StatsOutput: CommandOutput {
 
   init(_ base: String?, _ readers: [DiffReader]) throws {
     let checkpoint = try base.map { try openCheckpoint($0) }
-    let elements = checkpoint?.tensors.map(\.shape.count).clampedSum
+    let elements = checkpoint?.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
     diffs = try readers.map { reader in
       let report = try statistics(of: reader)
       return Diff(

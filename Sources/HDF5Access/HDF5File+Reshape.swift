@@ -40,12 +40,15 @@ extension HDF5File {
     let oldRank = unsafe H5Sget_simple_extent_dims(space.id, &extents, &maximum)
     try oldRank.orThrow(what)
     if let chunk = try StoredTensor.chunkShape(creation, rank: rank), Int(oldRank) == rank {
+      let grows = zip(extents, maximum).map { $0 < $1 }
       // Chunks may not be larger than a tensor that cannot grow.
-      let sides = zip(chunk.extents, zip(shape.extents, maximum)).map { side, extent in
-        extent.1 > extent.0 ? side : min(side, max(1, extent.0))
+      let sides = chunk.extents.indices.map {
+        grows[$0] ? chunk.extents[$0] : min(chunk.extents[$0], max(1, shape.extents[$0]))
       }
       try unsafe H5Pset_chunk(creation, Int32(rank), sides).orThrow(what)
-      return zip(shape.extents, maximum).map { Swift.max($0, $1) }
+      return shape.extents.indices.map {
+        grows[$0] ? max(maximum[$0], shape.extents[$0]) : shape.extents[$0]
+      }
     }
     // The caller writes all of it, past the library.
     try H5Premove_filter(creation, H5Z_FILTER_ALL).orThrow(what)

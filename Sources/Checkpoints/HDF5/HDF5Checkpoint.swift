@@ -66,6 +66,21 @@ public final class HDF5Checkpoint: Checkpoint {
     } catch { throw error.at(path: path, tensor: tensor.name) }
   }
 
+  /// Whether this is a row of the table. O(log n).
+  func has(_ tensor: StoredTensor) -> Bool {
+    var low = 0
+    var high = tensors.count
+    while low < high {
+      let middle = (low + high) / 2
+      if tensors[middle].name.utf8.lexicographicallyPrecedes(tensor.name.utf8) {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    return low < tensors.count && tensors[low] == tensor
+  }
+
   /// Starts a copy of this file at `path`, without the bytes of the contiguous tensors that the
   /// caller rewrites.
   ///

@@ -86,6 +86,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
 
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
     try locating(tensor.name) { () throws(DiffError) in
+      try chunks?.flush()
       let reshaped = try hdf5.reshape(tensor, to: shape)
       try hdf5.close()
       return reshaped
@@ -94,6 +95,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
     try locating(tensor.name) { () throws(DiffError) in
+      try chunks?.flush()
       try hdf5.delete(tensor)
       // Once closed, the library has forgotten the freed space, which holds old bytes: what is
       // allocated from now on is new.

@@ -35,8 +35,9 @@ final class ChunkWriter: Sendable {
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) -> Bool {
+    // What was given another shape is no tensor of the source.
     guard case .chunked(let chunks) = tensor.storage, ChunkCodec(tensor) != nil,
-      chunks.filtersEdges
+      chunks.filtersEdges, source.has(tensor)
     else { return false }
     let grid = ChunkGrid(tensor, chunks)
     guard grid.stripsHoldWholeChunks else { return false }
