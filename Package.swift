@@ -89,7 +89,7 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
-      swiftSettings: swift),
+      exclude: ["Resources", "random_texts.py", "wordpiece_oracle.py"], swiftSettings: swift),
     .testTarget(
       name: "CommandTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],

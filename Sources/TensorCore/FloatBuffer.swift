@@ -16,7 +16,10 @@
   private let storage: UnsafeMutablePointer<Float>
 
   /// Zeros. Memory that is never written is never taken from the system.
-  public init(count: Int) {
+  ///
+  /// - Parameter hugePages: Whether it is all going to be written, so that the system should take
+  ///   it in large pages where it can.
+  public init(count: Int, hugePages: Bool = false) {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     let memory = unsafe mmap(
@@ -24,6 +27,10 @@
     guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
       fatalError("no memory for \(count) floats")
     }
+    #if canImport(Glibc) || canImport(Musl)
+      // A wish: it is slower without.
+      if hugePages { _ = unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
+    #endif
     unsafe storage = memory.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
@@ -45,6 +52,12 @@
       let span = unsafe MutableSpan(_unsafeStart: storage, count: count)
       return unsafe _overrideLifetime(span, borrowing: self)
     }
+  }
+
+  /// Makes a part zero.
+  package func clear(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe (storage + range.lowerBound).update(repeating: 0, count: range.count)
   }
 
   /// The address of a value, for C.

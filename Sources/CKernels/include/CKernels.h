@@ -73,6 +73,43 @@ void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double 
 /// The path of the program or library that this code is in, or null.
 const char *dk_image_path(void);
 
+// neural.c: the loops of training beside the products of matrices. Matrices are row-major and
+// contiguous unless a stride (floats from one row to the next) is given.
+
+enum { DK_GELU = 0, DK_GELU_TANH = 1, DK_TANH = 2, DK_RELU = 3 };
+
+/// x[i] += y[i].
+void dk_add(float *x, const float *y, size_t n);
+/// x[i] *= factor.
+void dk_scale(float *x, size_t n, float factor);
+/// x[i] *= y[i].
+void dk_multiply(float *x, const float *y, size_t n);
+/// Adds `row` to every row.
+void dk_add_row(float *x, size_t rows, size_t n, const float *row);
+/// sum[j] += the sum of column j.
+void dk_add_columns(const float *x, size_t rows, size_t n, size_t stride, float *sum);
+/// y = f(x) and, unless NULL, slope = f'(x); y or slope may be x.
+void dk_activate(int kind, const float *x, size_t n, float *y, float *slope);
+/// Each row becomes its softmax.
+void dk_softmax(float *x, size_t rows, size_t n);
+/// d, the gradient by the softmax `p`, becomes `factor` times the gradient by what it was taken of.
+void dk_softmax_slope(const float *p, float *d, size_t rows, size_t n, float factor);
+/// Each row of x becomes (x - mean) / deviation, y = gain * x + shift, scale = 1 / deviation.
+void dk_normalize(float *x, size_t rows, size_t n, const float *gain, const float *shift,
+                  float epsilon, float *y, float *scale);
+/// The gradients of dk_normalize: `d` by y, `x` and `scale` as it left them; dx is added to
+/// if `adding`, dgain and dshift always.
+void dk_normalize_slope(const float *d, const float *x, const float *scale, const float *gain,
+                        size_t rows, size_t n, int adding, float *dx, float *dgain,
+                        float *dshift);
+/// out[i] = base[i] + (dropped ? 0 : x[i] / (1 - rate)); NULL counts as a base of zeros; out may
+/// be x or base. Whether an element is dropped is a function of `key` and `first + i`.
+void dk_dropout(const float *x, const float *base, size_t n, uint64_t key, uint32_t first,
+                float rate, float *out);
+/// Whether this thread takes subnormal numbers as zero, from now on; returns what was before.
+unsigned dk_subnormals(unsigned state);
+enum { DK_NO_SUBNORMALS = 0x8040 };
+
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.
 #include <sys/types.h>

@@ -6,12 +6,17 @@
   public struct ParameterLayout: Sendable, Hashable {
     /// A named tensor of the model.
     public struct Parameter: Sendable, Hashable {
+      /// Its place in `parameters`.
+      public let index: Int
       /// The name, as in the checkpoint.
       public let name: String
       /// The extents, row-major.
       public let shape: Shape
       /// Whether it belongs to the task's head, which the base lacks: trained whole, never gated.
       public let isHead: Bool
+      /// Whether it is a table of rows of which a batch reads a few: an embedding. Its gradient is
+      /// zero but for the rows that `Gradients` names.
+      public let isTable: Bool
       /// Where its elements lie in a flat buffer.
       public let range: Range<Int>
     }
@@ -32,13 +37,16 @@
     ///
     /// - Throws: `limit` if memory could not hold it.
     public mutating func append(
-      _ name: String, _ shape: Shape, isHead: Bool = false
+      _ name: String, _ shape: Shape, isHead: Bool = false, isTable: Bool = false
     ) throws(DiffError) {
       guard shape.count < 1 << 40 else {
         throw DiffError(.limit, "too large to be trained", tensor: name)
       }
       let range = count..<count + Int(shape.count)
-      parameters.append(Parameter(name: name, shape: shape, isHead: isHead, range: range))
+      parameters.append(
+        Parameter(
+          index: parameters.count, name: name, shape: shape, isHead: isHead, isTable: isTable,
+          range: range))
       count = (range.upperBound + Self.alignment - 1) / Self.alignment * Self.alignment
     }
 

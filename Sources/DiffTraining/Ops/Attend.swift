@@ -1,0 +1,185 @@
+#if Training
+  import TensorCore
+
+  extension Tape {
+    /// Softmax attention (Vaswani et al. 2017) inside each of several sequences that lie one after
+    /// the other, without padding.
+    ///
+    /// - Parameters:
+    ///   - queries: [rows, width]; all tokens, or some of each sequence.
+    ///   - keys, values: [tokens, width].
+    ///   - queryOffsets: Where sequences begin among the queries, and the end of the last.
+    ///   - offsets: The same among the tokens.
+    ///   - heads: How many pieces the width is cut into, each attending for itself.
+    ///   - dropout: The share of the weights that is set to zero.
+    /// - Returns: [rows, width].
+    public func attend(
+      queries: Variable, keys: Variable, values: Variable, queryOffsets: [Int], offsets: [Int],
+      heads: Int, dropout: Float = 0
+    ) -> Variable {
+      precondition(queryOffsets.count == offsets.count && queries.columns % heads == 0)
+      let output = variable(rows: queries.rows, columns: queries.columns)
+      let work = Attention(
+        queries: value(of: queries), keys: value(of: keys), values: value(of: values),
+        queryOffsets: queryOffsets, offsets: offsets, heads: heads, mask: nextMask(rate: dropout))
+      let result = value(of: output)  // [rows, width]
+      // The weights of one piece: [queries, keys] of a sequence; pieces one after the other.
+      let weights = engine.arena.take(rows: 1, columns: work.weightCount)
+      let scratch = work.takeScratch(engine)
+      let pieces = work.pieces(engine)
+      engine.parallel(pieces.count) { part in
+        for piece in pieces[part] {
+          let p = work.matrix(piece, in: weights)
+          let columns = piece.columns
+          OneDNN.multiply(
+            work.queries.rows(piece.queries).columns(columns),
+            work.keys.rows(piece.keys).columns(columns), transposed: .second, factor: work.factor,
+            into: p)
+          Kernels.softmax(p)
+          OneDNN.multiply(
+            work.dropped(p, piece, scratch?[part]),
+            work.values.rows(piece.keys).columns(columns),
+            into: result.rows(piece.queries).columns(columns))
+        }
+      }
+      for block in scratch ?? [] { engine.arena.giveBack(block) }
+      record(
+        Attend(
+          queries: queries, keys: keys, values: values, work: work, weights: weights,
+          result: output))
+      return output
+    }
+  }
+
+  private struct Attend: Operation {
+    let queries, keys, values: Tape.Variable
+    let work: Attention
+    /// Softmax of the scores, all pieces one after the other.
+    let weights: FloatMatrix
+    let result: Tape.Variable
+
+    var output: Tape.Variable? { result }
+    var saved: [FloatMatrix] { [weights] }
+
+    func pullBack(on tape: Tape) {
+      let (engine, work, weights) = (tape.engine, work, weights)
+      let gradient = tape.gradient(of: result)  // [rows, width]
+      guard let dQueries = tape.gradientToAdd(of: queries),
+        let dKeys = tape.gradientToAdd(of: keys), let dValues = tape.gradientToAdd(of: values)
+      else { preconditionFailure("attention to what no gradient is taken by") }
+      let pieces = work.pieces(engine)
+      let gradients = pieces.map { _ in work.takePiece(engine) }
+      let scratch = work.takeScratch(engine)
+      engine.parallel(pieces.count) { part in
+        for piece in pieces[part] {
+          let (columns, queries, keys) = (piece.columns, piece.queries, piece.keys)
+          let p = work.matrix(piece, in: weights)  // [queries, keys]
+          let d = work.matrix(piece, in: gradients[part], at: 0)  // [queries, keys]
+          let output = gradient.rows(queries).columns(columns)
+          OneDNN.multiply(
+            work.dropped(p, piece, scratch?[part]), output, transposed: .first,
+            adding: dValues.adding, into: dValues.matrix.rows(keys).columns(columns))
+          OneDNN.multiply(
+            output, work.values.rows(keys).columns(columns), transposed: .second, into: d)
+          Kernels.dropout(d, work.mask, first: piece.first, into: d)
+          Kernels.softmaxSlope(of: p, d, factor: work.factor)
+          OneDNN.multiply(
+            d, work.keys.rows(keys).columns(columns), adding: dQueries.adding,
+            into: dQueries.matrix.rows(queries).columns(columns))
+          OneDNN.multiply(
+            d, work.queries.rows(queries).columns(columns), transposed: .first,
+            adding: dKeys.adding, into: dKeys.matrix.rows(keys).columns(columns))
+        }
+      }
+      for block in gradients + (scratch ?? []) { engine.arena.giveBack(block) }
+    }
+  }
+
+  /// What attention in both directions goes through: one head of one sequence after the other.
+  private struct Attention: Sendable {
+    let queries, keys, values: FloatMatrix
+    let queryOffsets, offsets: [Int]
+    let heads: Int
+    let mask: DropoutMask
+    /// Where the weights of a sequence's first head begin, and the end of the last.
+    private let starts: [Int]
+
+    /// A head of a sequence.
+    struct Piece {
+      let queries, keys, columns: Range<Int>
+      /// Where its weights begin.
+      let first: Int
+    }
+
+    init(
+      queries: FloatMatrix, keys: FloatMatrix, values: FloatMatrix, queryOffsets: [Int],
+      offsets: [Int], heads: Int, mask: DropoutMask
+    ) {
+      self.queries = queries
+      self.keys = keys
+      self.values = values
+      self.queryOffsets = queryOffsets
+      self.offsets = offsets
+      self.heads = heads
+      self.mask = mask
+      var starts = [0]
+      for sequence in offsets.indices.dropLast() {
+        let count = queryOffsets[sequence + 1] - queryOffsets[sequence]
+        starts.append(
+          starts[sequence] + heads * count * (offsets[sequence + 1] - offsets[sequence]))
+      }
+      self.starts = starts
+    }
+
+    /// Weights of all pieces.
+    var weightCount: Int { starts[starts.count - 1] }
+
+    /// What scores are multiplied with: one by the root of a head's width.
+    var factor: Float { 1 / (Float(width)).squareRoot() }
+
+    private var width: Int { queries.columns / heads }
+
+    /// The pieces of each thread. Heads come first, so that every thread has of all sequences.
+    func pieces(_ engine: Engine) -> [[Piece]] {
+      let sequences = offsets.count - 1
+      let all = sequences * heads
+      let parts = min(engine.threads, all)
+      return (0..<parts).map { part in
+        (all * part / parts..<all * (part + 1) / parts).map { number in
+          let (head, sequence) = number.quotientAndRemainder(dividingBy: sequences)
+          let size = (starts[sequence + 1] - starts[sequence]) / heads
+          return Piece(
+            queries: queryOffsets[sequence]..<queryOffsets[sequence + 1],
+            keys: offsets[sequence]..<offsets[sequence + 1],
+            columns: head * width..<(head + 1) * width, first: starts[sequence] + head * size)
+        }
+      }
+    }
+
+    /// The weights of a piece: [queries, keys].
+    func matrix(_ piece: Piece, in block: FloatMatrix, at first: Int? = nil) -> FloatMatrix {
+      FloatMatrix(
+        block.buffer, at: block.offset + (first ?? piece.first), rows: piece.queries.count,
+        columns: piece.keys.count)
+    }
+
+    /// Room for the weights of the largest piece.
+    func takePiece(_ engine: Engine) -> FloatMatrix {
+      let largest = starts.indices.dropLast().map { (starts[$0 + 1] - starts[$0]) / heads }.max()
+      return engine.arena.take(rows: 1, columns: largest ?? 0)
+    }
+
+    /// Room for dropped weights for each thread, if there is dropout.
+    func takeScratch(_ engine: Engine) -> [FloatMatrix]? {
+      mask.rate == 0 ? nil : (0..<engine.threads).map { _ in takePiece(engine) }
+    }
+
+    /// The weights after dropout.
+    func dropped(_ p: FloatMatrix, _ piece: Piece, _ scratch: FloatMatrix?) -> FloatMatrix {
+      guard let scratch else { return p }
+      let out = matrix(piece, in: scratch, at: 0)
+      Kernels.dropout(p, mask, first: piece.first, into: out)
+      return out
+    }
+  }
+#endif
