@@ -9,6 +9,13 @@ var parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
+  ("compare", CompareBenchmarks.run),
+  ("serving", ServingBenchmarks.run),
+  ("apply-f32", WritingBenchmarks.applyFloats),
+  ("apply-bf16", WritingBenchmarks.applyBrains),
+  ("in-place", WritingBenchmarks.inPlace),
+  ("create", WritingBenchmarks.create),
+  ("hdf5", HDF5Benchmarks.run),
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))

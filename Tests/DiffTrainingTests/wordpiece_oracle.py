@@ -34,17 +34,17 @@ def encoded(tokenizer, texts):
         yield encoding.ids, [(starts[a], starts[b]) for a, b in encoding.offsets]
 
 
-def digest(tokenizer, texts):
+def digest(tokenizer, texts, places=True):
     data = bytearray()
     for ids, offsets in encoded(tokenizer, texts):
         data += struct.pack("<i", len(ids))
         for i, (a, b) in zip(ids, offsets):
-            data += struct.pack("<3i", i, a, b)
+            data += struct.pack("<3i", i, a, b) if places else struct.pack("<i", i)
     return xxhash.xxh3_64_hexdigest(bytes(data))
 
 
-def blocks(tokenizer, texts, size):
-    return [digest(tokenizer, texts[i:i + size]) for i in range(0, len(texts), size)]
+def blocks(tokenizer, texts, size, places=True):
+    return [digest(tokenizer, texts[i:i + size], places) for i in range(0, len(texts), size)]
 
 
 def lines(name, count):

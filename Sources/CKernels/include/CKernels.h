@@ -112,6 +112,11 @@ void dk_adam_step(float *value, const float *gradient, float *first, float *seco
                   const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
 
+// image.c
+
+/// The path of the program or library that this code is in, or null.
+const char *dk_image_path(void);
+
 // neural.c: the loops of training beside the products of matrices. Matrices are row-major and
 // contiguous unless a stride (floats from one row to the next) is given.
 

@@ -32,10 +32,9 @@
       let threads = self.threads
       let grains = (second + grain - 1) / grain
       parallel(threads) { part in
-        body(
-          first * part / threads..<first * (part + 1) / threads,
-          min(second, grains * part / threads * grain)..<min(
-            second, grains * (part + 1) / threads * grain))
+        let start = min(second, grains * part / threads * grain)
+        let end = min(second, grains * (part + 1) / threads * grain)
+        body(first * part / threads..<first * (part + 1) / threads, start..<end)
       }
     }
 

@@ -37,6 +37,7 @@
     public let pooling: Pooling
     /// What the user should be told: where the model is not what was asked for.
     public let notes: [String]
+    /// The parameters, under the names of the checkpoint.
     public let layout: ParameterLayout
     private let tensors: CheckpointTensors
     private let encoder: Encoder
@@ -81,6 +82,7 @@
       layout.parameters.allSatisfy { !$0.isHead || storedHead($0) != nil }
     }
 
+    /// Reads the checkpoint, and draws the head unless that has it.
     public func initialize(_ values: FloatBuffer, seed: UInt64) throws(DiffError) {
       let headIsStored = headIsStored
       for parameter in layout.parameters {
@@ -98,6 +100,7 @@
       }
     }
 
+    /// Adds the gradients of a batch; see the protocol.
     public func addGradients(
       of examples: [TokenExample], at values: FloatBuffer, scale: Float, dropout: Dropout?,
       to gradients: Gradients
@@ -117,6 +120,7 @@
       return loss
     }
 
+    /// What the head says to a batch; see the protocol.
     public func outputs(
       of examples: [TokenExample], at values: FloatBuffer
     ) throws(DiffError) -> ModelOutputs {

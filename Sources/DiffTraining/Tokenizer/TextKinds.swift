@@ -54,8 +54,10 @@
       }
     }
 
+    /// By the categories of Unicode 16, which Hugging Face's matcher has.
     private static func kind(_ scalar: Unicode.Scalar) -> Kind {
-      switch scalar.properties.generalCategory {
+      guard scalar.isAssigned(in: 16) else { return .other }
+      return switch scalar.properties.generalCategory {
       case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
         .letter
       case .decimalNumber, .letterNumber, .otherNumber: .number
