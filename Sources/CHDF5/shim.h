@@ -33,3 +33,38 @@ static inline hid_t dk_H5T_STD_U64LE(void) { return H5T_STD_U64LE; }
 // The chunk addresses of the library did not count the user block before 1.14.4 (pull request
 // 4236 of HDFGroup/hdf5).
 static inline bool dk_chunk_addresses_count_user_block(void) { return H5_VERSION_GE(1, 14, 4); }
+
+// All chunks in one pass: H5Dchunk_iter came with 1.12.3 and 1.14.0.
+typedef int (*dk_chunk_callback)(const hsize_t *place, unsigned mask, haddr_t address,
+                                 hsize_t size, void *context);
+#if H5_VERSION_GE(1, 14, 0) || (H5_VERSION_GE(1, 12, 3) && !H5_VERSION_GE(1, 13, 0))
+static inline bool dk_can_iterate_chunks(void) { return true; }
+static inline herr_t dk_iterate_chunks(hid_t dataset, dk_chunk_callback call, void *context) {
+  return H5Dchunk_iter(dataset, H5P_DEFAULT, call, context);
+}
+#else
+static inline bool dk_can_iterate_chunks(void) { return false; }
+static inline herr_t dk_iterate_chunks(hid_t dataset, dk_chunk_callback call, void *context) {
+  (void)dataset, (void)call, (void)context;
+  return -1;
+}
+#endif
+
+// What H5Ddebug prints of a dataset, in memory that the caller frees. Whatever else the process
+// prints in the meantime comes with it.
+#ifdef __linux__
+#include <stdio.h>
+static inline herr_t dk_print_chunks(hid_t dataset, char **text, size_t *length) {
+  FILE *output = stdout, *memory = open_memstream(text, length);
+  if (!memory) return -1;
+  stdout = memory;
+  herr_t status = H5Ddebug(dataset);
+  stdout = output;
+  return fclose(memory) == 0 ? status : -1;
+}
+#else
+static inline herr_t dk_print_chunks(hid_t dataset, char **text, size_t *length) {
+  (void)dataset, (void)text, (void)length;
+  return -1;
+}
+#endif

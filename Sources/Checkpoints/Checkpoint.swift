@@ -34,6 +34,13 @@ public protocol Checkpoint: AnyObject, Sendable {
   func makeOutput(
     at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
+
+  /// Starts to change the checkpoint's own files, behind an undo journal: whatever stops that, the
+  /// files are the old or the new ones, or are refused by whoever opens them until `recover` has
+  /// made them the old ones. Only elements of tensors in one piece can be written.
+  ///
+  /// - Throws: `locked` if anybody else uses them, `unsupported` for what has no files of its own.
+  func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput
 }
 
 /// A change to the table of a checkpoint.
@@ -55,6 +62,11 @@ extension Checkpoint {
     at path: String, rewriting: Set<String>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
+  }
+
+  /// Nothing to be changed.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    throw DiffError(.unsupported, "is not changed in place", path: path)
   }
 
   /// Nothing.
@@ -89,11 +101,18 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// - Throws: `unsupported` if the format cannot hold the shape.
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
 
+  /// Says that everything of a tensor before `offset` that will be written has been written: what
+  /// must be packed can be, on all cores. Called while no other thread writes; not needed.
+  func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError)
+
   /// Makes the file durable and gives it its name.
   func commit() throws(DiffError)
 }
 
 extension CheckpointOutput {
+  /// Nothing, for formats that pack nothing.
+  public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}
+
   /// For formats in which nothing but names, types and elements belongs to a tensor.
   public func reshape(
     _ tensor: StoredTensor, to shape: Shape
@@ -117,13 +136,18 @@ public struct StoredTensor: Sendable, Hashable {
   public var isBigEndian: Bool
   /// Where the bytes are.
   public var storage: Storage
+  /// The bits of what is not stored anywhere: elements of unallocated storage, missing chunks.
+  public var fill: UInt64
+  /// What the file calls the layer that it belongs to, where the name does not say.
+  public var label: String?
   /// In which of the checkpoint's files.
   public var file: Int
 
   /// A row of a table.
   public init(
     name: String, aliases: [String] = [], type: ElementType, shape: Shape,
-    isBigEndian: Bool = false, storage: Storage, file: Int = 0
+    isBigEndian: Bool = false, storage: Storage, fill: UInt64 = 0, label: String? = nil,
+    file: Int = 0
   ) {
     self.name = name
     self.aliases = aliases
@@ -131,6 +155,8 @@ public struct StoredTensor: Sendable, Hashable {
     self.shape = shape
     self.isBigEndian = isBigEndian
     self.storage = storage
+    self.fill = fill
+    self.label = label
     self.file = file
   }
 
@@ -155,9 +181,17 @@ public struct StoredTensor: Sendable, Hashable {
     public var shape: Shape
     /// The filters in the order of writing.
     public var filters: [Filter]
-    /// The chunks that exist, in row-major order of their place; nil if they were too many to
-    /// look up.
-    public var chunks: [Chunk]?
+    /// Whether chunks that the edge of the tensor cuts pass the filters as well.
+    public var filtersEdges: Bool
+    /// The chunks that exist, in row-major order of their place.
+    public var chunks: [Chunk]
+
+    package init(shape: Shape, filters: [Filter], filtersEdges: Bool = true, chunks: [Chunk]) {
+      self.shape = shape
+      self.filters = filters
+      self.filtersEdges = filtersEdges
+      self.chunks = chunks
+    }
   }
 
   /// A stored chunk.
@@ -168,6 +202,13 @@ public struct StoredTensor: Sendable, Hashable {
     public var offset, size: UInt64
     /// Filters that were skipped for this chunk, a bit each.
     public var filterMask: UInt32
+
+    package init(index: UInt64, offset: UInt64, size: UInt64, filterMask: UInt32) {
+      self.index = index
+      self.offset = offset
+      self.size = size
+      self.filterMask = filterMask
+    }
   }
 
   /// A filter of chunked storage.

@@ -7,16 +7,19 @@ import TensorCore
 ///   - tensors: names, types and shapes, each name once.
 ///   - metadata: facts about the file: the metadata of a safetensors file, attributes of the root
 ///     group in HDF5.
+///   - hdf5: where libhdf5 runs.
 ///   - overwriting: whether an existing file may be replaced.
 /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not have.
 public func makeCheckpoint(
   at path: String, _ format: CheckpointFormat,
   _ tensors: [(name: String, type: ElementType, shape: Shape)], metadata: [String: String] = [:],
-  overwriting: Bool = false
+  hdf5 host: HDF5Host = .helper, overwriting: Bool = false
 ) throws(DiffError) -> (output: any CheckpointOutput, tensors: [StoredTensor]) {
   let output: any CheckpointOutput
   switch format {
-  case .hdf5: output = try HDF5Output(creating: path, metadata: metadata, overwriting: overwriting)
+  case .hdf5:
+    output = try HDF5Output(
+      creating: path, metadata: metadata, hdf5: host, overwriting: overwriting)
   case .safetensors:
     var header = SafeTensorsHeader()
     if !metadata.isEmpty {

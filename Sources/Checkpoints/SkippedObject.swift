@@ -5,4 +5,9 @@ public struct SkippedObject: Sendable, Hashable {
   public var name: String
   /// Why it was passed over, such as `a soft link, which is not followed`.
   public var reason: String
+
+  package init(name: String, reason: String) {
+    self.name = name
+    self.reason = reason
+  }
 }

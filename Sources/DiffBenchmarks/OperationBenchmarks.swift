@@ -17,17 +17,13 @@ import TensorCore
 struct OperationBenchmarks {
   private let folder: String
   private let report = Report("Operations on contiguous HDF5 of 1 GiB, 0.5 % changed at random")
-  private let runs = 7
+  private let timing = SideBySide(runs: 7)
 
   static func run() throws {
-    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      throw DiffError.system("cannot create", "a folder")
+    try SideBySide.withFolder { folder in
+      let benchmarks = OperationBenchmarks(folder: folder)
+      for type in [ElementType.f32, .f16] { try benchmarks.run(type) }
     }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
-    let benchmarks = OperationBenchmarks(folder: folder)
-    for type in [ElementType.f32, .f16] { try benchmarks.run(type) }
   }
 
   private init(folder: String) { self.folder = folder }
@@ -37,26 +33,26 @@ struct OperationBenchmarks {
   private func run(_ type: ElementType) throws {
     let inputs = try BenchmarkInputs(folder, type, elements: (1 << 30) / UInt64(type.width))
     let (base, tuned, copy) = (inputs.base, inputs.tuned, path("copy.h5"))
-    try child("cp", [base, copy])
+    try SideBySide.child("cp", [base, copy])
     let (diff, output) = (path("task.diff"), path("output.h5"))
 
-    let (create, cmp) = try measure(
-      { try diffkit(["create", base, tuned, "-o", diff, "-q"]) },
-      { try child("cmp", [base, copy]) }, removing: diff)
-    _ = try diffkit(["create", base, tuned, "-o", diff, "-q"])
+    let (create, cmp) = try timing.measure(
+      { try SideBySide.diffkit(["create", base, tuned, "-o", diff, "-q"]) },
+      { try SideBySide.child("cmp", [base, copy]) }, removing: diff)
+    _ = try SideBySide.diffkit(["create", base, tuned, "-o", diff, "-q"])
     report.row(
-      "\(type): create", text(create), "cmp of equal files \(text(cmp))",
+      "\(type): create", "\(create)", "cmp of equal files \(cmp)",
       ratio: create.seconds / cmp.seconds, bar: "≤ 2")
     report.row(
-      "\(type): create, peak memory", megabytes(create.memory), "", bar: "≤ 200 MB")
+      "\(type): create, peak memory", create.megabytes, "", bar: "≤ 200 MB")
 
-    let (apply, cp) = try measure(
-      { try diffkit(["apply", base, diff, "-o", output, "-q"]) },
-      { try child("cp", [base, output]) }, removing: output)
+    let (apply, cp) = try timing.measure(
+      { try SideBySide.diffkit(["apply", base, diff, "-o", output, "-q"]) },
+      { try SideBySide.child("cp", [base, output]) }, removing: output)
     report.row(
-      "\(type): apply, verified", text(apply), "cp \(text(cp))",
+      "\(type): apply, verified", "\(apply)", "cp \(cp)",
       ratio: apply.seconds / cp.seconds, bar: "≤ 1.3")
-    report.row("\(type): apply, peak memory", megabytes(apply.memory), "", bar: "≤ 100 MB")
+    report.row("\(type): apply, peak memory", apply.megabytes, "", bar: "≤ 100 MB")
 
     try sizes(type, inputs, diff)
     for file in [base, tuned, copy, output, diff] { unsafe unlink(file) }
@@ -83,64 +79,6 @@ struct OperationBenchmarks {
       "zstd -3 --patch-from \(UInt64(patchSize)) bytes, \(zstd.seconds.fixed(1)) s",
       ratio: size / patchSize)
     unsafe unlink(patch)
-  }
-
-  // MARK: Running
-
-  private struct Measured {
-    let seconds, spread: Double
-    let memory: UInt64
-
-    init(_ times: [Double], _ memory: UInt64) {
-      let sorted = times.sorted()
-      seconds = times.median
-      spread = (sorted[sorted.count - 1] - sorted[0]) / 2
-      self.memory = memory
-    }
-  }
-
-  private func text(_ measured: Measured) -> String {
-    "\(measured.seconds.fixed(3)) s ± \(measured.spread.fixed(3))"
-  }
-
-  private func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e6).fixed(0)) MB" }
-
-  /// The medians of several runs of two programs in turn, after one that does not count; each
-  /// without an output of the run before, and to the end of a `sync`.
-  private func measure(
-    _ ours: () throws -> ChildProcess, _ peer: () throws -> ChildProcess, removing output: String
-  ) throws -> (Measured, Measured) {
-    var times: [[Double]] = [[], []]
-    var memory: [UInt64] = [0, 0]
-    for run in 0...runs {
-      for number in 0...1 {
-        unsafe unlink(output)
-        sync()
-        let time = try seconds(runs: 1) {
-          let process = try number == 0 ? ours() : peer()
-          memory[number] = max(memory[number], process.peakMemory)
-          sync()
-        }
-        if run > 0 { times[number] += time }
-      }
-    }
-    unsafe unlink(output)
-    return (Measured(times[0], memory[0]), Measured(times[1], memory[1]))
-  }
-
-  /// This executable, taking the part of `diffkit`.
-  private func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    try child(CommandLine.arguments[0], ["diffkit"] + arguments)
-  }
-
-  @discardableResult
-  private func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {
-    let result = try ChildProcess.run(program, arguments)
-    guard result.ending == .exit(0) else {
-      let message = String(decoding: result.errors, as: UTF8.self)
-      throw DiffError(.io, "\(program) \(arguments.joined(separator: " ")): \(message)")
-    }
-    return result
   }
 }
 

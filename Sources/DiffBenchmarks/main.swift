@@ -5,11 +5,21 @@ import TensorCore
 //
 // Each part runs in a process of its own: what a process is told of the memory of a child counts
 // its own too, from before the child's program begins.
-let parts: [(name: String, run: () throws -> Void)] = [
+var parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
+  ("compare", CompareBenchmarks.run),
+  ("serving", ServingBenchmarks.run),
+  ("apply-f32", WritingBenchmarks.applyFloats),
+  ("apply-bf16", WritingBenchmarks.applyBrains),
+  ("in-place", WritingBenchmarks.inPlace),
+  ("create", WritingBenchmarks.create),
+  ("hdf5", HDF5Benchmarks.run),
 ]
+#if Training
+  parts.append(("text", TextBenchmarks.run))
+#endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "diffkit": runCommandLine(Array(arguments.dropFirst()))
@@ -20,7 +30,7 @@ default:
   for part in parts where arguments.isEmpty || arguments.contains(part.name) {
     // Speeds are those of one core, whatever the codings could do with more.
     let (command, prefix) =
-      part.name == "speeds" ? ("taskset", ["-c", "0", program]) : (program, [])
+      ["speeds", "text"].contains(part.name) ? ("taskset", ["-c", "0", program]) : (program, [])
     let process = try ChildProcess.run(command, prefix + ["part", part.name])
     print(String(decoding: process.output + process.errors, as: UTF8.self), terminator: "")
   }

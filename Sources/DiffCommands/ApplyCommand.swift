@@ -12,14 +12,15 @@ struct ApplyCommand: ParsableCommand {
     discussion: """
       The base is recognised by the fingerprints of the tensors that change; whatever no diff \
       touches is copied bit for bit. Exact diffs are applied one after the other, additive ones \
-      on one base are summed.
+      on one base are summed. A diff may be '-', standard input, which is held in memory.
 
         diffkit apply base.h5 task.diff -o tuned.h5
+        diffkit apply base.h5 a.diff b.diff --undo back.diff
+        curl -s https://example.org/task.diff | diffkit apply base.h5 - -o tuned.h5
       """)
 
   @Argument(help: "The base checkpoint.") var base: String
   @Argument(help: "The diffs, in order.") var diffs: [String]
-  @OptionGroup var outputs: OutputOptions
 
   @Option(help: "Also write the exact inverse, as a diff.")
   var undo: String?
@@ -27,21 +28,13 @@ struct ApplyCommand: ParsableCommand {
   @Flag(help: "Apply additive diffs to another base than theirs.")
   var allowOtherBase = false
 
-  @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
-  var verify = Verification.full
-
-  @OptionGroup var map: MapOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var transfer: TransferOptions
 
   func run() throws {
-    var options = ApplyOptions()
-    options.names = try map.read()
-    options.overwriting = outputs.force
-    options.verification = verify
+    var options = try transfer.options()
     options.undoPath = undo
     options.allowsOtherBase = allowOtherBase
-    try transfer(
-      base, diffs, .apply, outputs.output ?? derivedName(base, diffs.map(stem)), options, quiet)
+    try transfer.run(base, diffs, .apply, derivedName(base, diffs.map(stem)), options)
   }
 }
 
@@ -56,40 +49,94 @@ struct RevertCommand: ParsableCommand {
 
   @Argument(help: "The tuned checkpoint.") var tuned: String
   @Argument(help: "The diffs, in the order in which they were applied.") var diffs: [String]
-  @OptionGroup var outputs: OutputOptions
-
-  @Option(help: "full: whole tensors; touched: only the elements that change.")
-  var verify = Verification.full
-
-  @OptionGroup var map: MapOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var transfer: TransferOptions
 
   func run() throws {
+    try transfer.run(
+      tuned, diffs, .revert, derivedName(tuned, ["reverted"]), transfer.options())
+  }
+}
+
+/// What `apply` and `revert` have in common.
+struct TransferOptions: ParsableArguments {
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
+  var verify = Verification.full
+
+  @Flag(
+    help: ArgumentHelp(
+      "Change the checkpoint itself, behind an undo journal (NAME\(Journal.suffix)); if that is "
+        + "interrupted, 'diffkit recover' restores it."))
+  var inPlace = false
+
+  @OptionGroup var map: MapOption
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard !inPlace || outputs.output == nil else {
+      throw ValidationError("--in-place and -o exclude each other")
+    }
+  }
+
+  func options() throws -> ApplyOptions {
     var options = ApplyOptions()
     options.names = try map.read()
     options.overwriting = outputs.force
     options.verification = verify
-    try transfer(
-      tuned, diffs, .revert, outputs.output ?? derivedName(tuned, ["reverted"]), options, quiet)
+    return options
+  }
+
+  func run(
+    _ source: String, _ diffs: [String], _ direction: Direction, _ defaultOutput: String,
+    _ options: ApplyOptions
+  ) throws {
+    let output = inPlace ? source : outputs.output ?? defaultOutput
+    // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
+    try check(output: output, isNoneOf: diffs)
+    if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
+    let readers = try diffs.map(openDiff)
+    let base = try openCheckpoint(source)
+    let show = report.progress.show
+    let outcome =
+      try inPlace
+      ? applyInPlace(readers, direction, to: base, options, progress: show)
+      : apply(readers, direction, to: base, output: output, options, progress: show)
+    try report.print(TransferOutput(source, output, direction, outcome, isInPlace: inPlace))
   }
 }
 
-private func transfer(
-  _ source: String, _ diffs: [String], _ direction: Direction, _ output: String,
-  _ options: ApplyOptions, _ quiet: QuietOption
-) throws {
-  // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
-  try check(output: output, isNoneOf: diffs)
-  if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
-  let readers = try diffs.map { try DiffReader($0) }
-  let line = ProgressLine(quiet: quiet.quiet)
-  let outcome = try apply(
-    readers, direction, to: try openCheckpoint(source), output: output, options,
-    progress: line.show)
-  switch outcome {
-  case .written(let tensors): try quiet.say("\(output): written, \(tensors) tensors changed")
-  case .alreadyDone:
-    let what = direction == .apply ? "applied" : "reverted"
-    try quiet.say("\(source): already \(what), nothing written")
+/// What `apply` and `revert` say.
+private struct TransferOutput: CommandOutput {
+  let source: String
+  let output: String?
+  /// `written`, `patched`, `replaced`, `already-applied` or `already-reverted`.
+  let outcome: String
+  let tensors: Int
+
+  init(
+    _ source: String, _ output: String, _ direction: Direction, _ outcome: ApplyOutcome,
+    isInPlace: Bool
+  ) {
+    self.source = source
+    switch outcome {
+    case .written(let tensors):
+      self.outcome = isInPlace ? "replaced" : "written"
+      (self.output, self.tensors) = (output, tensors)
+    case .patched(let tensors):
+      (self.outcome, self.output, self.tensors) = ("patched", output, tensors)
+    case .alreadyDone:
+      self.outcome = direction == .apply ? "already-applied" : "already-reverted"
+      (self.output, tensors) = (nil, 0)
+    }
+  }
+
+  var text: String {
+    guard let output else {
+      let done = outcome.replacing("-", with: " ")
+      return "\(source.escapingControls): \(done), nothing written\n"
+    }
+    let how = outcome == "replaced" ? "replaced by a new file" : outcome
+    return "\(output.escapingControls): \(how), \(tensors) tensors changed\n"
   }
 }

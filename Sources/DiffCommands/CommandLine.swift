@@ -13,12 +13,13 @@ import TensorCore
 public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   // A closed pipe is an error of `write`, to be told like any other.
   signal(SIGPIPE, SIG_IGN)
+  Interruption.handle()
   do {
     var command = try DiffKit.parseAsRoot(arguments)
     try command.run()
-    exit(0)
+    end(0)
   } catch let status as ExitStatus {
-    exit(status.rawValue)
+    end(status.rawValue)
   } catch let error as DiffError {
     complain("diffkit: " + error.description)
   } catch {
@@ -26,11 +27,15 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
     let message = DiffKit.fullMessage(for: error)
     guard DiffKit.exitCode(for: error) == .success else { complain(message) }
     do { try StandardOutput.write(message + "\n") } catch { complain(error.description) }
-    exit(0)
+    end(0)
   }
 }
 
 private func complain(_ message: String) -> Never {
   StandardError.write(message + "\n")
-  exit(2)
+  end(2)
 }
+
+/// Everything has been written. What `exit` would do besides is not wanted: libhdf5 would try again
+/// to write what it could not, and crash.
+private func end(_ code: Int32) -> Never { _exit(code) }

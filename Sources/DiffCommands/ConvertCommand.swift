@@ -25,7 +25,7 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replace an existing output file.")
   var force = false
 
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     guard let format = format ?? CheckpointFormat(suffixOf: output) else {
@@ -35,12 +35,27 @@ struct ConvertCommand: ParsableCommand {
     }
     try check(output: output, isNoneOf: [input])
     let source = try openCheckpoint(input)
-    let line = ProgressLine(quiet: quiet.quiet)
     let summary = try convert(
-      source, to: output, format, overwriting: force, progress: line.show)
-    try quiet.say(
-      "\(output): \(format.rawValue), \(summary.tensors) tensors, \(summary.bytes.bytes)")
-    for object in summary.skipped { try quiet.say("left out: \(object.name), \(object.reason)") }
+      source, to: output, format, overwriting: force, progress: report.progress.show)
+    try report.print(
+      ConvertOutput(
+        output: output, format: format.rawValue, tensors: summary.tensors, bytes: summary.bytes,
+        skipped: summary.skipped.map { .init(name: $0.name, reason: $0.reason) }))
+  }
+}
+
+/// What `convert` says.
+private struct ConvertOutput: CommandOutput {
+  let output, format: String
+  let tensors: Int
+  let bytes: UInt64
+  let skipped: [CheckpointInspection.Skipped]
+
+  var text: String {
+    let lines =
+      ["\(output): \(format), \(tensors) tensors, \(bytes.bytes)"]
+      + skipped.map { "left out: \($0.name), \($0.reason)" }
+    return lines.map { $0.escapingControls + "\n" }.joined()
   }
 }
 

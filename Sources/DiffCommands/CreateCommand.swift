@@ -10,10 +10,12 @@ struct CreateCommand: ParsableCommand {
     commandName: "create",
     abstract: "Make the diff that takes a base checkpoint to a tuned one.",
     discussion: """
-      Exact by default: apply gives the tuned tensors bit for bit, revert the base's.
+      Exact by default: apply gives the tuned tensors bit for bit, revert the base's. With '-o -' \
+      the diff goes to standard output, and nothing is said.
 
         diffkit create base.h5 tuned.h5 -o task.diff
         diffkit create base.h5 tuned.h5 --add --density 0.005 -o task.diff
+        diffkit create base.h5 tuned.h5 -o - | ssh host diffkit apply base.h5 - -o tuned.h5
       """)
 
   @Argument(help: "The base checkpoint.") var base: String
@@ -35,6 +37,9 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "With --add: leave out changed tensors that are no floats.")
   var skipNonfloat = false
 
+  @Flag(help: "Compare the state of the optimizer too, which whole models of Keras hold.")
+  var optimizer = false
+
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
@@ -42,7 +47,7 @@ struct CreateCommand: ParsableCommand {
   var metadata: [String] = []
 
   @OptionGroup var map: MapOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func validate() throws {
     guard add || (density == nil && threshold == nil && !skipNonfloat) else {
@@ -67,6 +72,7 @@ struct CreateCommand: ParsableCommand {
     var options = CreateOptions()
     options.profile = profile
     options.skipsNonfloat = skipNonfloat
+    options.includesOptimizer = optimizer
     options.names = try map.read()
     if replace { options.mode = .replace }
     if add {
@@ -80,39 +86,88 @@ struct CreateCommand: ParsableCommand {
     }
     let path = outputs.output ?? stem(tuned) + ".diff"
     try check(output: path, isNoneOf: [base, tuned])
-    let line = ProgressLine(quiet: quiet.quiet)
+    let (before, after) = (try openCheckpoint(base), try openCheckpoint(tuned))
+    guard path != "-" else {
+      _ = try create(
+        from: before, to: after, into: StandardOutputSink(), options,
+        progress: report.progress.show)
+      return
+    }
     let sink = try FileSink(path, overwriting: outputs.force)
     let summary = try create(
-      from: try openCheckpoint(base), to: try openCheckpoint(tuned), into: sink, options,
-      progress: line.show)
+      from: before, to: after, into: sink, options, progress: report.progress.show)
     try sink.commit()
-    let size = try File(path).size
-    try quiet.say(
-      "\(path): \(size.bytes), \(summary.changes.grouped) changes "
-        + "(\((Double(summary.changes) / Double(max(1, summary.elements))).percent)) "
-        + "in \(summary.changedTensors) of \(summary.tensors) tensors")
-    try say(summary)
-    for object in summary.notCompared {
-      try quiet.say("not compared: \(object.name), \(object.reason)")
-    }
-    if !summary.skipped.isEmpty {
-      try quiet.say("left out, no floats: \(summary.skipped.joined(separator: ", "))")
-    }
+    try report.print(CreateOutput(path, tuned, summary, size: try File(path).size))
+  }
+}
+
+/// What `create` says.
+private struct CreateOutput: CommandOutput {
+  struct Pair: Encodable {
+    let base, tuned: String
   }
 
-  /// Tells what the two checkpoints do not share.
-  private func say(_ summary: CreateSummary) throws {
+  let output: String
+  let size, changes, elements: UInt64
+  let changedTensors, tensors: Int
+  let reshaped, deleted, inserted: [String]
+  /// Tensors of one side alone that may be one.
+  let alike: [Pair]
+  let notCompared: [CheckpointInspection.Skipped]
+  /// Tensors that `--skip-nonfloat` left out.
+  let leftOut: [String]
+  private let tuned: String
+
+  private enum CodingKeys: CodingKey {
+    case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
+    case alike, notCompared, leftOut
+  }
+
+  init(_ output: String, _ tuned: String, _ summary: CreateSummary, size: UInt64) {
+    self.output = output
+    self.tuned = tuned
+    self.size = size
+    changes = summary.changes
+    elements = summary.elements
+    changedTensors = summary.changedTensors
+    tensors = summary.tensors
+    (reshaped, deleted, inserted) = (summary.reshaped, summary.deleted, summary.inserted)
+    alike = summary.alike.map { Pair(base: $0.base, tuned: $0.tuned) }
+    notCompared = summary.notCompared.map { .init(name: $0.name, reason: $0.reason) }
+    leftOut = summary.skipped
+  }
+
+  var text: String {
+    var lines = [
+      "\(output): \(size.bytes), \(changes.grouped) changes "
+        + "(\((Double(changes) / Double(max(1, elements))).percent)) "
+        + "in \(changedTensors) of \(tensors) tensors"
+    ]
     let lists = [
-      ("another shape", summary.reshaped), ("in the base alone", summary.deleted),
-      ("in \(tuned) alone", summary.inserted),
+      ("another shape", reshaped), ("in the base alone", deleted),
+      ("in \(tuned) alone", inserted),
     ]
     for (what, names) in lists where !names.isEmpty {
       let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
-      try quiet.say("\(what): \(names.prefix(10).joined(separator: ", "))\(more)")
+      lines.append("\(what): \(names.prefix(10).joined(separator: ", "))\(more)")
     }
-    for pair in summary.alike.prefix(3) {
-      try quiet.say(
+    for pair in alike.prefix(3) {
+      lines.append(
         "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
     }
+    for object in notCompared { lines.append("not compared: \(object.name), \(object.reason)") }
+    if !leftOut.isEmpty {
+      lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
+    }
+    return lines.map { $0.escapingControls + "\n" }.joined()
+  }
+}
+
+/// A diff that goes to standard output while it is made.
+private final class StandardOutputSink: ByteSink {
+  func write(_ bytes: Span<UInt8>) throws(DiffError) {
+    var copy: [UInt8] = []
+    copy.append(copying: bytes)
+    try StandardOutput.write(copy)
   }
 }

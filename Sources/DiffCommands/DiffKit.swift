@@ -11,9 +11,18 @@ struct DiffKit: ParsableCommand {
       Exit codes: 0 done or same, 1 different, 2 trouble.
       """,
     version: "0.1.0",
-    subcommands: [
-      CreateCommand.self, ApplyCommand.self, RevertCommand.self, ConvertCommand.self,
-      InspectCommand.self, StatsCommand.self, VerifyCommand.self, QuickstartCommand.self,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Everyday",
+        subcommands: [
+          CreateCommand.self, ApplyCommand.self, RevertCommand.self, RecoverCommand.self,
+          VerifyCommand.self,
+        ]),
+      CommandGroup(
+        name: "Inspection",
+        subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
+      CommandGroup(name: "Combination", subcommands: [ConvertCommand.self]),
+      CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
 }
 

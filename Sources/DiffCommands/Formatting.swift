@@ -1,5 +1,13 @@
 import TensorCore
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 extension UInt64 {
   /// `831 B`, `22.7 kB`, `90.9 MB`: decimal units, three digits.
   var bytes: String {
@@ -37,35 +45,66 @@ extension Double {
     return "\(sign)\(scaled / Int64(scale))" + (digits > 0 ? ".\(padding)\(fraction)" : "")
   }
 
+  /// Three significant digits: `0.0123`, `1.23e-09`.
+  var brief: String {
+    guard isFinite, self != 0 else { return isFinite ? "0" : "\(self)" }
+    let exponent = Int(log10(magnitude).rounded(.down))
+    if (-4..<6).contains(exponent) { return fixed(Swift.max(0, 2 - exponent)) }
+    return (self / pow(10, Double(exponent))).fixed(2) + "e\(exponent)"
+  }
+
   /// `0.50 %`, with more digits where they are few.
-  var percent: String { (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %" }
+  var percent: String {
+    self == 0 ? "0 %" : (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %"
+  }
 }
 
-/// Rows of text in aligned columns, numbers to the right.
+/// Rows of text in aligned columns, numbers to the right. Where there is not enough room, names
+/// (the first column, unless others are said to shrink) lose their middles.
 struct TextTable {
   private var rows: [[String]]
-  private let rightAligned: Set<Int>
+  private let rightAligned, shrinking: Set<Int>
 
-  init(_ header: [String], rightAligned: Set<Int> = []) {
+  /// The least that a column shrinks to.
+  private static let leastWidth = 12
+
+  init(_ header: [String], rightAligned: Set<Int> = [], shrinking: Set<Int> = [0]) {
     rows = [header]
     self.rightAligned = rightAligned
+    self.shrinking = shrinking
   }
 
   mutating func add(_ row: [String]) { rows.append(row.map(\.escapingControls)) }
 
-  var text: String {
-    var widths = [Int](repeating: 0, count: rows[0].count)
-    for row in rows { for (i, cell) in row.enumerated() { widths[i] = max(widths[i], cell.count) } }
-    return rows.map { row in
+  var text: String { text(width: Terminal.width) }
+
+  func text(width: Int?) -> String {
+    let widths = self.widths(within: width ?? .max)
+    return rows.enumerated().map { number, row in
       var line = ""
       for (i, cell) in row.enumerated() {
+        let cell = cell.shortened(to: widths[i])
         let padding = String(repeating: " ", count: widths[i] - cell.count)
         line += rightAligned.contains(i) ? padding + cell : cell + padding
         line += "  "
       }
       while line.last == " " { line.removeLast() }
-      return line + "\n"
+      return (number == 0 ? line.styled(.bold) : line) + "\n"
     }.joined()
+  }
+
+  private func widths(within width: Int) -> [Int] {
+    var widths = [Int](repeating: 0, count: rows[0].count)
+    for row in rows { for (i, cell) in row.enumerated() { widths[i] = max(widths[i], cell.count) } }
+    var total = widths.reduce(0) { $0 + $1 + 2 } - 2
+    while total > width {
+      guard let widest = shrinking.max(by: { widths[$0] < widths[$1] }),
+        widths[widest] > Self.leastWidth
+      else { break }
+      widths[widest] -= 1
+      total -= 1
+    }
+    return widths
   }
 }
 

@@ -1,24 +1,44 @@
 import ArgumentParser
+import Checkpoints
 import DiffFormat
+import DiffOperations
 import TensorCore
 
 /// `diffkit inspect`.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show what a diff is: version, metadata, tensors, operations, encodings, sizes.")
+    abstract: "Show what a diff or a checkpoint is: tensors, types, shapes, how they are stored.",
+    discussion: """
+      Of a diff it reads the index alone, of a checkpoint the table alone, unless --hash asks for \
+      fingerprints. '-' is a diff on standard input.
 
-  @Argument(help: "The diff.") var diff: String
+        diffkit inspect task.diff
+        diffkit inspect base.h5 --hash
+      """)
+
+  @Argument(help: "A diff or a checkpoint.") var file: String
+
+  @Flag(help: "Of a checkpoint: hash every tensor.")
+  var hash = false
+
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    let reader = try DiffReader(diff)
-    try InspectOutput(reader).print(json: json.json)
+    if try isDiff(file) {
+      guard !hash else {
+        throw DiffError(
+          .usage, "is a diff, whose fingerprints need no --hash; --json shows them", path: file)
+      }
+      return try DiffInspection(openDiff(file)).print(json: json.json)
+    }
+    let checkpoint = try openCheckpoint(file)
+    try CheckpointInspection(checkpoint, hashing: hash).print(json: json.json)
   }
 }
 
-/// What `inspect` shows.
-private struct InspectOutput: CommandOutput {
+/// What `inspect` shows of a diff.
+private struct DiffInspection: CommandOutput {
   struct Tensor: Encodable {
     let name, operation, type: String
     let shape: [UInt64]
@@ -61,7 +81,7 @@ private struct InspectOutput: CommandOutput {
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { pairs.append((key, value)) }
     var table = TextTable(
       ["tensor", "operation", "type", "shape", "changes", "bytes", "encodings"],
-      rightAligned: [4, 5])
+      rightAligned: [4, 5], shrinking: [0, 6])
     for tensor in tensors {
       let scale = tensor.scale.map { " · 2^\($0)" } ?? ""
       let values = tensor.valueType.map { " \($0)\(scale)" } ?? ""
@@ -75,7 +95,7 @@ private struct InspectOutput: CommandOutput {
   }
 }
 
-extension InspectOutput.Tensor {
+extension DiffInspection.Tensor {
   fileprivate init(_ entry: DiffEntry, _ diff: DiffReader) throws(DiffError) {
     name = entry.name
     operation = entry.operation.name

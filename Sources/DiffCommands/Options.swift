@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import DiffFormat
 import DiffOperations
 import TensorCore
@@ -18,6 +19,20 @@ struct QuietOption: ParsableArguments {
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print the same facts as JSON.")
   var json = false
+}
+
+/// Options of every command that does something and tells what.
+struct ReportOptions: ParsableArguments {
+  @OptionGroup var quiet: QuietOption
+  @OptionGroup var json: JSONOption
+
+  /// Prints what a person reads unless that is not wanted, or the same facts as JSON.
+  func print(_ output: some CommandOutput) throws {
+    if json.json || !quiet.quiet { try output.print(json: json.json) }
+  }
+
+  /// A line that tells how far the command is.
+  var progress: ProgressLine { ProgressLine(quiet: quiet.quiet || json.json) }
 }
 
 /// The option of every command that finds tensors of a diff in a checkpoint.
@@ -43,8 +58,24 @@ struct OutputOptions: ParsableArguments {
   var force = false
 }
 
+/// Opens a diff; '-' is standard input, which is read into memory as a whole.
+func openDiff(_ path: String) throws(DiffError) -> DiffReader {
+  guard path == "-" else { return try DiffReader(path) }
+  let name = "standard input"
+  let source = MemorySource(try StandardInput.readAll())
+  do { return try DiffReader(source, path: name) } catch { throw error.at(path: name) }
+}
+
+/// Whether a file is a diff, as standard input is taken to be.
+func isDiff(_ path: String) throws(DiffError) -> Bool {
+  if path == "-" { return true }
+  return Folder.exists(path) ? false : try DiffReader.isDiff(path)
+}
+
 /// Refuses an output that is one of the inputs, under whatever name: `--force` replaces outputs.
+/// One that waits to be restored is not replaced either: its journal would fit no more.
 func check(output: String, isNoneOf inputs: [String]) throws {
+  try Journal.refuseInterrupted(output)
   for input in inputs where File.areSame(output, input) {
     throw DiffError(.usage, "is an input; choose another name for the output", path: output)
   }

@@ -35,22 +35,43 @@ extension CommandOutput {
 
 /// Results. Unlike `print`, a full device is an error here.
 enum StandardOutput {
-  static func write(_ text: String) throws(DiffError) {
-    try writeAll(text, to: STDOUT_FILENO, "standard output")
+  static func write(_ text: String) throws(DiffError) { try write(Array(text.utf8)) }
+
+  static func write(_ bytes: [UInt8]) throws(DiffError) {
+    try writeAll(bytes, to: STDOUT_FILENO, "standard output")
+  }
+}
+
+/// Data that is piped in.
+enum StandardInput {
+  /// Everything up to the end, in memory.
+  static func readAll() throws(DiffError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var room = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let got = unsafe room.withUnsafeMutableBytes {
+        unsafe read(STDIN_FILENO, $0.baseAddress, $0.count)
+      }
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", "standard input") }
+      guard got > 0 else { return bytes }
+      bytes += room[..<got]
+    }
   }
 }
 
 /// Messages; what cannot be said there cannot be said anywhere.
 enum StandardError {
   static func write(_ text: String) {
-    try? writeAll(text, to: STDERR_FILENO, "standard error")
+    try? writeAll(Array(text.utf8), to: STDERR_FILENO, "standard error")
   }
 
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
-private func writeAll(_ text: String, to descriptor: Int32, _ name: String) throws(DiffError) {
-  let bytes = Array(text.utf8)
+private func writeAll(
+  _ bytes: [UInt8], to descriptor: Int32, _ name: String
+) throws(DiffError) {
   var done = 0
   while done < bytes.count {
     let put = unsafe bytes[done...].withUnsafeBytes {

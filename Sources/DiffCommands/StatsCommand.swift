@@ -8,34 +8,49 @@ import TensorCore
 struct StatsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stats",
-    abstract: "Measure diffs: density, values, bits per position, storage of N tasks.",
+    abstract: "Measure diffs: density, values, storage of N tasks; or the values of a checkpoint.",
     discussion: """
-      Give a base checkpoint first to count the storage of N tasks beside N full copies.
+      Give a base checkpoint first to count the storage of N tasks beside N full copies. A \
+      checkpoint alone is measured itself. '-' is a diff on standard input.
 
+        diffkit stats task.diff --plot
         diffkit stats base.h5 a.diff b.diff
+        diffkit stats base.h5
       """)
 
   @Argument(help: "A base checkpoint, if its storage is to be counted, and diffs.")
   var files: [String]
 
-  @OptionGroup var json: JSONOption
+  @Flag(help: "Draw the densities by layer and kind of tensor.")
+  var plot = false
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard !(plot && report.json.json) else {
+      throw ValidationError("--plot and --json exclude each other")
+    }
+  }
 
   func run() throws {
     var diffs = files
     var base: String?
-    if try !DiffReader.isDiff(files[0]) {
+    if try !isDiff(files[0]) {
       base = diffs.removeFirst()
       guard !diffs.isEmpty else {
-        throw DiffError(.notADiff, "not a diff; give the diffs after the base", path: files[0])
+        let checkpoint = try openCheckpoint(files[0])
+        return try report.print(
+          CheckpointMeasures(checkpoint, progress: report.progress.show))
       }
     }
-    let output = try StatsOutput(base, diffs)
-    try output.print(json: json.json)
+    let readers = try diffs.map(openDiff)
+    try report.print(try StatsOutput(base, readers))
+    if plot { for diff in readers { try StandardOutput.write(DensityGrid(diff).plot) } }
   }
 }
 
 /// What `stats` shows.
-private struct StatsOutput: CommandOutput {
+struct StatsOutput: CommandOutput {
   struct Figures: Encodable {
     let elements, changes: UInt64
     let density, bitsPerPosition, boundPerPosition, bytesPerChange: Double
@@ -72,13 +87,13 @@ private struct StatsOutput: CommandOutput {
   let diffs: [Diff]
   let storage: Storage?
 
-  init(_ base: String?, _ paths: [String]) throws {
+  init(_ base: String?, _ readers: [DiffReader]) throws {
     let checkpoint = try base.map { try openCheckpoint($0) }
-    let elements = checkpoint?.tensors.map(\.shape.count).clampedSum
-    diffs = try paths.map { path in
-      let report = try statistics(of: try DiffReader(path))
+    let elements = checkpoint?.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
+    diffs = try readers.map { reader in
+      let report = try statistics(of: reader)
       return Diff(
-        path: path, size: report.fileSize, wholeTensorBytes: report.wholeBytes,
+        path: reader.path ?? "", size: report.fileSize, wholeTensorBytes: report.wholeBytes,
         sparse: Figures(report.sparse),
         modelDensity: elements.map { Double(report.sparse.changes) / Double(max(1, $0)) },
         tensors: report.entries.map {
@@ -88,8 +103,9 @@ private struct StatsOutput: CommandOutput {
         })
     }
     let sizes = diffs.map(\.size)
-    storage = try base.map { path in
-      let report = StorageReport(base: try File(path).size, diffs: sizes)
+    storage = try checkpoint.map { checkpoint in
+      let size = try checkpoint.files.map { try File($0).size }.clampedSum
+      let report = StorageReport(base: size, diffs: sizes)
       return Storage(
         base: report.base, diffs: report.diffs, copies: report.copies, tasks: report.tasks,
         ratio: report.ratio, saving: report.saving)
@@ -152,9 +168,11 @@ extension StatsOutput.Values {
 
   fileprivate var text: String {
     let most = binades.values.max() ?? 1
-    var out = "magnitudes from \(smallest) to \(largest), mean \(mean), L2 norm \(l2)\n"
+    var out =
+      "magnitudes from \(smallest.brief) to \(largest.brief), mean \(mean.brief), "
+      + "L2 norm \(l2.brief)\n"
     for (exponent, count) in binades.sorted(by: { $0.key > $1.key }) {
-      let bar = String(repeating: "█", count: Int(40 * count / most))
+      let bar = String(repeating: "█", count: Int(40 * count / most)).styled(.cyan)
       let label = "2^\(exponent)"
       out += label + String(repeating: " ", count: max(1, 7 - label.count)) + bar
       out += " \(count.grouped)\n"

@@ -12,6 +12,10 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Exit code 0: the diff is sound, and the checkpoint, if given, is its base or its result.
       Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble.
+      '-' is a diff on standard input.
+
+        diffkit verify task.diff
+        diffkit verify task.diff base.h5 --verify touched
       """)
 
   @Argument(help: "The diff.") var diff: String
@@ -21,21 +25,19 @@ struct VerifyCommand: ParsableCommand {
   var verify = Verification.full
 
   @OptionGroup var map: MapOption
-  @OptionGroup var json: JSONOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var options: ReportOptions
 
   func run() throws {
     let names = try map.read()
-    let reader = try DiffReader(diff)
-    let line = ProgressLine(quiet: quiet.quiet || json.json)
+    let reader = try openDiff(diff)
     let report = try DiffOperations.verify(
       reader, against: try checkpoint.map { try openCheckpoint($0) }, verify, names: names,
-      progress: line.show)
+      progress: options.progress.show)
     let output = VerifyOutput(
-      path: diff, identity: reader.identity.description, entries: report.entries,
+      path: reader.path ?? "", identity: reader.identity.description, entries: report.entries,
       pages: report.pages, values: report.values, checkpoint: checkpoint,
       state: report.checkpoint?.rawValue, differing: report.differing)
-    if json.json || !quiet.quiet { try output.print(json: json.json) }
+    try options.print(output)
     if report.checkpoint == .different || report.checkpoint == .partlyApplied {
       throw ExitStatus.different
     }

@@ -21,8 +21,10 @@ public struct ApplyOptions: Sendable {
 
 /// What `apply` did.
 public enum ApplyOutcome: Sendable, Hashable {
-  /// The output was written, with so many tensors changed.
+  /// A whole output was written, with so many tensors changed.
   case written(tensors: Int)
+  /// So many tensors were changed where they are.
+  case patched(tensors: Int)
   /// Every tensor was at its result already; nothing was written.
   case alreadyDone
 }
@@ -33,16 +35,113 @@ public enum ApplyOutcome: Sendable, Hashable {
 /// only when it is complete and durable.
 ///
 /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-///   `unsupported`, `exists`, `io`, `usage` if the undo file is the output; nothing is written then.
+///   `unsupported`, `exists`, `io`, `no-room`, `changed` if somebody writes to the base meanwhile,
+///   `usage` if the undo file is the output; nothing is written then.
 /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
 public func apply(
   _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
   output path: String, _ options: ApplyOptions = ApplyOptions(),
   progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> ApplyOutcome {
+  try transfer(diffs, direction, base, path, options, handler) { plans throws(DiffError) in
+    try Target(plans, base, path, options, overwriting: options.overwriting)
+  }
+}
+
+/// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
+/// tensors in one piece changes, they are changed where they are, behind an undo journal; else a
+/// whole new file takes the place of the old one, which a folder of files does not allow.
+///
+/// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
+/// until `recover` has made it the old one. The base is verified, under a lock, before its first
+/// byte changes.
+///
+/// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint.
+/// - Complexity: to patch, O(bytes that are verified + changes).
+public func applyInPlace(
+  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+  _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
+) throws(DiffError) -> ApplyOutcome {
+  try transfer(diffs, direction, base, base.path, options, handler) { plans throws(DiffError) in
+    let patch = try base.makeInPlaceOutput()
+    guard !plans.allSatisfy(\.isPatchable) else {
+      return Target(output: patch, copiesAll: true, isPatch: true)
+    }
+    if Folder.exists(base.path) || base.files.count > 1 {
+      throw DiffError(
+        .unsupported,
+        "more changes than elements, which is not done in place in a folder of files; write a new "
+          + "one with -o",
+        path: base.path, tensor: plans.first { !$0.isPatchable }?.name)
+    }
+    var target = try Target(plans, base, base.path, options, overwriting: true)
+    target.lock = patch
+    return target
+  }
+}
+
+/// Commits an output, its undo file first, so that there is none without.
+private func commit(_ output: any CheckpointOutput, _ undo: UndoWriter?) throws(DiffError) {
+  guard let undo else { return try output.commit() }
+  // A signal in between would leave the undo of what never was.
+  try Interruption.deferred { () throws(DiffError) in
+    try undo.commit()
+    do throws(DiffError) { try output.commit() } catch {
+      undo.withdraw()
+      throw error
+    }
+  }
+}
+
+extension Checkpoint {
+  /// What all files take on their device.
+  fileprivate var allocatedSize: UInt64 {
+    get throws(DiffError) {
+      var sizes: [UInt64] = []
+      for file in files where File.exists(file) { sizes.append(try File(file).allocatedSize) }
+      return sizes.clampedSum
+    }
+  }
+}
+
+/// Where tensors are written to.
+private struct Target {
+  let output: any CheckpointOutput
+  /// Whether all that a pass would rewrite from the first byte to the last stands there already as
+  /// in the base.
+  let copiesAll: Bool
+  let isPatch: Bool
+  /// What keeps others from changing the base as long as a new file is to take its place.
+  var lock: (any CheckpointOutput)?
+}
+
+extension Target {
+  /// A new checkpoint at `path`.
+  init(
+    _ plans: [TensorPlan], _ base: any Checkpoint, _ path: String, _ options: ApplyOptions,
+    overwriting: Bool
+  ) throws(DiffError) {
+    let rewritten = Set(plans.filter(\.isRewritten).map(\.name))
+    // As strings, different spellings of one accented letter are equal, and one would be lost.
+    let copiesAll =
+      options.verification == .touched || rewritten.count < plans.count(where: \.isRewritten)
+    try Room.require(base.allocatedSize, at: path)
+    let output = try base.makeOutput(
+      at: path, rewriting: copiesAll ? [] : rewritten, changing: plans.compactMap(\.tableChange),
+      overwriting: overwriting)
+    self.init(output: output, copiesAll: copiesAll, isPatch: false)
+  }
+}
+
+private func transfer(
+  _ diffs: [DiffReader], _ direction: Direction, _ base: any Checkpoint, _ path: String,
+  _ options: ApplyOptions, _ handler: ProgressHandler?,
+  _ begin: ([TensorPlan]) throws(DiffError) -> Target
+) throws(DiffError) -> ApplyOutcome {
   if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
   }
+  let stamps = InputStamps([base])
   let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
   try check(plans, options)
   // The smallest tensor tells cheaply whether all this has been done before.
@@ -52,10 +151,7 @@ public func apply(
     if state == .other { throw wrongBase(smallest, base) }
     if state == .result { return try confirmDone(plans, base, options, handler) }
   }
-  let rewritten = options.verification == .full ? plans.filter(\.isRewritten) : []
-  let output = try base.makeOutput(
-    at: path, rewriting: Set(rewritten.map(\.name)), changing: plans.compactMap(\.tableChange),
-    overwriting: options.overwriting)
+  let target = try begin(plans)
   let undo = try options.undoPath.map { undoPath throws(DiffError) in
     try UndoWriter(
       undoPath, overwriting: options.overwriting,
@@ -64,15 +160,15 @@ public func apply(
   var progress = ProgressCounter(
     direction == .apply ? "apply" : "revert", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
-    switch try transfer(plan, base, output, undo, options, &progress) {
+    switch try transfer(plan, base, target, undo, options, &progress) {
     case .base: break
     case .other: throw wrongBase(plan, base)
     case .result: throw partlyDone(plan.name, base)
     }
   }
-  try undo?.commit()
-  try output.commit()
-  return .written(tensors: plans.count)
+  try stamps.check()
+  try commit(target.output, undo)
+  return target.isPatch ? .patched(tensors: plans.count) : .written(tensors: plans.count)
 }
 
 /// Refuses what cannot be recognised in the way that is asked for.
@@ -122,9 +218,10 @@ private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verifi
 }
 
 private func transfer(
-  _ plan: TensorPlan, _ base: any Checkpoint, _ output: any CheckpointOutput, _ undo: UndoWriter?,
+  _ plan: TensorPlan, _ base: any Checkpoint, _ target: Target, _ undo: UndoWriter?,
   _ options: ApplyOptions, _ progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
+  let output = target.output
   if plan.isReshape {
     let pass = ReshapePass(plan: plan, source: base)
     let state = try pass.look()
@@ -140,7 +237,7 @@ private func transfer(
   case (let stored?, true):
     guard plan.existsBefore else { return try look(plan, base, options, &progress) }
     pass.output = (output, stored)
-    pass.outputHasCopy = options.verification == .touched || !plan.isRewritten
+    pass.outputHasCopy = target.copiesAll || !plan.isRewritten
     return try pass.run(&progress)
   case (let stored?, false):
     let state = try pass.run(&progress)

@@ -24,6 +24,7 @@ public func convert(
   _ source: any Checkpoint, to path: String, _ format: CheckpointFormat, overwriting: Bool = false,
   progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> ConvertSummary {
+  let stamps = InputStamps([source])
   let isSame = (format == .hdf5) == (source is HDF5Checkpoint)
   var names: [[UInt8]: String] = [:]
   var renamed: [(name: String, type: ElementType, shape: Shape)] = []
@@ -36,6 +37,7 @@ public func convert(
     }
     renamed.append((name, tensor.type, tensor.shape))
   }
+  try Room.require(source.tensors.map(\.byteCount).clampedSum, at: path)
   let (output, stored) = try makeCheckpoint(
     at: path, format, renamed, metadata: metadata(of: source, format), overwriting: overwriting)
   var summary = ConvertSummary()
@@ -54,6 +56,7 @@ public func convert(
     summary.tensors += 1
     summary.bytes += tensor.byteCount
   }
+  try stamps.check()
   try output.commit()
   return summary
 }

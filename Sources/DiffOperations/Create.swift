@@ -31,6 +31,8 @@ public struct CreateOptions: Sendable {
   public var profile = EncodingProfile.size
   /// Whether an additive diff leaves changed tensors out that are not floats, instead of refusing.
   public var skipsNonfloat = false
+  /// Whether the state of optimizers is compared too, which whole models of Keras hold.
+  public var includesOptimizer = false
   /// What the tensors of the base are called in the tuned checkpoint.
   public var names = NameMap()
   /// Facts to store with the diff.
@@ -56,7 +58,7 @@ public struct CreateSummary: Sendable, Hashable {
   public var reshaped: [String] = []
   /// Changed tensors that were left out because they are not floats.
   public var skipped: [String] = []
-  /// What either file holds that is no tensor, and so was not compared.
+  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
   public var notCompared: [SkippedObject] = []
 }
 
@@ -72,13 +74,22 @@ public func create(
   from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
   _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
 ) throws(DiffError) -> CreateSummary {
-  let pairs = try TensorPair.all(base, tuned, options.names)
+  let stamps = InputStamps([base, tuned])
+  let all = try TensorPair.all(base, tuned, options.names)
+  let pairs = options.includesOptimizer ? all : all.filter { !$0.isOptimizerState }
   let bytes = pairs.map(\.byteCount).clampedSum
   let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
   var summary = CreateSummary()
-  summary.tensors = base.tensors.count
+  let compared = base.tensors.filter { options.includesOptimizer || !$0.isOptimizerState }
+  summary.tensors = compared.count
   summary.notCompared = base.skipped + tuned.skipped.filter { !base.skipped.contains($0) }
-  summary.elements = base.tensors.map(\.shape.count).clampedSum
+  if pairs.count < all.count {
+    summary.notCompared.append(
+      SkippedObject(
+        name: "optimizer", reason: "\(all.count - pairs.count) tensors (--optimizer compares them)")
+    )
+  }
+  summary.elements = compared.map(\.shape.count).clampedSum
   summary.addNames(of: pairs)
   var additive: AdditivePlan?
   if case .add(let selection, let values) = options.mode {
@@ -112,6 +123,7 @@ public func create(
     }
     progress.add(pair.byteCount)
   }
+  try stamps.check()
   try writer.finish()
   return summary
 }
@@ -126,6 +138,8 @@ struct TensorPair: Sendable {
   var type: ElementType { (base ?? tuned)?.type ?? .u8 }
   var shape: Shape { (base ?? tuned)?.shape ?? .scalar }
   var byteCount: UInt64 { (base ?? tuned)?.byteCount ?? 0 }
+
+  var isOptimizerState: Bool { (base ?? tuned)?.isOptimizerState ?? false }
 
   /// Whether both have the tensor, in different shapes.
   var isReshape: Bool {

@@ -75,7 +75,7 @@ struct PageFeed: Sendable {
 
 extension PageBuffer {
   /// The changes that lie in `elements`. O(log count).
-  fileprivate func changes(in elements: Range<UInt64>) -> Range<Int> {
+  func changes(in elements: Range<UInt64>) -> Range<Int> {
     guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
     return offsets.firstIndex(
       notBelow: elements.lowerBound, from: start)..<offsets.firstIndex(

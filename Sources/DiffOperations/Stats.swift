@@ -65,19 +65,28 @@ public struct ValueDistribution: Sendable, Hashable {
   /// The mean magnitude.
   public var meanMagnitude: Double { count == 0 ? 0 : l1 / Double(count) }
 
-  mutating func add(_ value: Double) {
-    count += 1
-    let magnitude = value.magnitude
-    guard magnitude > 0 else {
-      zero += 1
-      return
+  mutating func add(_ values: [Double]) {
+    // Exponents of finite numbers, from that of the least subnormal on.
+    let lowest = Double.leastNonzeroMagnitude.exponent
+    var counts = [UInt64](
+      repeating: 0, count: Int(Double.greatestFiniteMagnitude.exponent) + 1 - Int(lowest))
+    count += UInt64(values.count)
+    for value in values {
+      let magnitude = value.magnitude
+      guard magnitude > 0 else {
+        zero += 1
+        continue
+      }
+      if value < 0 { negative += 1 }
+      smallest = min(smallest, magnitude)
+      largest = max(largest, magnitude)
+      l1 += magnitude
+      squares += magnitude * magnitude
+      if magnitude.isFinite { counts[Int(magnitude.exponent - lowest)] += 1 }
     }
-    if value < 0 { negative += 1 }
-    smallest = min(smallest, magnitude)
-    largest = max(largest, magnitude)
-    l1 += magnitude
-    squares += magnitude * magnitude
-    if magnitude.isFinite { binades[Int(magnitude.exponent), default: 0] += 1 }
+    for (index, count) in counts.enumerated() where count > 0 {
+      binades[index + Int(lowest), default: 0] += count
+    }
   }
 
   mutating func add(_ other: ValueDistribution) {
@@ -120,7 +129,7 @@ public func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
       while try pages.next() {
         statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
         guard case .add(let type, let scale) = entry.operation else { continue }
-        for value in Patch.widen(pages.page.values, type, scale) { statistics.values.add(value) }
+        statistics.values.add(Patch.widen(pages.page.values, type, scale))
       }
     } catch {
       throw error.at(path: diff.path)

@@ -42,11 +42,13 @@ struct TensorNames {
 
   /// Refuses names that are not in the checkpoint, with what might have been meant.
   func requireAll(_ missing: [String]) throws(DiffError) {
-    guard let first = missing.min(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
-      return
-    }
+    let sorted = missing.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard let first = sorted.first else { return }
     var message = "is not in the checkpoint"
-    if missing.count > 1 { message += ", nor are \(missing.count - 1) other tensors of the diff" }
+    if sorted.count > 1 {
+      let more = sorted.count > 6 ? " and \(sorted.count - 6) more" : ""
+      message += ", nor are \(sorted[1...].prefix(5).joined(separator: ", "))\(more)"
+    }
     if let close = CloseNames.closest(to: map[first], among: checkpoint.tensors.map(\.name)) {
       message += "; '\(close)' is: --map FILE tells which tensor is which"
     }

@@ -74,6 +74,9 @@ struct TensorPass {
         newHash.update(work.newValues.span)
         try undo?.append(work.differences, at: block.lowerBound / width)
       }
+      if let (output, tensor) = output {
+        try output.finish(tensor, upTo: window[window.count - 1].upperBound)
+      }
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
     }
     if verification == .touched {

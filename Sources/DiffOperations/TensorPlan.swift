@@ -39,6 +39,9 @@ struct TensorPlan: Sendable {
     return existsBefore && existsAfter && !isReshape
   }
 
+  /// Whether nothing changes but elements, which are in one piece, if there are any.
+  var isPatchable: Bool { tableChange == nil && (isRewritten || byteCount == 0) }
+
   /// What becomes of the tensor's row in the checkpoint's table, unless it stays.
   var tableChange: TableChange? {
     if isReshape { return .reshape(name, entries[0].shapeAfter) }

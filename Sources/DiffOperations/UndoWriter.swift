@@ -51,4 +51,7 @@ final class UndoWriter: @unchecked Sendable {
     try writer.finish()
     try sink.commit()
   }
+
+  /// Removes the file again, since there is nothing to be undone.
+  func withdraw() { sink.withdraw() }
 }

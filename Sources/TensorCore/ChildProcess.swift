@@ -23,10 +23,10 @@ package struct ChildProcess {
   /// Runs a program found by path, or by name in PATH.
   ///
   /// - Parameters:
-  ///   - killedAfter: seconds after which it is killed, if it still runs.
+  ///   - killedAfter: seconds after which it gets `signal`, if it still runs.
   ///   - outputPath: a file that standard output goes to instead of being caught.
   package static func run(
-    _ program: String, _ arguments: [String], killedAfter: Double? = nil,
+    _ program: String, _ arguments: [String], killedAfter: Double? = nil, by signal: Int32 = 9,
     outputPath: String? = nil
   ) throws(DiffError) -> ChildProcess {
     let clock = ContinuousClock()
@@ -36,7 +36,7 @@ package struct ChildProcess {
     let child = try spawn(program, arguments, output.descriptor, errors.descriptor, outputPath)
     if let killedAfter {
       usleep(UInt32(killedAfter * 1e6))
-      kill(child, SIGKILL)
+      kill(child, signal)
     }
     var status: Int32 = 0
     var usage = rusage()
@@ -48,9 +48,9 @@ package struct ChildProcess {
     #else
       let unit: UInt64 = 1
     #endif
-    let signal = status & 0x7F
+    let ending = status & 0x7F
     return ChildProcess(
-      ending: signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal),
+      ending: ending == 0 ? .exit(status >> 8 & 0xFF) : .signal(ending),
       output: try contents(output), errors: try contents(errors),
       peakMemory: UInt64(usage.ru_maxrss) * unit, seconds: (clock.now - start) / .seconds(1))
   }
@@ -72,7 +72,9 @@ package struct ChildProcess {
     var strings = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe strings.withUnsafeBufferPointer { unsafe $0.forEach { unsafe free($0) } } }
     var child: pid_t = 0
-    let failure = unsafe posix_spawnp(&child, program, &actions, nil, &strings, environ)
+    let failure = unsafe SpawnAttributes().use { attributes in
+      unsafe posix_spawnp(&child, program, &actions, attributes, &strings, environ)
+    }
     guard failure == 0 else {
       errno = failure
       throw .system("cannot run", program)
@@ -94,5 +96,32 @@ package struct ChildProcess {
     var span = bytes.mutableSpan
     try file.read(at: 0, into: &span)
     return bytes
+  }
+}
+
+/// How a child begins: hearing all signals, which the threads of Dispatch do not.
+@safe struct SpawnAttributes: ~Copyable {
+  private let pointer = UnsafeMutablePointer<posix_spawnattr_t>.allocate(capacity: 1)
+
+  /// - Parameter apart: whether what the terminal sends to this process, such as the signal of
+  ///   Ctrl-C, is not for the child.
+  init(apart: Bool = false) {
+    unsafe posix_spawnattr_init(pointer)
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(pointer, &none)
+    var flags = Int32(POSIX_SPAWN_SETSIGMASK)
+    if apart { flags |= Int32(POSIX_SPAWN_SETPGROUP) }
+    unsafe posix_spawnattr_setflags(pointer, Int16(truncatingIfNeeded: flags))
+  }
+
+  /// Calls what starts the child.
+  func use(_ spawn: (UnsafePointer<posix_spawnattr_t>) -> Int32) -> Int32 {
+    unsafe spawn(pointer)
+  }
+
+  deinit {
+    unsafe posix_spawnattr_destroy(pointer)
+    unsafe pointer.deallocate()
   }
 }

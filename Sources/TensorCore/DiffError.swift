@@ -47,6 +47,14 @@ public struct DiffError: Error, Sendable, Hashable {
     public static let unsupported = Code("unsupported")
     /// The output exists already.
     public static let exists = Code("exists")
+    /// Another program is using the file.
+    public static let locked = Code("locked")
+    /// A change in place was interrupted; `recover` takes it back.
+    public static let interrupted = Code("interrupted")
+    /// The file system has less room than the output needs.
+    public static let noRoom = Code("no-room")
+    /// A file was changed by somebody else while it was read.
+    public static let changed = Code("changed")
     /// The caller's arguments contradict each other or are out of range.
     public static let usage = Code("usage")
   }

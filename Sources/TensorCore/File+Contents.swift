@@ -1,8 +1,18 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 extension File {
   /// The whole of a small file.
   ///
   /// - Throws: `io`, or `limit` if it is larger than `limit` bytes.
-  package static func contents(of path: String, limit: UInt64 = 1 << 30) throws(DiffError) -> [UInt8] {
+  package static func contents(
+    of path: String, limit: UInt64 = 1 << 30
+  ) throws(DiffError) -> [UInt8] {
     let file = try File(path)
     let size = try file.size
     guard size <= limit else {
@@ -13,4 +23,7 @@ extension File {
     try file.read(at: 0, into: &span)
     return bytes
   }
+
+  /// Whether there is something of that name.
+  package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }

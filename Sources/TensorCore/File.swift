@@ -38,6 +38,15 @@ public final class File: Sendable {
     guard descriptor >= 0 else { throw .system("cannot create", path) }
   }
 
+  /// A path by which this process can open the file once more, whatever became of its name.
+  package var descriptorPath: String {
+    #if os(Linux)
+      "/proc/self/fd/\(descriptor)"
+    #else
+      "/dev/fd/\(descriptor)"
+    #endif
+  }
+
   package func status() throws(DiffError) -> stat {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw .system("cannot stat", path) }
@@ -80,6 +89,19 @@ public final class File: Sendable {
           .truncated, "the file ends too early", path: path, offset: offset + UInt64(done))
       }
       done += got
+    }
+  }
+
+  /// All bytes up to the end, of files too that do not tell their size, as in /proc.
+  package func readToEnd() throws(DiffError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let got = unsafe pread(descriptor, &buffer, buffer.count, off_t(bytes.count))
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", path) }
+      guard got > 0 else { return bytes }
+      bytes += buffer[..<got]
     }
   }
 

@@ -116,6 +116,13 @@ extension Kernels {
     }
   }
 
+  /// Makes every element of `width` bytes the low ones of `element`, little-endian.
+  package static func fill(_ bytes: inout MutableSpan<UInt8>, _ element: UInt64, width: Int) {
+    for index in 0..<bytes.count {
+      bytes[index] = UInt8(truncatingIfNeeded: element >> UInt64(8 * (index % width)))
+    }
+  }
+
   /// `bytes ^= other`.
   package static func xor(_ bytes: inout MutableSpan<UInt8>, with other: Span<UInt8>) {
     precondition(bytes.count == other.count)

@@ -41,7 +41,9 @@ package final class OutputFile {
       file = unnamed
     } else {
       let path = OutputFile.hiddenName(destination)
+      Interruption.add(temporary: path)
       do { file = try File(creating: path) } catch {
+        Interruption.remove(temporary: path)
         // The caller knows the destination, not the name beside it.
         throw DiffError(error.code, error.message, path: destination)
       }
@@ -58,7 +60,11 @@ package final class OutputFile {
       destination, overwriting: overwriting, permissions: source.status().st_mode & 0o777)
   }
 
-  deinit { if let temporaryPath { unsafe unlink(temporaryPath) } }
+  deinit {
+    guard let temporaryPath else { return }
+    unsafe unlink(temporaryPath)
+    Interruption.remove(temporary: temporaryPath)
+  }
 
   /// A path by which this process can open the contents before they have their name.
   package var openablePath: String { temporaryPath ?? "/proc/self/fd/\(file.descriptor)" }
@@ -70,17 +76,26 @@ package final class OutputFile {
     if temporaryPath == nil && overwriting {
       // A file without a name cannot replace another one, a named one can.
       let path = OutputFile.hiddenName(destination)
-      try link(to: path)
+      Interruption.add(temporary: path)
       temporaryPath = path
+      try link(to: path)
     }
     if let path = temporaryPath {
       try overwriting ? move(path) : moveExclusively(path)
+      Interruption.remove(temporary: path)
       temporaryPath = nil
     } else {
       try link(to: destination)
     }
-    try OutputFile.syncFolder(of: destination)
+    do throws(DiffError) { try OutputFile.syncFolder(of: destination) } catch {
+      withdraw()
+      throw error
+    }
   }
+
+  /// Takes the name away that `commit` gave, unless it was that of another file before: what came
+  /// to nothing leaves nothing.
+  package func withdraw() { if !overwriting { unsafe unlink(destination) } }
 
   private func move(_ path: String) throws(DiffError) {
     guard unsafe rename(path, destination) == 0 else {
@@ -89,11 +104,16 @@ package final class OutputFile {
   }
 
   private func moveExclusively(_ path: String) throws(DiffError) {
-    guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) == 0 else {
-      if errno == EEXIST { throw .outputExists(destination) }
-      throw .system("cannot create", destination)
+    guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) != 0 else {
+      unsafe unlink(path)
+      return
     }
-    unsafe unlink(path)
+    let error = DiffError.system("cannot create", destination)
+    let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(errno)
+    guard !File.exists(destination) else { throw .outputExists(destination) }
+    // Some file systems, as FAT, give a file one name only; there it is a look and a move.
+    guard hasNoLinks else { throw error }
+    try move(path)
   }
 
   private func link(to path: String) throws(DiffError) {
@@ -126,7 +146,8 @@ package final class OutputFile {
     return first.name == second.name && File.areSame(first.folder, second.folder)
   }
 
-  static func syncFolder(of path: String) throws(DiffError) {
+  /// Makes durable what the folder of a path holds.
+  package static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("cannot open", folder) }

@@ -27,13 +27,18 @@ package final class OutputFolder: Sendable {
         .exists, "exists already, and a folder is not replaced; choose another name", path: path)
     }
     temporary = OutputFile.hiddenName(path)
-    guard unsafe mkdir(temporary, 0o777) == 0 else { throw .system("cannot create", path) }
+    Interruption.add(temporary: temporary)
+    guard unsafe mkdir(temporary, 0o777) == 0 else {
+      let error = DiffError.system("cannot create", path)
+      Interruption.remove(temporary: temporary)
+      throw error
+    }
   }
 
   deinit {
     // After a commit there is nothing of that name.
-    for name in (try? Folder.names(temporary)) ?? [] { unsafe unlink("\(temporary)/\(name)") }
-    unsafe rmdir(temporary)
+    Folder.remove(temporary)
+    Interruption.remove(temporary: temporary)
   }
 
   /// Where a file of the folder is to be made.
@@ -73,6 +78,12 @@ package enum Folder {
   package static func exists(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Removes a folder that holds files only, as far as that can be done.
+  static func remove(_ path: String) {
+    for name in (try? Folder.names(path)) ?? [] { unsafe unlink("\(path)/\(name)") }
+    unsafe rmdir(path)
   }
 
   /// The names of what is in a folder, sorted, but for those that are not valid UTF-8.

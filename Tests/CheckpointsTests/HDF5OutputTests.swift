@@ -4,7 +4,8 @@ import TensorCore
 import Testing
 
 @Suite struct HDF5OutputTests {
-  @Test func changesTheBase() throws { try change(TestFiles.base) }
+  @Test(arguments: [TestFiles.base, TestFiles.chunks])
+  func changesEveryTensor(path: String) throws { try change(path) }
 
   @Test(
     .enabled(if: TestFiles.haveShared, "needs ../shared/data"),

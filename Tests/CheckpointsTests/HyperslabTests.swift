@@ -1,4 +1,4 @@
-import Checkpoints
+import HDF5Access
 import Testing
 
 @Suite struct HyperslabTests {

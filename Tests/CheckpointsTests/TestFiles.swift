@@ -15,6 +15,7 @@ enum TestFiles {
     .appending(path: "Resources")
 
   static let base = resources.appending(path: "base.h5").path
+  static let chunks = resources.appending(path: "chunks.h5").path
 
   /// The path of a file that the oracle knows.
   static func path(_ name: String) -> String {

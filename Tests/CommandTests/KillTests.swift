@@ -1,30 +1,18 @@
 import Checkpoints
-import DiffFormat
-import DiffOperations
 import TensorCore
 import TestSupport
 import Testing
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// `kill -9` at random moments. DIFFKIT_KILLS sets how many; 300 are the bar.
 @Suite(.serialized) struct KillTests {
-  /// A base of some 50 MB, and a diff of one percent of it.
-  private func make(_ scratch: Scratch, _ random: inout SplitMix64) throws {
-    let source = try openCheckpoint(Repository.base)
-    let output = try source.makeOutput(at: scratch("base.h5"), rewriting: [], overwriting: false)
-    let numbers = (0..<6_250_000).map { _ in random.next() }
-    let big = try output.insert("weights", .f32, Shape(vector: UInt64(2 * numbers.count)))
-    let bytes = littleEndian(numbers)
-    try output.write(bytes.span, to: big, at: 0)
-    try output.commit()
-    let base = try openCheckpoint(scratch("base.h5"))
-    let tuned = try base.makeOutput(at: scratch("tuned.h5"), rewriting: [], overwriting: false)
-    var changed = bytes
-    for element in 0..<bytes.count / 4 where random.next() % 100 == 0 { changed[element * 4] ^= 1 }
-    try tuned.write(changed.span, to: big, at: 0)
-    try tuned.commit()
-    let sink = try FileSink(scratch("task.diff"))
-    _ = try create(from: base, to: openCheckpoint(scratch("tuned.h5")), into: sink)
-    try sink.commit()
-  }
+  private static let rounds =
+    ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 40
 
   // Inlined into what calls it, it crashes Swift 6.3.1 (CopyPropagation, "Found ownership error").
   @inline(never)
@@ -33,37 +21,88 @@ import Testing
     return XXH3.hash128(bytes.span)
   }
 
-  @Test("apply killed at any moment leaves no output or the right one, and nothing else")
-  func apply() throws {
+  /// Runs `body` with a model and with what tells a round.
+  private func withModel(
+    _ body: (Scratch, BigModel, inout SplitMix64, String) throws -> Void
+  ) throws {
     try Scratch.with { scratch in
       let seed = UInt64.random(in: 0..<1000)
       var random = SplitMix64(seed: seed)
-      try make(scratch, &random)
-      let arguments = ["apply", scratch("base.h5"), scratch("task.diff"), "-o", scratch("out.h5")]
-      let base = try hash(scratch("base.h5"))
+      let model = try BigModel(scratch, &random, elements: 12_500_000)
+      try body(scratch, model, &random, "seed \(seed)")
+    }
+  }
+
+  @Test("apply killed at any moment leaves no output or the right one, and nothing else")
+  func apply() throws {
+    try withModel { scratch, model, random, seed in
+      let arguments = ["apply", model.base, model.diff, "-o", scratch("out.h5")]
+      let base = try hash(model.base)
       let whole = try ChildProcess.run(Diffkit.path, arguments)
       #expect(whole.ending == .exit(0))
       let right = try hash(scratch("out.h5"))
       try remove(scratch("out.h5"))
-      let inputs = ["base.h5", "task.diff", "tuned.h5"]
+      let inputs = try scratch.names
       var killed = 0
-      for round in 0..<40 {
+      for round in 0..<Self.rounds {
         let delay = random.unit() * whole.seconds * 1.1
         let child = try ChildProcess.run(Diffkit.path, arguments, killedAfter: delay)
-        let what = "seed \(seed) round \(round) after \(delay) s"
+        let what: Comment = "\(seed) round \(round) after \(delay) s"
         if child.ending == .signal(9) { killed += 1 } else { #expect(child.ending == .exit(0)) }
         let names = try scratch.names
         if names == inputs {
-          #expect(child.ending == .signal(9), "\(what)")
+          #expect(child.ending == .signal(9), what)
           continue
         }
-        #expect(names == (inputs + ["out.h5"]).sorted(), "\(what)")
+        #expect(names == (inputs + ["out.h5"]).sorted(), what)
         let found = try hash(scratch("out.h5"))
-        #expect(found == right, "\(what)")
+        #expect(found == right, what)
         try remove(scratch("out.h5"))
       }
       #expect(killed > 0)
-      #expect(try hash(scratch("base.h5")) == base)
+      #expect(try hash(model.base) == base)
+      print("apply -o: \(killed) of \(Self.rounds) runs killed, all old or new")
+    }
+  }
+
+  @Test("apply --in-place killed at any moment leaves the old file or the new one, or recover does")
+  func inPlace() throws {
+    try withModel { scratch, model, random, seed in
+      let old = try hash(model.base)
+      let new = try hash(model.tuned)
+      let commands = [
+        ["apply", model.base, model.diff, "--in-place"],
+        ["revert", model.base, model.diff, "--in-place"],
+      ]
+      let whole = try commands.map { try ChildProcess.run(Diffkit.path, $0) }
+      #expect(whole.map(\.ending) == [.exit(0), .exit(0)])
+      let inputs = try scratch.names
+      var (killed, recovered, isNew) = (0, 0, false)
+      for round in 0..<Self.rounds {
+        let number = isNew ? 1 : 0
+        let delay = random.unit() * whole[number].seconds * 1.1
+        let child = try ChildProcess.run(Diffkit.path, commands[number], killedAfter: delay)
+        let what: Comment = "\(seed) round \(round), \(commands[number][0]) after \(delay) s"
+        if child.ending == .signal(9) { killed += 1 } else { #expect(child.ending == .exit(0)) }
+        if try scratch.names != inputs {
+          #expect(try scratch.names == (inputs + ["base.h5" + Journal.suffix]).sorted(), what)
+          recovered += 1
+          // The way back is killed too, and started again.
+          _ = try ChildProcess.run(
+            Diffkit.path, ["recover", model.base], killedAfter: random.unit() * 0.05)
+          expectSuccess(try Diffkit.run("recover", model.base))
+          let found = try hash(model.base)
+          #expect(found == (isNew ? new : old), what)
+        }
+        let found = try hash(model.base)
+        #expect(found == old || found == new, what)
+        isNew = found == new
+        #expect(try scratch.names == inputs, what)
+      }
+      #expect(killed > 0)
+      print(
+        "apply --in-place: \(killed) of \(Self.rounds) runs killed, \(recovered) of them restored, "
+          + "all old or new")
     }
   }
 }

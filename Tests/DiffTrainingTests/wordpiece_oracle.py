@@ -18,7 +18,7 @@ from transformers import BertTokenizer
 from random_texts import random_texts
 
 here = pathlib.Path(__file__).parent
-shared, path = pathlib.Path(sys.argv[1]), sys.argv[2]
+shared = pathlib.Path(sys.argv[1])
 
 
 def read_vocabulary(path):
@@ -34,42 +34,17 @@ def encoded(tokenizer, texts):
         yield encoding.ids, [(starts[a], starts[b]) for a, b in encoding.offsets]
 
 
-def digest(tokenizer, texts):
+def digest(tokenizer, texts, places=True):
     data = bytearray()
     for ids, offsets in encoded(tokenizer, texts):
         data += struct.pack("<i", len(ids))
         for i, (a, b) in zip(ids, offsets):
-            data += struct.pack("<3i", i, a, b)
+            data += struct.pack("<3i", i, a, b) if places else struct.pack("<i", i)
     return xxhash.xxh3_64_hexdigest(bytes(data))
 
 
-def blocks(tokenizer, texts, size):
-    return [digest(tokenizer, texts[i:i + size]) for i in range(0, len(texts), size)]
-
-
-# Every scalar a piece, so that ids tell the cleaned text, whatever it is.
-scalars = [chr(c) for c in range(1, 0x30000) if not 0xD800 <= c < 0xE000 and c not in (10, 13)]
-every = {p: i for i, p in enumerate(
-    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + scalars + ["##" + s for s in scalars])}
-options = {
-    "uncased": {},
-    "cased": {"do_lower_case": False},
-    "cased-stripped": {"do_lower_case": False, "strip_accents": True},
-    "uncased-accents": {"strip_accents": False, "tokenize_chinese_chars": False},
-}
-all_scalars = ["a" + chr(c) + "B" for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-oracle = {"scalars": {}, "random": {}, "tasks": {}}
-for name, settings in options.items():
-    tokenizer = BertTokenizer(vocab=every, **settings)
-    oracle["scalars"][name] = blocks(tokenizer, all_scalars, 16384)
-    oracle["random"][name] = blocks(tokenizer, random_texts(6, 10_000), 500)
-
-large = BertTokenizer(vocab=read_vocabulary(shared / "models/minilm-l6/vocab.txt"))
-small = BertTokenizer(vocab=read_vocabulary(here / "Resources/vocab.txt"))
-for file in sorted((shared / "tasks").glob("*/*.tsv")):
-    texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
-             for t in line.split("\t")[:-1]]
-    oracle["tasks"][f"{file.parent.name}/{file.name}"] = digest(large, texts)
+def blocks(tokenizer, texts, size, places=True):
+    return [digest(tokenizer, texts[i:i + size], places) for i in range(0, len(texts), size)]
 
 
 def lines(name, count):
@@ -77,18 +52,47 @@ def lines(name, count):
     return [row.split("\t")[0] for row in rows]
 
 
-samples = lines("sms-spam/dev.tsv", 40) + lines("vader-movie/dev.tsv", 40) + random_texts(7, 120)
-oracle["samples"] = [
-    {"text": text, "ids": ids, "offsets": [b for pair in offsets for b in pair]}
-    for text, (ids, offsets) in zip(samples, encoded(small, samples))]
-oracle["pairs"] = []
-for i in range(60):
-    first, second, length = samples[i], samples[(i * 7 + 3) % 80], 3 + i % 40
-    whole = small(first, second, truncation="longest_first", max_length=length)
-    oracle["pairs"].append({
-        "first": first, "second": second, "length": length, "ids": whole["input_ids"],
-        "types": whole["token_type_ids"],
-        "single": small(first, truncation=True, max_length=length)["input_ids"]})
-with open(path, "w") as out:
-    json.dump(oracle, out, separators=(",", ":"))
-    out.write("\n")
+def main(path):
+    # Every scalar a piece, so that ids tell the cleaned text, whatever it is.
+    scalars = [chr(c) for c in range(1, 0x30000) if not 0xD800 <= c < 0xE000 and c not in (10, 13)]
+    every = {p: i for i, p in enumerate(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + scalars + ["##" + s for s in scalars])}
+    options = {
+        "uncased": {},
+        "cased": {"do_lower_case": False},
+        "cased-stripped": {"do_lower_case": False, "strip_accents": True},
+        "uncased-accents": {"strip_accents": False, "tokenize_chinese_chars": False},
+    }
+    all_scalars = ["a" + chr(c) + "B" for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    oracle = {"scalars": {}, "random": {}, "tasks": {}}
+    for name, settings in options.items():
+        tokenizer = BertTokenizer(vocab=every, **settings)
+        oracle["scalars"][name] = blocks(tokenizer, all_scalars, 16384)
+        oracle["random"][name] = blocks(tokenizer, random_texts(6, 10_000), 500)
+
+    large = BertTokenizer(vocab=read_vocabulary(shared / "models/minilm-l6/vocab.txt"))
+    small = BertTokenizer(vocab=read_vocabulary(here / "Resources/vocab.txt"))
+    for file in sorted((shared / "tasks").glob("*/*.tsv")):
+        texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
+                 for t in line.split("\t")[:-1]]
+        oracle["tasks"][f"{file.parent.name}/{file.name}"] = digest(large, texts)
+
+    samples = lines("sms-spam/dev.tsv", 40) + lines("vader-movie/dev.tsv", 40) + random_texts(7, 120)
+    oracle["samples"] = [
+        {"text": text, "ids": ids, "offsets": [b for pair in offsets for b in pair]}
+        for text, (ids, offsets) in zip(samples, encoded(small, samples))]
+    oracle["pairs"] = []
+    for i in range(60):
+        first, second, length = samples[i], samples[(i * 7 + 3) % 80], 3 + i % 40
+        whole = small(first, second, truncation="longest_first", max_length=length)
+        oracle["pairs"].append({
+            "first": first, "second": second, "length": length, "ids": whole["input_ids"],
+            "types": whole["token_type_ids"],
+            "single": small(first, truncation=True, max_length=length)["input_ids"]})
+    with open(path, "w") as out:
+        json.dump(oracle, out, separators=(",", ":"))
+        out.write("\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[2])

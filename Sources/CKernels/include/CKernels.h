@@ -112,6 +112,11 @@ void dk_adam_step(float *value, const float *gradient, float *first, float *seco
                   const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
 
+// image.c
+
+/// The path of the program or library that this code is in, or null.
+const char *dk_image_path(void);
+
 // neural.c: the loops of training beside the products of matrices. Matrices are row-major and
 // contiguous unless a stride (floats from one row to the next) is given.
 
@@ -148,6 +153,18 @@ void dk_dropout(const float *x, const float *base, size_t n, uint64_t key, uint3
 /// Whether this thread takes subnormal numbers as zero, from now on; returns what was before.
 unsigned dk_subnormals(unsigned state);
 enum { DK_NO_SUBNORMALS = 0x8040 };
+
+// optimizer.c: AdamW over flat buffers
+
+/// What a step is made with: gradients times `scale`; weight1 = 1 - beta1, weight2 = 1 - beta2,
+/// each rounded once; unbias = 1 / sqrt(1 - beta2^t), rate = learning rate / (1 - beta1^t),
+/// keep = 1 - learning rate * decay.
+typedef struct {
+  float scale, weight1, beta2, weight2, unbias, epsilon, rate, keep;
+} dk_adamw_step;
+/// A step of AdamW, in one pass; the four buffers are distinct.
+void dk_adamw(float *values, const float *gradients, float *first, float *second, size_t n,
+              const dk_adamw_step *step);
 
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.

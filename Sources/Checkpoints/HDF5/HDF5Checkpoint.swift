@@ -13,29 +13,38 @@ public final class HDF5Checkpoint: Checkpoint {
   /// tensors do not have.
   public let skipped: [SkippedObject]
 
-  private let file: File
-  private let hdf5: HDF5File
+  let host: HDF5Host
+  let file: File
+  private let hdf5: HDF5Client
+  private let chunks: ChunkReader
 
   /// Opens a file and reads its table of tensors.
   ///
-  /// - Throws: `io` if it cannot be read, `notACheckpoint` if libhdf5 does not open it,
-  ///   `malformed` or `unsupportedCheckpoint` if its structure is damaged.
-  /// - Complexity: O(n log n) in objects, and O(m²) in the chunks of a tensor up to a bound.
-  public init(_ path: String) throws(DiffError) {
+  /// - Parameter hdf5: where libhdf5 runs.
+  /// - Throws: `io` if it cannot be read, or there is no helper; `notACheckpoint` if libhdf5 does
+  ///   not open it; `malformed` or `unsupportedCheckpoint` if its structure is damaged.
+  /// - Complexity: O(n log n) in objects and chunks.
+  public init(_ path: String, hdf5 host: HDF5Host = .helper) throws(DiffError) {
     self.path = path
-    file = try File(path)
+    self.host = host
+    file = try File(ofCheckpoint: path)
+    hdf5 = HDF5Client(host, file, .reading)
+    chunks = ChunkReader(file)
     do throws(DiffError) {
-      hdf5 = try HDF5File(path, writable: false)
-      let table = try hdf5.table(fileSize: file.size)
+      let table = try hdf5.table()
       tensors = table.tensors
       skipped = table.skipped
     } catch { throw error.at(path: path) }
+    // Mostly it has no more to do.
+    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
   }
 
-  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Contiguous tensors
-  /// are read in parallel, the others one call at a time.
+  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Threads that read at
+  /// the same time share the work of unpacking chunks; compact tensors and those with chunks of
+  /// more than 16 MiB or with unusual filters are read by libhdf5, one call at a time.
   ///
-  /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor, `truncated` or `io`.
+  /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor; `malformed` or
+  ///   `checksum` for a damaged chunk; `truncated` or `io`.
   /// - Complexity: O(`buffer.count`); for chunked tensors, plus the rest of the chunks touched.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -43,12 +52,33 @@ public final class HDF5Checkpoint: Checkpoint {
     guard buffer.count > 0 else { return }
     tensor.check(offset, buffer.count)
     do throws(DiffError) {
-      guard case .contiguous(let start) = tensor.storage else {
-        return try hdf5.read(tensor, at: offset, into: &buffer)
+      switch tensor.storage {
+      case .contiguous(let start):
+        try file.read(at: start + offset, into: &buffer)
+        if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
+      case .unallocated: Kernels.fill(&buffer, tensor.fill, width: tensor.type.width)
+      case .compact, .chunked:
+        guard let codec = ChunkCodec(tensor) else {
+          return try hdf5.read(tensor, at: offset, into: &buffer)
+        }
+        try chunks.read(tensor, codec, at: offset, into: &buffer)
       }
-      try file.read(at: start + offset, into: &buffer)
-      if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
     } catch { throw error.at(path: path, tensor: tensor.name) }
+  }
+
+  /// Whether this is a row of the table. O(log n).
+  func has(_ tensor: StoredTensor) -> Bool {
+    var low = 0
+    var high = tensors.count
+    while low < high {
+      let middle = (low + high) / 2
+      if tensors[middle].name.utf8.lexicographicallyPrecedes(tensor.name.utf8) {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    return low < tensors.count && tensors[low] == tensor
   }
 
   /// Starts a copy of this file at `path`, without the bytes of the contiguous tensors that the
@@ -59,30 +89,17 @@ public final class HDF5Checkpoint: Checkpoint {
   public func makeOutput(
     at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    try checkOverlaps()
     // By bytes: as strings, different spellings of one accented letter are equal.
     let names = Set(rewriting.map { Array($0.utf8) })
     let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
     return try HDF5Output(
-      path, copying: file, except: rewritten.compactMap(\.contiguousRange),
+      path, copying: self, except: rewritten.compactMap(\.contiguousRange),
       overwriting: overwriting)
   }
-}
 
-extension HDF5Checkpoint {
-  /// Refuses a malformed file two of whose tensors share bytes: to change one would change both.
-  private func checkOverlaps() throws(DiffError) {
-    var previous = 0..<UInt64(0)
-    let ranges = tensors.compactMap { tensor in tensor.contiguousRange.map { (tensor.name, $0) } }
-    for (name, range) in ranges.sorted(by: { $0.1.lowerBound < $1.1.lowerBound })
-    where !range.isEmpty {
-      guard range.lowerBound >= previous.upperBound else {
-        throw DiffError(
-          .unsupportedCheckpoint, "shares bytes of the file with another tensor", path: path,
-          tensor: name)
-      }
-      previous = range
-    }
+  /// Starts to change this file itself.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    try PatchOutput(path, [file])
   }
 }
 
@@ -91,6 +108,15 @@ extension StoredTensor {
   fileprivate var contiguousRange: Range<UInt64>? {
     guard case .contiguous(let offset) = storage else { return nil }
     return offset..<offset + byteCount
+  }
+
+  /// Whether libhdf5 has to read its elements.
+  var needsLibrary: Bool {
+    switch storage {
+    case .contiguous, .unallocated: false
+    case .compact: true
+    case .chunked: ChunkCodec(self) == nil
+    }
   }
 
   /// Traps if the caller asks for what is not whole elements of the tensor.

@@ -8,21 +8,26 @@ import TensorCore
   import Darwin
 #endif
 
-/// An HDF5 file in the making. Contiguous tensors are written past libhdf5, everything else
-/// through it.
+/// An HDF5 file in the making. Elements of contiguous tensors and of chunks that are not filtered
+/// are written past libhdf5; filtered chunks are packed here and put in their place by it, like
+/// everything else.
 final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   private let permissions: mode_t
-  /// Opened when something needs it. Touched under the library's lock only.
-  private var opened: HDF5File?
+  private let hdf5: HDF5Client
+  private let chunks: ChunkWriter?
 
   /// Begins with a copy of `source`, but for some `ranges`.
   init(
-    _ path: String, copying source: File, except ranges: [Range<UInt64>], overwriting: Bool
+    _ path: String, copying checkpoint: HDF5Checkpoint, except ranges: [Range<UInt64>],
+    overwriting: Bool
   ) throws(DiffError) {
+    let source = checkpoint.file
     permissions = try source.status().st_mode & 0o777
-    // The library opens the file by name and must be allowed to write until the end.
+    // The library opens the file anew and must be allowed to write until the end.
     output = try OutputFile(path, overwriting: overwriting, permissions: permissions | S_IWUSR)
+    hdf5 = HDF5Client(checkpoint.host, output.file, .changing)
+    chunks = ChunkWriter(checkpoint, output.file, hdf5)
     let size = try source.size
     try output.file.resize(to: size)
     var offset: UInt64 = 0
@@ -36,15 +41,19 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   }
 
   /// Begins with an empty file, with facts as attributes of its root group.
-  init(creating path: String, metadata: [String: String], overwriting: Bool) throws(DiffError) {
+  init(
+    creating path: String, metadata: [String: String], hdf5 host: HDF5Host, overwriting: Bool
+  ) throws(DiffError) {
     output = try OutputFile(path, overwriting: overwriting)
     permissions = try output.file.status().st_mode & 0o777
+    hdf5 = HDF5Client(host, output.file, .creating)
+    chunks = nil
     try locating(nil) { () throws(DiffError) in
-      let file = try HDF5File(creating: output.openablePath)
+      // Opened even without facts: a file without tensors is an HDF5 file too.
+      try hdf5.open()
       for (name, text) in metadata.sorted(by: { $0.key < $1.key }) {
-        try file.setAttribute(name, text)
+        try hdf5.setAttribute(name, text)
       }
-      opened = file
     }
   }
 
@@ -56,10 +65,11 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     try locating(tensor.name) { () throws(DiffError) in
       guard case .contiguous(let start) = tensor.storage else {
         try tensor.checkLossless()
-        return try hdf5().write(bytes, to: tensor, at: offset)
+        if try chunks?.write(bytes, to: tensor, at: offset) == true { return }
+        return try hdf5.write(bytes, to: tensor, at: offset)
       }
       // The library may hold bytes around its objects, and must not write them back over these.
-      try close()
+      try hdf5.close()
       guard tensor.isBigEndian else { return try output.file.write(bytes, at: start + offset) }
       var swapped = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
       var span = swapped.mutableSpan
@@ -71,44 +81,39 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   func insert(
     _ name: String, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
-    try locating(name) { () throws(DiffError) in
-      let file = try hdf5()
-      try file.insert(name, type, shape)
-      // The bytes go past the library, so its own must be in the file before.
-      try file.flush()
-      return try file.describe(name, fileSize: output.file.size)
+    try locating(name) { () throws(DiffError) in try hdf5.insert(name, type, shape) }
+  }
+
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
+    try locating(tensor.name) { () throws(DiffError) in
+      try chunks?.flush()
+      let reshaped = try hdf5.reshape(tensor, to: shape)
+      try hdf5.close()
+      return reshaped
     }
   }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
     try locating(tensor.name) { () throws(DiffError) in
-      try hdf5().delete(tensor)
+      try chunks?.flush()
+      try hdf5.delete(tensor)
       // Once closed, the library has forgotten the freed space, which holds old bytes: what is
       // allocated from now on is new.
-      try close()
+      try hdf5.close()
     }
   }
 
+  func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {
+    try locating(tensor.name) { () throws(DiffError) in try chunks?.flush(upTo: offset) }
+  }
+
   func commit() throws(DiffError) {
-    try locating(nil) { () throws(DiffError) in try close() }
+    try locating(nil) { () throws(DiffError) in
+      try chunks?.flush()
+      try hdf5.close()
+    }
     fchmod(output.file.descriptor, permissions)
     try output.commit()
-  }
-
-  private func close() throws(DiffError) {
-    HDF5Library.lock()
-    defer { HDF5Library.unlock() }
-    try opened?.flush()
-    opened = nil
-  }
-
-  private func hdf5() throws(DiffError) -> HDF5File {
-    HDF5Library.lock()
-    defer { HDF5Library.unlock() }
-    if let opened { return opened }
-    let file = try HDF5File(output.openablePath, writable: true)
-    opened = file
-    return file
   }
 
   private func locating<Result>(

@@ -38,6 +38,11 @@ public final class SafeTensorsCheckpoint: Checkpoint {
     try SafeTensorsOutput(
       path, copying: part, rewriting: rewriting, changing: changing, overwriting: overwriting)
   }
+
+  /// Starts to change this file itself.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    try PatchOutput(path, [part.file])
+  }
 }
 
 extension SafeTensorsHeader {

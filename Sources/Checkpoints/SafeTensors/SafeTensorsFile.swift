@@ -8,7 +8,7 @@ struct SafeTensorsFile: Sendable {
   let start: UInt64
 
   init(_ path: String) throws(DiffError) {
-    file = try File(path)
+    file = try File(ofCheckpoint: path)
     do { (header, start) = try SafeTensorsHeader.read(file) } catch { throw error.at(path: path) }
   }
 

@@ -95,6 +95,11 @@ public final class SafeTensorsFolder: Checkpoint {
     }
     return SafeTensorsFolderOutput(output, outputs, partOfInserted)
   }
+
+  /// Starts to change the files themselves, all behind one journal.
+  public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
+    try PatchOutput(index.name.map { "\(folder)/\($0)" } ?? files[0], parts.map(\.file))
+  }
 }
 
 /// A folder of safetensors files in the making.

@@ -108,32 +108,37 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
 
 extension SafeTensorsHeader {
   /// The header after changes, and for each of its items the bytes in this one that it keeps. The
-  /// widest elements come first, so that all are aligned.
+  /// widest elements come first, so that all are aligned. O(n log n).
   func changed(
     by changes: [TableChange]
   ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
     var rows = items.map { (item: $0, kept: Optional($0.range)) }
-    func index(_ name: String) throws(DiffError) -> Int {
-      guard let found = rows.firstIndex(where: { $0.item.name.utf8.elementsEqual(name.utf8) })
-      else { throw DiffError(.mismatch, "is not in the checkpoint", tensor: name) }
-      return found
+    var places: [[UInt8]: Int] = [:]
+    for (place, item) in items.enumerated() { places[Array(item.name.utf8)] = place }
+    func find(_ name: String) throws(DiffError) -> Int {
+      guard let place = places[Array(name.utf8)] else {
+        throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
+      }
+      return place
     }
     for change in changes {
       switch change {
       case .insert(let name, let type, let shape):
-        guard !rows.contains(where: { $0.item.name.utf8.elementsEqual(name.utf8) }) else {
+        guard places.updateValue(rows.count, forKey: Array(name.utf8)) == nil else {
           throw DiffError(.mismatch, "there is something of that name already", tensor: name)
         }
         rows.append((try Item(name, type, shape), nil))
-      case .delete(let name): rows.remove(at: try index(name))
+      case .delete(let name):
+        _ = try find(name)
+        places[Array(name.utf8)] = nil
       case .reshape(let name, let shape):
-        let at = try index(name)
-        guard let type = rows[at].item.type else { continue }
-        rows[at] = (try Item(name, type, shape), nil)
+        let place = try find(name)
+        guard let type = rows[place].item.type else { continue }
+        rows[place] = (try Item(name, type, shape), nil)
       }
     }
-    // Stable: what belongs together stays together.
-    let order = rows.indices.sorted {
+    // By width, and else as they were: what belongs together stays together.
+    let order = places.values.sorted {
       let (a, b) = (rows[$0].item.type?.width ?? 0, rows[$1].item.type?.width ?? 0)
       return a == b ? $0 < $1 : a > b
     }

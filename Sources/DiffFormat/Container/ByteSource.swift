@@ -81,4 +81,7 @@ public final class FileSink: ByteSink {
 
   /// Makes the file durable and gives it its name.
   public func commit() throws(DiffError) { try output.commit() }
+
+  /// Takes the name away again, unless it was that of another file before.
+  package func withdraw() { output.withdraw() }
 }

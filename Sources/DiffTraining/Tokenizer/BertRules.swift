@@ -72,7 +72,7 @@
 
   extension Unicode.Scalar {
     /// Whether it stood in version `major`.0 of Unicode.
-    fileprivate func isAssigned(in major: Int) -> Bool {
+    func isAssigned(in major: Int) -> Bool {
       guard let age = properties.age else { return false }
       return age.major < major || age.major == major && age.minor == 0
     }

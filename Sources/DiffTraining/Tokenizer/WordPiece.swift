@@ -24,7 +24,9 @@
 
     /// How texts are cleaned up.
     public let options: Options
+    /// One more than the greatest id.
     public let vocabularyCount: Int
+    /// What a sequence is put between.
     public let frame: SequenceFrame
 
     /// Pieces that begin a word have root 0, those that go on with one, «##», root 1.
@@ -82,6 +84,7 @@
       stripsAccents = chosen.stripsAccents ?? chosen.lowercases
     }
 
+    /// The tokens of a text, without those of the frame. O(bytes).
     public func pieces(of text: String) -> Pieces {
       var words = BertWords(self)
       words.scan(Array(text.utf8).span)

@@ -22,15 +22,29 @@
       "a\($0)B"
     }
 
+    /// All texts of a file of a task.
+    static func taskTexts(_ name: String) throws -> [String] {
+      let path = Repository.shared + "/tasks/" + name
+      let content = String(decoding: try File.contents(of: path), as: UTF8.self)
+      return content.unicodeScalars.split(separator: "\n").flatMap {
+        $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)
+      }
+    }
+
     /// XXH3-64 over the tokens of blocks of texts, as the scripts compute it.
-    static func hashes(_ tokenizer: some Tokenizer, _ texts: [String], block: Int) -> [String] {
+    static func hashes(
+      _ tokenizer: some Tokenizer, _ texts: [String], block: Int, places: Bool = true
+    ) -> [String] {
       stride(from: 0, to: texts.count, by: block).map { start in
         var data: [UInt8] = []
         for text in texts[start..<min(start + block, texts.count)] {
           let pieces = tokenizer.pieces(of: text)
           data += Int32(pieces.ids.count).bytes
           for (id, source) in zip(pieces.ids, pieces.sources) {
-            data += id.bytes + Int32(source.lowerBound).bytes + Int32(source.upperBound).bytes
+            data += id.bytes
+            if places {
+              data += Int32(source.lowerBound).bytes + Int32(source.upperBound).bytes
+            }
           }
         }
         return XXH3.hash64(data.span).hexadecimal

@@ -88,11 +88,7 @@
       let tasks = try #require(oracle.json["tasks"]?.members)
       #expect(tasks.count == 21)
       for task in tasks {
-        let content = String(
-          decoding: try File.contents(of: folder + "/tasks/" + task.name), as: UTF8.self)
-        let texts = content.unicodeScalars.split(separator: "\n").flatMap {
-          $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)
-        }
+        let texts = try Oracle.taskTexts(task.name)
         #expect(
           Oracle.hashes(large, texts, block: texts.count) == [task.value.text], "\(task.name)")
       }

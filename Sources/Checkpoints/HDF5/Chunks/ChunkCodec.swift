@@ -1,0 +1,134 @@
+import TensorCore
+
+/// The way of a tensor's chunks through their filters, both directions, without libhdf5.
+struct ChunkCodec: Sendable {
+  /// Bytes of a chunk without filters.
+  let byteCount: Int
+  private let filters: [StoredTensor.Filter]
+  private let type: ElementType
+  private let isBigEndian: Bool
+  private let fill: UInt64
+
+  /// Larger chunks are left to libhdf5: each takes several times its size in memory.
+  private static let maximumByteCount: UInt64 = 16 << 20
+
+  /// Nil if libhdf5 has to do it.
+  init?(_ tensor: StoredTensor) {
+    guard case .chunked(let chunks) = tensor.storage else { return nil }
+    let size = chunks.byteCount(tensor.type)
+    var deflates = 0
+    for filter in chunks.filters {
+      switch filter {
+      case .deflate: deflates += 1
+      case .shuffle, .fletcher32: break
+      case .szip, .other: return nil
+      }
+    }
+    guard size <= Self.maximumByteCount, deflates <= 1, chunks.filters.count <= 32 else {
+      return nil
+    }
+    byteCount = Int(size)
+    filters = chunks.filters
+    type = tensor.type
+    isBigEndian = tensor.isBigEndian
+    fill = tensor.fill
+  }
+
+  var isFiltered: Bool { !filters.isEmpty }
+
+  /// A chunk that is stored nowhere.
+  func missing() -> [UInt8] {
+    var chunk = [UInt8](repeating: 0, count: byteCount)
+    if fill != 0 {
+      var span = chunk.mutableSpan
+      Kernels.fill(&span, fill, width: type.width)
+    }
+    return chunk
+  }
+
+  /// Whether missing chunks are zeros.
+  var isZeroFilled: Bool { fill == 0 }
+
+  /// The little-endian elements of a stored chunk.
+  ///
+  /// - Parameter filterMask: the filters that it did not pass, a bit each.
+  /// - Throws: `malformed` if it does not unpack to a chunk, `checksum` if it does not match its own.
+  func unpack(_ stored: [UInt8], filterMask: UInt32) throws(DiffError) -> [UInt8] {
+    var sizes = [byteCount]
+    for (index, filter) in filters.enumerated() {
+      let adds = filter == .fletcher32 && filterMask >> UInt32(index) & 1 == 0
+      sizes.append(sizes[index] + (adds ? 4 : 0))
+    }
+    var bytes = stored
+    for (index, filter) in filters.enumerated().reversed()
+    where filterMask >> UInt32(index) & 1 == 0 {
+      switch filter {
+      case .deflate:
+        guard let expanded = Zlib.expand(bytes.span, count: sizes[index]) else {
+          throw DiffError(.malformed, "a chunk does not unpack to its size")
+        }
+        bytes = expanded
+      case .shuffle: bytes = shuffled(bytes, back: true)
+      case .fletcher32: try Self.removeChecksum(&bytes)
+      case .szip, .other: break
+      }
+    }
+    guard bytes.count == byteCount else {
+      throw DiffError(.malformed, "a chunk does not unpack to its size")
+    }
+    swap(&bytes)
+    return bytes
+  }
+
+  /// A chunk as it is stored after all filters.
+  func pack(_ chunk: [UInt8]) throws(DiffError) -> [UInt8] {
+    var bytes = chunk
+    swap(&bytes)
+    for filter in filters {
+      switch filter {
+      case .deflate(let level): bytes = try Zlib.compress(bytes.span, level: level)
+      case .shuffle: bytes = shuffled(bytes, back: false)
+      case .fletcher32:
+        let sum = Fletcher32.sum(bytes.span)
+        for shift in stride(from: UInt32(0), to: 32, by: 8) {
+          bytes.append(UInt8(truncatingIfNeeded: sum >> shift))
+        }
+      case .szip, .other: break
+      }
+    }
+    return bytes
+  }
+
+  private func swap(_ bytes: inout [UInt8]) {
+    guard isBigEndian else { return }
+    var span = bytes.mutableSpan
+    Kernels.swapBytes(&span, width: type.width)
+  }
+
+  /// All first bytes of the elements, then all second ones, and so on; what is left over stays.
+  private func shuffled(_ bytes: [UInt8], back: Bool) -> [UInt8] {
+    let whole = bytes.count - bytes.count % type.width
+    guard type.width > 1, whole > type.width else { return bytes }
+    var out = [UInt8](repeating: 0, count: whole)
+    var span = out.mutableSpan
+    let from = bytes.span.extracting(..<whole)
+    if back {
+      Kernels.joinPlanes(from, width: type.width, into: &span)
+    } else {
+      Kernels.splitPlanes(from, width: type.width, into: &span)
+    }
+    return out + bytes[whole...]
+  }
+
+  private static func removeChecksum(_ bytes: inout [UInt8]) throws(DiffError) {
+    guard bytes.count >= 4 else { throw DiffError(.malformed, "a chunk has no checksum") }
+    let stored = bytes.suffix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    bytes.removeLast(4)
+    let sum = Fletcher32.sum(bytes.span)
+    // Files of HDF5 1.6.2 and before have the bytes of each half the other way round.
+    let swapped = (sum & 0x00FF_00FF) << 8 | (sum & 0xFF00_FF00) >> 8
+    guard checksumsMatch(sum, stored) || swapped == stored else {
+      throw DiffError(.checksum, "a chunk does not match its checksum")
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import Synchronization
+import TensorCore
+
+/// libhdf5 as the rest of diffkit sees it: typed calls on one file, answers that are checked.
+///
+/// The session starts with the first call that needs it and may rest in between.
+final class HDF5Client: Sendable {
+  /// How the file is opened.
+  enum Mode { case reading, changing, creating }
+
+  private let host: HDF5Host
+  private let file: File
+  private let mode: Mode
+  /// The session, and whether the file is open in it.
+  private let state = Mutex<(session: (any HDF5Session)?, isOpen: Bool)>((nil, false))
+
+  init(_ host: HDF5Host, _ file: File, _ mode: Mode) {
+    self.host = host
+    self.file = file
+    self.mode = mode
+  }
+
+  /// The tensors of the file, checked.
+  func table() throws(DiffError) -> HDF5Table {
+    let size = try file.size
+    // A row of the table takes no more than twice what its object takes in the file.
+    var reply = try call(
+      .table, limit: min(2 * size, 256 << 20), seconds: Double(size / (16 << 20)))
+    var table = try reply.table()
+    try table.check(fileSize: size)
+    return table
+  }
+
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    let count = buffer.count
+    var reply = try call(
+      .read(name: tensor.name, offset: offset, count: count), limit: UInt64(count),
+      seconds: seconds(tensor))
+    let bytes = try reply.run()
+    guard bytes.count == count else { throw .brokenMessage }
+    buffer.copy(bytes.span)
+  }
+
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError) {
+    var copy: [UInt8] = []
+    copy.append(copying: bytes)
+    _ = try call(
+      .write(name: tensor.name, offset: offset, bytes: copy), seconds: seconds(tensor))
+  }
+
+  func write(_ chunks: [PackedChunk], to tensor: StoredTensor) throws(DiffError) {
+    let size = chunks.reduce(0) { $0 + $1.bytes.count }
+    _ = try call(.writeChunks(name: tensor.name, chunks), seconds: Double(size) / 1e6)
+  }
+
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor {
+    var reply = try call(.insert(name: name, type, shape))
+    return try reply.newTensor(name, type, shape, fileSize: file.size)
+  }
+
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
+    var reply = try call(.reshape(names: [tensor.name] + tensor.aliases, shape))
+    return try reply.newTensor(tensor.name, tensor.type, shape, fileSize: file.size)
+  }
+
+  func delete(_ tensor: StoredTensor) throws(DiffError) {
+    _ = try call(.delete(names: [tensor.name] + tensor.aliases))
+  }
+
+  func setAttribute(_ name: String, _ text: String) throws(DiffError) {
+    _ = try call(.setAttribute(name: name, text: text))
+  }
+
+  /// Writes back everything and closes the file; the next call opens it again.
+  func close() throws(DiffError) {
+    try state.withLock { state throws(DiffError) in
+      guard state.isOpen, let session = state.session else { return }
+      state.isOpen = false
+      _ = try ask(session, .close, limit: 0, seconds: 60)
+    }
+  }
+
+  /// Ends the session, unless something must be written back; the next call starts another one.
+  func rest() { if mode == .reading { state.withLock { $0 = (nil, false) } } }
+
+  /// Opens the file, if it is not open.
+  func open() throws(DiffError) {
+    try state.withLock { state throws(DiffError) in _ = try opened(&state) }
+  }
+
+  private func call(
+    _ request: HDF5Request, limit: UInt64 = 0, seconds: Double = 0
+  ) throws(DiffError) -> MessageReader {
+    try state.withLock { state throws(DiffError) in
+      try ask(opened(&state), request, limit: limit, seconds: seconds)
+    }
+  }
+
+  private func opened(
+    _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
+  ) throws(DiffError) -> any HDF5Session {
+    let session: any HDF5Session
+    if let running = state.session { session = running } else { session = try host.start(file) }
+    state.session = session
+    if !state.isOpen {
+      let isEmpty = try file.size == 0
+      let request: HDF5Request =
+        switch mode {
+        case .reading: .open
+        case .changing: .openForChanges
+        // Only a file without anything is made anew.
+        case .creating: isEmpty ? .create : .openForChanges
+        }
+      _ = try ask(session, request, limit: 0, seconds: 0)
+      state.isOpen = true
+    }
+    return session
+  }
+
+  private func ask(
+    _ session: any HDF5Session, _ request: HDF5Request, limit: UInt64, seconds: Double
+  ) throws(DiffError) -> MessageReader {
+    // Names and messages of errors need some room whatever is asked for.
+    try HDF5Reply.reader(
+      session.call(request.message, limit: limit + (1 << 20), seconds: 8 + seconds))
+  }
+
+  /// Filters may have to pass over a whole chunk for each of its elements.
+  private func seconds(_ tensor: StoredTensor) -> Double {
+    guard case .chunked(let chunks) = tensor.storage else { return 0 }
+    return Double(chunks.byteCount(tensor.type)) / 4e6
+  }
+}
+
+extension MessageReader {
+  /// A tensor that must be the one that was asked for.
+  fileprivate mutating func newTensor(
+    _ name: String, _ type: ElementType, _ shape: Shape, fileSize: UInt64
+  ) throws(DiffError) -> StoredTensor {
+    let tensor = try tensor()
+    try end()
+    guard tensor.name.utf8.elementsEqual(name.utf8), tensor.type == type, tensor.shape == shape
+    else { throw .brokenMessage }
+    try tensor.check(fileSize: fileSize)
+    return tensor
+  }
+}

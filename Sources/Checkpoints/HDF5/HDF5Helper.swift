@@ -1,0 +1,85 @@
+import Synchronization
+import TensorCore
+
+/// A running `diffkit-hdf5`.
+package final class HDF5Helper: HDF5Session {
+  /// What both sides must agree on, changed with every change of the messages.
+  package static let version = "1"
+  /// How the helper exits if it is of another version.
+  package static let otherVersion: Int32 = 65
+
+  private let path: String
+  private let process: Mutex<HelperProcess?>
+
+  init(_ path: String, _ file: File) throws(DiffError) {
+    self.path = path
+    // What the library obeys in the environment would otherwise be up to whoever set it.
+    let environment = ProgramFiles.environment { !$0.hasPrefix("HDF5_") }
+    process = Mutex(
+      try HelperProcess(
+        path, [Self.version],
+        environment: environment + ["HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PRELOAD=::"],
+        file: file))
+  }
+
+  package func call(
+    _ request: [UInt8], limit: UInt64, seconds: Double
+  ) throws(DiffError) -> [UInt8] {
+    try process.withLock { process throws(DiffError) in
+      guard let helper = process else {
+        throw DiffError(.io, "the helper for HDF5 has ended before")
+      }
+      do throws(MessageChannel.Failure) {
+        return try helper.call(request, limit: limit, seconds: seconds)
+      } catch {
+        process = nil
+        throw explain(error, helper, seconds)
+      }
+    }
+  }
+
+  /// Why there is no answer.
+  private func explain(
+    _ failure: MessageChannel.Failure, _ helper: HelperProcess, _ seconds: Double
+  ) -> DiffError {
+    switch failure {
+    case .tooLong: return .brokenMessage
+    case .late:
+      return DiffError(
+        .unsupportedCheckpoint,
+        "libhdf5 took more than \(Int(seconds)) seconds on this file, so it was stopped")
+    case .closed: break
+    }
+    switch helper.end(killing: false) {
+    case .exit(Self.otherVersion):
+      return DiffError(.io, "'\(path)' is of another version of diffkit; install both together")
+    case .exit(let code):
+      return DiffError(.io, "the helper '\(path)' ended with exit code \(code)")
+    case .signal(let signal):
+      return DiffError(
+        .unsupportedCheckpoint,
+        "libhdf5 crashed on this file (signal \(signal)): it is damaged, or made to do harm")
+    }
+  }
+
+  /// The path of the helper.
+  ///
+  /// - Throws: `io` with the places where it was looked for.
+  static func find() throws(DiffError) -> String {
+    let name = "diffkit-hdf5"
+    if let path = ProgramFiles.environmentVariable("DIFFKIT_HDF5"), !path.isEmpty {
+      guard ProgramFiles.isExecutable(path) else {
+        throw DiffError(.io, "is no program that runs, but DIFFKIT_HDF5 names it", path: path)
+      }
+      return path
+    }
+    let folders = ProgramFiles.folders
+    for folder in folders where ProgramFiles.isExecutable("\(folder)/\(name)") {
+      return "\(folder)/\(name)"
+    }
+    throw DiffError(
+      .io,
+      "HDF5 files need the helper program '\(name)', which is not in "
+        + "\(folders.joined(separator: " or ")); put it there, or set DIFFKIT_HDF5 to its path")
+  }
+}

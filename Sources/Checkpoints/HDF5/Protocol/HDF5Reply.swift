@@ -1,0 +1,54 @@
+import TensorCore
+
+/// The answer to a request: an error, or what was asked for.
+package enum HDF5Reply {
+  /// What a request may ask for.
+  package enum Answer {
+    case nothing
+    case table(HDF5Table)
+    case tensor(StoredTensor)
+    case bytes([UInt8])
+  }
+
+  /// The message of a success.
+  package static func success(_ answer: Answer) -> [UInt8] {
+    var out = MessageWriter()
+    out.put(UInt64(0))
+    switch answer {
+    case .nothing: break
+    case .table(let table): out.put(table)
+    case .tensor(let tensor): out.put(tensor)
+    case .bytes(let bytes): out.put(bytes)
+    }
+    return out.bytes
+  }
+
+  package static func failure(_ error: DiffError) -> [UInt8] {
+    var out = MessageWriter()
+    out.put(UInt64(1))
+    out.put(error.code.description)
+    out.put(error.message)
+    out.put(error.tensor.map { [$0] } ?? [])
+    out.put(error.offset.map { [$0] } ?? [])
+    return out.bytes
+  }
+
+  /// A reader of what was asked for.
+  ///
+  /// - Throws: the error, if that is the answer.
+  package static func reader(_ message: [UInt8]) throws(DiffError) -> MessageReader {
+    var reader = MessageReader(message)
+    if try reader.number() == 0 { return reader }
+    let code = try reader.text()
+    guard let known = codes.first(where: { $0.description == code }) else { throw .brokenMessage }
+    let text = String(try reader.text().prefix(500))
+    throw DiffError(
+      known, text, tensor: try reader.texts().first, offset: try reader.numbers().first)
+  }
+
+  /// The codes of errors that libhdf5 can be the reason of.
+  private static let codes: [DiffError.Code] = [
+    .io, .notACheckpoint, .unsupportedCheckpoint, .malformed, .truncated, .limit, .mismatch,
+    .unsupported, .usage,
+  ]
+}

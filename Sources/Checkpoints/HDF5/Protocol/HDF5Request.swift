@@ -1,0 +1,135 @@
+import TensorCore
+
+/// What diffkit asks of libhdf5, in its own process or another one.
+package enum HDF5Request {
+  /// Open the file for reading, or for changes, or make it an HDF5 file without objects.
+  case open, openForChanges, create
+  /// All tensors, and what is none.
+  case table
+  /// Bytes of a tensor, little-endian.
+  case read(name: String, offset: UInt64, count: Int)
+  /// Overwrite bytes of a tensor.
+  case write(name: String, offset: UInt64, bytes: [UInt8])
+  /// Replace chunks of a tensor as they are, filters already passed.
+  case writeChunks(name: String, [PackedChunk])
+  /// Add a tensor.
+  case insert(name: String, ElementType, Shape)
+  /// Give a tensor another shape, under all its names.
+  case reshape(names: [String], Shape)
+  /// Remove all names of a tensor.
+  case delete(names: [String])
+  /// Give the root group an attribute.
+  case setAttribute(name: String, text: String)
+  /// Write back everything and close the file.
+  case close
+}
+
+/// A chunk as it stands in a file.
+package struct PackedChunk: Sendable {
+  /// The element that it begins with, in each dimension.
+  package var place: [UInt64]
+  package var filterMask: UInt32
+  package var bytes: [UInt8]
+}
+
+extension HDF5Request {
+  package var message: [UInt8] {
+    var out = MessageWriter()
+    out.put(number)
+    switch self {
+    case .open, .openForChanges, .create, .table, .close: break
+    case .read(let name, let offset, let count):
+      out.put(name)
+      out.put(offset)
+      out.put(count)
+    case .write(let name, let offset, let bytes):
+      out.put(name)
+      out.put(offset)
+      out.put(bytes)
+    case .writeChunks(let name, let chunks):
+      out.put(name)
+      out.put(chunks.count)
+      for chunk in chunks {
+        out.put(chunk.place)
+        out.put(UInt64(chunk.filterMask))
+        out.put(chunk.bytes)
+      }
+    case .insert(let name, let type, let shape):
+      out.put(name)
+      out.put(UInt64(type.rawValue))
+      out.put(shape.extents)
+    case .reshape(let names, let shape):
+      out.put(names)
+      out.put(shape.extents)
+    case .delete(let names): out.put(names)
+    case .setAttribute(let name, let text):
+      out.put(name)
+      out.put(text)
+    }
+    return out.bytes
+  }
+
+  private var number: UInt64 {
+    switch self {
+    case .open: 0
+    case .openForChanges: 1
+    case .create: 2
+    case .table: 3
+    case .read: 4
+    case .write: 5
+    case .writeChunks: 6
+    case .insert: 7
+    case .reshape: 8
+    case .delete: 9
+    case .setAttribute: 10
+    case .close: 11
+    }
+  }
+
+  package init(_ message: [UInt8]) throws(DiffError) {
+    var reader = MessageReader(message)
+    switch try reader.number() {
+    case 0: self = .open
+    case 1: self = .openForChanges
+    case 2: self = .create
+    case 3: self = .table
+    case 4:
+      self = .read(
+        name: try reader.text(), offset: try reader.number(),
+        count: Int(clamping: try reader.number()))
+    case 5:
+      self = .write(
+        name: try reader.text(), offset: try reader.number(), bytes: try reader.run())
+    case 6:
+      let name = try reader.text()
+      let count = try reader.count(width: 24)
+      let chunks = try (0..<count).map { (_) throws(DiffError) in
+        PackedChunk(
+          place: try reader.numbers(), filterMask: UInt32(truncatingIfNeeded: try reader.number()),
+          bytes: try reader.run())
+      }
+      self = .writeChunks(name: name, chunks)
+    case 7: self = .insert(name: try reader.text(), try reader.type(), try reader.shape())
+    case 8: self = .reshape(names: try reader.texts(), try reader.shape())
+    case 9: self = .delete(names: try reader.texts())
+    case 10: self = .setAttribute(name: try reader.text(), text: try reader.text())
+    case 11: self = .close
+    default: throw .brokenMessage
+    }
+    try reader.end()
+  }
+}
+
+extension MessageReader {
+  mutating func type() throws(DiffError) -> ElementType {
+    guard let code = UInt8(exactly: try number()), let type = ElementType(rawValue: code) else {
+      throw .brokenMessage
+    }
+    return type
+  }
+
+  mutating func shape() throws(DiffError) -> Shape {
+    guard let shape = Shape(try numbers()) else { throw .brokenMessage }
+    return shape
+  }
+}

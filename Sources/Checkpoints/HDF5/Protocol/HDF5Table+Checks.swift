@@ -1,0 +1,130 @@
+import TensorCore
+
+/// What comes back from libhdf5 is not believed: a damaged file may have made it say anything.
+extension HDF5Table {
+  /// Refuses a table that cannot be one of a file of `fileSize` bytes, and passes over tensors of
+  /// which more is missing than any file would leave out.
+  ///
+  /// - Throws: `malformed` with the name of the tensor.
+  /// - Complexity: O(n log n) in tensors and chunks.
+  mutating func check(fileSize: UInt64) throws(DiffError) {
+    for (tensor, next) in zip(tensors, tensors.dropFirst()) {
+      guard tensor.name.utf8.lexicographicallyPrecedes(next.name.utf8) else {
+        throw .brokenMessage
+      }
+    }
+    for tensor in tensors {
+      do { try tensor.check(fileSize: fileSize) } catch { throw error.at(tensor: tensor.name) }
+    }
+    try checkOverlaps()
+    skipInventions()
+  }
+
+  /// Refuses tensors and chunks that share bytes: to change one would change both, and a small
+  /// file could claim any number of them.
+  private func checkOverlaps() throws(DiffError) {
+    var ranges: [(range: Range<UInt64>, tensor: Int)] = []
+    for (index, tensor) in tensors.enumerated() {
+      for range in tensor.storedRanges where !range.isEmpty { ranges.append((range, index)) }
+    }
+    ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
+    for (one, next) in zip(ranges, ranges.dropFirst())
+    where next.range.lowerBound < one.range.upperBound {
+      throw DiffError(
+        .malformed, "shares bytes of the file with '\(tensors[one.tensor].name)'",
+        tensor: tensors[next.tensor].name, offset: next.range.lowerBound)
+    }
+  }
+
+  /// The most bytes of one file that are stored nowhere: to read them costs time, and nothing to
+  /// claim.
+  private static let maximumInvention: UInt64 = 1 << 30
+
+  private mutating func skipInventions() {
+    var left = Self.maximumInvention
+    var isPassedOver: Set<Int> = []
+    for (index, tensor) in tensors.enumerated() {
+      let missing = tensor.missingBytes
+      if missing <= left {
+        left -= missing
+      } else {
+        isPassedOver.insert(index)
+        skipped.append(
+          SkippedObject(
+            name: tensor.name, reason: "\(missing) bytes that are stored nowhere, too many"))
+      }
+    }
+    guard !isPassedOver.isEmpty else { return }
+    tensors = tensors.enumerated().filter { !isPassedOver.contains($0.offset) }.map(\.element)
+    skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+}
+
+extension StoredTensor {
+  /// Refuses a row that cannot stand in the table of a file.
+  func check(fileSize: UInt64) throws(DiffError) {
+    guard !name.isEmpty, !name.utf8.contains(0), !aliases.contains("") else {
+      throw .brokenMessage
+    }
+    switch storage {
+    case .unallocated, .compact: break
+    case .contiguous(let offset):
+      guard offset <= fileSize, byteCount <= fileSize - offset else {
+        throw DiffError(.malformed, "its bytes are not all inside the file", offset: offset)
+      }
+    case .chunked(let chunks): try chunks.check(self, fileSize)
+    }
+  }
+
+  /// Where the bytes are, as they stand in the file.
+  var storedRanges: [Range<UInt64>] {
+    switch storage {
+    case .unallocated, .compact: []
+    case .contiguous(let offset): [offset..<offset + byteCount]
+    case .chunked(let chunks): chunks.chunks.map { $0.offset..<$0.offset + $0.size }
+    }
+  }
+
+  /// How many of its bytes are stored nowhere.
+  fileprivate var missingBytes: UInt64 {
+    switch storage {
+    case .contiguous, .compact: 0
+    case .unallocated: byteCount
+    case .chunked(let chunks):
+      byteCount - min(byteCount, UInt64(chunks.chunks.count) * chunks.byteCount(type))
+    }
+  }
+}
+
+extension StoredTensor.Chunks {
+  /// Bytes of a chunk without filters; those of the library's limit if they are more.
+  package func byteCount(_ type: ElementType) -> UInt64 {
+    min(StoredTensor.Chunks.maximumSize, shape.count) * UInt64(type.width)
+  }
+
+  /// HDF5 allows no larger chunks.
+  private static let maximumSize: UInt64 = 1 << 32
+
+  fileprivate func check(_ tensor: StoredTensor, _ fileSize: UInt64) throws(DiffError) {
+    let rank = tensor.shape.extents.count
+    guard rank > 0, shape.extents.count == rank, shape.count > 0,
+      shape.count < Self.maximumSize / UInt64(tensor.type.width)
+    else { throw DiffError(.malformed, "has chunks of an impossible shape") }
+    let size = byteCount(tensor.type)
+    var places: UInt64 = 1
+    // Below the number of elements, so no overflow.
+    for (extent, side) in zip(tensor.shape.extents, shape.extents) {
+      places *= extent == 0 ? 0 : (extent - 1) / side + 1
+    }
+    for (chunk, next) in zip(chunks, chunks.dropFirst()) where chunk.index >= next.index {
+      throw DiffError(.malformed, "has two chunks in one place", offset: next.offset)
+    }
+    for chunk in chunks {
+      guard chunk.index < places, chunk.offset <= fileSize, chunk.size <= fileSize - chunk.offset
+      else { throw DiffError(.malformed, "a chunk lies outside", offset: chunk.offset) }
+      guard chunk.size > 0, chunk.size < Self.maximumSize,
+        !filters.isEmpty || chunk.size == size
+      else { throw DiffError(.malformed, "a chunk has a wrong size", offset: chunk.offset) }
+    }
+  }
+}

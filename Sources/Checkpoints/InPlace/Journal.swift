@@ -1,0 +1,69 @@
+import TensorCore
+
+/// The undo journal of a change in place: a file beside the checkpoint, there from before the
+/// first byte changes until after the last one is durable.
+///
+/// It gets its name when it is complete, so it is there whole or not at all. Numbers are
+/// little-endian:
+///
+///     signature     8 bytes
+///     version       u32, 1
+///     files         u32; for each: u32 length of its name, the name, u64 size of the file
+///     batches       u32 file, u32 length of the spans, the spans
+///         span      u64 offset in the file, u32 length, the old bytes, the new bytes
+///     end           u32 and u32, all bits set and none
+///     checksum      XXH3-128 of all before it
+///
+/// With the new bytes there too it tells, without the diff, whether a file is the one it belongs
+/// to: then each byte of a span is the old or the new one.
+package enum Journal {
+  /// What the name of a journal ends with; before it stands that of the checkpoint's file or of a
+  /// folder's index.
+  package static let suffix = ".diffkit-journal"
+
+  static let signature: [UInt8] = [0x89] + Array("DKJ\r\n".utf8) + [0x1A, 0x0A]
+  static let version: UInt32 = 1
+  static let end = UInt32.max
+  /// No batch is as long: one block of a tensor, old and new, in spans.
+  static let maximumBatch = 64 << 20
+
+  /// The name of the journal of a checkpoint whose file or index is at `path`.
+  static func path(of path: String) -> String { path + suffix }
+
+  /// The journal that an interrupted change of a file left behind, or nil.
+  static func pending(for path: String) throws(DiffError) -> String? {
+    let real = File.realPath(path) ?? path
+    if File.exists(Self.path(of: real)) { return Self.path(of: real) }
+    guard real.hasSuffix(".safetensors") else { return nil }
+    // Perhaps it is one of several that were changed together.
+    let (folder, name) = OutputFile.split(real)
+    for journal in try Folder.names(folder)
+    where journal.hasSuffix(Self.path(of: SafeTensorsIndex.suffix)) {
+      let reader = try JournalReader("\(folder)/\(journal)")
+      if reader.files.contains(where: { $0.name == name }) { return reader.path }
+    }
+    return nil
+  }
+
+  /// Refuses a file that an interrupted change has left half done.
+  ///
+  /// - Parameter place: what the user calls it.
+  package static func refuseInterrupted(_ path: String) throws(DiffError) {
+    guard let journal = try pending(for: path) else { return }
+    throw DiffError(
+      .interrupted,
+      "a change in place was interrupted (\(OutputFile.split(journal).name) is there); "
+        + "restore the file first: diffkit recover '\(path)'",
+      path: path)
+  }
+}
+
+extension File {
+  /// Opens a file of a checkpoint to read it: keeps those away who would change it in place, and
+  /// refuses one that such a change has left half done.
+  convenience init(ofCheckpoint path: String) throws(DiffError) {
+    try self.init(path)
+    try lock(.shared)
+    try Journal.refuseInterrupted(path)
+  }
+}

@@ -1,0 +1,35 @@
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What a user has in Python, in the same run: the environment variable DIFFKIT_PEERS_PYTHON says
+/// which interpreter has the packages.
+enum Peers {
+  static let python: String? = unsafe getenv("DIFFKIT_PEERS_PYTHON").map {
+    unsafe String(cString: $0)
+  }
+
+  /// The numbers that a script prints, one a line; nil, said in the report, if there is no
+  /// interpreter or the script fails.
+  static func run(_ script: String, _ arguments: [String], _ report: Report) -> [Double]? {
+    guard let python else {
+      report.row("peers in Python", "", "skipped: DIFFKIT_PEERS_PYTHON is not set")
+      return nil
+    }
+    guard let child = try? ChildProcess.run(python, ["-c", script] + arguments),
+      child.ending == .exit(0)
+    else {
+      report.row("peers in Python", "", "failed")
+      return nil
+    }
+    return String(decoding: child.output, as: UTF8.self).split(separator: "\n").compactMap {
+      Double($0)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import DiffCommands
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Times processes beside each other.
+struct SideBySide {
+  /// How often each runs, after a run that does not count.
+  let runs: Int
+
+  /// What several runs of one program took.
+  struct Measured: CustomStringConvertible {
+    let seconds, spread: Double
+    let memory: UInt64
+
+    init(_ times: [Double], _ memory: UInt64) {
+      let sorted = times.sorted()
+      seconds = times.median
+      spread = (sorted[sorted.count - 1] - sorted[0]) / 2
+      self.memory = memory
+    }
+
+    var description: String { "\(seconds.fixed(3)) s ± \(spread.fixed(3))" }
+    var megabytes: String { "\((Double(memory) / 1e6).fixed(0)) MB" }
+  }
+
+  /// The medians of two programs in turn; each without an output of the run before.
+  ///
+  /// - Parameters:
+  ///   - output: what both write, removed before each run and at the end.
+  ///   - toSync: whether a run ends with a `sync`.
+  ///   - prepare: what is done before each run, besides.
+  func measure(
+    _ ours: () throws -> ChildProcess, _ peer: () throws -> ChildProcess, removing output: String,
+    toSync: Bool = true, prepare: () throws -> Void = {}
+  ) throws -> (Measured, Measured) {
+    var times: [[Double]] = [[], []]
+    var memory: [UInt64] = [0, 0]
+    for run in 0...runs {
+      for number in 0...1 {
+        unsafe unlink(output)
+        sync()
+        try prepare()
+        let time = try seconds(runs: 1) {
+          let process = try number == 0 ? ours() : peer()
+          memory[number] = max(memory[number], process.peakMemory)
+          if toSync { sync() }
+        }
+        if run > 0 { times[number] += time }
+      }
+    }
+    unsafe unlink(output)
+    return (Measured(times[0], memory[0]), Measured(times[1], memory[1]))
+  }
+
+  /// This executable, taking the part of `diffkit`.
+  static func diffkit(_ arguments: [String]) throws -> ChildProcess {
+    try child(CommandLine.arguments[0], ["diffkit"] + arguments)
+  }
+
+  @discardableResult
+  static func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {
+    let result = try ChildProcess.run(program, arguments)
+    guard result.ending == .exit(0) else {
+      let message = String(decoding: result.errors, as: UTF8.self)
+      throw DiffError(.io, "\(program) \(arguments.joined(separator: " ")): \(message)")
+    }
+    return result
+  }
+
+  /// Runs `body` with a new folder, which is removed afterwards.
+  static func withFolder(_ body: (String) throws -> Void) throws {
+    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else {
+      throw DiffError.system("cannot create", "a folder")
+    }
+    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
+    try body(folder)
+  }
+}

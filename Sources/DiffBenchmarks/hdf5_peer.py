@@ -1,0 +1,78 @@
+"""What a user of h5py and NumPy does instead of `diffkit apply`, and the files to do it on.
+
+    hdf5_peer.py make FOLDER SIZE     base.h5 of gzip chunks, random.h5 and rows.h5, and the changes
+    hdf5_peer.py apply FOLDER WHICH   out-peer.h5: base.h5 with the changes, tensor by tensor
+    hdf5_peer.py rows FOLDER WHICH    the same, reading and writing only the rows that change
+"""
+
+import pathlib
+import shutil
+import sys
+
+import h5py
+import numpy as np
+
+TENSORS, COLUMNS = 8, 1024
+
+
+def positions(random, which, size):
+    """Where a tensor changes: half a percent at random, or two elements in a thousand of a row."""
+    if which == "random":
+        return np.flatnonzero(random.random(size) < 0.005)
+    row = random.integers(size // COLUMNS)
+    hot = np.flatnonzero(random.random(COLUMNS) < 0.0001 * (size // COLUMNS))
+    return row * COLUMNS + hot
+
+
+def make(folder, size):
+    random = np.random.default_rng(1)
+    shape = (size // 4 // TENSORS // COLUMNS, COLUMNS)
+    base = {
+        f"layer/{n}/kernel": random.standard_normal(shape, "f4") * np.float32(0.02)
+        for n in range(TENSORS)
+    }
+
+    def write(path, tensors):
+        with h5py.File(path, "w") as file:
+            for name, values in tensors.items():
+                file.create_dataset(name, data=values, chunks=True, compression="gzip", shuffle=True)
+
+    write(folder / "base.h5", base)
+    for which in ("random", "rows"):
+        tuned, changes = {}, {}
+        for name, values in base.items():
+            at = positions(random, which, values.size)
+            new = values.copy()
+            new.reshape(-1)[at] += np.float32(1e-3)
+            tuned[name] = new
+            changes[name.replace("/", ".") + ".at"] = at
+            changes[name.replace("/", ".") + ".new"] = new.reshape(-1)[at]
+        write(folder / f"{which}.h5", tuned)
+        np.savez(folder / f"{which}.npz", **changes)
+
+
+def apply(folder, which, only_rows):
+    shutil.copyfile(folder / "base.h5", folder / "out-peer.h5")
+    changes = np.load(folder / f"{which}.npz")
+    with h5py.File(folder / "out-peer.h5", "r+") as file:
+        for name in [f"layer/{n}/kernel" for n in range(TENSORS)]:
+            at = changes[name.replace("/", ".") + ".at"]
+            new = changes[name.replace("/", ".") + ".new"]
+            dataset = file[name]
+            if only_rows:
+                for row in np.unique(at // COLUMNS):
+                    values = dataset[row]
+                    here = at // COLUMNS == row
+                    values[at[here] % COLUMNS] = new[here]
+                    dataset[row] = values
+            else:
+                values = dataset[...]
+                values.reshape(-1)[at] = new
+                dataset[...] = values
+
+
+command, folder, argument = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+if command == "make":
+    make(folder, int(argument))
+else:
+    apply(folder, argument, command == "rows")

@@ -1,0 +1,77 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit compare`.
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Tell how diffs, or two checkpoints, relate.",
+    discussion: """
+      Of diffs: overlap (Jaccard: shared positions / positions of either), cosine of the deltas, \
+      agreement of signs at shared positions, ratio of norms; of two tensor by tensor, of more as \
+      matrices. Cosine, signs and norms need the deltas: those of additive diffs, or of exact ones \
+      with --base. Of two checkpoints: tensors that only one has, other types or shapes, elements \
+      that differ, the greatest difference.
+
+      Values are equal if their bits are. With --atol or --rtol they are if |a - b| <= atol + rtol \
+      * |b|, as in NumPy's isclose, b being the second file's; two NaN are equal then, too.
+
+      Exit codes: 0 same, 1 different, 2 trouble.
+
+        diffkit compare a.diff b.diff
+        diffkit compare tasks/*.diff --json
+        diffkit compare model.h5 model.safetensors --rtol 1e-5
+      """)
+
+  @Argument(help: "Two or more diffs, or two checkpoints.") var files: [String]
+
+  @Option(help: "The base of exact diffs, so that their deltas are known.")
+  var base: String?
+
+  @Option(help: "The absolute tolerance.")
+  var atol: Double?
+
+  @Option(help: "The tolerance relative to the second value.")
+  var rtol: Double?
+
+  @OptionGroup var map: MapOption
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard files.count >= 2 else { throw ValidationError("compare takes two files or more") }
+    for value in [atol, rtol].compactMap({ $0 }) where !(value >= 0 && value.isFinite) {
+      throw ValidationError("--atol and --rtol must be 0 or more")
+    }
+  }
+
+  func run() throws {
+    var options = CompareOptions()
+    options.tolerance = Tolerance(absolute: atol ?? 0, relative: rtol ?? 0)
+    options.names = try map.read()
+    let areDiffs = try files.map(isDiff)
+    guard areDiffs.contains(true) else { return try compareCheckpoints(options) }
+    if let other = areDiffs.firstIndex(of: false) {
+      throw DiffError(.notADiff, "not a diff, as others of the files are", path: files[other])
+    }
+    let comparison = try compare(
+      files.map(openDiff), base: base.map { try openCheckpoint($0) }, options)
+    try report.print(DiffComparisonOutput(files, comparison))
+    if !comparison.areSame { throw ExitStatus.different }
+  }
+
+  private func compareCheckpoints(_ options: CompareOptions) throws {
+    guard files.count == 2, base == nil else {
+      throw DiffError(
+        .usage, base == nil ? "checkpoints are compared two at a time" : "--base goes with diffs",
+        path: files[0])
+    }
+    let comparison = try compare(
+      openCheckpoint(files[0]), openCheckpoint(files[1]), options,
+      progress: report.progress.show)
+    try report.print(CheckpointComparisonOutput(files, comparison))
+    if !comparison.areSame { throw ExitStatus.different }
+  }
+}

@@ -1,0 +1,130 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+/// A tensor's dataset, kept open for reading and writing by ranges of little-endian bytes.
+final class HDF5Dataset {
+  private let dataset, memoryType: HDF5Handle
+  private let shape: Shape
+  private let width: UInt64
+
+  /// Opens a tensor's dataset.
+  ///
+  /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
+  init(_ name: String, in file: hid_t) throws(DiffError) {
+    let what = "cannot be opened"
+    // The size of the cache must be known before the dataset is open, and depends on it.
+    let first = try HDF5Handle(unsafe H5Dopen2(file, name, dk_H5P_DEFAULT), what)
+    let creation = try HDF5Handle(H5Dget_create_plist(first.id), what)
+    // Whoever asks has the table, where neither is.
+    guard H5Pget_layout(creation.id) != H5D_VIRTUAL, H5Pget_external_count(creation.id) == 0
+    else { throw DiffError(.unsupportedCheckpoint, "has its elements in other files") }
+    for filter in try HDF5Filter.all(of: creation.id) { try filter.requireAvailable() }
+    let stored = try HDF5Handle(H5Dget_type(first.id), what)
+    let space = try HDF5Handle(H5Dget_space(first.id), what)
+    guard let shape = try StoredTensor.shape(of: space.id), (1...8).contains(H5Tget_size(stored.id))
+    else { throw DiffError(.unsupportedCheckpoint, what) }
+    self.shape = shape
+    width = UInt64(H5Tget_size(stored.id))
+    memoryType = try HDF5ElementType.littleEndian(stored.id)
+    let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
+    if let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count) {
+      let cache = ChunkCache(
+        shape, chunk, width, isFiltered: H5Pget_nfilters(creation.id) > 0)
+      try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
+        .orThrow("cannot set up libhdf5")
+    }
+    dataset = try HDF5Handle(unsafe H5Dopen2(file, name, access.id), what)
+  }
+
+  func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
+    for part in try parts(at: offset, count: buffer.count) {
+      let selection = try select(part.box)
+      let status = unsafe buffer.withUnsafeMutableBufferPointer {
+        unsafe H5Dread(
+          dataset.id, memoryType.id, selection.memory.id, selection.file.id, dk_H5P_DEFAULT,
+          $0.baseAddress.map { unsafe $0 + part.position })
+      }
+      try status.orThrow("cannot be read")
+    }
+  }
+
+  func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
+    for part in try parts(at: offset, count: bytes.count) {
+      let selection = try select(part.box)
+      let status = unsafe bytes.withUnsafeBufferPointer {
+        unsafe H5Dwrite(
+          dataset.id, memoryType.id, selection.memory.id, selection.file.id, dk_H5P_DEFAULT,
+          $0.baseAddress.map { unsafe $0 + part.position })
+      }
+      try status.orThrow("cannot be written")
+    }
+  }
+
+  /// Replaces a chunk as it stands in the file.
+  func write(_ chunk: PackedChunk) throws(DiffError) {
+    let what = "a chunk cannot be written"
+    guard chunk.place.count == shape.extents.count else { throw DiffError(.usage, what) }
+    try unsafe H5Dwrite_chunk(
+      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.place, chunk.bytes.count, chunk.bytes
+    ).orThrow(what)
+  }
+
+  /// The boxes of a range of bytes, each with the place of its bytes in the caller's buffer.
+  private func parts(
+    at offset: UInt64, count: Int
+  ) throws(DiffError) -> [(box: Hyperslab, position: Int)] {
+    let size = shape.count * width
+    guard offset <= size, UInt64(count) <= size - offset, offset % width == 0,
+      UInt64(count) % width == 0
+    else { throw DiffError(.usage, "has no such range of bytes") }
+    let first = offset / width
+    var position = 0
+    return Hyperslab.covering(first..<first + UInt64(count) / width, of: shape.extents[...]).map {
+      box in
+      defer { position += Int(box.count.reduce(width, *)) }
+      return (box, position)
+    }
+  }
+
+  /// The dataspaces of a box: in the file, and in memory, where there is nothing else.
+  private func select(_ box: Hyperslab) throws(DiffError) -> Selection {
+    let what = "cannot select a part"
+    let file = try HDF5Handle(H5Dget_space(dataset.id), what)
+    if !box.start.isEmpty {
+      try unsafe H5Sselect_hyperslab(file.id, H5S_SELECT_SET, box.start, nil, box.count, nil)
+        .orThrow(what)
+    }
+    // Of the same rank as in the file, which lets the library match the two quickly.
+    let memory = try HDF5Handle(
+      unsafe H5Screate_simple(Int32(box.count.count), box.count, nil), what)
+    return Selection(file: file, memory: memory)
+  }
+}
+
+private struct Selection: ~Copyable {
+  let file, memory: HDF5Handle
+}
+
+/// How many unpacked chunks of a dataset the library keeps, so that reading on from block to
+/// block does not unpack each of them again and again.
+private struct ChunkCache {
+  var bytes, slots: Int
+
+  private static let maximumBytes: UInt64 = 16 << 20
+
+  init(_ shape: Shape, _ chunk: Shape, _ width: UInt64, isFiltered: Bool) {
+    let bytes = chunk.count.multipliedReportingOverflow(by: width)
+    let size = bytes.overflow ? ChunkCache.maximumBytes : bytes.partialValue
+    // A band is all the chunks that one row of the tensor runs through.
+    let most = max(1, ChunkCache.maximumBytes / max(1, size))
+    var band: UInt64 = 1
+    for (extent, side) in zip(shape.extents, chunk.extents).dropFirst() where extent > 0 {
+      band = min(most, band.multipliedReportingOverflow(by: (extent - 1) / side + 1).partialValue)
+    }
+    // Filtered chunks are unpacked whole in any case, so keep at least one, whatever its size.
+    let kept = isFiltered ? size * band : min(size * band, ChunkCache.maximumBytes)
+    self.bytes = Int(clamping: kept)
+    slots = Int(band) * 10 + 1
+  }
+}

@@ -1,0 +1,100 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+extension HDF5File {
+  /// Puts a dataset of another shape in the place of a tensor, under all its names, with its
+  /// datatype, layout, filters and attributes. Its elements are undefined.
+  ///
+  /// - Throws: `unsupportedCheckpoint` if an attribute cannot be copied.
+  func reshape(_ names: [String], to shape: Shape) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    guard let first = names.first else { throw DiffError(.usage, "has no name") }
+    forget(names)
+    let what = "cannot get another shape"
+    let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first, dk_H5P_DEFAULT), what)
+    let datatype = try HDF5Handle(H5Dget_type(old.id), what)
+    let creation = try HDF5Handle(H5Dget_create_plist(old.id), what)
+    let maximum = try setLayout(creation.id, of: old.id, to: shape)
+    let space = try HDF5File.space(shape, maximum: maximum)
+    let new = try HDF5Handle(
+      H5Dcreate_anon(handle.id, datatype.id, space.id, creation.id, dk_H5P_DEFAULT), what)
+    try HDF5Attribute.copyAll(from: old.id, to: new.id)
+    let links = try utf8Links()
+    for name in names {
+      try unsafe H5Ldelete(handle.id, name, dk_H5P_DEFAULT).orThrow(what)
+      try unsafe H5Olink(new.id, handle.id, name, links.id, dk_H5P_DEFAULT).orThrow(what)
+    }
+  }
+
+  /// Makes the layout of a dataset fit another shape; returns how far it may grow.
+  private func setLayout(
+    _ creation: hid_t, of dataset: hid_t, to shape: Shape
+  ) throws(DiffError) -> [hsize_t]? {
+    let what = "cannot get another shape"
+    let space = try HDF5Handle(H5Dget_space(dataset), what)
+    let rank = shape.extents.count
+    var extents = [hsize_t](repeating: 0, count: Shape.maximumRank)
+    var maximum = extents
+    let oldRank = unsafe H5Sget_simple_extent_dims(space.id, &extents, &maximum)
+    try oldRank.orThrow(what)
+    if let chunk = try StoredTensor.chunkShape(creation, rank: rank), Int(oldRank) == rank {
+      let grows = zip(extents, maximum).map { $0 < $1 }
+      // Chunks may not be larger than a tensor that cannot grow.
+      let sides = chunk.extents.indices.map {
+        grows[$0] ? chunk.extents[$0] : min(chunk.extents[$0], max(1, shape.extents[$0]))
+      }
+      try unsafe H5Pset_chunk(creation, Int32(rank), sides).orThrow(what)
+      return shape.extents.indices.map {
+        grows[$0] ? max(maximum[$0], shape.extents[$0]) : shape.extents[$0]
+      }
+    }
+    // The caller writes all of it, past the library.
+    try H5Premove_filter(creation, H5Z_FILTER_ALL).orThrow(what)
+    try H5Pset_layout(creation, H5D_CONTIGUOUS).orThrow(what)
+    try H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY).orThrow(what)
+    try H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER).orThrow(what)
+    return nil
+  }
+}
+
+extension HDF5Attribute {
+  /// Copies all attributes of an object.
+  static func copyAll(from old: hid_t, to new: hid_t) throws(DiffError) {
+    let what = "an attribute cannot be copied"
+    var info = H5O_info_t()
+    try unsafe H5Oget_info2(old, &info, H5O_INFO_NUM_ATTRS).orThrow(what)
+    for index in 0..<info.num_attrs {
+      let attribute = try HDF5Handle(
+        unsafe H5Aopen_by_idx(
+          old, ".", H5_INDEX_NAME, H5_ITER_INC, index, dk_H5P_DEFAULT, dk_H5P_DEFAULT), what)
+      let datatype = try HDF5Handle(H5Aget_type(attribute.id), what)
+      let space = try HDF5Handle(H5Aget_space(attribute.id), what)
+      let length = H5Aget_name(attribute.id, 0, nil)
+      guard length > 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what) }
+      var name = [CChar](repeating: 0, count: length + 1)
+      try Int32(clamping: unsafe H5Aget_name(attribute.id, name.count, &name)).orThrow(what)
+      let options = try HDF5Handle(H5Aget_create_plist(attribute.id), what)
+      let copy = try HDF5Handle(
+        unsafe H5Acreate2(new, name, datatype.id, space.id, options.id, dk_H5P_DEFAULT), what)
+      try copyValue(of: attribute.id, to: copy.id, datatype.id, space.id)
+    }
+  }
+
+  private static func copyValue(
+    of attribute: hid_t, to copy: hid_t, _ datatype: hid_t, _ space: hid_t
+  ) throws(DiffError) {
+    let what = "an attribute cannot be copied"
+    let count = H5Sget_simple_extent_npoints(space)
+    // A null dataspace has nothing to copy.
+    guard count > 0 else { return }
+    let (size, overflow) = Int(count).multipliedReportingOverflow(by: H5Tget_size(datatype))
+    guard !overflow, size <= 1 << 28 else { throw DiffError(.unsupportedCheckpoint, what) }
+    var bytes = [UInt8](repeating: 0, count: size)
+    try unsafe H5Aread(attribute, datatype, &bytes).orThrow(what)
+    // Strings and sequences of variable length lie elsewhere in memory.
+    defer { unsafe H5Dvlen_reclaim(datatype, space, dk_H5P_DEFAULT, &bytes) }
+    try unsafe H5Awrite(copy, datatype, bytes).orThrow(what)
+  }
+}

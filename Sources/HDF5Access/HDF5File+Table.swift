@@ -1,0 +1,128 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+extension HDF5File {
+  /// All tensors that hard links lead to from the root.
+  ///
+  /// - Parameter takesStandardOutput: see `HDF5ChunkTable`.
+  /// - Complexity: O(n log n) in links and chunks.
+  func table(takesStandardOutput: Bool) throws(DiffError) -> HDF5Table {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    var walk = Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
+    let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
+    walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
+    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
+    // Only now all the names of each object are known.
+    for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
+    walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    return walk.table
+  }
+}
+
+/// What a hard link leads to.
+private struct HDF5Object {
+  var address: haddr_t
+  var type: H5O_type_t
+
+  init(_ group: hid_t, _ name: [CChar]) throws(DiffError) {
+    var info = H5O_info_t()
+    try unsafe H5Oget_info_by_name2(group, name, &info, H5O_INFO_BASIC, dk_H5P_DEFAULT)
+      .orThrow("cannot read an object's header")
+    (address, type) = (info.addr, info.type)
+  }
+}
+
+/// A traversal in ascending order of paths. It enters a group once, under the smallest path that
+/// leads through no group twice, so that cycles end.
+private struct Walk {
+  let userBlock: UInt64
+  let takesStandardOutput: Bool
+  var table = HDF5Table()
+  var groups: Set<haddr_t> = []
+  var aliases: [Int: [String]] = [:]
+  /// The place in the table of each dataset seen; nil for those skipped.
+  private var datasets: [haddr_t: Int?] = [:]
+
+  private static let maximumDepth = 100
+
+  init(userBlock: UInt64, takesStandardOutput: Bool) {
+    self.userBlock = userBlock
+    self.takesStandardOutput = takesStandardOutput
+  }
+
+  /// - Parameter label: what Keras 3 calls the layer whose variables the group holds.
+  mutating func visit(
+    _ group: hid_t, prefix: String, label: String?, depth: Int
+  ) throws(DiffError) {
+    var entries: [(key: [UInt8], path: String, link: HDF5Links.Link, object: HDF5Object)] = []
+    for link in try HDF5Links.all(of: group) {
+      guard let name = link.text else {
+        skip(prefix + link.repaired, "a name that is not valid UTF-8")
+        continue
+      }
+      guard link.kind == H5L_TYPE_HARD else {
+        let kind = link.kind == H5L_TYPE_SOFT ? "a soft link" : "an external link"
+        skip(prefix + name, "\(kind), which is not followed")
+        continue
+      }
+      let path = prefix + name
+      let object: HDF5Object
+      do throws(DiffError) {
+        object = try HDF5Object(group, link.name)
+      } catch { throw error.at(tensor: path) }
+      // With its separator, a group stands where the paths below it belong.
+      let key = Array(name.utf8) + (object.type == H5O_TYPE_GROUP ? [UInt8(ascii: "/")] : [])
+      entries.append((key, path, link, object))
+    }
+    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    for entry in entries {
+      do throws(DiffError) {
+        try visit(entry.link, of: group, entry.path, label, entry.object, depth)
+      } catch { throw error.at(tensor: entry.path) }
+    }
+  }
+
+  private mutating func visit(
+    _ link: HDF5Links.Link, of group: hid_t, _ path: String, _ label: String?,
+    _ object: HDF5Object, _ depth: Int
+  ) throws(DiffError) {
+    switch object.type {
+    case H5O_TYPE_GROUP:
+      guard depth < Walk.maximumDepth else {
+        return skip(path, "nested in more than \(Walk.maximumDepth) groups")
+      }
+      guard groups.insert(object.address).inserted else { return }
+      let child = try open(link, of: group)
+      let label = link.text == "vars" ? HDF5Attribute.text("name", of: child.id) : nil
+      try visit(child.id, prefix: path + "/", label: label, depth: depth + 1)
+    case H5O_TYPE_DATASET:
+      if let seen = datasets[object.address] {
+        if let index = seen { aliases[index, default: []].append(path) }
+        return
+      }
+      let dataset = try open(link, of: group)
+      switch try StoredTensor.describe(
+        dataset.id, path, userBlock: userBlock, takesStandardOutput: takesStandardOutput)
+      {
+      case .tensor(var tensor):
+        tensor.label = label
+        datasets[object.address] = table.tensors.count
+        table.tensors.append(tensor)
+      case .skipped(let reason):
+        datasets[object.address] = .some(nil)
+        skip(path, reason)
+      }
+    default: break
+    }
+  }
+
+  private func open(_ link: HDF5Links.Link, of group: hid_t) throws(DiffError) -> HDF5Handle {
+    try HDF5Handle(unsafe H5Oopen(group, link.name, dk_H5P_DEFAULT), "cannot be opened")
+  }
+
+  private mutating func skip(_ name: String, _ reason: String) {
+    table.skipped.append(SkippedObject(name: name, reason: reason))
+  }
+}

@@ -1,0 +1,112 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+/// A file opened by libhdf5 in this process. All calls of the library are made by this class and
+/// by what it uses; what it takes and returns are plain values and bytes.
+final class HDF5File: @unchecked Sendable {
+  // All state is touched under the library's lock only.
+  let handle: HDF5Handle
+  private var openDatasets: [(name: String, dataset: HDF5Dataset)] = []
+
+  /// Each may hold a chunk cache.
+  private static let maximumOpenDatasets = 4
+
+  /// Opens the file at `path`.
+  ///
+  /// - Throws: `notACheckpoint` if libhdf5 does not open it.
+  convenience init(_ path: String, writable: Bool) throws(DiffError) {
+    try self.init { access in
+      let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
+      return unsafe H5Fopen(path, mode, access)
+    }
+  }
+
+  /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
+  convenience init(creating path: String) throws(DiffError) {
+    try self.init { access in
+      unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
+    }
+  }
+
+  private init(_ open: (hid_t) -> hid_t) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
+    // Locks fail on read-only and network file systems.
+    try H5Pset_file_locking(access.id, false, true).orThrow("cannot set up libhdf5")
+    // Files are opened by a link in /proc, which leads to no path if they have no name yet; with
+    // the driver for descriptors the library insists on resolving it, with the one for C streams
+    // it does not.
+    try H5Pset_fapl_stdio(access.id).orThrow("cannot set up libhdf5")
+    let id = open(access.id)
+    guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
+    handle = try HDF5Handle(id, "")
+  }
+
+  /// Bytes in front of the HDF5 part of the file.
+  func userBlockSize() throws(DiffError) -> UInt64 {
+    let what = "cannot read the superblock"
+    let creation = try HDF5Handle(H5Fget_create_plist(handle.id), what)
+    var size: hsize_t = 0
+    try unsafe H5Pget_userblock(creation.id, &size).orThrow(what)
+    return size
+  }
+
+  /// Reads little-endian bytes of a tensor from `offset` on.
+  func read(
+    _ name: String, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try dataset(name).read(at: offset, into: &buffer)
+  }
+
+  /// Writes little-endian bytes of a tensor from `offset` on.
+  func write(_ bytes: Span<UInt8>, to name: String, at offset: UInt64) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try dataset(name).write(bytes, at: offset)
+  }
+
+  /// Replaces chunks of a tensor as they stand in the file.
+  func write(_ chunks: [PackedChunk], to name: String) throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    let dataset = try dataset(name)
+    for chunk in chunks { try dataset.write(chunk) }
+  }
+
+  /// Closes the dataset of a tensor if it is being kept open.
+  func forget(_ names: [String]) { openDatasets.removeAll { names.contains($0.name) } }
+
+  /// Writes everything that the library holds back.
+  func flush() throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    openDatasets.removeAll()
+    try H5Fflush(handle.id, H5F_SCOPE_GLOBAL).orThrow("cannot flush")
+  }
+
+  /// Closes the file, which writes too: the object is of no more use.
+  func close() throws(DiffError) {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    try flush()
+    // What the handle releases later is an identifier that is none any more.
+    try H5Fclose(handle.id).orThrow("cannot close")
+  }
+
+  /// The opened dataset of a tensor; those used last are kept, with their chunks.
+  private func dataset(_ name: String) throws(DiffError) -> HDF5Dataset {
+    if let index = openDatasets.firstIndex(where: { $0.name == name }) {
+      let entry = openDatasets.remove(at: index)
+      openDatasets.append(entry)
+      return entry.dataset
+    }
+    if openDatasets.count == HDF5File.maximumOpenDatasets { openDatasets.removeFirst() }
+    let dataset = try HDF5Dataset(name, in: handle.id)
+    openDatasets.append((name, dataset))
+    return dataset
+  }
+}

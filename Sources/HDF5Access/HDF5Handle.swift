@@ -1,0 +1,27 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+/// An identifier of libhdf5, of any kind, released with the value.
+struct HDF5Handle: ~Copyable {
+  let id: hid_t
+
+  /// Takes over what a call returned; `what` begins the message if the call failed.
+  init(_ id: hid_t, _ what: @autoclosure () -> String) throws(DiffError) {
+    guard id >= 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what()) }
+    self.id = id
+  }
+
+  deinit {
+    HDF5Library.lock()
+    H5Idec_ref(id)
+    HDF5Library.unlock()
+  }
+}
+
+extension Int32 {
+  /// Throws what libhdf5 says if this is the status of a call that failed.
+  func orThrow(_ what: @autoclosure () -> String) throws(DiffError) {
+    guard self >= 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what()) }
+  }
+}

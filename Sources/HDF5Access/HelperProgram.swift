@@ -1,0 +1,45 @@
+import Checkpoints
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The program `diffkit-hdf5`: answers requests that come through descriptor 0 about the file that
+/// is descriptor 3, until the other side is gone.
+package enum HelperProgram {
+  /// The most address space: what the library needs to unpack the largest chunks that are not
+  /// absurd.
+  private static let maximumMemory: UInt64 = 3 << 30
+  private static let maximumRequest: UInt64 = 1 << 30
+
+  package static func run(_ arguments: [String]) -> Never {
+    var status = stat()
+    guard arguments.count == 2, unsafe fstat(HelperProcess.channelDescriptor, &status) == 0,
+      status.st_mode & S_IFMT == S_IFSOCK
+    else {
+      let text = Array("diffkit-hdf5: a part of diffkit, which starts it; not run by hand\n".utf8)
+      _ = unsafe text.withUnsafeBufferPointer { unsafe write(2, $0.baseAddress, $0.count) }
+      exit(2)
+    }
+    guard arguments[1] == HDF5Helper.version else { exit(HDF5Helper.otherVersion) }
+    let file = File(adopting: HelperProcess.fileDescriptor, path: "the file")
+    let isWritable = fcntl(file.descriptor, F_GETFL) & O_ACCMODE == O_RDWR
+    Confinement.begin(memory: maximumMemory, writing: isWritable)
+    let channel = MessageChannel(adopting: HelperProcess.channelDescriptor)
+    Confinement.endWithPeer(of: channel)
+    let server = HDF5Server(file.descriptorPath, takesStandardOutput: true)
+    while let request = try? channel.receive(limit: maximumRequest) {
+      // The other side has its own idea of how long a request may take; this is for the case that
+      // it is stopped.
+      let size = (try? file.size) ?? 0
+      Confinement.allow(seconds: 60 + size >> 22)
+      guard (try? channel.send(server.reply(to: request))) != nil else { break }
+    }
+    exit(0)
+  }
+}

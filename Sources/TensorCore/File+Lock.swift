@@ -1,0 +1,67 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+extension File {
+  /// Who else may use a file at the same time.
+  package enum Lock: Sendable {
+    /// Readers.
+    case shared
+    /// Nobody.
+    case exclusive
+  }
+
+  /// Takes a lock for as long as the file is open, in place of the one that this object holds.
+  /// It binds programs that ask: diffkit, and whatever opens HDF5 files through the library.
+  ///
+  /// - Throws: `locked` at once if another program, or another opening by this one, holds a lock
+  ///   that excludes it. File systems without locks grant every one.
+  package func lock(_ lock: Lock) throws(DiffError) {
+    let operation = (lock == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB
+    while flock(descriptor, operation) != 0 {
+      if errno == EINTR { continue }
+      guard errno == EWOULDBLOCK else { return }
+      throw DiffError(
+        .locked,
+        lock == .shared
+          ? "is being changed by another program; try again when that is done"
+          : "is in use by another program, so it is not changed in place; try again, or write a "
+            + "new file with -o",
+        path: path)
+    }
+  }
+
+  /// Whether another open file is the same one.
+  package func isSame(as other: File) throws(DiffError) -> Bool {
+    let (one, two) = (try status(), try other.status())
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+  }
+
+  /// The path without symbolic links, or nil if nothing is there.
+  package static func realPath(_ path: String) -> String? {
+    guard let real = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(real) }
+    return unsafe String(cString: real)
+  }
+
+  /// Whether there is something at a path, be it a symbolic link that leads nowhere.
+  package static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  /// Whether a path is a symbolic link.
+  package static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// Removes the name of a file.
+  package static func remove(_ path: String) throws(DiffError) {
+    guard unsafe unlink(path) == 0 else { throw .system("cannot remove", path) }
+  }
+}

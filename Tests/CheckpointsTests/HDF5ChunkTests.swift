@@ -1,0 +1,129 @@
+import Checkpoints
+import TensorCore
+import TestSupport
+import Testing
+
+/// Writing to chunked tensors.
+@Suite struct HDF5ChunkTests {
+  private func chunks(_ name: String, _ file: HDF5Checkpoint) throws -> StoredTensor.Chunks {
+    guard case .chunked(let chunks) = file[name]?.storage else {
+      throw DiffError(.mismatch, "not chunked", tensor: name)
+    }
+    return chunks
+  }
+
+  private func stored(_ chunk: StoredTensor.Chunk, _ path: String) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: Int(chunk.size))
+    var span = bytes.mutableSpan
+    try File(path).read(at: chunk.offset, into: &span)
+    return bytes
+  }
+
+  @Test(
+    "only chunks that come out different are packed again",
+    arguments: ["strips", "cube", "four", "line", "checked", "plain", "whole rows"])
+  func unchangedChunksStay(name: String) throws {
+    try Scratch.with { scratch in
+      let source = try HDF5Checkpoint(TestFiles.chunks)
+      let tensor = try #require(source[name])
+      let width = tensor.type.width
+      var bytes = try source.bytes(of: tensor)
+      let element = bytes.count / width / 3
+      bytes[element * width] ^= 1
+      let path = scratch("out.h5")
+      let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+      // As apply does: the block around the change, most of which is not new.
+      let block = max(0, element - 5000) * width..<min(bytes.count, (element + 5000) * width)
+      try output.write(
+        bytes.span.extracting(block), to: tensor, at: UInt64(block.lowerBound))
+      try output.finish(tensor, upTo: tensor.byteCount)
+      try output.commit()
+
+      let result = try HDF5Checkpoint(path)
+      #expect(try result.bytes(of: #require(result[name])) == bytes)
+      let (old, new) = (try chunks(name, source), try chunks(name, result))
+      #expect(old.chunks.map(\.index) == new.chunks.map(\.index))
+      var different = 0
+      for (one, other) in zip(old.chunks, new.chunks)
+      where try stored(one, TestFiles.chunks) != stored(other, path) {
+        different += 1
+      }
+      #expect(different == 1)
+      for other in source.tensors where other.name != name && other.shape.count < 100_000 {
+        #expect(
+          try result.bytes(of: #require(result[other.name])) == source.bytes(of: other))
+      }
+    }
+  }
+
+  @Test("a chunk that was packed can be changed again")
+  func twice() throws {
+    try Scratch.with { scratch in
+      let source = try HDF5Checkpoint(TestFiles.chunks)
+      let path = scratch("out.h5")
+      let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+      var expected: [String: [UInt8]] = [:]
+      for round in 0..<3 {
+        for name in ["line", "gaps", "plain", "four", "edges", "masked", "nothing"] {
+          let tensor = try #require(source[name])
+          var bytes = try expected[name] ?? source.bytes(of: tensor)
+          let start = round * 8 * tensor.type.width
+          for index in start..<min(bytes.count, start + 40) { bytes[index] = UInt8(round + 1) }
+          let end = min(bytes.count, start + 40)
+          try output.write(
+            bytes.span.extracting(start..<end), to: tensor, at: UInt64(start))
+          if round == 1 { try output.finish(tensor, upTo: tensor.byteCount) }
+          expected[name] = bytes
+        }
+      }
+      try output.commit()
+      let result = try HDF5Checkpoint(path)
+      for (name, bytes) in expected {
+        #expect(try result.bytes(of: #require(result[name])) == bytes, "\(name)")
+      }
+    }
+  }
+
+  @Test("any ranges in any order", arguments: ["cube", "four", "gaps", "columns", "tiny"])
+  func ranges(name: String) throws {
+    let seed = UInt64.random(in: 0..<1000)
+    var random = SplitMix64(seed: seed)
+    try Scratch.with { scratch in
+      let source = try HDF5Checkpoint(TestFiles.chunks)
+      let tensor = try #require(source[name])
+      let width = tensor.type.width
+      var bytes = try source.bytes(of: tensor)
+      let output = try source.makeOutput(at: scratch("o"), rewriting: [], overwriting: false)
+      for _ in 0..<20 {
+        let start = Int(random.next() % tensor.shape.count) * width
+        let count = min(bytes.count - start, Int(random.next() % 40) * width)
+        for index in start..<start + count {
+          bytes[index] = UInt8(truncatingIfNeeded: random.next())
+        }
+        try output.write(
+          bytes.span.extracting(start..<start + count), to: tensor, at: UInt64(start))
+        if random.next() % 5 == 0 { try output.finish(tensor, upTo: UInt64(start)) }
+      }
+      try output.commit()
+      let result = try HDF5Checkpoint(scratch("o"))
+      #expect(try result.bytes(of: #require(result[name])) == bytes, "seed \(seed)")
+    }
+  }
+
+  @Test("a damaged chunk is refused by name and place")
+  func damaged() throws {
+    try Scratch.with { scratch in
+      for (name, code) in [("cube", DiffError.Code.malformed), ("checked", .checksum)] {
+        var bytes = try contents(ofFile: TestFiles.chunks)
+        let chunk = try chunks(name, HDF5Checkpoint(TestFiles.chunks)).chunks[1]
+        bytes[Int(chunk.offset) + Int(chunk.size) / 2] ^= 0x10
+        try write(bytes, toFile: scratch(name))
+        let file = try HDF5Checkpoint(scratch(name))
+        let error = #expect(throws: DiffError.self) { try file.bytes(of: #require(file[name])) }
+        #expect(error?.code == code)
+        #expect(error?.tensor == name)
+        #expect(error?.offset == chunk.offset)
+      }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+
+/// A base, a finetune of it that differs in one element of a hundred, and the diff: large enough
+/// for a command on them to take a while.
+struct BigModel {
+  let base, tuned, diff: String
+
+  /// - Parameter place: where the base is to be, if not with the rest.
+  init(
+    _ scratch: Scratch, in place: Scratch? = nil, _ random: inout SplitMix64, elements: Int
+  ) throws {
+    base = (place ?? scratch)("base.h5")
+    (tuned, diff) = (scratch("tuned.h5"), scratch("task.diff"))
+    let source = try openCheckpoint(Repository.base)
+    let output = try source.makeOutput(at: base, rewriting: [], overwriting: false)
+    let numbers = (0..<elements / 2).map { _ in random.next() }
+    let big = try output.insert("weights", .f32, Shape(vector: UInt64(2 * numbers.count)))
+    let bytes = littleEndian(numbers)
+    try output.write(bytes.span, to: big, at: 0)
+    try output.commit()
+    let made = try openCheckpoint(base)
+    let copy = try made.makeOutput(at: tuned, rewriting: [], overwriting: false)
+    var changed = bytes
+    for element in 0..<bytes.count / 4 where random.next() % 100 == 0 { changed[element * 4] ^= 1 }
+    try copy.write(changed.span, to: big, at: 0)
+    try copy.commit()
+    let sink = try FileSink(diff)
+    _ = try create(from: made, to: openCheckpoint(tuned), into: sink)
+    try sink.commit()
+  }
+}

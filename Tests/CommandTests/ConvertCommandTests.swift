@@ -1,0 +1,115 @@
+import Checkpoints
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct ConvertCommandTests {
+  @Test("HDF5 to safetensors and back, values bit for bit; a diff made on one applies to the other")
+  func twins() throws {
+    try Fixture.with { files in
+      for name in ["base", "tuned"] {
+        let answer = try Diffkit.run("convert", files(name + ".h5"), files(name + ".safetensors"))
+        expectSuccess(answer, name + ".safetensors: safetensors, 10 tensors", "left out: soft")
+        expectSuccess(
+          try Diffkit.run("convert", files(name + ".safetensors"), files(name + ".again.h5")))
+      }
+      let (hdf5, twin) = (
+        try openCheckpoint(files("base.h5")), try openCheckpoint(files("base.safetensors"))
+      )
+      #expect(
+        twin.tensors.map(\.name)
+          == hdf5.tensors.map { $0.name.replacing("/", with: ".") }.sorted())
+      for (one, other) in [
+        ("base.safetensors", "tuned.safetensors"), ("tuned.safetensors", "base.safetensors"),
+        ("base.again.h5", "tuned.h5"), ("tuned.again.h5", "base.h5"),
+      ] {
+        let command = one.hasPrefix("base") ? "apply" : "revert"
+        expectSuccess(
+          try Diffkit.run(
+            command, files(one), files("exact.diff"), "-o", files("made"), "--force"),
+          "2 tensors changed")
+        let made = try openCheckpoint(files("made"))
+        let right = try openCheckpoint(files(other))
+        #expect(try prints(made) == prints(right))
+      }
+      // And the other way: a diff of the twins, applied to HDF5.
+      expectSuccess(
+        try Diffkit.run(
+          "create", files("base.safetensors"), files("tuned.safetensors"), "-o", files("s.diff")))
+      expectSuccess(
+        try Diffkit.run("apply", files("base.h5"), files("s.diff"), "-o", files("x.h5")))
+      #expect(try files.sameTensors("x.h5", "tuned.h5"))
+    }
+  }
+
+  /// Fingerprints by name, '/' as '.'.
+  private func prints(_ checkpoint: any Checkpoint) throws -> [String: Fingerprint] {
+    var prints: [String: Fingerprint] = [:]
+    for tensor in checkpoint.tensors {
+      prints[tensor.name.replacing("/", with: ".")] = try fingerprint(of: tensor, in: checkpoint)
+    }
+    return prints
+  }
+
+  @Test("the metadata of a safetensors file goes along, and comes back")
+  func metadata() throws {
+    try Scratch.with { scratch in
+      let types = Repository.path + "/Tests/CheckpointsTests/Resources/types.safetensors"
+      expectSuccess(try Diffkit.run("convert", types, scratch("same.safetensors")))
+      let same = try #require(
+        try openCheckpoint(scratch("same.safetensors")) as? SafeTensorsCheckpoint)
+      #expect(same.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
+      #expect(try prints(same) == prints(openCheckpoint(types)))
+    }
+  }
+
+  @Test("several files become one")
+  func folder() throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      var map: [String] = []
+      for (part, names) in [("1.safetensors", ["a.x", "b"]), ("2.safetensors", ["a.y"])] {
+        let rows = names.map { ($0, ElementType.f16, Shape(vector: 3)) }
+        let (output, tensors) = try makeCheckpoint(at: scratch("m/" + part), .safetensors, rows)
+        for tensor in tensors {
+          try output.write(
+            Array((tensor.name + "123456").utf8.prefix(6)).span, to: tensor, at: 0)
+        }
+        try output.commit()
+        map += names.map { #""\#($0)":"\#(part)""# }
+      }
+      try write(
+        Array(#"{"weight_map":{\#(map.joined(separator: ","))}}"#.utf8),
+        toFile: scratch("m/model.safetensors.index.json"))
+      expectSuccess(
+        try Diffkit.run("convert", scratch("m"), scratch("one.h5")), "hdf5, 3 tensors, 18 B")
+      let one = try openCheckpoint(scratch("one.h5"))
+      #expect(one.tensors.map(\.name) == ["a/x", "a/y", "b"])
+      #expect(try prints(one) == prints(openCheckpoint(scratch("m"))))
+    }
+  }
+
+  @Test("what cannot be converted, or not there, is refused with nothing written")
+  func refused() throws {
+    try Fixture.with { files in
+      expectTrouble(
+        try Diffkit.run("convert", files("base.h5"), files("x.bin")), "x.bin", "--format")
+      expectTrouble(
+        try Diffkit.run("convert", files("base.h5"), files("tuned.h5")), "tuned.h5", "--force")
+      expectTrouble(
+        try Diffkit.run("convert", files("base.h5"), files("base.h5"), "--force"), "is an input")
+      let (output, tensors) = try makeCheckpoint(
+        at: files("two.safetensors"), .safetensors,
+        [("a.b", .u8, .scalar), ("a/b", .u8, .scalar), ("__x", .u8, .scalar)])
+      for tensor in tensors { try output.write([1].span, to: tensor, at: 0) }
+      try output.commit()
+      expectTrouble(
+        try Diffkit.run("convert", files("two.safetensors"), files("no.h5")), "two.safetensors",
+        "would both be 'a/b'")
+      #expect(!files.folder.exists("no.h5"))
+      expectSuccess(
+        try Diffkit.run("convert", files("base.h5"), files("x.bin"), "--format", "safetensors"))
+    }
+  }
+}

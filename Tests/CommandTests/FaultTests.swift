@@ -1,0 +1,199 @@
+import Checkpoints
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+/// Devices that are full or broken, and processes that are killed, at every single call that
+/// changes a file.
+@Suite(.serialized, .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
+struct FaultTests {
+  /// A command that writes `out`.
+  private func commands(_ files: Fixture) -> [[String]] {
+    let (base, tuned, diff, out) = (files("base.h5"), files("tuned.h5"), files("exact.diff"), "out")
+    return [
+      ["apply", base, diff, "-o", files(out)], ["revert", tuned, diff, "-o", files(out)],
+      ["apply", base, files("add.diff"), "-o", files(out), "--undo", files("undo")],
+      ["create", base, tuned, "-o", files(out)],
+      ["convert", base, files(out), "--format", "safetensors"],
+      ["convert", base, files(out), "--format", "hdf5"],
+    ]
+  }
+
+  @Test("an output is whole under its name or not there at all", arguments: Fault.kinds)
+  func outputs(kind: Fault.Kind) throws {
+    try Fixture.with { files in
+      for (number, arguments) in commands(files).enumerated() {
+        // Three kinds of file system.
+        let named = number % 3
+        for name in ["out", "undo"] { removeFile(files(name)) }
+        let whole = try ChildProcess.run(Diffkit.path, arguments)
+        #expect(whole.ending == .exit(0))
+        let right = try (files.bytes("out"), files.folder.exists("undo") ? files.bytes("undo") : [])
+        let inputs = try Fixture.names.map { try files.bytes($0) }
+        var call = 0
+        while true {
+          for name in ["out", "undo"] { removeFile(files(name)) }
+          call += 1
+          let fault = Fault(folder: files.folder, kind: kind, named: named)
+          guard let child = try fault.run(arguments, at: call) else { break }
+          let what: Comment = "\(kind) at call \(call) of \(arguments)"
+          let names = try files.folder.names
+          // Hidden files at most are left, where they need a name: by a process that is killed,
+          // or if the very call that removes one fails, when all is done.
+          for name in names where !Fixture.names.contains(name) && !["out", "undo"].contains(name) {
+            #expect(name.hasPrefix(".") && name.hasSuffix(".diffkit-tmp"), what)
+            #expect([.signal(9), .exit(0)].contains(child.ending), what)
+            removeFile(files(name))
+          }
+          if names.contains("out") { #expect(try files.bytes("out") == right.0, what) }
+          if names.contains("undo") { #expect(try files.bytes("undo") == right.1, what) }
+          #expect(try Fixture.names.map { try files.bytes($0) } == inputs, what)
+          if kind == .kill {
+            #expect(child.ending == .signal(9), what)
+          } else if child.ending == .exit(0) {
+            // A way was found without that call.
+            #expect(names.contains("out"), what)
+          } else {
+            expectTrouble(Answer(child))
+            #expect(names == Fixture.names, what)
+          }
+        }
+        #expect(call > 4)
+      }
+    }
+  }
+
+  /// A safetensors twin of the fixture's base, and a folder of two files.
+  private func prepare(_ files: Fixture) throws {
+    let base = try openCheckpoint(files("base.h5"))
+    _ = try convert(base, to: files("base.safetensors"), .safetensors)
+  }
+
+  @Test(
+    "a checkpoint changed in place is old or new, or is refused until it is restored",
+    arguments: Fault.kinds)
+  func inPlace(kind: Fault.Kind) throws {
+    try Fixture.with { files in
+      try prepare(files)
+      for (source, command) in [
+        ("base.h5", ["apply"]), ("tuned.h5", ["revert"]), ("base.safetensors", ["apply"]),
+        ("base.h5", ["apply", "--undo", files("undo")]),
+      ] {
+        let old = try files.bytes(source)
+        let arguments = command + [files("x"), files("exact.diff"), "--in-place"]
+        for name in ["x", "undo"] { removeFile(files(name)) }
+        try write(old, toFile: files("x"))
+        #expect(try ChildProcess.run(Diffkit.path, arguments).ending == .exit(0))
+        let new = try files.bytes("x")
+        #expect(new != old)
+        var call = 0
+        var interrupted = 0
+        while true {
+          for name in ["x", "undo"] { removeFile(files(name)) }
+          try write(old, toFile: files("x"))
+          call += 1
+          guard let child = try Fault(folder: files.folder, kind: kind).run(arguments, at: call)
+          else { break }
+          let what: Comment = "\(kind) at call \(call) of \(arguments)"
+          if kind == .kill { #expect(child.ending == .signal(9), what) }
+          if child.ending == .exit(2) { expectTrouble(Answer(child)) }
+          guard files.folder.exists("x" + Journal.suffix) else {
+            let found = try files.bytes("x")
+            #expect(found == old || found == new, what)
+            if child.ending == .exit(2) { #expect(found == old, what) }
+            if child.ending == .exit(0) { #expect(found == new, what) }
+            continue
+          }
+          interrupted += 1
+          #expect(child.ending != .exit(0), what)
+          if child.ending == .exit(2) { #expect(Answer(child).errors.contains("diffkit recover")) }
+          try expectRecovery(files, old, what, everyCall: call % 7 == 0)
+        }
+        #expect(call > 6)
+        if kind == .kill || kind == .lasting(28) { #expect(interrupted > 0) }
+      }
+    }
+  }
+
+  /// Expects that an interrupted change is refused, and taken back by `recover`, whatever stops
+  /// that on its own way.
+  private func expectRecovery(
+    _ files: Fixture, _ old: [UInt8], _ what: Comment, everyCall: Bool
+  ) throws {
+    expectTrouble(
+      try Diffkit.run("verify", files("exact.diff"), files("x")), files("x"), "diffkit recover")
+    if everyCall {
+      var call = 0
+      repeat {
+        call += 1
+        let fault = Fault(folder: files.folder, kind: .kill)
+        guard let child = try fault.run(["recover", files("x")], at: call) else { break }
+        #expect(child.ending == .signal(9), what)
+      } while call < 100
+    }
+    let answer = try Diffkit.run("recover", files("x"))
+    expectSuccess(answer)
+    #expect(try files.bytes("x") == old, what)
+    #expect(!files.folder.exists("x" + Journal.suffix), what)
+  }
+}
+
+/// A real file system of a megabyte; where it cannot be mounted, the test is skipped, saying so.
+@Suite struct FullDeviceTests {
+  private static let canMount: Bool = {
+    (try? Scratch.with {
+      try ChildProcess.run("mount", mount($0)).ending == .exit(0) && unmount($0)
+    })
+      ?? false
+  }()
+
+  private static func mount(_ scratch: Scratch) -> [String] {
+    ["-t", "tmpfs", "-o", "size=1m", "tmpfs", scratch.path]
+  }
+
+  private static func unmount(_ scratch: Scratch) -> Bool {
+    (try? ChildProcess.run("umount", [scratch.path]).ending) == .exit(0)
+  }
+
+  @Test(
+    "on a full device nothing appears and nothing is lost, whatever fills it",
+    .enabled(if: canMount, "needs the right to mount a tmpfs"))
+  func full() throws {
+    try Scratch.with { outer in
+      var random = SplitMix64(seed: 1)
+      let model = try BigModel(outer, &random, elements: 400_000)
+      try makeFolder(outer("small"))
+      let small = Scratch(path: outer("small"))
+      _ = try ChildProcess.run("mount", Self.mount(small))
+      defer { _ = Self.unmount(small) }
+      // More than fits, which is known beforehand.
+      expectTrouble(
+        try Diffkit.run("apply", model.base, model.diff, "-o", small("out.h5")),
+        small("out.h5"), "needs", "has")
+      expectTrouble(
+        try Diffkit.run("convert", model.base, small("out.safetensors")), "needs", "has")
+      #expect(try small.names == [])
+      // What is only found out on the way: a diff, and a journal.
+      let bytes = try contents(ofFile: outer("task.diff"))
+      let room = 1 << 20
+      try write([UInt8](repeating: 1, count: room - bytes.count), toFile: small("filling"))
+      expectTrouble(
+        try Diffkit.run("create", model.base, model.tuned, "-o", small("task.diff")),
+        small("task.diff"), "No space left")
+      #expect(try small.names == ["filling"])
+      try remove(small("filling"))
+      try makeFolder(outer("more"))
+      let more = Scratch(path: outer("more"))
+      let little = try BigModel(more, in: small, &random, elements: 180_000)
+      let before = try contents(ofFile: little.base)
+      try write(
+        [UInt8](repeating: 1, count: room - before.count - 20_000), toFile: small("filling"))
+      let names = try small.names
+      expectTrouble(
+        try Diffkit.run("apply", "--in-place", little.base, little.diff), "No space left")
+      #expect(try contents(ofFile: little.base) == before)
+      #expect(try small.names == names)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import Checkpoints
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct SignalTests {
+  @Test("SIGINT, SIGTERM and SIGHUP end a command as they end any, and leave nothing behind")
+  func outputs() throws {
+    try Scratch.with { scratch in
+      let seed = UInt64.random(in: 0..<1000)
+      var random = SplitMix64(seed: seed)
+      let model = try BigModel(scratch, &random, elements: 12_500_000)
+      let names = try scratch.names
+      for arguments in [
+        ["apply", model.base, model.diff, "-o", scratch("out")],
+        ["apply", model.base, model.diff, "-o", scratch("out"), "--force", "--undo", scratch("u")],
+        ["create", model.base, model.tuned, "-o", scratch("out")],
+        ["convert", model.base, scratch("out.safetensors")],
+        ["apply", model.base, model.diff, "--in-place"],
+      ] {
+        let isInPlace = arguments.last == "--in-place"
+        func clear() throws {
+          for name in try scratch.names where !names.contains(name) { removeFile(scratch(name)) }
+          if isInPlace { _ = try Diffkit.run("revert", model.base, model.diff, "--in-place") }
+        }
+        let whole = try ChildProcess.run(Diffkit.path, arguments)
+        #expect(whole.ending == .exit(0))
+        try clear()
+        var interrupted = 0
+        for (round, signal) in [2, 15, 1, 2, 15, 1].enumerated() {
+          let child = try Fault(folder: scratch, kind: .error(0), named: round % 3)
+            .interrupted(arguments, after: random.unit() * whole.seconds, by: Int32(signal))
+          let what: Comment = "seed \(seed), signal \(signal), \(arguments), round \(round)"
+          if child.ending != .exit(0) {
+            interrupted += 1
+            #expect(child.ending == .signal(Int32(signal)), what)
+            #expect(try scratch.names == names, what)
+          }
+          try clear()
+        }
+        #expect(interrupted > 0, "seed \(seed), \(arguments)")
+      }
+    }
+  }
+
+  @Test("a signal that the caller ignores is ignored")
+  func ignored() throws {
+    try Scratch.with { scratch in
+      var random = SplitMix64(seed: 3)
+      let model = try BigModel(scratch, &random, elements: 4_000_000)
+      let child = try ChildProcess.run(
+        "env",
+        ["--ignore-signal=INT", Diffkit.path, "apply", model.base, model.diff, "-o", scratch("o")],
+        killedAfter: 0.01, by: 2)
+      #expect(child.ending == .exit(0))
+    }
+  }
+}

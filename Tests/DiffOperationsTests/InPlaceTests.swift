@@ -1,0 +1,266 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+@Suite struct InPlaceTests {
+  /// Checkpoints of each kind, at `base` and `tuned`.
+  enum Kind: String, CaseIterable { case hdf5, safetensors, folder }
+
+  private struct Files {
+    let scratch: Scratch
+    let base, tuned: String
+
+    /// The files of a checkpoint, with their bytes.
+    func bytes(_ path: String) throws -> [String: [UInt8]] {
+      var all: [String: [UInt8]] = [:]
+      guard Folder.exists(path) else { return ["": try contents(ofFile: path)] }
+      for name in try Folder.names(path) { all[name] = try contents(ofFile: path + "/" + name) }
+      return all
+    }
+
+    func diff(_ mode: CreateMode = .xor) throws -> DiffReader {
+      try DiffOperationsTests.diff(openCheckpoint(base), openCheckpoint(tuned), mode)
+    }
+  }
+
+  private static let types: [(name: String, type: ElementType, extents: [UInt64])] = [
+    ("empty", .f32, [0, 3]), ("large", .f32, [900, 1000]), ("scalar", .f32, []),
+    ("small", .bf16, [3, 5]), ("odd", .i8, [13]),
+  ]
+
+  private func make(
+    _ path: String, _ format: CheckpointFormat, _ names: some Sequence<String>, seed: UInt64,
+    changing: Bool
+  ) throws {
+    let rows = try Self.types.filter { names.contains($0.name) }.map {
+      ($0.name, $0.type, try #require(Shape($0.extents)))
+    }
+    let (output, tensors) = try makeCheckpoint(at: path, format, rows)
+    for (number, tensor) in tensors.enumerated() {
+      var random = SplitMix64(seed: seed + UInt64(number))
+      // Finite floats of every type, whatever the bytes.
+      var bytes = (0..<Int(tensor.byteCount)).map { _ in UInt8(random.next() % 64) }
+      if changing && !bytes.isEmpty {
+        for _ in 0..<1 + bytes.count / 1000 { bytes[Int(random.next() % UInt64(bytes.count))] ^= 1 }
+      }
+      try output.write(bytes.span, to: tensor, at: 0)
+    }
+    try output.commit()
+  }
+
+  private func with(_ kind: Kind, _ body: (Files) throws -> Void) throws {
+    let seed = UInt64.random(in: 0..<1000)
+    try Scratch.with { scratch in
+      let suffix = kind == .hdf5 ? ".h5" : kind == .safetensors ? ".safetensors" : ""
+      for name in ["base", "tuned"] {
+        let path = scratch(name + suffix)
+        let all = Self.types.map(\.name)
+        guard kind == .folder else {
+          let format = kind == .hdf5 ? CheckpointFormat.hdf5 : .safetensors
+          try make(path, format, all, seed: seed, changing: name == "tuned")
+          continue
+        }
+        try makeFolder(path)
+        let parts = [
+          ("1.safetensors", ["large", "odd"]), ("2.safetensors", ["empty", "scalar", "small"]),
+        ]
+        var map: [String] = []
+        for (part, names) in parts {
+          try make(path + "/" + part, .safetensors, names, seed: seed, changing: name == "tuned")
+          map += names.map { #""\#($0)":"\#(part)""# }
+        }
+        try write(
+          Array(#"{"weight_map":{\#(map.joined(separator: ","))}}"#.utf8),
+          toFile: path + "/model.safetensors.index.json")
+      }
+      let files = Files(
+        scratch: scratch, base: scratch("base" + suffix), tuned: scratch("tuned" + suffix))
+      do { try body(files) } catch {
+        Issue.record("seed \(seed): \(error)")
+      }
+    }
+  }
+
+  @Test(
+    "in place, apply and revert leave the bytes that they write to new files, and nothing else",
+    arguments: Kind.allCases, Verification.allCases)
+  func roundTrip(kind: Kind, verification: Verification) throws {
+    try with(kind) { files in
+      var options = ApplyOptions()
+      options.verification = verification
+      let diff = try files.diff()
+      let before = try files.bytes(files.base)
+      let new = files.scratch("new")
+      _ = try apply([diff], to: openCheckpoint(files.base), output: new, options)
+      let names = try files.scratch.names
+      let done = try applyInPlace([diff], to: openCheckpoint(files.base), options)
+      #expect(done == .patched(tensors: 4))
+      #expect(try files.bytes(files.base) == files.bytes(new))
+      let again = try applyInPlace([diff], to: openCheckpoint(files.base), options)
+      #expect(again == .alreadyDone)
+      let back = try applyInPlace([diff], .revert, to: openCheckpoint(files.base), options)
+      #expect(back == .patched(tensors: 4))
+      #expect(try files.bytes(files.base) == before)
+      #expect(try files.scratch.names == names)
+    }
+  }
+
+  @Test("an addition in place, and its undo in place", arguments: Kind.allCases)
+  func undo(kind: Kind) throws {
+    try with(kind) { files in
+      var options = CreateOptions()
+      options.mode = .add(.all, values: .f32)
+      options.skipsNonfloat = true
+      let diff = try DiffReader(
+        bytes: diffBytes(openCheckpoint(files.base), openCheckpoint(files.tuned), options))
+      let before = try files.bytes(files.base)
+      var undo = ApplyOptions()
+      undo.undoPath = files.scratch("undo.diff")
+      let done = try applyInPlace([diff], to: openCheckpoint(files.base), undo)
+      #expect(done == .patched(tensors: 3))
+      #expect(try files.bytes(files.base) != before)
+      _ = try applyInPlace([DiffReader(files.scratch("undo.diff"))], to: openCheckpoint(files.base))
+      #expect(try files.bytes(files.base) == before)
+    }
+  }
+
+  @Test("a wrong base stays as it is, whatever the last tensor is", arguments: Kind.allCases)
+  func wrongBase(kind: Kind) throws {
+    try with(kind) { files in
+      let diff = try files.diff()
+      // Another base, but for its smallest tensor.
+      let tensor = try #require(openCheckpoint(files.base).tensors.first { $0.name == "large" })
+      guard case .contiguous(let offset) = tensor.storage else { return }
+      let path = try openCheckpoint(files.base).files[tensor.file]
+      do {
+        let file = try File(path, writable: true)
+        try file.write([77, 77].span, at: offset + 100)
+      }
+      let before = try files.bytes(files.base)
+      let names = try files.scratch.names
+      let error = #expect(throws: DiffError.self) {
+        try applyInPlace([diff], to: openCheckpoint(files.base))
+      }
+      #expect(error?.code == .wrongBase)
+      #expect(error?.tensor == "large")
+      #expect(try files.bytes(files.base) == before)
+      #expect(try files.scratch.names == names)
+    }
+  }
+
+  @Test("what somebody else has open is not changed in place", arguments: Kind.allCases)
+  func locked(kind: Kind) throws {
+    try with(kind) { files in
+      let diff = try files.diff()
+      let before = try files.bytes(files.base)
+      do {
+        let reader = try openCheckpoint(files.base)
+        let error = #expect(throws: DiffError.self) {
+          try applyInPlace([diff], to: openCheckpoint(files.base))
+        }
+        #expect(error?.code == .locked)
+        #expect(try files.bytes(files.base) == before)
+        withExtendedLifetime(reader) {}
+      }
+      let output = try openCheckpoint(files.base).makeInPlaceOutput()
+      let error = #expect(throws: DiffError.self) { try openCheckpoint(files.base) }
+      #expect(error?.code == .locked)
+      withExtendedLifetime(output) {}
+    }
+  }
+
+  @Test("links, other names and read-only files are refused", arguments: Kind.allCases)
+  func refused(kind: Kind) throws {
+    try with(kind) { files in
+      let diff = try files.diff()
+      let before = try files.bytes(files.base)
+      func expectRefusal(_ path: String, _ message: String) throws {
+        let error = #expect(throws: DiffError.self) {
+          try applyInPlace([diff], to: openCheckpoint(path))
+        }
+        #expect(error?.code == .unsupportedCheckpoint)
+        #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+        #expect(try files.bytes(files.base) == before)
+      }
+      let file = try openCheckpoint(files.base).files[0]
+      #expect(unsafe chmod(file, 0o444) == 0)
+      try expectRefusal(files.base, "read-only")
+      #expect(unsafe chmod(file, 0o644) == 0)
+      #expect(unsafe link(file, files.scratch("other")) == 0)
+      try expectRefusal(files.base, "hard links")
+      #expect(unsafe unlink(file) == 0)
+      #expect(unsafe symlink(files.scratch("other"), file) == 0)
+      try expectRefusal(files.base, "symbolic link")
+    }
+  }
+
+  @Test("what is more than a change of elements replaces the file whole", arguments: Kind.allCases)
+  func replaced(kind: Kind) throws {
+    try with(kind) { files in
+      let shape = try #require(Shape([2]))
+      let more = try {
+        let base = try openCheckpoint(files.base)
+        let output = try base.makeOutput(
+          at: files.scratch("more"), rewriting: [], changing: [.insert("new", .f32, shape)],
+          overwriting: false)
+        try output.write(
+          [1, 2, 3, 4, 5, 6, 7, 8].span, to: output.insert("new", .f32, shape), at: 0)
+        try output.commit()
+        return try DiffOperationsTests.diff(base, openCheckpoint(files.scratch("more")))
+      }()
+      let before = try files.bytes(files.base)
+      guard kind != .folder else {
+        let error = #expect(throws: DiffError.self) {
+          try applyInPlace([more], to: openCheckpoint(files.base))
+        }
+        #expect(error?.code == .unsupported)
+        #expect(error?.tensor == "new")
+        #expect(try files.bytes(files.base) == before)
+        return
+      }
+      let names = try files.scratch.names
+      #expect(try applyInPlace([more], to: openCheckpoint(files.base)) == .written(tensors: 1))
+      #expect(try openCheckpoint(files.base).tensors.map(\.name).contains("new"))
+      let back = try applyInPlace([more], .revert, to: openCheckpoint(files.base))
+      #expect(back == .written(tensors: 1))
+      #expect(try !openCheckpoint(files.base).tensors.map(\.name).contains("new"))
+      // HDF5 does not win the space back.
+      if kind == .safetensors { #expect(try files.bytes(files.base) == before) }
+      #expect(try files.scratch.names == names)
+    }
+  }
+
+  @Test("a base that is written to meanwhile is noticed, in place or not")
+  func changedMeanwhile() throws {
+    try with(.safetensors) { files in
+      let diff = try files.diff()
+      let size = try File(files.base).size
+      func change(_: DiffOperations.Progress) {
+        guard let file = try? File(files.base, writable: true) else { return }
+        try? file.write([9].span, at: size - 1)
+      }
+      let before = try contents(ofFile: files.base).dropLast()
+      for isInPlace in [false, true] {
+        let error = #expect(throws: DiffError.self) {
+          let base = try openCheckpoint(files.base)
+          _ =
+            try isInPlace
+            ? applyInPlace([diff], to: base, progress: change)
+            : apply([diff], to: base, output: files.scratch("o"), progress: change)
+        }
+        #expect([.changed, .wrongBase].contains(error?.code))
+        #expect(try contents(ofFile: files.base).dropLast() == before)
+        #expect(!files.scratch.exists("o"))
+      }
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// HDF5 files as they are in the world: a change of every tensor goes round, and everything else
+/// in the file stays as it was.
+@Suite struct WildFileTests {
+  private static let files: [String] = ["keras", "hdf5-features"].flatMap { folder in
+    let path = Repository.shared + "/" + folder
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.filter { !$0.hasPrefix("COPYRIGHT") }.map { folder + "/" + $0 }.sorted()
+  }
+
+  /// A Python with h5py, which compares files by a way of its own.
+  private static let python: String? = [
+    ProcessInfo.processInfo.environment["DIFFKIT_PEERS_PYTHON"], "python3",
+  ].compactMap { $0 }.first {
+    (try? ChildProcess.run($0, ["-c", "import h5py"]))?.ending == .exit(0)
+  }
+
+  /// A copy without the tensors whose filters are not here.
+  private func readable(_ path: String, _ copy: String) throws -> any Checkpoint {
+    let file = try openCheckpoint(path)
+    let output = try file.makeOutput(at: copy, rewriting: [], overwriting: false)
+    for tensor in file.tensors where (try? fingerprint(of: tensor, in: file)) == nil {
+      try output.delete(tensor)
+    }
+    try output.commit()
+    return try openCheckpoint(copy)
+  }
+
+  /// Changes some elements of each tensor.
+  private func tune(_ base: any Checkpoint, _ path: String) throws {
+    let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
+    for tensor in base.tensors where tensor.shape.count > 0 {
+      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      var span = bytes.mutableSpan
+      try base.read(tensor, at: 0, into: &span)
+      for index in stride(from: 0, to: bytes.count, by: 97 * tensor.type.width) {
+        bytes[index] ^= 1
+      }
+      try output.write(bytes.span, to: tensor, at: 0)
+    }
+    try output.commit()
+  }
+
+  private func expectSameObjects(_ mode: String, _ one: String, _ other: String) throws {
+    guard let python = Self.python else { return }
+    let script = Repository.path + "/Tests/DiffOperationsTests/objects.py"
+    let child = try ChildProcess.run(python, [script, mode, one, other])
+    let said = String(decoding: child.output + child.errors, as: UTF8.self)
+    #expect(child.ending == .exit(0), "\(one) and \(other): \(said)")
+  }
+
+  @Test(
+    "apply and revert, and what is not touched stays",
+    .enabled(if: Repository.haveShared, "needs ../shared"), arguments: files)
+  func roundTrip(file: String) throws {
+    try Scratch.with { scratch in
+      let path = Repository.shared + "/" + file
+      let base = try readable(path, scratch("base.h5"))
+      guard base.tensors.contains(where: { $0.shape.count > 0 }) else { return }
+      try tune(base, scratch("tuned.h5"))
+      var options = CreateOptions()
+      options.includesOptimizer = true
+      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let made = try DiffReader(bytes: diffBytes(base, tuned, options))
+      for verification in Verification.allCases {
+        var options = ApplyOptions()
+        options.verification = verification
+        options.overwriting = true
+        _ = try apply([made], to: base, output: scratch("applied.h5"), options)
+        try expectEqual(scratch("applied.h5"), tuned)
+        _ = try apply(
+          [made], .revert, to: openCheckpoint(scratch("applied.h5")),
+          output: scratch("reverted.h5"), options)
+        try expectEqual(scratch("reverted.h5"), base)
+      }
+      try expectSameObjects("structure", scratch("base.h5"), scratch("applied.h5"))
+      try expectSameObjects("all", scratch("base.h5"), scratch("reverted.h5"))
+    }
+  }
+
+  @Test(
+    "h5py is here to compare objects",
+    .disabled(if: python == nil, "no python3 with h5py; DIFFKIT_PEERS_PYTHON may name one"))
+  func oracle() throws {
+    let child = try ChildProcess.run(
+      #require(Self.python),
+      [Repository.path + "/Tests/DiffOperationsTests/objects.py", "all", Repository.base]
+        + [Repository.path + "/Tests/CheckpointsTests/Resources/chunks.h5"])
+    #expect(child.ending == .exit(1))
+  }
+
+  @Test(
+    "the optimizer's state is left alone unless asked for",
+    .enabled(if: Repository.haveShared, "needs ../shared"))
+  func optimizer() throws {
+    try Scratch.with { scratch in
+      let base = try openCheckpoint(Repository.shared + "/keras/emotion_model.hdf5")
+      try tune(base, scratch("tuned.h5"))
+      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let sink = MemorySink()
+      let summary = try create(from: base, to: tuned, into: sink)
+      let state = base.tensors.filter(\.isOptimizerState)
+      #expect(state.count == 105)
+      #expect(summary.tensors == base.tensors.count - state.count)
+      #expect(
+        summary.notCompared
+          == [SkippedObject(name: "optimizer", reason: "105 tensors (--optimizer compares them)")])
+      let made = try DiffReader(bytes: sink.bytes)
+      #expect(made.allSatisfy { !$0.name.hasPrefix("optimizer_weights") })
+      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      let applied = try openCheckpoint(scratch("applied.h5"))
+      for (one, other) in zip(state, applied.tensors.filter(\.isOptimizerState)) {
+        #expect(try fingerprint(of: one, in: base) == fingerprint(of: other, in: applied))
+      }
+    }
+  }
+
+  @Test(
+    "a tensor of another shape keeps its names, attributes and filters",
+    .enabled(if: Repository.haveShared, "needs ../shared"), arguments: ["base", "chunks"])
+  func reshaped(name: String) throws {
+    try Scratch.with { scratch in
+      let path = Repository.path + "/Tests/CheckpointsTests/Resources/\(name).h5"
+      let base = try openCheckpoint(path)
+      let output = try base.makeOutput(at: scratch("grown.h5"), rewriting: [], overwriting: false)
+      let chosen: Set = ["model/kernel:0", "model/half", "model/packed", "cube", "four", "plain"]
+      for tensor in base.tensors where chosen.contains(tensor.name) {
+        var extents = tensor.shape.extents
+        extents[0] += 3
+        let grown = try output.reshape(tensor, to: #require(Shape(extents)))
+        let bytes = [UInt8](repeating: 1, count: Int(grown.byteCount))
+        try output.write(bytes.span, to: grown, at: 0)
+      }
+      try output.commit()
+      let grown = try openCheckpoint(scratch("grown.h5"))
+      let made = try diff(base, grown)
+      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      try expectEqual(scratch("applied.h5"), grown)
+      try expectSameObjects("all", scratch("grown.h5"), scratch("applied.h5"))
+      _ = try apply([made], .revert, to: grown, output: scratch("reverted.h5"))
+      try expectEqual(scratch("reverted.h5"), base)
+      try expectSameObjects("all", path, scratch("reverted.h5"))
+    }
+  }
+}
