@@ -59,7 +59,7 @@ let package = Package(
         "DiffOperations", .target(name: "COneDNN", condition: .when(traits: ["Training"])),
       ], swiftSettings: swift),
     .target(
-      name: "DiffCommands", dependencies: ["DiffOperations", argumentParser],
+      name: "DiffCommands", dependencies: ["DiffOperations", "DiffTraining", argumentParser],
       swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(

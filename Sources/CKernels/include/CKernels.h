@@ -111,6 +111,8 @@ void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,
 void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
                   const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
+/// sum[i] += x[i]^2.
+void dk_add_squares(float *sum, const float *x, size_t n);
 
 // image.c
 
