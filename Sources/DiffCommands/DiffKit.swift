@@ -21,6 +21,7 @@ struct DiffKit: ParsableCommand {
       CommandGroup(
         name: "Inspection",
         subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
+      CommandGroup(name: "Training", subcommands: trainingCommands),
       CommandGroup(name: "Combination", subcommands: [ConvertCommand.self]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
