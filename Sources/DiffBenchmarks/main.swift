@@ -19,12 +19,18 @@ var parts: [(name: String, run: () throws -> Void)] = [
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))
+  parts.append(("gates", GateBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "diffkit": runCommandLine(Array(arguments.dropFirst()))
 case "part":
   for part in parts where part.name == arguments.last { try part.run() }
+#if Training
+  case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
+  case "table": try MethodTable.run(Array(arguments.dropFirst()))
+  case "trial": try Trial.run(Array(arguments.dropFirst()))
+#endif
 default:
   let program = CommandLine.arguments[0]
   for part in parts where arguments.isEmpty || arguments.contains(part.name) {
