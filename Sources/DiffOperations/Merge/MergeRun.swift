@@ -1,0 +1,176 @@
+import DiffFormat
+import TensorCore
+
+/// One merge: its passes over the diffs.
+struct MergeRun {
+  let all: MergeInputs
+  let options: MergeOptions
+  private let handler: ProgressHandler?
+  private var preparation: MergePreparation
+
+  init(_ all: MergeInputs, _ options: MergeOptions, _ handler: ProgressHandler?) {
+    self.all = all
+    self.options = options
+    self.handler = handler
+    preparation = MergePreparation(all, options)
+  }
+
+  /// What a pass made of a tensor, or of one of its windows.
+  struct Merged {
+    let tensor: MergeTensor
+    let parts: [MergedPart]
+    /// Whether these are the first and the last parts of the tensor.
+    let isFirst, isLast: Bool
+    /// The largest magnitude of the whole tensor, where it is known.
+    let largest: Double?
+  }
+
+  /// Goes through all tensors once.
+  ///
+  /// - Parameters:
+  ///   - surveys: whether `largest` must be known: tensors in several windows are then gone
+  ///     through twice.
+  ///   - prepare: what the terms of a tensor are in this pass.
+  ///   - whole: receives what is not merged.
+  ///   - body: receives what is merged, in order.
+  mutating func pass(
+    _ phase: String, _ combination: Combination, surveys: Bool = false,
+    whole: (MergeItem) throws(DiffError) -> Void = { _ throws(DiffError) in },
+    _ body: (Merged) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var engine = MergeEngine(combination)
+    var progress = ProgressCounter(phase, total: all.inputs.map(\.diff.size).clampedSum, handler)
+    var waiting: [MergeTensor] = []
+    var waitingChanges: UInt64 = 0
+    func flush() throws(DiffError) {
+      let windows = waiting.enumerated().map {
+        MergeWindow(tensor: $0.offset, elements: 0..<$0.element.shape.count)
+      }
+      let merged = try engine.merge(windows, of: waiting)
+      for (tensor, parts) in zip(waiting, merged) {
+        try body(
+          Merged(
+            tensor: tensor, parts: parts, isFirst: true, isLast: true,
+            largest: parts.map(\.largest).max()))
+        progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+      }
+      waiting = []
+      waitingChanges = 0
+    }
+    for place in all.tensors {
+      let item = try all.item(place, options)
+      guard case .tensor(var tensor) = item else {
+        try flush()
+        try whole(item)
+        continue
+      }
+      try preparation.select(&tensor)
+      try preparation.weigh(&tensor, for: combination)
+      let windows = tensor.windows(0, limit: all.windowLimit)
+      if windows.count == 1 {
+        if waitingChanges + tensor.changes > all.windowLimit || waiting.count == 64 {
+          try flush()
+        }
+        waiting.append(tensor)
+        waitingChanges += tensor.changes
+        continue
+      }
+      try flush()
+      var largest: Double?
+      for window in windows where surveys {
+        for part in try engine.merge([window], of: [tensor])[0] {
+          largest = max(largest ?? 0, part.largest)
+        }
+      }
+      for (index, window) in windows.enumerated() {
+        let parts = try engine.merge([window], of: [tensor])[0]
+        try body(
+          Merged(
+            tensor: tensor, parts: parts, isFirst: index == 0, isLast: index == windows.count - 1,
+            largest: largest))
+      }
+      progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+    }
+    try flush()
+  }
+
+  // MARK: What must be known beforehand
+
+  /// The arithmetic of the method, after the passes that it needs beforehand.
+  mutating func combination() throws(DiffError) -> Combination {
+    let usesWholes = options.variant == .reference
+    if options.method == .ties, usesWholes, options.selectionDensity.share < 1 {
+      preparation.wholeSets = try wholeSets()
+    }
+    switch options.method {
+    case .sum, .average, .dareLinear, .dellaLinear, .breadcrumbs, .modelStock:
+      return .sum(scale: options.scale)
+    case .ram: return .sharing(scale: options.scale)
+    case .ramPlus:
+      if usesWholes { preparation.soloFactors = try soloFactors() }
+      return .sharing(scale: options.scale)
+    case .sce: return .election(zeroIsPositive: true, scale: options.scale)
+    case .ties, .dareTies, .della, .breadcrumbsTies:
+      return .election(
+        zeroIsPositive: usesWholes ? try isMajorityPositive() : true, scale: options.scale)
+    }
+  }
+
+  /// Whether more positions have a positive sum than a negative one.
+  private mutating func isMajorityPositive() throws(DiffError) -> Bool {
+    var balance = 0
+    try pass("vote", .vote) { merged throws(DiffError) in
+      for part in merged.parts {
+        for sum in part.changes.sums { balance += sum > 0 ? 1 : -1 }
+      }
+    }
+    return balance > 0
+  }
+
+  /// What TIES keeps of each diff over all tensors.
+  private func wholeSets() throws(DiffError) -> [TopSet] {
+    let (share, base) = options.selectionDensity
+    var elements: [UInt64] = []
+    var terms = [[MergeTerm]](repeating: [], count: all.inputs.count)
+    for place in all.tensors {
+      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+      elements.append(tensor.shape.count)
+      for term in tensor.terms { terms[term.diff].append(term) }
+    }
+    let whole = elements.clampedSum
+    var works = terms.map { (terms: $0, set: TopSet.all) }
+    try parallelForEach(&works) { _, work throws(DiffError) in
+      let stored = work.terms.reduce(0) { $0 + $1.entry.count }
+      let count = base == .elements ? whole : stored
+      let wanted = UInt64((share * Double(count)).rounded(.down)) + 1
+      guard wanted < stored else { return }
+      let terms = work.terms
+      func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
+        for term in terms {
+          try term.forEachPage { _, _, values throws(DiffError) in
+            try body(values.lazy.map(\.magnitude).filter { $0 > 0 })
+          }
+        }
+      }
+      var search = TopSearch()
+      try read { search.count($0) }
+      let (cut, ties) = try search.cut(wanted, read)
+      work.set = TopSet(cut: cut, tieEnd: ties > 0 ? .max : 0)
+    }
+    return works.map(\.set)
+  }
+
+  private mutating func soloFactors() throws(DiffError) -> [Double] {
+    var counts = SoloCounts(diffs: all.inputs.count)
+    for place in all.tensors {
+      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+      try preparation.count(tensor, into: &counts)
+    }
+    return counts.factors(options)
+  }
+}
+
+extension MergeInputs {
+  /// The most changes that are decoded at once: 12 MB, and 12 kB for each diff.
+  var windowLimit: UInt64 { 3 << 19 + UInt64(inputs.count) << 11 }
+}
