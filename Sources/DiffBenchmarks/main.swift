@@ -16,6 +16,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("in-place", WritingBenchmarks.inPlace),
   ("create", WritingBenchmarks.create),
   ("hdf5", HDF5Benchmarks.run),
+  ("merge", MergeBenchmarks.run),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {

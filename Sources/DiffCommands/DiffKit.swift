@@ -23,7 +23,10 @@ struct DiffKit: ParsableCommand {
         subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
       CommandGroup(
         name: "Combination",
-        subcommands: [MergeCommand.self, ComposeCommand.self, ConvertCommand.self]),
+        subcommands: [
+          MergeCommand.self, ComposeCommand.self, PruneCommand.self, ScaleCommand.self,
+          ExtractCommand.self, ConvertCommand.self,
+        ]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
 }

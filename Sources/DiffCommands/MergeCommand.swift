@@ -135,12 +135,14 @@ struct NumberList: ExpressibleByArgument {
 }
 
 extension MergeMethod: ExpressibleByArgument {
+  /// The method of a name, one of which has two.
   public init?(argument: String) {
     if argument == "task-arithmetic" { self = .sum } else { self.init(rawValue: argument) }
   }
 }
 
 extension HeadChoice: ExpressibleByArgument {
+  /// A choice; what is none of the words is the name of a diff.
   public init?(argument: String) {
     switch argument {
     case "first": self = .first
@@ -207,7 +209,8 @@ private struct MergeOutput: CommandOutput {
     out +=
       "conflicts: \(shared.grouped) positions changed by several, \(opposite.grouped) of them in "
       + "opposite directions\n"
-    let conflicts = tensors.filter { $0.shared > 0 }.sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }
+    let conflicts = tensors.filter { $0.shared > 0 }
+      .sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }
     if !conflicts.isEmpty {
       var table = TextTable(
         ["most conflicts", "diffs", "changes", "shared", "opposite"], rightAligned: [1, 2, 3, 4])

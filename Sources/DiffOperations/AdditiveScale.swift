@@ -7,7 +7,7 @@ extension DiffEntry {
   static func scale(
     forLargest most: Double, _ values: FloatType, in tensor: FloatType
   ) -> Int {
-    guard values == .f16 else { return 0 }
+    guard values == .f16, most > 0 else { return 0 }
     let range = DiffEntry.scales(of: tensor)
     return Swift.min(Swift.max(Int(most.exponent) - 14, range.lowerBound), range.upperBound)
   }

@@ -39,7 +39,10 @@ public func compose(
   }
   let writer = try DiffWriter(sink, metadata: facts, profile: profile)
   var summary = ComposeSummary()
-  for tensor in try AlignedTensor.all(diffs) {
+  let tensors = try AlignedTensor.all(diffs).sorted {
+    $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+  }
+  for tensor in tensors {
     let chain = try EntryChain(tensor, diffs)
     if let changes = try chain.write(to: writer) {
       summary.tensors += 1
@@ -116,11 +119,10 @@ struct EntryChain {
   }
 
   private func copy(to writer: DiffWriter) throws(DiffError) -> UInt64 {
-    let entry = entries[0].entry
-    do { try writer.copy(entry, from: entries[0].reader.source) } catch {
-      throw error.at(path: entries[0].reader.path)
-    }
-    return entry.operation.code.isWhole ? 0 : entry.count
+    var entry = entries[0].entry
+    entry.name = name
+    try writer.copy(entry, of: entries[0].reader)
+    return entry.operation == .insert || entry.operation == .delete ? 0 : entry.count
   }
 
   /// The error of a chain that the diffs alone do not tell.

@@ -90,11 +90,12 @@ private struct ComposedBlock {
   }
 
   mutating func add(_ operation: DiffOperation, _ offsets: [UInt32], _ values: Span<UInt8>) {
-    var span = bytes.mutableSpan
+    let width = width
     let isReplace = operation == .replace
-    Kernels.scatter(isReplace ? .replace : .xor, &span, width: width, at: offsets.span, values)
     if isReplace { for offset in offsets { isNew[Int(offset)] = true } }
     touched += offsets
+    var span = bytes.mutableSpan
+    Kernels.scatter(isReplace ? .replace : .xor, &span, width: width, at: offsets.span, values)
   }
 
   /// The elements that get new bits, or those that are XORed with something.

@@ -31,8 +31,8 @@ enum Combination: Sendable, Hashable {
   /// Replaces the channels of each position by its number, and leaves out those that are zero.
   func finish(_ changes: inout MergedChanges) {
     switch self {
-    case .sum(let scale): changes.reduce(1) { $0[0] * scale }
-    case .vote: changes.reduce(1) { $0[0] }
+    case .sum(let scale): changes.multiply(by: scale)
+    case .vote: changes.multiply(by: 1)
     case .election(let zeroIsPositive, let scale):
       changes.reduce(5) { sums in
         let isPositive = sums[0] > 0 || sums[0] == 0 && zeroIsPositive
@@ -52,6 +52,20 @@ enum Combination: Sendable, Hashable {
 }
 
 extension MergedChanges {
+  /// The same for one channel, which is multiplied.
+  fileprivate mutating func multiply(by factor: Double) {
+    var kept = 0
+    for i in offsets.indices {
+      let number = sums[i] * factor
+      offsets[kept] = offsets[i]
+      sums[kept] = number
+      // What cancels is overwritten by what follows: a branch would be mispredicted.
+      kept += number != 0 ? 1 : 0
+    }
+    offsets.removeLast(offsets.count - kept)
+    sums.removeLast(sums.count - kept)
+  }
+
   /// Replaces so many sums at a time by one number, and leaves out positions where it is zero.
   fileprivate mutating func reduce(_ channels: Int, _ body: (Span<Double>) -> Double) {
     var kept = 0

@@ -9,7 +9,7 @@ public struct MergeSummary: Sendable, Hashable {
     public var name: String
     /// How many of the diffs change it.
     public var diffs: Int
-    /// Its elements; changes of all diffs together that took part; changes of the result.
+    /// Its elements; changes of all diffs together; changes of the result.
     public var elements: UInt64 = 0, read: UInt64 = 0, changes: UInt64 = 0
     /// Positions that several diffs change, and those that some raise and others lower, of what
     /// the method lets take part.

@@ -22,7 +22,9 @@ struct MergeEngine {
   init(_ combination: Combination) {
     self.combination = combination
     let worker = MergeWorker(combination)
-    workers = [MergeWorker](repeating: worker, count: 2 * ProcessorCount.online)
+    // More than cores, since tasks differ; but each takes a megabyte.
+    let count = max(ProcessorCount.online, min(2 * ProcessorCount.online, 8))
+    workers = [MergeWorker](repeating: worker, count: count)
   }
 
   /// Merges windows; returns the parts of each, in order.

@@ -30,7 +30,8 @@ struct MergeInputs: Sendable {
 
   /// Where a tensor is in the diffs: O(1) memory for each, since entries are read when needed.
   struct Place: Sendable {
-    /// The name with one spelling of the separator.
+    /// The name in the first diff that has it, and the same with one spelling of the separator.
+    let name: String
     let key: [UInt8]
     /// The numbers of the diff and of its entry.
     var entries: [(diff: Int32, entry: Int32)]
@@ -54,7 +55,7 @@ struct MergeInputs: Sendable {
         let place = numbers[name] ?? places.count
         if place == places.count {
           numbers[name] = place
-          places.append(Place(key: name, entries: []))
+          places.append(Place(name: entry.name, key: name, entries: []))
         }
         if let last = places[place].entries.last, last.diff == diff {
           throw DiffError(
@@ -65,7 +66,7 @@ struct MergeInputs: Sendable {
         places[place].entries.append((Int32(diff), Int32(number)))
       }
     }
-    tensors = places.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    tensors = places.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
   /// The entries of a tensor, each with the number of its diff, ascending.

@@ -42,6 +42,7 @@ struct MergeRun {
     var progress = ProgressCounter(phase, total: all.inputs.map(\.diff.size).clampedSum, handler)
     var waiting: [MergeTensor] = []
     var waitingChanges: UInt64 = 0
+    var waitingTerms = 0
     func flush() throws(DiffError) {
       let windows = waiting.enumerated().map {
         MergeWindow(tensor: $0.offset, elements: 0..<$0.element.shape.count)
@@ -56,6 +57,7 @@ struct MergeRun {
       }
       waiting = []
       waitingChanges = 0
+      waitingTerms = 0
     }
     for place in all.tensors {
       let item = try all.item(place, options)
@@ -68,11 +70,13 @@ struct MergeRun {
       try preparation.weigh(&tensor, for: combination)
       let windows = tensor.windows(0, limit: all.windowLimit)
       if windows.count == 1 {
-        if waitingChanges + tensor.changes > all.windowLimit || waiting.count == 64 {
+        // The entries of many diffs take room too.
+        if waitingChanges + tensor.changes > all.windowLimit || waitingTerms > 4096 {
           try flush()
         }
         waiting.append(tensor)
         waitingChanges += tensor.changes
+        waitingTerms += tensor.terms.count
         continue
       }
       try flush()
@@ -131,24 +135,23 @@ struct MergeRun {
   private func wholeSets() throws(DiffError) -> [TopSet] {
     let (share, base) = options.selectionDensity
     var elements: [UInt64] = []
-    var terms = [[MergeTerm]](repeating: [], count: all.inputs.count)
     for place in all.tensors {
       guard case .tensor(let tensor) = try all.item(place, options) else { continue }
       elements.append(tensor.shape.count)
-      for term in tensor.terms { terms[term.diff].append(term) }
     }
     let whole = elements.clampedSum
-    var works = terms.map { (terms: $0, set: TopSet.all) }
+    var works = all.inputs.map { (diff: $0.diff, set: TopSet.all) }
     try parallelForEach(&works) { _, work throws(DiffError) in
-      let stored = work.terms.reduce(0) { $0 + $1.entry.count }
+      let diff = work.diff
+      let stored = diff.reduce(0) { $0 + ($1.isAddition ? $1.count : 0) }
       let count = base == .elements ? whole : stored
       let wanted = UInt64((share * Double(count)).rounded(.down)) + 1
       guard wanted < stored else { return }
-      let terms = work.terms
       func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
-        for term in terms {
+        for entry in diff where entry.isAddition {
+          let term = MergeTerm(diff: 0, reader: diff, entry: entry)
           try term.forEachPage { _, _, values throws(DiffError) in
-            try body(values.lazy.map(\.magnitude).filter { $0 > 0 })
+            try body(values.map(\.magnitude).filter { $0 > 0 })
           }
         }
       }

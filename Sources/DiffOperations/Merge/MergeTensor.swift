@@ -25,13 +25,24 @@ struct MergeTerm: Sendable {
   func forEachPage(
     _ body: (PageInfo, Span<UInt32>, [Double]) throws(DiffError) -> Void
   ) throws(DiffError) {
+    var number = 0
+    try forEachStoredPage { page, values throws(DiffError) in
+      try body(pages[number], page.offsets, values)
+      number += 1
+    }
+  }
+
+  /// Calls `body` with each page as it is stored, and its numbers.
+  func forEachStoredPage(
+    _ body: (borrowing PageBuffer, [Double]) throws(DiffError) -> Void
+  ) throws(DiffError) {
     var page = PageBuffer()
     let (type, scale) = values
     for info in pages {
       do { try page.load(info, of: entry, from: reader.source) } catch {
         throw error.at(path: reader.path)
       }
-      try body(info, page.offsets, Patch.widen(page.values, type, scale))
+      try body(page, Patch.widen(page.values, type, scale))
     }
   }
 }
@@ -86,9 +97,8 @@ extension MergeInputs {
           "'\(entry.operation.name)' is an exact change, which has no sum with others; make the "
             + "diffs with 'create --add', or chain exact ones with 'compose'", number)
       }
-      guard entry.type == first.entry.type, entry.shape == first.entry.shape
-        || entry.operation == .insert
-      else {
+      let isHead = entry.operation == .insert
+      guard entry.type == first.entry.type, isHead || entry.shape == first.entry.shape else {
         throw refuse(
           .mismatch,
           "is \(entry.type) \(entry.shape) here, \(first.entry.type) \(first.entry.shape) in "
@@ -104,7 +114,7 @@ extension MergeInputs {
       }
     }
     guard first.entry.isAddition, let float = first.entry.type.float else {
-      return try whole(entries, options.heads)
+      return try whole(place.name, entries, options.heads)
     }
     if let other = entries.firstIndex(where: { $0.entry.base != first.entry.base }),
       !options.allowsOtherBase
@@ -117,7 +127,7 @@ extension MergeInputs {
     let isSame = entries.allSatisfy { $0.entry.base == first.entry.base }
     return .tensor(
       MergeTensor(
-        name: first.entry.name, key: place.key, type: first.entry.type, float: float,
+        name: place.name, key: place.key, type: first.entry.type, float: float,
         shape: first.entry.shape, base: isSame ? first.entry.base : nil,
         terms: entries.map {
           MergeTerm(diff: $0.diff, reader: inputs[$0.diff].diff, entry: $0.entry)
@@ -126,7 +136,7 @@ extension MergeInputs {
 
   /// Which of several whole tensors of one name is taken.
   private func whole(
-    _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
+    _ name: String, _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
   ) throws(DiffError) -> MergeItem {
     var contents: [Contents] = []
     for (diff, entry) in entries {
@@ -134,10 +144,11 @@ extension MergeInputs {
       contents.append(Contents(shape: entry.shape, fingerprint: known.result ?? known.base))
     }
     func take(_ number: Int) -> MergeItem {
-      .whole(inputs[entries[number].diff].diff, entries[number].entry)
+      var entry = entries[number].entry
+      entry.name = name
+      return .whole(inputs[entries[number].diff].diff, entry)
     }
     guard let other = contents.firstIndex(where: { $0 != contents[0] }) else { return take(0) }
-    let name = entries[0].entry.name
     switch choice {
     case .drop where entries[0].entry.operation == .insert: return .dropped(name)
     case .first where entries[0].entry.operation == .insert:

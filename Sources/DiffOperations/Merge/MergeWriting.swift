@@ -50,7 +50,7 @@ extension MergeRun {
       case .tensor: break
       case .dropped(let name): summary.dropped.append(name)
       case .whole(let diff, let entry):
-        do { try writer.copy(entry, from: diff.source) } catch { throw error.at(path: diff.path) }
+        try writer.copy(entry, of: diff)
         summary.whole.append(entry.name)
       }
     }
