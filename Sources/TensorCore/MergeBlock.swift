@@ -124,4 +124,25 @@ package struct MergedChanges: Sendable {
   package var shared: UInt64 = 0, opposite: UInt64 = 0
 
   package init() {}
+
+  /// Makes room for so many positions of one channel.
+  package mutating func reserveCapacity(_ count: Int) {
+    offsets.reserveCapacity(count)
+    sums.reserveCapacity(count)
+  }
+
+  /// Adds what stands behind.
+  package mutating func append(_ other: MergedChanges) {
+    offsets += other.offsets
+    sums += other.sums
+    shared += other.shared
+    opposite += other.opposite
+  }
+
+  /// Empties it, and keeps the room.
+  package mutating func removeAll() {
+    offsets.removeAll(keepingCapacity: true)
+    sums.removeAll(keepingCapacity: true)
+    (shared, opposite) = (0, 0)
+  }
 }

@@ -269,4 +269,22 @@ import Testing
       #expect(try made.dense("n", count: 2) == [1, 2])
     }
   }
+
+  /// Tensors that no memory holds, with changes at both ends.
+  @Test func hugeTensorsAreMergedWhereTheyChange() throws {
+    let shape = Shape(vector: 1 << 59)
+    let places: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
+    let diffs = try (0..<3).map { number in
+      let own = Changes(
+        Array(places.dropFirst(number)), places.dropFirst(number).flatMap { _ in [0, 0x3C] })
+      let entry = DiffEntry("t", .add(values: .f16, scale: 0), .f32, shape)
+      return try DiffReader(bytes: Contents([Contents.Tensor(entry, own)]).encoded())
+    }
+    let made = try merged(diffs)
+    let entry = try #require(made.first)
+    let changes = try made.contents(of: entry).streams[.changes]
+    #expect(changes?.positions == places)
+    // 1, 2, 3, 3, 3, 3, with the scale of the largest.
+    #expect(entry.operation == .add(values: .f16, scale: -13))
+  }
 }

@@ -1,5 +1,13 @@
 import TensorCore
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A file that is open only while it is read, so that there may be more of them than a process
 /// may have open. One that is replaced in between is noticed by the checksums of its pages.
 package struct ReopenedFile: ByteSource {
@@ -15,16 +23,16 @@ package struct ReopenedFile: ByteSource {
 }
 
 extension DiffReader {
-  /// So many files stay open at the same time; a process may often have no more than 1024.
-  private static let openLimit = 256
-
-  /// Opens many diffs, in memory of their indices.
+  /// Opens many diffs, in memory of their indices. As many stay open as a part of what a process
+  /// may have open; the others are opened whenever they are read.
   ///
   /// - Throws: what opening one throws, with its path.
   public static func open(_ paths: [String]) throws(DiffError) -> [DiffReader] {
+    let limit = sysconf(Int32(_SC_OPEN_MAX))
+    let openCount = limit < 0 ? Int.max : limit / 4 * 3
     var readers: [DiffReader] = []
     for path in paths {
-      guard paths.count > openLimit else {
+      guard readers.count >= openCount else {
         readers.append(try DiffReader(path))
         continue
       }

@@ -42,7 +42,7 @@ extension EntryChain {
     let length = UInt64(Blocks.size / width)
     var feeds = entries.map { PageFeed($0.reader, $0.entry) }
     var block = ComposedBlock(count: Int(min(length, entries[0].entry.shape.count)), width: width)
-    for elements in touchedBlocks(length) {
+    func change(_ elements: Range<UInt64>) throws(DiffError) {
       for index in feeds.indices { try feeds[index].move(to: elements) }
       for feed in feeds {
         feed.forEachSlice(of: elements) { page, range, offsets in
@@ -54,22 +54,17 @@ extension EntryChain {
       try body(elements, block)
       block.clear()
     }
-  }
-
-  /// The blocks of so many elements that pages reach into, ascending.
-  private func touchedBlocks(_ length: UInt64) -> [Range<UInt64>] {
+    // Blocks that pages reach into, ascending.
     let count = entries[0].entry.shape.count
     let pages = entries.flatMap { $0.entry.pages[.changes] ?? [] }.sorted { $0.start < $1.start }
-    var blocks: [Range<UInt64>] = []
     var next: UInt64 = 0
     for page in pages {
       next = max(next, page.start / length)
       while next * length < page.end {
-        blocks.append(next * length..<min(count, (next + 1) * length))
+        try change(next * length..<min(count, (next + 1) * length))
         next += 1
       }
     }
-    return blocks
   }
 }
 

@@ -41,13 +41,11 @@ struct MergeRun {
     var engine = MergeEngine(combination)
     var progress = ProgressCounter(phase, total: all.inputs.map(\.diff.size).clampedSum, handler)
     var waiting: [MergeTensor] = []
+    var waitingWindows: [MergeWindow] = []
     var waitingChanges: UInt64 = 0
     var waitingTerms = 0
     func flush() throws(DiffError) {
-      let windows = waiting.enumerated().map {
-        MergeWindow(tensor: $0.offset, elements: 0..<$0.element.shape.count)
-      }
-      let merged = try engine.merge(windows, of: waiting)
+      let merged = try engine.merge(waitingWindows, of: waiting)
       for (tensor, parts) in zip(waiting, merged) {
         try body(
           Merged(
@@ -56,6 +54,7 @@ struct MergeRun {
         progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
       }
       waiting = []
+      waitingWindows = []
       waitingChanges = 0
       waitingTerms = 0
     }
@@ -74,6 +73,8 @@ struct MergeRun {
         if waitingChanges + tensor.changes > all.windowLimit || waitingTerms > 4096 {
           try flush()
         }
+        waitingWindows.append(
+          MergeWindow(tensor: waiting.count, elements: windows[0].elements))
         waiting.append(tensor)
         waitingChanges += tensor.changes
         waitingTerms += tensor.terms.count
@@ -174,6 +175,6 @@ struct MergeRun {
 }
 
 extension MergeInputs {
-  /// The most changes that are decoded at once: 12 MB, and 12 kB for each diff.
-  var windowLimit: UInt64 { 3 << 19 + UInt64(inputs.count) << 11 }
+  /// The most changes that are decoded at once, which take about 20 bytes each.
+  var windowLimit: UInt64 { 5 << 18 + UInt64(inputs.count) << 10 }
 }

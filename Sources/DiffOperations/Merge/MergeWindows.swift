@@ -10,7 +10,8 @@ struct MergeWindow: Sendable {
 
 extension MergeTensor {
   /// Cuts the tensor into windows that hold about `limit` changes each, so that memory is bounded
-  /// whatever the number of diffs; pages that reach over a cut are decoded for both sides.
+  /// whatever the number of diffs; pages that reach over a cut are decoded for both sides. At
+  /// least one window, which may be empty.
   ///
   /// - Complexity: O(n log n) in pages.
   func windows(_ number: Int, limit: UInt64) -> [MergeWindow] {
@@ -30,18 +31,26 @@ extension MergeTensor {
     var windows: [MergeWindow] = []
     var start: UInt64 = 0
     func cut(at end: UInt64) {
-      var from = start
-      while from < end {
-        let to = min(end, from + widest)
-        windows.append(MergeWindow(tensor: number, elements: from..<to))
-        from = to
+      while start < end {
+        let to = min(end, start + widest)
+        windows.append(MergeWindow(tensor: number, elements: start..<to))
+        start = to
       }
-      start = end
     }
     var density = 0.0
     var gathered = 0.0
     var at: UInt64 = 0
+    var active = 0
     for step in steps {
+      if active == 0 {
+        // Nothing is here; a wide gap belongs to no window.
+        if step.at - at > widest {
+          cut(at: at)
+          start = step.at
+          gathered = 0
+        }
+        (at, density) = (step.at, 0)
+      }
       while density > 0 && gathered + density * Double(step.at - at) > Double(limit) {
         at = min(step.at, at + UInt64(max(1, (Double(limit) - gathered) / density)))
         cut(at: at)
@@ -50,8 +59,9 @@ extension MergeTensor {
       gathered += max(0, density) * Double(step.at - at)
       at = step.at
       density += step.density
+      active += step.density > 0 ? 1 : -1
     }
-    cut(at: shape.count)
-    return windows
+    cut(at: at)
+    return windows.isEmpty ? [MergeWindow(tensor: number, elements: 0..<0)] : windows
   }
 }

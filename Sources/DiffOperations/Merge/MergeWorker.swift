@@ -17,11 +17,13 @@ struct MergeWorker: Sendable {
   private var page = PageBuffer()
   private var block: MergeBlock
   private var numbers: [Double] = []
+  /// What a block gives.
+  private var harvested = MergedChanges()
   private var slices: [ChangeSlice] = []
   private var parts: [MergedPart] = []
 
   /// As many elements as stay in the cache of a core with their sums.
-  private static let blockSize = 1 << 16
+  private static let blockSize = 1 << 15
 
   init(_ combination: Combination) {
     self.combination = combination
@@ -87,6 +89,7 @@ struct MergeWorker: Sendable {
     _ task: PartTask, _ slices: [[ChangeSlice]], _ tensor: MergeTensor, from window: MergeWindow
   ) throws(DiffError) {
     var part = MergedPart(start: window.elements.lowerBound)
+    part.changes.reserveCapacity(task.cost)
     var places = slices.map { Place.first(from: task.range.lowerBound, in: $0) }
     while true {
       // The block begins where the next change is.
@@ -100,9 +103,11 @@ struct MergeWorker: Sendable {
       for term in places.indices {
         room += add(slices[term], &places[term], tensor.terms[term], next..<end)
       }
-      block.harvest(from: UInt32(next), room: room, into: &part.changes)
+      harvested.removeAll()
+      block.harvest(from: UInt32(next), room: room, into: &harvested)
+      combination.finish(&harvested)
+      part.changes.append(harvested)
     }
-    combination.finish(&part.changes)
     var largest = 0.0
     for sum in part.changes.sums { largest = max(largest, sum.magnitude) }
     part.largest = largest
