@@ -25,7 +25,7 @@ struct ComposeCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     guard let path = outputs.output else {
@@ -33,22 +33,36 @@ struct ComposeCommand: ParsableCommand {
     }
     try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
     let readers = try DiffReader.open(diffs)
-    let line = ProgressLine(quiet: quiet.quiet)
     let sink = try FileSink(path, overwriting: outputs.force)
     let summary =
       if let base {
         try compose(
           readers, on: try openCheckpoint(base), scratch: path, into: sink, profile: profile,
-          progress: line.show)
+          progress: report.progress.show)
       } else {
         try compose(readers, into: sink, profile: profile)
       }
     try sink.commit()
-    try quiet.say(
-      "\(path): \(try File(path).size.bytes), \(summary.changes.grouped) changes in "
-        + "\(summary.tensors) tensors, out of \(diffs.count) diffs")
-    if !summary.unchanged.isEmpty {
-      try quiet.say("in the end as they were: \(summary.unchanged.joined(separator: ", "))")
-    }
+    try report.print(
+      ComposeOutput(
+        output: path, size: try File(path).size, changes: summary.changes,
+        tensors: summary.tensors, diffs: diffs.count, unchanged: summary.unchanged))
+  }
+}
+
+/// What `compose` tells.
+private struct ComposeOutput: CommandOutput {
+  let output: String
+  let size, changes: UInt64
+  let tensors, diffs: Int
+  /// Tensors that are in the end as they were.
+  let unchanged: [String]
+
+  var text: String {
+    var text =
+      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes in \(tensors) tensors, "
+      + "out of \(diffs) diffs\n"
+    for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
+    return text
   }
 }

@@ -46,34 +46,38 @@ struct DiffConversion: ParsableArguments {
   }
 
   /// Converts to or from a diff; false if this is about checkpoints.
-  func run(_ input: String, _ output: String, force: Bool, _ quiet: QuietOption) throws -> Bool {
-    if !Folder.exists(input), try DiffReader.isDiff(input) {
+  func run(_ input: String, _ output: String, force: Bool, _ report: ReportOptions) throws -> Bool {
+    if try isDiff(input) {
       try check(output: output, isNoneOf: [input])
-      try convert(try DiffReader(input), output, force, quiet)
+      try convert(try openDiff(input), output, force, report)
       return true
     }
     let makesDiff = to == .diff || to == nil && output.hasSuffix(".diff")
     guard makesDiff || from != nil else { return false }
     try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
-    try importing(input, output, force, quiet)
+    try importing(input, output, force, report)
     return true
   }
 
   private func convert(
-    _ diff: DiffReader, _ output: String, _ force: Bool, _ quiet: QuietOption
+    _ diff: DiffReader, _ output: String, _ force: Bool, _ report: ReportOptions
   ) throws {
     guard let target = try exportFormat(output) else {
       let sink = try FileSink(output, overwriting: force)
       let rounded = try reencode(diff, into: sink, values: values, profile: profile)
       try sink.commit()
-      let size = try File(output).size.bytes
-      return try quiet.say("\(output): diff, \(size)\(Self.remark(rounded))")
+      var summary = ExchangeSummary()
+      summary.tensors = diff.count { $0.isSparse }
+      summary.heads = diff.count - summary.tensors
+      summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
+      summary.rounded = rounded
+      return try report.print(DiffConversionOutput(output, "diff", summary))
     }
     guard values == nil else {
       throw DiffError(.usage, "--values is about diffs; '\(target.rawValue)' has its own type")
     }
     let summary = try export(diff, to: output, target, overwriting: force)
-    try say(output, target.rawValue, summary, quiet)
+    try report.print(DiffConversionOutput(output, target.rawValue, summary))
   }
 
   /// The format that is exported to; nil for a diff.
@@ -97,7 +101,7 @@ struct DiffConversion: ParsableArguments {
   }
 
   private func importing(
-    _ input: String, _ output: String, _ force: Bool, _ quiet: QuietOption
+    _ input: String, _ output: String, _ force: Bool, _ report: ReportOptions
   ) throws {
     guard let format = from ?? ExchangeFormat(suffixOf: input) else {
       throw DiffError(.usage, "no suffix that tells what this is; give --from", path: input)
@@ -115,21 +119,35 @@ struct DiffConversion: ParsableArguments {
     let sink = try FileSink(output, overwriting: force)
     let summary = try importDiff(input, format, on: try openCheckpoint(base), into: sink, options)
     try sink.commit()
-    try say(output, "diff", summary, quiet)
+    try report.print(DiffConversionOutput(output, "diff", summary))
+  }
+}
+
+/// What `convert` tells of a diff.
+private struct DiffConversionOutput: CommandOutput {
+  let output, format: String
+  let tensors, heads: Int
+  let changes, rounded: UInt64
+
+  init(_ output: String, _ format: String, _ summary: ExchangeSummary) {
+    self.output = output
+    self.format = format
+    (tensors, heads) = (summary.tensors, summary.heads)
+    (changes, rounded) = (summary.changes, summary.rounded)
   }
 
-  private func say(
-    _ output: String, _ what: String, _ summary: ExchangeSummary, _ quiet: QuietOption
-  ) throws {
-    let heads = summary.heads == 0 ? "" : ", \(summary.heads) whole"
-    try quiet.say(
-      "\(output): \(what), \(summary.changes.grouped) changes in \(summary.tensors) tensors"
-        + heads + Self.remark(summary.rounded))
+  var text: String {
+    var text =
+      "\(output.escapingControls): \(format), \(changes.grouped) changes in \(tensors) tensors"
+    if heads > 0 { text += ", \(heads) whole" }
+    if rounded > 0 { text += "; \(rounded.grouped) values rounded" }
+    return text + "\n"
   }
+}
 
-  private static func remark(_ rounded: UInt64) -> String {
-    rounded == 0 ? "" : "; \(rounded.grouped) values rounded"
-  }
+extension DiffEntry {
+  /// Whether some elements change, not all come or go.
+  fileprivate var isSparse: Bool { operation != .insert && operation != .delete }
 }
 
 extension ExchangeFormat: ExpressibleByArgument {

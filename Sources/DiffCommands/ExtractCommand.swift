@@ -25,7 +25,7 @@ struct ExtractCommand: ParsableCommand {
   @Option(help: "Names to leave out; may be given again.")
   var except: [String] = []
 
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func validate() throws {
     guard !tensors.isEmpty || !except.isEmpty else {
@@ -36,12 +36,25 @@ struct ExtractCommand: ParsableCommand {
   func run() throws {
     let path = outputs.output ?? derivedName(diff, ["extracted"])
     try check(output: path, isNoneOf: [diff])
-    let reader = try DiffReader(diff)
+    let reader = try openDiff(diff)
     let sink = try FileSink(path, overwriting: outputs.force)
     let taken = try extract(
       reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
       into: sink)
     try sink.commit()
-    try quiet.say("\(path): \(try File(path).size.bytes), \(taken) of \(reader.count) tensors")
+    try report.print(
+      ExtractOutput(
+        output: path, size: try File(path).size, taken: taken, tensors: reader.count))
+  }
+}
+
+/// What `extract` tells.
+private struct ExtractOutput: CommandOutput {
+  let output: String
+  let size: UInt64
+  let taken, tensors: Int
+
+  var text: String {
+    "\(output.escapingControls): \(size.bytes), \(taken) of \(tensors) tensors\n"
   }
 }

@@ -75,8 +75,7 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Merge diffs that were made on different bases.")
   var allowOtherBase = false
 
-  @OptionGroup var json: JSONOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     guard let path = outputs.output else {
@@ -91,12 +90,10 @@ struct MergeCommand: ParsableCommand {
     let inputs = readers.enumerated().map {
       MergeInput($1, weight: weights?.numbers[$0] ?? 1)
     }
-    let line = ProgressLine(quiet: quiet.quiet || json.json)
     let sink = try FileSink(path, overwriting: outputs.force)
-    let summary = try merge(inputs, into: sink, options, progress: line.show)
+    let summary = try merge(inputs, into: sink, options, progress: report.progress.show)
     try sink.commit()
-    let output = MergeOutput(path, try File(path).size, options, diffs.count, summary)
-    if json.json || !quiet.quiet { try output.print(json: json.json) }
+    try report.print(MergeOutput(path, try File(path).size, options, diffs.count, summary))
   }
 
   private var options: MergeOptions {
@@ -176,7 +173,7 @@ private struct MergeOutput: CommandOutput {
     let elements, read, changes, shared, opposite: UInt64
   }
 
-  let path, method: String
+  let output, method: String
   let size: UInt64
   let diffs: Int
   let elements, read, changes, shared, opposite: UInt64
@@ -187,7 +184,7 @@ private struct MergeOutput: CommandOutput {
     _ path: String, _ size: UInt64, _ options: MergeOptions, _ diffs: Int, _ summary: MergeSummary
   ) {
     let total = summary.total
-    self.path = path
+    output = path
     self.size = size
     self.diffs = diffs
     method = options.method.rawValue
@@ -204,7 +201,7 @@ private struct MergeOutput: CommandOutput {
 
   var text: String {
     var out =
-      "\(path.escapingControls): \(size.bytes), \(changes.grouped) changes out of \(read.grouped) "
+      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes out of \(read.grouped) "
       + "of \(diffs) diff\(diffs == 1 ? "" : "s") (\(method))\n"
     out +=
       "conflicts: \(shared.grouped) positions changed by several, \(opposite.grouped) of them in "

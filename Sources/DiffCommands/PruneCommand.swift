@@ -30,8 +30,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
-  @OptionGroup var json: JSONOption
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func validate() throws {
     guard (density == nil) != (threshold == nil) else {
@@ -55,26 +54,26 @@ struct PruneCommand: ParsableCommand {
       density.map { .density($0) } ?? .threshold(threshold ?? 0))
     options.perTensor = perTensor
     options.profile = profile
-    let reader = try DiffReader(diff)
+    let reader = try openDiff(diff)
     let sink = try FileSink(path, overwriting: outputs.force)
     let summary = try prune(reader, into: sink, options)
     try sink.commit()
-    let output = PruneOutput(
-      path: path, size: try File(path).size, changes: summary.changes, kept: summary.kept,
-      tensors: summary.tensors, normShare: summary.normShare)
-    if json.json || !quiet.quiet { try output.print(json: json.json) }
+    try report.print(
+      PruneOutput(
+        output: path, size: try File(path).size, changes: summary.changes, kept: summary.kept,
+        tensors: summary.tensors, normShare: summary.normShare))
   }
 }
 
 /// What `prune` tells.
 private struct PruneOutput: CommandOutput {
-  let path: String
+  let output: String
   let size, changes, kept: UInt64
   let tensors: Int
   let normShare: Double
 
   var text: String {
-    "\(path.escapingControls): \(size.bytes), \(kept.grouped) of \(changes.grouped) changes kept, "
+    "\(output.escapingControls): \(size.bytes), \(kept.grouped) of \(changes.grouped) changes kept, "
       + "with \(normShare.percent) of the L2 norm\n"
   }
 }

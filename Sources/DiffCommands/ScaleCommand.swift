@@ -22,18 +22,31 @@ struct ScaleCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     let path = outputs.output ?? derivedName(diff, ["scaled"])
     try check(output: path, isNoneOf: [diff])
-    let reader = try DiffReader(diff)
+    let reader = try openDiff(diff)
     let sink = try FileSink(path, overwriting: outputs.force)
     let summary = try scale(reader, by: factor, into: sink, profile: profile)
     try sink.commit()
-    let rounding =
-      summary.rounded == 0 ? "exactly" : "\(summary.rounded.grouped) of them rounded"
-    try quiet.say(
-      "\(path): \(summary.changes.grouped) changes multiplied by \(factor), \(rounding)")
+    try report.print(
+      ScaleOutput(
+        output: path, factor: factor, changes: summary.changes, rounded: summary.rounded))
+  }
+}
+
+/// What `scale` tells.
+private struct ScaleOutput: CommandOutput {
+  let output: String
+  let factor: Double
+  let changes, rounded: UInt64
+
+  var text: String {
+    let rounding = rounded == 0 ? "exactly" : "\(rounded.grouped) of them rounded"
+    return
+      "\(output.escapingControls): \(changes.grouped) changes multiplied by \(factor), "
+      + "\(rounding)\n"
   }
 }
