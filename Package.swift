@@ -87,7 +87,7 @@ let package = Package(
     .testTarget(
       name: "DiffOperationsTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit-hdf5"],
-      exclude: ["objects.py"],
+      exclude: ["Resources", "exchange_oracle.py", "merge_oracle.py", "objects.py"],
       swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],

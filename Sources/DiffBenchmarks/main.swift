@@ -20,6 +20,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("create", WritingBenchmarks.create),
   ("create-peers", WritingBenchmarks.createPeers),
   ("hdf5", HDF5Benchmarks.run),
+  ("merge", MergeBenchmarks.run),
 ]
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {

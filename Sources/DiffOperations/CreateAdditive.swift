@@ -72,7 +72,7 @@ struct AdditivePlan {
     guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
       let most = largest[Array(pair.name.utf8)], most >= cut
     else { return nil }
-    let scale = Self.scale(most, values, float)
+    let scale = DiffEntry.scale(forLargest: most, values, in: float)
     let operation = DiffOperation.add(values: values, scale: scale)
     let width = UInt64(pair.type.width)
     let (cut, values) = (cut, values)
@@ -132,31 +132,16 @@ struct AdditivePlan {
     work.offsets.removeLast(work.offsets.count - kept)
     work.deltas.removeLast(work.deltas.count - kept)
   }
-
-  /// The power of two that brings the largest change of a tensor near the top of float16, so
-  /// that as many small ones as possible stay normal; the other types have range enough.
-  private static func scale(_ most: Double, _ values: FloatType, _ tensor: FloatType) -> Int {
-    guard values == .f16 else { return 0 }
-    let range = DiffEntry.scales(of: tensor)
-    return min(max(Int(most.exponent) - 14, range.lowerBound), range.upperBound)
-  }
 }
 
 extension AdditivePlan.Work {
   /// Makes the stored values, and of `base` what they make of it.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
-    values = Self.narrow(deltas, type, scale)
+    values = Patch.narrow(deltas.span, type, scale)
     let stored = Patch.widen(values.span, type, scale)
     let offsets = offsets
     var block = base.mutableSpan
     Kernels.scatterAdd(&block, tensor, at: offsets.span, stored.span)
-  }
-
-  private static func narrow(_ deltas: [Double], _ type: FloatType, _ scale: Int) -> [UInt8] {
-    var values = [UInt8](repeating: 0, count: deltas.count * type.width)
-    var bytes = values.mutableSpan
-    Kernels.narrow(deltas.span, type, factor: .powerOfTwo(-scale), into: &bytes)
-    return values
   }
 }
 
