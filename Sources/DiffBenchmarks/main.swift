@@ -12,10 +12,15 @@ var parts: [(name: String, run: () throws -> Void)] = [
   ("compare", CompareBenchmarks.run),
   ("serving", ServingBenchmarks.run),
   ("apply-f32", WritingBenchmarks.applyFloats),
+  ("apply-f32-cold", WritingBenchmarks.applyFloatsCold),
   ("apply-bf16", WritingBenchmarks.applyBrains),
+  ("apply-bf16-cold", WritingBenchmarks.applyBrainsCold),
+  ("apply-h5py", WritingBenchmarks.applyPython),
   ("in-place", WritingBenchmarks.inPlace),
   ("create", WritingBenchmarks.create),
+  ("create-peers", WritingBenchmarks.createPeers),
   ("hdf5", HDF5Benchmarks.run),
+  ("merge", MergeBenchmarks.run),
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))

@@ -22,7 +22,12 @@ struct DiffKit: ParsableCommand {
         name: "Inspection",
         subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
       CommandGroup(name: "Training", subcommands: trainingCommands),
-      CommandGroup(name: "Combination", subcommands: [ConvertCommand.self]),
+      CommandGroup(
+        name: "Combination",
+        subcommands: [
+          MergeCommand.self, ComposeCommand.self, PruneCommand.self, ScaleCommand.self,
+          ExtractCommand.self, ConvertCommand.self,
+        ]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
 }
