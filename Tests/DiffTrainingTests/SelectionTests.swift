@@ -23,7 +23,8 @@
       for round in 0..<60 {
         let values = FloatBuffer(count: layout.count)
         // Many equals, zeros of both signs, subnormal numbers, and a head that must not count.
-        let choices: [Float] = [0, -0.0, 1, -1, 0.5, 1e-40, -1e-40, 3e-5, Float(random.unit())]
+        let tiny = Float(bitPattern: 100)
+        let choices: [Float] = [0, -0.0, 1, -1, 0.5, tiny, -tiny, 3e-5, Float(random.unit())]
         values.set(
           (0..<layout.count).map { _ in choices[Int(random.next() % UInt64(choices.count))] },
           at: 0)
