@@ -19,10 +19,14 @@ var parts: [(name: String, run: () throws -> Void)] = [
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))
+  parts.append(("training", TrainingBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "diffkit": runCommandLine(Array(arguments.dropFirst()))
+#if Training
+  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
+#endif
 case "part":
   for part in parts where part.name == arguments.last { try part.run() }
 default:
