@@ -18,7 +18,7 @@
 
     @Test("what is not said has the defaults of Hugging Face")
     func defaults() throws {
-      let configuration = try configuration(Self.bert)
+      let configuration = try self.configuration(Self.bert)
       #expect(configuration.dropout == 0.1 && configuration.attentionDropout == 0.1)
       #expect(configuration.headDropout == 0.1 && configuration.longest == 16)
       let roberta = try self.configuration(
@@ -57,7 +57,7 @@
       let path = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-bert.safetensors"
       let checkpoint = try openCheckpoint(path)
       func error(_ from: String, _ to: String) throws -> DiffError? {
-        let configuration = try configuration(Self.bert.replacing(from, with: to))
+        let configuration = try self.configuration(Self.bert.replacing(from, with: to))
         return #expect(throws: DiffError.self) {
           try EncoderModel(configuration, checkpoint: checkpoint, head: .classes(2))
         }
@@ -69,7 +69,7 @@
       #expect(vocabulary?.tensor == "bert.embeddings.word_embeddings.weight")
       #expect(vocabulary?.message.contains("[60, 32], but config.json makes it [61, 32]") == true)
       #expect(try error("60", "2000000000")?.code == .mismatch)
-      let configuration = try configuration(Self.bert)
+      let configuration = try self.configuration(Self.bert)
       let one = #expect(throws: DiffError.self) {
         try EncoderModel(configuration, checkpoint: checkpoint, head: .classes(1))
       }
