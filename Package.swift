@@ -64,13 +64,16 @@ let package = Package(
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffCommands", "DiffTraining", "diffkit-hdf5"],
-      exclude: ["hdf5_peer.py"], swiftSettings: swift),
+      exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
     .target(
       name: "TestSupport", dependencies: ["DiffFormat", "Checkpoints"],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
       name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
       swiftSettings: swift),
+    .executableTarget(
+      name: "DigitsMLP", dependencies: ["DiffTraining"], path: "samples/DigitsMLP",
+      exclude: ["digits.csv"], swiftSettings: swift),
     .executableTarget(
       name: "DiffFuzz", dependencies: ["DiffOperations", "TestSupport"], path: "Tests/DiffFuzz",
       swiftSettings: swift),
@@ -90,10 +93,10 @@ let package = Package(
       exclude: ["Resources", "exchange_oracle.py", "merge_oracle.py", "objects.py"],
       swiftSettings: swift),
     .testTarget(
-      name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport"],
+      name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport", "DigitsMLP"],
       exclude: [
-        "Resources", "adamw_oracle.py", "bpe_oracle.py", "gates.py", "metrics_oracle.py",
-        "random_texts.py", "wordpiece_oracle.py",
+        "Resources", "adamw_oracle.py", "bpe_oracle.py", "encoders.py", "gates.py",
+        "metrics_oracle.py", "random_texts.py", "ten_steps.py", "wordpiece_oracle.py",
       ],
       swiftSettings: swift),
     .testTarget(

@@ -5,6 +5,9 @@
 // Sums may be taken in any order, so that they can be taken in vectors.
 #define ANY_ORDER _Pragma("clang fp reassociate(on)")
 
+// Elements that are read and written in one step of a loop have one place, if they overlap at all.
+#define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
+
 // The coefficients below are least maximum errors, fitted in float64 for this file.
 
 INLINE float bits_float(uint32_t bits) {
@@ -81,14 +84,14 @@ INLINE float tail(float x) {
 
 #define ACTIVATE(F)                                                                           \
   if (slope) {                                                                                \
-    for (size_t i = 0; i < n; i++) {                                                          \
+    ELEMENTWISE for (size_t i = 0; i < n; i++) {                                              \
       float v = x[i];                                                                         \
       F(v, value, derivative);                                                                \
       y[i] = value;                                                                           \
       slope[i] = derivative;                                                                  \
     }                                                                                         \
   } else {                                                                                    \
-    for (size_t i = 0; i < n; i++) {                                                          \
+    ELEMENTWISE for (size_t i = 0; i < n; i++) {                                              \
       float v = x[i];                                                                         \
       F(v, value, derivative);                                                                \
       (void)derivative;                                                                       \
@@ -205,7 +208,7 @@ INLINE uint32_t mix(uint32_t h) {
 }
 
 #define DROPOUT(BASE)                                                                         \
-  for (size_t i = 0; i < n; i++) {                                                            \
+  ELEMENTWISE for (size_t i = 0; i < n; i++) {                                                \
     uint32_t h = mix(mix((first + (uint32_t)i) ^ (uint32_t)key) + (uint32_t)(key >> 32));     \
     out[i] = BASE + (h < least ? 0.0f : x[i] * factor);                                       \
   }
@@ -216,7 +219,7 @@ CLONES void dk_dropout(const float *x, const float *base, size_t n, uint64_t key
   float factor = 1.0f / (1.0f - rate);
   if (least == 0) {
     if (base) {
-      for (size_t i = 0; i < n; i++) out[i] = base[i] + x[i];
+      ELEMENTWISE for (size_t i = 0; i < n; i++) out[i] = base[i] + x[i];
     } else {
       memmove(out, x, n * sizeof(float));
     }

@@ -24,6 +24,7 @@ var parts: [(name: String, run: () throws -> Void)] = [
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))
+  parts.append(("training", TrainingBenchmarks.run))
   parts.append(("gates", GateBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -32,6 +33,7 @@ case "diffkit": runCommandLine(Array(arguments.dropFirst()))
 case "part":
   for part in parts where part.name == arguments.last { try part.run() }
 #if Training
+  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
   case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
   case "table": try MethodTable.run(Array(arguments.dropFirst()))
   case "trial": try Trial.run(Array(arguments.dropFirst()))

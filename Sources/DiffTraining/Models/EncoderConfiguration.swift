@@ -47,14 +47,7 @@
     ///
     /// - Throws: `io`, `malformed`, or `unsupported` for models that are calculated otherwise.
     public init(contentsOf path: String) throws(DiffError) {
-      let file = try File(path)
-      let size = try file.size
-      guard size < 1 << 20 else {
-        throw DiffError(.limit, "too large to be a model's config.json", path: path)
-      }
-      var bytes = [UInt8](repeating: 0, count: Int(size))
-      var span = bytes.mutableSpan
-      try file.read(at: 0, into: &span)
+      let bytes = try File.contents(of: path, limit: 1 << 20)
       do throws(DiffError) {
         try self.init(JSONValue(parsing: bytes))
       } catch { throw error.at(path: path) }

@@ -7,7 +7,7 @@
     ///
     /// - Parameters:
     ///   - queries: [rows, width]; all tokens, or some of each sequence.
-    ///   - keys, values: [tokens, width].
+    ///   - keys, values: [tokens, width]; not the same variable, nor that of the queries.
     ///   - queryOffsets: Where sequences begin among the queries, and the end of the last.
     ///   - offsets: The same among the tokens.
     ///   - heads: How many pieces the width is cut into, each attending for itself.
@@ -18,6 +18,7 @@
       heads: Int, dropout: Float = 0
     ) -> Variable {
       precondition(queryOffsets.count == offsets.count && queries.columns % heads == 0)
+      precondition(queries != keys && queries != values && keys != values)
       let output = variable(rows: queries.rows, columns: queries.columns)
       let work = Attention(
         queries: value(of: queries), keys: value(of: keys), values: value(of: values),

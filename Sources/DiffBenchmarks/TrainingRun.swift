@@ -1,0 +1,91 @@
+#if Training
+  import Checkpoints
+  import DiffTraining
+  import TensorCore
+
+  /// One measurement of training in a process of its own, so that its peak memory is its own.
+  /// Prints the median of the seconds of a batch.
+  struct TrainingRun {
+    /// What is measured.
+    enum Kind: String, CaseIterable {
+      /// Gradients and AdamW on reviews of their own lengths.
+      case train
+      /// Outputs alone.
+      case infer
+      /// Gradients and AdamW on sequences of 128 tokens.
+      case train128
+      /// Nothing of a model: a product of 2048 × 2048 matrices.
+      case products
+    }
+
+    static let batchSize = 16
+    static let batches = 40
+    private static let folder = TrainingBenchmarks.shared + "/models/minilm-l6"
+
+    /// - Parameter arguments: The kind.
+    static func run(_ arguments: [String]) throws {
+      guard let kind = arguments.first.flatMap(Kind.init) else {
+        throw DiffError(.usage, "no such measurement")
+      }
+      if kind == .products { return print(try products().median) }
+      let engine = Engine()
+      let model = try EncoderModel(
+        EncoderConfiguration(contentsOf: folder + "/config.json"),
+        checkpoint: openCheckpoint(folder + "/model.h5"), head: .classes(2), engine: engine)
+      let values = FloatBuffer(count: model.layout.count)
+      try model.initialize(values, seed: 1)
+      let gradients = Gradients(model.layout)
+      let optimizer = AdamW(
+        model.layout, parameters: Array(model.layout.parameters.indices))
+      var times: [Double] = []
+      for (number, batch) in try examples(kind).enumerated() {
+        times += try seconds(runs: 1) {
+          guard kind != .infer else {
+            _ = try model.outputs(of: batch, at: values)
+            return
+          }
+          _ = try model.addGradients(
+            of: batch, at: values, scale: 1 / Float(batch.count),
+            dropout: Dropout(seed: 1, step: UInt64(number)), to: gradients)
+          optimizer.step(values, gradients, rate: 5e-5)
+          gradients.clear()
+        }
+      }
+      print(times.median)
+    }
+
+    /// Batches of the reviews in the order of their file.
+    private static func examples(_ kind: Kind) throws -> [[TokenExample]] {
+      let tokenizer = try WordPiece(vocabulary: File.contents(of: folder + "/vocab.txt"))
+      let lines = try File.contents(of: TrainingBenchmarks.reviews).split(
+        separator: UInt8(ascii: "\n"))
+      var examples: [TokenExample] = []
+      for line in lines.prefix(batchSize * batches) {
+        let columns = line.split(separator: UInt8(ascii: "\t"))
+        let encoding = tokenizer.encode(String(decoding: columns[0], as: UTF8.self), maxLength: 128)
+        var ids = encoding.ids
+        if kind == .train128 { ids += (ids.count..<128).map { Int32(1000 + $0) } }
+        examples.append(
+          TokenExample(ids: ids, target: .label(columns[1].elementsEqual("1".utf8) ? 1 : 0)))
+      }
+      return stride(from: 0, to: examples.count, by: batchSize).map {
+        Array(examples[$0..<min(examples.count, $0 + batchSize)])
+      }
+    }
+
+    /// Seconds of `x Wᵀ`, 2048 × 2048 each.
+    private static func products() throws -> [Double] {
+      let engine = Engine()
+      var layout = ParameterLayout()
+      guard let shape = Shape([2048, 2048]) else { return [] }
+      try layout.append("x", shape)
+      try layout.append("weight", shape)
+      let values = FloatBuffer(count: layout.count)
+      let batch = FloatMatrix(values, rows: 2048, columns: 2048)
+      return seconds(runs: 9) {
+        let tape = Tape(engine, parameters: values)
+        _ = tape.linear(tape.constant(batch), layout.parameters[1])
+      }
+    }
+  }
+#endif

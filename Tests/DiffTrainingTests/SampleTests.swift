@@ -1,0 +1,25 @@
+#if Training
+  import TensorCore
+  import TestSupport
+  import Testing
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  @Suite struct SampleTests {
+    @Test("the sample of a model of one's own learns to read digits")
+    func digits() throws {
+      // Beside the test bundle, where SwiftPM builds both.
+      let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+      let program = OutputFile.split(bundle).folder + "/DigitsMLP"
+      let sample = try ChildProcess.run(
+        "timeout", ["60", program, Repository.path + "/samples/DigitsMLP/digits.csv"])
+      let output = String(decoding: sample.output, as: UTF8.self)
+      #expect(sample.ending == .exit(0), "\(output)")
+      #expect(output.contains("of 100 others"))
+    }
+  }
+#endif
