@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 extension File {
   /// The whole of a small file.
   ///
@@ -23,7 +15,4 @@ extension File {
     try file.read(at: 0, into: &span)
     return bytes
   }
-
-  /// Whether there is something of that name.
-  package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }
