@@ -21,7 +21,7 @@ import TensorCore
     }
   }
 
-  deinit { for unsafename in unsafe names { unsafe name.deallocate() } }
+  deinit { for index in unsafe names.indices { unsafe names[index].deallocate() } }
 
   /// The object behind a handle.
   static func from(_ handle: OpaquePointer?) throws(DiffError) -> Diff {

@@ -102,7 +102,7 @@ import Testing
       try compile(Repository.path + "/Tests/CommandTests/library_fuzz.c", to: scratch("fuzz"))
       for kind in ["valid", "invalid"] {
         let folder = Scratch(path: Repository.path + "/samples/\(kind)")
-        let paths = try folder.names.filter { $0.hasSuffix(".diff") }.map { folder($0) }
+        let paths = try folder.names.filter { $0.hasSuffix(".diff") }.map { "\(folder.path)/\($0)" }
         let answer = Answer(try .run(scratch("fuzz"), paths))
         #expect((answer.code, answer.errors) == (0, ""), "\(kind)")
         let damaged = answer.output.split(separator: "\n").count { $0.contains(": damaged") }
@@ -114,62 +114,62 @@ import Testing
   @Test(
     "samples/python/apply_diff.py applies a diff to a dict of NumPy arrays",
     .enabled(if: hasLibrary && hasNumPy, "there is no libDiffKit.so or no NumPy here"))
-  func numpy() throws {
-    try Scratch.with { scratch in
-      let base = MemoryCheckpoint([
-        MemoryTensor("a.w", .f32, littleEndian((0..<1000).map(Float.init))),
-        MemoryTensor("gone", .u8, [1, 2, 3]),
-        MemoryTensor("h", .f16, littleEndian([Float16(1), 2, 3])),
-      ])
-      var tuned = base.all
-      tuned[0].bytes[4 * 7 + 2] ^= 0x55
-      tuned[2].bytes[1] ^= 3
-      let sink = try FileSink(scratch("task.diff"))
-      let head = MemoryTensor("head", .i64, littleEndian([Int64(-5), 6]))
-      _ = try create(from: base, to: MemoryCheckpoint([tuned[0], tuned[2], head]), into: sink)
-      try sink.commit()
-      let script = Repository.path + "/samples/python/apply_diff.py"
-      func python(_ arguments: [String]) throws -> Answer {
-        Answer(
-          try .run(
-            "env",
-            ["PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)", Self.python]
-              + arguments))
-      }
-      let make = """
-        import numpy as np, sys
-        np.savez(sys.argv[1], **{"a/w": np.arange(1000, dtype="f4"), "gone": np.array([1, 2, 3], "u1"),
-          "h": np.array([1, 2, 3], "f2"), "other": np.ones(3)})
-        """
-      expectSuccess(try python(["-c", make, scratch("in.npz")]))
-      expectSuccess(
-        try python([script, scratch("task.diff"), scratch("in.npz"), scratch("out.npz")]),
-        "4 tensors changed")
-      let show = """
-        import numpy as np, sys
-        d = np.load(sys.argv[1])
-        for k in sorted(d): print(k, d[k].dtype, d[k].shape, d[k].tobytes().hex())
-        """
-      let shown = try python(["-c", show, scratch("out.npz")])
-      func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-      }
-      #expect(
-        shown.output == """
-          a/w float32 (1000,) \(hex(tuned[0].bytes))
-          h float16 (3,) \(hex(tuned[2].bytes))
-          head int64 (2,) \(hex(head.bytes))
-          other float64 (3,) \(String(repeating: "000000000000f03f", count: 3))
+  func numpy() throws { try Scratch.with { try numpy($0) } }
 
-          """)
-      let wrong = try python([
-        "-c", make.replacing("arange(1000", with: "zeros(1000"), scratch("2.npz"),
-      ])
-      #expect(wrong.code == 0)
-      let refused = try python([script, scratch("task.diff"), scratch("2.npz"), scratch("no.npz")])
-      #expect(refused.code == 1)
-      #expect(refused.errors == "apply_diff: a/w: is not the one that the diff was made for\n")
-      #expect(!scratch.exists("no.npz"))
+  private func numpy(_ scratch: Scratch) throws {
+    let base = MemoryCheckpoint([
+      MemoryTensor("a.w", .f32, littleEndian((0..<1000).map { Float($0) })),
+      MemoryTensor("gone", .u8, [1, 2, 3]),
+      MemoryTensor("h", .f16, [0x00, 0x3C, 0x00, 0x40, 0x00, 0x42]),
+    ])
+    var tuned = base.all
+    tuned[0].bytes[4 * 7 + 2] ^= 0x55
+    tuned[2].bytes[1] ^= 3
+    let sink = try FileSink(scratch("task.diff"))
+    let head = MemoryTensor("head", .i64, littleEndian([UInt64.max - 4, 6]))
+    _ = try create(from: base, to: MemoryCheckpoint([tuned[0], tuned[2], head]), into: sink)
+    try sink.commit()
+    let script = Repository.path + "/samples/python/apply_diff.py"
+    func python(_ arguments: [String]) throws -> Answer {
+      Answer(
+        try .run(
+          "env",
+          ["PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)", Self.python]
+            + arguments))
     }
+    let make = """
+      import numpy as np, sys
+      np.savez(sys.argv[1], **{"a/w": np.arange(1000, dtype="f4"), "gone": np.array([1, 2, 3], "u1"),
+        "h": np.array([1, 2, 3], "f2"), "other": np.ones(3)})
+      """
+    expectSuccess(try python(["-c", make, scratch("in.npz")]))
+    expectSuccess(
+      try python([script, scratch("task.diff"), scratch("in.npz"), scratch("out.npz")]),
+      "4 tensors changed")
+    let show = """
+      import numpy as np, sys
+      d = np.load(sys.argv[1])
+      for k in sorted(d): print(k, d[k].dtype, d[k].shape, d[k].tobytes().hex())
+      """
+    let shown = try python(["-c", show, scratch("out.npz")])
+    func hex(_ bytes: [UInt8]) -> String {
+      bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+    #expect(
+      shown.output == """
+        a/w float32 (1000,) \(hex(tuned[0].bytes))
+        h float16 (3,) \(hex(tuned[2].bytes))
+        head int64 (2,) \(hex(head.bytes))
+        other float64 (3,) \(String(repeating: "000000000000f03f", count: 3))
+
+        """)
+    let wrong = try python([
+      "-c", make.replacing("arange(1000", with: "zeros(1000"), scratch("2.npz"),
+    ])
+    #expect(wrong.code == 0)
+    let refused = try python([script, scratch("task.diff"), scratch("2.npz"), scratch("no.npz")])
+    #expect(refused.code == 1)
+    #expect(refused.errors == "apply_diff: a/w: is not the one that the diff was made for\n")
+    #expect(!scratch.exists("no.npz"))
   }
 }

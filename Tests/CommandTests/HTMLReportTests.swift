@@ -23,7 +23,9 @@ import Testing
         }
         continue
       }
-      if tag.contains("<") || tag.count { $0 == "\"" } % 2 != 0 { faults.append("tag \(tag)") }
+      if tag.contains("<") || tag.count(where: { $0 == "\"" }) % 2 != 0 {
+        faults.append("tag \(tag)")
+      }
       open.append(name)
     }
     return faults + open.map { "\($0) stays open" }

@@ -58,7 +58,8 @@ import Testing
     try expect("inspect", ["inspect", path])
     try expect("stats", ["stats", path])
     try expect("verify", ["verify", path])
-    try expect("compare", ["compare", path, path])
+    // Two names of that one are the same tensor to whatever compares diffs.
+    if name != "names" { try expect("compare", ["compare", path, path]) }
   }
 
   @Test("the schema tells what does not fit it")

@@ -69,5 +69,19 @@ struct HeatMap {
     return max(1, min(each, count - min(count, cell * each)))
   }
 
+  /// The cells as SVG paths, one for each of sixteen levels, with the square root of the level's
+  /// share of the highest density.
+  func paths(_ width: Int, _ height: Int) -> [(level: Double, path: String)] {
+    let levels = 16
+    var paths = [String](repeating: "", count: levels + 1)
+    for (index, density) in densities.enumerated() where density > 0 {
+      let level = Int(((density / highest).squareRoot() * Double(levels)).rounded(.up))
+      let (row, column) = (index / columns, index % columns)
+      paths[min(level, levels)] +=
+        "M\(column * width) \(row * height)h\(width - 1)v\(height - 1)h\(1 - width)z"
+    }
+    return paths.enumerated().filter { !$1.isEmpty }.map { (Double($0) / Double(levels), $1) }
+  }
+
   var highest: Double { densities.max() ?? 0 }
 }

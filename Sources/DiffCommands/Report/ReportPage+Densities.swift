@@ -12,18 +12,24 @@ extension ReportPage {
     let left = 20 + 7 * (rows.map(\.label.count).max() ?? 0)
     let columns = max(1, layers.count)
     section.figure(
-      "Changed elements of all elements; the darkest cell is \(grid.highest.percent).",
+      "Changed elements of all elements; the strongest cell is \(grid.highest.percent).",
       width: left + columns * size + 90, height: (rows.count + 1) * step
     ) { svg in
+      // The numbers of the layers stand above the first row that has any.
+      let first = rows.firstIndex { $0.isLayered } ?? rows.count
+      if first < rows.count {
+        svg.label("layer", x: left - 8, y: first * step + 16, anchor: "end")
+      }
       for (index, layer) in layers.enumerated() where size > 20 || index % 2 == 0 {
-        svg.label(layer.name, x: left + index * size + size / 2 - 1, y: 16, anchor: "middle")
+        let x = left + index * size + size / 2 - 1
+        svg.label(layer.name, x: x, y: first * step + 16, anchor: "middle")
       }
       for (index, row) in rows.enumerated() {
-        let y = (index + 1) * step
+        let y = (index < first ? index : index + 1) * step
         svg.label(row.label, x: left - 8, y: y + 15, anchor: "end")
         for (column, cell) in row.cells.enumerated() {
           guard let cell else { continue }
-          let layer = layers.isEmpty || row.cells.count == 1 ? "" : "layer \(layers[column].name): "
+          let layer = row.isLayered ? "layer \(layers[column].name): " : ""
           svg.cell(
             x: left + column * size, y: y, width: size - 2, height: step - 2,
             share: grid.highest == 0 ? 0 : cell.density / grid.highest,
@@ -48,6 +54,7 @@ extension DensityGrid {
   /// A line of the figure: a kind of tensor in each layer, or a tensor that no layer holds.
   struct Row {
     let label: String
+    var isLayered = false
     let cells: [Cell?]
     let total: Cell
   }
@@ -62,12 +69,14 @@ extension DensityGrid {
       let total = layers.reduce(into: Cell()) { sum, layer in
         if let cell = self.cells[layer]?[kind] { sum.add(cell) }
       }
-      rows.append(Row(label: kind, cells: cells, total: total))
+      rows.append(Row(label: kind, isLayered: true, cells: cells, total: total))
     }
     for place in places where !place.isLayer && place > .layer(0) { rows += self.rows(of: place) }
     if layers.count > 0 {
       rows.append(
-        Row(label: "all", cells: layers.map { self.total(place: $0) }, total: total()))
+        Row(
+          label: "all", isLayered: true, cells: layers.map { self.total(place: $0) },
+          total: total()))
     }
     return rows
   }

@@ -140,19 +140,15 @@ struct ReportPage {
     section.element("h3", text: "Inside \(map.name)")
     let (width, height) = (max(4, min(10, 720 / map.columns)), max(4, min(10, 480 / map.rows)))
     let caption =
-      "Rows and columns of \(map.shape), in cells; the darkest has a density of "
+      "Rows and columns of \(map.shape), in cells; the strongest has a density of "
       + "\(map.highest.percent)."
     section.figure(
       caption, width: map.columns * width + 1, height: map.rows * height + 1
     ) { svg in
-      for row in 0..<map.rows {
-        for column in 0..<map.columns {
-          let density = map.densities[row * map.columns + column]
-          guard density > 0 else { continue }
-          svg.cell(
-            x: column * width, y: row * height, width: width - 1, height: height - 1,
-            share: density / map.highest)
-        }
+      for (level, path) in map.paths(width, height) {
+        svg.shape(
+          "path",
+          [("class", "ink"), ("fill-opacity", (0.05 + 0.95 * level).fixed(2)), ("d", path)])
       }
       svg.shape(
         "rect",
@@ -168,13 +164,13 @@ struct ReportPage {
     let binades = values.binades.sorted { $0.key > $1.key }
     let most = Double(binades.map(\.value).max() ?? 1)
     section.bars(
-      "Magnitudes by binade, from 2^e up to 2^(e+1); mean \(values.meanMagnitude.brief), "
+      "Magnitudes by binade, from 2ᵉ up to 2ᵉ⁺¹; mean \(values.meanMagnitude.brief), "
         + "norm \(values.l2.brief).",
       binades.map {
-        ("2^\($0.key)", [(Double($0.value) / most, "ink")], $0.value.grouped)
+        ("2\($0.key.superscript)", [(Double($0.value) / most, "ink")], $0.value.grouped)
       })
     section.folded(
       "The numbers", ["binade", "values"],
-      binades.map { [Cell("2^\($0.key)"), Cell($0.value)] })
+      binades.map { [Cell("2\($0.key.superscript)"), Cell($0.value)] })
   }
 }
