@@ -64,10 +64,8 @@ let package = Package(
       name: "DiffCommands", dependencies: ["DiffOperations", argumentParser],
       swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
-    // From libgcc come conversions of float16, which what links the library may not have.
     .target(
-      name: "CDiffKit", dependencies: ["DiffOperations", "CDiffKitHeader"], swiftSettings: swift,
-      linkerSettings: [.linkedLibrary("gcc", .when(platforms: [.linux]))]),
+      name: "CDiffKit", dependencies: ["DiffOperations", "CDiffKitHeader"], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffCommands", "diffkit-hdf5"],

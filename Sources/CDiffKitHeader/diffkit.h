@@ -5,6 +5,9 @@
  *
  *     swift build -c release --product DiffKit      (it is .build/release/libDiffKit.so)
  *
+ * and link with -lDiffKit, on Linux -lDiffKit -lgcc_s: of libgcc, whose float16 conversions the
+ * Swift runtime shares, the linker must take the shared one.
+ *
  * Every function that can fail returns a status: DIFFKIT_OK (0) or what went wrong, of which
  * diffkit_error() gives the text. Whatever a file contains is answered with a status, never with a
  * crash; wrong pointers and sizes of the caller's cannot be told and are his affair.

@@ -4,7 +4,7 @@ import ArgumentParser
 struct DiffKit: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diffkit",
-    abstract: "Sparse diffs of model checkpoints: make, apply, revert, look into, verify.",
+    abstract: "Sparse diffs of model checkpoints: make, apply, revert, look into, compare.",
     discussion: """
       A diff holds what a finetune changed: positions and new bits, or float16 additions.
 

@@ -32,7 +32,7 @@ import Testing
       [
         "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I",
         Repository.path + "/Sources/CDiffKitHeader", source, "-o", program, "-L", Self.folder,
-        "-lDiffKit", "-Wl,-rpath,\(Self.folder)", "-Wl,--allow-shlib-undefined",
+        "-lDiffKit", "-lgcc_s", "-Wl,-rpath,\(Self.folder)",
       ])
     #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
   }

@@ -13,7 +13,8 @@ import Testing
   @Test(
     "every subcommand has help",
     arguments: [
-      "create", "apply", "revert", "inspect", "stats", "verify", "compare", "report", "convert",
+      "create", "apply", "revert", "recover", "inspect", "stats", "verify", "compare", "report",
+      "convert",
       "quickstart",
     ])
   func help(command: String) throws {

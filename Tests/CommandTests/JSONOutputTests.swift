@@ -28,7 +28,11 @@ import Testing
       try expect("apply", ["apply", base, exact, "-o", files("1.h5")])
       try expect("apply", ["apply", tuned, exact, "-o", files("2.h5")])
       try expect("revert", ["revert", tuned, exact, "-o", files("3.h5")])
-      try expect("convert", ["convert", files("1.h5"), files("copy.h5")])
+      try expect("apply", ["apply", files("1.h5"), add, "--in-place", "--allow-other-base"])
+      try expect("recover", ["recover", files("1.h5")])
+      try expect(
+        "convert",
+        ["convert", Repository.path + "/samples/textgenrnn_weights.hdf5", files("a.safetensors")])
       for diff in [exact, add] {
         try expect("inspect", ["inspect", diff])
         try expect("verify", ["verify", diff])

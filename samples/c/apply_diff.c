@@ -1,6 +1,7 @@
 /* Applies one entry of a diff to a tensor in a raw file:
  *
- *     cc -I Sources/CDiffKitHeader samples/c/apply_diff.c -L .build/release -lDiffKit -o apply_diff
+ *     cc -I Sources/CDiffKitHeader samples/c/apply_diff.c -o apply_diff \
+ *       -L .build/release -lDiffKit -lgcc_s -Wl,-rpath,.build/release
  *     ./apply_diff task.diff encoder.layer.0.output.dense.weight in.raw out.raw
  *
  * Exit codes: 0 done, 1 already applied, 2 trouble. Without a tensor it lists the entries. */
