@@ -14,8 +14,7 @@ import Testing
     "every subcommand has help",
     arguments: [
       "create", "apply", "revert", "recover", "inspect", "stats", "verify", "compare", "report",
-      "convert",
-      "quickstart",
+      "convert", "merge", "compose", "prune", "scale", "extract", "quickstart",
     ])
   func help(command: String) throws {
     let help = try Diffkit.run(command, "--help")

@@ -52,6 +52,19 @@ import Testing
     }
   }
 
+  @Test("and so is what the commands print that combine diffs")
+  func combining() throws {
+    try Fixture.with { files in
+      let (exact, add) = (files("exact.diff"), files("add.diff"))
+      try expect("merge", ["merge", add, add, "-o", files("1.diff")])
+      try expect("compose", ["compose", exact, "-o", files("2.diff")])
+      try expect("prune", ["prune", add, "--threshold", "1", "-o", files("3.diff")])
+      try expect("scale", ["scale", add, "0.5", "-o", files("4.diff")])
+      try expect("extract", ["extract", add, "--tensors", "model*", "-o", files("5.diff")])
+      try expect("convert-diff", ["convert", add, files("6.npz")])
+    }
+  }
+
   @Test(
     "the valid samples, of every operation, fit the schema",
     arguments: [
