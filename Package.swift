@@ -22,6 +22,8 @@ let package = Package(
     .library(name: "HDF5Access", targets: ["HDF5Access"]),
     .executable(name: "diffkit", targets: ["diffkit"]),
     .executable(name: "diffkit-hdf5", targets: ["diffkit-hdf5"]),
+    // libDiffKit.so: with the name of the executable it would be ignored.
+    .library(name: "DiffKit", type: .dynamic, targets: ["CDiffKit"]),
   ],
   traits: [
     .trait(name: "Training", description: "Finetuning, which needs oneDNN."),
@@ -61,6 +63,9 @@ let package = Package(
     .target(
       name: "DiffCommands", dependencies: ["DiffOperations", "DiffTraining", argumentParser],
       swiftSettings: swift),
+    .systemLibrary(name: "CDiffKitHeader"),
+    .target(
+      name: "CDiffKit", dependencies: ["DiffOperations", "CDiffKitHeader"], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks", dependencies: ["DiffCommands", "DiffTraining", "diffkit-hdf5"],
@@ -102,6 +107,6 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],
-      exclude: ["fault.c"], swiftSettings: swift),
+      exclude: ["Golden", "fault.c", "library.c", "library_fuzz.c"], swiftSettings: swift),
   ]
 )

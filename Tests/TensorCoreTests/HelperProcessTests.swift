@@ -32,6 +32,7 @@ import Testing
     #expect(try failure("exit 3") == .closed)
     #expect(try start("exit 3").end(killing: false) == .exit(3))
     #expect(try start("sleep 60").end(killing: true) == .signal(9))
+    #expect(try start("exec sleep 60 <&-").end(killing: false) == .signal(9))
   }
 
   @Test("the file is there, under its number")

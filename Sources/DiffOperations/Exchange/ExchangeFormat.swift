@@ -29,6 +29,9 @@ public struct ExchangeSummary: Sendable, Hashable {
   public var tensors = 0, changes: UInt64 = 0, heads = 0
   /// Values that the new type does not hold exactly and were rounded.
   public var rounded: UInt64 = 0
+
+  /// Nothing.
+  public init() {}
 }
 
 /// The changes of a tensor as numbers.
