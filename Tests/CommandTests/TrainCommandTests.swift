@@ -87,10 +87,17 @@
         let scores = try answer.json([String: Double].self)
         #expect(scores["accuracy"].map { "\($0)" } == diff.metadata["score.accuracy"])
         #expect(scores["examples"] == 100)
-
+        let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
         let said = try Diffkit.run(
+          "predict", Self.base, scratch("task.diff"), "Ok", "Call now", "--json")
+        for (answer, definition) in [(answer, "evaluate"), (said, "predict")] {
+          let value = try JSONValue(parsing: Array(answer.output.utf8))
+          #expect(try schema.faults(value, definition) == [])
+        }
+
+        let text = try Diffkit.run(
           "predict", Self.base, scratch("task.diff"), "Ok, see you at home", "Call now to win")
-        expectSuccess(said, "\tOk, see you at home\n", "\tCall now to win\n")
+        expectSuccess(text, "\tOk, see you at home\n", "\tCall now to win\n")
 
         let again = try Diffkit.run(
           "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
