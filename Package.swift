@@ -84,7 +84,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointsTests",
       dependencies: ["HDF5Access", "TestSupport", "diffkit-hdf5"],
-      exclude: ["Resources", "base.py", "chunks.py", "every_type.py", "oracle.py"], swiftSettings: swift),
+      exclude: ["Resources", "base.py", "chunks.py", "every_type.py", "oracle.py"],
+      swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit-hdf5"],

@@ -16,7 +16,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import RobertaTokenizer
 
 from random_texts import random_texts
-from wordpiece_oracle import blocks, digest, encoded, lines
+from wordpiece_oracle import blocks, encoded, lines, task_digests
 
 shared, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 texts = lines("sms-spam/train.tsv", 4000) + lines("vader-movie/train.tsv", 8000)
@@ -38,7 +38,7 @@ with open(folder / "bpe-merges.txt", "w") as out:
     out.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
 
 kinds = [f"a{c} 1{c} {c}" for c in map(chr, range(0x110000)) if not 0xD800 <= ord(c) < 0xE000]
-oracle = {"scalars": {}, "random": {}, "tasks": {}}
+oracle = {"scalars": {}, "random": {}}
 for name, prefix in [("plain", False), ("prefixed", True)]:
     tokenizer = RobertaTokenizer(vocab=vocabulary, merges=merges, add_prefix_space=prefix)
     # With an added space the places behind a special token are off by one there: ids alone.
@@ -46,10 +46,7 @@ for name, prefix in [("plain", False), ("prefixed", True)]:
     if prefix:
         break
     oracle["scalars"][name] = blocks(tokenizer, kinds, 16384)
-    for file in sorted((shared / "tasks").glob("*/*.tsv")):
-        texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
-                 for t in line.split("\t")[:-1]]
-        oracle["tasks"][f"{file.parent.name}/{file.name}"] = digest(tokenizer, texts)
+    oracle["tasks"] = task_digests(tokenizer)
     samples = lines("sms-spam/dev.tsv", 30) + lines("vader-movie/dev.tsv", 30)
     samples += random_texts(7, 60)
     oracle["samples"] = [

@@ -47,6 +47,15 @@ def blocks(tokenizer, texts, size, places=True):
     return [digest(tokenizer, texts[i:i + size], places) for i in range(0, len(texts), size)]
 
 
+def task_digests(tokenizer):
+    digests = {}
+    for file in sorted((shared / "tasks").glob("*/*.tsv")):
+        texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
+                 for t in line.split("\t")[:-1]]
+        digests[f"{file.parent.name}/{file.name}"] = digest(tokenizer, texts)
+    return digests
+
+
 def lines(name, count):
     rows = (shared / "tasks" / name).read_text("utf-8").split("\n")[:count]
     return [row.split("\t")[0] for row in rows]
@@ -64,7 +73,7 @@ def main(path):
         "uncased-accents": {"strip_accents": False, "tokenize_chinese_chars": False},
     }
     all_scalars = ["a" + chr(c) + "B" for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-    oracle = {"scalars": {}, "random": {}, "tasks": {}}
+    oracle = {"scalars": {}, "random": {}}
     for name, settings in options.items():
         tokenizer = BertTokenizer(vocab=every, **settings)
         oracle["scalars"][name] = blocks(tokenizer, all_scalars, 16384)
@@ -72,11 +81,7 @@ def main(path):
 
     large = BertTokenizer(vocab=read_vocabulary(shared / "models/minilm-l6/vocab.txt"))
     small = BertTokenizer(vocab=read_vocabulary(here / "Resources/vocab.txt"))
-    for file in sorted((shared / "tasks").glob("*/*.tsv")):
-        texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
-                 for t in line.split("\t")[:-1]]
-        oracle["tasks"][f"{file.parent.name}/{file.name}"] = digest(large, texts)
-
+    oracle["tasks"] = task_digests(large)
     samples = lines("sms-spam/dev.tsv", 40) + lines("vader-movie/dev.tsv", 40) + random_texts(7, 120)
     oracle["samples"] = [
         {"text": text, "ids": ids, "offsets": [b for pair in offsets for b in pair]}
