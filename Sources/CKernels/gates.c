@@ -195,3 +195,7 @@ CLONES double dk_squared_norm(const float *x, size_t n) {
   }
   return sum;
 }
+
+CLONES void dk_add_squares(float *sum, const float *x, size_t n) {
+  VECTORS for (size_t i = 0; i < n; i++) sum[i] += x[i] * x[i];
+}

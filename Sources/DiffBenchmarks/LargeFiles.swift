@@ -15,19 +15,17 @@ struct LargeFiles {
   let format: CheckpointFormat
   let folder: String
 
-  /// Gigabytes of a file: DIFFKIT_BENCHMARK_GB, or 4.
-  static let gigabytes =
-    unsafe getenv("DIFFKIT_BENCHMARK_GB").flatMap {
-      unsafe Double(String(cString: $0))
-    } ?? 4
+  /// Of each file.
+  var gigabytes = usual
+
+  /// DIFFKIT_BENCHMARK_GB, or 4.
+  static let usual =
+    unsafe getenv("DIFFKIT_BENCHMARK_GB").flatMap { unsafe Double(String(cString: $0)) } ?? 4
 
   private static let tensors = 8
   private static let columns: UInt64 = 4096
 
   var base: String { path("base") }
-
-  /// What the title of a report says of them.
-  static var title: String { "\(gigabytes) GB" }
 
   func path(_ name: String) -> String {
     folder + "/" + name + (format == .hdf5 ? ".h5" : ".safetensors")
@@ -35,7 +33,7 @@ struct LargeFiles {
 
   /// Writes the base: magnitudes between 2⁻⁷ and 2⁻⁶, mantissas at random.
   func makeBase() throws {
-    let rows = UInt64(Self.gigabytes * 1e9) / UInt64(Self.tensors * type.width) / Self.columns
+    let rows = UInt64(gigabytes * 1e9) / UInt64(Self.tensors * type.width) / Self.columns
     guard let shape = Shape([rows, Self.columns]) else { return }
     let names = (0..<Self.tensors).map { "layer.\($0).weight" }
     let (output, tensors) = try makeCheckpoint(

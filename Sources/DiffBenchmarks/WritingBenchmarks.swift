@@ -15,15 +15,19 @@ import TensorCore
 struct WritingBenchmarks {
   private let folder: String
   private let report: Report
-  private let timing = SideBySide(runs: 3)
+  private let timing = SideBySide(runs: 2)
 
   private static func run(
-    _ title: String, _ body: (WritingBenchmarks) throws -> Void
+    _ title: String, _ type: ElementType, _ format: CheckpointFormat, gigabytes: Double? = nil,
+    _ body: (WritingBenchmarks, LargeFiles) throws -> Void
   ) throws {
     try SideBySide.withFolder { folder in
-      try body(
-        WritingBenchmarks(
-          folder: folder, report: Report("\(title), files of \(LargeFiles.title)")))
+      let files = LargeFiles(
+        type: type, format: format, folder: folder, gigabytes: gigabytes ?? LargeFiles.usual)
+      let title = "\(title), \(type) in \(format.rawValue), files of \(files.gigabytes) GB"
+      let benchmarks = WritingBenchmarks(folder: folder, report: Report(title))
+      try files.makeBase()
+      try body(benchmarks, files)
     }
   }
 
@@ -35,37 +39,42 @@ struct WritingBenchmarks {
 
   // MARK: apply
 
-  static func applyFloats() throws { try apply(.f32, .hdf5) }
-  static func applyBrains() throws { try apply(.bf16, .safetensors) }
+  static func applyFloats() throws { try apply(.f32, .hdf5, isCold: false) }
+  static func applyFloatsCold() throws { try apply(.f32, .hdf5, isCold: true) }
+  static func applyBrains() throws { try apply(.bf16, .safetensors, isCold: false) }
+  static func applyBrainsCold() throws { try apply(.bf16, .safetensors, isCold: true) }
 
-  private static func apply(_ type: ElementType, _ format: CheckpointFormat) throws {
-    try run("apply -o, \(type) in \(format.rawValue), 0.5 % at random") { benchmarks in
-      try benchmarks.apply(type, format)
+  private static func apply(
+    _ type: ElementType, _ format: CheckpointFormat, isCold: Bool
+  ) throws {
+    let cache = isCold ? "cold" : "warm"
+    try run("apply -o, 0.5 % at random, verified, \(cache)", type, format) { benchmarks, files in
+      try benchmarks.apply(files, isCold: isCold)
     }
   }
 
-  private func apply(_ type: ElementType, _ format: CheckpointFormat) throws {
-    let files = LargeFiles(type: type, format: format, folder: folder)
-    try files.makeBase()
-    try files.makeTuned("tuned", density: 0.005, hotRows: false)
-    let (diff, output) = (path("task.diff"), files.path("output"))
-    _ = try diffkit("create", files.base, files.path("tuned"), "-o", diff)
-    unsafe unlink(files.path("tuned"))
-    for isCold in [false, true] {
-      guard !isCold || Self.dropCaches() else {
-        report.row("cold", "", "not permitted: /proc/sys/vm/drop_caches")
-        continue
-      }
-      let (apply, cp) = try timing.measure(
-        { try diffkit("apply", files.base, diff, "-o", output) },
-        { try SideBySide.child("cp", [files.base, output]) }, removing: output,
-        prepare: { if isCold { _ = Self.dropCaches() } })
-      report.row(
-        "\(isCold ? "cold" : "warm"), verified, to the end of a sync", "\(apply)", "cp \(cp)",
-        ratio: apply.seconds / cp.seconds, bar: "≤ 1.10")
-      report.row("peak memory", apply.megabytes, bar: "≤ 64 MB")
+  private func apply(_ files: LargeFiles, isCold: Bool) throws {
+    guard !isCold || Self.dropCaches() else {
+      return report.row("cold", "", "not permitted: /proc/sys/vm/drop_caches")
     }
-    if format == .hdf5 { try compareWithPython(files, diff, output) }
+    let diff = try makeDiff(files, density: 0.005, hotRows: false)
+    let output = files.path("output")
+    let (apply, cp) = try timing.measure(
+      { try diffkit("apply", files.base, diff, "-o", output) },
+      { try SideBySide.child("cp", [files.base, output]) }, removing: output,
+      prepare: { if isCold { _ = Self.dropCaches() } })
+    report.row(
+      "to the end of a sync", "\(apply)", "cp \(cp)", ratio: apply.seconds / cp.seconds,
+      bar: "≤ 1.10")
+    report.row("peak memory", apply.megabytes, bar: "≤ 64 MB")
+  }
+
+  /// A diff of the base, made from a finetune that is removed.
+  private func makeDiff(_ files: LargeFiles, density: Double, hotRows: Bool) throws -> String {
+    try files.makeTuned("tuned", density: density, hotRows: hotRows)
+    _ = try diffkit("create", files.base, files.path("tuned"), "-o", path("task.diff"))
+    unsafe unlink(files.path("tuned"))
+    return path("task.diff")
   }
 
   /// Empties the page cache, if that is permitted.
@@ -77,11 +86,18 @@ struct WritingBenchmarks {
 
   /// The same changes by h5py and NumPy, which verify nothing: copies the file and changes each
   /// tensor in memory.
-  private func compareWithPython(_ files: LargeFiles, _ diff: String, _ output: String) throws {
+  static func applyPython() throws {
     guard let python = Peers.python else {
-      report.row("h5py + NumPy", "", "skipped: DIFFKIT_PEERS_PYTHON is not set")
-      return
+      return print("\nh5py + NumPy: skipped, DIFFKIT_PEERS_PYTHON is not set")
     }
+    try run("apply -o, 0.5 % at random, warm, without sync", .f32, .hdf5) { benchmarks, files in
+      try benchmarks.compare(files, python)
+    }
+  }
+
+  private func compare(_ files: LargeFiles, _ python: String) throws {
+    let diff = try makeDiff(files, density: 0.005, hotRows: false)
+    let output = files.path("output")
     let script = """
       import shutil, sys, h5py, numpy as np
       base, out = sys.argv[1:]
@@ -101,7 +117,7 @@ struct WritingBenchmarks {
       { try SideBySide.child(python, ["-c", script, files.base, output]) }, removing: output,
       toSync: false)
     report.row(
-      "warm, without sync (diffkit verifies and flushes all the same)", "\(apply)",
+      "verified, and flushed all the same", "\(apply), \(apply.megabytes)",
       "h5py + NumPy, copy and change \(peer), \(peer.megabytes)",
       ratio: peer.seconds / apply.seconds, bar: "≥ 1.5")
   }
@@ -109,16 +125,14 @@ struct WritingBenchmarks {
   // MARK: in place
 
   static func inPlace() throws {
-    try run("apply --in-place, f32 in HDF5, 0.01 % in hot rows") { try $0.inPlace() }
+    try run("apply --in-place, 0.01 % in hot rows, warm", .f32, .hdf5) { benchmarks, files in
+      try benchmarks.inPlace(files)
+    }
   }
 
-  private func inPlace() throws {
-    let files = LargeFiles(type: .f32, format: .hdf5, folder: folder)
-    try files.makeBase()
-    try files.makeTuned("tuned", density: 0.0001, hotRows: true)
-    let (diff, output) = (path("task.diff"), files.path("output"))
-    _ = try diffkit("create", files.base, files.path("tuned"), "-o", diff)
-    unsafe unlink(files.path("tuned"))
+  private func inPlace(_ files: LargeFiles) throws {
+    let diff = try makeDiff(files, density: 0.0001, hotRows: true)
+    let output = files.path("output")
     for verify in ["touched", "full"] {
       var isApplied = false
       let (patch, cp) = try timing.measure(
@@ -137,12 +151,12 @@ struct WritingBenchmarks {
   // MARK: create
 
   static func create() throws {
-    try run("create, exact, f32 in HDF5, 0.5 % at random") { try $0.create() }
+    try run("create, exact, 0.5 % at random, warm", .f32, .hdf5) { benchmarks, files in
+      try benchmarks.create(files)
+    }
   }
 
-  private func create() throws {
-    let files = LargeFiles(type: .f32, format: .hdf5, folder: folder)
-    try files.makeBase()
+  private func create(_ files: LargeFiles) throws {
     try files.makeTuned("tuned", density: 0.005, hotRows: false)
     let (diff, copy) = (path("task.diff"), files.path("copy"))
     try SideBySide.child("cp", [files.base, copy])
@@ -157,23 +171,36 @@ struct WritingBenchmarks {
     report.row(
       "peak memory", create.megabytes, "the diff: \(size / 1_000_000) MB",
       bar: "≤ 128 MB + the diff")
-    for (name, arguments) in [
-      ("xdelta3", ["-q", "-f", "-e", "-s", files.base, files.path("tuned"), path("patch")]),
+  }
+
+  /// Smaller files: xdelta3 takes minutes for large ones, and zstd does not take them.
+  static func createPeers() throws {
+    try run("create, exact, 0.5 % at random, warm", .f32, .hdf5, gigabytes: 0.5) {
+      try $0.createPeers($1)
+    }
+  }
+
+  private func createPeers(_ files: LargeFiles) throws {
+    let (tuned, patch, diff) = (files.path("tuned"), path("patch"), path("task.diff"))
+    try files.makeTuned("tuned", density: 0.005, hotRows: false)
+    for (name, arguments, bar) in [
+      ("xdelta3", ["-q", "-f", "-e", "-s", files.base, tuned, patch], "≥ 5"),
       (
-        "zstd",
-        ["-q", "-f", "-3", "--long=31", "--patch-from", files.base, files.path("tuned"), "-o"]
-          + [path("patch")]
+        "zstd", ["-q", "-f", "-3", "--long=31", "--patch-from", files.base, tuned, "-o", patch],
+        "≥ 2"
       ),
     ] {
-      let peer = try? ChildProcess.run(name, arguments)
-      guard let peer, peer.ending == .exit(0) else {
-        report.row(name, "", "not on this machine, or not for files of this size")
+      guard let first = try? ChildProcess.run(name, arguments), first.ending == .exit(0) else {
+        report.row(name, "", "not on this machine, or failed")
         continue
       }
+      let size = try File(patch).size
+      let (create, peer) = try timing.measure(
+        { try diffkit("create", files.base, tuned, "-o", diff, "--force") },
+        { try SideBySide.child(name, arguments) }, removing: patch)
       report.row(
-        "beside \(name)", "\(create)",
-        "\(peer.seconds.fixed(1)) s, \(try File(path("patch")).size / 1_000_000) MB",
-        ratio: peer.seconds / create.seconds, bar: name == "zstd" ? "≥ 2" : "≥ 5")
+        "beside \(name)", "\(create), \(try File(diff).size / 1_000_000) MB",
+        "\(peer), \(size / 1_000_000) MB", ratio: peer.seconds / create.seconds, bar: bar)
     }
   }
 }

@@ -12,23 +12,32 @@ var parts: [(name: String, run: () throws -> Void)] = [
   ("compare", CompareBenchmarks.run),
   ("serving", ServingBenchmarks.run),
   ("apply-f32", WritingBenchmarks.applyFloats),
+  ("apply-f32-cold", WritingBenchmarks.applyFloatsCold),
   ("apply-bf16", WritingBenchmarks.applyBrains),
+  ("apply-bf16-cold", WritingBenchmarks.applyBrainsCold),
+  ("apply-h5py", WritingBenchmarks.applyPython),
   ("in-place", WritingBenchmarks.inPlace),
   ("create", WritingBenchmarks.create),
+  ("create-peers", WritingBenchmarks.createPeers),
   ("hdf5", HDF5Benchmarks.run),
+  ("merge", MergeBenchmarks.run),
 ]
 #if Training
   parts.append(("text", TextBenchmarks.run))
   parts.append(("training", TrainingBenchmarks.run))
+  parts.append(("gates", GateBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "diffkit": runCommandLine(Array(arguments.dropFirst()))
-#if Training
-  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
-#endif
 case "part":
   for part in parts where part.name == arguments.last { try part.run() }
+#if Training
+  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
+  case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
+  case "table": try MethodTable.run(Array(arguments.dropFirst()))
+  case "trial": try Trial.run(Array(arguments.dropFirst()))
+#endif
 default:
   let program = CommandLine.arguments[0]
   for part in parts where arguments.isEmpty || arguments.contains(part.name) {

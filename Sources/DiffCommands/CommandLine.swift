@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
@@ -25,10 +26,24 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   } catch {
     // Help and version are "errors" of the parser too, with exit code 0.
     let message = DiffKit.fullMessage(for: error)
-    guard DiffKit.exitCode(for: error) == .success else { complain(message) }
+    guard DiffKit.exitCode(for: error) == .success else {
+      complain(unknownCommand(arguments ?? Array(CommandLine.arguments.dropFirst())) ?? message)
+    }
     do { try StandardOutput.write(message + "\n") } catch { complain(error.description) }
     end(0)
   }
+}
+
+/// What to say if the first word is to be a command and is none.
+private func unknownCommand(_ arguments: [String]) -> String? {
+  let commands = DiffKit.configuration.subcommands.compactMap { $0.configuration.commandName }
+  guard let word = arguments.first, !word.hasPrefix("-"), word != "help", !commands.contains(word)
+  else { return nil }
+  let distances = commands.map { ($0, CloseNames.distance(Array(word.utf8), Array($0.utf8))) }
+  let closest = distances.min { $0.1 < $1.1 }
+  let hint = closest.flatMap { $0.1 <= max(2, word.count / 3) ? "; did you mean '\($0.0)'?" : nil }
+  return "diffkit: there is no command '\(word)'\(hint ?? "")".escapingControls
+    + "\nSee 'diffkit --help'."
 }
 
 private func complain(_ message: String) -> Never {

@@ -7,17 +7,23 @@ import TensorCore
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Write a checkpoint as one of another format, bit for bit.",
+    abstract: "Write a checkpoint, or a diff, in another format.",
     discussion: """
       The format is told by the suffix of the output: .h5, .hdf5 or .safetensors. Names get the \
       separator of the format, '/' in HDF5, '.' in safetensors; a diff made on either applies to \
       the other.
 
         diffkit convert base.h5 base.safetensors
+
+      Diffs are converted to and from NumPy archives, PEFT's SHiRA and sparse HDF5; what is \
+      imported gets its fingerprints from the base.
+
+        diffkit convert task.diff task.npz
+        diffkit convert adapter_model.safetensors task.diff --base base.safetensors
       """)
 
-  @Argument(help: "The checkpoint to read.") var input: String
-  @Argument(help: "The checkpoint to write.") var output: String
+  @Argument(help: "The checkpoint or diff to read.") var input: String
+  @Argument(help: "The checkpoint or diff to write.") var output: String
 
   @Option(help: "The format to write, if the suffix does not tell: hdf5 or safetensors.")
   var format: CheckpointFormat?
@@ -25,10 +31,12 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replace an existing output file.")
   var force = false
 
+  @OptionGroup var diffs: DiffConversion
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    guard let format = format ?? CheckpointFormat(suffixOf: output) else {
+    if try diffs.run(input, output, force: force, report) { return }
+    guard let format = format ?? diffs.checkpointFormat ?? CheckpointFormat(suffixOf: output) else {
       throw DiffError(
         .usage, "no suffix of a checkpoint format; give --format hdf5 or --format safetensors",
         path: output)

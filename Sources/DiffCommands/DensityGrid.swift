@@ -8,6 +8,11 @@ struct DensityGrid {
     var elements: UInt64 = 0
     var changes: UInt64 = 0
     var density: Double { elements == 0 ? 0 : Double(changes) / Double(elements) }
+
+    mutating func add(_ other: Cell) {
+      elements = [elements, other.elements].clampedSum
+      changes += other.changes
+    }
   }
 
   /// A layer, or what stands outside of the layers.
@@ -42,10 +47,8 @@ struct DensityGrid {
       }
       let (place, kind) = Self.place(of: entry.name)
       kinds.insert(kind)
-      var cell = cells[place]?[kind] ?? Cell()
-      cell.elements = [cell.elements, entry.shape.count].clampedSum
-      cell.changes += entry.count
-      cells[place, default: [:]][kind] = cell
+      cells[place, default: [:]][kind, default: Cell()].add(
+        Cell(elements: entry.shape.count, changes: entry.count))
     }
     places = cells.keys.sorted()
     self.kinds = kinds.sorted()
@@ -84,16 +87,10 @@ struct DensityGrid {
     return kind.hasSuffix(":0") ? String(kind.dropLast(2)) : kind
   }
 
-  /// All tensors of a kind, of a place, or of the diff together.
-  func total(kind: String? = nil, place: Place? = nil) -> Cell {
-    var sum = Cell()
-    for (other, kinds) in cells where place == nil || other == place {
-      for (name, cell) in kinds where kind == nil || name == kind {
-        sum.elements = [sum.elements, cell.elements].clampedSum
-        sum.changes += cell.changes
-      }
-    }
-    return sum
+  /// All tensors of a place, or of the diff, together.
+  func total(place: Place? = nil) -> Cell {
+    cells.filter { place == nil || $0.key == place }.values.flatMap(\.values)
+      .reduce(into: Cell()) { $0.add($1) }
   }
 
   /// The greatest density of a cell.

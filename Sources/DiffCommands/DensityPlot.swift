@@ -1,38 +1,22 @@
 import TensorCore
 
 extension DensityGrid {
-  /// The densities in block characters: kinds of tensors by layers, then what no layer holds.
+  /// The densities in block characters: kinds of tensors by layers, and what no layer holds.
   var plot: String {
     let layers = places.filter(\.isLayer)
-    let inside = kinds.filter { kind in layers.contains { cells[$0]?[kind] != nil } }
-    let others = places.filter { !$0.isLayer }
-    var names = inside + ["all"]
-    for place in others { names += (cells[place] ?? [:]).keys.map { "\(place.name) \($0)" } }
-    let room = max(12, (Terminal.width ?? 100) - 3 * layers.count - 10)
-    let width = min(room, names.map { $0.escapingControls.count }.max() ?? 0)
+    let rows = self.rows
+    let room = max(12, (Terminal.width ?? 100) - 3 * layers.count - 11)
+    let width = min(room, rows.map { $0.label.escapingControls.count }.max() ?? 0)
     var out = "density by kind of tensor and layer; the full block is \(highest.percent)\n\n"
-    func line(_ name: String, _ shades: String, _ cell: Cell) {
-      let name = name.escapingControls.shortened(to: width)
-      out += name + String(repeating: " ", count: width - name.count) + "  "
-      out += shades.styled(.cyan) + " \(cell.density.percent)\n"
-    }
     if !layers.isEmpty {
-      let numbers = layers.map { place in
-        place.name + String(repeating: " ", count: max(0, 3 - place.name.count))
-      }
-      out += String(repeating: " ", count: width + 2) + numbers.joined() + " all\n"
+      let numbers = layers.map { $0.name.padding(to: 3) }.joined()
+      out += ("".padding(to: width + 2) + numbers + " all").styled(.bold) + "\n"
     }
-    for kind in inside {
-      line(kind, layers.map { shade(cells[$0]?[kind]) }.joined(), total(kind: kind))
-    }
-    if !layers.isEmpty {
-      line("all", layers.map { shade(total(place: $0)) }.joined(), total())
-    }
-    for place in others {
-      for kind in kinds {
-        guard let cell = cells[place]?[kind] else { continue }
-        line("\(place.name) \(kind)", shade(cell), cell)
-      }
+    for row in rows {
+      out += row.label.escapingControls.shortened(to: width).padding(to: width + 2)
+      out += row.cells.map(shade).joined().styled(.cyan)
+      out += String(repeating: "   ", count: max(0, layers.count - row.cells.count))
+      out += " \(row.total.density.percent)\n"
     }
     return out
   }
@@ -44,5 +28,12 @@ extension DensityGrid {
     let levels = Array("▁▂▃▄▅▆▇█")
     let level = min(levels.count - 1, Int(cell.density / highest * Double(levels.count)))
     return String(repeating: levels[level], count: 2) + " "
+  }
+}
+
+extension String {
+  /// The text and as many spaces as make it so wide.
+  fileprivate func padding(to width: Int) -> String {
+    self + String(repeating: " ", count: max(0, width - count))
   }
 }

@@ -64,14 +64,22 @@ struct DiffComparisonOutput: CommandOutput {
 
   var text: String {
     var out = diffs.count == 2 ? pairText : matrixText
-    for note in notes.prefix(20) {
-      out += "\(note.path): tensor '\(note.tensor)': \(note.what)".escapingControls + "\n"
-    }
-    if notes.count > 20 { out += "and \(notes.count - 20) more such differences (--json)\n" }
+    out += noteText
     if diffs.contains(where: { $0.norm == nil }) {
       out += "cosine, signs and norms need the deltas: of exact diffs, give --base\n"
     }
     return out + (same ? "same".styled(.green) : "different".styled(.yellow)) + "\n"
+  }
+
+  /// A line for each kind of note, with the first of its tensors.
+  private var noteText: String {
+    let kinds = Dictionary(grouping: notes) { [$0.path, $0.what] }
+    let lines = kinds.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { key, notes in
+      let more = notes.count > 1 ? " and \(notes.count - 1) more" : ""
+      return "\(key[0]): \(key[1]): \(notes[0].tensor)\(more)".escapingControls + "\n"
+    }
+    let rest = lines.count > 20 ? "and \(lines.count - 20) more such lines (--json)\n" : ""
+    return lines.prefix(20).joined() + rest
   }
 
   private var pairText: String {
@@ -94,7 +102,7 @@ struct DiffComparisonOutput: CommandOutput {
     [
       name, changes[0].grouped, changes[1].grouped, figures.shared.grouped,
       figures.jaccard.fixed(4), figures.cosine?.fixed(4) ?? "–",
-      figures.signAgreement?.percent ?? "–", figures.normRatio?.brief ?? "–", differing.grouped,
+      figures.signAgreement?.percent ?? "–", figures.normRatio?.fixed(3) ?? "–", differing.grouped,
     ]
   }
 
@@ -113,7 +121,7 @@ struct DiffComparisonOutput: CommandOutput {
     if diffs.contains(where: { $0.norm != nil }) {
       out += matrix("cosine") { $0.cosine?.fixed(3) ?? "–" }
       out += matrix("signs agree, %") { $0.signAgreement.map { ($0 * 100).fixed(1) } ?? "–" }
-      out += matrix("norm of the column / norm of the row") { $0.normRatio?.brief ?? "–" }
+      out += matrix("norm of the column / norm of the row") { $0.normRatio?.fixed(3) ?? "–" }
     }
     return out
   }

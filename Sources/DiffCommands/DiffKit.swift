@@ -4,11 +4,16 @@ import ArgumentParser
 struct DiffKit: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diffkit",
-    abstract: "Sparse diffs of model checkpoints: make, apply, revert, look into, verify.",
+    abstract: "Sparse diffs of model checkpoints: make, apply, revert, look into, compare.",
     discussion: """
       A diff holds what a finetune changed: positions and new bits, or float16 additions.
 
-      Exit codes: 0 done or same, 1 different, 2 trouble.
+      Exit codes: 0 done or same, 1 different, 2 trouble. With --json every command prints what it \
+      did or found as JSON (spec/output.schema.json). Names completed by your shell: \
+      diffkit --generate-completion-script bash (or zsh, fish).
+
+        diffkit create base.h5 tuned.h5 -o task.diff
+        diffkit apply base.h5 task.diff -o tuned.h5
       """,
     version: "0.1.0",
     groupedSubcommands: [
@@ -20,8 +25,16 @@ struct DiffKit: ParsableCommand {
         ]),
       CommandGroup(
         name: "Inspection",
-        subcommands: [InspectCommand.self, StatsCommand.self, CompareCommand.self]),
-      CommandGroup(name: "Combination", subcommands: [ConvertCommand.self]),
+        subcommands: [
+          InspectCommand.self, StatsCommand.self, CompareCommand.self, ReportCommand.self,
+        ]),
+      CommandGroup(name: "Training", subcommands: trainingCommands),
+      CommandGroup(
+        name: "Combination",
+        subcommands: [
+          MergeCommand.self, ComposeCommand.self, PruneCommand.self, ScaleCommand.self,
+          ExtractCommand.self, ConvertCommand.self,
+        ]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
 }

@@ -33,10 +33,20 @@ extension UInt64 {
   }
 }
 
+extension Int {
+  /// `⁻¹²`.
+  var superscript: String {
+    String(
+      "\(self)".map { digit -> Character in
+        digit.wholeNumberValue.map { Array("⁰¹²³⁴⁵⁶⁷⁸⁹")[$0] } ?? "⁻"
+      })
+  }
+}
+
 extension Double {
   /// Fixed notation with some digits after the point.
   package func fixed(_ digits: Int) -> String {
-    guard isFinite, magnitude < 1e15 else { return "\(self)" }
+    guard isFinite, magnitude < 1e15 else { return isNaN ? "nan" : "\(self)" }
     let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
     let scaled = Int64((magnitude * Double(scale)).rounded())
     let fraction = String(scaled % Int64(scale))
@@ -47,7 +57,7 @@ extension Double {
 
   /// Three significant digits: `0.0123`, `1.23e-09`.
   var brief: String {
-    guard isFinite, self != 0 else { return isFinite ? "0" : "\(self)" }
+    guard isFinite, self != 0 else { return isFinite ? "0" : isNaN ? "nan" : "\(self)" }
     let exponent = Int(log10(magnitude).rounded(.down))
     if (-4..<6).contains(exponent) { return fixed(Swift.max(0, 2 - exponent)) }
     return (self / pow(10, Double(exponent))).fixed(2) + "e\(exponent)"

@@ -18,13 +18,29 @@ struct RecoverCommand: ParsableCommand {
   @Flag(help: "Restore the old bytes even where something else than old or new ones is found.")
   var force = false
 
-  @OptionGroup var quiet: QuietOption
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
-    switch try recover(checkpoint, forced: force) {
-    case .restored(let files):
-      try quiet.say("\(checkpoint): restored" + (files == 1 ? "" : ", \(files) files"))
-    case .nothingToDo: try quiet.say("\(checkpoint): no change was interrupted, nothing to do")
-    }
+    try report.print(RecoverOutput(checkpoint, try recover(checkpoint, forced: force)))
+  }
+}
+
+/// What `recover` says.
+private struct RecoverOutput: CommandOutput {
+  let checkpoint: String
+  /// How many files were restored; none if no change was interrupted.
+  let files: Int
+
+  init(_ checkpoint: String, _ outcome: RecoverOutcome) {
+    self.checkpoint = checkpoint
+    if case .restored(let files) = outcome { self.files = files } else { files = 0 }
+  }
+
+  var text: String {
+    let what =
+      files == 0
+      ? "no change was interrupted, nothing to do"
+      : files == 1 ? "restored" : "restored, \(files) files"
+    return "\(checkpoint): \(what)".escapingControls + "\n"
   }
 }

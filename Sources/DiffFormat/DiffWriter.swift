@@ -23,9 +23,13 @@ public final class DiffWriter {
   private var entryCount: UInt64 = 0
   private var previousName: String?
 
-  private var entry: DiffEntry?
+  /// Entries whose pages are not all written; the last one may still be open.
+  private var entries: [DiffEntry] = []
+  private var isOpen = false
   private var stream = DiffStream.changes
-  /// Pages that are full or being filled; encoded together on all cores.
+  /// How many values the stream has so far.
+  private var streamCount: UInt64 = 0
+  /// Pages that are full or being filled, of one entry or several; encoded together on all cores.
   private var batch = [PendingPage](repeating: PendingPage(), count: 8)
   /// The number of the page being filled.
   private var filling = 0
@@ -52,22 +56,33 @@ public final class DiffWriter {
   /// - Throws: `usage` if its name is not behind the one before, is empty or too long, or if its
   ///   operation does not go with its type.
   public func begin(_ entry: DiffEntry) throws(DiffError) {
-    precondition(self.entry == nil, "begin before end")
+    precondition(!isOpen, "begin before end")
     try check(entry)
     previousName = entry.name
-    self.entry = entry
-    self.entry?.pages = [:]
-    stream = .changes
-    pageEnd = 0
+    var entry = entry
+    entry.pages = [:]
+    entries.append(entry)
+    isOpen = true
+    try begin(first: .changes)
   }
 
   /// Goes on to another stream of a `reshape`.
   public func begin(_ stream: DiffStream) throws(DiffError) {
-    guard let entry, entry.operation.streams.contains(stream),
-      stream.rawValue > self.stream.rawValue
-    else { throw DiffError(.usage, "streams must be written in order", tensor: entry?.name) }
-    try flush()
+    let entry = current
+    guard entry.operation.streams.contains(stream), stream.rawValue > self.stream.rawValue
+    else { throw DiffError(.usage, "streams must be written in order", tensor: entry.name) }
+    // A stream in between that is dense must be there too.
+    for passed in entry.operation.streams
+    where passed.rawValue >= self.stream.rawValue && passed.rawValue < stream.rawValue {
+      try checkDense(passed, passed == self.stream ? streamCount : 0)
+    }
+    try begin(first: stream)
+  }
+
+  private func begin(first stream: DiffStream) throws(DiffError) {
+    if !batch[filling].offsets.isEmpty { try nextPage() }
     self.stream = stream
+    streamCount = 0
     pageEnd = 0
   }
 
@@ -79,7 +94,7 @@ public final class DiffWriter {
   public func append(
     at start: UInt64, _ offsets: Span<UInt32>, _ values: Span<UInt8>
   ) throws(DiffError) {
-    guard let entry else { preconditionFailure("append before begin") }
+    let entry = current
     let width = entry.valueWidth
     precondition(values.count == offsets.count * width)
     guard !offsets.isEmpty else { return }
@@ -87,6 +102,7 @@ public final class DiffWriter {
       .usage, "positions out of order or outside of the tensor", tensor: entry.name)
     let count = entry.grid(of: stream).count
     guard start < count, UInt64(offsets[offsets.count - 1]) < count - start else { throw disorder }
+    streamCount += UInt64(offsets.count)
     var done = 0
     while done < offsets.count {
       var room = Layout.pageCapacity - batch[filling].offsets.count
@@ -97,7 +113,8 @@ public final class DiffWriter {
       }
       if batch[filling].offsets.isEmpty {
         guard first >= pageEnd else { throw disorder }
-        batch[filling].start = first
+        batch[filling].begin(
+          at: first, of: entries.count - 1, stream, entry.grid(of: stream), width: width)
       }
       let end = min(offsets.count, done + room)
       guard
@@ -114,29 +131,41 @@ public final class DiffWriter {
   public func end(
     base: Fingerprint? = nil, result: Fingerprint? = nil, old: Fingerprint? = nil
   ) throws(DiffError) {
-    try flush()
-    guard var entry else { preconditionFailure("end before begin") }
+    var entry = current
     entry.base = base ?? entry.base
     entry.result = result ?? entry.result
     entry.old = old ?? entry.old
-    for stream in entry.operation.streams where entry.isDense(stream) {
-      let stored = entry.pages[stream, default: []].reduce(0) { $0 + UInt64($1.count) }
-      guard stored == entry.grid(of: stream).count else {
-        throw DiffError(.usage, "a whole tensor with elements left out", tensor: entry.name)
-      }
+    for stream in entry.operation.streams where stream.rawValue >= self.stream.rawValue {
+      try checkDense(stream, stream == self.stream ? streamCount : 0)
     }
     guard entry.flags & ~entry.operation.code.allowedFlags == 0 else {
       throw DiffError(
         .usage, "'\(entry.operation.name)' does not have these fingerprints", tensor: entry.name)
     }
-    index.append(entry: entry)
-    entryCount += 1
-    self.entry = nil
+    entries[entries.count - 1] = entry
+    isOpen = false
+    if entries.count > Self.entryLimit { try flush() }
+  }
+
+  /// So many entries without a page, or with one each, wait for the next pages at most.
+  private static let entryLimit = 64
+
+  /// The entry between `begin` and `end`.
+  private var current: DiffEntry {
+    guard isOpen, let entry = entries.last else { preconditionFailure("no entry was begun") }
+    return entry
+  }
+
+  private func checkDense(_ stream: DiffStream, _ count: UInt64) throws(DiffError) {
+    guard !current.isDense(stream) || count == current.grid(of: stream).count else {
+      throw DiffError(.usage, "a whole tensor with elements left out", tensor: current.name)
+    }
   }
 
   /// Writes the index and the footer: the file is complete.
   public func finish() throws(DiffError) {
-    precondition(entry == nil, "finish before end")
+    precondition(!isOpen, "finish before end")
+    try flush()
     var tail: [UInt8] = []
     try tail.append(metadata: metadata)
     tail.append(varint: entryCount)
@@ -160,29 +189,58 @@ public final class DiffWriter {
     if filling == batch.count { try flush() }
   }
 
-  /// Encodes and writes the pages of the batch.
+  /// Encodes and writes the pages of the batch, and the entries that are complete with them.
   private func flush() throws(DiffError) {
-    guard let entry else { preconditionFailure("flush outside of an entry") }
     let used = filling < batch.count && !batch[filling].offsets.isEmpty ? filling + 1 : filling
-    let grid = entry.grid(of: stream)
-    let width = entry.valueWidth
     let profile = profile
-    try parallelForEach(&batch, count: used) { _, page throws(DiffError) in
-      page.encode(grid, valueWidth: width, profile)
-    }
+    try parallelForEach(&batch, count: used) { _, page throws(DiffError) in page.encode(profile) }
     for number in 0..<used {
       // Field by field: a copy of the page would make `removeAll` allocate its room anew.
       let encoded = batch[number].encoded
-      try sink.write(encoded.span)
-      let info = PageInfo(
-        start: batch[number].start, span: batch[number].span, count: batch[number].offsets.count,
-        offset: offset, storedSize: UInt64(encoded.count),
-        checksum: XXH3.hash64(encoded.span))
-      self.entry?.pages[stream, default: []].append(info)
-      offset += info.storedSize
+      try write(
+        encoded, start: batch[number].start, span: batch[number].span,
+        count: batch[number].offsets.count, entry: batch[number].entry, batch[number].stream)
       batch[number].removeAll()
     }
     filling = 0
+    let complete = isOpen ? entries.count - 1 : entries.count
+    for entry in entries[..<complete] { index.append(entry: entry) }
+    entryCount += UInt64(complete)
+    entries.removeFirst(complete)
+  }
+
+  /// Writes a page and takes it into the index.
+  private func write(
+    _ bytes: [UInt8], start: UInt64, span: UInt64, count: Int, entry: Int, _ stream: DiffStream
+  ) throws(DiffError) {
+    try sink.write(bytes.span)
+    entries[entry].pages[stream, default: []].append(
+      PageInfo(
+        start: start, span: span, count: count, offset: offset, storedSize: UInt64(bytes.count),
+        checksum: XXH3.hash64(bytes.span)))
+    offset += UInt64(bytes.count)
+  }
+
+  /// Writes an entry of another diff with its pages as they are stored there.
+  ///
+  /// - Throws: what `begin` and reading throw; `checksum` if a page is damaged.
+  /// - Complexity: O(bytes of the entry), in memory of a page.
+  package func copy(_ entry: DiffEntry, from source: any ByteSource) throws(DiffError) {
+    try begin(entry)
+    try flush()
+    for stream in entry.operation.streams {
+      for page in entry.pages[stream] ?? [] {
+        let bytes = try source.bytes(at: page.offset, count: Int(page.storedSize))
+        guard checksumsMatch(XXH3.hash64(bytes.span), page.checksum) else {
+          throw DiffError(
+            .checksum, "a page does not match its checksum", tensor: entry.name,
+            offset: page.offset)
+        }
+        try write(
+          bytes, start: page.start, span: page.span, count: page.count, entry: 0, stream)
+      }
+    }
+    isOpen = false
   }
 
   private func check(_ entry: DiffEntry) throws(DiffError) {

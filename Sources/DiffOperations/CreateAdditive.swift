@@ -72,7 +72,7 @@ struct AdditivePlan {
     guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
       let most = largest[Array(pair.name.utf8)], most >= cut
     else { return nil }
-    let scale = AdditiveValues.scale(most, values, float)
+    let scale = DiffEntry.scale(forLargest: most, values, in: float)
     let operation = DiffOperation.add(values: values, scale: scale)
     let width = UInt64(pair.type.width)
     let (cut, values) = (cut, values)
@@ -137,7 +137,7 @@ struct AdditivePlan {
 extension AdditivePlan.Work {
   /// Makes the stored values, and of `base` what they make of it.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
-    values = AdditiveValues.narrow(deltas, type, scale)
+    values = Patch.narrow(deltas.span, type, scale)
     let stored = Patch.widen(values.span, type, scale)
     let offsets = offsets
     var block = base.mutableSpan

@@ -85,7 +85,7 @@ extension PageBuffer {
 
 extension Span<UInt32> {
   /// The first index whose `origin + offset` is not below `position`. O(log n).
-  fileprivate func firstIndex(notBelow position: UInt64, from origin: UInt64) -> Int {
+  func firstIndex(notBelow position: UInt64, from origin: UInt64) -> Int {
     var low = 0
     var high = count
     while low < high {

@@ -76,7 +76,7 @@ private func write(
   guard additions.deltas.allSatisfy(\.isFinite) else {
     throw DiffError(.unsupported, "a change is not finite: training diverged", tensor: tensor.name)
   }
-  let scale = AdditiveValues.scale(most, .f16, type)
+  let scale = DiffEntry.scale(forLargest: most, .f16, in: type)
   try writer.begin(
     DiffEntry(tensor.name, .add(values: .f16, scale: scale), tensor.type, tensor.shape))
   var before = Fingerprint.Builder(tensor.type, tensor.shape)
@@ -101,8 +101,8 @@ private func write(
         continue
       }
       let offsets = additions.positions[first..<next].map { UInt32(UInt64($0) - start) }
-      let values = AdditiveValues.narrow(
-        additions.deltas[first..<next].map(Double.init), .f16, scale)
+      let deltas = additions.deltas[first..<next].map(Double.init)
+      let values = Patch.narrow(deltas.span, .f16, scale)
       var span = bytes.mutableSpan
       let stored = Patch.widen(values.span, .f16, scale)
       Kernels.scatterAdd(&span, type, at: offsets.span, stored.span)

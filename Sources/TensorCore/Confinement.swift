@@ -8,15 +8,16 @@
 
 /// What a process takes from itself before it touches what it does not trust.
 package enum Confinement {
-  /// Bounds memory, forbids core dumps and all files but one more than the first four; without
-  /// `writing`, nothing can be written to any file either.
+  /// Bounds memory, forbids core dumps and all files but two more than the first four (libhdf5
+  /// opens a file that it creates twice); without `writing`, nothing can be written to any file
+  /// either.
   package static func begin(memory: UInt64, writing: Bool) {
     for descriptor: Int32 in 4..<1024 { close(descriptor) }
     #if os(Linux)
       limit(RLIMIT_AS, memory)
     #endif
     limit(RLIMIT_CORE, 0)
-    limit(RLIMIT_NOFILE, 5)
+    limit(RLIMIT_NOFILE, 6)
     if !writing { limit(RLIMIT_FSIZE, 0) }
   }
 

@@ -15,4 +15,24 @@ extension FloatBuffer {
     precondition(range.upperBound <= count)
     unsafe pointer(at: range.lowerBound).update(repeating: value, count: range.count)
   }
+
+  /// The memory of some values, in the machine's byte order.
+  @_lifetime(borrow self)
+  package func bytes(_ range: Range<Int>) -> Span<UInt8> {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    let bytes = unsafe UnsafeRawBufferPointer(
+      start: pointer(at: range.lowerBound), count: range.count * MemoryLayout<Float>.stride)
+    let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// The same, to be changed.
+  @_lifetime(borrow self)
+  package func mutableBytes(_ range: Range<Int>) -> MutableSpan<UInt8> {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    let bytes = unsafe UnsafeMutableRawBufferPointer(
+      start: pointer(at: range.lowerBound), count: range.count * MemoryLayout<Float>.stride)
+    let span = unsafe MutableSpan<UInt8>(_unsafeBytes: bytes)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
 }

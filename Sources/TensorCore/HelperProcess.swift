@@ -69,14 +69,23 @@ package final class HelperProcess: @unchecked Sendable {
     return try channel.receive(limit: limit, by: deadline)
   }
 
-  /// Waits for the end of the process and tells what it was.
+  /// The end of the process: waits for it, and brings it about if it does not come soon.
   ///
-  /// - Parameter killing: whether to bring the end about.
+  /// - Parameter killing: whether to bring it about at once.
   package func end(killing: Bool) -> ChildProcess.Ending {
     if let ending { return ending }
-    if killing { kill(child, SIGKILL) }
     var status: Int32 = 0
+    // One that closed its channel may still be there.
+    for _ in 0..<(killing ? 0 : 2000) {
+      if unsafe waitpid(child, &status, WNOHANG) != 0 { return end(status) }
+      usleep(1000)
+    }
+    kill(child, SIGKILL)
     while unsafe waitpid(child, &status, 0) < 0 && errno == EINTR {}
+    return end(status)
+  }
+
+  private func end(_ status: Int32) -> ChildProcess.Ending {
     let signal = status & 0x7F
     let ending = signal == 0 ? ChildProcess.Ending.exit(status >> 8 & 0xFF) : .signal(signal)
     self.ending = ending

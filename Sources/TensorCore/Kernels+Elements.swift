@@ -118,8 +118,18 @@ extension Kernels {
 
   /// Makes every element of `width` bytes the low ones of `element`, little-endian.
   package static func fill(_ bytes: inout MutableSpan<UInt8>, _ element: UInt64, width: Int) {
-    for index in 0..<bytes.count {
-      bytes[index] = UInt8(truncatingIfNeeded: element >> UInt64(8 * (index % width)))
+    let start = min(bytes.count, width)
+    for index in 0..<start {
+      bytes[index] = UInt8(truncatingIfNeeded: element >> UInt64(8 * index))
+    }
+    unsafe bytes.withUnsafeMutableBufferPointer {
+      guard let base = $0.baseAddress else { return }
+      var done = start
+      while done < $0.count {
+        let count = min(done, $0.count - done)
+        unsafe (base + done).update(from: base, count: count)
+        done += count
+      }
     }
   }
 

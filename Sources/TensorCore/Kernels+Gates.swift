@@ -197,4 +197,11 @@ extension Kernels {
     precondition(range.upperBound <= values.count)
     return unsafe dk_squared_norm(values.pointer(at: range.lowerBound), range.count)
   }
+
+  /// Adds the squares of a range of `values` to `sums`.
+  package static func addSquares(_ sums: FloatBuffer, _ values: FloatBuffer, _ range: Range<Int>) {
+    precondition(range.upperBound <= min(sums.count, values.count))
+    unsafe dk_add_squares(
+      sums.pointer(at: range.lowerBound), values.pointer(at: range.lowerBound), range.count)
+  }
 }

@@ -1,3 +1,4 @@
+import TensorCore
 import TestSupport
 import Testing
 
@@ -12,10 +13,13 @@ import Testing
   @Test(
     "every subcommand has help",
     arguments: [
-      "create", "apply", "revert", "inspect", "stats", "verify", "quickstart",
+      "create", "apply", "revert", "recover", "inspect", "stats", "verify", "compare", "report",
+      "convert", "merge", "compose", "prune", "scale", "extract", "quickstart",
     ])
   func help(command: String) throws {
-    expectSuccess(try Diffkit.run(command, "--help"), "USAGE: diffkit \(command)", "--help")
+    let help = try Diffkit.run(command, "--help")
+    // With an example.
+    expectSuccess(help, "USAGE: diffkit \(command)", "--help", "\n  diffkit \(command) ")
     expectSuccess(try Diffkit.run("--help"), "  \(command) ", "Exit codes")
   }
 
@@ -27,6 +31,58 @@ import Testing
     let answer = try Diffkit.run(word)
     #expect((answer.code, answer.output) == (2, ""))
     #expect(answer.errors.contains(word))
+  }
+
+  @Test("a command that is nearly one is suggested")
+  func suggestion() throws {
+    for (word, meant) in [("aply", "apply"), ("inspekt", "inspect"), ("stat", "stats")] {
+      let answer = try Diffkit.run(word, "x")
+      #expect((answer.code, answer.output) == (2, ""))
+      #expect(answer.errors.contains("there is no command '\(word)'; did you mean '\(meant)'?"))
+    }
+    #expect(try !Diffkit.run("frobnicate").errors.contains("did you mean"))
+    #expect(try !Diffkit.run("x\u{1B}[2J").errors.unicodeScalars.contains("\u{1B}"))
+  }
+
+  @Test(
+    "shells get scripts that complete commands and options", arguments: ["bash", "zsh", "fish"])
+  func completion(shell: String) throws {
+    let answer = try Diffkit.run("--generate-completion-script", shell)
+    expectSuccess(answer, "compare", "inspect", "output", "density")
+    guard shell == "bash" else { return }
+    let checked = try ChildProcess.run(
+      "bash", ["-n", "-c", answer.output])
+    #expect(checked.ending == .exit(0))
+  }
+
+  @Test("no escape sequences where the output is no terminal, whatever TERM says")
+  func colors() throws {
+    try Fixture.with { files in
+      let answer = Answer(
+        try .run(
+          "env", ["TERM=xterm-256color", Diffkit.path, "stats", files("add.diff"), "--plot"]))
+      expectSuccess(answer)
+      #expect(!answer.output.unicodeScalars.contains("\u{1B}"))
+    }
+  }
+
+  @Test(
+    "on a terminal there are colours, but for NO_COLOR and dumb terminals",
+    .enabled(if: (try? ChildProcess.run("script", ["--version"])) != nil, "there is no script here")
+  )
+  func terminal() throws {
+    try Fixture.with { files in
+      for (variables, hasColors) in [
+        (["TERM=xterm", "NO_COLOR="], true), (["TERM=xterm", "NO_COLOR=1"], false),
+        (["TERM=dumb", "NO_COLOR="], false),
+      ] {
+        let line =
+          "env \(variables.joined(separator: " ")) \(Diffkit.path) stats \(files("add.diff"))"
+        let child = try ChildProcess.run("script", ["-qec", line, "/dev/null"])
+        #expect(child.ending == .exit(0))
+        #expect(child.output.contains(0x1B) == hasColors, "\(variables)")
+      }
+    }
   }
 
   @Test("quickstart goes once round the samples")

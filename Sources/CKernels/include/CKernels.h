@@ -111,6 +111,8 @@ void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,
 void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
                   const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
+/// sum[i] += x[i]^2.
+void dk_add_squares(float *sum, const float *x, size_t n);
 
 // image.c
 
@@ -165,6 +167,25 @@ typedef struct {
 /// A step of AdamW, in one pass; the four buffers are distinct.
 void dk_adamw(float *values, const float *gradients, float *first, float *second, size_t n,
               const dk_adamw_step *step);
+
+// merge.c: sums of the changes of several diffs to a block of elements. `marks` has four words for
+// each 64 elements, `groups` a bit for each such four, `sums` `channels` numbers for each element;
+// all are zero at first and after a harvest.
+
+/// sums[at[i] - first] += values[i], and marks the elements.
+void dk_merge_sum(const uint32_t *at, size_t n, uint32_t first, const double *values,
+                  double *sums, uint64_t *marks, uint64_t *groups);
+/// Adds a + b v + c v^2 to each channel, for every value v that is not zero; `terms` holds a, b, c
+/// for each channel, first for values above zero, then for those below.
+void dk_merge_terms(const uint32_t *at, size_t n, uint32_t first, const double *values,
+                    const double *terms, unsigned channels, double *sums, uint64_t *marks,
+                    uint64_t *groups);
+/// Moves what is marked to `at` (first + element) and `out` (`channels` numbers each), ascending;
+/// returns how many, at most `room`. Adds to `conflicts` how many elements were changed twice or
+/// more, and how many in both directions.
+size_t dk_merge_harvest(uint64_t *marks, uint64_t *groups, size_t groupCount, unsigned channels,
+                        double *sums, uint32_t first, uint32_t *at, double *out, size_t room,
+                        uint64_t *conflicts);
 
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.

@@ -131,10 +131,12 @@ final class HDF5Client: Sendable {
       session.call(request.message, limit: limit + (1 << 20), seconds: 8 + seconds))
   }
 
-  /// Filters may have to pass over a whole chunk for each of its elements.
+  /// Filters may have to pass over a whole chunk for each of its elements; how much they can make
+  /// of what is stored is bounded.
   private func seconds(_ tensor: StoredTensor) -> Double {
     guard case .chunked(let chunks) = tensor.storage else { return 0 }
-    return Double(chunks.byteCount(tensor.type)) / 4e6
+    let stored = chunks.chunks.lazy.map(\.size).max() ?? 0
+    return Double(min(chunks.byteCount(tensor.type), stored * 2000)) / 5e7
   }
 }
 

@@ -37,7 +37,7 @@ package enum Journal {
     guard real.hasSuffix(".safetensors") else { return nil }
     // Perhaps it is one of several that were changed together.
     let (folder, name) = OutputFile.split(real)
-    for journal in try Folder.names(folder)
+    for journal in (try? Folder.names(folder)) ?? []
     where journal.hasSuffix(Self.path(of: SafeTensorsIndex.suffix)) {
       let reader = try JournalReader("\(folder)/\(journal)")
       if reader.files.contains(where: { $0.name == name }) { return reader.path }
@@ -46,8 +46,6 @@ package enum Journal {
   }
 
   /// Refuses a file that an interrupted change has left half done.
-  ///
-  /// - Parameter place: what the user calls it.
   package static func refuseInterrupted(_ path: String) throws(DiffError) {
     guard let journal = try pending(for: path) else { return }
     throw DiffError(

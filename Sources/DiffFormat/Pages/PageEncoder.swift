@@ -15,6 +15,11 @@ struct PendingPage: Sendable {
   var offsets: [UInt32] = []
   var values: [UInt8] = []
   var encoded: [UInt8] = []
+  /// What the page is of: an entry by the writer's number, its stream, the rows of that.
+  private(set) var entry = 0
+  private(set) var stream = DiffStream.changes
+  private var grid = Grid(vector: 0)
+  private var valueWidth = 1
   /// Made by the first page that needs it.
   private var deflater: SendableDeflater?
 
@@ -25,8 +30,19 @@ struct PendingPage: Sendable {
     offsets.isEmpty || position &- start < Layout.pageSpan
   }
 
+  /// Makes an empty page one of a stream.
+  mutating func begin(
+    at start: UInt64, of entry: Int, _ stream: DiffStream, _ grid: Grid, width: Int
+  ) {
+    self.start = start
+    self.entry = entry
+    self.stream = stream
+    self.grid = grid
+    valueWidth = width
+  }
+
   /// Makes `encoded`; a function of the changes, the grid and the profile alone.
-  mutating func encode(_ grid: Grid, valueWidth: Int, _ profile: EncodingProfile) {
+  mutating func encode(_ profile: EncodingProfile) {
     let deflater = deflater ?? SendableDeflater()
     self.deflater = deflater
     let positions = PagePositions(start: start, span: span, count: offsets.count, grid: grid)

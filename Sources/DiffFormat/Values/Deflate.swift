@@ -55,10 +55,10 @@ import TensorCore
 }
 
 /// The decompressor of the same.
-@safe final class Inflater {
+@safe package final class Inflater {
   private let stream: UnsafeMutablePointer<z_stream>
 
-  init() {
+  package init() {
     unsafe stream = .allocate(capacity: 1)
     unsafe stream.initialize(to: z_stream())
     let status = unsafe inflateInit2_(
@@ -72,7 +72,7 @@ import TensorCore
   }
 
   /// Whether `bytes` are one deflate stream, to the last byte, of exactly `out.count` bytes.
-  func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Bool {
+  package func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Bool {
     unsafe inflateReset(stream)
     return unsafe bytes.withUnsafeBufferPointer { from in
       unsafe out.withUnsafeMutableBufferPointer { to in
@@ -85,5 +85,21 @@ import TensorCore
           && stream.pointee.avail_out == 0
       }
     }
+  }
+}
+
+/// The checksum of ZIP archives, by zlib.
+package enum CRC32 {
+  /// The checksum of `bytes`.
+  package static func hash(_ bytes: Span<UInt8>) -> UInt32 {
+    var hash = crc32(0, nil, 0)
+    // zlib counts in 32 bits.
+    for start in stride(from: 0, to: bytes.count, by: 1 << 30) {
+      let part = bytes.extracting(start..<min(bytes.count, start + 1 << 30))
+      unsafe part.withUnsafeBufferPointer {
+        unsafe hash = crc32(hash, $0.baseAddress, UInt32($0.count))
+      }
+    }
+    return UInt32(truncatingIfNeeded: hash)
   }
 }

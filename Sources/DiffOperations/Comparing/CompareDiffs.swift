@@ -46,6 +46,22 @@ public func compare(
   return comparison
 }
 
+/// How the deltas of an exact diff of float tensors are distributed, its base being at hand.
+///
+/// - Throws: `wrong-base` with the name of a tensor; what reading throws.
+/// - Complexity: O(changes + bytes of the tensors that they are in).
+public func magnitudes(
+  of diff: DiffReader, base: any Checkpoint, names: NameMap = NameMap()
+) throws(DiffError) -> ValueDistribution {
+  var all = ValueDistribution()
+  for group in try group([diff], base, names).groups where group.type.float != nil {
+    for window in group.windows(budget: 0x1p19) {
+      all.add(try group.changes(in: window, [diff]).map(\.number))
+    }
+  }
+  return all
+}
+
 /// The work of counting: windows of tensors, dealt to lanes whose sums are added in order, so that
 /// they do not depend on the number of cores.
 private struct Counting {

@@ -3,15 +3,18 @@ import TensorCore
 /// How several diffs relate: what `compare` found.
 public struct DiffComparison: Sendable {
   /// What two diffs share.
-  public struct Pair: Sendable, Hashable {
-    /// Changed elements of either, and positions that both change.
+  public struct Pair: Sendable {
+    /// How many elements the one changes, and the other.
     public var changes: (UInt64, UInt64) = (0, 0)
+    /// Positions that both change.
     public var shared: UInt64 = 0
-    /// Shared positions where both deltas are known and none is zero, and how many of those have
-    /// one sign.
-    public var signed: UInt64 = 0, agreeing: UInt64 = 0
-    /// The inner product of the deltas and the sums of their squares; NaN where they are unknown.
+    /// Shared positions where both deltas are known and none is zero.
+    public var signed: UInt64 = 0
+    /// How many of those have one sign.
+    public var agreeing: UInt64 = 0
+    /// The inner product of the deltas; NaN where they are unknown.
     public var dot = 0.0
+    /// The sums of the squares of the deltas; NaN where they are unknown.
     public var squares = (0.0, 0.0)
 
     /// Shared positions over positions that either changes (Jaccard 1901); 1 if there are none.
@@ -31,17 +34,6 @@ public struct DiffComparison: Sendable {
     /// The norm of the second over that of the first.
     public var normRatio: Double? {
       squares.0 > 0 && !squares.1.isNaN ? (squares.1 / squares.0).squareRoot() : nil
-    }
-
-    public static func == (one: Pair, other: Pair) -> Bool {
-      one.changes == other.changes && one.squares == other.squares && one.shared == other.shared
-        && one.signed == other.signed && one.agreeing == other.agreeing && one.dot == other.dot
-    }
-
-    public func hash(into hasher: inout Hasher) {
-      hasher.combine(shared)
-      hasher.combine(changes.0)
-      hasher.combine(changes.1)
     }
   }
 

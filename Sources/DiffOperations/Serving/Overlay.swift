@@ -12,31 +12,24 @@ import TensorCore
 ///     overlay.read { view in classify(with: view) }
 ///     overlay.detach()  // the base again, bit for bit
 ///
-/// Any number of threads may `read` at the same time; each sees one diff, or none, from the
-/// beginning of its closure to the end. `attach` and `detach` wait for the readers that have begun
-/// and let later ones wait, which with 0.5 % of a model takes milliseconds. Inside of `read`, none
-/// of the overlay's methods may be called.
+/// Several diffs are served together by preparing them as one: `PreparedDiff([a, b], for: model)`.
+///
+/// The rule for threads. Any number of them may `read` at the same time; each sees one diff, or
+/// none, from the beginning of its closure to the end. `attach` and `detach` wait for the readers
+/// that have begun and let later ones wait, which with 0.5 % of a model takes milliseconds. A diff
+/// is prepared while others read, whatever is attached, and keeps a switch waiting until it is done:
+/// prepare ahead of time. Inside of `read`, none of the overlay's methods may be called and no diff
+/// prepared. What is attached belongs to the model: two overlays of one model show the same, and
+/// one that goes away leaves the model as it is.
 public final class Overlay: Sendable {
   /// The model that is patched.
   public let model: ResidentModel
-  private let lock = ReadWriteLock()
-  private let state: State
 
-  /// What the lock protects.
-  private final class State: @unchecked Sendable {
-    var attached: PreparedDiff?
-  }
-
-  /// Takes over a model that is at its base, with nothing attached.
-  public init(_ model: ResidentModel) {
-    self.model = model
-    state = State()
-  }
-
-  deinit { detach() }
+  /// Serves a model as it is.
+  public init(_ model: ResidentModel) { self.model = model }
 
   /// Whether a diff is attached.
-  public var isAttached: Bool { lock.reading { state.attached != nil } }
+  public var isAttached: Bool { model.lock.reading { model.served.diff != nil } }
 
   /// Makes the model the result of `diff`, in place of whatever was attached before.
   ///
@@ -46,18 +39,18 @@ public final class Overlay: Sendable {
     guard diff.model == ObjectIdentifier(model) else {
       throw DiffError(.usage, "the diff was prepared for another model", path: model.path)
     }
-    lock.writing {
-      state.attached?.store(.base)
+    model.lock.writing {
+      model.served.diff?.store(.base)
       diff.store(.result)
-      state.attached = diff
+      model.served.diff = diff
     }
   }
 
   /// Makes the model its base again, bit for bit. O(changes), on all cores.
   public func detach() {
-    lock.writing {
-      state.attached?.store(.base)
-      state.attached = nil
+    model.lock.writing {
+      model.served.diff?.store(.base)
+      model.served.diff = nil
     }
   }
 
@@ -65,8 +58,8 @@ public final class Overlay: Sendable {
   public func read<Result, Failure: Error>(
     _ body: (borrowing OverlayView) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    try lock.reading { () throws(Failure) in
-      try body(OverlayView(model: model, attached: state.attached))
+    try model.lock.reading { () throws(Failure) in
+      try body(OverlayView(model: model, attached: model.served.diff))
     }
   }
 }

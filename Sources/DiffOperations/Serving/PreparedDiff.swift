@@ -23,8 +23,8 @@ public struct PreparedDiff: Sendable {
   /// Elements that change.
   public var changes: UInt64 { patches.reduce(0) { $0 + $1.changes } }
 
-  /// Decodes diffs for a model that is at its base. Exact diffs count one after the other,
-  /// additions to one base are summed, as `apply` does.
+  /// Decodes diffs for the base of a model, whatever is attached to it now. Exact diffs count one
+  /// after the other, additions to one base are summed, as `apply` does.
   ///
   /// - Parameters:
   ///   - verification: `full` hashes each tensor that changes, `touched` the elements that change
@@ -40,7 +40,17 @@ public struct PreparedDiff: Sendable {
     var options = ApplyOptions()
     options.verification = verification
     options.allowsOtherBase = allowsOtherBase
-    let plans = try TensorPlan.all(diffs, .apply, on: model, names)
+    options.names = names
+    self = try model.lock.reading { () throws(DiffError) in
+      try PreparedDiff(diffs, ResidentBase(model), options)
+    }
+  }
+
+  private init(
+    _ diffs: [DiffReader], _ base: ResidentBase, _ options: ApplyOptions
+  ) throws(DiffError) {
+    let model = base.model
+    let plans = try TensorPlan.all(diffs, .apply, on: base, options.names)
     try check(plans, options)
     var patches: [TensorPatch] = []
     var inserted: [WholeTensor] = []
@@ -52,7 +62,7 @@ public struct PreparedDiff: Sendable {
           .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
           path: plan.entries[0].reader.path, tensor: plan.name)
       }
-      guard try look(plan, model, options, &none) == .base else {
+      guard try look(plan, base, options, &none) == .base else {
         throw DiffError(
           .wrongBase, "is not the one that the diff was made for", path: model.path,
           tensor: plan.name)
@@ -60,7 +70,7 @@ public struct PreparedDiff: Sendable {
       switch (plan.stored, plan.existsAfter) {
       case (let stored?, true):
         guard let bytes = model.bytes(of: stored.name) else { continue }
-        patches.append(try TensorPatch(plan, bytes))
+        patches.append(try TensorPatch(plan, bytes, under: base.attached?.patch(of: bytes)))
       case (nil, true):
         inserted.append(
           WholeTensor(
@@ -78,6 +88,9 @@ public struct PreparedDiff: Sendable {
   func store(_ side: TensorPatch.Side) {
     for patch in patches { patch.store(side) }
   }
+
+  /// What changes in a tensor of the model.
+  func patch(of bytes: ResidentBytes) -> TensorPatch? { patches.first { $0.bytes === bytes } }
 
   /// The tensor of this name that comes.
   func inserted(_ name: String) -> WholeTensor? {

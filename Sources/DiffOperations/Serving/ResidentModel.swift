@@ -8,6 +8,14 @@ public final class ResidentModel: Checkpoint {
   /// The tensors, ascending by the UTF-8 bytes of their names.
   public let tensors: [StoredTensor]
   private let contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)]
+  /// Held by who reads the bytes or what is attached, and by who changes them.
+  let lock = ReadWriteLock()
+  let served = Served()
+
+  /// What is attached; protected by `lock`.
+  final class Served: @unchecked Sendable {
+    var diff: PreparedDiff?
+  }
 
   /// Reads all tensors of a checkpoint.
   ///

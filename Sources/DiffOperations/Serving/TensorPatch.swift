@@ -3,7 +3,7 @@ import TensorCore
 
 /// What diffs change in a tensor in memory: elements, in pieces that a core takes at a time.
 struct TensorPatch: Sendable {
-  private let bytes: ResidentBytes
+  let bytes: ResidentBytes
   private let width: Int
   private let pieces: [Piece]
 
@@ -30,10 +30,12 @@ struct TensorPatch: Sendable {
   var changes: UInt64 { pieces.reduce(0) { $0 + UInt64($1.offsets.count) } }
 
   /// Decodes the entries of a plan and computes the elements that they leave in `bytes`, which
-  /// are at the base.
+  /// are at the base, or changed from it by another patch.
   ///
   /// - Complexity: O(changes) for a single entry, O(n log n) for several.
-  init(_ plan: TensorPlan, _ bytes: ResidentBytes) throws(DiffError) {
+  init(
+    _ plan: TensorPlan, _ bytes: ResidentBytes, under other: TensorPatch?
+  ) throws(DiffError) {
     let width = plan.type.width
     var pieces = Self.pieces(try Self.positions(plan.entries))
     var patch = plan.patch
@@ -42,6 +44,7 @@ struct TensorPatch: Sendable {
       let offsets = pieces[index].offsets
       let region = bytes.span.extracting(Int(start) * width..<(Int(start) + span) * width)
       pieces[index].old = Kernels.gathered(region, width: width, at: offsets.span)
+      other?.restore(&pieces[index].old, at: start, offsets)
       pieces[index].new = pieces[index].old
       let elements = start..<start + UInt64(span)
       try patch.move(to: elements)
@@ -87,6 +90,25 @@ struct TensorPatch: Sendable {
       next = end
     }
     return pieces
+  }
+
+  /// Brings the base's elements into some that were read, end to end, from `offsets` behind `start`.
+  /// O(changes + offsets).
+  func restore(_ values: inout [UInt8], at start: UInt64, _ offsets: [UInt32]) {
+    guard let last = offsets.last else { return }
+    var mine = 0
+    for piece in pieces {
+      guard piece.start + UInt64(piece.span) > start, piece.start <= start + UInt64(last) else {
+        continue
+      }
+      for (index, offset) in piece.offsets.enumerated() {
+        let position = piece.start + UInt64(offset)
+        while mine < offsets.count && start + UInt64(offsets[mine]) < position { mine += 1 }
+        guard mine < offsets.count else { return }
+        guard start + UInt64(offsets[mine]) == position else { continue }
+        for byte in 0..<width { values[mine * width + byte] = piece.old[index * width + byte] }
+      }
+    }
   }
 
   /// Brings the result's elements into the tensor, or those of the base back. O(changes).

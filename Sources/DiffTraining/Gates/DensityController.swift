@@ -11,14 +11,15 @@
   /// training: what is right depends on the model and on the number of steps, so λ is led by what
   /// it does.
   ///
-  /// The density wanted falls from 1 geometrically, and reaches the target after `landing` of the
-  /// steps. λ is multiplied after each step by a power of found / wanted: up to `gain` doublings a
-  /// step, and down faster than up, since gates that have closed hardly open again.
+  /// The density wanted falls from 1 geometrically, and reaches the target after the share
+  /// `landing` of the steps. λ is multiplied after each step by (found / wanted)^0.2, at most by
+  /// e^0.1 and at least by e^-0.2: down faster than up, since gates that have closed hardly open
+  /// again.
   public struct DensityController: Sendable, Hashable {
     /// The density to end with.
     public let target: Double
     /// The price of an open gate.
-    public private(set) var lambda: Double
+    public internal(set) var lambda: Double
     private let steps: Int
     private let landing: Double
 
@@ -26,7 +27,7 @@
     ///   - target: The density to end with, above 0.
     ///   - steps: How many there will be.
     ///   - lambda: The first price.
-    public init(target: Double, steps: Int, lambda: Double = 1e-6, landing: Double = 0.8) {
+    public init(target: Double, steps: Int, lambda: Double = 1e-6, landing: Double = 0.6) {
       self.target = target
       self.steps = steps
       self.lambda = lambda
@@ -44,7 +45,7 @@
     /// - Parameter density: The expected density of the gates at a step.
     public mutating func update(step: Int, density: Double) {
       let excess = log(max(density, 1e-12) / wanted(at: step))
-      let change = min(0.05, max(-0.2, 0.1 * excess))
+      let change = min(0.1, max(-0.2, 0.2 * excess))
       lambda = min(Self.most, max(Self.least, lambda * exp(change)))
     }
 

@@ -38,6 +38,50 @@
     }
   }
 
+  extension GateGrouping: Codable, LosslessStringConvertible {
+    /// `none`, `tensor`, `row`, `column`, or `head:SIZE`.
+    public var description: String {
+      switch self {
+      case .none: "none"
+      case .tensor: "tensor"
+      case .row: "row"
+      case .column: "column"
+      case .head(let size): "head:\(size)"
+      }
+    }
+
+    /// The grouping of a description, or nil.
+    public init?(_ description: String) {
+      switch description {
+      case "none": self = .none
+      case "tensor": self = .tensor
+      case "row": self = .row
+      case "column": self = .column
+      default:
+        guard description.hasPrefix("head:"), let size = Int(description.dropFirst(5)), size > 0
+        else { return nil }
+        self = .head(size: size)
+      }
+    }
+
+    /// Writes the description.
+    public func encode(to encoder: any Swift.Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encode(description)
+    }
+
+    /// Reads a description.
+    public init(from decoder: any Swift.Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      let text = try container.decode(String.self)
+      guard let grouping = GateGrouping(text) else {
+        throw DecodingError.dataCorruptedError(
+          in: container, debugDescription: "'\(text)' is no grouping of gates")
+      }
+      self = grouping
+    }
+  }
+
   /// What a tensor of a transformer has to do with attention heads.
   private enum AttentionPart {
     /// Makes queries, keys or values: an output a row.
@@ -64,7 +108,7 @@
   }
 
   /// How the penalty counts a parameter in a group.
-  public enum GatePenalty: String, Sendable, Hashable, CaseIterable {
+  public enum GatePenalty: String, Sendable, Hashable, CaseIterable, Codable {
     /// By the chance that its gate and its group's are open: the paper's formula, Σ p · p_group.
     case product
     /// By the chance of its gate, and each group by that of its own: what the authors published as

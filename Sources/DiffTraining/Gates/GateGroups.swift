@@ -101,6 +101,14 @@
       (z[slot], slopes[to]) = (gate.z, gate.slope)
     }
 
+    /// Takes over a state that was stored.
+    mutating func restore(
+      _ locations: [Float], _ means: [Float], _ squares: [Float], _ multiplicity: [Double]
+    ) {
+      (self.locations, self.means, self.squares) = (locations, means, squares)
+      self.multiplicity = multiplicity
+    }
+
     /// Sets what an element pays for being open, from λ.
     mutating func setPenalties(_ lambda: Double, _ penalty: GatePenalty) {
       for slot in penalties.indices {

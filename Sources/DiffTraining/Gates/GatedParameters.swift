@@ -37,7 +37,7 @@
     let penalty: GatePenalty
     let seed: UInt64
     let gradients: Gradients
-    private(set) var groups: GateGroups
+    var groups: GateGroups
     let regions: [GateRegion]
     package private(set) var buffers: [GateBuffers]
     /// Of each table, in the order of the buffers behind the first: its region, the rows seen.

@@ -2,9 +2,9 @@
   import TensorCore
 
   /// Where the largest magnitudes of a flat buffer are, over all parameters but the head's.
-  struct TopPositions {
+  package struct TopPositions {
     /// Ascending.
-    let positions: [Int]
+    package let positions: [Int]
 
     /// The `wanted` largest; fewer if the others are zero. Among equals the first by tensor name,
     /// then position.
@@ -12,7 +12,7 @@
     /// - Complexity: O(parameters), two passes: binary32 patterns of magnitudes are ordered as the
     ///   numbers are, so that a histogram of their upper halves, then one of the lower halves
     ///   inside the bin of the last that is wanted, find the cut exactly.
-    init(_ wanted: Int, of values: FloatBuffer, _ layout: ParameterLayout) {
+    package init(_ wanted: Int, of values: FloatBuffer, _ layout: ParameterLayout) {
       let body = layout.parameters.filter { !$0.isHead }
         .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
       let values = values.span

@@ -20,7 +20,7 @@
     }
 
     /// What stands for a whole text.
-    public enum Pooling: String, Sendable, Hashable, CaseIterable {
+    public enum Pooling: String, Sendable, Hashable, CaseIterable, Codable {
       /// The first token, through the checkpoint's pooler: a product and tanh.
       case pooler
       /// The first token.

@@ -36,18 +36,18 @@ struct ChunkCodec: Sendable {
 
   var isFiltered: Bool { !filters.isEmpty }
 
+  /// Makes zeros the elements that are stored nowhere.
+  func fill(_ bytes: inout MutableSpan<UInt8>) {
+    if fill != 0 { Kernels.fill(&bytes, fill, width: type.width) }
+  }
+
   /// A chunk that is stored nowhere.
   func missing() -> [UInt8] {
     var chunk = [UInt8](repeating: 0, count: byteCount)
-    if fill != 0 {
-      var span = chunk.mutableSpan
-      Kernels.fill(&span, fill, width: type.width)
-    }
+    var span = chunk.mutableSpan
+    fill(&span)
     return chunk
   }
-
-  /// Whether missing chunks are zeros.
-  var isZeroFilled: Bool { fill == 0 }
 
   /// The little-endian elements of a stored chunk.
   ///

@@ -57,10 +57,8 @@ struct ChunkGrid: Sendable {
     var range: Range<UInt64>
     /// For each dimension, the indices.
     fileprivate var box: [Range<UInt64>]
-    /// The chunks along the divided dimension.
-    fileprivate var chunks: Range<UInt64>
-    /// How many chunks it cuts or holds: its pieces are numbered from 0 on.
-    var pieces: Int
+    /// The numbers of the chunks that it cuts or holds.
+    var chunks: Range<UInt64>
   }
 
   /// The strip of a byte of the tensor.
@@ -78,25 +76,27 @@ struct ChunkGrid: Sendable {
       box[dimension] = place..<place + 1
       index /= extents[dimension]
     }
-    let chunks = first / sides[divided]..<(last - 1) / sides[divided] + 1
-    return Strip(
-      range: start..<start + (last - first) * strides[divided], box: box, chunks: chunks,
-      pieces: chunks.count * Int(piecesOfBand))
+    var strip = Strip(
+      range: start..<start + (last - first) * strides[divided], box: box, chunks: 0..<0)
+    strip.chunks = chunks(of: strip, touching: strip.range)
+    return strip
   }
 
-  /// Chunks of a strip that have one place along the divided dimension.
-  private var piecesOfBand: UInt64 { counts[(divided + 1)...].reduce(1, *) }
-
-  /// The pieces of a strip that a range of its bytes may touch.
-  func pieces(of strip: Strip, touching range: Range<UInt64>) -> Range<Int> {
+  /// The numbers of the chunks of a strip that a range of its bytes may touch: whole bands, that
+  /// is all chunks that have one place along the divided dimension.
+  func chunks(of strip: Strip, touching range: Range<UInt64>) -> Range<UInt64> {
     let bands = bands(of: strip, touching: range)
-    let perBand = Int(piecesOfBand)
-    let first = Int(bands.lowerBound - strip.chunks.lowerBound)
-    return first * perBand..<(first + bands.count) * perBand
+    let perBand = counts[(divided + 1)...].reduce(1, *)
+    var number: UInt64 = 0
+    for dimension in 0..<divided {
+      number = number * counts[dimension] + strip.box[dimension].lowerBound / sides[dimension]
+    }
+    number *= counts[divided]
+    return (number + bands.lowerBound) * perBand..<(number + bands.upperBound) * perBand
   }
 
-  /// The bytes of a strip that lie in bands of chunks which a range touches.
-  func bytes(of strip: Strip, aroundBandsOf range: Range<UInt64>) -> Range<UInt64> {
+  /// The bytes of a strip that lie in the bands which a range touches.
+  func bytes(of strip: Strip, inBandsOf range: Range<UInt64>) -> Range<UInt64> {
     let bands = bands(of: strip, touching: range)
     let box = strip.box[divided]
     let first = max(box.lowerBound, bands.lowerBound * sides[divided])
@@ -112,21 +112,15 @@ struct ChunkGrid: Sendable {
     return first / sides[divided]..<last / sides[divided] + 1
   }
 
-  /// Where a piece of a strip is in the grid.
-  func place(of piece: Int, in strip: Strip) -> [UInt64] {
-    var place = strip.box.enumerated().map { $1.lowerBound / sides[$0] }
-    var rest = UInt64(piece)
-    for dimension in (divided + 1..<extents.count).reversed() {
+  /// Where the chunk of a number is in the grid.
+  func place(of number: UInt64) -> [UInt64] {
+    var place = counts
+    var rest = number
+    for dimension in counts.indices.reversed() {
       place[dimension] = rest % counts[dimension]
       rest /= counts[dimension]
     }
-    place[divided] = strip.chunks.lowerBound + rest
     return place
-  }
-
-  /// The row-major number of a place in the grid.
-  func index(of place: [UInt64]) -> UInt64 {
-    zip(place, counts).reduce(0) { $0 * $1.1 + $1.0 }
   }
 
   /// Whether the edge of the tensor cuts the chunk at a place.

@@ -31,37 +31,39 @@ final class ChunkReader: Sendable {
       let start = offset + UInt64(done)
       let layout = grid.strip(at: start)
       let count = min(buffer.count - done, Int(layout.range.upperBound - start))
-      let strip = strip(of: name, layout)
+      let strip = strip(of: name, layout, chunks, codec)
+      let touched = chunks.stored(
+        grid.chunks(of: layout, touching: start..<start + UInt64(count)))
+      let first = strip.stored.lowerBound
       try strip.work.finish(
-        grid.pieces(of: layout, touching: start..<start + UInt64(count))
+        touched.lowerBound - first..<touched.upperBound - first
       ) { piece throws(DiffError) in
-        let place = grid.place(of: piece, in: layout)
-        guard let chunk = try unpacked(chunks, codec, grid, place) else { return }
+        let chunk = chunks.chunks[first + piece]
+        let place = grid.place(of: chunk.index)
+        let mask = chunks.filtersEdges || !grid.isCut(place) ? chunk.filterMask : .max
+        let unpacked = try unpacked(chunk, codec, mask)
         strip.bytes.change(at: 0, count: strip.bytes.count) { bytes in
           grid.forEachRun(of: place, in: layout) { count, length, inChunk, inStrip in
-            Kernels.copyRows(count, length: length, from: chunk.span, inChunk, to: &bytes, inStrip)
+            Kernels.copyRows(
+              count, length: length, from: unpacked.span, inChunk, to: &bytes, inStrip)
           }
         }
       }
-      let first = Int(start - layout.range.lowerBound)
       let bytes = strip.bytes
       Kernels.copyRows(
-        1, length: count, from: bytes.span, Kernels.Rows(start: first, stride: 0),
+        1, length: count, from: bytes.span,
+        Kernels.Rows(
+          start: Int(start - layout.range.lowerBound), stride: 0),
         to: &buffer, Kernels.Rows(start: done, stride: 0))
       done += count
     }
   }
 
-  /// The elements of a chunk, or nil if they are zeros.
   private func unpacked(
-    _ chunks: StoredTensor.Chunks, _ codec: ChunkCodec, _ grid: ChunkGrid, _ place: [UInt64]
-  ) throws(DiffError) -> [UInt8]? {
-    guard let chunk = chunks.chunk(at: grid.index(of: place)) else {
-      return codec.isZeroFilled ? nil : codec.missing()
-    }
-    let mask = chunks.filtersEdges || !grid.isCut(place) ? chunk.filterMask : .max
-    guard codec.byteCount > Self.largeSize else { return try unpack(chunk, codec, mask) }
-    return try large.withLock { (_) throws(DiffError) in try unpack(chunk, codec, mask) }
+    _ chunk: StoredTensor.Chunk, _ codec: ChunkCodec, _ filterMask: UInt32
+  ) throws(DiffError) -> [UInt8] {
+    guard codec.byteCount > Self.largeSize else { return try unpack(chunk, codec, filterMask) }
+    return try large.withLock { (_) throws(DiffError) in try unpack(chunk, codec, filterMask) }
   }
 
   private func unpack(
@@ -79,41 +81,55 @@ final class ChunkReader: Sendable {
     }
   }
 
-  private func strip(of name: [UInt8], _ layout: ChunkGrid.Strip) -> Strip {
+  private func strip(
+    of name: [UInt8], _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
+    _ codec: ChunkCodec
+  ) -> Strip {
     kept.withLock { kept in
       let found = kept.firstIndex { $0.start == layout.range.lowerBound && $0.name == name }
-      let strip = found.map { kept.remove(at: $0) } ?? Strip(name, layout)
+      let strip = found.map { kept.remove(at: $0) } ?? Strip(name, layout, chunks, codec)
       kept.append(strip)
       if kept.count > Self.keptStrips { kept.removeFirst() }
       return strip
     }
   }
 
-  /// The unpacked bytes of a strip, as far as its work is done.
+  /// The unpacked bytes of a strip, as far as its work is done; what is not stored is there from
+  /// the beginning.
   private final class Strip: Sendable {
     let name: [UInt8]
     let start: UInt64
     let bytes: ResidentBytes
+    /// Its chunks, as places in the tensor's list.
+    let stored: Range<Int>
     let work: SharedWork
 
-    init(_ name: [UInt8], _ layout: ChunkGrid.Strip) {
+    init(
+      _ name: [UInt8], _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
+      _ codec: ChunkCodec
+    ) {
       self.name = name
       start = layout.range.lowerBound
       bytes = ResidentBytes(count: layout.range.count)
-      work = SharedWork(count: layout.pieces)
+      bytes.change(at: 0, count: bytes.count) { codec.fill(&$0) }
+      stored = chunks.stored(layout.chunks)
+      work = SharedWork(count: stored.count)
     }
   }
 }
 
 extension StoredTensor.Chunks {
-  /// The stored chunk of a number, or nil. O(log n).
-  func chunk(at index: UInt64) -> StoredTensor.Chunk? {
-    var low = 0
-    var high = chunks.count
-    while low < high {
-      let middle = (low + high) / 2
-      if chunks[middle].index < index { low = middle + 1 } else { high = middle }
+  /// Where in the list the chunks of a range of numbers stand. O(log n).
+  func stored(_ numbers: Range<UInt64>) -> Range<Int> {
+    func first(notBelow number: UInt64) -> Int {
+      var low = 0
+      var high = chunks.count
+      while low < high {
+        let middle = (low + high) / 2
+        if chunks[middle].index < number { low = middle + 1 } else { high = middle }
+      }
+      return low
     }
-    return low < chunks.count && chunks[low].index == index ? chunks[low] : nil
+    return first(notBelow: numbers.lowerBound)..<first(notBelow: numbers.upperBound)
   }
 }

@@ -91,50 +91,62 @@ final class ChunkWriter: Sendable {
     do throws(DiffError) {
       let grid = ChunkGrid(tensor, chunks)
       for band in strip.bands(grid) {
-        let pieces = grid.pieces(of: strip.layout, touching: band)
-        let indices = pieces.map { grid.index(of: grid.place(of: $0, in: strip.layout)) }
-        guard state.rewritten.isDisjoint(with: indices) else {
+        let numbers = grid.chunks(of: strip.layout, touching: band)
+        guard state.rewritten.isDisjoint(with: numbers) else {
           try writeByLibrary(strip, band, tensor)
           continue
         }
-        state.rewritten.formUnion(indices)
+        state.rewritten.formUnion(numbers)
         let old = try strip.complete(band, from: source, tensor)
-        try pack(Array(pieces), strip, old, tensor, chunks, codec, grid)
+        try pack(numbers, strip, old, tensor, chunks, codec, grid)
       }
     } catch { throw error.at(tensor: tensor.name) }
   }
 
-  /// Packs chunks and writes those that are not the old ones, in batches that bound memory.
+  /// Packs chunks and writes those that are not the old ones, in batches that bound memory: one is
+  /// written while the next is packed.
   private func pack(
-    _ pieces: [Int], _ strip: Strip, _ old: ResidentBytes, _ tensor: StoredTensor,
+    _ numbers: Range<UInt64>, _ strip: Strip, _ old: ResidentBytes, _ tensor: StoredTensor,
     _ chunks: StoredTensor.Chunks, _ codec: ChunkCodec, _ grid: ChunkGrid
   ) throws(DiffError) {
-    let perBatch = max(2 * ProcessorCount.online, (8 << 20) / codec.byteCount)
-    var rest = pieces[...]
-    while !rest.isEmpty {
-      var batch = rest.prefix(perBatch).map { (piece: $0, packed: nil as PackedChunk?) }
-      rest = rest.dropFirst(perBatch)
-      try parallelForEach(&batch) { _, item throws(DiffError) in
-        let place = grid.place(of: item.piece, in: strip.layout)
+    let perBatch = UInt64(max(4 * ProcessorCount.online, (2 << 20) / codec.byteCount))
+    var packed: [(number: UInt64, chunk: PackedChunk)] = []
+    var next = numbers.lowerBound
+    while next < numbers.upperBound || !packed.isEmpty {
+      let batch = next..<min(numbers.upperBound, next + perBatch)
+      let before = packed
+      var made = [PackedChunk?](repeating: nil, count: batch.count + 1)
+      try parallelForEach(&made) { index, made throws(DiffError) in
+        guard index > 0 else { return try write(before, to: tensor, chunks, codec) }
+        let place = grid.place(of: batch.lowerBound + UInt64(index - 1))
         let new = strip.chunk(at: place, of: strip.bytes, grid, codec)
         guard new != strip.chunk(at: place, of: old, grid, codec) else { return }
-        item.packed = PackedChunk(
+        made = PackedChunk(
           place: zip(place, grid.sides).map { $0 * $1 }, filterMask: 0,
           bytes: try codec.pack(new))
       }
-      var packed: [PackedChunk] = []
-      for chunk in batch.compactMap(\.packed) {
-        let index = grid.index(of: zip(chunk.place, grid.sides).map { $0 / $1 })
-        if !codec.isFiltered, let stored = chunks.chunk(at: index) {
-          // The library may hold bytes around its objects, and must not write them over these.
-          try hdf5.close()
-          try output.write(chunk.bytes.span, at: stored.offset)
-        } else {
-          packed.append(chunk)
-        }
+      packed = zip(batch, made.dropFirst()).compactMap { number, chunk in
+        chunk.map { (number, $0) }
       }
-      if !packed.isEmpty { try hdf5.write(packed, to: tensor) }
+      next = batch.upperBound
     }
+  }
+
+  private func write(
+    _ packed: [(number: UInt64, chunk: PackedChunk)], to tensor: StoredTensor,
+    _ chunks: StoredTensor.Chunks, _ codec: ChunkCodec
+  ) throws(DiffError) {
+    var byLibrary: [PackedChunk] = []
+    for (number, chunk) in packed {
+      if !codec.isFiltered, let place = chunks.stored(number..<number + 1).first {
+        // The library may hold bytes around its objects, and must not write them over these.
+        try hdf5.close()
+        try output.write(chunk.bytes.span, at: chunks.chunks[place].offset)
+      } else {
+        byLibrary.append(chunk)
+      }
+    }
+    if !byLibrary.isEmpty { try hdf5.write(byLibrary, to: tensor) }
   }
 
   /// For chunks that were written before: what they hold now, the library knows.
@@ -183,7 +195,7 @@ private final class Strip: @unchecked Sendable {
   func bands(_ grid: ChunkGrid) -> [Range<UInt64>] {
     var bands: [Range<UInt64>] = []
     for range in written {
-      let band = grid.bytes(of: layout, aroundBandsOf: range)
+      let band = grid.bytes(of: layout, inBandsOf: range)
       if let last = bands.last, last.upperBound >= band.lowerBound {
         bands[bands.count - 1] = last.lowerBound..<max(last.upperBound, band.upperBound)
       } else {

@@ -7,7 +7,7 @@ extension HDF5Table {
   ///
   /// - Throws: `malformed` with the name of the tensor.
   /// - Complexity: O(n log n) in tensors and chunks.
-  mutating func check(fileSize: UInt64) throws(DiffError) {
+  package mutating func check(fileSize: UInt64) throws(DiffError) {
     for (tensor, next) in zip(tensors, tensors.dropFirst()) {
       guard tensor.name.utf8.lexicographicallyPrecedes(next.name.utf8) else {
         throw .brokenMessage
@@ -67,7 +67,11 @@ extension StoredTensor {
       throw .brokenMessage
     }
     switch storage {
-    case .unallocated, .compact: break
+    case .unallocated: break
+    case .compact:
+      guard byteCount < 1 << 16 else {
+        throw DiffError(.malformed, "more elements than an object's header holds")
+      }
     case .contiguous(let offset):
       guard offset <= fileSize, byteCount <= fileSize - offset else {
         throw DiffError(.malformed, "its bytes are not all inside the file", offset: offset)

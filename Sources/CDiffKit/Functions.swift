@@ -1,0 +1,174 @@
+import CDiffKitHeader
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+// The functions of diffkit.h, which says what they do; the compiler checks that they agree.
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_version() -> UnsafePointer<CChar>! {
+  unsafe UnsafePointer(ErrorText.version)
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_error() -> UnsafePointer<CChar>! {
+  unsafe ErrorText.current
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_open_file(
+  _ path: UnsafePointer<CChar>!, _ diff: UnsafeMutablePointer<OpaquePointer?>!
+) -> CInt {
+  status { () throws(DiffError) in
+    guard let path = unsafe path, let out = unsafe diff else { throw .null }
+    unsafe out.pointee = nil
+    let reader = try DiffReader(unsafe String(cString: path))
+    unsafe out.pointee = Diff(reader).handle
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_open_memory(
+  _ bytes: UnsafeRawPointer!, _ size: Int, _ diff: UnsafeMutablePointer<OpaquePointer?>!
+) -> CInt {
+  status { () throws(DiffError) in
+    guard let bytes = unsafe bytes, let out = unsafe diff, size >= 0 else { throw .null }
+    unsafe out.pointee = nil
+    let copy = unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: size))
+    let reader = try DiffReader(bytes: copy)
+    unsafe out.pointee = Diff(reader).handle
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_close(_ diff: OpaquePointer!) {
+  unsafe Diff.release(diff)
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_count(_ diff: OpaquePointer!) -> Int {
+  (try? unsafe Diff.from(diff))?.reader.count ?? 0
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_entry_at(
+  _ diff: OpaquePointer!, _ index: Int, _ entry: UnsafeMutablePointer<diffkit_entry>!
+) -> CInt {
+  status { () throws(DiffError) in
+    guard let out = unsafe entry else { throw .null }
+    unsafe out.pointee = try Diff.from(diff).describe(index)
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_find(
+  _ diff: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ index: UnsafeMutablePointer<Int>!
+) -> CInt {
+  status { () throws(DiffError) in
+    let object = try unsafe Diff.from(diff)
+    guard let name = unsafe name, let out = unsafe index else { throw .null }
+    unsafe out.pointee = try object.index(of: unsafe String(cString: name))
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_read(
+  _ diff: OpaquePointer!, _ index: Int, _ positions: UnsafeMutablePointer<UInt64>!,
+  _ values: UnsafeMutableRawPointer!, _ capacity: Int
+) -> CInt {
+  status { () throws(DiffError) in
+    let reader = try unsafe Diff.from(diff).reader
+    let entry = try unsafe Diff.from(diff).entry(index)
+    if case .reshape = entry.operation {
+      throw DiffError(
+        .unsupported, "changes its shape; its parts are read by the Swift library alone",
+        path: reader.path, tensor: entry.name)
+    }
+    guard capacity >= 0, entry.count <= UInt64(capacity) else {
+      throw DiffError(
+        .usage, "\(entry.count) changes, but room for \(capacity)", path: reader.path,
+        tensor: entry.name)
+    }
+    var pages = reader.pages(of: entry)
+    var done = 0
+    do throws(DiffError) {
+      while try pages.next() {
+        let page = pages.page
+        if let positions = unsafe positions {
+          for i in page.offsets.indices {
+            unsafe positions[done + i] = page.start + UInt64(page.offsets[i])
+          }
+        }
+        if let values = unsafe values {
+          unsafe page.values.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return }
+            unsafe (values + done * page.valueWidth).copyMemory(from: base, byteCount: bytes.count)
+          }
+        }
+        done += page.count
+      }
+    } catch { throw error.at(path: reader.path) }
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_apply(
+  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeMutableRawPointer!, _ size: Int,
+  _ flags: UInt32
+) -> CInt { unsafe store(.apply, diff, index, tensor, size, flags) }
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_revert(
+  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeMutableRawPointer!, _ size: Int,
+  _ flags: UInt32
+) -> CInt { unsafe store(.revert, diff, index, tensor, size, flags) }
+
+@unsafe private func store(
+  _ direction: Direction, _ handle: OpaquePointer?, _ index: Int,
+  _ tensor: UnsafeMutableRawPointer?, _ size: Int, _ flags: UInt32
+) -> CInt {
+  status { () throws(DiffError) in
+    let diff = try unsafe Diff.from(handle)
+    guard unsafe tensor != nil || size == 0, size >= 0, flags & ~DIFFKIT_UNVERIFIED == 0 else {
+      throw .null
+    }
+    let patch = try BufferPatch(diff.reader, diff.entry(index), direction)
+    let bytes = unsafe UnsafeMutableRawBufferPointer(start: tensor, count: size)
+    let buffer = unsafe bytes.bindMemory(to: UInt8.self)
+    var span = unsafe buffer.mutableSpan
+    let isChanged = try patch.store(into: &span, verifying: flags & DIFFKIT_UNVERIFIED == 0)
+    return isChanged ? DIFFKIT_OK : DIFFKIT_ALREADY_DONE
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_verify(
+  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeRawPointer!, _ size: Int,
+  _ state: UnsafeMutablePointer<CInt>!
+) -> CInt {
+  status { () throws(DiffError) in
+    let object = try unsafe Diff.from(diff)
+    guard unsafe tensor != nil || size == 0, size >= 0, let out = unsafe state else { throw .null }
+    let bytes = unsafe UnsafeRawBufferPointer(start: tensor, count: size)
+    let buffer = unsafe bytes.bindMemory(to: UInt8.self)
+    let found = try unsafe BufferPatch.state(
+      of: buffer.span, object.entry(index), in: object.reader)
+    unsafe out.pointee =
+      switch found {
+      case .base: DIFFKIT_IS_BASE
+      case .result: DIFFKIT_IS_RESULT
+      case .other: DIFFKIT_IS_OTHER
+      case nil: DIFFKIT_IS_UNKNOWN
+      }
+    return DIFFKIT_OK
+  }
+}
+
+extension DiffError {
+  fileprivate static let null = DiffError(.usage, "a pointer is NULL, or a size or flag is wrong")
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit compose`.
+struct ComposeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compose",
+    abstract: "Make one exact diff that does what several do in order.",
+    discussion: """
+      Each diff must have been made on the result of the one before. Additive diffs are combined \
+      with 'diffkit merge'.
+
+        diffkit compose monday.diff tuesday.diff -o both.diff
+      """)
+
+  @Argument(help: "The diffs, in the order of their making.") var diffs: [String]
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "The base checkpoint, for chains that cannot be told from the diffs alone.")
+  var base: String?
+
+  @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
+  var profile = EncodingProfile.size
+
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    guard let path = outputs.output else {
+      throw DiffError(.usage, "name the composed diff with -o FILE")
+    }
+    try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
+    let readers = try DiffReader.open(diffs)
+    let sink = try FileSink(path, overwriting: outputs.force)
+    let summary =
+      if let base {
+        try compose(
+          readers, on: try openCheckpoint(base), scratch: path, into: sink, profile: profile,
+          progress: report.progress.show)
+      } else {
+        try compose(readers, into: sink, profile: profile)
+      }
+    try sink.commit()
+    try report.print(
+      ComposeOutput(
+        output: path, size: try File(path).size, changes: summary.changes,
+        tensors: summary.tensors, diffs: diffs.count, unchanged: summary.unchanged))
+  }
+}
+
+/// What `compose` tells.
+private struct ComposeOutput: CommandOutput {
+  let output: String
+  let size, changes: UInt64
+  let tensors, diffs: Int
+  /// Tensors that are in the end as they were.
+  let unchanged: [String]
+
+  var text: String {
+    var text =
+      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes in \(tensors) tensors, "
+      + "out of \(diffs) diffs\n"
+    for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
+    return text
+  }
+}

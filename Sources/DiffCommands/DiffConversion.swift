@@ -1,0 +1,166 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// The half of `diffkit convert` that is about diffs.
+struct DiffConversion: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What the input is, if neither contents nor suffix tell: coo-npz, sft-npz, shira or "
+        + "sparse-hdf5."))
+  var from: ExchangeFormat?
+
+  @Option(
+    help: ArgumentHelp(
+      "What to write, if the suffix does not tell: diff, coo-npz, sft-npz, shira, sparse-hdf5, "
+        + "hdf5 or safetensors."))
+  var to: ConversionTarget?
+
+  @Option(help: "The base checkpoint of a diff that is imported.")
+  var base: String?
+
+  @Option(help: "The type of a diff's values: f16, bf16 or f32.")
+  var values: FloatType?
+
+  @Option(help: "Encodings of a diff: size or speed.")
+  var profile = EncodingProfile.size
+
+  @OptionGroup var map: MapOption
+
+  /// What is written.
+  enum ConversionTarget: String, ExpressibleByArgument, CaseIterable {
+    case diff
+    case cooNpz = "coo-npz"
+    case sftNpz = "sft-npz"
+    case shira
+    case sparseHDF5 = "sparse-hdf5"
+    case hdf5
+    case safetensors
+  }
+
+  /// The format of a checkpoint that `to` names.
+  var checkpointFormat: CheckpointFormat? {
+    to.flatMap { CheckpointFormat(rawValue: $0.rawValue) }
+  }
+
+  /// Converts to or from a diff; false if this is about checkpoints.
+  func run(_ input: String, _ output: String, force: Bool, _ report: ReportOptions) throws -> Bool {
+    if try isDiff(input) {
+      try check(output: output, isNoneOf: [input])
+      try convert(try openDiff(input), output, force, report)
+      return true
+    }
+    let makesDiff = to == .diff || to == nil && output.hasSuffix(".diff")
+    guard makesDiff || from != nil else { return false }
+    try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
+    try importing(input, output, force, report)
+    return true
+  }
+
+  private func convert(
+    _ diff: DiffReader, _ output: String, _ force: Bool, _ report: ReportOptions
+  ) throws {
+    guard let target = try exportFormat(output) else {
+      let sink = try FileSink(output, overwriting: force)
+      let rounded = try reencode(diff, into: sink, values: values, profile: profile)
+      try sink.commit()
+      var summary = ExchangeSummary()
+      summary.tensors = diff.count { $0.isSparse }
+      summary.heads = diff.count - summary.tensors
+      summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
+      summary.rounded = rounded
+      return try report.print(DiffConversionOutput(output, "diff", summary))
+    }
+    guard values == nil else {
+      throw DiffError(.usage, "--values is about diffs; '\(target.rawValue)' has its own type")
+    }
+    let summary = try export(diff, to: output, target, overwriting: force)
+    try report.print(DiffConversionOutput(output, target.rawValue, summary))
+  }
+
+  /// The format that is exported to; nil for a diff.
+  private func exportFormat(_ output: String) throws -> ExchangeFormat? {
+    if let to {
+      switch to {
+      case .diff: return nil
+      case .hdf5: return .sparseHDF5
+      case .safetensors: return .shira
+      default: return ExchangeFormat(rawValue: to.rawValue)
+      }
+    }
+    if output.hasSuffix(".diff") { return nil }
+    guard let format = ExchangeFormat(suffixOf: output) else {
+      throw DiffError(
+        .usage,
+        "no suffix that tells what to write; give --to, or a name with .diff, .npz, .safetensors "
+          + "or .h5", path: output)
+    }
+    return format
+  }
+
+  private func importing(
+    _ input: String, _ output: String, _ force: Bool, _ report: ReportOptions
+  ) throws {
+    guard let format = from ?? ExchangeFormat(suffixOf: input) else {
+      throw DiffError(.usage, "no suffix that tells what this is; give --from", path: input)
+    }
+    guard let base else {
+      throw DiffError(
+        .usage,
+        "holds no fingerprints of the base, without which no diff is applied; give --base FILE",
+        path: input)
+    }
+    var options = ImportOptions()
+    options.values = values
+    options.profile = profile
+    options.names = try map.read()
+    let sink = try FileSink(output, overwriting: force)
+    let summary = try importDiff(input, format, on: try openCheckpoint(base), into: sink, options)
+    try sink.commit()
+    try report.print(DiffConversionOutput(output, "diff", summary))
+  }
+}
+
+/// What `convert` tells of a diff.
+private struct DiffConversionOutput: CommandOutput {
+  let output, format: String
+  let tensors, heads: Int
+  let changes, rounded: UInt64
+
+  init(_ output: String, _ format: String, _ summary: ExchangeSummary) {
+    self.output = output
+    self.format = format
+    (tensors, heads) = (summary.tensors, summary.heads)
+    (changes, rounded) = (summary.changes, summary.rounded)
+  }
+
+  var text: String {
+    var text =
+      "\(output.escapingControls): \(format), \(changes.grouped) changes in \(tensors) tensors"
+    if heads > 0 { text += ", \(heads) whole" }
+    if rounded > 0 { text += "; \(rounded.grouped) values rounded" }
+    return text + "\n"
+  }
+}
+
+extension DiffEntry {
+  /// Whether some elements change, not all come or go.
+  fileprivate var isSparse: Bool { operation != .insert && operation != .delete }
+}
+
+extension ExchangeFormat: ExpressibleByArgument {
+  /// The format that a suffix stands for, or nil.
+  fileprivate init?(suffixOf path: String) {
+    if path.lowercased().hasSuffix(".npz") {
+      self = .cooNpz
+      return
+    }
+    switch CheckpointFormat(suffixOf: path) {
+    case .hdf5: self = .sparseHDF5
+    case .safetensors: self = .shira
+    case nil: return nil
+    }
+  }
+}

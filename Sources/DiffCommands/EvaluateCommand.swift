@@ -1,0 +1,69 @@
+#if Training
+  import ArgumentParser
+  import DiffTraining
+  import TensorCore
+
+  /// `diffkit evaluate`.
+  struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "evaluate",
+      abstract: "Tell what a base and a diff together are worth on a task.",
+      discussion: """
+        Accuracy, F1 and Matthews correlation of classes; correlations of numbers. Without a diff \
+        the base must have the task's head.
+
+          diffkit evaluate base.h5 task.diff --task dev.tsv --json
+        """)
+
+    @Argument(help: "The base checkpoint.") var base: String
+    @Argument(help: "The diff of the task.") var diff: String?
+    @Option(help: "The rows to evaluate on.") var task: String
+    @OptionGroup var columns: ColumnOptions
+    @OptionGroup var files: ModelFiles
+    @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
+    @OptionGroup var json: JSONOption
+
+    func run() throws {
+      var job = TrainingJob()
+      job.texts = columns.texts
+      job.label = columns.label
+      var table = job.table
+      // Without a diff, the data say what is asked.
+      let kind = try diff == nil ? TaskData(table: task, table).description.kind : nil
+      let tuned = try TunedModel(
+        base, diff: diff, files: files, allowsOtherBase: allowOtherBase, kind: kind)
+      table.kind = tuned.facts.kind
+      let examples = try TaskData(table: task, table)
+        .examples(tuned.tokenizer, maxLength: tuned.facts.maxLength).examples
+      let predictions = try tuned.model.predictions(of: examples, at: tuned.values)
+      let scores = tuned.facts.scores(predictions, examples.map(\.target))
+      try EvaluationReport(examples: examples.count, scores: scores).print(json: json.json)
+    }
+  }
+
+  /// Scores on a task. In JSON, each stands under its name.
+  struct EvaluationReport: CommandOutput {
+    let examples: Int
+    let scores: [String: Double]
+
+    var text: String {
+      facts(
+        [("examples", UInt64(examples).grouped)]
+          + scores.sorted { $0.key < $1.key }.map { ($0.key, $0.value.fixed(4)) })
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: Name.self)
+      try container.encode(examples, forKey: Name("examples"))
+      for (name, value) in scores { try container.encode(value, forKey: Name(name)) }
+    }
+
+    private struct Name: CodingKey {
+      let stringValue: String
+      var intValue: Int? { nil }
+      init(_ name: String) { stringValue = name }
+      init?(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+  }
+#endif

@@ -1,0 +1,60 @@
+import ArgumentParser
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit extract`.
+struct ExtractCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "extract",
+    abstract: "Make a diff of some tensors of another one.",
+    discussion: """
+      In a name, '*' stands for any letters and '?' for one; '/' and '.' are the same. All \
+      operations are taken as they are stored, fingerprints included.
+
+        diffkit extract task.diff --tensors 'encoder.layer.0.*' -o layer0.diff
+        diffkit extract task.diff --except 'classifier.*' -o headless.diff
+      """)
+
+  @Argument(help: "The diff.") var diff: String
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "Names to take; may be given again.")
+  var tensors: [String] = []
+
+  @Option(help: "Names to leave out; may be given again.")
+  var except: [String] = []
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard !tensors.isEmpty || !except.isEmpty else {
+      throw ValidationError("give --tensors or --except")
+    }
+  }
+
+  func run() throws {
+    let path = outputs.output ?? derivedName(diff, ["extracted"])
+    try check(output: path, isNoneOf: [diff])
+    let reader = try openDiff(diff)
+    let sink = try FileSink(path, overwriting: outputs.force)
+    let taken = try extract(
+      reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
+      into: sink)
+    try sink.commit()
+    try report.print(
+      ExtractOutput(
+        output: path, size: try File(path).size, taken: taken, tensors: reader.count))
+  }
+}
+
+/// What `extract` tells.
+private struct ExtractOutput: CommandOutput {
+  let output: String
+  let size: UInt64
+  let taken, tensors: Int
+
+  var text: String {
+    "\(output.escapingControls): \(size.bytes), \(taken) of \(tensors) tensors\n"
+  }
+}

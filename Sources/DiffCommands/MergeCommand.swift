@@ -1,0 +1,226 @@
+import ArgumentParser
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit merge`.
+struct MergeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "merge",
+    abstract: "Combine additive diffs of one base into one diff.",
+    discussion: """
+      sum (task arithmetic), average, ties, dare-linear, dare-ties, della, della-linear, \
+      breadcrumbs, breadcrumbs-ties, ram, ram-plus, sce and model-stock. The order of the diffs \
+      is of no consequence. Exact diffs are chained with 'diffkit compose' instead.
+
+        diffkit merge a.diff b.diff -o both.diff
+        diffkit merge a.diff b.diff --weights 1,-0.5 --scale 0.8 -o m.diff
+        diffkit merge a.diff b.diff c.diff --method ties --density 0.2 -o m.diff
+        diffkit merge a.diff b.diff --method dare-ties --density 0.5 --seed 7 -o m.diff
+      """)
+
+  @Argument(help: "The diffs.") var diffs: [String]
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "The method; 'task-arithmetic' is another name of 'sum'.")
+  var method = MergeMethod.sum
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("A weight for each diff, in the order of the diffs.", valueName: "w,w,…"))
+  var weights: NumberList?
+
+  @Option(parsing: .unconditional, help: "λ: multiplies the result.")
+  var scale = 1.0
+
+  @Option(help: "What the method keeps of each diff, in 0 ... 1.")
+  var density: Double?
+
+  @Option(help: "What --density is a share of: elements or nonzeros.")
+  var densityOf: DensityBase?
+
+  @Option(help: "reference, mergekit or peft: whose definition of TIES (and of RAM+).")
+  var variant = SignVariant.reference
+
+  @Option(help: "dare, della: inverse-density (default), l1 or none.")
+  var rescale: Rescale?
+
+  @Option(help: "della: how far probabilities reach from the density.")
+  var epsilon = 0.1
+
+  @Option(help: "breadcrumbs: the share of the largest changes that is dropped.")
+  var gamma = 0.01
+
+  @Option(name: .customLong("ram-r"), help: "ram-plus: r.")
+  var ramRate = 0.1
+
+  @Option(name: .customLong("ram-alpha"), help: "ram-plus: α.")
+  var ramLimit = 0.2
+
+  @Option(help: "dare, della: the seed of random choices.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Keep only the largest merged changes, this share of the elements.")
+  var pruneTo: Double?
+
+  @Option(help: "Heads that differ: first, drop, or the name of the diff whose heads to take.")
+  var head: HeadChoice?
+
+  @Option(help: "The type of stored values: f16, bf16 or f32.")
+  var values = FloatType.f16
+
+  @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
+  var profile = EncodingProfile.size
+
+  @Flag(help: "Merge diffs that were made on different bases.")
+  var allowOtherBase = false
+
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    guard let path = outputs.output else {
+      throw DiffError(.usage, "name the merged diff with -o FILE")
+    }
+    if let weights, weights.numbers.count != diffs.count {
+      throw DiffError(
+        .usage, "\(weights.numbers.count) weights for \(diffs.count) diffs; give one for each")
+    }
+    try check(output: path, isNoneOf: diffs)
+    let readers = try DiffReader.open(diffs)
+    let inputs = readers.enumerated().map {
+      MergeInput($1, weight: weights?.numbers[$0] ?? 1)
+    }
+    let sink = try FileSink(path, overwriting: outputs.force)
+    let summary = try merge(inputs, into: sink, options, progress: report.progress.show)
+    try sink.commit()
+    try report.print(MergeOutput(path, try File(path).size, options, diffs.count, summary))
+  }
+
+  private var options: MergeOptions {
+    var options = MergeOptions()
+    options.method = method
+    options.variant = variant
+    options.scale = scale
+    options.density = density
+    options.densityOf = densityOf
+    options.rescale = rescale
+    options.epsilon = epsilon
+    options.gamma = gamma
+    options.ramRate = ramRate
+    options.ramLimit = ramLimit
+    options.seed = seed
+    options.values = values
+    options.pruneTo = pruneTo
+    options.heads = head ?? .refuse
+    options.allowsOtherBase = allowOtherBase
+    options.profile = profile
+    return options
+  }
+}
+
+/// Numbers separated by commas.
+struct NumberList: ExpressibleByArgument {
+  let numbers: [Double]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map {
+      Double(String($0))
+    }
+    guard !parts.contains(where: { $0 == nil }) else { return nil }
+    numbers = parts.compactMap { $0 }
+  }
+}
+
+extension MergeMethod: ExpressibleByArgument {
+  /// The method of a name, one of which has two.
+  public init?(argument: String) {
+    if argument == "task-arithmetic" { self = .sum } else { self.init(rawValue: argument) }
+  }
+}
+
+extension HeadChoice: ExpressibleByArgument {
+  /// A choice; what is none of the words is the name of a diff.
+  public init?(argument: String) {
+    switch argument {
+    case "first": self = .first
+    case "drop": self = .drop
+    default: self = .named(argument)
+    }
+  }
+}
+
+extension SignVariant: ExpressibleByArgument {}
+extension DensityBase: ExpressibleByArgument {}
+extension Rescale: ExpressibleByArgument {}
+
+extension FloatType: ExpressibleByArgument {
+  /// The types that values of additions have.
+  public init?(argument: String) {
+    switch argument {
+    case "f16": self = .f16
+    case "bf16": self = .bf16
+    case "f32": self = .f32
+    default: return nil
+    }
+  }
+}
+
+/// What `merge` tells.
+private struct MergeOutput: CommandOutput {
+  struct Tensor: Encodable {
+    let name: String
+    let diffs: Int
+    let elements, read, changes, shared, opposite: UInt64
+  }
+
+  let output, method: String
+  let size: UInt64
+  let diffs: Int
+  let elements, read, changes, shared, opposite: UInt64
+  let tensors: [Tensor]
+  let whole, droppedHeads: [String]
+
+  init(
+    _ path: String, _ size: UInt64, _ options: MergeOptions, _ diffs: Int, _ summary: MergeSummary
+  ) {
+    let total = summary.total
+    output = path
+    self.size = size
+    self.diffs = diffs
+    method = options.method.rawValue
+    (elements, read, changes) = (total.elements, total.read, total.changes)
+    (shared, opposite) = (total.shared, total.opposite)
+    tensors = summary.tensors.map {
+      Tensor(
+        name: $0.name, diffs: $0.diffs, elements: $0.elements, read: $0.read, changes: $0.changes,
+        shared: $0.shared, opposite: $0.opposite)
+    }
+    whole = summary.whole
+    droppedHeads = summary.dropped
+  }
+
+  var text: String {
+    var out =
+      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes out of \(read.grouped) "
+      + "of \(diffs) diff\(diffs == 1 ? "" : "s") (\(method))\n"
+    out +=
+      "conflicts: \(shared.grouped) positions changed by several, \(opposite.grouped) of them in "
+      + "opposite directions\n"
+    let conflicts = tensors.filter { $0.shared > 0 }
+      .sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }
+    if !conflicts.isEmpty {
+      var table = TextTable(
+        ["most conflicts", "diffs", "changes", "shared", "opposite"], rightAligned: [1, 2, 3, 4])
+      for tensor in conflicts.prefix(10) {
+        table.add([
+          tensor.name, "\(tensor.diffs)", tensor.changes.grouped, tensor.shared.grouped,
+          tensor.opposite.grouped,
+        ])
+      }
+      out += table.text
+    }
+    if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
+    for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }
+    return out
+  }
+}

@@ -1,0 +1,125 @@
+#if Training
+  import ArgumentParser
+  import DiffTraining
+  import TensorCore
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #elseif canImport(Darwin)
+    import Darwin
+  #endif
+
+  /// `diffkit predict`.
+  struct PredictCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "predict",
+      abstract: "Say what a base and a diff together make of texts.",
+      discussion: """
+        Texts are arguments, or the lines of a file or of standard input; of a pair, the two texts \
+        are separated by a tab.
+
+          diffkit predict base.h5 task.diff "Free entry in a weekly draw!"
+          diffkit predict base.h5 task.diff --input texts.txt --json
+        """)
+
+    @Argument(help: "The base checkpoint.") var base: String
+    @Argument(help: "The diff of the task.") var diff: String
+    @Argument(help: "Texts; without any, lines are read.") var texts: [String] = []
+    @Option(help: "A file of lines; '-' or none: standard input.") var input: String?
+    @OptionGroup var files: ModelFiles
+    @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
+    @OptionGroup var json: JSONOption
+
+    func validate() throws {
+      guard texts.isEmpty || input == nil else {
+        throw ValidationError("texts and --input exclude each other")
+      }
+    }
+
+    func run() throws {
+      let tuned = try TunedModel(base, diff: diff, files: files, allowsOtherBase: allowOtherBase)
+      let lines = try texts.isEmpty ? Self.lines(of: input) : texts
+      let examples = lines.map { line in
+        let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
+        let encoding = tuned.tokenizer.encode(
+          String(parts[0]), parts.count > 1 ? String(parts[1]) : nil,
+          maxLength: tuned.facts.maxLength)
+        return TokenExample(
+          ids: encoding.ids, segments: parts.count > 1 ? encoding.typeIDs : [])
+      }
+      let outputs = try tuned.model.predictions(of: examples, at: tuned.values)
+      let predictions = outputs.indices.map { index in
+        Prediction(text: lines[index], outputs[index], tuned.facts)
+      }
+      try PredictionReport(predictions: predictions).print(json: json.json)
+    }
+
+    /// The lines of a file, or of standard input.
+    private static func lines(of path: String?) throws(DiffError) -> [String] {
+      let bytes =
+        if let path, path != "-" { try File.contents(of: path) } else { try standardInput() }
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw DiffError(.malformed, "is not valid UTF-8", path: path ?? "standard input")
+      }
+      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+      if lines.last == "" { lines.removeLast() }
+      return lines
+    }
+
+    private static func standardInput() throws(DiffError) -> [UInt8] {
+      var all: [UInt8] = []
+      var room = [UInt8](repeating: 0, count: 1 << 16)
+      while true {
+        let got = unsafe room.withUnsafeMutableBytes {
+          unsafe read(STDIN_FILENO, $0.baseAddress, $0.count)
+        }
+        if got < 0 && errno == EINTR { continue }
+        guard got >= 0 else { throw .system("cannot read", "standard input") }
+        if got == 0 { return all }
+        all += room[..<got]
+      }
+    }
+  }
+
+  /// What a model says to a text.
+  struct Prediction: Encodable {
+    let text: String
+    /// The class, where classes are asked for, and how likely the model finds it.
+    var label: String?
+    var probability: Double?
+    /// The number, where one is asked for.
+    var value: Double?
+
+    init(text: String, _ outputs: [Float], _ facts: TaskFacts) {
+      self.text = text
+      guard case .classification(let labels) = facts.kind else {
+        value = outputs.first.map(Double.init)
+        return
+      }
+      let chosen = TaskFacts.chosenClass(outputs)
+      label = labels.indices.contains(chosen) ? labels[chosen] : nil
+      let most = Double(outputs.max() ?? 0)
+      probability = 1 / outputs.reduce(0) { $0 + exp(Double($1) - most) }
+    }
+  }
+
+  /// Predictions, a line each.
+  struct PredictionReport: CommandOutput {
+    let predictions: [Prediction]
+
+    var text: String {
+      predictions.map { prediction in
+        let answer = prediction.label ?? prediction.value?.fixed(4) ?? ""
+        return "\(answer)\t\(prediction.text)".escapingControlsButTabs + "\n"
+      }.joined()
+    }
+  }
+
+  extension String {
+    fileprivate var escapingControlsButTabs: String {
+      escapingControls { $0 == "\t" ? "\t" : "\\u{\(String($0.value, radix: 16))}" }
+    }
+  }
+#endif

@@ -1,0 +1,79 @@
+import ArgumentParser
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit prune`.
+struct PruneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune",
+    abstract: "Keep only the largest changes of an additive diff.",
+    discussion: """
+      A density is a share of the elements of the tensors that the diff adds to. Heads are kept.
+
+        diffkit prune task.diff --density 0.001 -o small.diff
+        diffkit prune task.diff --threshold 1e-4 -o small.diff
+      """)
+
+  @Argument(help: "The diff.") var diff: String
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "Keep the largest changes, this share of the elements.")
+  var density: Double?
+
+  @Option(help: "Keep changes of at least this magnitude.")
+  var threshold: Double?
+
+  @Flag(help: "The density holds for each tensor, not for all together.")
+  var perTensor = false
+
+  @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
+  var profile = EncodingProfile.size
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard (density == nil) != (threshold == nil) else {
+      throw ValidationError("give --density or --threshold")
+    }
+    if let density, !(0...1).contains(density) {
+      throw ValidationError("--density must be in 0 ... 1")
+    }
+    if let threshold, !(threshold > 0 && threshold.isFinite) {
+      throw ValidationError("--threshold must be above 0")
+    }
+    guard density != nil || !perTensor else {
+      throw ValidationError("--per-tensor goes with --density")
+    }
+  }
+
+  func run() throws {
+    let path = outputs.output ?? derivedName(diff, ["pruned"])
+    try check(output: path, isNoneOf: [diff])
+    var options = PruneOptions(
+      density.map { .density($0) } ?? .threshold(threshold ?? 0))
+    options.perTensor = perTensor
+    options.profile = profile
+    let reader = try openDiff(diff)
+    let sink = try FileSink(path, overwriting: outputs.force)
+    let summary = try prune(reader, into: sink, options)
+    try sink.commit()
+    try report.print(
+      PruneOutput(
+        output: path, size: try File(path).size, changes: summary.changes, kept: summary.kept,
+        tensors: summary.tensors, normShare: summary.normShare))
+  }
+}
+
+/// What `prune` tells.
+private struct PruneOutput: CommandOutput {
+  let output: String
+  let size, changes, kept: UInt64
+  let tensors: Int
+  let normShare: Double
+
+  var text: String {
+    "\(output.escapingControls): \(size.bytes), \(kept.grouped) of \(changes.grouped) changes kept, "
+      + "with \(normShare.percent) of the L2 norm\n"
+  }
+}

@@ -1,0 +1,87 @@
+import DiffFormat
+import TensorCore
+
+/// The density of changes in the rows and columns of one tensor, in at most so many cells.
+struct HeatMap {
+  static let mostRows: UInt64 = 48
+  static let mostColumns: UInt64 = 96
+
+  let name: String
+  let shape: Shape
+  /// Cells in a column and in a row.
+  let rows, columns: Int
+  /// The density in each cell, row by row.
+  let densities: [Double]
+
+  /// Counts the changes of a tensor by its name, by default of the one of most changes among those
+  /// of two dimensions, or else among all. Nil if there is none.
+  ///
+  /// - Complexity: O(changes of the tensor).
+  init?(_ diff: DiffReader, _ name: String?) throws(DiffError) {
+    let sparse = diff.filter { entry in
+      switch entry.operation {
+      case .add, .replace, .xor: entry.shape.count > 0
+      case .insert, .delete, .reshape: false
+      }
+    }
+    let tables = sparse.filter { $0.shape.extents.count == 2 }
+    let chosen = name.map { name in sparse.filter { $0.name.utf8.elementsEqual(name.utf8) } }
+    let candidates = chosen ?? (tables.isEmpty ? sparse : tables)
+    guard let entry = candidates.max(by: { $0.count < $1.count }) else { return nil }
+    self.name = entry.name
+    shape = entry.shape
+    let width = max(1, entry.shape.rowLength)
+    let height = entry.shape.count / width
+    let (rows, columns) = (min(height, Self.mostRows), min(width, Self.mostColumns))
+    var counts = [UInt64](repeating: 0, count: Int(rows * columns))
+    var pages = diff.pages(of: entry)
+    do throws(DiffError) {
+      while try pages.next() {
+        let page = pages.page
+        for i in page.offsets.indices {
+          let position = page.start + UInt64(page.offsets[i])
+          let row = Self.cell(position / width, of: height, in: rows)
+          let column = Self.cell(position % width, of: width, in: columns)
+          counts[Int(row * columns + column)] += 1
+        }
+      }
+    } catch { throw error.at(path: diff.path) }
+    (self.rows, self.columns) = (Int(rows), Int(columns))
+    densities = counts.enumerated().map { index, count in
+      let (row, column) = (UInt64(index) / columns, UInt64(index) % columns)
+      let size =
+        Self.lines(row, of: height, in: rows) * Self.lines(column, of: width, in: columns)
+      return Double(count) / Double(size)
+    }
+  }
+
+  /// Lines are dealt to cells in blocks of equal length, the last one of which may be shorter.
+  private static func perCell(_ count: UInt64, in cells: UInt64) -> UInt64 {
+    (count + cells - 1) / cells
+  }
+
+  private static func cell(_ line: UInt64, of count: UInt64, in cells: UInt64) -> UInt64 {
+    line / perCell(count, in: cells)
+  }
+
+  private static func lines(_ cell: UInt64, of count: UInt64, in cells: UInt64) -> UInt64 {
+    let each = perCell(count, in: cells)
+    return max(1, min(each, count - min(count, cell * each)))
+  }
+
+  /// The cells as SVG paths, one for each of sixteen levels, with the square root of the level's
+  /// share of the highest density.
+  func paths(_ width: Int, _ height: Int) -> [(level: Double, path: String)] {
+    let levels = 16
+    var paths = [String](repeating: "", count: levels + 1)
+    for (index, density) in densities.enumerated() where density > 0 {
+      let level = Int(((density / highest).squareRoot() * Double(levels)).rounded(.up))
+      let (row, column) = (index / columns, index % columns)
+      paths[min(level, levels)] +=
+        "M\(column * width) \(row * height)h\(width - 1)v\(height - 1)h\(1 - width)z"
+    }
+    return paths.enumerated().filter { !$1.isEmpty }.map { (Double($0) / Double(levels), $1) }
+  }
+
+  var highest: Double { densities.max() ?? 0 }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// `diffkit report`.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Draw where diffs live, how large they are and how they relate, as one HTML file.",
+    discussion: """
+      The file needs no network and no scripts, and follows the light or dark mode of its reader. \
+      Under each figure is a table of its numbers.
+
+      With --base it counts the storage of the diffs beside full copies, and knows the deltas of \
+      exact diffs, too.
+
+        diffkit report task.diff -o report.html
+        diffkit report tasks/*.diff --base base.h5 -o report.html
+      """)
+
+  @Argument(help: "The diffs.") var diffs: [String]
+  @OptionGroup var outputs: OutputOptions
+
+  @Option(help: "The base checkpoint.")
+  var base: String?
+
+  @Option(help: "The tensor of the heat map; by default that of most changes with two dimensions.")
+  var tensor: String?
+
+  @OptionGroup var map: MapOption
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    let output = outputs.output ?? "report.html"
+    try check(output: output, isNoneOf: diffs + [base].compactMap { $0 })
+    let readers = try diffs.map(openDiff)
+    let facts = try ReportFacts(
+      readers, base: base.map { try openCheckpoint($0) }, tensor: tensor, names: map.read())
+    let page = Array(ReportPage(facts).html.utf8)
+    guard output != "-" else { return try StandardOutput.write(page) }
+    let sink = try FileSink(output, overwriting: outputs.force)
+    try sink.write(page.span)
+    try sink.commit()
+    try report.print(
+      ReportOutput(output: output, size: UInt64(page.count), diffs: readers.count))
+  }
+}
+
+/// What `report` says.
+private struct ReportOutput: CommandOutput {
+  let output: String
+  let size: UInt64
+  let diffs: Int
+
+  var text: String { "\(output.escapingControls): \(size.bytes)\n" }
+}
+
+/// Everything that a report shows.
+struct ReportFacts {
+  struct Diff {
+    let path: String
+    let identity: String
+    let metadata: [String: String]
+    let report: DiffReport
+    let grid: DensityGrid
+    /// Magnitudes of the deltas, where they are known.
+    let values: ValueDistribution?
+    let heatMap: HeatMap?
+  }
+
+  let diffs: [Diff]
+  let storage: StorageReport?
+  let modelElements: UInt64?
+  let comparison: DiffComparison?
+
+  init(
+    _ readers: [DiffReader], base: (any Checkpoint)?, tensor: String?, names: NameMap
+  ) throws {
+    diffs = try readers.map { reader in
+      let report = try statistics(of: reader)
+      var values: ValueDistribution? = report.sparse.values
+      if report.sparse.values.count == 0 {
+        values = try base.flatMap { try magnitudes(of: reader, base: $0, names: names) }
+      }
+      return Diff(
+        path: reader.path ?? "", identity: reader.identity.description,
+        metadata: reader.metadata, report: report, grid: DensityGrid(reader), values: values,
+        heatMap: try HeatMap(reader, tensor))
+    }
+    if let tensor, diffs.allSatisfy({ $0.heatMap == nil }) {
+      throw DiffError(.mismatch, "is changed by none of the diffs", tensor: tensor)
+    }
+    let baseSize = try base.map { base in try base.files.map { try File($0).size }.clampedSum }
+    storage = baseSize.map { StorageReport(base: $0, diffs: readers.map(\.size)) }
+    modelElements = base?.tensors.map(\.shape.count).clampedSum
+    var options = CompareOptions()
+    options.names = names
+    comparison = readers.count > 1 ? try compare(readers, base: base, options) : nil
+  }
+}

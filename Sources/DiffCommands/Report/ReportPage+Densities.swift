@@ -1,0 +1,89 @@
+import TensorCore
+
+extension ReportPage {
+  /// Densities by kind of tensor and layer, as Guo, Rush and Kim (2021) show them, and the tensors
+  /// one by one.
+  func densities(_ diff: ReportFacts.Diff, _ section: inout Markup) {
+    let grid = diff.grid
+    section.element("h3", text: "Density by layer and kind of tensor")
+    let layers = grid.places.filter(\.isLayer)
+    let rows = grid.rows
+    let (step, size) = (24, layers.count > 30 ? 16 : 26)
+    let left = 20 + 7 * (rows.map(\.label.count).max() ?? 0)
+    let columns = max(1, layers.count)
+    section.figure(
+      "Changed elements of all elements; the strongest cell is \(grid.highest.percent).",
+      width: left + columns * size + 90, height: (rows.count + 1) * step
+    ) { svg in
+      // The numbers of the layers stand above the first row that has any.
+      let first = rows.firstIndex { $0.isLayered } ?? rows.count
+      if first < rows.count {
+        svg.label("layer", x: left - 8, y: first * step + 16, anchor: "end")
+      }
+      for (index, layer) in layers.enumerated() where size > 20 || index % 2 == 0 {
+        let x = left + index * size + size / 2 - 1
+        svg.label(layer.name, x: x, y: first * step + 16, anchor: "middle")
+      }
+      for (index, row) in rows.enumerated() {
+        let y = (index < first ? index : index + 1) * step
+        svg.label(row.label, x: left - 8, y: y + 15, anchor: "end")
+        for (column, cell) in row.cells.enumerated() {
+          guard let cell else { continue }
+          let layer = row.isLayered ? "layer \(layers[column].name): " : ""
+          svg.cell(
+            x: left + column * size, y: y, width: size - 2, height: step - 2,
+            share: grid.highest == 0 ? 0 : cell.density / grid.highest,
+            title: "\(row.label), \(layer)\(cell.density.percent)")
+        }
+        svg.label(row.total.density.percent, x: left + columns * size + 6, y: y + 15)
+      }
+    }
+    section.folded(
+      "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes a change"],
+      diff.report.entries.map { entry, statistics in
+        [
+          Cell(entry.name), Cell(entry.operation.name), Cell(statistics.elements),
+          Cell(statistics.changes), Cell(statistics.density.percent, statistics.density),
+          Cell(statistics.bytesPerChange.fixed(2), statistics.bytesPerChange),
+        ]
+      })
+  }
+}
+
+extension DensityGrid {
+  /// A line of the figure: a kind of tensor in each layer, or a tensor that no layer holds.
+  struct Row {
+    let label: String
+    var isLayered = false
+    let cells: [Cell?]
+    let total: Cell
+  }
+
+  /// The lines, layers first, then the others in the order of a model, then all layers together.
+  var rows: [Row] {
+    let layers = places.filter(\.isLayer)
+    var rows: [Row] = []
+    for place in places where !place.isLayer && place < .layer(0) { rows += self.rows(of: place) }
+    for kind in kinds where layers.contains(where: { cells[$0]?[kind] != nil }) {
+      let cells = layers.map { self.cells[$0]?[kind] }
+      let total = layers.reduce(into: Cell()) { sum, layer in
+        if let cell = self.cells[layer]?[kind] { sum.add(cell) }
+      }
+      rows.append(Row(label: kind, isLayered: true, cells: cells, total: total))
+    }
+    for place in places where !place.isLayer && place > .layer(0) { rows += self.rows(of: place) }
+    if layers.count > 0 {
+      rows.append(
+        Row(
+          label: "all", isLayered: true, cells: layers.map { self.total(place: $0) },
+          total: total()))
+    }
+    return rows
+  }
+
+  private func rows(of place: Place) -> [Row] {
+    (cells[place] ?? [:]).sorted { $0.key < $1.key }.map {
+      Row(label: "\(place.name) \($0.key)", cells: [$0.value], total: $0.value)
+    }
+  }
+}

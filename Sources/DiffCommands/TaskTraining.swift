@@ -1,0 +1,132 @@
+#if Training
+  import Checkpoints
+  import DiffFormat
+  import DiffOperations
+  import DiffTraining
+  import TensorCore
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #elseif canImport(Darwin)
+    import Darwin
+  #endif
+
+  /// The training of one task, from its files to the diff and its scores.
+  struct TaskTraining {
+    private let job: TrainingJob
+    private let command: TrainCommand
+    private let interrupt: Interrupt
+    private let task: String
+    private let output: String
+    private let line: TrainingLine
+    /// Opened first: an output that cannot be written is told before hours of work.
+    private let sink: FileSink
+
+    init(_ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt) throws {
+      guard let task = job.task else { throw DiffError(.usage, "no task to learn") }
+      self.job = job
+      self.command = command
+      self.interrupt = interrupt
+      self.task = task
+      output = job.output ?? stem(task) + ".diff"
+      line = TrainingLine(quiet: command.quiet.quiet)
+      try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
+      sink = try FileSink(output, overwriting: command.outputs.force)
+    }
+
+    func run() throws {
+      let checkpoint = try openCheckpoint(command.base)
+      let configuration = try command.files.configuration(beside: command.base)
+      let tokenizer = try command.files.tokenizer(beside: command.base)
+      let data = try TaskData(table: task, job.table)
+      line.say("\(task): \(data.description.summary)")
+      for note in data.description.notes { line.say("\(task): \(note)") }
+      let facts = TaskFacts(
+        kind: data.description.kind, pooling: job.pooling, maxLength: job.maxLength)
+      let engine = Engine(threads: command.threads)
+      let model = try EncoderModel(
+        configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
+        engine: engine)
+      for note in model.notes { line.say(note) }
+      let (examples, truncated) = data.examples(tokenizer, maxLength: job.maxLength)
+      if truncated > 0 {
+        line.say("\(task): \(truncated) texts are cut to \(job.maxLength) tokens")
+      }
+      let dev = try job.dev.map { path throws(DiffError) in
+        var table = job.table
+        table.kind = facts.kind
+        return try TaskData(table: path, table).examples(tokenizer, maxLength: job.maxLength)
+          .examples
+      }
+
+      let trainer = try Trainer(model, examples, job.options)
+      trainer.statePath = output + ".state"
+      trainer.secondsBetweenSaves = command.saveEvery
+      if let dev {
+        trainer.evaluate = { values throws(DiffError) in
+          facts.scores(try model.predictions(of: dev, at: values), dev.map(\.target))
+        }
+      }
+      let metrics = try command.metrics.map { path throws(DiffError) in
+        try MetricsFile(path, resuming: command.resume, overwriting: command.outputs.force)
+      }
+      var trouble: DiffError?
+      let outcome = try trainer.run(resuming: command.resume) { progress in
+        line.show(progress)
+        do throws(DiffError) { try metrics?.write(progress) } catch { trouble = error }
+        return interrupt.isPending || trouble != nil ? .stop : .more
+      }
+      if let trouble { throw trouble }
+      guard case .finished(let finetune) = outcome else {
+        throw DiffError(
+          DiffError.Code("stopped"), "stopped; the same command with --resume goes on from here",
+          path: output + ".state")
+      }
+      try finish(finetune, facts, data, checkpoint, engine, configuration, dev)
+    }
+
+    /// Writes the diff, reads it back, and tells what base and file together are worth.
+    private func finish(
+      _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskData, _ checkpoint: any Checkpoint,
+      _ engine: Engine, _ configuration: EncoderConfiguration, _ dev: [TokenExample]?
+    ) throws {
+      var metadata = facts.metadata
+      var job = job
+      job.output = nil
+      metadata[TrainingJob.key] = try job.json
+      metadata[TrainingJob.dataKey] = data.fingerprint.description
+      metadata["train.version"] = DiffKit.configuration.version
+      let memory = MemorySink()
+      try finetune.write(checkpoint, into: memory, metadata: metadata)
+      var scores: [String: Double] = [:]
+      if let dev {
+        let tuned = try TunedCheckpoint(checkpoint, [DiffReader(bytes: memory.bytes)])
+        let model = try EncoderModel(
+          configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
+          engine: engine)
+        let values = FloatBuffer(count: model.layout.count)
+        try model.initialize(values, seed: 0)
+        scores = facts.scores(try model.predictions(of: dev, at: values), dev.map(\.target))
+        for (name, value) in scores { metadata["score.\(name)"] = "\(value)" }
+      }
+      let values = try finetune.write(checkpoint, into: sink, metadata: metadata)
+      try sink.commit()
+      _ = unsafe unlink(output + ".state")
+      if let wanted = finetune.wanted, finetune.positions.count < wanted {
+        line.say(
+          "the gates left \(UInt64(finetune.positions.count).grouped) positions, fewer than the "
+            + "\(UInt64(wanted).grouped) that the density allows")
+      }
+      let size = try File(output).size
+      try command.quiet.say(
+        "\(output): \(size.bytes), \(values.grouped) values "
+          + "(\(finetune.density.percent) of "
+          + "\(UInt64(finetune.layout.bodyCount).grouped)), and the head")
+      for (name, value) in scores.sorted(by: { $0.key < $1.key }) {
+        try command.quiet.say("\(name) of base + diff: \(value.fixed(4))")
+      }
+    }
+  }
+#endif

@@ -1,0 +1,89 @@
+#if Training
+  import ArgumentParser
+  import DiffTraining
+  import TensorCore
+
+  /// `diffkit train`.
+  struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "train",
+      abstract: "Finetune a model on a task, so that few of its weights change.",
+      discussion: """
+        The task is a file of lines TEXT<tab>LABEL or TEXT<tab>TEXT<tab>LABEL. config.json and \
+        vocab.txt are found beside the base.
+
+          diffkit train base.h5 --task train.tsv --dev dev.tsv --density 0.005 -o task.diff
+          diffkit train base.h5 --from task.diff -o again.diff
+          diffkit train base.h5 --tasks tasks.json
+
+        Ctrl-C saves the state beside the output and stops; the same command with --resume goes on.
+        """)
+
+    @Argument(help: "The base checkpoint.") var base: String
+    @OptionGroup var outputs: OutputOptions
+    @OptionGroup var files: ModelFiles
+
+    @Option(help: "The rows to learn from.") var task: String?
+    @Option(help: "Rows to evaluate on.") var dev: String?
+
+    @Option(help: "A JSON file of several tasks: objects with task, dev, output, options.")
+    var tasks: String?
+
+    @Option(name: .customLong("from"), help: "Repeat the training that made this diff.")
+    var source: String?
+
+    @OptionGroup var columns: ColumnOptions
+    @OptionGroup var flags: TrainingFlags
+
+    @Option(help: "What stands for a text: pooler, cls or mean.")
+    var pooling: EncoderModel.Pooling?
+
+    @Option(help: "The most tokens of a text (128).")
+    var maxLength: Int?
+
+    @Option(help: "Threads; results are equal bit by bit for an equal number.")
+    var threads: Int?
+
+    @Flag(help: "Go on with a training that was stopped.") var resume = false
+
+    @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
+
+    @Option(help: "A file for the facts of every step, as lines of JSON.") var metrics: String?
+
+    @OptionGroup var quiet: QuietOption
+
+    func validate() throws {
+      guard task != nil || tasks != nil || source != nil else {
+        throw ValidationError("give --task, --tasks or --from")
+      }
+      guard task == nil || tasks == nil else {
+        throw ValidationError("--task and --tasks exclude each other")
+      }
+      guard tasks == nil || (outputs.output == nil && metrics == nil) else {
+        throw ValidationError("with --tasks, the file says what is written")
+      }
+      guard maxLength.map({ (3...1 << 20).contains($0) }) ?? true else {
+        throw ValidationError("--max-length must be at least 3")
+      }
+      guard threads.map({ (1...1024).contains($0) }) ?? true else {
+        throw ValidationError("--threads must be 1 ... 1024")
+      }
+      guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
+    }
+
+    func run() throws {
+      var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
+      job.options = flags.applied(to: job.options)
+      job.task = task ?? job.task
+      job.dev = dev ?? job.dev
+      job.output = outputs.output
+      if !columns.texts.isEmpty { job.texts = columns.texts }
+      job.label = columns.label ?? job.label
+      job.pooling = pooling ?? job.pooling
+      job.maxLength = maxLength ?? job.maxLength
+      let jobs = try tasks.map { try TrainingJob.list($0, over: job) } ?? [job]
+      let interrupt = Interrupt()
+      for job in jobs { try TaskTraining(job, self, interrupt).run() }
+    }
+  }
+#endif

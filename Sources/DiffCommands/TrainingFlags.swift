@@ -1,0 +1,105 @@
+#if Training
+  import ArgumentParser
+  import DiffTraining
+  import TensorCore
+
+  extension TrainingOptions.Method: ExpressibleByArgument {}
+  extension GatePenalty: ExpressibleByArgument {}
+  extension EncoderModel.Pooling: ExpressibleByArgument {}
+
+  extension GateGrouping: ExpressibleByArgument {
+    /// A grouping by its description.
+    public init?(argument: String) { self.init(argument) }
+  }
+
+  /// Settings that one may start from.
+  enum TrainingPreset: String, ExpressibleByArgument, CaseIterable {
+    case standard
+    case paper
+
+    var options: TrainingOptions { self == .paper ? .paper : TrainingOptions() }
+  }
+
+  /// Options that change how a finetune is made. What is not given stays as it was.
+  struct TrainingFlags: ParsableArguments {
+    @Option(help: "Settings to start from: standard, or those of the paper (a fixed lambda).")
+    var preset: TrainingPreset?
+
+    @Option(help: "What learns.")
+    var method: TrainingOptions.Method?
+
+    @Option(help: "The share of elements that change in the end (0.005).")
+    var density: Double?
+
+    @Option(help: "A fixed price of an open gate, instead of one that is led to the density.")
+    var lambda: Double?
+
+    @Option(help: "What shares a gate: tensor, row, column, head:SIZE or none.")
+    var grouping: GateGrouping?
+
+    @Option(help: "How open gates are counted.")
+    var penalty: GatePenalty?
+
+    @Option(help: "The seed of everything that chance decides.")
+    var seed: UInt64?
+
+    @Option(help: "Rounds over the data while gates, or everything, learn.")
+    var epochs: Int?
+
+    @Option(help: "Rounds over the data while the selection learns on.")
+    var fixedEpochs: Int?
+
+    @Option(name: .customLong("batch"), help: "Examples of a batch.")
+    var batchSize: Int?
+
+    @Option(help: "Batches of a step.")
+    var accumulate: Int?
+
+    @Option(name: .customLong("lr"), help: "The learning rate of everything, or behind gates.")
+    var learningRate: Double?
+
+    @Option(name: .customLong("lr-gates"), help: "The learning rate of gates.")
+    var gateLearningRate: Double?
+
+    @Option(name: .customLong("lr-fixed"), help: "The learning rate of a fixed selection.")
+    var fixedLearningRate: Double?
+
+    @Option(name: .customLong("lr-head"), help: "The learning rate of the head.")
+    var headLearningRate: Double?
+
+    @Option(help: "The share of steps in which learning rates rise.")
+    var warmUp: Double?
+
+    @Option(help: "The length that gradients are cut to.")
+    var clip: Double?
+
+    @Flag(help: "Leave the model's dropout out.")
+    var noDropout = false
+
+    /// `options` with what was given.
+    func applied(to options: TrainingOptions) -> TrainingOptions {
+      var options = preset?.options ?? options
+      func set<Value>(_ path: WritableKeyPath<TrainingOptions, Value>, _ value: Value?) {
+        if let value { options[keyPath: path] = value }
+      }
+      set(\.method, method)
+      set(\.density, density)
+      if let lambda { options.lambda = lambda }
+      set(\.grouping, grouping)
+      set(\.penalty, penalty)
+      set(\.seed, seed)
+      set(\.epochs, epochs)
+      set(\.fixedEpochs, fixedEpochs)
+      set(\.batchSize, batchSize)
+      set(\.accumulation, accumulate)
+      set(\.learningRate, learningRate)
+      set(\.gateLearningRate, gateLearningRate)
+      set(\.fixedLearningRate, fixedLearningRate)
+      set(\.headLearningRate, headLearningRate)
+      set(\.warmUp, warmUp)
+      set(\.clip, clip)
+      if noDropout { options.dropout = false }
+      return options
+    }
+  }
+#endif

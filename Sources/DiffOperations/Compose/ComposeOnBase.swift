@@ -1,0 +1,46 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The same as `compose` for any chain of exact diffs: applies them to the base one after the
+/// other and makes the XOR diff from the base to the last result.
+///
+/// - Parameter scratch: a path beside which there is room for two checkpoints, which are removed
+///   in the end.
+/// - Throws: what `apply` and `create` throw; `unsupported` for additions.
+/// - Complexity: O(size of the base) for each diff.
+public func compose(
+  _ diffs: [DiffReader], on base: any Checkpoint, scratch: String, into sink: any ByteSink,
+  profile: EncodingProfile = .size, metadata: [String: String] = [:],
+  progress handler: ProgressHandler? = nil
+) throws(DiffError) -> ComposeSummary {
+  for tensor in try AlignedTensor.all(diffs) { _ = try EntryChain(tensor, diffs) }
+  var results: [String] = []
+  defer { for path in results { unsafe unlink(path) } }
+  var last = base
+  for (number, diff) in diffs.enumerated() {
+    let path = "\(scratch).\(number + 1).diffkit-tmp"
+    let outcome = try apply([diff], to: last, output: path, progress: handler)
+    // A diff that changes nothing leaves what is there.
+    guard outcome != .alreadyDone else { continue }
+    results.append(path)
+    last = try openCheckpoint(path)
+    if results.count > 2 { unsafe unlink(results.removeFirst()) }
+  }
+  var options = CreateOptions()
+  options.profile = profile
+  options.metadata = metadata
+  let created = try create(from: base, to: last, into: sink, options, progress: handler)
+  var summary = ComposeSummary()
+  summary.tensors = created.changedTensors
+  summary.changes = created.changes
+  return summary
+}

@@ -1,0 +1,122 @@
+import DiffFormat
+import TensorCore
+
+extension EntryChain {
+  /// Writes the one sparse entry that several make, if there is one.
+  func writeSparse(_ writer: DiffWriter) throws(DiffError) -> UInt64? {
+    let first = entries[0].entry
+    let (operation, isMixed) = try survey()
+    guard !isMixed else {
+      throw needsBase("is changed by XOR and by new bits, at different elements")
+    }
+    guard let operation else { return nil }
+    var changes: UInt64 = 0
+    try forEachBlock { elements, block throws(DiffError) in
+      let (offsets, values) = block.changes(operation)
+      guard !offsets.isEmpty else { return }
+      if changes == 0 { try writer.begin(DiffEntry(name, operation, first.type, first.shape)) }
+      changes += UInt64(offsets.count)
+      try writer.append(at: elements.lowerBound, offsets.span, values.span)
+    }
+    // The old elements are those of several diffs, and their hash is that of none.
+    try writer.end(base: entries[0].before, result: entries[entries.count - 1].after)
+    return changes
+  }
+
+  /// Which operation comes of the chain (nil: nothing), and whether both do.
+  private func survey() throws(DiffError) -> (operation: DiffOperation?, isMixed: Bool) {
+    var replaces = false
+    var inverts = false
+    try forEachBlock { _, block throws(DiffError) in
+      if !block.changes(.replace).offsets.isEmpty { replaces = true }
+      if !block.changes(.xor).offsets.isEmpty { inverts = true }
+    }
+    return (replaces ? .replace : inverts ? .xor : nil, replaces && inverts)
+  }
+
+  /// Calls `body` with what all entries do to each block that one of them changes.
+  private func forEachBlock(
+    _ body: (Range<UInt64>, borrowing ComposedBlock) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    let width = entries[0].entry.type.width
+    let length = UInt64(Blocks.size / width)
+    var feeds = entries.map { PageFeed($0.reader, $0.entry) }
+    var block = ComposedBlock(count: Int(min(length, entries[0].entry.shape.count)), width: width)
+    func change(_ elements: Range<UInt64>) throws(DiffError) {
+      for index in feeds.indices { try feeds[index].move(to: elements) }
+      for feed in feeds {
+        feed.forEachSlice(of: elements) { page, range, offsets in
+          block.add(
+            feed.entry.operation, offsets,
+            page.values.extracting(range.lowerBound * width..<range.upperBound * width))
+        }
+      }
+      try body(elements, block)
+      block.clear()
+    }
+    // Blocks that pages reach into, ascending.
+    let count = entries[0].entry.shape.count
+    let pages = entries.flatMap { $0.entry.pages[.changes] ?? [] }.sorted { $0.start < $1.start }
+    var next: UInt64 = 0
+    for page in pages {
+      next = max(next, page.start / length)
+      while next * length < page.end {
+        try change(next * length..<min(count, (next + 1) * length))
+        next += 1
+      }
+    }
+  }
+}
+
+/// What a chain of sparse entries does to a block of elements.
+private struct ComposedBlock {
+  private let width: Int
+  /// XOR or new bits of each element.
+  private var bytes: [UInt8]
+  /// Whether each has new bits.
+  private var isNew: [Bool]
+  /// The elements that were changed, in order of the entries.
+  private var touched: [UInt32] = []
+
+  init(count: Int, width: Int) {
+    self.width = width
+    bytes = [UInt8](repeating: 0, count: count * width)
+    isNew = [Bool](repeating: false, count: count)
+  }
+
+  mutating func add(_ operation: DiffOperation, _ offsets: [UInt32], _ values: Span<UInt8>) {
+    let width = width
+    let isReplace = operation == .replace
+    if isReplace { for offset in offsets { isNew[Int(offset)] = true } }
+    touched += offsets
+    var span = bytes.mutableSpan
+    Kernels.scatter(isReplace ? .replace : .xor, &span, width: width, at: offsets.span, values)
+  }
+
+  /// The elements that get new bits, or those that are XORed with something.
+  func changes(_ operation: DiffOperation) -> (offsets: [UInt32], values: [UInt8]) {
+    var sorted = touched
+    var scratch = touched
+    var keys = sorted.mutableSpan
+    var room = scratch.mutableSpan
+    Kernels.sort(&keys, scratch: &room)
+    var offsets: [UInt32] = []
+    for offset in sorted where offsets.last != offset {
+      let isNew = isNew[Int(offset)]
+      guard isNew == (operation == .replace) else { continue }
+      let place = Int(offset) * width
+      if isNew || bytes[place..<place + width].contains(where: { $0 != 0 }) {
+        offsets.append(offset)
+      }
+    }
+    return (offsets, Kernels.gathered(bytes.span, width: width, at: offsets.span))
+  }
+
+  mutating func clear() {
+    for offset in touched {
+      isNew[Int(offset)] = false
+      for byte in Int(offset) * width..<(Int(offset) + 1) * width { bytes[byte] = 0 }
+    }
+    touched.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,177 @@
+import TensorCore
+
+/// Files of other tools that hold the changes of an additive diff. NAME is the tensor's name, N
+/// the number of its changes; float32 values are float64 where the tensor is.
+public enum ExchangeFormat: String, Sendable, Hashable, CaseIterable {
+  /// A NumPy archive (`numpy.savez`): `NAME/indices`, int64 [N], positions in the row-major
+  /// flattened tensor, ascending; `NAME/values`, float32 [N]; `NAME/shape`, int64 [rank]; a head:
+  /// `NAME/tensor`, whole.
+  case cooNpz = "coo-npz"
+  /// A NumPy archive with what composable-sft stores in its pickle
+  /// (github.com/cambridgeltl/composable-sft, src/sft/sft.py, decode_sparse_tensor):
+  /// `body/NAME/size`, int64 [rank]; `body/NAME/index_steps`, int32 [N], the first position and
+  /// the steps from each to the next, positions being counted with the *first* dimension running
+  /// fastest; `body/NAME/values`, float32 [N]; `head/NAME`, whole.
+  case sftNpz = "sft-npz"
+  /// What PEFT stores of a SHiRA adapter (peft 0.21.2, tuners/shira/model.py and layer.py), in
+  /// safetensors: for the matrix `MODULE.weight` `base_model.model.MODULE.shira_indices`, int32
+  /// [2, N], rows and columns, and `base_model.model.MODULE.shira_weight`, float32 [N]. Matrices
+  /// only. (PEFT itself loads it only if N is r · (rows + columns) for the r of its
+  /// adapter_config.json, which is not written.)
+  case shira
+  /// An HDF5 file with datasets as in `cooNpz`.
+  case sparseHDF5 = "sparse-hdf5"
+}
+
+/// What an export or an import did.
+public struct ExchangeSummary: Sendable, Hashable {
+  /// Tensors with changes, changes, and whole tensors.
+  public var tensors = 0, changes: UInt64 = 0, heads = 0
+  /// Values that the new type does not hold exactly and were rounded.
+  public var rounded: UInt64 = 0
+
+  /// Nothing.
+  public init() {}
+}
+
+/// The changes of a tensor as numbers.
+struct ExchangedTensor {
+  var name: String
+  var shape: Shape
+  /// Ascending.
+  var positions: [UInt64]
+  var values: [Double]
+  /// Float32, or float64.
+  var type: ElementType
+}
+
+extension ExchangeFormat {
+  /// Types and shapes of the arrays that stand for an addition, without their elements.
+  func arrays(
+    _ entry: DiffEntryFacts
+  ) throws(DiffError) -> [(name: String, type: ElementType, shape: Shape)] {
+    let (name, count) = (entry.name, Shape(vector: entry.count))
+    let float: ElementType = entry.type == .f64 ? .f64 : .f32
+    let rank = Shape(vector: UInt64(entry.shape.extents.count))
+    switch self {
+    case .cooNpz, .sparseHDF5:
+      return [
+        (name + "/indices", .i64, count), (name + "/values", float, count),
+        (name + "/shape", .i64, rank),
+      ]
+    case .sftNpz:
+      guard entry.shape.count <= UInt64(Int32.max) else {
+        throw DiffError(
+          .unsupported, "has more elements than 'sft-npz' can count; use coo-npz", tensor: name)
+      }
+      return [
+        ("body/\(name)/size", .i64, rank), ("body/\(name)/index_steps", .i32, count),
+        ("body/\(name)/values", float, count),
+      ]
+    case .shira:
+      let folded = TensorNames.name(name, separator: UInt8(ascii: "."))
+      guard entry.shape.extents.count == 2, folded.hasSuffix(".weight"),
+        entry.shape.extents.allSatisfy({ $0 <= UInt64(Int32.max) }),
+        let pairs = Shape([2, entry.count])
+      else {
+        throw DiffError(
+          .unsupported,
+          "is no matrix called '….weight', and SHiRA has nothing else; 'extract --except' leaves "
+            + "tensors out", tensor: name)
+      }
+      let module = "base_model.model." + folded.dropLast(".weight".count)
+      return [(module + ".shira_indices", .i32, pairs), (module + ".shira_weight", .f32, count)]
+    }
+  }
+
+  /// The elements of these arrays.
+  func elements(_ tensor: ExchangedTensor) -> [[UInt8]] {
+    switch self {
+    case .cooNpz, .sparseHDF5:
+      return [
+        Self.bytes(tensor.positions), Self.bytes(tensor.values, tensor.type),
+        Self.bytes(tensor.shape.extents),
+      ]
+    case .sftNpz:
+      // In order of the positions with the first dimension running fastest.
+      let order = tensor.positions.enumerated()
+        .map { (at: tensor.shape.columnMajor($0.element), index: $0.offset) }
+        .sorted { $0.at < $1.at }
+      var last: UInt64 = 0
+      var steps: [UInt32] = []
+      for (at, _) in order {
+        steps.append(UInt32(truncatingIfNeeded: at - last))
+        last = at
+      }
+      return [
+        Self.bytes(tensor.shape.extents), Self.bytes(steps),
+        Self.bytes(order.map { tensor.values[$0.index] }, tensor.type),
+      ]
+    case .shira:
+      let columns = max(1, tensor.shape.rowLength)
+      let rows = tensor.positions.map { UInt32(truncatingIfNeeded: $0 / columns) }
+      let inRow = tensor.positions.map { UInt32(truncatingIfNeeded: $0 % columns) }
+      return [Self.bytes(rows + inRow), Self.bytes(tensor.values, .f32)]
+    }
+  }
+
+  /// What the array of a head is called; nil if the format has no heads.
+  func headName(_ name: String) -> String? {
+    switch self {
+    case .cooNpz, .sparseHDF5: name + "/tensor"
+    case .sftNpz: "head/" + name
+    case .shira: nil
+    }
+  }
+
+  private static func bytes<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(numbers.count * Number.bitWidth / 8)
+    for number in numbers {
+      for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
+        bytes.append(UInt8(truncatingIfNeeded: number >> shift))
+      }
+    }
+    return bytes
+  }
+
+  private static func bytes(_ values: [Double], _ type: ElementType) -> [UInt8] {
+    Patch.narrow(values.span, type.float ?? .f32, 0)
+  }
+}
+
+/// What an export must know of an entry beforehand.
+struct DiffEntryFacts {
+  let name: String
+  let type: ElementType
+  let shape: Shape
+  let count: UInt64
+}
+
+extension Shape {
+  /// The position, with the first dimension running fastest, of the element at a row-major one.
+  func columnMajor(_ position: UInt64) -> UInt64 {
+    var rest = position
+    var index: UInt64 = 0
+    var scale = count
+    for extent in extents.reversed() {
+      scale /= max(1, extent)
+      index += rest % max(1, extent) * scale
+      rest /= max(1, extent)
+    }
+    return index
+  }
+
+  /// The reverse.
+  func rowMajor(_ position: UInt64) -> UInt64 {
+    var rest = position
+    var index: UInt64 = 0
+    var scale = count
+    for extent in extents {
+      scale /= max(1, extent)
+      index += rest % max(1, extent) * scale
+      rest /= max(1, extent)
+    }
+    return index
+  }
+}

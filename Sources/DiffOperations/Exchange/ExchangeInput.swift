@@ -1,0 +1,194 @@
+import Checkpoints
+import TensorCore
+
+/// A file of arrays of another tool, open for reading.
+struct ExchangeInput {
+  private let path: String
+  private let format: ExchangeFormat
+  private let archive: NpzFile?
+  private let checkpoint: (any Checkpoint)?
+  /// The names of the arrays by the tensor that they belong to, the kind of each being its key.
+  private(set) var tensors: [String: [String: String]] = [:]
+
+  /// - Throws: `mismatch` for arrays that the format does not have; what opening throws.
+  init(_ path: String, _ format: ExchangeFormat) throws(DiffError) {
+    self.path = path
+    self.format = format
+    let names: [String]
+    switch format {
+    case .cooNpz, .sftNpz:
+      let file = try NpzFile(path)
+      (archive, checkpoint) = (file, nil)
+      names = file.names
+    case .shira, .sparseHDF5:
+      let file = try openCheckpoint(path)
+      (archive, checkpoint) = (nil, file)
+      names = file.tensors.map(\.name)
+    }
+    for name in names {
+      guard let (tensor, kind) = format.parts(of: name) else {
+        throw DiffError(
+          .mismatch, "'\(name)' is no array of the format '\(format.rawValue)'", path: path)
+      }
+      tensors[tensor, default: [:]][kind] = name
+    }
+    for (name, kinds) in tensors {
+      guard Set(kinds.keys) == Set(format.kinds) || Set(kinds.keys) == ["head"] else {
+        throw DiffError(
+          .mismatch, "has not all arrays that '\(format.rawValue)' has", path: path, tensor: name)
+      }
+    }
+  }
+
+  /// An array.
+  func array(_ name: String, _ kind: String) throws(DiffError) -> NumPyArray {
+    let full = tensors[name]?[kind] ?? ""
+    if let archive { return try archive.array(full) }
+    guard let checkpoint,
+      let stored = checkpoint.tensors.first(where: { $0.name.utf8.elementsEqual(full.utf8) })
+    else { throw DiffError(.mismatch, "has no '\(kind)'", path: path, tensor: name) }
+    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
+    var span = bytes.mutableSpan
+    try checkpoint.read(stored, at: 0, into: &span)
+    return NumPyArray(stored.type, stored.shape, bytes)
+  }
+
+  /// The changes of a tensor that has this shape in the base.
+  ///
+  /// - Throws: `mismatch` for another shape; `malformed` for positions that are outside of it or
+  ///   there twice, arrays of different lengths and types that the format does not have.
+  func changes(_ name: String, _ shape: Shape) throws(DiffError) -> ExchangedTensor {
+    do throws(DiffError) {
+      let values = try array(name, format == .shira ? "shira_weight" : "values")
+      let numbers = try values.floats()
+      if format != .shira {
+        let stored = try array(name, format == .sftNpz ? "size" : "shape").integers()
+        guard stored.elementsEqual(shape.extents.map { Int64(clamping: $0) }) else {
+          throw DiffError(.mismatch, "was exported with the shape \(stored), not \(shape)")
+        }
+      }
+      let positions = try positions(name, shape)
+      guard positions.count == numbers.count else {
+        throw DiffError(.malformed, "\(positions.count) positions, but \(numbers.count) values")
+      }
+      let order = positions.indices.sorted { positions[$0] < positions[$1] }
+      let tensor = ExchangedTensor(
+        name: name, shape: shape, positions: order.map { positions[$0] },
+        values: order.map { numbers[$0] }, type: values.type)
+      for (one, next) in zip(tensor.positions, tensor.positions.dropFirst()) where one == next {
+        throw DiffError(.malformed, "position \(one) is there twice")
+      }
+      return tensor
+    } catch {
+      throw error.at(path: path, tensor: name)
+    }
+  }
+
+  /// Row-major positions in the order of the file.
+  private func positions(_ name: String, _ shape: Shape) throws(DiffError) -> [UInt64] {
+    var positions: [UInt64] = []
+    func add(_ position: UInt64) throws(DiffError) {
+      guard position < shape.count else {
+        throw DiffError(.malformed, "a position outside of the tensor")
+      }
+      positions.append(position)
+    }
+    switch format {
+    case .cooNpz, .sparseHDF5:
+      for index in try array(name, "indices").integers() {
+        try add(UInt64(exactly: index) ?? .max)
+      }
+    case .sftNpz:
+      var last: Int64 = 0
+      for (number, step) in try array(name, "index_steps").integers().enumerated() {
+        let (next, overflow) = last.addingReportingOverflow(step)
+        guard !overflow, next >= 0, number == 0 || step > 0, UInt64(next) < shape.count else {
+          throw DiffError(.malformed, "a position outside of the tensor, or steps backwards")
+        }
+        last = next
+        try add(shape.rowMajor(UInt64(next)))
+      }
+    case .shira:
+      let indices = try array(name, "shira_indices")
+      let numbers = try indices.integers()
+      guard shape.extents.count == 2, indices.shape.extents.count == 2,
+        indices.shape.extents[0] == 2
+      else { throw DiffError(.malformed, "no rows and columns of a matrix") }
+      for (row, column) in zip(numbers[..<(numbers.count / 2)], numbers[(numbers.count / 2)...]) {
+        guard let row = UInt64(exactly: row), let column = UInt64(exactly: column),
+          row < shape.extents[0], column < shape.extents[1]
+        else { throw DiffError(.malformed, "a position outside of the tensor") }
+        try add(row * shape.extents[1] + column)
+      }
+    }
+    return positions
+  }
+}
+
+extension ExchangeFormat {
+  /// The arrays of a tensor.
+  fileprivate var kinds: [String] {
+    switch self {
+    case .cooNpz, .sparseHDF5: ["indices", "values", "shape"]
+    case .sftNpz: ["size", "index_steps", "values"]
+    case .shira: ["shira_indices", "shira_weight"]
+    }
+  }
+
+  /// The tensor that an array belongs to, and what it is of it.
+  fileprivate func parts(of array: String) -> (tensor: String, kind: String)? {
+    func cut(_ prefix: String, _ separator: String) -> (String, String)? {
+      for kind in kinds + (separator == "/" && prefix.isEmpty ? ["tensor"] : [])
+      where array.hasPrefix(prefix) && array.hasSuffix(separator + kind) {
+        let name = array.dropFirst(prefix.count).dropLast(kind.count + 1)
+        return name.isEmpty ? nil : (String(name), kind == "tensor" ? "head" : kind)
+      }
+      return nil
+    }
+    switch self {
+    case .cooNpz, .sparseHDF5: return cut("", "/")
+    case .sftNpz:
+      if array.hasPrefix("head/") { return (String(array.dropFirst(5)), "head") }
+      return cut("body/", "/")
+    case .shira:
+      let prefix = array.hasPrefix("base_model.model.") ? "base_model.model." : ""
+      return cut(prefix, ".").map { ($0.0 + ".weight", $0.1) }
+    }
+  }
+}
+
+extension NumPyArray {
+  /// The elements of a float array.
+  fileprivate func floats() throws(DiffError) -> [Double] {
+    guard let float = type.float else {
+      throw DiffError(.malformed, "values of type \(type), which is no float")
+    }
+    return Patch.widen(bytes.span, float, 0)
+  }
+
+  /// The elements of an integer array; of a float array, if they are whole (PEFT stores positions
+  /// so on Windows).
+  fileprivate func integers() throws(DiffError) -> [Int64] {
+    let width = type.width
+    switch type {
+    case .i32, .i64, .u32, .i16, .u16, .u8, .i8:
+      let isSigned = [.i32, .i16, .i8].contains(type)
+      return (0..<bytes.count / width).map { index in
+        var bits: UInt64 = 0
+        for byte in 0..<width { bits |= UInt64(bytes[index * width + byte]) << (8 * UInt64(byte)) }
+        let shift = UInt64(64 - 8 * width)
+        return isSigned ? Int64(bitPattern: bits << shift) >> Int64(shift) : Int64(bitPattern: bits)
+      }
+    case .f32, .f64:
+      var integers: [Int64] = []
+      for number in try floats() {
+        guard let integer = Int64(exactly: number) else {
+          throw DiffError(.malformed, "positions that are no whole numbers")
+        }
+        integers.append(integer)
+      }
+      return integers
+    default: throw DiffError(.malformed, "positions of type \(type)")
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// Writes the changes of an additive diff as a file of another tool. Fingerprints, metadata and
+/// the type of the stored values are not kept: an import takes them from the base.
+///
+/// - Throws: `unsupported` for exact changes, deleted tensors and what the format does not hold;
+///   `exists`, `io`.
+/// - Complexity: O(changes), in memory of those of one tensor.
+public func export(
+  _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
+) throws(DiffError) -> ExchangeSummary {
+  let terms = try diff.additions("exported")
+  let wholes = diff.filter { !$0.isAddition }
+  var arrays: [(name: String, type: ElementType, shape: Shape)] = []
+  for term in terms {
+    arrays += try format.arrays(
+      DiffEntryFacts(
+        name: term.entry.name, type: term.entry.type, shape: term.entry.shape,
+        count: term.entry.count))
+  }
+  for entry in wholes {
+    guard entry.operation == .insert, let name = format.headName(entry.name) else {
+      throw DiffError(
+        .unsupported,
+        "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'; "
+          + "'extract --except' leaves it out", path: diff.path, tensor: entry.name)
+    }
+    arrays.append((name, entry.type, entry.shape))
+  }
+  let output = try ExchangeOutput(path, format, arrays, overwriting: overwriting)
+  var summary = ExchangeSummary()
+  for term in terms {
+    let tensor = try term.exchanged(&summary.rounded)
+    for bytes in format.elements(tensor) { try output.write(next: bytes) }
+    summary.tensors += 1
+    summary.changes += UInt64(tensor.positions.count)
+  }
+  for entry in wholes {
+    var bytes: [UInt8] = []
+    var pages = diff.pages(of: entry)
+    do throws(DiffError) {
+      while try pages.next() { bytes.append(copying: pages.page.values) }
+    } catch {
+      throw error.at(path: diff.path)
+    }
+    try output.write(next: bytes)
+    summary.heads += 1
+  }
+  try output.commit()
+  return summary
+}
+
+extension MergeTerm {
+  /// All changes as numbers; counts those that float32 does not hold.
+  fileprivate func exchanged(_ rounded: inout UInt64) throws(DiffError) -> ExchangedTensor {
+    var tensor = ExchangedTensor(
+      name: entry.name, shape: entry.shape, positions: [], values: [],
+      type: entry.type == .f64 ? .f64 : .f32)
+    try forEachPage { page, offsets, values throws(DiffError) in
+      for i in values.indices { tensor.positions.append(page.start + UInt64(offsets[i])) }
+      tensor.values += values
+    }
+    if tensor.type == .f32 {
+      for value in tensor.values where Double(Float(value)) != value { rounded += 1 }
+    }
+    return tensor
+  }
+}
+
+/// A file of arrays in the making, whose names, types and shapes are known beforehand.
+private final class ExchangeOutput {
+  private let arrays: [(name: String, type: ElementType, shape: Shape)]
+  private let archive: NpzOutput?
+  private let checkpoint: (output: any CheckpointOutput, tensors: [StoredTensor])?
+  private var number = 0
+
+  init(
+    _ path: String, _ format: ExchangeFormat,
+    _ arrays: [(name: String, type: ElementType, shape: Shape)], overwriting: Bool
+  ) throws(DiffError) {
+    self.arrays = arrays
+    switch format {
+    case .cooNpz, .sftNpz:
+      archive = try NpzOutput(path, overwriting: overwriting)
+      checkpoint = nil
+    case .shira, .sparseHDF5:
+      archive = nil
+      let made = try makeCheckpoint(
+        at: path, format == .shira ? .safetensors : .hdf5, arrays,
+        metadata: format == .shira ? ["format": "pt"] : [:], overwriting: overwriting)
+      checkpoint = (made.output, made.tensors)
+    }
+  }
+
+  /// Writes the next array.
+  func write(next bytes: [UInt8]) throws(DiffError) {
+    let array = arrays[number]
+    try archive?.write(array.name, NumPyArray(array.type, array.shape, bytes))
+    if let checkpoint, !bytes.isEmpty {
+      try checkpoint.output.write(bytes.span, to: checkpoint.tensors[number], at: 0)
+    }
+    number += 1
+  }
+
+  func commit() throws(DiffError) {
+    try archive?.commit()
+    try checkpoint?.output.commit()
+  }
+}

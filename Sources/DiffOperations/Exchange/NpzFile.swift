@@ -1,0 +1,138 @@
+import DiffFormat
+import TensorCore
+
+/// An archive of arrays, as `numpy.savez` and `savez_compressed` write it.
+package struct NpzFile {
+  private let file: File
+  private var members: [[UInt8]: Member] = [:]
+  /// The names of the arrays, in the order of the directory.
+  package private(set) var names: [String] = []
+
+  private struct Member {
+    let isDeflated: Bool
+    let hash: UInt32
+    let size, fullSize, offset: UInt64
+  }
+
+  /// Reads the directory.
+  ///
+  /// - Throws: `notACheckpoint` if the file is no ZIP archive, `malformed`, `unsupported`, `io`.
+  package init(_ path: String) throws(DiffError) {
+    file = try File(path)
+    do { try readDirectory() } catch { throw error.at(path: path) }
+  }
+
+  /// Reads an array.
+  ///
+  /// - Throws: `checksum`, `malformed`, `unsupported`, `io`.
+  /// - Complexity: O(elements); memory is bounded by a multiple of what the file stores.
+  package func array(_ name: String) throws(DiffError) -> NumPyArray {
+    guard let member = members[Array(name.utf8)] else {
+      throw DiffError(.mismatch, "has no array '\(name)'", path: file.path)
+    }
+    do {
+      return try NumPyArray(try contents(member))
+    } catch {
+      throw DiffError(
+        error.code, "array '\(name)': \(error.message)", path: file.path, offset: error.offset)
+    }
+  }
+
+  private func bytes(at offset: UInt64, _ count: Int) throws(DiffError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var span = bytes.mutableSpan
+    try file.read(at: offset, into: &span)
+    return bytes
+  }
+
+  private mutating func readDirectory() throws(DiffError) {
+    let size = try file.size
+    // The end record, which a comment of at most 64 kB may follow.
+    let tail = try bytes(at: size - min(size, 65_557), Int(min(size, 65_557)))
+    let starts = tail.indices.reversed().lazy.filter {
+      $0 + 22 <= tail.count && tail[$0...].starts(with: "PK\u{5}\u{6}".utf8)
+    }
+    guard let end = starts.first(where: { $0 + 22 + tail.number(at: $0 + 20, 2) == tail.count })
+    else { throw DiffError(.notACheckpoint, "no archive of NumPy arrays (npz)") }
+    let count = tail.number(at: end + 10, 2)
+    let length = UInt64(tail.number(at: end + 12, 4))
+    let offset = UInt64(tail.number(at: end + 16, 4))
+    let endOffset = size - UInt64(tail.count - end)
+    guard offset != UInt64(UInt32.max), count != 65_535 else {
+      throw DiffError(.unsupported, "a ZIP64 archive; archives of 4 GB and more are not read")
+    }
+    guard offset <= endOffset, length <= endOffset - offset, length >= UInt64(count) * 46 else {
+      throw malformed("a directory outside of the file")
+    }
+    let directory = try bytes(at: offset, Int(length))
+    var at = 0
+    for _ in 0..<count {
+      guard directory.count - at >= 46, directory[at...].starts(with: "PK\u{1}\u{2}".utf8) else {
+        throw malformed("a directory that is cut off")
+      }
+      let nameLength = directory.number(at: at + 28, 2)
+      let rest = directory.number(at: at + 30, 2) + directory.number(at: at + 32, 2)
+      guard directory.count - at - 46 >= nameLength + rest else {
+        throw malformed("a directory that is cut off")
+      }
+      try addMember(
+        directory, at, Array(directory[at + 46..<at + 46 + nameLength]), before: offset)
+      at += 46 + nameLength + rest
+    }
+  }
+
+  private mutating func addMember(
+    _ directory: [UInt8], _ at: Int, _ name: [UInt8], before limit: UInt64
+  ) throws(DiffError) {
+    let method = directory.number(at: at + 10, 2)
+    guard directory.number(at: at + 8, 2) & 1 == 0, method == 0 || method == 8 else {
+      throw DiffError(.unsupported, "an encrypted archive, or a compression other than deflate")
+    }
+    let member = Member(
+      isDeflated: method == 8, hash: UInt32(directory.number(at: at + 16, 4)),
+      size: UInt64(directory.number(at: at + 20, 4)),
+      fullSize: UInt64(directory.number(at: at + 24, 4)),
+      offset: UInt64(directory.number(at: at + 42, 4)))
+    // Deflate makes no more than 1032 bytes out of one.
+    guard member.offset + 30 + member.size <= limit,
+      member.isDeflated
+        ? member.fullSize <= member.size * 1032 + 64 : member.fullSize == member.size
+    else { throw malformed("an array of impossible size") }
+    guard name.suffix(4).elementsEqual(".npy".utf8),
+      let text = String(validating: name.dropLast(4), as: UTF8.self)
+    else { throw malformed("a member that is no array") }
+    guard members.updateValue(member, forKey: Array(name.dropLast(4))) == nil else {
+      throw malformed("two arrays of one name")
+    }
+    names.append(text)
+  }
+
+  private func contents(_ member: Member) throws(DiffError) -> [UInt8] {
+    let head = try bytes(at: member.offset, 30)
+    guard head.starts(with: "PK\u{3}\u{4}".utf8) else { throw malformed("no local header") }
+    let start =
+      member.offset + 30 + UInt64(head.number(at: 26, 2)) + UInt64(head.number(at: 28, 2))
+    let stored = try bytes(at: start, Int(member.size))
+    var file = stored
+    if member.isDeflated {
+      file = [UInt8](repeating: 0, count: Int(member.fullSize))
+      var out = file.mutableSpan
+      guard Inflater().expand(stored.span, into: &out) else {
+        throw malformed("does not inflate to its size")
+      }
+    }
+    guard checksumsMatch(CRC32.hash(file.span), member.hash) else {
+      throw DiffError(.checksum, "does not match its checksum")
+    }
+    return file
+  }
+
+  private func malformed(_ message: String) -> DiffError { DiffError(.malformed, message) }
+}
+
+extension [UInt8] {
+  /// A little-endian number of so many bytes, all of which must be there.
+  fileprivate func number(at start: Int, _ width: Int) -> Int {
+    (0..<width).reduce(0) { $0 | Int(self[start + $1]) << (8 * $1) }
+  }
+}

@@ -1,0 +1,55 @@
+import DiffFormat
+import TensorCore
+
+/// An archive of arrays as `numpy.savez` writes it: a ZIP file, nothing compressed, with a fixed
+/// date, so that equal arrays give equal bytes.
+package final class NpzOutput {
+  private let sink: FileSink
+  private var offset: UInt64 = 0
+  private var directory: [UInt8] = []
+  private var count = 0
+
+  /// - Throws: `exists`, `io`.
+  package init(_ path: String, overwriting: Bool) throws(DiffError) {
+    sink = try FileSink(path, overwriting: overwriting)
+  }
+
+  /// Adds an array.
+  ///
+  /// - Throws: `unsupported` for types that NumPy does not have; `limit` where the archive would be
+  ///   larger than ZIP's 4 GB, or hold more than 65 534 arrays.
+  package func write(_ name: String, _ array: NumPyArray) throws(DiffError) {
+    guard let file = array.file else {
+      throw DiffError(
+        .unsupported, "NumPy has no type \(array.type); sparse HDF5 holds it", tensor: name)
+    }
+    let member = Array((name + ".npy").utf8)
+    let end = offset + UInt64(30 + member.count + file.count)
+    guard end + UInt64(directory.count) + 1 << 16 < UInt64(UInt32.max), count < 65_534,
+      member.count < 65_536
+    else { throw DiffError(.limit, "more than a ZIP archive holds; use sparse HDF5", tensor: name) }
+    let hash = CRC32.hash(file.span)
+    // Version 2.0, no flags but that the name is UTF-8, stored, 1 January 1980.
+    var facts: [UInt8] = []
+    for number in [20, 0x800, 0, 0, 0x21] as [UInt16] { facts += number.littleEndianBytes }
+    facts += hash.littleEndianBytes
+    for _ in 0..<2 { facts += UInt32(file.count).littleEndianBytes }
+    facts += UInt16(member.count).littleEndianBytes + [0, 0]
+    let local = Array("PK\u{3}\u{4}".utf8) + facts + member
+    directory += Array("PK\u{1}\u{2}".utf8) + [20, 0] + facts
+    directory += [UInt8](repeating: 0, count: 10) + UInt32(offset).littleEndianBytes + member
+    try sink.write(local.span)
+    try sink.write(file.span)
+    offset = end
+    count += 1
+  }
+
+  /// Writes the directory and gives the file its name.
+  package func commit() throws(DiffError) {
+    var end = directory + Array("PK\u{5}\u{6}".utf8) + [0, 0, 0, 0]
+    for _ in 0..<2 { end += UInt16(count).littleEndianBytes }
+    end += UInt32(directory.count).littleEndianBytes + UInt32(offset).littleEndianBytes + [0, 0]
+    try sink.write(end.span)
+    try sink.commit()
+  }
+}

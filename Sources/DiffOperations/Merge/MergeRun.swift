@@ -1,0 +1,180 @@
+import DiffFormat
+import TensorCore
+
+/// One merge: its passes over the diffs.
+struct MergeRun {
+  let all: MergeInputs
+  let options: MergeOptions
+  private let handler: ProgressHandler?
+  private var preparation: MergePreparation
+
+  init(_ all: MergeInputs, _ options: MergeOptions, _ handler: ProgressHandler?) {
+    self.all = all
+    self.options = options
+    self.handler = handler
+    preparation = MergePreparation(all, options)
+  }
+
+  /// What a pass made of a tensor, or of one of its windows.
+  struct Merged {
+    let tensor: MergeTensor
+    let parts: [MergedPart]
+    /// Whether these are the first and the last parts of the tensor.
+    let isFirst, isLast: Bool
+    /// The largest magnitude of the whole tensor, where it is known.
+    let largest: Double?
+  }
+
+  /// Goes through all tensors once.
+  ///
+  /// - Parameters:
+  ///   - surveys: whether `largest` must be known: tensors in several windows are then gone
+  ///     through twice.
+  ///   - prepare: what the terms of a tensor are in this pass.
+  ///   - whole: receives what is not merged.
+  ///   - body: receives what is merged, in order.
+  mutating func pass(
+    _ phase: String, _ combination: Combination, surveys: Bool = false,
+    whole: (MergeItem) throws(DiffError) -> Void = { _ throws(DiffError) in },
+    _ body: (Merged) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var engine = MergeEngine(combination)
+    var progress = ProgressCounter(phase, total: all.inputs.map(\.diff.size).clampedSum, handler)
+    var waiting: [MergeTensor] = []
+    var waitingWindows: [MergeWindow] = []
+    var waitingChanges: UInt64 = 0
+    var waitingTerms = 0
+    func flush() throws(DiffError) {
+      let merged = try engine.merge(waitingWindows, of: waiting)
+      for (tensor, parts) in zip(waiting, merged) {
+        try body(
+          Merged(
+            tensor: tensor, parts: parts, isFirst: true, isLast: true,
+            largest: parts.map(\.largest).max()))
+        progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+      }
+      waiting = []
+      waitingWindows = []
+      waitingChanges = 0
+      waitingTerms = 0
+    }
+    for place in all.tensors {
+      let item = try all.item(place, options)
+      guard case .tensor(var tensor) = item else {
+        try flush()
+        try whole(item)
+        continue
+      }
+      try preparation.select(&tensor)
+      try preparation.weigh(&tensor, for: combination)
+      let windows = tensor.windows(0, limit: all.windowLimit)
+      if windows.count == 1 {
+        // The entries of many diffs take room too.
+        if waitingChanges + tensor.changes > all.windowLimit || waitingTerms > 4096 {
+          try flush()
+        }
+        waitingWindows.append(
+          MergeWindow(tensor: waiting.count, elements: windows[0].elements))
+        waiting.append(tensor)
+        waitingChanges += tensor.changes
+        waitingTerms += tensor.terms.count
+        continue
+      }
+      try flush()
+      var largest: Double?
+      for window in windows where surveys {
+        for part in try engine.merge([window], of: [tensor])[0] {
+          largest = max(largest ?? 0, part.largest)
+        }
+      }
+      for (index, window) in windows.enumerated() {
+        let parts = try engine.merge([window], of: [tensor])[0]
+        try body(
+          Merged(
+            tensor: tensor, parts: parts, isFirst: index == 0, isLast: index == windows.count - 1,
+            largest: largest))
+      }
+      progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+    }
+    try flush()
+  }
+
+  // MARK: What must be known beforehand
+
+  /// The arithmetic of the method, after the passes that it needs beforehand.
+  mutating func combination() throws(DiffError) -> Combination {
+    let usesWholes = options.variant == .reference
+    if options.method == .ties, usesWholes, options.selectionDensity.share < 1 {
+      preparation.wholeSets = try wholeSets()
+    }
+    switch options.method {
+    case .sum, .average, .dareLinear, .dellaLinear, .breadcrumbs, .modelStock:
+      return .sum(scale: options.scale)
+    case .ram: return .sharing(scale: options.scale)
+    case .ramPlus:
+      if usesWholes { preparation.soloFactors = try soloFactors() }
+      return .sharing(scale: options.scale)
+    case .sce: return .election(zeroIsPositive: true, scale: options.scale)
+    case .ties, .dareTies, .della, .breadcrumbsTies:
+      return .election(
+        zeroIsPositive: usesWholes ? try isMajorityPositive() : true, scale: options.scale)
+    }
+  }
+
+  /// Whether more positions have a positive sum than a negative one.
+  private mutating func isMajorityPositive() throws(DiffError) -> Bool {
+    var balance = 0
+    try pass("vote", .vote) { merged throws(DiffError) in
+      for part in merged.parts {
+        for sum in part.changes.sums { balance += sum > 0 ? 1 : -1 }
+      }
+    }
+    return balance > 0
+  }
+
+  /// What TIES keeps of each diff over all tensors.
+  private func wholeSets() throws(DiffError) -> [TopSet] {
+    let (share, base) = options.selectionDensity
+    var elements: [UInt64] = []
+    for place in all.tensors {
+      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+      elements.append(tensor.shape.count)
+    }
+    let whole = elements.clampedSum
+    var works = all.inputs.map { (diff: $0.diff, set: TopSet.all) }
+    try parallelForEach(&works) { _, work throws(DiffError) in
+      let diff = work.diff
+      let stored = diff.reduce(0) { $0 + ($1.isAddition ? $1.count : 0) }
+      let count = base == .elements ? whole : stored
+      let wanted = UInt64((share * Double(count)).rounded(.down)) + 1
+      guard wanted < stored else { return }
+      func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
+        for entry in diff where entry.isAddition {
+          let term = MergeTerm(diff: 0, reader: diff, entry: entry)
+          try term.forEachPage { _, _, values throws(DiffError) in
+            try body(values.map(\.magnitude).filter { $0 > 0 })
+          }
+        }
+      }
+      var search = TopSearch()
+      try read { search.count($0) }
+      let (cut, ties) = try search.cut(wanted, read)
+      work.set = TopSet(cut: cut, tieEnd: ties > 0 ? .max : 0)
+    }
+    return works.map(\.set)
+  }
+
+  private mutating func soloFactors() throws(DiffError) -> [Double] {
+    var counts = SoloCounts(diffs: all.inputs.count)
+    for place in all.tensors {
+      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+      try preparation.count(tensor, into: &counts)
+    }
+    return counts.factors(options)
+  }
+}
+
+extension MergeInputs {
+  /// The most changes that are decoded at once, which take about 20 bytes each.
+  var windowLimit: UInt64 { 5 << 18 + UInt64(inputs.count) << 10 }
+}

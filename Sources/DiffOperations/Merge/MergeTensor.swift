@@ -1,0 +1,191 @@
+import DiffFormat
+import TensorCore
+
+/// What one diff adds to a tensor of a merge.
+struct MergeTerm: Sendable {
+  /// The number of the diff.
+  let diff: Int
+  let reader: DiffReader
+  let entry: DiffEntry
+  /// Which of the changes take part.
+  var filter = ChangeFilter.all
+  /// Multiplies the changes.
+  var factor = 1.0
+  /// What a change adds to the channels of a block: see `MergeBlock.add`. Empty for a plain sum.
+  var channelTerms: [Double] = []
+
+  /// The type of the stored values and their scale.
+  var values: (type: FloatType, scale: Int) {
+    if case .add(let type, let scale) = entry.operation { (type, scale) } else { (.f32, 0) }
+  }
+
+  var pages: [PageInfo] { entry.pages[.changes] ?? [] }
+
+  /// Calls `body` with each page as positions, from the page's start on, and numbers.
+  func forEachPage(
+    _ body: (PageInfo, Span<UInt32>, [Double]) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var number = 0
+    try forEachStoredPage { page, values throws(DiffError) in
+      try body(pages[number], page.offsets, values)
+      number += 1
+    }
+  }
+
+  /// Calls `body` with each page as it is stored, and its numbers.
+  func forEachStoredPage(
+    _ body: (borrowing PageBuffer, [Double]) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var page = PageBuffer()
+    let (type, scale) = values
+    for info in pages {
+      do { try page.load(info, of: entry, from: reader.source) } catch {
+        throw error.at(path: reader.path)
+      }
+      try body(page, Patch.widen(page.values, type, scale))
+    }
+  }
+}
+
+/// A tensor that additions of one diff or more change.
+struct MergeTensor: Sendable {
+  /// Its name in the first diff that has it, and the one that random choices depend on.
+  let name: String
+  let key: [UInt8]
+  let type: ElementType
+  let float: FloatType
+  let shape: Shape
+  /// The fingerprint of the base, if all diffs agree.
+  let base: Fingerprint?
+  /// Ascending by number of the diff.
+  var terms: [MergeTerm]
+
+  /// Changes of all terms.
+  var changes: UInt64 { terms.reduce(0) { $0 + $1.entry.count } }
+}
+
+/// What a merge does with one name.
+enum MergeItem: Sendable {
+  case tensor(MergeTensor)
+  /// A whole tensor (insert or delete) of one of the diffs.
+  case whole(DiffReader, DiffEntry)
+  /// A head that is left out.
+  case dropped(String)
+}
+
+extension MergeInputs {
+  /// What to do with a name.
+  ///
+  /// - Throws: `unsupported` for exact changes, `mismatch` for types, shapes and heads that
+  ///   differ, `wrongBase` for different bases.
+  func item(_ place: Place, _ options: MergeOptions) throws(DiffError) -> MergeItem {
+    let entries = entries(of: place)
+    let first = entries[0]
+    func refuse(
+      _ code: DiffError.Code, _ message: String, _ number: Int = 0
+    ) -> DiffError {
+      DiffError(
+        code, message, path: inputs[entries[number].diff].diff.path,
+        tensor: entries[number].entry.name)
+    }
+    for (number, (_, entry)) in entries.enumerated() {
+      switch entry.operation {
+      case .add, .insert, .delete: break
+      case .xor, .replace, .reshape:
+        throw refuse(
+          .unsupported,
+          "'\(entry.operation.name)' is an exact change, which has no sum with others; make the "
+            + "diffs with 'create --add', or chain exact ones with 'compose'", number)
+      }
+      let isHead = entry.operation == .insert
+      guard entry.type == first.entry.type, isHead || entry.shape == first.entry.shape else {
+        throw refuse(
+          .mismatch,
+          "is \(entry.type) \(entry.shape) here, \(first.entry.type) \(first.entry.shape) in "
+            + "\(inputs[first.diff].name); only diffs of one model can be merged", number)
+      }
+      guard entry.isAddition == first.entry.isAddition,
+        entry.isAddition || entry.operation == first.entry.operation
+      else {
+        throw refuse(
+          .mismatch,
+          "is '\(entry.operation.name)' here, '\(first.entry.operation.name)' in "
+            + "\(inputs[first.diff].name); 'extract --except' leaves it out of one of them", number)
+      }
+    }
+    guard first.entry.isAddition, let float = first.entry.type.float else {
+      return try whole(place.name, entries, options.heads)
+    }
+    if let other = entries.firstIndex(where: { $0.entry.base != first.entry.base }),
+      !options.allowsOtherBase
+    {
+      throw refuse(
+        .wrongBase,
+        "was made on another base than in \(inputs[first.diff].name); merge diffs of one base, or "
+          + "give --allow-other-base", other)
+    }
+    let isSame = entries.allSatisfy { $0.entry.base == first.entry.base }
+    return .tensor(
+      MergeTensor(
+        name: place.name, key: place.key, type: first.entry.type, float: float,
+        shape: first.entry.shape, base: isSame ? first.entry.base : nil,
+        terms: entries.map {
+          MergeTerm(diff: $0.diff, reader: inputs[$0.diff].diff, entry: $0.entry)
+        }))
+  }
+
+  /// Which of several whole tensors of one name is taken.
+  private func whole(
+    _ name: String, _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
+  ) throws(DiffError) -> MergeItem {
+    var contents: [Contents] = []
+    for (diff, entry) in entries {
+      let known = try inputs[diff].diff.fingerprintingWhole(entry)
+      contents.append(Contents(shape: entry.shape, fingerprint: known.result ?? known.base))
+    }
+    func take(_ number: Int) -> MergeItem {
+      var entry = entries[number].entry
+      entry.name = name
+      return .whole(inputs[entries[number].diff].diff, entry)
+    }
+    guard let other = contents.firstIndex(where: { $0 != contents[0] }) else { return take(0) }
+    switch choice {
+    case .drop where entries[0].entry.operation == .insert: return .dropped(name)
+    case .first where entries[0].entry.operation == .insert:
+      let earliest = entries.indices.min { given[entries[$0].diff] < given[entries[$1].diff] }
+      return take(earliest ?? 0)
+    case .named(let wanted) where entries[0].entry.operation == .insert:
+      guard let chosen = entries.firstIndex(where: { inputs[$0.diff].isNamed(wanted) }) else {
+        throw DiffError(
+          .mismatch, "is not in '\(wanted)', whose heads were chosen", tensor: name)
+      }
+      return take(chosen)
+    default:
+      let what = entries[0].entry.operation == .insert ? "a head" : "a deleted tensor"
+      throw DiffError(
+        .mismatch,
+        "is \(what) that differs between \(inputs[entries[0].diff].name) and "
+          + "\(inputs[entries[other].diff].name)"
+          + (what == "a head" ? "; choose with --head first, --head NAME or --head drop" : ""),
+        tensor: name)
+    }
+  }
+
+  private struct Contents: Equatable {
+    let shape: Shape
+    let fingerprint: Fingerprint?
+  }
+}
+
+extension MergeInput {
+  /// Whether the diff is meant by a path, a file name, or a file name without its suffix.
+  fileprivate func isNamed(_ name: String) -> Bool {
+    guard let path = diff.path else { return false }
+    let file = OutputFile.split(path).name
+    return path == name || file == name || file.hasSuffix(".diff") && file.dropLast(5) == name
+  }
+}
+
+extension DiffEntry {
+  var isAddition: Bool { if case .add = operation { true } else { false } }
+}

@@ -1,0 +1,122 @@
+import DiffFormat
+import TensorCore
+
+extension MergeRun {
+  /// Writes the merged diff.
+  mutating func write(to sink: any ByteSink) throws(DiffError) -> MergeSummary {
+    var summary = MergeSummary()
+    let combination = try combination()
+    var pruning = try options.pruneTo.map { share throws(DiffError) in
+      try MergePruning(share, &self, combination)
+    }
+    let writer = try DiffWriter(sink, metadata: metadata, profile: options.profile)
+    let values = options.values
+    var count: UInt64 = 0
+    var scale = 0
+    func add(_ merged: Merged) throws(DiffError) {
+      let tensor = merged.tensor
+      if merged.isFirst {
+        count = 0
+        summary.tensors.append(
+          MergeSummary.Tensor(
+            name: tensor.name, diffs: tensor.terms.count, elements: tensor.shape.count,
+            read: tensor.changes))
+        let largest = pruning?.largest[tensor.key] ?? merged.largest ?? 0
+        scale = DiffEntry.scale(forLargest: largest, values, in: tensor.float)
+        try check(largest, values, scale, tensor)
+      }
+      let last = summary.tensors.count - 1
+      for var part in merged.parts {
+        summary.tensors[last].shared += part.changes.shared
+        summary.tensors[last].opposite += part.changes.opposite
+        pruning?.prune(&part.changes)
+        guard !part.changes.offsets.isEmpty else { continue }
+        if count == 0 {
+          try writer.begin(
+            DiffEntry(
+              tensor.name, .add(values: values, scale: scale), tensor.type, tensor.shape,
+              base: tensor.base))
+        }
+        count += UInt64(part.changes.offsets.count)
+        try writer.append(
+          at: part.start, part.changes.offsets.span,
+          Patch.narrow(part.changes.sums.span, values, scale).span)
+      }
+      if merged.isLast && count > 0 { try writer.end() }
+      summary.tensors[last].changes = count
+    }
+    func copy(_ item: MergeItem) throws(DiffError) {
+      switch item {
+      case .tensor: break
+      case .dropped(let name): summary.dropped.append(name)
+      case .whole(let diff, let entry):
+        try writer.copy(entry, of: diff)
+        summary.whole.append(entry.name)
+      }
+    }
+    try pass("merge", combination, surveys: pruning == nil, whole: copy, add)
+    try writer.finish()
+    return summary
+  }
+}
+
+/// Refuses a change that the type of the values cannot hold: the largest tells.
+private func check(
+  _ largest: Double, _ values: FloatType, _ scale: Int, _ tensor: MergeTensor
+) throws(DiffError) {
+  let stored = Patch.widen(Patch.narrow([largest].span, values, scale).span, values, scale)
+  guard stored[0].isFinite else {
+    throw DiffError(
+      .unsupported, "a merged change of \(largest) is more than \(values) holds",
+      tensor: tensor.name)
+  }
+}
+
+/// Keeps the largest changes of a merge over all tensors.
+struct MergePruning {
+  /// The largest merged change of each tensor, by its key.
+  private(set) var largest: [[UInt8]: Double] = [:]
+  private let cut: Double
+  private var tiesLeft: UInt64
+
+  /// Goes through the merge as often as it takes to find the cut.
+  init(
+    _ share: Double, _ run: inout MergeRun, _ combination: Combination
+  ) throws(DiffError) {
+    var search = TopSearch()
+    var elements: [UInt64] = []
+    var largest: [[UInt8]: Double] = [:]
+    try run.pass("survey", combination) { merged throws(DiffError) in
+      if merged.isFirst { elements.append(merged.tensor.shape.count) }
+      for part in merged.parts {
+        search.count(part.changes.sums.map(\.magnitude))
+        largest[merged.tensor.key] = max(largest[merged.tensor.key] ?? 0, part.largest)
+      }
+    }
+    let wanted = UInt64((share * Double(elements.clampedSum)).rounded(.down))
+    (cut, tiesLeft) = try search.cut(wanted) { body throws(DiffError) in
+      try run.pass("survey", combination) { merged throws(DiffError) in
+        for part in merged.parts { try body(part.changes.sums.map(\.magnitude)) }
+      }
+    }
+    self.largest = largest
+  }
+
+  /// Leaves out what is below the cut; must see all changes in order.
+  mutating func prune(_ changes: inout MergedChanges) {
+    var kept = 0
+    for i in changes.offsets.indices {
+      let magnitude = changes.sums[i].magnitude
+      guard magnitude >= cut else { continue }
+      if magnitude == cut {
+        guard tiesLeft > 0 else { continue }
+        tiesLeft -= 1
+      }
+      changes.offsets[kept] = changes.offsets[i]
+      changes.sums[kept] = changes.sums[i]
+      kept += 1
+    }
+    changes.offsets.removeLast(changes.offsets.count - kept)
+    changes.sums.removeLast(changes.sums.count - kept)
+  }
+}

@@ -1,0 +1,186 @@
+import DiffFormat
+import TensorCore
+
+/// How `prune` works.
+public struct PruneOptions: Sendable {
+  /// Which changes are kept: `density` is a share of the elements of the tensors that the diff
+  /// adds to.
+  public var selection: Selection
+  /// Whether a density holds for each tensor instead of all together.
+  public var perTensor = false
+  /// How encodings are chosen.
+  public var profile = EncodingProfile.size
+
+  /// Keeps what `selection` says.
+  public init(_ selection: Selection) { self.selection = selection }
+}
+
+/// What `prune` kept.
+public struct PruneSummary: Sendable, Hashable {
+  /// Changes before, and those kept.
+  public var changes: UInt64 = 0, kept: UInt64 = 0
+  /// Sums of their squares.
+  public var squares = 0.0, keptSquares = 0.0
+  /// Tensors of the result.
+  public var tensors = 0
+
+  /// The share of the L2 norm that was kept.
+  public var normShare: Double { squares == 0 ? 1 : (keptSquares / squares).squareRoot() }
+}
+
+/// Writes an additive diff with its largest changes only, their bits as they are; among equals the
+/// first by tensor name, then position. Heads are kept. The result has the base's fingerprints,
+/// but none of its own.
+///
+/// - Throws: `unsupported` for exact changes, which without some of their elements make no tensor
+///   that anybody wants; `usage` for a density outside of 0 ... 1; what reading and writing throw.
+/// - Complexity: O(changes), in memory of a few MB; densities read the diff two or three times
+///   more.
+public func prune(
+  _ diff: DiffReader, into sink: any ByteSink, _ options: PruneOptions
+) throws(DiffError) -> PruneSummary {
+  if case .density(let density) = options.selection, !(0...1).contains(density) {
+    throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
+  }
+  let terms = try diff.additions("pruned")
+  var cut: MagnitudeCut?
+  if !options.perTensor { cut = try MagnitudeCut(terms, options.selection) }
+  var summary = PruneSummary()
+  var facts = diff.metadata
+  facts["diffkit.prune.parent"] = diff.identity.description
+  facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
+  let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
+  for entry in diff {
+    guard entry.isAddition else {
+      try writer.copy(entry, of: diff)
+      summary.tensors += 1
+      continue
+    }
+    let term = MergeTerm(diff: 0, reader: diff, entry: entry)
+    var own = try options.perTensor ? MagnitudeCut([term], options.selection) : nil
+    var kept: UInt64 = 0
+    try term.forEachStoredPage { page, values throws(DiffError) in
+      var indices: [Int] = []
+      for (index, value) in values.enumerated() {
+        let isKept = own?.keeps(value) ?? cut?.keeps(value) ?? true
+        summary.squares += value * value
+        guard isKept else { continue }
+        summary.keptSquares += value * value
+        indices.append(index)
+      }
+      summary.changes += UInt64(values.count)
+      guard !indices.isEmpty else { return }
+      if kept == 0 {
+        var entry = entry
+        entry.result = nil
+        try writer.begin(entry)
+      }
+      kept += UInt64(indices.count)
+      let (offsets, bytes) = page.picked(indices)
+      try writer.append(at: page.start, offsets.span, bytes.span)
+    }
+    summary.kept += kept
+    if kept > 0 {
+      try writer.end()
+      summary.tensors += 1
+    }
+  }
+  try writer.finish()
+  return summary
+}
+
+/// Tells which of changes, given one after the other, are among the largest.
+struct MagnitudeCut {
+  private var cut: Double
+  private var tiesLeft: UInt64
+
+  /// - Throws: what reading the diff throws.
+  init(_ terms: [MergeTerm], _ selection: Selection) throws(DiffError) {
+    switch selection {
+    case .all: (cut, tiesLeft) = (0, 0)
+    case .threshold(let least): (cut, tiesLeft) = (least.nextDown, 0)
+    case .density(let density):
+      func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
+        for term in terms {
+          try term.forEachPage { _, _, values throws(DiffError) in
+            try body(values.map(\.magnitude))
+          }
+        }
+      }
+      let elements = terms.map(\.entry.shape.count).clampedSum
+      let wanted = UInt64((density * Double(elements)).rounded(.down))
+      let stored = terms.reduce(0) { $0 + $1.entry.count }
+      guard wanted < stored else {
+        (cut, tiesLeft) = (0, 0)
+        return
+      }
+      var search = TopSearch()
+      try read { search.count($0) }
+      (cut, tiesLeft) = try search.cut(wanted, read)
+    }
+  }
+
+  /// Whether the next change is kept; zeros never are.
+  mutating func keeps(_ value: Double) -> Bool {
+    let magnitude = value.magnitude
+    guard magnitude > 0, magnitude >= cut else { return false }
+    if magnitude == cut {
+      guard tiesLeft > 0 else { return false }
+      tiesLeft -= 1
+    }
+    return true
+  }
+}
+
+extension Selection {
+  /// As metadata has it.
+  fileprivate var text: String {
+    switch self {
+    case .all: "all"
+    case .density(let density): "density \(density)"
+    case .threshold(let least): "threshold \(least)"
+    }
+  }
+}
+
+extension DiffReader {
+  /// The additions of a diff that holds nothing else but whole tensors.
+  ///
+  /// - Throws: `unsupported` for exact changes.
+  func additions(_ what: String) throws(DiffError) -> [MergeTerm] {
+    var terms: [MergeTerm] = []
+    for entry in self {
+      switch entry.operation {
+      case .add: terms.append(MergeTerm(diff: 0, reader: self, entry: entry))
+      case .insert, .delete: break
+      case .xor, .replace, .reshape:
+        throw DiffError(
+          .unsupported,
+          "'\(entry.operation.name)' is an exact change, which cannot be \(what); make an additive "
+            + "diff with 'create --add'", path: path, tensor: entry.name)
+      }
+    }
+    return terms
+  }
+}
+
+extension DiffWriter {
+  /// Writes an entry of another diff as it is stored there, under the name and with what else
+  /// `entry` says.
+  func copy(_ entry: DiffEntry, of diff: DiffReader) throws(DiffError) {
+    do { try copy(entry, from: diff.source) } catch { throw error.at(path: diff.path) }
+  }
+}
+
+extension PageBuffer {
+  /// Some of the changes.
+  func picked(_ indices: [Int]) -> (offsets: [UInt32], values: [UInt8]) {
+    let (offsets, values, width) = (offsets, values, valueWidth)
+    var picked: [UInt8] = []
+    picked.reserveCapacity(indices.count * width)
+    for index in indices {
+      for byte in index * width..<(index + 1) * width { picked.append(values[byte]) }
+    }
+    return (indices.map { offsets[$0] }, picked)
+  }
+}

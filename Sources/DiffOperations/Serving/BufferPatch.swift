@@ -1,0 +1,107 @@
+import DiffFormat
+import TensorCore
+
+/// What one entry of a diff does to the bytes of a tensor that the caller holds.
+package struct BufferPatch {
+  private let diff: DiffReader
+  private let entry: DiffEntry
+  private let direction: Direction
+
+  /// - Throws: `unsupported` if the tensor goes, changes its shape, or, to be reverted, has no old
+  ///   elements in the diff.
+  package init(
+    _ diff: DiffReader, _ entry: DiffEntry, _ direction: Direction
+  ) throws(DiffError) {
+    let reason: String? =
+      switch (entry.operation, direction) {
+      case (.reshape, _): "changes its shape, which a buffer cannot; apply the diff to a file"
+      case (.delete, .apply), (.insert, .revert): "goes away; there is nothing to be written"
+      case (.add, .revert), (.replace, .revert): "keeps no old values, so it cannot be reverted"
+      default: nil
+      }
+    if let reason { throw DiffError(.unsupported, reason, path: diff.path, tensor: entry.name) }
+    self.diff = diff
+    self.entry = try diff.fingerprintingWhole(entry)
+    self.direction = direction
+  }
+
+  /// What a tensor is to an entry, by its fingerprint; nil if the entry lacks the one that would
+  /// tell.
+  ///
+  /// - Throws: `mismatch` if there are more or fewer bytes than the tensor has.
+  /// - Complexity: O(bytes).
+  package static func state(
+    of bytes: Span<UInt8>, _ entry: DiffEntry, in diff: DiffReader
+  ) throws(DiffError) -> TensorState? {
+    try check(bytes.count, entry, diff)
+    let found = Fingerprint.of(entry.type, entry.shape, bytes)
+    if let base = entry.base, checksumsMatch(base, found) { return .base }
+    if let result = entry.result, checksumsMatch(result, found) { return .result }
+    return entry.base == nil ? nil : .other
+  }
+
+  /// Changes the tensor.
+  ///
+  /// - Parameter verifying: whether to hash it first, where there is something to be recognised.
+  /// - Returns: whether there was something to do; not if the tensor is there already.
+  /// - Throws: `wrong-base`, `mismatch` in its size, or what a damaged diff throws; nothing is
+  ///   changed then.
+  /// - Complexity: O(changes), and O(bytes) to verify.
+  package func store(
+    into bytes: inout MutableSpan<UInt8>, verifying: Bool
+  ) throws(DiffError) -> Bool {
+    try Self.check(bytes.count, entry, diff)
+    let isNew = entry.operation == .insert || entry.operation == .delete
+    if verifying && !isNew {
+      let (wanted, done): (TensorState, TensorState) =
+        direction == .apply ? (.base, .result) : (.result, .base)
+      switch try Self.state(of: bytes.span, entry, in: diff) {
+      case wanted?: break
+      case done?: return false
+      default:
+        throw DiffError(
+          .wrongBase, "is not the one that the diff was made for", path: diff.path,
+          tensor: entry.name)
+      }
+    }
+    // Once to see that every page is sound, and once to change.
+    var pages = diff.pages(of: entry)
+    do throws(DiffError) {
+      while try pages.next() {}
+      pages = diff.pages(of: entry)
+      while try pages.next() { change(&bytes, pages.page) }
+    } catch { throw error.at(path: diff.path) }
+    return true
+  }
+
+  private func change(_ bytes: inout MutableSpan<UInt8>, _ page: borrowing PageBuffer) {
+    let width = UInt64(entry.type.width)
+    var block = bytes._mutatingExtracting(Int(page.start * width)..<Int(page.end * width))
+    switch entry.operation {
+    case .xor:
+      Kernels.scatter(.xor, &block, width: Int(width), at: page.offsets, page.values)
+    case .replace, .insert, .delete:
+      Kernels.scatter(.replace, &block, width: Int(width), at: page.offsets, page.values)
+    case .add(let type, let scale):
+      guard let float = entry.type.float else { return }
+      let deltas = Patch.widen(page.values, type, scale)
+      Kernels.scatterAdd(&block, float, at: page.offsets, deltas.span)
+    case .reshape: break
+    }
+  }
+
+  private static func check(
+    _ count: Int, _ entry: DiffEntry, _ diff: DiffReader
+  ) throws(DiffError) {
+    let (size, overflow) = entry.shape.count.multipliedReportingOverflow(
+      by: UInt64(entry.type.width))
+    guard !overflow, UInt64(count) == size else {
+      throw DiffError(
+        .mismatch, "\(count) bytes, which are no \(entry.type) \(entry.shape)", path: diff.path,
+        tensor: entry.name)
+    }
+  }
+
+  /// What two names of one tensor have in common: '/' and '.' are the same separator.
+  package static func key(of name: String) -> [UInt8] { TensorNames.fold(name) }
+}

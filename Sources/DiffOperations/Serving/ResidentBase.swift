@@ -1,0 +1,39 @@
+import Checkpoints
+import TensorCore
+
+/// The base of a model in memory, seen through what is attached to it. Lives while the model's lock
+/// is held.
+final class ResidentBase: Checkpoint {
+  let model: ResidentModel
+  let attached: PreparedDiff?
+
+  init(_ model: ResidentModel) {
+    self.model = model
+    attached = model.served.diff
+  }
+
+  var path: String { model.path }
+  var tensors: [StoredTensor] { model.tensors }
+
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    try model.read(tensor, at: offset, into: &buffer)
+    guard let bytes = model.bytes(of: tensor.name), let patch = attached?.patch(of: bytes) else {
+      return
+    }
+    let width = tensor.type.width
+    var copy: [UInt8] = []
+    copy.append(copying: buffer.span)
+    patch.restore(
+      &copy, at: offset / UInt64(width), (0..<UInt32(buffer.count / width)).map { $0 })
+    buffer.copy(copy.span)
+  }
+
+  func makeOutput(
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    try model.makeOutput(
+      at: path, rewriting: rewriting, changing: changing, overwriting: overwriting)
+  }
+}

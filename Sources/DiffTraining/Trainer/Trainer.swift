@@ -1,0 +1,176 @@
+#if Training
+  import TensorCore
+
+  /// Finetunes a model, so that few of its parameters change.
+  ///
+  ///     let trainer = try Trainer(model, examples, options)
+  ///     let outcome = try trainer.run { progress in
+  ///       print(progress.step, progress.loss)
+  ///       return .more
+  ///     }
+  ///     if case .finished(let finetune) = outcome {
+  ///       let sink = try FileSink("task.diff")
+  ///       try finetune.write(checkpoint, into: sink, metadata: [:])
+  ///       try sink.commit()
+  ///     }
+  ///
+  /// Equal calls give equal bits, for one number of threads, also if a run was stopped or killed in
+  /// between and resumed.
+  public final class Trainer<Model: TrainableModel> {
+    /// How a run ends.
+    public enum Outcome {
+      case finished(Finetune)
+      /// The callback asked for it; the state was saved, if there is a path for it.
+      case stopped
+    }
+
+    /// What learns.
+    public let model: Model
+    /// How.
+    public let options: TrainingOptions
+    /// Called at the end of every epoch with the values without chance, for `progress.scores`.
+    public var evaluate: ((FloatBuffer) throws(DiffError) -> [String: Double])?
+    /// Where the state is saved, or nil.
+    public var statePath: String?
+    /// How many seconds pass between two saves.
+    public var secondsBetweenSaves = 300.0
+
+    let examples: [Model.Example]
+    let values: FloatBuffer
+    let gradients: Gradients
+    var plan: TrainingPlan
+    var learner: (any Learner)?
+    /// What the selection of the last stage was made from.
+    var selection = SelectionFacts()
+
+    /// - Throws: `usage` for settings that make no sense, or without examples.
+    public init(
+      _ model: Model, _ examples: [Model.Example], _ options: TrainingOptions
+    ) throws(DiffError) {
+      try options.check()
+      guard !examples.isEmpty else { throw DiffError(.usage, "no examples to learn from") }
+      self.model = model
+      self.options = options
+      self.examples = examples
+      values = FloatBuffer(count: model.layout.count)
+      gradients = Gradients(model.layout)
+      plan = TrainingPlan(options, examples: examples.count)
+    }
+
+    /// Trains until the end, or until the callback wants to stop.
+    ///
+    /// - Parameters:
+    ///   - resuming: Go on from the state at `statePath`.
+    ///   - progress: Called after every step.
+    /// - Throws: `unsupported` if training diverges, what the model throws, `io`; `checksum` or
+    ///   `mismatch` for a state that is damaged or of another training.
+    public func run(
+      resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
+    ) throws(DiffError) -> Outcome {
+      try model.initialize(values, seed: options.seed)
+      var position = TrainingPlan.Position()
+      if resuming, let statePath {
+        position = try restore(statePath)
+      } else {
+        learner = try makeLearner(0, nil)
+      }
+      let clock = ContinuousClock()
+      var saved = clock.now
+      while position.stage < plan.stages.count {
+        let stage = plan.stages[position.stage]
+        while position.step < stage.steps {
+          var report = try step(position)
+          position.step += 1
+          if position.step % stage.stepsPerEpoch == 0, let evaluate {
+            learner?.settle()
+            report.scores = try evaluate(values)
+          }
+          let decision = progress(report)
+          let isDue = (clock.now - saved) / .seconds(1) > secondsBetweenSaves
+          if let statePath, isDue || decision == .stop {
+            try save(position, to: statePath)
+            saved = clock.now
+          }
+          if decision == .stop { return .stopped }
+        }
+        learner?.settle()
+        position = TrainingPlan.Position(stage: position.stage + 1)
+        if position.stage < plan.stages.count {
+          learner = try makeLearner(position.stage, learner)
+        }
+      }
+      return .finished(try finish())
+    }
+
+    /// Takes one step of a stage.
+    private func step(_ position: TrainingPlan.Position) throws(DiffError) -> TrainingProgress {
+      let stage = plan.stages[position.stage]
+      guard let learner else { preconditionFailure("a stage without a learner") }
+      learner.prepare(step: position.step)
+      let batches = plan.batches(position)
+      let count = batches.reduce(0) { $0 + $1.count }
+      let number = plan.stepsBefore(position.stage) + position.step
+      var loss = 0.0
+      for (index, batch) in batches.enumerated() {
+        let dropout = Dropout(
+          seed: options.seed, step: UInt64(number * options.accumulation + index))
+        loss += try model.addGradients(
+          of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
+          dropout: options.dropout ? dropout : nil, to: gradients)
+      }
+      loss /= Double(max(1, count))
+      guard loss.isFinite else {
+        throw DiffError(
+          .unsupported,
+          "training diverged: the loss of step \(number + 1) is not finite; "
+            + "try smaller learning rates")
+      }
+      let rate = stage.rate(position.step, warmUp: options.warmUp)
+      let facts = learner.update(step: position.step, rate: rate)
+      gradients.clear()
+      return TrainingProgress(
+        stage: stage.kind, step: number + 1, steps: plan.steps,
+        epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
+        norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
+        openDensity: facts.gates?.openDensity)
+    }
+
+    // MARK: State
+
+    private var identity: String { "\(options)|\(examples.count)|\(model.layout.hashable)" }
+
+    private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
+      let writer = try StateWriter(path)
+      try writer.put(Array(identity.utf8))
+      try writer.put([Double(position.stage), Double(position.step)])
+      try selection.save(to: writer)
+      try learner?.save(to: writer)
+      try writer.commit()
+    }
+
+    private func restore(_ path: String) throws(DiffError) -> TrainingPlan.Position {
+      let reader = try StateReader(path)
+      guard try reader.takeBytes() == Array(identity.utf8) else {
+        throw DiffError(
+          .mismatch, "is the state of a training with other settings or data", path: path)
+      }
+      let numbers = try reader.takeDoubles(2)
+      let position = TrainingPlan.Position(stage: Int(numbers[0]), step: Int(numbers[1]))
+      guard plan.stages.indices.contains(position.stage) else {
+        throw DiffError(.malformed, "no state of this training", path: path)
+      }
+      try selection.restore(from: reader)
+      learner = try makeLearner(position.stage, nil, positions: selection.positions)
+      try learner?.restore(from: reader)
+      try reader.finish()
+      return position
+    }
+  }
+
+  extension ParameterLayout {
+    /// Names and shapes, to tell layouts apart across runs.
+    fileprivate var hashable: String {
+      parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
+    }
+  }
+#endif

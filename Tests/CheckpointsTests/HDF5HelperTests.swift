@@ -1,0 +1,86 @@
+import Checkpoints
+import HDF5Access
+import TensorCore
+import TestSupport
+import Testing
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// The helper process: how it is found, and what becomes of one that misbehaves.
+@Suite struct HDF5HelperTests {
+  /// A program in place of the helper, whose channel is its standard input, both ways.
+  private func fake(_ script: String, _ body: (HDF5Host) throws -> Void) throws {
+    try Scratch.with { scratch in
+      try write(Array("#!/bin/sh\n\(script)\n".utf8), toFile: scratch("helper"))
+      try FileManager.default.setAttributes(
+        [.posixPermissions: 0o755], ofItemAtPath: scratch("helper"))
+      try body(.helper(at: scratch("helper")))
+    }
+  }
+
+  private func error(_ host: HDF5Host) -> DiffError? {
+    #expect(throws: DiffError.self) { try HDF5Checkpoint(TestFiles.base, hdf5: host) }
+  }
+
+  @Test("a helper that is not there is told by path")
+  func missing() {
+    let error = error(.helper(at: "/nowhere/diffkit-hdf5"))
+    #expect(error?.code == .io)
+    #expect(error?.description.contains("/nowhere/diffkit-hdf5") == true)
+  }
+
+  @Test("a crash is told as what it is")
+  func crash() throws {
+    try fake("kill -SEGV $$") {
+      let error = error($0)
+      #expect(error?.code == .unsupportedCheckpoint)
+      #expect(error?.message.contains("crashed") == true)
+      #expect(error?.path == TestFiles.base)
+    }
+  }
+
+  @Test("a helper of another version says so")
+  func version() throws {
+    try fake("exit 65") { #expect(error($0)?.message.contains("another version") == true) }
+  }
+
+  @Test(
+    "an answer that makes no sense is refused",
+    arguments: [
+      #"\005\0\0\0\0\0\0\0abcde"#, #"\0\0\0\0\0\0\0\0"#, #"\377\377\377\377\377\377\377\377"#,
+      #"\377\377\377\377\377\377\377\177abc"#, #"\010\0\0\0\0\0\0\0\377\0\0\0\0\0\0\0"#,
+    ])
+  func garbage(answer: String) throws {
+    try fake("printf '\(answer)' >&0; sleep 1") {
+      #expect(error($0)?.code == .malformed)
+    }
+  }
+
+  @Test("run by hand, the helper says what it is")
+  func byHand() throws {
+    let path = ProgramFiles.folders[0] + "/diffkit-hdf5"
+    let child = try ChildProcess.run(path, [])
+    #expect(child.ending == .exit(2))
+    #expect(String(decoding: child.errors, as: UTF8.self).contains("part of diffkit"))
+  }
+
+  @Test("both hosts write the same bytes")
+  func inProcess() throws {
+    try Scratch.with { scratch in
+      for (name, host) in [("a", HDF5Host.helper), ("b", .inProcess)] {
+        let source = try HDF5Checkpoint(TestFiles.chunks, hdf5: host)
+        let output = try source.makeOutput(at: scratch(name), rewriting: [], overwriting: false)
+        for tensor in source.tensors where tensor.shape.count < 10_000 {
+          try output.write([UInt8](repeating: 1, count: 8).span, to: tensor, at: 0)
+        }
+        _ = try output.insert("new/tensor", .f32, Shape(vector: 4))
+        try output.commit()
+      }
+      #expect(try contents(ofFile: scratch("a")) == contents(ofFile: scratch("b")))
+    }
+  }
+}

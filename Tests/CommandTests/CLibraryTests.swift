@@ -1,0 +1,175 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// libDiffKit as C and Python call it.
+@Suite struct CLibraryTests {
+  private static let folder = String(Diffkit.path.dropLast("/diffkit".count))
+  private static let library = folder + "/libDiffKit.so"
+  private static let hasLibrary = (try? File(library)) != nil
+  private static let hasCompiler = answers("cc", ["--version"])
+  private static let python =
+    unsafe getenv("DIFFKIT_PYTHON").map { unsafe String(cString: $0) } ?? "python3"
+  private static let hasNumPy = answers(python, ["-c", "import numpy"])
+
+  private static func answers(_ program: String, _ arguments: [String]) -> Bool {
+    (try? ChildProcess.run(program, arguments))?.ending == .exit(0)
+  }
+
+  /// Compiles a C program against the library.
+  private func compile(_ source: String, to program: String) throws {
+    let child = try ChildProcess.run(
+      "cc",
+      [
+        "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I",
+        Repository.path + "/Sources/CDiffKitHeader", source, "-o", program, "-L", Self.folder,
+        "-lDiffKit", "-lgcc_s", "-Wl,-rpath,\(Self.folder)",
+      ])
+    #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
+  }
+
+  /// The bytes of a tensor of a checkpoint.
+  private func bytes(_ tensor: String, _ path: String) throws -> [UInt8] {
+    let checkpoint = try openCheckpoint(path)
+    let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
+    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
+    var span = bytes.mutableSpan
+    try checkpoint.read(stored, at: 0, into: &span)
+    return bytes
+  }
+
+  @Test(
+    "samples/c/apply_diff.c lists entries and makes the tuned tensor, once",
+    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+  func example() throws {
+    try Fixture.with { files in
+      let program = files("apply_diff")
+      try compile(Repository.path + "/samples/c/apply_diff.c", to: program)
+      let (exact, tensor) = (files("exact.diff"), "model/big")
+      let list = Answer(try .run(program, [exact]))
+      expectSuccess(list, "model/big: 1 of", "model/kernel:0: 1 of")
+      try write(bytes(tensor, files("base.h5")), toFile: files("base.raw"))
+      // By the other separator, as a name of PyTorch's.
+      let made = Answer(
+        try .run(program, [exact, "model.big", files("base.raw"), files("tuned.raw")]))
+      #expect((made.code, made.output, made.errors) == (0, "", ""))
+      let tuned = try bytes(tensor, files("tuned.h5"))
+      #expect(try files.bytes("tuned.raw") == tuned)
+      let again = Answer(try .run(program, [exact, tensor, files("tuned.raw"), files("2.raw")]))
+      #expect((again.code, again.errors) == (1, ""))
+      #expect(try files.bytes("2.raw") == tuned)
+      try write([UInt8](repeating: 9, count: tuned.count), toFile: files("other.raw"))
+      try write(Array(tuned.dropLast()), toFile: files("short.raw"))
+      for name in ["other.raw", "short.raw"] {
+        let refused = Answer(try .run(program, [exact, tensor, files(name), files("no.raw")]))
+        #expect(refused.code == 2)
+        #expect(refused.errors.contains("tensor 'model/big'"))
+      }
+      #expect(!files.folder.exists("no.raw"))
+    }
+  }
+
+  @Test(
+    "every function answers what it should, wrong arguments too",
+    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+  func functions() throws {
+    try Fixture.with { files in
+      try compile(Repository.path + "/Tests/CommandTests/library.c", to: files("library"))
+      try write(bytes("model/big", files("base.h5")), toFile: files("base.raw"))
+      try write(bytes("model/big", files("tuned.h5")), toFile: files("tuned.raw"))
+      let answer = Answer(
+        try .run(
+          files("library"),
+          [files("exact.diff"), files("add.diff"), files("base.raw"), files("tuned.raw")]))
+      #expect((answer.code, answer.errors) == (0, ""))
+    }
+  }
+
+  @Test(
+    "no sample, valid or not, crashes it",
+    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+  func samples() throws {
+    try Scratch.with { scratch in
+      try compile(Repository.path + "/Tests/CommandTests/library_fuzz.c", to: scratch("fuzz"))
+      for kind in ["valid", "invalid"] {
+        let folder = Scratch(path: Repository.path + "/samples/\(kind)")
+        let paths = try folder.names.filter { $0.hasSuffix(".diff") }.map { "\(folder.path)/\($0)" }
+        let answer = Answer(try .run(scratch("fuzz"), paths))
+        #expect((answer.code, answer.errors) == (0, ""), "\(kind)")
+        let damaged = answer.output.split(separator: "\n").count { $0.contains(": damaged") }
+        #expect(kind == "valid" ? damaged == 0 : damaged == paths.count)
+      }
+    }
+  }
+
+  @Test(
+    "samples/python/apply_diff.py applies a diff to a dict of NumPy arrays",
+    .enabled(if: hasLibrary && hasNumPy, "there is no libDiffKit.so or no NumPy here"))
+  func numpy() throws { try Scratch.with { try numpy($0) } }
+
+  private func numpy(_ scratch: Scratch) throws {
+    let base = MemoryCheckpoint([
+      MemoryTensor("a.w", .f32, littleEndian((0..<1000).map { Float($0) })),
+      MemoryTensor("gone", .u8, [1, 2, 3]),
+      MemoryTensor("h", .f16, [0x00, 0x3C, 0x00, 0x40, 0x00, 0x42]),
+    ])
+    var tuned = base.all
+    tuned[0].bytes[4 * 7 + 2] ^= 0x55
+    tuned[2].bytes[1] ^= 3
+    let sink = try FileSink(scratch("task.diff"))
+    let head = MemoryTensor("head", .i64, littleEndian([UInt64.max - 4, 6]))
+    _ = try create(from: base, to: MemoryCheckpoint([tuned[0], tuned[2], head]), into: sink)
+    try sink.commit()
+    let script = Repository.path + "/samples/python/apply_diff.py"
+    func python(_ arguments: [String]) throws -> Answer {
+      Answer(
+        try .run(
+          "env",
+          ["PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)", Self.python]
+            + arguments))
+    }
+    let make = """
+      import numpy as np, sys
+      np.savez(sys.argv[1], **{"a/w": np.arange(1000, dtype="f4"), "gone": np.array([1, 2, 3], "u1"),
+        "h": np.array([1, 2, 3], "f2"), "other": np.ones(3)})
+      """
+    expectSuccess(try python(["-c", make, scratch("in.npz")]))
+    expectSuccess(
+      try python([script, scratch("task.diff"), scratch("in.npz"), scratch("out.npz")]),
+      "4 tensors changed")
+    let show = """
+      import numpy as np, sys
+      d = np.load(sys.argv[1])
+      for k in sorted(d): print(k, d[k].dtype, d[k].shape, d[k].tobytes().hex())
+      """
+    let shown = try python(["-c", show, scratch("out.npz")])
+    func hex(_ bytes: [UInt8]) -> String {
+      bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+    #expect(
+      shown.output == """
+        a/w float32 (1000,) \(hex(tuned[0].bytes))
+        h float16 (3,) \(hex(tuned[2].bytes))
+        head int64 (2,) \(hex(head.bytes))
+        other float64 (3,) \(String(repeating: "000000000000f03f", count: 3))
+
+        """)
+    let wrong = try python([
+      "-c", make.replacing("arange(1000", with: "zeros(1000"), scratch("2.npz"),
+    ])
+    #expect(wrong.code == 0)
+    let refused = try python([script, scratch("task.diff"), scratch("2.npz"), scratch("no.npz")])
+    #expect(refused.code == 1)
+    #expect(refused.errors == "apply_diff: a/w: is not the one that the diff was made for\n")
+    #expect(!scratch.exists("no.npz"))
+  }
+}

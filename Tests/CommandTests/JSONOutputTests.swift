@@ -1,0 +1,104 @@
+import DiffFormat
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct JSONOutputTests {
+  private static let schema = Repository.path + "/spec/output.schema.json"
+
+  /// Runs a command with --json and compares what it prints with a definition.
+  private func expect(
+    _ definition: String, _ arguments: [String], code: Int32 = 0,
+    at place: SourceLocation = #_sourceLocation
+  ) throws {
+    let answer = Answer(try .run(Diffkit.path, arguments + ["--json"]))
+    #expect((answer.code, answer.errors) == (code, ""), "\(arguments)", sourceLocation: place)
+    let value = try JSONValue(parsing: Array(answer.output.utf8))
+    let faults = try JSONSchema(Self.schema).faults(value, definition)
+    #expect(faults == [], "\(arguments)", sourceLocation: place)
+  }
+
+  @Test("what every command prints is what spec/output.schema.json says")
+  func commands() throws {
+    try Fixture.with { files in
+      let (base, tuned) = (files("base.h5"), files("tuned.h5"))
+      let (exact, add) = (files("exact.diff"), files("add.diff"))
+      try expect("create", ["create", base, tuned, "-o", files("1.diff")])
+      try expect("create", ["create", base, tuned, "--add", "-o", files("2.diff")])
+      try expect("apply", ["apply", base, exact, "-o", files("1.h5")])
+      try expect("apply", ["apply", tuned, exact, "-o", files("2.h5")])
+      try expect("revert", ["revert", tuned, exact, "-o", files("3.h5")])
+      try expect("apply", ["apply", files("1.h5"), add, "--in-place", "--allow-other-base"])
+      try expect("recover", ["recover", files("1.h5")])
+      try expect(
+        "convert",
+        ["convert", Repository.path + "/samples/textgenrnn_weights.hdf5", files("a.safetensors")])
+      for diff in [exact, add] {
+        try expect("inspect", ["inspect", diff])
+        try expect("verify", ["verify", diff])
+        for checkpoint in [base, tuned] { try expect("verify", ["verify", diff, checkpoint]) }
+        try expect("stats", ["stats", diff])
+        try expect("stats", ["stats", base, diff, exact])
+      }
+      try expect("inspect-checkpoint", ["inspect", base])
+      try expect("inspect-checkpoint", ["inspect", base, "--hash"])
+      try expect("stats-checkpoint", ["stats", base])
+      try expect("compare", ["compare", exact, exact])
+      try expect("compare", ["compare", exact, add], code: 1)
+      try expect("compare", ["compare", add, add, exact, "--base", base], code: 1)
+      try expect("compare-checkpoints", ["compare", base, base])
+      try expect("compare-checkpoints", ["compare", base, tuned], code: 1)
+      try expect("report", ["report", exact, add, "-o", files("r.html")])
+    }
+  }
+
+  @Test("and so is what the commands print that combine diffs")
+  func combining() throws {
+    try Fixture.with { files in
+      let (exact, add) = (files("exact.diff"), files("add.diff"))
+      try expect("merge", ["merge", add, add, "-o", files("1.diff")])
+      try expect("compose", ["compose", exact, "-o", files("2.diff")])
+      try expect("prune", ["prune", add, "--threshold", "1", "-o", files("3.diff")])
+      try expect("scale", ["scale", add, "0.5", "-o", files("4.diff")])
+      try expect("extract", ["extract", add, "--tensors", "model*", "-o", files("5.diff")])
+      try expect("convert-diff", ["convert", add, files("6.npz")])
+    }
+  }
+
+  @Test(
+    "the valid samples, of every operation, fit the schema",
+    arguments: [
+      "add", "every-type", "insert", "delete", "reshape", "names", "metadata", "empty",
+    ])
+  func samples(name: String) throws {
+    let path = Repository.path + "/samples/valid/\(name).diff"
+    try expect("inspect", ["inspect", path])
+    try expect("stats", ["stats", path])
+    try expect("verify", ["verify", path])
+    // Two names of that one are the same tensor to whatever compares diffs.
+    if name != "names" { try expect("compare", ["compare", path, path]) }
+  }
+
+  @Test("the schema tells what does not fit it")
+  func faults() throws {
+    let schema = try JSONSchema(Self.schema)
+    #expect(schema.definitions.contains("compare"))
+    for text in [
+      #"{}"#, #"{"output":1,"size":2,"diffs":3}"#, #"{"output":"a","size":2.5,"diffs":3}"#,
+      #"{"output":"a","size":2,"diffs":3,"more":4}"#, #"[]"#,
+    ] {
+      let value = try JSONValue(parsing: Array(text.utf8))
+      #expect(schema.faults(value, "report") != [], "\(text)")
+    }
+  }
+
+  @Test("trouble prints nothing but one line on standard error, with --json too")
+  func trouble() throws {
+    for arguments in [
+      ["inspect", "missing"], ["compare", "missing", "missing"], ["report", "missing"],
+      ["stats", "missing"],
+    ] {
+      expectTrouble(Answer(try .run(Diffkit.path, arguments + ["--json"])), "missing")
+    }
+  }
+}

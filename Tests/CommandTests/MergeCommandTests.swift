@@ -1,0 +1,143 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+/// Merging, composing, pruning, scaling, extracting and converting diffs, from the command line.
+@Suite struct MergeCommandTests {
+  private struct Merged: Decodable {
+    struct Tensor: Decodable {
+      let name: String
+      let shared, opposite: Int
+    }
+
+    let changes, shared, opposite, diffs: Int
+    let tensors: [Tensor]
+  }
+
+  @Test func merging() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      let scaled = fixture("scaled.diff")
+      expectSuccess(try Diffkit.run("scale", add, "0.5", "-o", scaled), "exactly")
+      expectSuccess(
+        try Diffkit.run("merge", add, scaled, "--weights", "1,-1", "-o", made),
+        "conflicts: 2 positions changed by several, 2 of them in opposite directions")
+      // Half of the change is half of the change.
+      let half = fixture("half.h5")
+      expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", half))
+      let other = fixture("other.h5")
+      expectSuccess(try Diffkit.run("apply", fixture("base.h5"), scaled, "-o", other))
+      #expect(try fixture.sameTensors("half.h5", "other.h5"))
+
+      let json = try Diffkit.run(
+        "merge", add, scaled, "--method", "ties", "-o", made, "--force", "--json"
+      ).json(Merged.self)
+      #expect(json.changes == 2)
+      #expect(json.shared == 2)
+      #expect(json.opposite == 0)
+      #expect(json.tensors.map(\.name) == ["model/big", "model/kernel:0"])
+      expectSuccess(
+        try Diffkit.run("inspect", made), "diffkit.merge.method", "ties", "add.diff",
+        "diffkit.merge.variant")
+      for method in MergeMethod.allCases {
+        let density = ["dare", "della", "bread"].contains { method.rawValue.hasPrefix($0) }
+        let arguments = density ? ["--density", "0.5"] : []
+        let answer = Answer(
+          try ChildProcess.run(
+            Diffkit.path,
+            ["merge", add, scaled, "-o", made, "--force", "--method", method.rawValue]
+              + arguments))
+        expectSuccess(answer, "(\(method.rawValue))")
+      }
+    }
+  }
+
+  @Test func mergingWhatCannotBe() throws {
+    try Fixture.with { fixture in
+      let (add, exact, made) = (fixture("add.diff"), fixture("exact.diff"), fixture("made.diff"))
+      expectTrouble(
+        try Diffkit.run("merge", add, exact, "-o", made), "exact.diff", "model/big", "create --add",
+        "compose")
+      expectTrouble(try Diffkit.run("merge", add), "-o FILE")
+      expectTrouble(try Diffkit.run("merge", add, "--weights", "1,2", "-o", made), "2 weights")
+      expectTrouble(try Diffkit.run("merge", add, "--density", "0.5", "-o", made), "--prune-to")
+      expectTrouble(try Diffkit.run("merge", add, "-o", add, "--force"), "is an input")
+      expectTrouble(try Diffkit.run("compose", add, "-o", made), "'merge'")
+      expectTrouble(try Diffkit.run("prune", exact, "--density", "0.1", "-o", made), "create --add")
+      #expect(try fixture.folder.names == Fixture.names)
+    }
+  }
+
+  @Test func composing() throws {
+    try Fixture.with { fixture in
+      try fixture.change("tuned.h5", "third.h5", ["model/kernel:0": -3])
+      func create(_ from: String, _ to: String, _ name: String, _ flags: String...) throws {
+        expectSuccess(
+          Answer(
+            try ChildProcess.run(
+              Diffkit.path,
+              ["create", fixture(from), fixture(to), "-o", fixture(name)] + flags)))
+      }
+      try create("tuned.h5", "third.h5", "next.diff")
+      try create("tuned.h5", "third.h5", "new.diff", "--replace")
+      let (made, result) = (fixture("made.diff"), fixture("result.h5"))
+      expectSuccess(
+        try Diffkit.run("compose", fixture("exact.diff"), fixture("next.diff"), "-o", made),
+        "2 tensors, out of 2 diffs")
+      expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result))
+      #expect(try fixture.sameTensors("result.h5", "third.h5"))
+      // With the base any chain goes, and leaves nothing behind.
+      let before = try fixture.folder.names
+      expectSuccess(
+        try Diffkit.run(
+          "compose", fixture("exact.diff"), fixture("new.diff"), "-o", made, "--force", "--base",
+          fixture("base.h5")))
+      #expect(try fixture.folder.names == before)
+      expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result, "--force"))
+      #expect(try fixture.sameTensors("result.h5", "third.h5"))
+    }
+  }
+
+  @Test func converting() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      for name in ["a.npz", "a.h5"] {
+        expectSuccess(try Diffkit.run("convert", add, fixture(name)), "2 changes in 2 tensors")
+        expectTrouble(try Diffkit.run("convert", fixture(name), made), "--base")
+        expectSuccess(
+          try Diffkit.run("convert", fixture(name), made, "--base", fixture("base.h5"), "--force"),
+          "2 changes in 2 tensors")
+        let (one, other) = (try DiffReader(add), try DiffReader(made))
+        let (a, b) = (try one.contents().tensors, try other.contents().tensors)
+        #expect(a.map(\.streams) == b.map(\.streams))
+        #expect(one.map(\.base) == other.map(\.base))
+      }
+      expectSuccess(
+        try Diffkit.run("convert", add, fixture("s.npz"), "--to", "sft-npz"), "sft-npz")
+      expectSuccess(
+        try Diffkit.run("convert", add, fixture("wide.diff"), "--values", "f32"), "diff")
+      #expect(try DiffReader(fixture("wide.diff")).allSatisfy { $0.valueWidth == 4 })
+      expectTrouble(try Diffkit.run("convert", add, fixture("x")), "--to")
+      expectTrouble(try Diffkit.run("convert", fixture("exact.diff"), fixture("e.npz")), "exact")
+    }
+  }
+
+  @Test func pruningAndExtracting() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      expectSuccess(
+        try Diffkit.run("prune", add, "--threshold", "1e9", "-o", made), "0 of 2 changes kept")
+      expectSuccess(
+        try Diffkit.run(
+          "extract", fixture("exact.diff"), "--tensors", "model.k*", "-o", made, "--force"),
+        "1 of 2 tensors")
+      #expect(try DiffReader(made).map(\.name) == ["model/kernel:0"])
+      expectTrouble(
+        try Diffkit.run("extract", add, "--tensors", "model/kernal:0", "-o", made, "--force"),
+        "no tensor", "kernel:0")
+    }
+  }
+}

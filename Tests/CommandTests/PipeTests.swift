@@ -1,0 +1,51 @@
+import TestSupport
+import Testing
+
+@Suite struct PipeTests {
+  /// Runs a line of the shell in the fixture's folder.
+  private func shell(_ files: Fixture, _ line: String) throws -> Answer {
+    Answer(
+      try .run(
+        "sh", ["-c", "cd \"$1\" && PATH=\"$2:$PATH\" && \(line)", "sh", files.folder.path, folder]))
+  }
+
+  private var folder: String { String(Diffkit.path.dropLast("/diffkit".count)) }
+
+  @Test("a diff may go through a pipe, from create to whatever reads one")
+  func pipes() throws {
+    try Fixture.with { files in
+      let whole = try shell(
+        files, "diffkit create base.h5 tuned.h5 --meta task=example -o - | cmp - exact.diff")
+      expectSuccess(whole)
+      let applied = try shell(
+        files, "diffkit create base.h5 tuned.h5 -o - | diffkit apply base.h5 - -o out.h5")
+      expectSuccess(applied, "out.h5: written")
+      #expect(try files.sameTensors("out.h5", "tuned.h5"))
+      for (command, words) in [
+        ("inspect -", "standard input"), ("stats -", "all sparse"), ("verify -", "sound"),
+        ("verify - base.h5", "is the base"), ("compare - exact.diff", "same"),
+        ("stats - --plot", "full block"), ("report - -o -", "</html>"),
+      ] {
+        expectSuccess(try shell(files, "diffkit \(command) < exact.diff"), words)
+      }
+    }
+  }
+
+  @Test("what comes out of a pipe and is no diff is told")
+  func trouble() throws {
+    try Fixture.with { files in
+      for input in ["/dev/null", "base.h5"] {
+        expectTrouble(try shell(files, "diffkit inspect - < \(input)"), "standard input")
+      }
+      expectTrouble(try shell(files, "head -c 100 exact.diff | diffkit stats -"), "standard input")
+    }
+  }
+
+  @Test("the reader of a pipe going away is an error, not a signal")
+  func closed() throws {
+    try Fixture.with { files in
+      let answer = try shell(files, "{ diffkit create base.h5 tuned.h5 -o -; echo $? >&2; } | true")
+      #expect(answer.errors == "0\n" || answer.errors.hasSuffix("2\n"))
+    }
+  }
+}

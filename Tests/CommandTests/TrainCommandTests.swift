@@ -1,0 +1,132 @@
+#if Training
+  import DiffFormat
+  import Foundation
+  import TensorCore
+  import TestSupport
+  import Testing
+
+  /// `train`, `evaluate` and `predict` on the small MiniLM, which is not part of the repository.
+  @Suite(
+    .serialized, .enabled(if: Repository.haveShared, "needs the models of ../shared/data"))
+  struct TrainCommandTests {
+    private static let base = Repository.shared + "/models/minilm-l3-small/base.h5"
+    private static let task = Repository.shared + "/tasks/sms-spam/train.tsv"
+
+    /// The first rows of the task, for training and for evaluation.
+    private func makeTask(_ scratch: Scratch) throws {
+      let text = try String(contentsOfFile: Self.task, encoding: .utf8)
+      let lines = text.split(separator: "\n")
+      try lines.prefix(192).joined(separator: "\n")
+        .write(toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
+      try lines[200..<300].joined(separator: "\n")
+        .write(toFile: scratch("dev.tsv"), atomically: true, encoding: .utf8)
+    }
+
+    private func arguments(_ scratch: Scratch, _ name: String, _ more: String...) -> [String] {
+      [
+        "train", Self.base, "--task", scratch("train.tsv"), "--dev", scratch("dev.tsv"), "-o",
+        scratch(name + ".diff"), "--metrics", scratch(name + ".jsonl"), "--epochs", "2",
+        "--fixed-epochs", "1", "--threads", "2", "-q",
+      ] + more
+    }
+
+    /// The losses in a file of metrics, as they are written.
+    private func losses(_ path: String) throws -> [String] {
+      try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { line in
+        let json = try JSONValue(parsing: Array(line.utf8))
+        return json["loss"]?.compact ?? ""
+      }
+    }
+
+    @Test("a run that is killed again and again and resumed ends like one that is not")
+    func killedRunsGoOn() throws {
+      try Scratch.with { scratch in
+        try makeTask(scratch)
+        let whole = try ChildProcess.run(Diffkit.path, arguments(scratch, "whole"))
+        #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
+        let seed = UInt64.random(in: 0..<1000)
+        var random = SplitMix64(seed: seed)
+        var kills = 0
+        var rounds = 0
+        var ending = ChildProcess.Ending.signal(9)
+        while ending != .exit(0), rounds < 30 {
+          rounds += 1
+          let hasState = scratch.exists("parts.diff.state")
+          let all =
+            arguments(scratch, "parts", "--save-every", "0.05", "--force")
+            + (hasState ? ["--resume"] : [])
+          let delay = kills < 4 ? (0.3 + random.unit()) * whole.seconds / 2 : 120
+          ending =
+            kills < 4
+            ? try ChildProcess.run(Diffkit.path, all, killedAfter: delay).ending
+            : try ChildProcess.run(Diffkit.path, all).ending
+          if ending == .signal(9) { kills += 1 }
+        }
+        #expect(ending == .exit(0), "seed \(seed)")
+        #expect(kills > 0, "seed \(seed): nothing was killed")
+        #expect(try losses(scratch("parts.jsonl")) == losses(scratch("whole.jsonl")))
+        #expect(
+          try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
+        #expect(!scratch.exists("parts.diff.state"))
+      }
+    }
+
+    @Test("the score told by train is that of evaluate; the diff has ⌊density · elements⌋ values")
+    func scoresAreThoseOfTheFile() throws {
+      try Scratch.with { scratch in
+        try makeTask(scratch)
+        let child = try ChildProcess.run(
+          Diffkit.path, arguments(scratch, "task", "--density", "0.001"))
+        #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
+        let diff = try DiffReader(scratch("task.diff"))
+        let added = diff.filter { if case .add = $0.operation { true } else { false } }
+        #expect(added.reduce(0) { $0 + $1.count } == 7825)
+        let answer = try Diffkit.run(
+          "evaluate", Self.base, scratch("task.diff"), "--task", scratch("dev.tsv"), "--json")
+        expectSuccess(answer, "\"accuracy\"", "\"matthews\"")
+        let scores = try answer.json([String: Double].self)
+        #expect(scores["accuracy"].map { "\($0)" } == diff.metadata["score.accuracy"])
+        #expect(scores["examples"] == 100)
+
+        let said = try Diffkit.run(
+          "predict", Self.base, scratch("task.diff"), "Ok, see you at home", "Call now to win")
+        expectSuccess(said, "\tOk, see you at home\n", "\tCall now to win\n")
+
+        let again = try Diffkit.run(
+          "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
+          "--threads", "2", "-q")
+        #expect(again.code == 0, "\(again.errors)")
+        #expect(
+          try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch("task.diff")))
+      }
+    }
+
+    @Test("input that cannot be used gets one line, and nothing is written")
+    func troubleIsTold() throws {
+      try Scratch.with { scratch in
+        try makeTask(scratch)
+        let output = scratch("task.diff")
+        func train(_ more: String...) throws -> Answer {
+          let all = ["train", Self.base, "-o", output, "-q"] + more
+          return Answer(try ChildProcess.run("timeout", ["60", Diffkit.path] + all))
+        }
+        expectTrouble(try train("--task", scratch("none.tsv")), "none.tsv")
+        try "no label here\n".write(
+          toFile: scratch("bad.tsv"), atomically: true, encoding: .utf8)
+        expectTrouble(try train("--task", scratch("bad.tsv")), "bad.tsv")
+        expectTrouble(
+          try train("--task", scratch("train.tsv"), "--vocab", scratch("none.txt")), "none.txt")
+        expectTrouble(
+          try train("--task", scratch("train.tsv"), "--density", "0"), "density")
+        expectTrouble(
+          try train("--task", scratch("train.tsv"), "--lr", "1e30", "--method", "full"), "diverged")
+        expectTrouble(try train("--task", scratch("train.tsv"), "--resume"), "task.diff.state")
+        try "[{\"task\": 7}]".write(
+          toFile: scratch("tasks.json"), atomically: true, encoding: .utf8)
+        let list = try Diffkit.run("train", Self.base, "--tasks", scratch("tasks.json"))
+        expectTrouble(list, "tasks.json", "'task'")
+        #expect(try scratch.names == ["bad.tsv", "dev.tsv", "tasks.json", "train.tsv"])
+      }
+    }
+  }
+#endif

@@ -1,0 +1,114 @@
+import DiffFormat
+import DiffOperations
+import TensorCore
+import TestSupport
+import Testing
+
+/// One diff that does what several do: the same bytes as applying them in order.
+@Suite struct ComposeTests {
+  private func composed(_ diffs: [DiffReader]) throws -> DiffReader {
+    let sink = MemorySink()
+    _ = try compose(diffs, into: sink)
+    return try DiffReader(bytes: sink.bytes)
+  }
+
+  /// A model and so many finetunes, each of the one before.
+  private func steps(_ random: inout RandomModel, _ count: Int) -> [MemoryCheckpoint] {
+    var tensors = random.everything()
+    var steps = [MemoryCheckpoint(tensors)]
+    for _ in 0..<count {
+      tensors = tensors.map { random.tuned($0, density: 0.2) }
+      steps.append(MemoryCheckpoint(tensors))
+    }
+    return steps
+  }
+
+  @Test(arguments: 1...3, [CreateMode.xor, .replace])
+  func chainsOfOneOperation(_ seed: Int, _ mode: CreateMode) throws {
+    var random = RandomModel(seed: seed)
+    let steps = steps(&random, 4)
+    let diffs = try zip(steps, steps.dropFirst()).map { try diff($0, $1, mode) }
+    let one = try composed(diffs)
+    #expect(same(try patched(steps[0], [one]), steps[4]), "seed \(seed)")
+    #expect(one.allSatisfy { ($0.operation == .xor) == (mode == .xor) })
+    #expect(one.allSatisfy { $0.base != nil && $0.result != nil })
+    if mode == .xor { #expect(same(try patched(steps[4], [one], .revert), steps[0])) }
+  }
+
+  @Test func thereAndBackIsNothing() throws {
+    var random = RandomModel(seed: 9)
+    let steps = steps(&random, 1)
+    let one = try composed([try diff(steps[0], steps[1]), try diff(steps[1], steps[0])])
+    #expect(one.isEmpty)
+  }
+
+  @Test func newBitsAndXORWhereBothChange() throws {
+    func model(_ bytes: [UInt8]) -> MemoryCheckpoint {
+      MemoryCheckpoint([MemoryTensor("t", .u8, bytes)])
+    }
+    let (a, b, c) = (model([1, 2, 3, 4]), model([9, 2, 8, 4]), model([7, 2, 8, 4]))
+    // XOR where new bits are, and new bits everywhere a XOR was.
+    for modes in [(CreateMode.replace, CreateMode.xor)] {
+      let one = try composed([try diff(a, b, modes.0), try diff(b, c, modes.1)])
+      #expect(one.map(\.operation) == [.replace])
+      #expect(same(try patched(a, [one]), c))
+    }
+    let d = model([9, 2, 8, 5])
+    let mixed = [try diff(a, b, .replace), try diff(b, d, .xor)]
+    let refusal = #expect(throws: DiffError.self) { try composed(mixed) }
+    #expect(refusal?.code == .unsupported)
+    #expect(refusal?.tensor == "t")
+    #expect(refusal?.message.contains("--base") == true)
+  }
+
+  @Test func tensorsThatComeAndGo() throws {
+    let old = MemoryTensor("t", .u8, [1, 2, 3, 4])
+    let tuned = MemoryTensor("t", .u8, [1, 9, 3, 4])
+    let other = MemoryTensor("u", .f32, [0, 0, 0, 1])
+    let without = MemoryCheckpoint([other])
+    let (first, second) = (MemoryCheckpoint([old, other]), MemoryCheckpoint([tuned, other]))
+    func check(
+      _ steps: [MemoryCheckpoint], _ operations: [DiffOperation],
+      _ place: SourceLocation = #_sourceLocation
+    ) throws {
+      let one = try composed(try zip(steps, steps.dropFirst()).map { try diff($0, $1) })
+      #expect(one.map(\.operation) == operations, sourceLocation: place)
+      guard !operations.isEmpty else { return }
+      #expect(
+        same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: place)
+      #expect(
+        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]), sourceLocation: place)
+    }
+    try check([without, first, second], [.insert])
+    try check([first, second, without], [.delete])
+    try check([without, first, without], [])
+    try check([first, without, second], [.xor])
+    try check([first, without, first], [])
+    try check([first, second, without, first, second], [.xor])
+    try check([without, first, without, second], [.insert])
+  }
+
+  @Test func whatDoesNotFollowIsRefused() throws {
+    var random = RandomModel(seed: 3)
+    let steps = steps(&random, 2)
+    let (one, two) = (try diff(steps[0], steps[1]), try diff(steps[1], steps[2]))
+    let refusal = #expect(throws: DiffError.self) { try composed([two, one]) }
+    #expect(refusal?.code == .unsupported)
+    #expect(refusal?.message.contains("order of their making") == true)
+    let additive = try additiveDiff([("t", [2], [1, 1])])
+    #expect(
+      #expect(throws: DiffError.self) { try composed([additive]) }?.message.contains("merge")
+        == true)
+  }
+
+  /// Blocks and pages of large tensors; chains that need the base, on files.
+  @Test func largeTensorsAndTheBase() throws {
+    var random = RandomModel(seed: 5)
+    let tensors = random.large()
+    let tuned = tensors.map { random.tuned($0, density: 0.01) }
+    let again = tuned.map { random.tuned($0, density: 0.01) }
+    let (a, b, c) = (MemoryCheckpoint(tensors), MemoryCheckpoint(tuned), MemoryCheckpoint(again))
+    let one = try composed([try diff(a, b), try diff(b, c)])
+    #expect(same(try patched(a, [one]), c))
+  }
+}

@@ -1,0 +1,181 @@
+#if Training
+  import DiffFormat
+  import DiffOperations
+  import DiffTraining
+  import Foundation
+  import TensorCore
+  import TestSupport
+  import Testing
+
+  @Suite struct TrainerTests {
+    static func options(_ method: TrainingOptions.Method) -> TrainingOptions {
+      var options = TrainingOptions()
+      options.method = method
+      options.density = 0.1
+      options.epochs = 4
+      options.fixedEpochs = 3
+      options.batchSize = 8
+      options.learningRate = 0.01
+      options.fixedLearningRate = 0.01
+      options.headLearningRate = 0.01
+      options.seed = 3
+      return options
+    }
+
+    /// The base of the toy model as a checkpoint.
+    static func checkpoint(_ model: ToyModel) -> MemoryCheckpoint {
+      let values = FloatBuffer(count: model.layout.count)
+      model.initialize(values, seed: 0)
+      return MemoryCheckpoint(
+        model.layout.parameters.filter { !$0.isHead }.map { parameter in
+          let bytes = parameter.range.flatMap { values.span[$0].bitPattern.littleEndianBytes }
+          return MemoryTensor(parameter.name, .f32, parameter.shape, bytes)
+        })
+    }
+
+    static func run(
+      _ method: TrainingOptions.Method, _ change: (inout TrainingOptions) -> Void = { _ in }
+    ) throws -> (Finetune, [Double]) {
+      let model = try ToyModel()
+      var options = options(method)
+      change(&options)
+      let trainer = try Trainer(model, model.examples(64, seed: 1), options)
+      var losses: [Double] = []
+      let outcome = try trainer.run { progress in
+        losses.append(progress.loss)
+        return .more
+      }
+      guard case .finished(let finetune) = outcome else { throw Stopped() }
+      return (finetune, losses)
+    }
+
+    struct Stopped: Error {}
+
+    @Test("every method learns, and changes as many elements as it may", arguments: Methods.all)
+    func methodsLearn(_ method: TrainingOptions.Method) throws {
+      let (finetune, losses) = try Self.run(method)
+      let body = finetune.layout.bodyCount
+      let first = losses.prefix(8).reduce(0, +)
+      let last = losses.suffix(8).reduce(0, +)
+      #expect(last < 0.8 * first)
+      if method.hasDensity {
+        #expect(finetune.positions.count == Int(0.1 * Double(body)))
+        #expect(finetune.wanted == finetune.positions.count)
+      }
+      #expect(finetune.positions == finetune.positions.sorted())
+    }
+
+    @Test(
+      "a run that is stopped and resumed anywhere has the losses of one that is not",
+      arguments: Methods.all)
+    func resumingChangesNothing(_ method: TrainingOptions.Method) throws {
+      let (whole, losses) = try Self.run(method)
+      try Scratch.with { folder in
+        let model = try ToyModel()
+        var found: [Double] = []
+        var isResuming = false
+        while true {
+          // A new trainer each time, as a new process would have.
+          let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(method))
+          trainer.statePath = folder("state")
+          var left = 5
+          let outcome = try trainer.run(resuming: isResuming) { progress in
+            found.append(progress.loss)
+            left -= 1
+            return left == 0 ? .stop : .more
+          }
+          isResuming = true
+          guard case .finished(let finetune) = outcome else { continue }
+          #expect(found == losses)
+          #expect(finetune.positions == whole.positions)
+          #expect(try Self.written(finetune) == Self.written(whole))
+          return
+        }
+      }
+    }
+
+    @Test("a state of other settings, or a damaged one, is refused")
+    func foreignStatesAreRefused() throws {
+      try Scratch.with { folder in
+        let model = try ToyModel()
+        let examples = model.examples(64, seed: 1)
+        let trainer = try Trainer(model, examples, Self.options(.structured))
+        trainer.statePath = folder("state")
+        _ = try trainer.run { _ in .stop }
+        let other = try Trainer(model, examples, Self.options(.full))
+        other.statePath = folder("state")
+        #expect(throws: DiffError.self) { try other.run(resuming: true) { _ in .more } }
+        let url = URL(filePath: folder("state"))
+        let state = try Data(contentsOf: url)
+        for place in [0, state.count / 2, state.count - 1] {
+          var damaged = state
+          damaged[damaged.startIndex + place] ^= 4
+          try damaged.write(to: url)
+          let again = try Trainer(model, examples, Self.options(.structured))
+          again.statePath = folder("state")
+          #expect(throws: DiffError.self, "\(place)") {
+            try again.run(resuming: true) { _ in .more }
+          }
+        }
+      }
+    }
+
+    @Test("the diff holds every position, and with the base it is what was learned, to float16")
+    func diffsHoldWhatWasLearned() throws {
+      for method in Methods.all {
+        let (finetune, _) = try Self.run(method)
+        let model = try ToyModel()
+        let base = Self.checkpoint(model)
+        let diff = try DiffReader(bytes: Self.written(finetune))
+        let added = diff.filter { $0.name != "head" }.reduce(0) { $0 + $1.count }
+        #expect(added == UInt64(finetune.positions.count))
+        #expect(diff.contains { $0.name == "head" && $0.operation == .insert })
+        let tuned = try TunedCheckpoint(base, [diff])
+        for parameter in finetune.layout.parameters {
+          let tensor = try #require(tuned.tensors.first { $0.name == parameter.name })
+          var bytes = [UInt8](repeating: 0, count: parameter.range.count * 4)
+          var span = bytes.mutableSpan
+          try tuned.read(tensor, at: 0, into: &span)
+          for (i, place) in parameter.range.enumerated() {
+            let pattern = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[i * 4 + $1]) << ($1 * 8) }
+            #expect(abs(Float(bitPattern: pattern) - finetune.values.span[place]) < 1e-3)
+          }
+        }
+      }
+    }
+
+    @Test("fewer positions than wanted, only if gates left fewer")
+    func shortfallsAreTold() throws {
+      let (finetune, _) = try Self.run(.structured) {
+        $0.lambda = 100
+        $0.epochs = 30
+      }
+      #expect(finetune.positions.count < (finetune.wanted ?? 0))
+      #expect(finetune.densityBefore == finetune.density)
+    }
+
+    @Test("settings that make no sense are refused")
+    func nonsenseIsRefused() throws {
+      let model = try ToyModel()
+      let examples = model.examples(4, seed: 1)
+      let changes: [(inout TrainingOptions) -> Void] = [
+        { $0.density = 0 }, { $0.density = .nan }, { $0.epochs = 0 }, { $0.batchSize = 0 },
+        { $0.learningRate = -1 }, { $0.lambda = -1 }, { $0.warmUp = 1 }, { $0.clip = 0 },
+      ]
+      for change in changes {
+        var options = TrainingOptions()
+        change(&options)
+        #expect(throws: DiffError.self) { try Trainer(model, examples, options) }
+      }
+      #expect(throws: DiffError.self) { try Trainer(model, [], TrainingOptions()) }
+    }
+
+    private static func written(_ finetune: Finetune) throws -> [UInt8] {
+      let sink = MemorySink()
+      try finetune.write(checkpoint(ToyModel()), into: sink, metadata: ["task": "toy"])
+      return sink.bytes
+    }
+
+    enum Methods { static let all = TrainingOptions.Method.allCases }
+  }
+#endif
