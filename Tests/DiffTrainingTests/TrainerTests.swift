@@ -57,7 +57,9 @@
       let body = finetune.layout.bodyCount
       let first = losses.prefix(8).reduce(0, +)
       let last = losses.suffix(8).reduce(0, +)
-      #expect(last < 0.8 * first)
+      // What may change is not chosen by the task in the first two.
+      let share = [.random, .bitfit].contains(method) ? 0.95 : 0.8
+      #expect(last < share * first)
       if method.hasDensity {
         #expect(finetune.positions.count == Int(0.1 * Double(body)))
         #expect(finetune.wanted == finetune.positions.count)
