@@ -11,8 +11,9 @@ import json
 import numpy as np
 import torch
 
+from random_texts import MASK, SplitMix64
+
 torch.set_default_dtype(torch.float64)
-MASK = (1 << 64) - 1
 SEED, LAMBDA, RATE_W, RATE_A, CLIP_W, CLIP_A, EPS = 7, 0.01, 0.02, 0.1, 0.5, 0.25, 1e-8
 Q, O = "encoder.layer.0.attention.self.query.weight", "encoder.layer.0.attention.output.dense.weight"
 SHAPES = {"table": (7, 4), Q: (4, 4), O: (4, 4), "bias": (5,)}
@@ -20,22 +21,10 @@ TOUCHED = [[4, 1], [4, 5], [0, 1]]
 HEAD_SIZE = 2
 
 
-class SplitMix:
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        return z ^ (z >> 31)
-
-
 def keys(step, stream):
-    key = SplitMix(SEED).next()
-    key = SplitMix((key + step) & MASK).next()
-    key = SplitMix((key + stream) & MASK).next()
+    key = SplitMix64(SEED).next()
+    key = SplitMix64((key + step) & MASK).next()
+    key = SplitMix64((key + stream) & MASK).next()
     return key & 0xFFFFFFFF, key >> 32
 
 
