@@ -1,7 +1,4 @@
 import ArgumentParser
-import Checkpoints
-import DiffFormat
-import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
@@ -16,12 +13,14 @@ import TensorCore
 struct QuickstartCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quickstart",
-    abstract: "Take a sample base and its finetune once round: create, apply, revert, verify.",
+    abstract: "Train a diff on the samples, apply it, and see what it is worth.",
     discussion: """
-      The base and the finetune ship in the repository's folder 'samples': a character model \
-      (textgenrnn, Keras) and what it became on titles of Hacker News.
+      The repository's folder 'samples' has a small language model (MiniLM, 3 layers, HDF5) and a \
+      task (is a text message spam?). With --files nothing is trained: a finetune that ships goes \
+      round instead: create, apply, revert, verify.
 
-        diffkit quickstart quickstart
+        diffkit quickstart
+        diffkit quickstart --files tour
       """)
 
   @Argument(help: "A new folder for the files it makes.")
@@ -30,93 +29,30 @@ struct QuickstartCommand: ParsableCommand {
   @Option(help: "Where the samples are.")
   var samples = "samples"
 
+  @Flag(help: "Show what is done with finetunes that exist, without training one.")
+  var files = false
+
   func run() throws {
-    let base = samples + "/textgenrnn_weights.hdf5"
-    let tuned = samples + "/textgenrnn_hacker_news.hdf5"
-    let before = try openCheckpoint(base)
-    let after = try openCheckpoint(tuned)
+    #if Training
+      let tour: any Tour = files ? FileTour(samples) : TrainingTour(samples)
+    #else
+      let tour: any Tour = FileTour(samples)
+    #endif
+    // What is missing is told before anything is made.
+    for sample in tour.samples { _ = try File(sample) }
     guard unsafe mkdir(folder, 0o777) == 0 else { throw DiffError.system("cannot create", folder) }
-    let (exact, added) = ("\(folder)/exact.diff", "\(folder)/half-percent.diff")
-    let (applied, reverted) = ("\(folder)/tuned.h5", "\(folder)/base.h5")
-
-    try say("1  create: what the finetune changed, exactly")
-    try create(exact, before, after, CreateOptions())
-    try say("2  create --add --density 0.005: the largest 0.5 % of the changes, as float16")
-    var options = CreateOptions()
-    options.mode = .add(.density(0.005), values: .f16)
-    try create(added, before, after, options)
-
-    try say("3  apply: base + exact diff")
-    _ = try apply([DiffReader(exact)], to: before, output: applied)
-    try compare(applied, with: after, tuned)
-    try say("4  apply once more")
-    let again = try apply([DiffReader(exact)], to: openCheckpoint(applied), output: "\(folder)/no")
-    guard again == .alreadyDone else {
-      throw DiffError(.checksum, "was not recognised as the result", path: applied)
-    }
-    try say("   already applied, nothing written")
-    try say("5  revert: tuned + the same diff")
-    _ = try apply([DiffReader(exact)], .revert, to: openCheckpoint(applied), output: reverted)
-    try compare(reverted, with: before, base)
-    try say("6  apply: base + 0.5 % diff")
-    _ = try apply([DiffReader(added)], to: before, output: "\(folder)/half-percent.h5")
-    let state = try verify(DiffReader(added), against: openCheckpoint("\(folder)/half-percent.h5"))
-    guard state.checkpoint == .applied else {
-      throw DiffError(.checksum, "is not the result of \(added)", path: "\(folder)/half-percent.h5")
-    }
-    try say("   verify: the checkpoint is its result")
-    try report(base, exact, added)
+    try tour.run(into: folder)
   }
+}
 
-  private func say(_ line: String) throws { try StandardOutput.write(line + "\n") }
+/// Something to see on the samples.
+protocol Tour {
+  /// The files that it needs.
+  var samples: [String] { get }
+  /// Makes files in a folder and tells of them.
+  func run(into folder: String) throws
+}
 
-  private func create(
-    _ path: String, _ base: any Checkpoint, _ tuned: any Checkpoint, _ options: CreateOptions
-  ) throws {
-    let sink = try FileSink(path)
-    let summary = try DiffOperations.create(from: base, to: tuned, into: sink, options)
-    try sink.commit()
-    let density = Double(summary.changes) / Double(summary.elements)
-    try say(
-      "   \(path): \(try File(path).size.bytes), \(summary.changes.grouped) of "
-        + "\(summary.elements.grouped) weights (\(density.percent)) in "
-        + "\(summary.changedTensors) of \(summary.tensors) tensors")
-  }
-
-  /// Compares all tensors of two checkpoints by fingerprint.
-  private func compare(
-    _ path: String, with expected: any Checkpoint, _ name: String
-  ) throws {
-    let made = try openCheckpoint(path)
-    for (one, other) in zip(made.tensors, expected.tensors) {
-      let found = try fingerprint(of: one, in: made)
-      let wanted = try fingerprint(of: other, in: expected)
-      guard one.name == other.name, found == wanted else {
-        throw DiffError(.checksum, "differs from \(name)", path: path, tensor: one.name)
-      }
-    }
-    guard made.tensors.count == expected.tensors.count else {
-      throw DiffError(.checksum, "has other tensors than \(name)", path: path)
-    }
-    try say("   \(path): all \(made.tensors.count) fingerprints equal those of \(name)")
-  }
-
-  private func report(_ base: String, _ exact: String, _ added: String) throws {
-    let full = try File(base).size
-    try say("\nA finetune of this model takes")
-    var table = TextTable(["", "bytes", "of a full copy"], rightAligned: [1, 2])
-    let sizes = [
-      ("full copy", full), ("exact diff", try File(exact).size),
-      ("0.5 % diff", try File(added).size),
-    ]
-    for (name, size) in sizes {
-      table.add([name, size.grouped, (Double(size) / Double(full)).percent])
-    }
-    try StandardOutput.write(table.text)
-    let storage = StorageReport(base: full, diffs: [UInt64](repeating: sizes[2].1, count: 9))
-    try say(
-      "Nine such tasks: base + 9 diffs of 0.5 % = \(storage.ratio.fixed(2)) × the base; "
-        + "9 full copies \(storage.saving.fixed(1)) × as much.")
-    try say("\nThe files are in \(folder)/; look into one: diffkit inspect \(exact)")
-  }
+extension Tour {
+  func say(_ line: String) throws { try StandardOutput.write(line + "\n") }
 }

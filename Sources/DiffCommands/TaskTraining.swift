@@ -19,17 +19,22 @@
     private let command: TrainCommand
     private let interrupt: Interrupt
     private let task: String
+    private let expectedData: String?
     private let output: String
     private let line: TrainingLine
     /// Opened first: an output that cannot be written is told before hours of work.
     private let sink: FileSink
 
-    init(_ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt) throws {
+    /// - Parameter data: The fingerprint that the rows must have, or nil.
+    init(
+      _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, data: String? = nil
+    ) throws {
       guard let task = job.task else { throw DiffError(.usage, "no task to learn") }
       self.job = job
       self.command = command
       self.interrupt = interrupt
       self.task = task
+      expectedData = data
       output = job.output ?? stem(task) + ".diff"
       line = TrainingLine(quiet: command.quiet.quiet)
       try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
@@ -41,6 +46,11 @@
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
       let data = try TaskData(table: task, job.table)
+      guard expectedData ?? data.fingerprint.description == data.fingerprint.description else {
+        throw DiffError(
+          .mismatch, "are not the rows that the diff was trained on; give --task to train on them",
+          path: task)
+      }
       line.say("\(task): \(data.description.summary)")
       for note in data.description.notes { line.say("\(task): \(note)") }
       let facts = TaskFacts(

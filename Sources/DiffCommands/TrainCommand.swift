@@ -83,7 +83,9 @@
       job.maxLength = maxLength ?? job.maxLength
       let jobs = try tasks.map { try TrainingJob.list($0, over: job) } ?? [job]
       let interrupt = Interrupt()
-      for job in jobs { try TaskTraining(job, self, interrupt).run() }
+      // A repetition is one on the same data; other data must be named.
+      let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
+      for job in jobs { try TaskTraining(job, self, interrupt, data: data).run() }
     }
   }
 #endif

@@ -57,6 +57,14 @@
       output = nil
     }
 
+    /// The fingerprint of the rows that a diff was trained on.
+    static func data(of path: String) throws -> String {
+      guard let text = try DiffReader(path).metadata[dataKey] else {
+        throw DiffError(.mismatch, "does not say what it was trained on", path: path)
+      }
+      return text
+    }
+
     /// How the table of the task is read.
     var table: TableOptions {
       var options = TableOptions()

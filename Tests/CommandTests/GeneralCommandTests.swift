@@ -89,7 +89,7 @@ import Testing
   func quickstart() throws {
     try Scratch.with { scratch in
       let samples = Repository.path + "/samples"
-      let answer = try Diffkit.run("quickstart", scratch("q"), "--samples", samples)
+      let answer = try Diffkit.run("quickstart", "--files", scratch("q"), "--samples", samples)
       expectSuccess(
         answer, "all 10 fingerprints equal those of", "already applied, nothing written",
         "verify: the checkpoint is its result", "Nine such tasks")
@@ -101,9 +101,9 @@ import Testing
         try Diffkit.run(
           "verify", made("exact.diff"), samples + "/textgenrnn_hacker_news.hdf5"), "applied")
       expectTrouble(
-        try Diffkit.run("quickstart", scratch("q"), "--samples", samples), scratch("q"), "exists")
+        try Diffkit.run("quickstart", "--files", scratch("q"), "--samples", samples), scratch("q"), "exists")
       expectTrouble(
-        try Diffkit.run("quickstart", scratch("r"), "--samples", scratch.path), scratch.path)
+        try Diffkit.run("quickstart", "--files", scratch("r"), "--samples", scratch.path), scratch.path)
       #expect(!scratch.exists("r"))
     }
   }

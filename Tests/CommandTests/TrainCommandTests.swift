@@ -5,12 +5,11 @@
   import TestSupport
   import Testing
 
-  /// `train`, `evaluate` and `predict` on the small MiniLM, which is not part of the repository.
-  @Suite(
-    .serialized, .enabled(if: Repository.haveShared, "needs the models of ../shared/data"))
-  struct TrainCommandTests {
-    private static let base = Repository.shared + "/models/minilm-l3-small/base.h5"
-    private static let task = Repository.shared + "/tasks/sms-spam/train.tsv"
+  /// `train`, `evaluate` and `predict` on the samples.
+  @Suite(.serialized) struct TrainCommandTests {
+    private static let samples = Repository.path + "/samples"
+    private static let base = samples + "/minilm-l3-small/base.h5"
+    private static let task = samples + "/sms-spam/train.tsv"
 
     /// The first rows of the task, for training and for evaluation.
     private func makeTask(_ scratch: Scratch) throws {
@@ -105,6 +104,46 @@
         #expect(again.code == 0, "\(again.errors)")
         #expect(
           try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch("task.diff")))
+        try "Ok\tham\nWin a prize\tspam\n".write(
+          toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
+        expectTrouble(
+          try Diffkit.run(
+            "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("other.diff"), "-q"),
+          "train.tsv", "not the rows")
+      }
+    }
+
+    @Test("quickstart trains, applies and evaluates, and shows the commands that do it")
+    func quickstart() throws {
+      try Scratch.with { scratch in
+        try makeTask(scratch)
+        let files = FileManager.default
+        try files.createDirectory(
+          atPath: scratch("samples/sms-spam"), withIntermediateDirectories: true)
+        for name in ["train.tsv", "dev.tsv"] {
+          try files.moveItem(atPath: scratch(name), toPath: scratch("samples/sms-spam/\(name)"))
+        }
+        try files.createSymbolicLink(
+          atPath: scratch("samples/minilm-l3-small"),
+          withDestinationPath: Self.samples + "/minilm-l3-small")
+        let answer = try Diffkit.run(
+          "quickstart", scratch("made"), "--samples", scratch("samples"))
+        #expect(answer.code == 0, "\(answer.errors)")
+        for text in [
+          "$ diffkit train", "$ diffkit apply", "is the result, the diff is already applied",
+          "0.5 % diff", "all weights", "report.html",
+        ] { #expect(answer.output.contains(text), "\(text)") }
+        let made = Scratch(path: scratch("made"))
+        #expect(try made.names == ["full.diff", "report.html", "sms.diff", "sms.h5"])
+        // The score of the table is that of the file.
+        let scores = try Diffkit.run(
+          "evaluate", Self.base, made("sms.diff"), "--task", scratch("samples/sms-spam/dev.tsv"))
+        let line = scores.output.split(separator: "\n").first { $0.hasPrefix("accuracy") }
+        let accuracy = try #require(line?.split(separator: " ").last)
+        #expect(
+          answer.output.split(separator: "\n").contains {
+            $0.hasPrefix("0.5 % diff") && $0.contains(accuracy)
+          })
       }
     }
 

@@ -77,7 +77,7 @@ import Testing
           output)
         #expect(!files.folder.exists("out"))
       }
-      expectTrouble(try Diffkit.run("quickstart", files("a/b"), "--samples", samples), files("a/b"))
+      expectTrouble(try Diffkit.run("quickstart", "--files", files("a/b"), "--samples", samples), files("a/b"))
     }
   }
 
@@ -122,7 +122,7 @@ import Testing
         ["apply", "--help"],
         ["create", base, tuned, "-o", files("1")], ["apply", base, diff, "-o", files("2")],
         ["revert", tuned, diff, "-o", files("3")],
-        ["quickstart", files("q"), "--samples", samples],
+        ["quickstart", "--files", files("q"), "--samples", samples],
       ] {
         let answer = Answer(try .run(Diffkit.path, arguments, outputPath: "/dev/full"))
         #expect(answer.code == 2, "\(arguments)")
