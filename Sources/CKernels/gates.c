@@ -118,15 +118,18 @@ CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const flo
     location += s.gate * s.gate;                                                              \
     RESULT                                                                                    \
   }
-  float pull = 0, openness = 0, open = 0;
-  float *pulls = sums + 2, *opennesses = pulls + n, *opens = opennesses + n;
+  float pull = 0, openness = 0, twice = 0, open = 0;
+  float *pulls = sums + 2, *opennesses = pulls + n, *twices = opennesses + n, *opens = twices + n;
   if (varies) {
-    MEASURE(1, pulls[i] += s.pull; opennesses[i] += s.openness; opens[i] += OPEN(i);)
+    MEASURE(1, pulls[i] += s.pull; opennesses[i] += s.openness;
+            twices[i] += s.openness * s.openness; opens[i] += OPEN(i);)
   } else {
-    MEASURE(0, pull += s.pull; openness += s.openness; open += OPEN(i);)
+    MEASURE(0, pull += s.pull; openness += s.openness; twice += s.openness * s.openness;
+            open += OPEN(i);)
     sums[2] += pull;
     sums[3] += openness;
-    sums[4] += open;
+    sums[4] += twice;
+    sums[5] += open;
   }
   sums[0] += weight;
   sums[1] += location;

@@ -61,6 +61,9 @@
     @Option(name: .customLong("lr-gates"), help: "The learning rate of gates.")
     var gateLearningRate: Double?
 
+    @Option(name: .customLong("lr-groups"), help: "The learning rate of the gates of groups.")
+    var groupLearningRate: Double?
+
     @Option(name: .customLong("lr-fixed"), help: "The learning rate of a fixed selection.")
     var fixedLearningRate: Double?
 
@@ -94,6 +97,7 @@
       set(\.accumulation, accumulate)
       set(\.learningRate, learningRate)
       set(\.gateLearningRate, gateLearningRate)
+      set(\.groupLearningRate, groupLearningRate)
       set(\.fixedLearningRate, fixedLearningRate)
       set(\.headLearningRate, headLearningRate)
       set(\.warmUp, warmUp)

@@ -120,7 +120,7 @@ extension Kernels {
 
   /// Adds to `sums`, from its element `at` on, what the gradients of a range mean: the squared norm
   /// of the weights' gradient, that of the gates', then for the group, or for each element's
-  /// group: its gate's gradient, Σ chance to be open, gates open without chance.
+  /// group: its gate's gradient, Σ chance to be open, Σ its square, gates open without chance.
   ///
   /// - Parameter penalty: λ · the chance of the group to be open, for each of `group`.
   package static func measureGates(
@@ -128,7 +128,7 @@ extension Kernels {
     penalty: Span<Float>, into sums: FloatBuffer, at place: Int
   ) {
     precondition(group.count == 1 || group.count == range.count)
-    precondition(penalty.count == group.count && place + 2 + 3 * group.count <= sums.count)
+    precondition(penalty.count == group.count && place + 2 + 4 * group.count <= sums.count)
     var run = unsafe buffers.run(range)
     unsafe group.withUnsafeBufferPointer { group in
       unsafe penalty.withUnsafeBufferPointer { penalty in

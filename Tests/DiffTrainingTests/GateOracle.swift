@@ -15,7 +15,7 @@ struct GateOracle: Decodable {
 
   struct Step: Decodable, Sendable {
     var gradients, weight_gradients, gate_gradients: [String: [Float]]
-    var weight_norm, gate_norm, expected, open: Double
+    var weight_norm, gate_norm, expected, twice_open, seen, open: Double
     var weights, gates, values: [String: [Float]]
     var groups: [Float]
   }

@@ -53,12 +53,16 @@
         #expect(measure.weightNorm.isClose(to: expected.weight_norm, within: 1e-6))
         #expect(measure.gateNorm.isClose(to: expected.gate_norm, within: 1e-6))
         #expect(measure.expectedDensity.isClose(to: expected.expected, within: 1e-6))
+        #expect(measure.twiceOpenDensity.isClose(to: expected.twice_open, within: 1e-6))
+        #expect(measure.seenDensity.isClose(to: expected.seen, within: 1e-8))
         #expect(measure.openDensity.isClose(to: expected.open, within: 1e-8))
         gates.update(
           step: step,
           weights: AdamStep(
             learningRate: Self.learningRate.weights, number: step + 1, scale: Self.clip.weights),
           gates: AdamStep(
+            learningRate: Self.learningRate.gates, number: step + 1, scale: Self.clip.gates),
+          shared: AdamStep(
             learningRate: Self.learningRate.gates, number: step + 1, scale: Self.clip.gates))
         gradients.clear()
         let buffers = gates.buffers[0]

@@ -126,6 +126,8 @@ def run(grouping, penalty, random):
                 "weight_norm": sum((x.grad**2).sum() for x in lw.values()).item(),
                 "gate_norm": (sum((x.grad**2).sum() for x in la.values()) + ((lag.grad**2).sum() if grouping != "none" else 0)).item(),
                 "expected": (sum((torch.sigmoid(a[n]) * pg[members[n]] * counted[n]).sum() for n in a) / total).item(),
+                "twice_open": (sum(((torch.sigmoid(a[n]) * pg[members[n]]) ** 2 * counted[n]).sum() for n in a) / total).item(),
+                "seen": sum(x.sum().item() for x in counted.values()) / total,
                 "open": (sum(((a[n] > 0) & ((ag > 0) if grouping != "none" else torch.ones(start) > 0)[members[n]] & counted[n]).sum() for n in a) / total).item(),
             }
             for n in w:

@@ -97,8 +97,8 @@ float dk_gate(float u, float location, float *slope);
 /// group is open) are one number, or if it `varies` one for each element.
 void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const float *group, int varies);
 /// Adds to `sums`: the squared norms of the gradients of weights and of gates; then, one each or
-/// if it `varies` n each: the group's gradient, the chances to be open, and how many gates are
-/// open without chance.
+/// if it `varies` n each: the group's gradient, the chances to be open, their squares, and how
+/// many gates are open without chance.
 void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                      const float *penalty, int varies, float *sums);
 /// A step of the weights and the gates, and the values of the next draw.

@@ -11,45 +11,82 @@
   /// training: what is right depends on the model and on the number of steps, so λ is led by what
   /// it does.
   ///
-  /// The density wanted falls from 1 geometrically, and reaches the target after the share
-  /// `landing` of the steps. λ is multiplied after each step by (found / wanted)^0.2, at most by
-  /// e^0.1 and at least by e^-0.2: down faster than up, since gates that have closed hardly open
-  /// again.
+  /// For the share `start` of the steps gates cost nothing, and weights learn where they want to
+  /// go. Then the log-odds of finding a gate open shall fall in a straight line, and be those of
+  /// the target after the share `landing`. Log-odds, since a gate's location moves by equal steps
+  /// under Adam, which hardly shows in the density while gates are open or closed for sure. λ
+  /// begins at what the gradients of gates are like, so that it neither drowns in them nor drowns
+  /// them, and is multiplied after each step by what foreseen and wanted log-odds are apart.
   public struct DensityController: Sendable, Hashable {
     /// The density to end with.
     public let target: Double
     /// The price of an open gate.
-    public internal(set) var lambda: Double
-    private let steps: Int
-    private let landing: Double
+    public private(set) var lambda = 0.0
+    private let elements, steps: Int
+    private let start, landing: Double
+    /// What the log-odds change by in a step, and the size of a gate's gradient: means over some
+    /// steps.
+    private var trend = 0.0, noise = 0.0
+    /// The log-odds of the last step, and when the fall began.
+    private var last = 0.0, first = 0.0
 
     /// - Parameters:
     ///   - target: The density to end with, above 0.
+    ///   - elements: Of the gates.
     ///   - steps: How many there will be.
-    ///   - lambda: The first price.
-    public init(target: Double, steps: Int, lambda: Double = 1e-6, landing: Double = 0.6) {
+    public init(
+      target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
+    ) {
       self.target = target
+      self.elements = elements
       self.steps = steps
-      self.lambda = lambda
+      self.start = start
       self.landing = landing
     }
 
-    /// The density that is wanted at a step.
-    public func wanted(at step: Int) -> Double {
-      let progress = min(1, Double(step) / max(1, landing * Double(steps)))
-      return pow(target, progress)
+    /// How much of the fall shall be behind at a step.
+    private func progress(_ step: Double) -> Double {
+      let (begin, end) = (start * Double(steps), landing * Double(steps))
+      return min(1, max(0, (step - begin) / max(1, end - begin)))
     }
 
     /// Sets λ for the next step.
     ///
-    /// - Parameter density: The expected density of the gates at a step.
-    public mutating func update(step: Int, density: Double) {
-      let excess = log(max(density, 1e-12) / wanted(at: step))
-      let change = min(0.1, max(-0.2, 0.2 * excess))
-      lambda = min(Self.most, max(Self.least, lambda * exp(change)))
+    /// - Parameter found: What a step measured.
+    public mutating func update(step: Int, found: GatedParameters.Measure) {
+      let seen = max(found.seenDensity, 1e-12)
+      let odds = Self.logOdds(found.twiceOpenDensity / seen)
+      let size = (found.gateNorm / (seen * Double(max(1, elements)))).squareRoot()
+      if step == 0 { (last, noise) = (odds, size) }
+      trend += Self.memory * (odds - last - trend)
+      noise += Self.memory * (size - noise)
+      last = odds
+      guard Double(step) >= start * Double(steps) else { return first = odds }
+      if lambda == 0 { lambda = noise }
+      let (now, end) = (Double(step) + Self.foresight, Self.logOdds(target / seen))
+      let wanted = first + (end - first) * progress(now)
+      let excess = odds + Self.foresight * trend - wanted
+      lambda *= exp(min(0.3, max(-0.5, 0.1 * excess)))
     }
 
-    private static let least = 1e-12
-    private static let most = 1.0
+    private static func logOdds(_ share: Double) -> Double {
+      let share = min(1 - 1e-9, max(1e-9, share))
+      return log(share / (1 - share))
+    }
+
+    /// All that the next λ depends on.
+    var state: [Double] {
+      get { [lambda, trend, noise, last, first] }
+      set {
+        (lambda, trend, noise) = (newValue[0], newValue[1], newValue[2])
+        (last, first) = (newValue[3], newValue[4])
+      }
+    }
+
+    /// How many numbers `state` has.
+    static let stateCount = 5
+
+    private static let memory = 0.2
+    private static let foresight = 40.0
   }
 #endif

@@ -22,6 +22,8 @@
       var openness = 0.0
       /// The same without those rows of tables that nothing has reached yet, whose weight is zero.
       var seenOpenness = 0.0
+      /// Σ its square, of those.
+      var seenTwice = 0.0
       /// Elements whose own gate is open without chance.
       var open = 0.0
     }

@@ -19,7 +19,7 @@
     var place = 0
 
     var slotCount: Int { varies ? count : 1 }
-    var sumCount: Int { 2 + 3 * slotCount }
+    var sumCount: Int { 2 + 4 * slotCount }
     /// The elements of one row.
     func range(_ row: Int) -> Range<Int> { start + row * count..<start + (row + 1) * count }
 

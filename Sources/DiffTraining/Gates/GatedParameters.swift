@@ -17,7 +17,7 @@
   ///     for step in 0..<steps {
   ///       … model.addGradients(…) …
   ///       let found = gates.measure(step: step, lambda: lambda)
-  ///       gates.update(step: step, weights: …, gates: …)
+  ///       gates.update(step: step, weights: …, gates: …, shared: …)
   ///       gradients.clear()
   ///     }
   ///     let differences = gates.settle()
@@ -28,8 +28,19 @@
       public internal(set) var weightNorm = 0.0, gateNorm = 0.0
       /// E‖δ‖₀ / gated elements, where rows that were never read count as zero, which they are.
       public internal(set) var expectedDensity = 0.0
+      /// The share that two draws in a row find open. Unlike the expectation, a crowd of gates that
+      /// are nearly closed adds nothing to it.
+      public internal(set) var twiceOpenDensity = 0.0
+      /// The share of elements that can differ from the base: all but rows that were never read.
+      public internal(set) var seenDensity = 0.0
       /// The share of gates that are open without chance, together with their group's.
       public internal(set) var openDensity = 0.0
+
+      /// What a step found, of which a `DensityController` reads these.
+      public init(gateNorm: Double = 0, twiceOpenDensity: Double = 0, seenDensity: Double = 0) {
+        (self.gateNorm, self.twiceOpenDensity) = (gateNorm, twiceOpenDensity)
+        self.seenDensity = seenDensity
+      }
     }
 
     /// Gated elements.
@@ -145,10 +156,13 @@
 
     /// Takes a step with weights and gates and makes the values of the next draw.
     ///
-    /// - Parameter step: The one that was measured.
-    public func update(step: Int, weights: AdamStep, gates: AdamStep) {
+    /// - Parameters:
+    ///   - step: The one that was measured.
+    ///   - gates: For the gates of elements.
+    ///   - shared: For those of groups.
+    public func update(step: Int, weights: AdamStep, gates: AdamStep, shared: AdamStep) {
       let (draw, next) = (draw(step), draw(step + 1))
-      groups.update(gates, lambda, penalty, next: groupDraw(step + 1))
+      groups.update(shared, lambda, penalty, next: groupDraw(step + 1))
       forEachRun { [buffers, groups] run in
         for row in 0..<run.rows {
           Kernels.updateGates(
@@ -257,18 +271,25 @@
           // A group that stands for many has one row, like each of them.
           groups.sums[group].openness += openness * times / groups.multiplicity[group]
           guard run.buffers == 0 else { continue }
+          measure.seenDensity += Double(run.count * run.rows) / Double(slots)
           groups.sums[group].seenOpenness += openness
-          groups.sums[group].open += Double(sums[place + 2 * slots])
+          groups.sums[group].seenTwice += Double(sums[place + 2 * slots])
+          groups.sums[group].open += Double(sums[place + 3 * slots])
         }
       }
       for group in groups.sums.indices {
         let gradient = groups.gradient(of: group, lambda, penalty)
         measure.gateNorm += gradient * gradient * groups.multiplicity[group]
-        measure.expectedDensity += groups.sums[group].seenOpenness * groups.chance(of: group)
+        let chance = groups.chance(of: group)
+        measure.expectedDensity += groups.sums[group].seenOpenness * chance
+        measure.twiceOpenDensity += groups.sums[group].seenTwice * chance * chance
         if groups.locations[group] > 0 { measure.openDensity += groups.sums[group].open }
       }
-      measure.expectedDensity /= Double(max(1, count))
-      measure.openDensity /= Double(max(1, count))
+      let all = Double(max(1, count))
+      measure.expectedDensity /= all
+      measure.twiceOpenDensity /= all
+      measure.seenDensity /= all
+      measure.openDensity /= all
       return measure
     }
   }

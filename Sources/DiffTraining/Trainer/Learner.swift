@@ -159,7 +159,7 @@
       head = options.optimizer(gradients.layout, gradients.layout.headIndices)
       if options.lambda == nil {
         controller = DensityController(
-          target: options.density, steps: steps, landing: options.landing)
+          target: options.density, elements: gates.count, steps: steps, start: options.start, landing: options.landing)
       }
     }
 
@@ -177,18 +177,20 @@
     func update(step: Int, rate: Double) -> LearnerFacts {
       let lambda = controller?.lambda ?? options.lambda ?? 0
       let found = gates.measure(step: step, lambda: lambda)
-      // Led gates must be able to follow for longer than the weights learn at full rate.
-      let gateRate = controller == nil ? rate : min(1, 2 * rate)
+      // Led gates must be able to follow until they have landed.
+      let gateRate = controller == nil ? rate : min(1, rate / (1 - options.landing))
+      func gateStep(_ learningRate: Double) -> AdamStep {
+        options.adam(
+          gateRate * learningRate, step: step, scale: options.clipping(found.gateNorm))
+      }
       gates.update(
         step: step,
         weights: options.adam(
           rate * options.learningRate, step: step, scale: options.clipping(found.weightNorm)),
-        gates: options.adam(
-          gateRate * options.gateLearningRate, step: step,
-          scale: options.clipping(found.gateNorm)))
+        gates: gateStep(options.gateLearningRate), shared: gateStep(options.groupLearningRate))
       head.step(values, gradients, rate: Float(rate * options.headLearningRate))
       drawn = step + 1
-      controller?.update(step: step, density: found.expectedDensity)
+      controller?.update(step: step, found: found)
       return LearnerFacts(norm: found.weightNorm.squareRoot(), lambda: lambda, gates: found)
     }
 
@@ -196,14 +198,14 @@
       try gates.save(to: state)
       try head.save(to: state, gradients.layout)
       try state.putHead(values, gradients.layout)
-      try state.put([controller?.lambda ?? 0])
+      try state.put(controller?.state ?? [Double](repeating: 0, count: DensityController.stateCount))
     }
 
     func restore(from state: StateReader) throws(DiffError) {
       try gates.restore(from: state)
       try head.restore(from: state, gradients.layout)
       try state.takeHead(values, gradients.layout)
-      controller?.lambda = try state.takeDoubles(1)[0]
+      controller?.state = try state.takeDoubles(DensityController.stateCount)
       drawn = nil
     }
   }

@@ -132,7 +132,7 @@
         stage: stage.kind, step: number + 1, steps: plan.steps,
         epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
         norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
-        openDensity: facts.gates?.openDensity)
+        twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity)
     }
 
     // MARK: State

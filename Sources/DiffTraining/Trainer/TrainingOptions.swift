@@ -35,8 +35,9 @@
     public var density = 0.005
     /// What an open gate costs; nil: whatever leads to the density.
     public var lambda: Double?
-    /// The share of the gates' steps after which they shall be at the density.
-    public var landing = 0.6
+    /// The shares of the gates' steps after which they begin to close, and shall be at the density.
+    public var start = 0.2
+    public var landing = 0.8
     /// What groups of gates are made of (`structured`).
     public var grouping = GateGrouping.tensor
     /// How gates are counted.
@@ -52,11 +53,14 @@
     /// Batches that a step's gradient is the mean of.
     public var accumulation = 1
     /// The highest learning rate of everything, or of the weights behind gates.
-    public var learningRate = 5e-5
-    /// That of the gates.
+    public var learningRate = 1e-4
+    /// That of the gates of elements.
     public var gateLearningRate = 0.1
+    /// That of the gates of groups: slower, so that a group is judged by those of its elements that
+    /// stay, not by the many that go.
+    public var groupLearningRate = 0.01
     /// That of a fixed selection.
-    public var fixedLearningRate = 1e-4
+    public var fixedLearningRate = 1e-3
     /// That of the head.
     public var headLearningRate = 5e-4
     /// The share of steps in which learning rates rise, before they fall in a straight line.
@@ -77,6 +81,7 @@
       options.lambda = 1.25e-7
       options.batchSize = 8
       options.learningRate = 1e-5
+      options.groupLearningRate = options.gateLearningRate
       options.headLearningRate = 1e-5
       options.fixedLearningRate = 5e-5
       return options

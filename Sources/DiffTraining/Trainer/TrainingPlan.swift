@@ -88,12 +88,17 @@
       try require(
         batchSize > 0 && batchSize <= 1 << 20 && accumulation > 0 && accumulation <= 1 << 20,
         "batches must have at least one example")
-      let rates = [learningRate, gateLearningRate, fixedLearningRate, headLearningRate, epsilon]
+      let rates = [
+        learningRate, gateLearningRate, groupLearningRate, fixedLearningRate, headLearningRate,
+        epsilon,
+      ]
       try require(
         rates.allSatisfy { $0 > 0 && $0.isFinite }, "learning rates and epsilon must be above 0")
       try require(clip > 0, "the norm that gradients are shortened to must be above 0")
       try require(lambda.map { $0 >= 0 && $0.isFinite } ?? true, "lambda must not be negative")
-      try require(landing > 0 && landing <= 1, "the share of the landing must be in 0 ... 1")
+      try require(
+        start >= 0 && start < landing && landing <= 1,
+        "gates must begin to close before they are closed: 0 ≤ start < landing ≤ 1")
       try require((0..<1).contains(warmUp), "the share of the warm-up must be in 0 ..< 1")
     }
   }

@@ -33,6 +33,8 @@
     public var lambda: Double?
     /// While gates learn, E‖δ‖₀ / elements.
     public var expectedDensity: Double?
+    /// While gates learn, the share of them that two draws in a row find open, which λ follows.
+    public var twiceOpenDensity: Double?
     /// While gates learn, the share of them that is open without chance.
     public var openDensity: Double?
     /// At the end of an epoch, what `Trainer.evaluate` said.
