@@ -12,14 +12,20 @@
   struct RunRecord: Codable {
     var id, task, method: String
     var seed: UInt64
-    var isSearch: Bool
-    var rate, score: Double
+    /// The learning rate; the score on held-out training rows, and on dev rows.
+    var rate, held, score: Double
     var scores: [String: Double]
     var seconds: Double
     var bytes, positions: Int
     var densityBefore: Double?
     /// Of each tensor, how many elements change, and how many there are.
     var tensors: [String: [Int]]
+  }
+
+  /// A method and the learning rate that its search found.
+  struct ChosenMethod {
+    let name: String
+    let rate: Double?
   }
 
   /// Finished runs, a line of JSON each, only ever appended to.
@@ -35,8 +41,8 @@
       }
     }
 
-    /// The score of a run, if it is finished.
-    subscript(id: String) -> Double? { records.first { $0.id == id }?.score }
+    /// A run, if it is finished.
+    subscript(id: String) -> RunRecord? { records.first { $0.id == id } }
 
     mutating func append(_ record: RunRecord) throws {
       let encoder = JSONEncoder()
@@ -52,16 +58,18 @@
 
     /// The means and deviations over seeds, the mean over tasks, and the difference from full
     /// finetuning with a paired interval of 95 %.
-    func summary(tasks: [String], methods: [String]) -> String {
-      let finals = records.filter { !$0.isSearch }
+    func summary(tasks: [String], methods: [ChosenMethod]) -> String {
       var lines = [
-        "| method | " + tasks.joined(separator: " | ") + " | mean | against full |",
-        "|---|" + String(repeating: "---|", count: tasks.count + 2),
+        "| method | rate | " + tasks.joined(separator: " | ") + " | mean | against full |",
+        "|---|" + String(repeating: "---|", count: tasks.count + 3),
       ]
-      func scores(_ method: String, _ task: String) -> [UInt64: Double] {
-        let runs = finals.filter { $0.method == method && $0.task == task }
+      func scores(_ method: ChosenMethod, _ task: String) -> [UInt64: Double] {
+        let runs = records.filter {
+          $0.method == method.name && $0.task == task && $0.rate == method.rate
+        }
         return Dictionary(runs.map { ($0.seed, 100 * $0.score) }, uniquingKeysWith: { $1 })
       }
+      let full = methods.first { $0.name == "full" }
       for method in methods {
         var cells: [String] = []
         var means: [Double] = []
@@ -76,16 +84,18 @@
           means.append(values.mean)
           cells.append(
             values.mean.fixed(1) + (values.count > 1 ? " ± " + values.deviation.fixed(1) : ""))
-          let full = scores("full", task)
+          let others = full.map { scores($0, task) } ?? [:]
           for (seed, score) in found {
-            if let other = full[seed] { differences.append(score - other) }
+            if let other = others[seed] { differences.append(score - other) }
           }
         }
         let all = means.count == tasks.count ? means.mean.fixed(2) : ""
         let against =
-          differences.count > 1 && method != "full"
+          differences.count > 1 && method.name != "full"
           ? differences.mean.fixed(2) + " ± " + differences.interval.fixed(2) : ""
-        lines.append("| \(method) | \(cells.joined(separator: " | ")) | \(all) | \(against) |")
+        let rate = method.rate.map { "\($0)" } ?? ""
+        lines.append(
+          "| \(method.name) | \(rate) | \(cells.joined(separator: " | ")) | \(all) | \(against) |")
       }
       return lines.joined(separator: "\n")
     }
@@ -93,9 +103,9 @@
 
   extension ResultsFile {
     /// Where the changes of a method are: the share of each part of the model, over all tasks.
-    func places(_ method: String) -> String {
+    func places(_ method: ChosenMethod) -> String {
       var parts: [String: (changed: Int, elements: Int)] = [:]
-      for record in records where !record.isSearch && record.method == method {
+      for record in records where record.method == method.name && record.rate == method.rate {
         for (name, counts) in record.tensors where counts.count == 2 {
           for part in Self.parts(of: name) {
             parts[part, default: (0, 0)].changed += counts[0]
@@ -106,7 +116,7 @@
       let rows = parts.sorted { $0.key < $1.key }.map { part, sum in
         "| \(part) | \((100 * Double(sum.changed) / Double(max(1, sum.elements))).fixed(3)) % |"
       }
-      return (["| part, \(method) | changed |", "|---|---|"] + rows).joined(separator: "\n")
+      return (["| part, \(method.name) | changed |", "|---|---|"] + rows).joined(separator: "\n")
     }
 
     /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.

@@ -9,7 +9,10 @@
   final class TrainingTrial {
     /// What a training came to.
     struct Result {
-      var scores: [String: Double]
+      /// On rows that were held out of the training rows, for choices.
+      var held: [String: Double]
+      /// On the task's dev rows, for reports.
+      var dev: [String: Double]
       var seconds: Double
       var bytes: Int
       var finetune: Finetune
@@ -18,30 +21,48 @@
     private let checkpoint: any Checkpoint
     private let configuration: EncoderConfiguration
     private let facts: TaskFacts
-    private let training, evaluation: [TokenExample]
-    private let engine = Engine()
+    private let training, held, dev: [TokenExample]
+    private let engine: Engine
 
     /// - Parameters:
     ///   - model: A folder with model.h5 or base.h5, config.json and vocab.txt.
-    ///   - dev: The rows to evaluate on; nil: a fifth of the training rows, which is split off.
-    init(model: String, train: String, dev: String?, pooling: EncoderModel.Pooling) throws {
+    ///   - task: A folder with train.tsv, dev.tsv and, it may be, parts of the training rows.
+    ///   - rows: The file to learn from. Held out are as many of the other training rows as there
+    ///     are, 1000 at most; of train.tsv itself, a fifth.
+    init(
+      model: String, task: String, rows: String, pooling: EncoderModel.Pooling, threads: Int? = nil
+    ) throws {
+      engine = Engine(threads: threads)
       let path = [model + "/model.h5", model + "/base.h5"].first { (try? File($0)) != nil }
       checkpoint = try openCheckpoint(path ?? model)
       configuration = try EncoderConfiguration(contentsOf: model + "/config.json")
       let tokenizer = try WordPiece(vocabulary: File.contents(of: model + "/vocab.txt"))
-      let data = try TaskData(table: train)
-      facts = TaskFacts(kind: data.description.kind, pooling: pooling, maxLength: 128)
-      let examples = data.examples(tokenizer, maxLength: 128).examples
-      if let dev {
-        var options = TableOptions()
-        options.kind = data.description.kind
-        training = examples
-        evaluation = try TaskData(table: dev, options).examples(tokenizer, maxLength: 128).examples
+      let all = try TaskData(table: task + "/train.tsv")
+      var table = TableOptions()
+      table.kind = all.description.kind
+      facts = TaskFacts(kind: all.description.kind, pooling: pooling, maxLength: 128)
+      func examples(_ data: TaskData) -> [TokenExample] {
+        data.examples(tokenizer, maxLength: 128).examples
+      }
+      dev = try examples(TaskData(table: task + "/dev.tsv", table))
+      if rows == "train" {
+        let (rest, part) = all.split(0.2, seed: 1)
+        let every = examples(all)
+        (training, held) = (rest.map { every[$0] }, part.map { every[$0] })
       } else {
-        let (rest, part) = data.split(0.2, seed: 1)
-        (training, evaluation) = (rest.map { examples[$0] }, part.map { examples[$0] })
+        let chosen = try TaskData(table: task + "/\(rows).tsv", table)
+        training = examples(chosen)
+        let taken = Set(chosen.rows)
+        var others = all
+        others.rows.removeAll { taken.contains($0) }
+        let step = max(1, others.rows.count / Self.mostHeld)
+        let places = stride(from: 0, to: others.rows.count, by: step).prefix(Self.mostHeld)
+        others.rows = places.map { others.rows[$0] }
+        held = examples(others)
       }
     }
+
+    private static let mostHeld = 1000
 
     /// Trains, writes the diff, and measures base and diff as they are stored.
     func run(
@@ -53,7 +74,7 @@
       let model = try model(checkpoint)
       let trainer = try Trainer(model, training, options)
       if evaluatingEpochs {
-        trainer.evaluate = { [self] values throws(DiffError) in try scores(model, values) }
+        trainer.evaluate = { [self] values throws(DiffError) in try scores(model, values, held) }
       }
       let outcome = try trainer.run { report in
         progress(report)
@@ -69,8 +90,8 @@
       let values = FloatBuffer(count: tuned.layout.count)
       try tuned.initialize(values, seed: 0)
       return Result(
-        scores: try scores(tuned, values), seconds: seconds, bytes: sink.bytes.count,
-        finetune: finetune)
+        held: try scores(tuned, values, held), dev: try scores(tuned, values, dev),
+        seconds: seconds, bytes: sink.bytes.count, finetune: finetune)
     }
 
     private func model(_ checkpoint: any Checkpoint) throws(DiffError) -> EncoderModel {
@@ -80,10 +101,9 @@
     }
 
     private func scores(
-      _ model: EncoderModel, _ values: FloatBuffer
+      _ model: EncoderModel, _ values: FloatBuffer, _ examples: [TokenExample]
     ) throws(DiffError) -> [String: Double] {
-      facts.scores(
-        try model.predictions(of: evaluation, at: values), evaluation.map(\.target))
+      facts.scores(try model.predictions(of: examples, at: values), examples.map(\.target))
     }
   }
 #endif

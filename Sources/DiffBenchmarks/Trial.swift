@@ -13,12 +13,12 @@
         let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
         given[parts[0]] = parts.count > 1 ? parts[1] : ""
       }
-      let folder = "../shared/data/tasks/" + (given["task"] ?? "sms-spam")
       let trial = try TrainingTrial(
         model: "../shared/data/models/" + (given["model"] ?? "minilm-l3-small"),
-        train: folder + "/" + (given["rows"] ?? "train") + ".tsv",
-        dev: given["dev"] == nil ? nil : folder + "/dev.tsv",
-        pooling: EncoderModel.Pooling(rawValue: given["pooling"] ?? "") ?? .pooler)
+        task: "../shared/data/tasks/" + (given["task"] ?? "sms-spam"),
+        rows: given["rows"] ?? "train.2k",
+        pooling: EncoderModel.Pooling(rawValue: given["pooling"] ?? "") ?? .pooler,
+        threads: given["threads"].flatMap { Int($0) })
       var options = TrainingOptions()
       options.method = TrainingOptions.Method(rawValue: given["method"] ?? "") ?? .structured
       func set<Value: LosslessStringConvertible>(
@@ -27,9 +27,11 @@
         if let value = given[name].flatMap({ Value($0) }) { options[keyPath: path] = value }
       }
       set("density", \.density)
+      set("start", \.start)
       set("landing", \.landing)
       set("lr", \.learningRate)
       set("lr-gates", \.gateLearningRate)
+      set("lr-groups", \.groupLearningRate)
       set("lr-fixed", \.fixedLearningRate)
       set("lr-head", \.headLearningRate)
       set("warm-up", \.warmUp)
@@ -44,7 +46,7 @@
       let result = try trial.run(options, evaluatingEpochs: given["quiet"] == nil) { progress in
         loss += progress.loss
         steps += 1
-        guard given["quiet"] == nil, progress.step % 40 == 0 || progress.scores != nil else {
+        guard given["quiet"] == nil, progress.step % 25 == 0 || progress.scores != nil else {
           return
         }
         func short(_ number: Double?) -> String { number.map { "\(Float16($0))" } ?? "-" }
@@ -56,7 +58,7 @@
         (loss, steps) = (0, 0)
       }
       print(
-        "RESULT", arguments.joined(separator: " "), result.scores, "before",
+        "HELD OUT", arguments.joined(separator: " "), result.held, "before",
         result.finetune.densityBefore.map { $0.fixed(5) } ?? "-", "positions",
         result.finetune.positions.count, "bytes", result.bytes, "seconds", result.seconds.fixed(0))
     }

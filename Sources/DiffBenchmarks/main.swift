@@ -1,6 +1,14 @@
 import DiffCommands
 import TensorCore
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 // Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
 //
 // Each part runs in a process of its own: what a process is told of the memory of a child counts
@@ -28,23 +36,28 @@ var parts: [(name: String, run: () throws -> Void)] = [
   parts.append(("gates", GateBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
-switch arguments.first {
-case "diffkit": runCommandLine(Array(arguments.dropFirst()))
-case "part":
-  for part in parts where part.name == arguments.last { try part.run() }
-#if Training
-  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
-  case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
-  case "table": try MethodTable.run(Array(arguments.dropFirst()))
-  case "trial": try Trial.run(Array(arguments.dropFirst()))
-#endif
-default:
-  let program = CommandLine.arguments[0]
-  for part in parts where arguments.isEmpty || arguments.contains(part.name) {
-    // Speeds are those of one core, whatever the codings could do with more.
-    let (command, prefix) =
-      ["speeds", "text"].contains(part.name) ? ("taskset", ["-c", "0", program]) : (program, [])
-    let process = try ChildProcess.run(command, prefix + ["part", part.name])
-    print(String(decoding: process.output + process.errors, as: UTF8.self), terminator: "")
+do {
+  switch arguments.first {
+  case "diffkit": runCommandLine(Array(arguments.dropFirst()))
+  case "part":
+    for part in parts where part.name == arguments.last { try part.run() }
+  #if Training
+    case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
+    case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
+    case "table": try MethodTable.run(Array(arguments.dropFirst()))
+    case "trial": try Trial.run(Array(arguments.dropFirst()))
+  #endif
+  default:
+    let program = CommandLine.arguments[0]
+    for part in parts where arguments.isEmpty || arguments.contains(part.name) {
+      // Speeds are those of one core, whatever the codings could do with more.
+      let (command, prefix) =
+        ["speeds", "text"].contains(part.name) ? ("taskset", ["-c", "0", program]) : (program, [])
+      let process = try ChildProcess.run(command, prefix + ["part", part.name])
+      print(String(decoding: process.output + process.errors, as: UTF8.self), terminator: "")
+    }
   }
+} catch {
+  print("DiffBenchmarks: \(error)")
+  exit(2)
 }
