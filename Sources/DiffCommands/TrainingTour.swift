@@ -39,7 +39,8 @@
       try run("report", sparse, full, "--base", base, "-o", folder + "/report.html")
       try say("")
       try summary([("0.5 % diff", sparse), ("all weights", full)])
-      try say("\nThe files are in \(folder)/; open \(folder)/report.html to see where the diffs live.")
+      try say(
+        "\nThe files are in \(folder)/; open \(folder)/report.html to see where the diffs live.")
     }
 
     /// Shows a command line, and runs it.

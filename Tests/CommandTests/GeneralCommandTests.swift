@@ -101,9 +101,11 @@ import Testing
         try Diffkit.run(
           "verify", made("exact.diff"), samples + "/textgenrnn_hacker_news.hdf5"), "applied")
       expectTrouble(
-        try Diffkit.run("quickstart", "--files", scratch("q"), "--samples", samples), scratch("q"), "exists")
+        try Diffkit.run("quickstart", "--files", scratch("q"), "--samples", samples), scratch("q"),
+        "exists")
       expectTrouble(
-        try Diffkit.run("quickstart", "--files", scratch("r"), "--samples", scratch.path), scratch.path)
+        try Diffkit.run("quickstart", "--files", scratch("r"), "--samples", scratch.path),
+        scratch.path)
       #expect(!scratch.exists("r"))
     }
   }

@@ -77,7 +77,8 @@ import Testing
           output)
         #expect(!files.folder.exists("out"))
       }
-      expectTrouble(try Diffkit.run("quickstart", "--files", files("a/b"), "--samples", samples), files("a/b"))
+      expectTrouble(
+        try Diffkit.run("quickstart", "--files", files("a/b"), "--samples", samples), files("a/b"))
     }
   }
 

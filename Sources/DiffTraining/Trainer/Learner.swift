@@ -159,7 +159,8 @@
       head = options.optimizer(gradients.layout, gradients.layout.headIndices)
       if options.lambda == nil {
         controller = DensityController(
-          target: options.density, elements: gates.count, steps: steps, start: options.start, landing: options.landing)
+          target: options.density, elements: gates.count, steps: steps, start: options.start,
+          landing: options.landing)
       }
     }
 
@@ -198,7 +199,8 @@
       try gates.save(to: state)
       try head.save(to: state, gradients.layout)
       try state.putHead(values, gradients.layout)
-      try state.put(controller?.state ?? [Double](repeating: 0, count: DensityController.stateCount))
+      try state.put(
+        controller?.state ?? [Double](repeating: 0, count: DensityController.stateCount))
     }
 
     func restore(from state: StateReader) throws(DiffError) {

@@ -35,8 +35,9 @@
     public var density = 0.005
     /// What an open gate costs; nil: whatever leads to the density.
     public var lambda: Double?
-    /// The shares of the gates' steps after which they begin to close, and shall be at the density.
+    /// The share of the gates' steps after which they begin to close.
     public var start = 0.2
+    /// The share of the gates' steps after which they shall be at the density.
     public var landing = 0.8
     /// What groups of gates are made of (`structured`).
     public var grouping = GateGrouping.tensor
