@@ -109,6 +109,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],
-      exclude: ["Golden", "fault.c", "library.c", "library_fuzz.c"], swiftSettings: swift),
+      exclude: [
+        "Golden", "fault.c", "library.c", "library_fuzz.c", "written.json", "written.py",
+      ], swiftSettings: swift),
   ]
 )

@@ -18,7 +18,8 @@ extension File {
       while done < bytes.count {
         let put = unsafe bytes.withUnsafeBufferPointer { buffer in
           var piece = unsafe iovec(
-            iov_base: UnsafeMutableRawPointer(mutating: buffer.baseAddress.map { unsafe $0 + done }),
+            iov_base: UnsafeMutableRawPointer(
+              mutating: buffer.baseAddress.map { unsafe $0 + done }),
             iov_len: buffer.count - done)
           // RWF_DONTCACHE.
           return unsafe pwritev2(descriptor, &piece, 1, off_t(offset) + off_t(done), 0x80)
