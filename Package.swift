@@ -43,8 +43,10 @@ let package = Package(
       name: "CHDF5", pkgConfig: "hdf5",
       providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
+    .systemLibrary(name: "CLinux"),
     .target(name: "CKernels", cSettings: c),
-    .target(name: "TensorCore", dependencies: ["CKernels", "CXXHash"], swiftSettings: swift),
+    .target(
+      name: "TensorCore", dependencies: ["CKernels", "CXXHash", "CLinux"], swiftSettings: swift),
     .target(name: "DiffFormat", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
     .target(
       name: "Checkpoints", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
@@ -107,6 +109,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],
-      exclude: ["Golden", "fault.c", "library.c", "library_fuzz.c"], swiftSettings: swift),
+      exclude: [
+        "Golden", "fault.c", "library.c", "library_fuzz.c", "written.json", "written.py",
+      ], swiftSettings: swift),
   ]
 )

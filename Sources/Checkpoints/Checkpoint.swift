@@ -37,7 +37,8 @@ public protocol Checkpoint: AnyObject, Sendable {
 
   /// Starts to change the checkpoint's own files, behind an undo journal: whatever stops that, the
   /// files are the old or the new ones, or are refused by whoever opens them until `recover` has
-  /// made them the old ones. Only elements of tensors in one piece can be written.
+  /// made them the old ones. Only elements can be written, of tensors in one piece or in chunks that
+  /// pass no filters.
   ///
   /// - Throws: `locked` if anybody else uses them, `unsupported` for what has no files of its own.
   func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput

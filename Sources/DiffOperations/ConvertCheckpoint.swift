@@ -66,8 +66,9 @@ private func metadata(
   of source: any Checkpoint, _ format: CheckpointFormat
 ) -> [String: String] {
   if let file = source as? SafeTensorsCheckpoint { return file.metadata }
+  let facts = (source as? HDF5Checkpoint)?.metadata ?? [:]
   // Loaders of the transformers library want to be told how tensors are laid out.
-  return format == .safetensors ? ["format": "pt"] : [:]
+  return format == .safetensors ? facts.merging(["format": "pt"]) { old, _ in old } : facts
 }
 
 extension CheckpointFormat {

@@ -33,12 +33,10 @@ public struct NameMap: Sendable {
   /// - Throws: `io`, or `usage` with the number of the line that is none.
   public init(_ path: String) throws(DiffError) {
     let file = try File(path)
-    let size = try file.size
-    guard size <= 1 << 24 else { throw DiffError(.usage, "too large for a map", path: path) }
-    var bytes = [UInt8](repeating: 0, count: Int(size))
-    var span = bytes.mutableSpan
-    try file.read(at: 0, into: &span)
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard try file.size <= 1 << 24 else {
+      throw DiffError(.usage, "too large for a map", path: path)
+    }
+    guard let text = String(validating: try file.contents(), as: UTF8.self) else {
       throw DiffError(.usage, "a map must be text in UTF-8", path: path)
     }
     do { try self.init(text: text) } catch { throw error.at(path: path) }

@@ -133,12 +133,17 @@ struct TensorPass {
       if !outputHasCopy { try write(work.base, at: block.lowerBound) }
       return
     }
-    work.patched = work.base
+    if verification == .touched { work.oldValues = patch.gather(work.base, elements) }
+    if undo == nil {
+      swap(&work.base, &work.patched)
+    } else {
+      work.patched.removeAll(keepingCapacity: true)
+      work.patched += work.base
+    }
     patch.apply(to: &work.patched, elements)
     if verification == .full {
       work.patchedHash = XXH3.hash128(work.patched.span)
     } else {
-      work.oldValues = patch.gather(work.base, elements)
       work.newValues = patch.gather(work.patched, elements)
     }
     if undo != nil { work.differences = inverse(work.base, work.patched) }

@@ -39,8 +39,10 @@ struct TensorPlan: Sendable {
     return existsBefore && existsAfter && !isReshape
   }
 
-  /// Whether nothing changes but elements, which are in one piece, if there are any.
-  var isPatchable: Bool { tableChange == nil && (isRewritten || byteCount == 0) }
+  /// Whether nothing changes but elements, which can be changed where they stand, if there are any.
+  var isPatchable: Bool {
+    tableChange == nil && (byteCount == 0 || stored?.isChangeableInPlace == true)
+  }
 
   /// What becomes of the tensor's row in the checkpoint's table, unless it stays.
   var tableChange: TableChange? {

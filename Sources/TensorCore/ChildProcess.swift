@@ -51,7 +51,7 @@ package struct ChildProcess {
     let ending = status & 0x7F
     return ChildProcess(
       ending: ending == 0 ? .exit(status >> 8 & 0xFF) : .signal(ending),
-      output: try contents(output), errors: try contents(errors),
+      output: try output.contents(), errors: try errors.contents(),
       peakMemory: UInt64(usage.ru_maxrss) * unit, seconds: (clock.now - start) / .seconds(1))
   }
 
@@ -89,13 +89,6 @@ package struct ChildProcess {
     guard descriptor >= 0 else { throw .system("cannot create", "a temporary file") }
     unsafe unlink(template)
     return File(adopting: descriptor, path: "output of a child process")
-  }
-
-  private static func contents(_ file: File) throws(DiffError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: Int(try file.size))
-    var span = bytes.mutableSpan
-    try file.read(at: 0, into: &span)
-    return bytes
   }
 }
 

@@ -10,9 +10,14 @@ extension File {
     guard size <= limit else {
       throw DiffError(.limit, "larger than the \(limit) bytes that are read at most", path: path)
     }
-    var bytes = [UInt8](repeating: 0, count: Int(size))
+    return try file.contents()
+  }
+
+  /// The whole of an open file, as large as it is now. The caller has looked at its size.
+  package func contents() throws(DiffError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: Int(try size))
     var span = bytes.mutableSpan
-    try file.read(at: 0, into: &span)
+    try read(at: 0, into: &span)
     return bytes
   }
 }

@@ -53,11 +53,13 @@ extension File {
       while offset < range.upperBound {
         var from = off_t(offset)
         var to = from + off_t(shift)
-        let count = Int(min(1 << 30, range.upperBound - offset))
+        let start = UInt64(to)
+        let count = Int(min(64 << 20, range.upperBound - offset))
         let copied = unsafe copy_file_range(
           descriptor, &from, other.descriptor, &to, count, 0)
         if copied < 0 && errno == EINTR { continue }
         guard copied > 0 else { break }
+        other.beginWriting(start..<start + UInt64(copied))
         offset += UInt64(copied)
       }
     #endif
@@ -74,7 +76,7 @@ extension File {
       if buffer.count != count { buffer = [UInt8](repeating: 0, count: count) }
       var span = buffer.mutableSpan
       try read(at: offset, into: &span)
-      try other.write(buffer.span, at: UInt64(Int64(offset) + shift))
+      try other.stream(buffer.span, at: UInt64(Int64(offset) + shift))
       offset += UInt64(count)
     }
   }

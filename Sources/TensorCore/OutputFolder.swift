@@ -44,8 +44,17 @@ package final class OutputFolder: Sendable {
   /// Where a file of the folder is to be made.
   package func place(_ name: String) -> String { "\(temporary)/\(name)" }
 
-  /// Copies a regular file into the folder; leaves out whatever else is at `path`.
+  /// Copies a regular file into the folder, or a folder with what is in it; leaves out whatever
+  /// else is at `path`, and links to folders, which may lead anywhere.
   package func copy(_ path: String, as name: String) throws(DiffError) {
+    if Folder.exists(path) {
+      guard !File.isLink(path) else { return }
+      guard unsafe mkdir(place(name), 0o777) == 0 else {
+        throw .system("cannot create", place(name))
+      }
+      for inner in try Folder.names(path) { try copy("\(path)/\(inner)", as: "\(name)/\(inner)") }
+      return
+    }
     var status = stat()
     guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
     let source = try File(path)
@@ -80,9 +89,11 @@ package enum Folder {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Removes a folder that holds files only, as far as that can be done.
+  /// Removes a folder with what is in it, as far as that can be done.
   static func remove(_ path: String) {
-    for name in (try? Folder.names(path)) ?? [] { unsafe unlink("\(path)/\(name)") }
+    for name in (try? Folder.names(path)) ?? [] where unsafe unlink("\(path)/\(name)") != 0 {
+      remove("\(path)/\(name)")
+    }
     unsafe rmdir(path)
   }
 

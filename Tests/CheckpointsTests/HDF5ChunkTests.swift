@@ -110,6 +110,68 @@ import Testing
     }
   }
 
+  /// Changes a tensor in place; returns its new bytes. With it, the locks on the file end.
+  private func change(
+    _ name: String, of path: String, _ random: inout SplitMix64
+  ) throws -> [UInt8] {
+    let source = try HDF5Checkpoint(path)
+    let tensor = try #require(source[name])
+    #expect(tensor.isChangeableInPlace)
+    let width = tensor.type.width
+    var bytes = try source.bytes(of: tensor)
+    let output = try source.makeInPlaceOutput()
+    // Ranges apart from each other: each is noted against what stands in the file.
+    var start = 0
+    while start < bytes.count / width {
+      let end = min(bytes.count / width, start + 1 + Int(random.next() % 60))
+      for index in start * width..<end * width {
+        bytes[index] = UInt8(truncatingIfNeeded: random.next())
+      }
+      try output.write(
+        bytes.span.extracting(start * width..<end * width), to: tensor, at: UInt64(start * width))
+      start = end + Int(random.next() % 30)
+    }
+    let before = try contents(ofFile: path)
+    #expect(try before == contents(ofFile: TestFiles.chunks))
+    try output.commit()
+    return bytes
+  }
+
+  @Test("chunks without filters change where they are", arguments: ["plain", "plain big-endian"])
+  func inPlace(name: String) throws {
+    let seed = UInt64.random(in: 0..<1000)
+    var random = SplitMix64(seed: seed)
+    try Scratch.with { scratch in
+      let path = scratch("file.h5")
+      try write(contents(ofFile: TestFiles.chunks), toFile: path)
+      let bytes = try change(name, of: path, &random)
+      let result = try HDF5Checkpoint(path)
+      let (old, new) = (try HDF5Checkpoint(TestFiles.chunks), try chunks(name, result))
+      #expect(try new == chunks(name, old))
+      for other in old.tensors where other.shape.count < 100_000 {
+        let right = other.name == name ? bytes : try old.bytes(of: other)
+        #expect(try result.bytes(of: #require(result[other.name])) == right, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test("chunks that are packed or missing do not", arguments: ["line", "gaps big-endian"])
+  func notInPlace(name: String) throws {
+    try Scratch.with { scratch in
+      let path = scratch("file.h5")
+      try write(contents(ofFile: TestFiles.chunks), toFile: path)
+      let source = try HDF5Checkpoint(path)
+      let tensor = try #require(source[name])
+      #expect(!tensor.isChangeableInPlace)
+      let output = try source.makeInPlaceOutput()
+      let bytes = [UInt8](repeating: 1, count: tensor.type.width)
+      let error = #expect(throws: DiffError.self) {
+        try output.write(bytes.span, to: tensor, at: 0)
+      }
+      #expect(error?.code == .unsupported)
+    }
+  }
+
   @Test("a damaged chunk is refused by name and place")
   func damaged() throws {
     try Scratch.with { scratch in

@@ -196,6 +196,8 @@ import Testing
         }
         try TestSupport.write(Array(index.utf8), toFile: scratch("m/x.safetensors.index.json"))
         try TestSupport.write([1, 2], toFile: scratch("m/config.json"))
+        try makeFolder(scratch("m/1_Pooling"))
+        try TestSupport.write([3], toFile: scratch("m/1_Pooling/config.json"))
       }
       try make(#"{"metadata":{"total_size":8},\#(map)}"#)
       for path in ["m", "m/x.safetensors.index.json"] {
@@ -215,6 +217,7 @@ import Testing
         let index = try contents(ofFile: scratch("o/x.safetensors.index.json"))
         #expect(try JSONValue(parsing: index)["metadata"]?["total_size"]?.unsigned == 9)
         #expect(try contents(ofFile: scratch("o/config.json")) == [1, 2])
+        #expect(try contents(ofFile: scratch("o/1_Pooling/config.json")) == [3])
         try remove(scratch("o"))
       }
       _ = try openCheckpoint(scratch("m")).makeOutput(

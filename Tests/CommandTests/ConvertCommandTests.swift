@@ -4,6 +4,12 @@ import TensorCore
 import TestSupport
 import Testing
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 @Suite struct ConvertCommandTests {
   @Test("HDF5 to safetensors and back, values bit for bit; a diff made on one applies to the other")
   func twins() throws {
@@ -61,6 +67,69 @@ import Testing
         try openCheckpoint(scratch("same.safetensors")) as? SafeTensorsCheckpoint)
       #expect(same.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
       #expect(try prints(same) == prints(openCheckpoint(types)))
+    }
+  }
+
+  @Test("texts that describe an HDF5 file become metadata, and attributes again")
+  func attributes() throws {
+    try Scratch.with { scratch in
+      let facts = ["backend": "tensorflow", "keras_version": "2.1.5"]
+      let sample = Repository.path + "/samples/textgenrnn_weights.hdf5"
+      expectSuccess(try Diffkit.run("convert", sample, scratch("one.safetensors")))
+      let one = try SafeTensorsCheckpoint(scratch("one.safetensors"))
+      #expect(one.metadata == facts.merging(["format": "pt"]) { old, _ in old })
+      expectSuccess(try Diffkit.run("convert", scratch("one.safetensors"), scratch("two.h5")))
+      let two = try #require(try openCheckpoint(scratch("two.h5")) as? HDF5Checkpoint)
+      #expect(two.metadata == one.metadata)
+    }
+  }
+
+  /// What the safetensors package said of files that diffkit wrote, by `written.py`.
+  private struct Written: Decodable {
+    let file: String
+    let metadata: [String: String]
+    let tensors: [String: Row]
+
+    struct Row: Decodable {
+      let dtype, hash: String
+      let shape: [UInt64]
+
+      init(from decoder: any Decoder) throws {
+        var values = try decoder.unkeyedContainer()
+        dtype = try values.decode(String.self)
+        shape = try values.decode([UInt64].self)
+        hash = try values.decode(String.self)
+      }
+    }
+  }
+
+  @Test(
+    "what the safetensors package reads in a file that diffkit wrote",
+    arguments: [
+      ("textgenrnn", "/samples/textgenrnn_weights.hdf5"),
+      ("kinds", "/Tests/CheckpointsTests/Resources/base.h5"),
+    ])
+  func written(name: String, source: String) throws {
+    let json = try contents(ofFile: Repository.path + "/Tests/CommandTests/written.json")
+    let right = try #require(
+      try JSONDecoder().decode([String: Written].self, from: Data(json))[name])
+    try Scratch.with { scratch in
+      let path = scratch("x.safetensors")
+      expectSuccess(try Diffkit.run("convert", Repository.path + source, path))
+      let bytes = try contents(ofFile: path)
+      #expect(XXH3.hash128(bytes.span).description == right.file)
+      let made = try SafeTensorsCheckpoint(path)
+      #expect(made.metadata == right.metadata)
+      #expect(made.tensors.map(\.name) == right.tensors.keys.sorted())
+      for tensor in made.tensors {
+        let row = try #require(right.tensors[tensor.name])
+        #expect(tensor.shape.extents == row.shape)
+        #expect("\(tensor.type)".uppercased() == row.dtype)
+        var elements: [UInt8] = .init(repeating: 0, count: Int(tensor.byteCount))
+        var room = elements.mutableSpan
+        try made.read(tensor, at: 0, into: &room)
+        #expect(XXH3.hash128(elements.span).description == row.hash)
+      }
     }
   }
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static atomic_int calls;
@@ -71,6 +72,17 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
 }
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
   return pwrite(fd, bytes, count, offset);
+}
+ssize_t pwritev2(int fd, const struct iovec *pieces, int count, off64_t offset, int flags) {
+  int kills = 0;
+  if (is_ours(fd) && fails(1, &kills)) {
+    if (kills) { pwrite(fd, pieces->iov_base, pieces->iov_len / 2, offset); end(); }
+    return -1;
+  }
+  return REAL(pwritev2)(fd, pieces, count, offset, flags);
+}
+ssize_t pwritev64v2(int fd, const struct iovec *pieces, int count, off64_t offset, int flags) {
+  return pwritev2(fd, pieces, count, offset, flags);
 }
 ssize_t write(int fd, const void *bytes, size_t count) {
   HOOK(is_ours(fd), 1, -1) return REAL(write)(fd, bytes, count);

@@ -12,6 +12,8 @@ public final class HDF5Checkpoint: Checkpoint {
   /// What is in the file and no tensor, and why: links that are not followed, datatypes that
   /// tensors do not have.
   public let skipped: [SkippedObject]
+  /// The facts that the file states about itself: the texts among the attributes of its root.
+  public let metadata: [String: String]
 
   let host: HDF5Host
   let file: File
@@ -34,6 +36,7 @@ public final class HDF5Checkpoint: Checkpoint {
       let table = try hdf5.table()
       tensors = table.tensors
       skipped = table.skipped
+      metadata = table.facts
     } catch { throw error.at(path: path) }
     // Mostly it has no more to do.
     if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }

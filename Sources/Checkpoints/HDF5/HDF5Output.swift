@@ -70,11 +70,11 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       }
       // The library may hold bytes around its objects, and must not write them back over these.
       try hdf5.close()
-      guard tensor.isBigEndian else { return try output.file.write(bytes, at: start + offset) }
+      guard tensor.isBigEndian else { return try output.file.stream(bytes, at: start + offset) }
       var swapped = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
       var span = swapped.mutableSpan
       Kernels.swapBytes(&span, width: tensor.type.width)
-      try output.file.write(swapped.span, at: start + offset)
+      try output.file.stream(swapped.span, at: start + offset)
     }
   }
 

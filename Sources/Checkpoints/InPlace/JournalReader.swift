@@ -71,26 +71,51 @@ struct JournalReader {
   /// Whether each byte of the spans in `files` is the old or the new one.
   func fits(_ files: [File]) throws(DiffError) -> Bool {
     var fits = true
-    var found: [UInt8] = []
-    try forEachSpan { number, offset, old, new throws(DiffError) in
+    try forEachRun { number, place, spans, batch throws(DiffError) in
       guard fits, number < files.count else { return fits = false }
-      found = try Self.bytes(of: files[number], at: offset, old.count)
-      fits = found.indices.allSatisfy { found[$0] == old[$0] || found[$0] == new[$0] }
+      let found = try Self.bytes(of: files[number], at: place.lowerBound, place.count)
+      for span in spans {
+        let start = Int(span.offset - place.lowerBound)
+        fits =
+          fits
+          && (0..<span.count).allSatisfy {
+            found[start + $0] == batch[span.old + $0] || found[start + $0] == batch[span.new + $0]
+          }
+      }
     }
     return fits
   }
 
   /// Writes one version of all spans, and makes it durable.
   func write(_ version: Version, to files: [File]) throws(DiffError) {
-    try forEachSpan { number, offset, old, new throws(DiffError) in
-      try files[number].write(version == .old ? old : new, at: offset)
+    try forEachRun { number, place, spans, batch throws(DiffError) in
+      guard number < files.count else { throw Self.damaged.at(path: path) }
+      // Between the spans stands what stands in the file.
+      var bytes = try Self.bytes(of: files[number], at: place.lowerBound, place.count)
+      for span in spans {
+        let start = Int(span.offset - place.lowerBound)
+        let from = version == .old ? span.old : span.new
+        bytes.replaceSubrange(start..<start + span.count, with: batch[from..<from + span.count])
+      }
+      try files[number].write(bytes.span, at: place.lowerBound)
     }
     for file in files { try file.sync() }
   }
 
-  /// Calls `body` with the file, the offset, the old and the new bytes of each span.
-  private func forEachSpan(
-    _ body: (Int, UInt64, Span<UInt8>, Span<UInt8>) throws(DiffError) -> Void
+  /// Some bytes that change, and where in its batch the old and the new ones stand.
+  private struct Change {
+    var offset: UInt64
+    var count, old, new: Int
+  }
+
+  /// Spans with no more between them are read and written together.
+  private static let gap: UInt64 = 1 << 12
+  private static let maximumRun: UInt64 = 1 << 20
+
+  /// Calls `body` with runs of spans that are close together: the number of the file, the bytes of
+  /// the file that the run covers, the spans, and the batch that holds them.
+  private func forEachRun(
+    _ body: (Int, Range<UInt64>, ArraySlice<Change>, [UInt8]) throws(DiffError) -> Void
   ) throws(DiffError) {
     var at = batches.lowerBound
     while at < batches.upperBound {
@@ -101,19 +126,41 @@ struct JournalReader {
         throw Self.damaged.at(path: path)
       }
       let batch = try Self.bytes(of: file, at: at + 8, Int(length))
-      var next = 0
-      while next + 12 <= batch.count {
-        let offset: UInt64 = batch.littleEndian(at: next)
-        let length: UInt32 = batch.littleEndian(at: next + 8)
-        let old = next + 12
-        let new = old + Int(length)
-        next = new + Int(length)
-        guard next <= batch.count else { throw Self.damaged.at(path: path) }
-        try body(
-          Int(number), offset, batch.span.extracting(old..<new), batch.span.extracting(new..<next))
+      let spans = try spans(of: batch, fileSize: files[Int(number)].size)
+      var first = 0
+      while first < spans.count {
+        var last = first
+        var end = spans[first].offset + UInt64(spans[first].count)
+        while last + 1 < spans.count, spans[last + 1].offset >= end,
+          spans[last + 1].offset - end <= Self.gap, end - spans[first].offset < Self.maximumRun
+        {
+          last += 1
+          end = spans[last].offset + UInt64(spans[last].count)
+        }
+        try body(Int(number), spans[first].offset..<end, spans[first...last], batch)
+        first = last + 1
       }
       at += 8 + UInt64(batch.count)
     }
+  }
+
+  /// Takes a batch apart.
+  private func spans(of batch: [UInt8], fileSize: UInt64) throws(DiffError) -> [Change] {
+    var spans: [Change] = []
+    var next = 0
+    while next < batch.count {
+      guard batch.count - next >= 12 else { throw Self.damaged.at(path: path) }
+      let offset: UInt64 = batch.littleEndian(at: next)
+      let length: UInt32 = batch.littleEndian(at: next + 8)
+      let span = Change(
+        offset: offset, count: Int(length), old: next + 12, new: next + 12 + Int(length))
+      next = span.new + Int(length)
+      guard next <= batch.count, offset <= fileSize, UInt64(length) <= fileSize - offset else {
+        throw Self.damaged.at(path: path)
+      }
+      spans.append(span)
+    }
+    return spans
   }
 
   private static func bytes(

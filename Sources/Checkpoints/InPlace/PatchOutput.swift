@@ -4,7 +4,7 @@ import TensorCore
 /// of the files changes before `commit`; whatever stops that, the files are the old ones, or the
 /// new ones, or the journal is there, from which `recover` makes the old ones.
 ///
-/// Only elements of tensors in one piece can change.
+/// Only elements can change, of tensors in one piece or in chunks that are not filtered.
 final class PatchOutput: CheckpointOutput {
   private let files: [File]
   /// They hold the locks.
@@ -67,19 +67,72 @@ final class PatchOutput: CheckpointOutput {
   ) throws(DiffError) {
     guard bytes.count > 0 else { return }
     tensor.check(offset, bytes.count)
-    guard case .contiguous(let start) = tensor.storage else { throw Self.unsupported(tensor.name) }
-    var old = [UInt8](repeating: 0, count: bytes.count)
-    var span = old.mutableSpan
-    try files[tensor.file].read(at: start + offset, into: &span)
-    guard tensor.isBigEndian else {
-      return try journal.append(file: tensor.file, at: start + offset, old: old.span, new: bytes)
-    }
+    guard tensor.isChangeableInPlace else { throw Self.unsupported(tensor.name) }
+    guard tensor.isBigEndian else { return try note(bytes, tensor, offset) }
     var swapped: [UInt8] = []
     swapped.append(copying: bytes)
-    span = swapped.mutableSpan
+    var span = swapped.mutableSpan
     Kernels.swapBytes(&span, width: tensor.type.width)
-    try journal.append(
-      file: tensor.file, at: start + offset, old: old.span, new: swapped.span)
+    try note(swapped.span, tensor, offset)
+  }
+
+  /// Notes bytes in the order of the file.
+  private func note(
+    _ bytes: Span<UInt8>, _ tensor: StoredTensor, _ offset: UInt64
+  ) throws(DiffError) {
+    switch tensor.storage {
+    case .contiguous(let start): try note(bytes, tensor.file, start + offset)
+    case .chunked(let chunks):
+      let grid = ChunkGrid(tensor, chunks)
+      var done = 0
+      while done < bytes.count {
+        let strip = grid.strip(at: offset + UInt64(done))
+        let start = Int(offset - strip.range.lowerBound) + done
+        let part = start..<start + min(bytes.count - done, strip.range.count - start)
+        try note(bytes.extracting(done..<done + part.count), part, of: strip, grid, chunks, tensor)
+        done += part.count
+      }
+    case .compact, .unallocated: break
+    }
+  }
+
+  /// Notes part of the bytes of a strip, chunk by chunk.
+  private func note(
+    _ bytes: Span<UInt8>, _ part: Range<Int>, of strip: ChunkGrid.Strip, _ grid: ChunkGrid,
+    _ chunks: StoredTensor.Chunks, _ tensor: StoredTensor
+  ) throws(DiffError) {
+    let first = strip.range.lowerBound
+    let touched = grid.chunks(
+      of: strip, touching: first + UInt64(part.lowerBound)..<first + UInt64(part.upperBound))
+    for chunk in chunks.chunks[chunks.stored(touched)] {
+      var old = [UInt8](repeating: 0, count: Int(chunk.size))
+      var span = old.mutableSpan
+      try files[tensor.file].read(at: chunk.offset, into: &span)
+      var new = old
+      span = new.mutableSpan
+      grid.forEachRun(of: grid.place(of: chunk.index), in: strip) {
+        count, length, inside, outside in
+        for row in 0..<count {
+          let here = outside.start + row * outside.stride
+          let (start, end) = (max(here, part.lowerBound), min(here + length, part.upperBound))
+          guard start < end else { continue }
+          Kernels.copyRows(
+            1, length: end - start, from: bytes,
+            Kernels.Rows(start: start - part.lowerBound, stride: 0), to: &span,
+            Kernels.Rows(
+              start: inside.start + row * inside.stride + start - here, stride: 0))
+        }
+      }
+      try journal.append(file: tensor.file, at: chunk.offset, old: old.span, new: new.span)
+    }
+  }
+
+  /// Notes bytes that stand in one piece.
+  private func note(_ bytes: Span<UInt8>, _ file: Int, _ place: UInt64) throws(DiffError) {
+    var old = [UInt8](repeating: 0, count: bytes.count)
+    var span = old.mutableSpan
+    try files[file].read(at: place, into: &span)
+    try journal.append(file: file, at: place, old: old.span, new: bytes)
   }
 
   func insert(
@@ -127,6 +180,20 @@ final class PatchOutput: CheckpointOutput {
         error.code,
         "\(error.message); the checkpoint may be changed in part: diffkit recover "
           + "'\(reader.checkpoint)' restores it", path: error.path)
+    }
+  }
+}
+
+extension StoredTensor {
+  /// Whether its elements can be changed where they stand: they lie in one piece, or in chunks that
+  /// pass no filters and are all there.
+  package var isChangeableInPlace: Bool {
+    switch storage {
+    case .contiguous: return true
+    case .compact, .unallocated: return false
+    case .chunked(let chunks):
+      guard let codec = ChunkCodec(self), !codec.isFiltered, byteCount > 0 else { return false }
+      return UInt64(chunks.chunks.count) == ChunkGrid(self, chunks).counts.reduce(1, *)
     }
   }
 }

@@ -47,15 +47,11 @@ struct SafeTensorsIndex: Sendable {
     self.name = name
     parts = []
     let file = try File(path)
-    let size = try file.size
-    guard size <= SafeTensorsHeader.maximumLength else {
+    guard try file.size <= SafeTensorsHeader.maximumLength else {
       throw DiffError(.limit, "too long for an index", path: path)
     }
-    var bytes = [UInt8](repeating: 0, count: Int(size))
-    var span = bytes.mutableSpan
     do {
-      try file.read(at: 0, into: &span)
-      json = try JSONValue(parsing: bytes)
+      json = try JSONValue(parsing: file.contents())
       parts = try Self.parts(json)
     } catch { throw error.at(path: path) }
   }

@@ -88,7 +88,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
     let target = try place(tensor.name)
     guard case .contiguous(let start) = target.storage, bytes.count > 0 else { return }
     target.check(offset, bytes.count)
-    try output.file.write(bytes, at: start + offset)
+    try output.file.stream(bytes, at: start + offset)
   }
 
   func insert(

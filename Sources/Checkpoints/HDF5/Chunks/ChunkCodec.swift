@@ -117,7 +117,7 @@ struct ChunkCodec: Sendable {
     } else {
       Kernels.splitPlanes(from, width: type.width, into: &span)
     }
-    return out + bytes[whole...]
+    return whole == bytes.count ? out : out + bytes[whole...]
   }
 
   private static func removeChecksum(_ bytes: inout [UInt8]) throws(DiffError) {

@@ -6,6 +6,8 @@ package struct HDF5Table {
   package var tensors: [StoredTensor] = []
   /// What is no tensor, and why, in the order of the names.
   package var skipped: [SkippedObject] = []
+  /// The texts among the attributes of the root group.
+  package var facts: [String: String] = [:]
 
   package init() {}
 }
@@ -18,6 +20,11 @@ extension MessageWriter {
     for object in table.skipped {
       put(object.name)
       put(object.reason)
+    }
+    put(table.facts.count)
+    for (name, text) in table.facts {
+      put(name)
+      put(text)
     }
   }
 
@@ -58,6 +65,7 @@ extension MessageReader {
     for _ in 0..<(try count(width: 16)) {
       table.skipped.append(SkippedObject(name: try text(), reason: try text()))
     }
+    for _ in 0..<(try count(width: 16)) { table.facts[try text()] = try text() }
     try end()
     return table
   }
