@@ -172,20 +172,32 @@ void dk_adamw(float *values, const float *gradients, float *first, float *second
 // each 64 elements, `groups` a bit for each such four, `sums` `channels` numbers for each element;
 // all are zero at first and after a harvest.
 
-/// sums[at[i] - first] += values[i], and marks the elements.
-void dk_merge_sum(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                  double *sums, uint64_t *marks, uint64_t *groups);
-/// Adds a + b v + c v^2 to each channel, for every value v that is not zero; `terms` holds a, b, c
-/// for each channel, first for values above zero, then for those below.
-void dk_merge_terms(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                    const double *terms, unsigned channels, double *sums, uint64_t *marks,
-                    uint64_t *groups);
+/// Changes still to be added, by ascending position.
+typedef struct {
+  const uint32_t *at;
+  const double *values;
+  size_t count;
+} dk_merge_run;
+/// sums[at[i] - first] += values[i] for what each run has of the elements first ... first + width,
+/// in the order of the runs, which begin behind it afterwards. Marks the elements. Returns the
+/// least position that is left, or UINT64_MAX.
+uint64_t dk_merge_sum(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                      double *sums, uint64_t *marks, uint64_t *groups);
+/// Adds a + b v + c v^2 to each channel, for every value v that is not zero; `terms` holds for each
+/// run a, b, c for each channel, first for values above zero, then for those below.
+uint64_t dk_merge_terms(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                        const double *terms, unsigned channels, double *sums, uint64_t *marks,
+                        uint64_t *groups);
 /// Moves what is marked to `at` (first + element) and `out` (`channels` numbers each), ascending;
-/// returns how many, at most `room`. Adds to `conflicts` how many elements were changed twice or
-/// more, and how many in both directions.
+/// returns how many. `at` has room for four more than there are. Adds to `conflicts` how many
+/// elements were changed twice or more, and how many in both directions.
 size_t dk_merge_harvest(uint64_t *marks, uint64_t *groups, size_t groupCount, unsigned channels,
-                        double *sums, uint32_t first, uint32_t *at, double *out, size_t room,
+                        double *sums, uint32_t first, uint32_t *at, double *out,
                         uint64_t *conflicts);
+/// values[i] *= factor, and leaves out what becomes zero; returns how many are left.
+size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor);
+/// The largest magnitude; infinity or a NaN if one is there.
+double dk_largest(const double *values, size_t n);
 
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.

@@ -115,11 +115,11 @@ struct MergePreparation {
     _ tensor: MergeTensor, _ combination: Combination,
     _ body: (MergedPart) throws(DiffError) -> Void
   ) throws(DiffError) {
-    var engine = engines.removeValue(forKey: combination) ?? MergeEngine(combination)
+    let engine = engines[combination] ?? MergeEngine(combination)
+    engines[combination] = engine
     for window in tensor.windows(0, limit: all.windowLimit) {
       for part in try engine.merge([window], of: [tensor])[0] { try body(part) }
     }
-    engines[combination] = engine
   }
 }
 
