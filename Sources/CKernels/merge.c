@@ -10,40 +10,33 @@ INLINE void mark(uint64_t *marks, uint32_t element, int isDown) {
   words[isDown] |= bit;
 }
 
-// Calls ADD(element, value) for what each run has in the block, and marks the elements. A group is
-// marked when the next one begins: neighbours, which most elements are, wait for no store.
+// Calls ADD for every element and value v that the runs have in the block, and marks the elements.
 #define ADD_RUNS(ADD)                                                                         \
   uint64_t following = UINT64_MAX;                                                            \
   for (size_t r = 0; r < count; r++) {                                                        \
     const uint32_t *at = runs[r].at;                                                          \
     const double *values = runs[r].values;                                                    \
-    size_t n = runs[r].count, i = 0, group = 0;                                               \
-    uint64_t groupBits = 0;                                                                   \
+    size_t n = runs[r].count, i = 0;                                                          \
     for (; i < n; i++) {                                                                      \
       uint32_t element = at[i] - first;                                                       \
       if (element >= width) break;                                                            \
       double v = values[i];                                                                   \
       ADD;                                                                                    \
       /* A stored zero changes nothing. */                                                    \
-      if (v == 0) continue;                                                                   \
-      mark(marks, element, v < 0);                                                            \
-      if (element >> 12 != group) {                                                           \
-        groups[group] |= groupBits;                                                           \
-        group = element >> 12;                                                                \
-        groupBits = 0;                                                                        \
-      }                                                                                       \
-      groupBits |= (uint64_t)1 << (element >> 6 & 63);                                        \
+      if (v != 0) mark(marks, element, v < 0);                                                \
     }                                                                                         \
-    groups[group] |= groupBits;                                                               \
+    if (i < n && at[i] < following) following = at[i];                                        \
+    if (i == 0) continue;                                                                     \
+    size_t words = (at[i - 1] - first) / 64 + 1;                                              \
+    *used = words > *used ? words : *used;                                                    \
     runs[r].at += i;                                                                          \
     runs[r].values += i;                                                                      \
     runs[r].count -= i;                                                                       \
-    if (i < n && at[i] < following) following = at[i];                                        \
   }                                                                                           \
   return following
 
 CLONES uint64_t dk_merge_sum(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
-                             double *sums, uint64_t *marks, uint64_t *groups) {
+                             double *sums, uint64_t *marks, size_t *used) {
   ADD_RUNS(sums[element] += v);
 }
 
@@ -55,40 +48,42 @@ INLINE void add_terms(const double *terms, unsigned channels, double v, double *
 
 CLONES uint64_t dk_merge_terms(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
                                const double *terms, unsigned channels, double *sums,
-                               uint64_t *marks, uint64_t *groups) {
+                               uint64_t *marks, size_t *used) {
   ADD_RUNS(add_terms(terms + r * channels * 6, channels, v, sums + (size_t)element * channels));
 }
 
-CLONES size_t dk_merge_harvest(uint64_t *marks, uint64_t *groups, size_t groupCount,
-                               unsigned channels, double *sums, uint32_t first, uint32_t *at,
-                               double *out, uint64_t *conflicts) {
+CLONES size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double *sums,
+                               uint32_t first, uint32_t *at, double *out, uint64_t *conflicts) {
   size_t n = 0;
-  for (size_t g = 0; g < groupCount; g++) {
-    for (uint64_t group = groups[g]; group != 0; group &= group - 1) {
-      size_t word = g * 64 + (size_t)__builtin_ctzll(group);
-      uint64_t *words = marks + word * 4;
-      conflicts[0] += (uint64_t)__builtin_popcountll(words[2]);
-      conflicts[1] += (uint64_t)__builtin_popcountll(words[0] & words[1]);
-      uint64_t bits = words[0] | words[1];
-      size_t ones = (size_t)__builtin_popcountll(bits);
-      // Four at a time, some of them in vain: a branch for every four instead of every one.
-      for (size_t done = 0; done < ones; done += 4)
-        for (unsigned j = 0; j < 4; j++) {
-          at[n + done + j] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
-          bits &= bits - 1;
-        }
-      n += ones;
-      words[0] = words[1] = words[2] = 0;
-    }
-    groups[g] = 0;
+  for (size_t word = 0; word < used; word++) {
+    uint64_t *words = marks + word * 4;
+    uint64_t bits = words[0] | words[1];
+    if (bits == 0) continue;
+    conflicts[0] += (uint64_t)__builtin_popcountll(words[2]);
+    conflicts[1] += (uint64_t)__builtin_popcountll(words[0] & words[1]);
+    words[0] = words[1] = words[2] = 0;
+    size_t ones = (size_t)__builtin_popcountll(bits);
+    // Four at a time, some of them in vain: a branch for every four instead of every one.
+    for (size_t done = 0; done < ones; done += 4)
+      for (unsigned j = 0; j < 4; j++) {
+        at[n + done + j] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
+        bits &= bits - 1;
+      }
+    n += ones;
   }
-  for (size_t i = 0; i < n; i++) {
-    double *sum = sums + (size_t)at[i] * channels;
-    for (unsigned c = 0; c < channels; c++) {
-      out[i * channels + c] = sum[c];
-      sum[c] = 0;
-    }
-    at[i] += first;
+#define TAKE(CHANNELS)                                                                        \
+  for (size_t i = 0; i < n; i++) {                                                            \
+    double *sum = sums + (size_t)at[i] * CHANNELS;                                            \
+    for (unsigned c = 0; c < CHANNELS; c++) {                                                 \
+      out[i * CHANNELS + c] = sum[c];                                                         \
+      sum[c] = 0;                                                                             \
+    }                                                                                         \
+    at[i] += first;                                                                           \
+  }
+  if (channels == 1) {
+    TAKE(1)
+  } else {
+    TAKE(channels)
   }
   return n;
 }

@@ -18,37 +18,32 @@ package struct ChangeRuns: Sendable {
     self.terms += terms
     count += range.count
   }
-
-  /// The part of each run whose offsets lie in a range. O(runs · log changes).
-  package func extracting(_ offsets: Range<UInt64>) -> ChangeRuns {
-    var part = self
-    part.count = 0
-    for (index, (list, range)) in runs.enumerated() {
-      let all = list.offsets(range)
-      let low = all.firstIndex(notBelow: offsets.lowerBound, from: 0)
-      let high = all.firstIndex(notBelow: offsets.upperBound, from: 0)
-      part.runs[index].range = range.lowerBound + low..<range.lowerBound + high
-      part.count += high - low
-    }
-    return part
-  }
 }
 
 /// Where the summing of runs is, block by block.
 @safe package struct ChangeCursor {
   private let runs: ChangeRuns
   private var left: [dk_merge_run]
+  /// How many changes there are from here on.
+  package let count: Int
   /// The least offset that was not summed yet.
   package private(set) var next: UInt32?
 
-  /// At the beginning.
-  package init(_ runs: ChangeRuns) {
+  /// Before the changes whose offsets lie in a range. O(runs · log changes).
+  package init(_ runs: ChangeRuns, in offsets: Range<UInt64>) {
     self.runs = runs
-    unsafe left = runs.runs.map { unsafe $0.list.run($0.range) }
-    for (list, range) in runs.runs where !range.isEmpty {
-      let first = list.offsets(range)[0]
-      next = min(next ?? first, first)
+    unsafe left = []
+    unsafe left.reserveCapacity(runs.runs.count)
+    var count = 0
+    for (list, range) in runs.runs {
+      let all = list.offsets(range)
+      let low = all.firstIndex(notBelow: offsets.lowerBound, from: 0)
+      let high = all.firstIndex(notBelow: offsets.upperBound, from: 0)
+      unsafe left.append(list.run(range.lowerBound + low..<range.lowerBound + high))
+      if low < high { next = min(next ?? .max, all[low]) }
+      count += high - low
     }
+    self.count = count
   }
 
   /// Calls `body` with what is left of the runs, and their terms, if there are; it returns what

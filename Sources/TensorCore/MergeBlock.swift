@@ -5,22 +5,22 @@ import CKernels
 ///
 /// Memory and the time to make one are O(elements); adding and harvesting are O(changes).
 package struct MergeBlock: Sendable {
-  /// How many elements the block has room for: a multiple of 4096.
+  /// How many elements the block has room for: a multiple of 64.
   package let size: Int
   /// What was harvested last.
   package var harvested: MergedChanges
   private let channels: Int
   private var sums: [Double]
   private var marks: [UInt64]
-  private var groups: [UInt64]
+  /// So many times 64 elements may have been changed.
+  private var used = 0
 
   /// A block of at least one element.
   package init(size: Int, channels: Int) {
-    self.size = (max(size, 1) + 4095) / 4096 * 4096
+    self.size = (max(size, 1) + 63) / 64 * 64
     self.channels = channels
     sums = [Double](repeating: 0, count: self.size * channels)
     marks = [UInt64](repeating: 0, count: self.size / 16)
-    groups = [UInt64](repeating: 0, count: self.size / 4096)
     harvested = MergedChanges(room: self.size, channels: channels)
   }
 
@@ -32,17 +32,13 @@ package struct MergeBlock: Sendable {
     let (channels, width) = (UInt32(channels), UInt32(width))
     unsafe sums.withUnsafeMutableBufferPointer { sums in
       unsafe marks.withUnsafeMutableBufferPointer { marks in
-        unsafe groups.withUnsafeMutableBufferPointer { groups in
-          guard let sums = sums.baseAddress, let marks = marks.baseAddress,
-            let groups = groups.baseAddress
-          else { return }
-          unsafe cursor.advance { runs, count, terms in
-            guard let terms = unsafe terms else {
-              return unsafe dk_merge_sum(runs, count, first, width, sums, marks, groups)
-            }
-            return unsafe dk_merge_terms(
-              runs, count, first, width, terms, channels, sums, marks, groups)
+        guard let sums = sums.baseAddress, let marks = marks.baseAddress else { return }
+        unsafe cursor.advance { runs, count, terms in
+          guard let terms = unsafe terms else {
+            return unsafe dk_merge_sum(runs, count, first, width, sums, marks, &used)
           }
+          return unsafe dk_merge_terms(
+            runs, count, first, width, terms, channels, sums, marks, &used)
         }
       }
     }
@@ -51,24 +47,21 @@ package struct MergeBlock: Sendable {
   /// Moves what the block holds to `harvested`, in ascending order, and empties it.
   package mutating func harvest(from first: UInt32) {
     var conflicts: [UInt64] = [0, 0]
-    let channels = UInt32(channels)
-    let groupCount = groups.count
+    let (channels, used) = (UInt32(channels), used)
     harvested.count = unsafe sums.withUnsafeMutableBufferPointer { sums in
       unsafe marks.withUnsafeMutableBufferPointer { marks in
-        unsafe groups.withUnsafeMutableBufferPointer { groups in
-          unsafe harvested.offsets.withUnsafeMutableBufferPointer { at in
-            unsafe harvested.sums.withUnsafeMutableBufferPointer { to in
-              guard let sums = sums.baseAddress, let marks = marks.baseAddress,
-                let groups = groups.baseAddress, let at = at.baseAddress,
-                let to = to.baseAddress
-              else { return 0 }
-              return unsafe dk_merge_harvest(
-                marks, groups, groupCount, channels, sums, first, at, to, &conflicts)
-            }
+        unsafe harvested.offsets.withUnsafeMutableBufferPointer { at in
+          unsafe harvested.sums.withUnsafeMutableBufferPointer { to in
+            guard let sums = sums.baseAddress, let marks = marks.baseAddress,
+              let at = at.baseAddress, let to = to.baseAddress
+            else { return 0 }
+            return unsafe dk_merge_harvest(
+              marks, used, channels, sums, first, at, to, &conflicts)
           }
         }
       }
     }
+    self.used = 0
     harvested.shared = conflicts[0]
     harvested.opposite = conflicts[1]
   }

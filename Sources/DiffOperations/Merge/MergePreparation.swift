@@ -21,6 +21,7 @@ struct MergePreparation {
   /// Chooses which changes take part, and rescales them.
   mutating func select(_ tensor: inout MergeTensor) throws(DiffError) {
     if options.method == .sce { return try selectByVariance(&tensor) }
+    if options.method.selection == .all { return }
     let (all, options, sets) = (all, options, wholeSets)
     let (shape, key) = (tensor.shape, tensor.key)
     try parallelForEach(&tensor.terms) { _, term throws(DiffError) in

@@ -84,9 +84,8 @@ struct MergeWorker: Sendable {
   ) throws(DiffError) {
     let start = merged.count
     var part = MergedPart(start: window.elements.lowerBound, list: merged, range: start..<start)
-    let changes = changes.extracting(task.range)
-    merged.reserve(changes.count)
-    var cursor = ChangeCursor(changes)
+    var cursor = ChangeCursor(changes, in: task.range)
+    merged.reserve(cursor.count)
     // A block begins where the next change is.
     while let next = cursor.next {
       let width = min(UInt64(block.size), task.range.upperBound - UInt64(next))
