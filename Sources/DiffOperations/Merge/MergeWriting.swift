@@ -38,8 +38,12 @@ extension MergeRun {
               base: tensor.base))
         }
         count += UInt64(part.range.count)
-        try writer.append(
-          at: part.start, part.offsets, Patch.narrow(part.sums, values, scale).span)
+        for start in stride(from: 0, to: part.range.count, by: Layout.pageCapacity) {
+          let piece = start..<min(part.range.count, start + Layout.pageCapacity)
+          try writer.append(
+            at: part.start, part.offsets.extracting(piece),
+            Patch.narrow(part.sums.extracting(piece), values, scale).span)
+        }
       }
       if merged.isLast && count > 0 { try writer.end() }
       summary.tensors[last].changes = count
