@@ -39,6 +39,9 @@ extension OutputOptions {
 
 /// A diff that goes to standard output while it is made.
 private final class StandardOutputSink: ByteSink {
+  /// The header of the diff waits for what follows it: inputs that are refused leave nothing.
+  private var waiting: [UInt8]? = []
+
   init() throws(DiffError) {
     guard isatty(STDOUT_FILENO) == 0 else {
       throw DiffError(
@@ -48,8 +51,13 @@ private final class StandardOutputSink: ByteSink {
   }
 
   func write(_ bytes: Span<UInt8>) throws(DiffError) {
-    var copy: [UInt8] = []
+    var copy = waiting ?? []
     copy.append(copying: bytes)
+    guard waiting?.isEmpty != true else {
+      waiting = copy
+      return
+    }
+    waiting = nil
     try StandardOutput.write(copy)
   }
 }

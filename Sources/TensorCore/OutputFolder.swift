@@ -81,7 +81,7 @@ package enum Folder {
   }
 
   /// Removes a folder that holds files only, as far as that can be done.
-  static func remove(_ path: String) {
+  package static func remove(_ path: String) {
     for name in (try? Folder.names(path)) ?? [] { unsafe unlink("\(path)/\(name)") }
     unsafe rmdir(path)
   }
