@@ -38,16 +38,8 @@ CLONES void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, si
 
 CLONES void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
                        const uint8_t *values) {
-  // Where elements are far apart each store misses the cache, and waits for the one before it
-  // unless the line was asked for ahead of time.
-  enum { AHEAD = 32 };
-  size_t i = 0;
 #define SCATTER(W)                                                                            \
-  for (; i + AHEAD < n; i++) {                                                                \
-    __builtin_prefetch(dst + (size_t)at[i + AHEAD] * W, 1);                                   \
-    memcpy(dst + (size_t)at[i] * W, values + i * W, W);                                       \
-  }                                                                                           \
-  for (; i < n; i++) memcpy(dst + (size_t)at[i] * W, values + i * W, W)
+  for (size_t i = 0; i < n; i++) memcpy(dst + (size_t)at[i] * W, values + i * W, W)
   FOR_WIDTH(SCATTER)
 }
 

@@ -125,7 +125,8 @@ struct TextTable {
 func facts(_ pairs: [(String, String)]) -> String {
   let width = pairs.map(\.0.columns).max() ?? 0
   return pairs.map { name, value in
-    name + String(repeating: " ", count: width - name.columns) + "  " + value.escapingControls + "\n"
+    let padding = String(repeating: " ", count: width - name.columns + 2)
+    return name + padding + value.escapingControls + "\n"
   }.joined()
 }
 

@@ -17,22 +17,9 @@
   /// Zeros.
   package init(count: Int) {
     self.count = count
-    unsafe base = Self.allocate(count)
+    unsafe base = .allocate(capacity: max(1, count))
     unsafe base.initialize(repeating: 0, count: count)
     unsafe mapping = nil
-  }
-
-  /// Memory in huge pages where there are any: elements far apart are then found in half the time.
-  private static func allocate(_ count: Int) -> UnsafeMutablePointer<UInt8> {
-    let hugePage = 1 << 21
-    var memory: UnsafeMutableRawPointer?
-    guard unsafe posix_memalign(&memory, count < hugePage ? 64 : hugePage, max(1, count)) == 0,
-      let memory = unsafe memory
-    else { fatalError("out of memory") }
-    #if os(Linux)
-      if count >= hugePage { unsafe madvise(memory, count, MADV_HUGEPAGE) }
-    #endif
-    return unsafe memory.assumingMemoryBound(to: UInt8.self)
   }
 
   /// Bytes of a file, mapped: pages are read when they are needed and shared with other
@@ -60,7 +47,7 @@
     if let mapping = unsafe mapping {
       unsafe munmap(mapping.start, mapping.length)
     } else {
-      unsafe free(base)
+      unsafe base.deallocate()
     }
   }
 

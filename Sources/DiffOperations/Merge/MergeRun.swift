@@ -176,6 +176,6 @@ struct MergeRun {
 }
 
 extension MergeInputs {
-  /// The most changes that are decoded at once, which take about 20 bytes each.
+  /// The most changes that are decoded at once, which take 24 bytes each with what becomes of them.
   var windowLimit: UInt64 { 5 << 18 + UInt64(inputs.count) << 10 }
 }
