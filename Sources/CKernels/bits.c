@@ -78,13 +78,14 @@ CLONES void dk_pack_bits(const uint32_t *values, unsigned bits, size_t n, uint8_
   for (size_t i = 0; i < n; i++) {
     pending |= (uint64_t)(values[i] & mask) << held;
     held += bits;
-    while (held >= 8) {
-      *out++ = (uint8_t)pending;
-      pending >>= 8;
-      held -= 8;
-    }
+    if (held < 32) continue;
+    uint32_t word = (uint32_t)pending;
+    memcpy(out, &word, 4);
+    out += 4;
+    pending >>= 32;
+    held -= 32;
   }
-  if (held) *out = (uint8_t)pending;
+  for (unsigned done = 0; done < held; done += 8) *out++ = (uint8_t)(pending >> done);
 }
 
 CLONES size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out,
@@ -109,6 +110,25 @@ CLONES size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out,
     found += ones;
   }
   return found;
+}
+
+void dk_count_lines(const uint32_t *values, size_t n, uint32_t shift, uint32_t columns,
+                    uint32_t *rowCounts, uint32_t *columnCounts) {
+  uint32_t row = 0, start = 0, inRow = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t column = values[i] + shift - start;
+    // Most are in the row of the one before, and need no division.
+    if (column >= columns) {
+      rowCounts[row] += inRow;
+      inRow = 0;
+      row += column / columns;
+      start = row * columns;
+      column = values[i] + shift - start;
+    }
+    inRow++;
+    columnCounts[column]++;
+  }
+  rowCounts[row] += inRow;
 }
 
 void dk_set_bits(const uint32_t *positions, size_t n, uint8_t *bitmap) {

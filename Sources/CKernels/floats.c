@@ -76,15 +76,11 @@ CLONES void dk_widen(const uint8_t *src, int kind, size_t n, double factor, doub
 }
 
 CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out) {
-  // float64 to float16 must round once: _Float16 is reached straight from double.
+  // float64 must be rounded once. (To float16 straight from double is a call of the runtime.)
   if (kind == DK_F16) {
-    for (size_t i = 0; i < n; i++) {
-      _Float16 v = (_Float16)(src[i] * factor);
-      memcpy(out + i * 2, &v, 2);
-    }
+    for (size_t i = 0; i < n; i++) to_f16(out + i * 2, to_odd(src[i] * factor));
     return;
   }
-  // And float64 to bfloat16.
   if (kind == DK_BF16) {
     for (size_t i = 0; i < n; i++) to_bf16(out + i * 2, to_odd(src[i] * factor));
     return;

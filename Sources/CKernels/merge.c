@@ -1,84 +1,115 @@
 #include "CKernels.h"
 #include "common.h"
 
-// Four words for each 64 elements: which are changed, changed by two or more, changed upwards,
-// changed downwards. Together they are half a cache line.
-INLINE void mark(uint64_t *marks, uint32_t element, int isUp, int isDown) {
+// Four words for each 64 elements, half a cache line: which are changed upwards, downwards, by two
+// or more; the fourth is to spare.
+INLINE void mark(uint64_t *marks, uint32_t element, int isDown) {
   uint64_t *words = marks + (size_t)(element >> 6) * 4;
   uint64_t bit = (uint64_t)1 << (element & 63);
-  words[1] |= words[0] & bit;
-  words[0] |= bit;
-  words[2] |= isUp ? bit : 0;
-  words[3] |= isDown ? bit : 0;
+  words[2] |= (words[0] | words[1]) & bit;
+  words[isDown] |= bit;
 }
 
-// Marks a group; neighbours, which most elements are in a group, wait for no store.
-#define GROUPS_BEGIN                                                                          \
-  size_t group = 0;                                                                           \
-  uint64_t groupBits = 0
-#define GROUPS_ADD(element)                                                                   \
-  if ((element) >> 12 != group) {                                                             \
-    groups[group] |= groupBits;                                                               \
-    group = (element) >> 12;                                                                  \
-    groupBits = 0;                                                                            \
+// Calls ADD for every element and value v that the runs have in the block, and marks the elements.
+#define ADD_RUNS(ADD)                                                                         \
+  uint64_t following = UINT64_MAX;                                                            \
+  for (size_t r = 0; r < count; r++) {                                                        \
+    const uint32_t *at = runs[r].at;                                                          \
+    const double *values = runs[r].values;                                                    \
+    size_t n = runs[r].count, i = 0;                                                          \
+    for (; i < n; i++) {                                                                      \
+      uint32_t element = at[i] - first;                                                       \
+      if (element >= width) break;                                                            \
+      double v = values[i];                                                                   \
+      ADD;                                                                                    \
+      /* A stored zero changes nothing. */                                                    \
+      if (v != 0) mark(marks, element, v < 0);                                                \
+    }                                                                                         \
+    if (i < n && at[i] < following) following = at[i];                                        \
+    if (i == 0) continue;                                                                     \
+    size_t words = (at[i - 1] - first) / 64 + 1;                                              \
+    *used = words > *used ? words : *used;                                                    \
+    runs[r].at += i;                                                                          \
+    runs[r].values += i;                                                                      \
+    runs[r].count -= i;                                                                       \
   }                                                                                           \
-  groupBits |= (uint64_t)1 << ((element) >> 6 & 63)
-#define GROUPS_END groups[group] |= groupBits
+  return following
 
-CLONES void dk_merge_sum(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                         double *sums, uint64_t *marks, uint64_t *groups) {
-  GROUPS_BEGIN;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t element = at[i] - first;
-    sums[element] += values[i];
-    // A stored zero changes nothing.
-    if (values[i] == 0) continue;
-    mark(marks, element, values[i] > 0, values[i] < 0);
-    GROUPS_ADD(element);
-  }
-  GROUPS_END;
+CLONES uint64_t dk_merge_sum(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                             double *sums, uint64_t *marks, size_t *used) {
+  ADD_RUNS(sums[element] += v);
 }
 
-CLONES void dk_merge_terms(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                           const double *terms, unsigned channels, double *sums,
-                           uint64_t *marks, uint64_t *groups) {
-  GROUPS_BEGIN;
-  for (size_t i = 0; i < n; i++) {
-    double v = values[i];
-    if (v == 0) continue;
-    uint32_t element = at[i] - first;
-    const double *term = terms + (v < 0 ? (size_t)channels * 3 : 0);
-    double *sum = sums + (size_t)element * channels;
-    for (unsigned c = 0; c < channels; c++, term += 3)
-      sum[c] += term[0] + term[1] * v + term[2] * (v * v);
-    mark(marks, element, v > 0, v < 0);
-    GROUPS_ADD(element);
-  }
-  GROUPS_END;
+INLINE void add_terms(const double *terms, unsigned channels, double v, double *sum) {
+  terms += v < 0 ? (size_t)channels * 3 : 0;
+  for (unsigned c = 0; v != 0 && c < channels; c++, terms += 3)
+    sum[c] += terms[0] + terms[1] * v + terms[2] * (v * v);
 }
 
-size_t dk_merge_harvest(uint64_t *marks, uint64_t *groups, size_t groupCount, unsigned channels,
-                        double *sums, uint32_t first, uint32_t *at, double *out, size_t room,
-                        uint64_t *conflicts) {
+CLONES uint64_t dk_merge_terms(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                               const double *terms, unsigned channels, double *sums,
+                               uint64_t *marks, size_t *used) {
+  ADD_RUNS(add_terms(terms + r * channels * 6, channels, v, sums + (size_t)element * channels));
+}
+
+CLONES size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double *sums,
+                               uint32_t first, uint32_t *at, double *out, uint64_t *conflicts) {
   size_t n = 0;
-  for (size_t g = 0; g < groupCount; g++) {
-    for (uint64_t group = groups[g]; group != 0; group &= group - 1) {
-      size_t word = g * 64 + (size_t)__builtin_ctzll(group);
-      uint64_t *words = marks + word * 4;
-      conflicts[0] += (uint64_t)__builtin_popcountll(words[1]);
-      conflicts[1] += (uint64_t)__builtin_popcountll(words[2] & words[3]);
-      for (uint64_t bits = words[0]; bits != 0 && n < room; bits &= bits - 1, n++) {
-        uint32_t element = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits);
-        double *sum = sums + (size_t)element * channels;
-        at[n] = first + element;
-        for (unsigned c = 0; c < channels; c++) {
-          out[n * channels + c] = sum[c];
-          sum[c] = 0;
-        }
+  for (size_t word = 0; word < used; word++) {
+    uint64_t *words = marks + word * 4;
+    uint64_t bits = words[0] | words[1];
+    if (bits == 0) continue;
+    conflicts[0] += (uint64_t)__builtin_popcountll(words[2]);
+    conflicts[1] += (uint64_t)__builtin_popcountll(words[0] & words[1]);
+    words[0] = words[1] = words[2] = 0;
+    size_t ones = (size_t)__builtin_popcountll(bits);
+    // Four at a time, some of them in vain: a branch for every four instead of every one.
+    for (size_t done = 0; done < ones; done += 4)
+      for (unsigned j = 0; j < 4; j++) {
+        at[n + done + j] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
+        bits &= bits - 1;
       }
-      words[0] = words[1] = words[2] = words[3] = 0;
-    }
-    groups[g] = 0;
+    n += ones;
+  }
+#define TAKE(CHANNELS)                                                                        \
+  for (size_t i = 0; i < n; i++) {                                                            \
+    double *sum = sums + (size_t)at[i] * CHANNELS;                                            \
+    for (unsigned c = 0; c < CHANNELS; c++) {                                                 \
+      out[i * CHANNELS + c] = sum[c];                                                         \
+      sum[c] = 0;                                                                             \
+    }                                                                                         \
+    at[i] += first;                                                                           \
+  }
+  if (channels == 1) {
+    TAKE(1)
+  } else {
+    TAKE(channels)
   }
   return n;
+}
+
+CLONES size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor) {
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    double product = values[i] * factor;
+    at[kept] = at[i];
+    values[kept] = product;
+    // What cancels is overwritten by what follows: a branch would be mispredicted.
+    kept += product != 0;
+  }
+  return kept;
+}
+
+CLONES double dk_largest(const double *values, size_t n) {
+  // Without their signs, numbers and their bits have one order, infinity and NaN behind all.
+  uint64_t largest = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint64_t bits;
+    __builtin_memcpy(&bits, values + i, 8);
+    bits &= INT64_MAX;
+    largest = bits > largest ? bits : largest;
+  }
+  double value;
+  __builtin_memcpy(&value, &largest, 8);
+  return value;
 }

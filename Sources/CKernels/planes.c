@@ -33,3 +33,27 @@ int dk_is_zero(const uint8_t *bytes, size_t n) {
   // All are equal to the first if each is equal to the one before.
   return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
 }
+
+size_t dk_write_codes(const uint8_t *bytes, size_t n, const uint32_t *codes, uint64_t pending,
+                      unsigned held, uint8_t *out) {
+  uint8_t *start = out;
+  size_t i = 0;
+#define PUT(symbol)                                                                           \
+  pending |= (uint64_t)(codes[symbol] & 0xffff) << held;                                      \
+  held += codes[symbol] >> 16
+  for (; i + 4 <= n; i += 4) {
+    for (unsigned j = 0; j < 4; j++) {
+      PUT(bytes[i + j]);
+    }
+    memcpy(out, &pending, 8);
+    out += held >> 3;
+    pending >>= held & 56;
+    held &= 7;
+  }
+  for (; i <= n; i++) {
+    PUT(i < n ? bytes[i] : 256);
+    for (; held >= 8; held -= 8, pending >>= 8) *out++ = (uint8_t)pending;
+  }
+  if (held > 0) *out++ = (uint8_t)pending;
+  return (size_t)(out - start);
+}

@@ -120,22 +120,24 @@ struct MergeBenchmarks {
     try peers(paths.count, all.seconds)
   }
 
-  /// The same sum, dense in NumPy and sparse in SciPy, from files to a file.
+  /// The same sum, dense in NumPy and PyTorch and sparse in SciPy, from files to a file. The dense
+  /// files are one under many names, so that they are read from memory, which is to their
+  /// advantage: ten gigabytes of them would come from a disk.
   private func peers(_ count: Int, _ seconds: Double) throws {
     guard let python = unsafe getenv("DIFFKIT_PEERS_PYTHON").map({ unsafe String(cString: $0) })
     else {
-      report.row("NumPy and SciPy", "", "skipped: DIFFKIT_PEERS_PYTHON names no Python")
+      report.row("NumPy, PyTorch, SciPy", "", "skipped: DIFFKIT_PEERS_PYTHON names no Python")
       return
     }
     let shapes = Self.model.map { $0.shape.map(String.init).joined(separator: "x") }
     let result = try ChildProcess.run(
       python, ["-c", Self.peerScript, folder, "\(count)", shapes.joined(separator: ",")])
     guard result.ending == .exit(0) else {
-      report.row("NumPy and SciPy", "", String(decoding: result.errors, as: UTF8.self))
+      report.row("NumPy, PyTorch, SciPy", "", String(decoding: result.errors, as: UTF8.self))
       return
     }
     let lines = String(decoding: result.output, as: UTF8.self).split(separator: "\n")
-    for (line, bar) in zip(lines, ["≥ 30", "", "≥ 5"]) {
+    for (line, bar) in zip(lines, ["≥ 30", "", "", "≥ 5"]) {
       let parts = line.split(separator: " ", maxSplits: 1)
       guard let time = Double(parts[0]) else { continue }
       report.row(
@@ -147,7 +149,8 @@ struct MergeBenchmarks {
   /// Prints seconds and what took them.
   private static let peerScript = """
     import sys, time, os
-    import numpy as np, scipy.sparse as sp
+    import numpy as np, scipy.sparse as sp, torch
+    from safetensors.torch import load_file, save_file
     folder, count = sys.argv[1], int(sys.argv[2])
     shapes = [tuple(map(int, s.split("x"))) for s in sys.argv[3].split(",")]
     rng = np.random.default_rng(1)
@@ -159,10 +162,12 @@ struct MergeBenchmarks {
     # One file under many names: the same reading, less of the page cache.
     for i in range(1, count): os.link(folder + "/0.npy", f"{folder}/{i}.npy")
     del dense
+    def durable(path):
+        file = os.open(path, os.O_RDONLY); os.fsync(file); os.close(file)
     def to_file():
         out = np.load(folder + "/0.npy")
         for i in range(1, count): out += np.load(f"{folder}/{i}.npy", mmap_mode="r")
-        np.save(folder + "/out.npy", out)
+        np.save(folder + "/out.npy", out); durable(folder + "/out.npy")
     def timed(body, what):
         times = []
         for _ in range(3):
@@ -173,7 +178,24 @@ struct MergeBenchmarks {
     def in_memory():
         for _ in range(count): np.add(out, one, out=out)
     timed(in_memory, "NumPy, dense float32, the additions alone:")
-    del out, one
+    del out
+    os.remove(folder + "/out.npy")
+    start, tensors = 0, {}
+    for number, shape in enumerate(shapes):
+        size = int(np.prod(shape))
+        tensors[str(number)] = torch.from_numpy(one[start:start + size].reshape(shape)); start += size
+    save_file(tensors, folder + "/0.safetensors")
+    del one, tensors
+    for i in range(1, count + 1): os.link(folder + "/0.safetensors", f"{folder}/{i}.safetensors")
+    def arithmetic():
+        base = load_file(folder + "/0.safetensors")
+        sums = {k: v.clone() for k, v in base.items()}
+        for i in range(1, count + 1):
+            tuned = load_file(f"{folder}/{i}.safetensors")
+            for k, v in tuned.items(): sums[k] += v - base[k]
+        save_file(sums, folder + "/out.safetensors"); durable(folder + "/out.safetensors")
+    timed(arithmetic, "PyTorch, task arithmetic of so many float32 checkpoints and a base:")
+    for name in [f"{i}.npy" for i in range(count)] + ["out.safetensors"]: os.remove(f"{folder}/{name}")
     for i in range(count):
         at, off = [], 0
         for number, shape in enumerate(shapes):

@@ -32,21 +32,18 @@ struct ComposeCommand: ParsableCommand {
       throw DiffError(.usage, "name the composed diff with -o FILE")
     }
     try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
-    let readers = try DiffReader.open(diffs)
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let summary =
-      if let base {
-        try compose(
-          readers, on: try openCheckpoint(base), scratch: path, into: sink, profile: profile,
-          progress: report.progress.show)
-      } else {
-        try compose(readers, into: sink, profile: profile)
-      }
-    try sink.commit()
-    try report.print(
-      ComposeOutput(
-        output: path, size: try File(path).size, changes: summary.changes,
-        tensors: summary.tensors, diffs: diffs.count, unchanged: summary.unchanged))
+    let readers = try openDiffs(diffs)
+    try writeDiff(path, force: outputs.force) { sink in
+      guard let base else { return try compose(readers, into: sink, profile: profile) }
+      return try compose(
+        readers, on: try openCheckpoint(base), scratch: path == "-" ? base : path, into: sink,
+        profile: profile, progress: report.progress.show)
+    } tell: { summary, size in
+      try report.print(
+        ComposeOutput(
+          output: path, size: size, changes: summary.changes, tensors: summary.tensors,
+          diffs: diffs.count, unchanged: summary.unchanged))
+    }
   }
 }
 

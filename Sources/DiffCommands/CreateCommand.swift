@@ -87,17 +87,11 @@ struct CreateCommand: ParsableCommand {
     let path = outputs.output ?? stem(tuned) + ".diff"
     try check(output: path, isNoneOf: [base, tuned])
     let (before, after) = (try openCheckpoint(base), try openCheckpoint(tuned))
-    guard path != "-" else {
-      _ = try create(
-        from: before, to: after, into: StandardOutputSink(), options,
-        progress: report.progress.show)
-      return
+    try writeDiff(path, force: outputs.force) { sink in
+      try create(from: before, to: after, into: sink, options, progress: report.progress.show)
+    } tell: { summary, size in
+      try report.print(CreateOutput(path, tuned, summary, size: size))
     }
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let summary = try create(
-      from: before, to: after, into: sink, options, progress: report.progress.show)
-    try sink.commit()
-    try report.print(CreateOutput(path, tuned, summary, size: try File(path).size))
   }
 }
 
@@ -160,14 +154,5 @@ private struct CreateOutput: CommandOutput {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }
     return lines.map { $0.escapingControls + "\n" }.joined()
-  }
-}
-
-/// A diff that goes to standard output while it is made.
-private final class StandardOutputSink: ByteSink {
-  func write(_ bytes: Span<UInt8>) throws(DiffError) {
-    var copy: [UInt8] = []
-    copy.append(copying: bytes)
-    try StandardOutput.write(copy)
   }
 }

@@ -34,6 +34,6 @@ extension DensityGrid {
 extension String {
   /// The text and as many spaces as make it so wide.
   fileprivate func padding(to width: Int) -> String {
-    self + String(repeating: " ", count: max(0, width - count))
+    self + String(repeating: " ", count: max(0, width - columns))
   }
 }

@@ -63,15 +63,19 @@ struct DiffConversion: ParsableArguments {
     _ diff: DiffReader, _ output: String, _ force: Bool, _ report: ReportOptions
   ) throws {
     guard let target = try exportFormat(output) else {
-      let sink = try FileSink(output, overwriting: force)
-      let rounded = try reencode(diff, into: sink, values: values, profile: profile)
-      try sink.commit()
-      var summary = ExchangeSummary()
-      summary.tensors = diff.count { $0.isSparse }
-      summary.heads = diff.count - summary.tensors
-      summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
-      summary.rounded = rounded
-      return try report.print(DiffConversionOutput(output, "diff", summary))
+      return try writeDiff(output, force: force) { sink in
+        var summary = ExchangeSummary()
+        summary.rounded = try reencode(diff, into: sink, values: values, profile: profile)
+        summary.tensors = diff.count { $0.isSparse }
+        summary.heads = diff.count - summary.tensors
+        summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
+        return summary
+      } tell: { summary, _ in
+        try report.print(DiffConversionOutput(output, "diff", summary))
+      }
+    }
+    guard output != "-" else {
+      throw DiffError(.usage, "only a diff goes to standard output; name a file")
     }
     guard values == nil else {
       throw DiffError(.usage, "--values is about diffs; '\(target.rawValue)' has its own type")
@@ -90,7 +94,7 @@ struct DiffConversion: ParsableArguments {
       default: return ExchangeFormat(rawValue: to.rawValue)
       }
     }
-    if output.hasSuffix(".diff") { return nil }
+    if output == "-" || output.hasSuffix(".diff") { return nil }
     guard let format = ExchangeFormat(suffixOf: output) else {
       throw DiffError(
         .usage,

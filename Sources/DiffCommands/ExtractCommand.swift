@@ -34,17 +34,17 @@ struct ExtractCommand: ParsableCommand {
   }
 
   func run() throws {
-    let path = outputs.output ?? derivedName(diff, ["extracted"])
+    let path = outputs.path(after: diff, "extracted")
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let taken = try extract(
-      reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
-      into: sink)
-    try sink.commit()
-    try report.print(
-      ExtractOutput(
-        output: path, size: try File(path).size, taken: taken, tensors: reader.count))
+    try writeDiff(path, force: outputs.force) { sink in
+      try extract(
+        reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
+        into: sink)
+    } tell: { taken, size in
+      try report.print(
+        ExtractOutput(output: path, size: size, taken: taken, tensors: reader.count))
+    }
   }
 }
 

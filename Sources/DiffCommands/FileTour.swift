@@ -6,10 +6,12 @@ import TensorCore
 /// Takes a sample base and its finetune once round: create, apply, revert, verify.
 struct FileTour: Tour {
   private let base, tuned: String
+  let report: ReportOptions
   var samples: [String] { [base, tuned] }
 
   /// - Parameter samples: Their folder.
-  init(_ samples: String) {
+  init(_ samples: String, _ report: ReportOptions) {
+    self.report = report
     base = samples + "/textgenrnn_weights.hdf5"
     tuned = samples + "/textgenrnn_hacker_news.hdf5"
   }
@@ -21,11 +23,11 @@ struct FileTour: Tour {
     let (applied, reverted) = ("\(folder)/tuned.h5", "\(folder)/base.h5")
 
     try say("1  create: what the finetune changed, exactly")
-    try create(exact, before, after, CreateOptions())
+    let whole = try create(exact, before, after, CreateOptions())
     try say("2  create --add --density 0.005: the largest 0.5 % of the changes, as float16")
     var options = CreateOptions()
     options.mode = .add(.density(0.005), values: .f16)
-    try create(added, before, after, options)
+    let half = try create(added, before, after, options)
 
     try say("3  apply: base + exact diff")
     _ = try apply([DiffReader(exact)], to: before, output: applied)
@@ -46,21 +48,26 @@ struct FileTour: Tour {
       throw DiffError(.checksum, "is not the result of \(added)", path: "\(folder)/half-percent.h5")
     }
     try say("   verify: the checkpoint is its result")
-    try report(exact, added)
-    try say("\nThe files are in \(folder)/; look into one: diffkit inspect \(exact)")
+    try report.print(
+      FileTourOutput(
+        folder: folder, base: try File(base).size, tensors: before.tensors.count, exact: whole,
+        halfPercent: half))
   }
 
   private func create(
     _ path: String, _ base: any Checkpoint, _ tuned: any Checkpoint, _ options: CreateOptions
-  ) throws {
+  ) throws -> FileTourOutput.Diff {
     let sink = try FileSink(path)
     let summary = try DiffOperations.create(from: base, to: tuned, into: sink, options)
     try sink.commit()
+    let size = try File(path).size
     let density = Double(summary.changes) / Double(summary.elements)
     try say(
-      "   \(path): \(try File(path).size.bytes), \(summary.changes.grouped) of "
+      "   \(path): \(size.bytes), \(summary.changes.grouped) of "
         + "\(summary.elements.grouped) weights (\(density.percent)) in "
         + "\(summary.changedTensors) of \(summary.tensors) tensors")
+    return FileTourOutput.Diff(
+      path: path, size: size, changes: summary.changes, elements: summary.elements)
   }
 
   /// Compares all tensors of two checkpoints by fingerprint.
@@ -80,22 +87,34 @@ struct FileTour: Tour {
     }
     try say("   \(path): all \(made.tensors.count) fingerprints equal those of \(name)")
   }
+}
 
-  private func report(_ exact: String, _ added: String) throws {
-    let full = try File(base).size
-    try say("\nA finetune of this model takes")
+/// What the tour comes to.
+private struct FileTourOutput: CommandOutput {
+  struct Diff: Encodable {
+    let path: String
+    let size, changes, elements: UInt64
+  }
+
+  let folder: String
+  /// Bytes of the base, and how many of its tensors were compared by fingerprint.
+  let base: UInt64
+  let tensors: Int
+  let exact, halfPercent: Diff
+
+  var text: String {
     var table = TextTable(["", "bytes", "of a full copy"], rightAligned: [1, 2])
     let sizes = [
-      ("full copy", full), ("exact diff", try File(exact).size),
-      ("0.5 % diff", try File(added).size),
+      ("full copy", base), ("exact diff", exact.size), ("0.5 % diff", halfPercent.size),
     ]
     for (name, size) in sizes {
-      table.add([name, size.grouped, (Double(size) / Double(full)).percent])
+      table.add([name, size.grouped, (Double(size) / Double(base)).percent])
     }
-    try StandardOutput.write(table.text)
-    let storage = StorageReport(base: full, diffs: [UInt64](repeating: sizes[2].1, count: 9))
-    try say(
-      "Nine such tasks: base + 9 diffs of 0.5 % = \(storage.ratio.fixed(2)) × the base; "
-        + "9 full copies \(storage.saving.fixed(1)) × as much.")
+    let storage = StorageReport(base: base, diffs: [UInt64](repeating: halfPercent.size, count: 9))
+    return "\nA finetune of this model takes\n" + table.text
+      + "Nine such tasks: base + 9 diffs of 0.5 % = \(storage.ratio.fixed(2)) × the base; "
+      + "9 full copies \(storage.saving.fixed(1)) × as much.\n"
+      + "\nThe files are in \(folder.escapingControls)/; look into one: diffkit inspect "
+      + "\(exact.path.escapingControls)\n"
   }
 }

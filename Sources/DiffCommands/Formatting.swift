@@ -65,7 +65,8 @@ extension Double {
 
   /// `0.50 %`, with more digits where they are few.
   var percent: String {
-    self == 0 ? "0 %" : (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %"
+    if self != 0 && magnitude < 5e-7 { return "< 0.0001 %" }
+    return self == 0 ? "0 %" : (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %"
   }
 }
 
@@ -94,7 +95,7 @@ struct TextTable {
       var line = ""
       for (i, cell) in row.enumerated() {
         let cell = cell.shortened(to: widths[i])
-        let padding = String(repeating: " ", count: widths[i] - cell.count)
+        let padding = String(repeating: " ", count: widths[i] - cell.columns)
         line += rightAligned.contains(i) ? padding + cell : cell + padding
         line += "  "
       }
@@ -105,7 +106,9 @@ struct TextTable {
 
   private func widths(within width: Int) -> [Int] {
     var widths = [Int](repeating: 0, count: rows[0].count)
-    for row in rows { for (i, cell) in row.enumerated() { widths[i] = max(widths[i], cell.count) } }
+    for row in rows {
+      for (i, cell) in row.enumerated() { widths[i] = max(widths[i], cell.columns) }
+    }
     var total = widths.reduce(0) { $0 + $1 + 2 } - 2
     while total > width {
       guard let widest = shrinking.max(by: { widths[$0] < widths[$1] }),
@@ -120,9 +123,10 @@ struct TextTable {
 
 /// Lines of `name  value`, the values aligned.
 func facts(_ pairs: [(String, String)]) -> String {
-  let width = pairs.map(\.0.count).max() ?? 0
+  let width = pairs.map(\.0.columns).max() ?? 0
   return pairs.map { name, value in
-    name + String(repeating: " ", count: width - name.count) + "  " + value.escapingControls + "\n"
+    let padding = String(repeating: " ", count: width - name.columns + 2)
+    return name + padding + value.escapingControls + "\n"
   }.joined()
 }
 

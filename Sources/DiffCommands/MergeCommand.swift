@@ -11,7 +11,8 @@ struct MergeCommand: ParsableCommand {
     discussion: """
       sum (task arithmetic), average, ties, dare-linear, dare-ties, della, della-linear, \
       breadcrumbs, breadcrumbs-ties, ram, ram-plus, sce and model-stock. The order of the diffs \
-      is of no consequence. Exact diffs are chained with 'diffkit compose' instead.
+      is of no consequence. Exact diffs are chained with 'diffkit compose' instead. One of the \
+      diffs may be '-', standard input; with '-o -' the result goes to standard output.
 
         diffkit merge a.diff b.diff -o both.diff
         diffkit merge a.diff b.diff --weights 1,-0.5 --scale 0.8 -o m.diff
@@ -86,14 +87,15 @@ struct MergeCommand: ParsableCommand {
         .usage, "\(weights.numbers.count) weights for \(diffs.count) diffs; give one for each")
     }
     try check(output: path, isNoneOf: diffs)
-    let readers = try DiffReader.open(diffs)
+    let readers = try openDiffs(diffs)
     let inputs = readers.enumerated().map {
       MergeInput($1, weight: weights?.numbers[$0] ?? 1)
     }
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let summary = try merge(inputs, into: sink, options, progress: report.progress.show)
-    try sink.commit()
-    try report.print(MergeOutput(path, try File(path).size, options, diffs.count, summary))
+    try writeDiff(path, force: outputs.force) { sink in
+      try merge(inputs, into: sink, options, progress: report.progress.show)
+    } tell: { summary, size in
+      try report.print(MergeOutput(path, size, options, diffs.count, summary))
+    }
   }
 
   private var options: MergeOptions {

@@ -66,6 +66,19 @@ func openDiff(_ path: String) throws(DiffError) -> DiffReader {
   do { return try DiffReader(source, path: name) } catch { throw error.at(path: name) }
 }
 
+/// Opens diffs, one of which may be '-'.
+func openDiffs(_ paths: [String]) throws(DiffError) -> [DiffReader] {
+  guard let piped = paths.firstIndex(of: "-") else { return try DiffReader.open(paths) }
+  guard piped == paths.lastIndex(of: "-") else {
+    throw DiffError(.usage, "standard input holds one diff; name '-' once")
+  }
+  var files = paths
+  files.remove(at: piped)
+  var readers = try DiffReader.open(files)
+  readers.insert(try openDiff("-"), at: piped)
+  return readers
+}
+
 /// Whether a file is a diff, as standard input is taken to be.
 func isDiff(_ path: String) throws(DiffError) -> Bool {
   if path == "-" { return true }

@@ -13,6 +13,7 @@ struct PruneCommand: ParsableCommand {
 
         diffkit prune task.diff --density 0.001 -o small.diff
         diffkit prune task.diff --threshold 1e-4 -o small.diff
+        diffkit merge a.diff b.diff -o - | diffkit prune - --density 0.005 -o both.diff
       """)
 
   @Argument(help: "The diff.") var diff: String
@@ -48,20 +49,21 @@ struct PruneCommand: ParsableCommand {
   }
 
   func run() throws {
-    let path = outputs.output ?? derivedName(diff, ["pruned"])
+    let path = outputs.path(after: diff, "pruned")
     try check(output: path, isNoneOf: [diff])
     var options = PruneOptions(
       density.map { .density($0) } ?? .threshold(threshold ?? 0))
     options.perTensor = perTensor
     options.profile = profile
     let reader = try openDiff(diff)
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let summary = try prune(reader, into: sink, options)
-    try sink.commit()
-    try report.print(
-      PruneOutput(
-        output: path, size: try File(path).size, changes: summary.changes, kept: summary.kept,
-        tensors: summary.tensors, normShare: summary.normShare))
+    try writeDiff(path, force: outputs.force) { sink in
+      try prune(reader, into: sink, options)
+    } tell: { summary, size in
+      try report.print(
+        PruneOutput(
+          output: path, size: size, changes: summary.changes, kept: summary.kept,
+          tensors: summary.tensors, normShare: summary.normShare))
+    }
   }
 }
 

@@ -32,11 +32,14 @@ struct QuickstartCommand: ParsableCommand {
   @Flag(help: "Show what is done with finetunes that exist, without training one.")
   var files = false
 
+  @OptionGroup var report: ReportOptions
+
   func run() throws {
     #if Training
-      let tour: any Tour = files ? FileTour(samples) : TrainingTour(samples)
+      let tour: any Tour =
+        files ? FileTour(samples, report) : TrainingTour(samples, report)
     #else
-      let tour: any Tour = FileTour(samples)
+      let tour: any Tour = FileTour(samples, report)
     #endif
     // What is missing is told before anything is made.
     for sample in tour.samples { _ = try File(sample) }
@@ -49,10 +52,15 @@ struct QuickstartCommand: ParsableCommand {
 protocol Tour {
   /// The files that it needs.
   var samples: [String] { get }
+  var report: ReportOptions { get }
   /// Makes files in a folder and tells of them.
   func run(into folder: String) throws
 }
 
 extension Tour {
-  func say(_ line: String) throws { try StandardOutput.write(line + "\n") }
+  /// Whether people look on.
+  var isShown: Bool { !report.json.json && !report.quiet.quiet }
+
+  /// Tells of a step, to people.
+  func say(_ line: String) throws { if isShown { try report.quiet.say(line) } }
 }

@@ -25,15 +25,16 @@ struct ScaleCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let path = outputs.output ?? derivedName(diff, ["scaled"])
+    let path = outputs.path(after: diff, "scaled")
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)
-    let sink = try FileSink(path, overwriting: outputs.force)
-    let summary = try scale(reader, by: factor, into: sink, profile: profile)
-    try sink.commit()
-    try report.print(
-      ScaleOutput(
-        output: path, factor: factor, changes: summary.changes, rounded: summary.rounded))
+    try writeDiff(path, force: outputs.force) { sink in
+      try scale(reader, by: factor, into: sink, profile: profile)
+    } tell: { summary, _ in
+      try report.print(
+        ScaleOutput(
+          output: path, factor: factor, changes: summary.changes, rounded: summary.rounded))
+    }
   }
 }
 

@@ -45,11 +45,4 @@ extension String {
   func styled(_ style: Style) -> String {
     Terminal.hasColors ? "\u{1B}[\(style.rawValue)m\(self)\u{1B}[0m" : self
   }
-
-  /// The text in at most `width` characters: what is too long loses its middle.
-  func shortened(to width: Int) -> String {
-    guard count > width, width > 0 else { return self }
-    let head = width / 2
-    return prefix(head) + "…" + suffix(width - head - 1)
-  }
 }

@@ -8,10 +8,12 @@
   /// commands that a user would type: each is shown, then run.
   struct TrainingTour: Tour {
     private let base, train, dev: String
+    let report: ReportOptions
     var samples: [String] { [base, train, dev] }
 
     /// - Parameter samples: Their folder.
-    init(_ samples: String) {
+    init(_ samples: String, _ report: ReportOptions) {
+      self.report = report
       base = samples + "/minilm-l3-small/base.h5"
       train = samples + "/sms-spam/train.tsv"
       dev = samples + "/sms-spam/dev.tsv"
@@ -30,39 +32,66 @@
         full)
       try say("\n3  Base + diff, as a checkpoint of its own; is it right?")
       try run("apply", base, sparse, "-o", tuned)
-      try run("verify", sparse, tuned)
+      try show("verify", sparse, tuned)
       try say("\n4  What base + diff is worth on rows that it has not seen, then all weights")
-      try run("evaluate", base, sparse, "--task", dev)
-      try run("evaluate", base, full, "--task", dev)
+      try show("evaluate", base, sparse, "--task", dev)
+      try show("evaluate", base, full, "--task", dev)
       try say("\n5  Where the changes are")
-      try run("stats", sparse)
+      try show("stats", sparse)
       try run("report", sparse, full, "--base", base, "-o", folder + "/report.html")
-      try say("")
-      try summary([("0.5 % diff", sparse), ("all weights", full)])
-      try say(
-        "\nThe files are in \(folder)/; open \(folder)/report.html to see where the diffs live.")
+      try report.print(
+        TrainingTourOutput(
+          folder: folder, base: File(base).size, sparse: TrainingTourOutput.Diff(sparse),
+          full: TrainingTourOutput.Diff(full)))
     }
 
     /// Shows a command line, and runs it.
     private func run(_ arguments: String...) throws {
       try say("$ diffkit " + arguments.joined(separator: " "))
-      var command = try DiffKit.parseAsRoot(arguments)
+      var command = try DiffKit.parseAsRoot(arguments + (isShown ? [] : ["--quiet"]))
       try command.run()
     }
 
-    /// Score and size of each diff, beside a full copy.
-    private func summary(_ diffs: [(name: String, path: String)]) throws {
-      let copy = try File(base).size
-      var table = TextTable(
-        ["", "accuracy", "bytes", "of a full copy"], rightAligned: [1, 2, 3])
-      for (name, path) in diffs {
-        let size = try File(path).size
-        let accuracy = try DiffReader(path).metadata["score.accuracy"].flatMap { Double($0) }
+    /// The same for a command that only tells something.
+    private func show(_ arguments: String...) throws {
+      guard isShown else { return }
+      try say("$ diffkit " + arguments.joined(separator: " "))
+      var command = try DiffKit.parseAsRoot(arguments)
+      try command.run()
+    }
+  }
+
+  /// What the tour comes to.
+  private struct TrainingTourOutput: CommandOutput {
+    struct Diff: Encodable {
+      let path: String
+      let size: UInt64
+      /// Of base and diff, as stored, on the dev rows.
+      let accuracy: Double?
+
+      init(_ path: String) throws {
+        self.path = path
+        size = try File(path).size
+        accuracy = try DiffReader(path).metadata["score.accuracy"].flatMap { Double($0) }
+      }
+    }
+
+    let folder: String
+    /// Bytes of the base.
+    let base: UInt64
+    let sparse, full: Diff
+
+    var text: String {
+      var table = TextTable(["", "accuracy", "bytes", "of a full copy"], rightAligned: [1, 2, 3])
+      for (name, diff) in [("0.5 % diff", sparse), ("all weights", full)] {
         table.add([
-          name, accuracy?.fixed(4) ?? "-", size.grouped, (Double(size) / Double(copy)).percent,
+          name, diff.accuracy?.fixed(4) ?? "-", diff.size.grouped,
+          (Double(diff.size) / Double(base)).percent,
         ])
       }
-      try StandardOutput.write(table.text)
+      let folder = folder.escapingControls
+      return "\n" + table.text + "\nThe files are in \(folder)/; open \(folder)/report.html to see "
+        + "where the diffs live.\n"
     }
   }
 #endif

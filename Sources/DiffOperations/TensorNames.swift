@@ -47,7 +47,8 @@ struct TensorNames {
     var message = "is not in the checkpoint"
     if sorted.count > 1 {
       let more = sorted.count > 6 ? " and \(sorted.count - 6) more" : ""
-      message += ", nor are \(sorted[1...].prefix(5).joined(separator: ", "))\(more)"
+      message += sorted.count == 2 ? ", nor is " : ", nor are "
+      message += sorted[1...].prefix(5).joined(separator: ", ") + more
     }
     if let close = CloseNames.closest(to: map[first], among: checkpoint.tensors.map(\.name)) {
       message += "; '\(close)' is: --map FILE tells which tensor is which"

@@ -108,6 +108,27 @@ package enum Kernels {
     return ascends
   }
 
+  /// How many of the ascending `values[i] + shift` lie in each row and in each column of a grid.
+  package static func countLines(
+    _ values: Span<UInt32>, shift: UInt32, rows: Int, columns: Int
+  ) -> (rows: [UInt32], columns: [UInt32]) {
+    var rowCounts = [UInt32](repeating: 0, count: rows)
+    var columnCounts = [UInt32](repeating: 0, count: columns)
+    guard values.count > 0 else { return (rowCounts, columnCounts) }
+    precondition(Int(values[values.count - 1]) + Int(shift) < rows * columns)
+    unsafe values.withUnsafeBufferPointer { values in
+      unsafe rowCounts.withUnsafeMutableBufferPointer { rowCounts in
+        unsafe columnCounts.withUnsafeMutableBufferPointer { columnCounts in
+          guard let from = values.baseAddress, let byRow = rowCounts.baseAddress,
+            let byColumn = columnCounts.baseAddress
+          else { return }
+          unsafe dk_count_lines(from, values.count, shift, UInt32(columns), byRow, byColumn)
+        }
+      }
+    }
+    return (rowCounts, columnCounts)
+  }
+
   /// For k in 0..<32, the bits that `gaps` take in a Rice code with parameter k.
   package static func riceCosts(_ gaps: Span<UInt32>) -> [UInt64] {
     unsafe [UInt64](unsafeUninitializedCapacity: 32) { costs, count in

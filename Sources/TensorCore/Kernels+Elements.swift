@@ -39,6 +39,30 @@ extension Kernels {
     }
   }
 
+  /// Appends, bit by bit, the lowest first, the code of each byte and the one behind those of all
+  /// bytes. A code has its bits in the lower half and their number, at most 14, in the upper one.
+  ///
+  /// - Parameters:
+  ///   - pending: bits before them, `held` of them, at most 7.
+  ///   - size: how many bytes this makes.
+  package static func appendCodes(
+    of source: Span<UInt8>, _ codes: [UInt32], pending: UInt64, held: Int, size: Int,
+    to bytes: inout [UInt8]
+  ) {
+    precondition(codes.count == 257 && codes.allSatisfy { $0 >> 16 <= 14 } && held < 8)
+    let start = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: size + 8))
+    let written = unsafe source.withUnsafeBufferPointer { from in
+      unsafe bytes.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return 0 }
+        return unsafe dk_write_codes(
+          base, from.count, codes, pending, UInt32(held), out + start)
+      }
+    }
+    precondition(written == size, "codes are not of their stated size")
+    bytes.removeLast(8)
+  }
+
   /// Stores the indices of the elements that differ; returns how many.
   package static func differences(
     _ a: Span<UInt8>, _ b: Span<UInt8>, width: Int, into indices: inout MutableSpan<UInt32>

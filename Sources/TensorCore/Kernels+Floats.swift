@@ -27,6 +27,14 @@ extension Kernels {
     }
   }
 
+  /// The largest magnitude, zero of none; infinity or NaN if one is there.
+  package static func largest(_ values: Span<Double>) -> Double {
+    unsafe values.withUnsafeBufferPointer {
+      guard let base = $0.baseAddress else { return 0 }
+      return unsafe dk_largest(base, $0.count)
+    }
+  }
+
   /// Adds `deltas` at the ascending `offsets` of `block`: one addition in float32 (float64
   /// tensors: in float64), then conversion to the tensor's type, each to nearest even.
   package static func scatterAdd(

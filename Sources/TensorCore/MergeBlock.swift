@@ -5,144 +5,93 @@ import CKernels
 ///
 /// Memory and the time to make one are O(elements); adding and harvesting are O(changes).
 package struct MergeBlock: Sendable {
-  /// How many elements the block has room for: a multiple of 4096.
+  /// How many elements the block has room for: a multiple of 64.
   package let size: Int
+  /// What was harvested last.
+  package var harvested: MergedChanges
   private let channels: Int
   private var sums: [Double]
   private var marks: [UInt64]
-  private var groups: [UInt64]
+  /// So many times 64 elements may have been changed.
+  private var used = 0
 
   /// A block of at least one element.
   package init(size: Int, channels: Int) {
-    self.size = (max(size, 1) + 4095) / 4096 * 4096
+    self.size = (max(size, 1) + 63) / 64 * 64
     self.channels = channels
     sums = [Double](repeating: 0, count: self.size * channels)
     marks = [UInt64](repeating: 0, count: self.size / 16)
-    groups = [UInt64](repeating: 0, count: self.size / 4096)
+    harvested = MergedChanges(room: self.size, channels: channels)
   }
 
-  /// Adds `values[i]` to the one channel of element `offsets[i] - first`.
-  package mutating func add(_ offsets: Span<UInt32>, from first: UInt32, _ values: Span<Double>) {
-    check(offsets, first, values)
-    unsafe withPointers(offsets, values) { at, values, sums, marks, groups in
-      unsafe dk_merge_sum(at, offsets.count, first, values, sums, marks, groups)
-    }
-  }
-
-  /// Adds `a + b·v + c·v²` to each channel of element `offsets[i] - first`, v being `values[i]`,
-  /// unless that is zero.
-  ///
-  /// - Parameter terms: a, b, c for each channel, first for values above zero, then for those
-  ///   below.
-  package mutating func add(
-    _ offsets: Span<UInt32>, from first: UInt32, _ values: Span<Double>, terms: [Double]
-  ) {
-    check(offsets, first, values)
-    precondition(terms.count == channels * 6)
-    let channels = UInt32(channels)
-    unsafe withPointers(offsets, values) { at, values, sums, marks, groups in
-      unsafe dk_merge_terms(
-        at, offsets.count, first, values, terms, channels, sums, marks, groups)
-    }
-  }
-
-  /// Appends what the block holds, in ascending order, and empties it.
-  ///
-  /// - Parameter room: at least how many elements were changed.
-  package mutating func harvest(
-    from first: UInt32, room: Int, into out: inout MergedChanges
-  ) {
-    let room = min(room, size)
-    let start = out.offsets.count
-    out.offsets.append(contentsOf: repeatElement(0, count: room))
-    out.sums.append(contentsOf: repeatElement(0, count: room * channels))
-    var conflicts: [UInt64] = [0, 0]
-    let channels = UInt32(channels)
-    let groupCount = groups.count
-    let count = unsafe sums.withUnsafeMutableBufferPointer { sums in
+  /// Adds what the runs have of the elements `first` ..< `first + width`, and moves the cursor
+  /// behind: each number v adds to its element, or with terms a, b, c for each channel, first for
+  /// numbers above zero, then for those below, `a + b·v + c·v²` to that channel, unless v is zero.
+  package mutating func add(_ cursor: inout ChangeCursor, from first: UInt32, width: Int) {
+    precondition(width <= size)
+    let (channels, width) = (UInt32(channels), UInt32(width))
+    unsafe sums.withUnsafeMutableBufferPointer { sums in
       unsafe marks.withUnsafeMutableBufferPointer { marks in
-        unsafe groups.withUnsafeMutableBufferPointer { groups in
-          unsafe out.offsets.withUnsafeMutableBufferPointer { at in
-            unsafe out.sums.withUnsafeMutableBufferPointer { to in
-              guard let sums = sums.baseAddress, let marks = marks.baseAddress,
-                let groups = groups.baseAddress, let at = at.baseAddress,
-                let to = to.baseAddress
-              else { return 0 }
-              return unsafe dk_merge_harvest(
-                marks, groups, groupCount, channels, sums, first, at + start,
-                to + start * Int(channels), room, &conflicts)
-            }
+        guard let sums = sums.baseAddress, let marks = marks.baseAddress else { return }
+        unsafe cursor.advance { runs, count, terms in
+          guard let terms = unsafe terms else {
+            return unsafe dk_merge_sum(runs, count, first, width, sums, marks, &used)
+          }
+          return unsafe dk_merge_terms(
+            runs, count, first, width, terms, channels, sums, marks, &used)
+        }
+      }
+    }
+  }
+
+  /// Moves what the block holds to `harvested`, in ascending order, and empties it.
+  package mutating func harvest(from first: UInt32) {
+    var conflicts: [UInt64] = [0, 0]
+    let (channels, used) = (UInt32(channels), used)
+    harvested.count = unsafe sums.withUnsafeMutableBufferPointer { sums in
+      unsafe marks.withUnsafeMutableBufferPointer { marks in
+        unsafe harvested.offsets.withUnsafeMutableBufferPointer { at in
+          unsafe harvested.sums.withUnsafeMutableBufferPointer { to in
+            guard let sums = sums.baseAddress, let marks = marks.baseAddress,
+              let at = at.baseAddress, let to = to.baseAddress
+            else { return 0 }
+            return unsafe dk_merge_harvest(
+              marks, used, channels, sums, first, at, to, &conflicts)
           }
         }
       }
     }
-    out.offsets.removeLast(room - count)
-    out.sums.removeLast((room - count) * self.channels)
-    out.shared += conflicts[0]
-    out.opposite += conflicts[1]
-  }
-
-  private func check(_ offsets: Span<UInt32>, _ first: UInt32, _ values: Span<Double>) {
-    precondition(offsets.count == values.count)
-    precondition(
-      offsets.isEmpty
-        || offsets[0] >= first && Int(offsets[offsets.count - 1] - first) < size)
-  }
-
-  private mutating func withPointers(
-    _ offsets: Span<UInt32>, _ values: Span<Double>,
-    _ body: (
-      UnsafePointer<UInt32>, UnsafePointer<Double>, UnsafeMutablePointer<Double>,
-      UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt64>
-    ) -> Void
-  ) {
-    unsafe offsets.withUnsafeBufferPointer { offsets in
-      unsafe values.withUnsafeBufferPointer { values in
-        unsafe sums.withUnsafeMutableBufferPointer { sums in
-          unsafe marks.withUnsafeMutableBufferPointer { marks in
-            unsafe groups.withUnsafeMutableBufferPointer { groups in
-              guard let offsets = offsets.baseAddress, let values = values.baseAddress,
-                let sums = sums.baseAddress, let marks = marks.baseAddress,
-                let groups = groups.baseAddress
-              else { return }
-              unsafe body(offsets, values, sums, marks, groups)
-            }
-          }
-        }
-      }
-    }
+    self.used = 0
+    harvested.shared = conflicts[0]
+    harvested.opposite = conflicts[1]
   }
 }
 
-/// What blocks hold, in ascending order.
+/// What a block held, in ascending order.
 package struct MergedChanges: Sendable {
+  /// How many positions; the arrays have room for more.
+  package var count = 0
   /// Positions less an origin that the caller knows.
-  package var offsets: [UInt32] = []
+  package var offsets: [UInt32]
   /// The channels of each.
-  package var sums: [Double] = []
+  package var sums: [Double]
   /// How many elements were changed twice or more, and how many in both directions.
-  package var shared: UInt64 = 0, opposite: UInt64 = 0
+  package fileprivate(set) var shared: UInt64 = 0, opposite: UInt64 = 0
 
-  package init() {}
-
-  /// Makes room for so many positions of one channel.
-  package mutating func reserveCapacity(_ count: Int) {
-    offsets.reserveCapacity(count)
-    sums.reserveCapacity(count)
+  fileprivate init(room: Int, channels: Int) {
+    // The kernel writes in fours.
+    offsets = [UInt32](repeating: 0, count: room + 4)
+    sums = [Double](repeating: 0, count: room * channels)
   }
 
-  /// Adds what stands behind.
-  package mutating func append(_ other: MergedChanges) {
-    offsets += other.offsets
-    sums += other.sums
-    shared += other.shared
-    opposite += other.opposite
-  }
-
-  /// Empties it, and keeps the room.
-  package mutating func removeAll() {
-    offsets.removeAll(keepingCapacity: true)
-    sums.removeAll(keepingCapacity: true)
-    (shared, opposite) = (0, 0)
+  /// Multiplies the one channel, and leaves out what becomes zero.
+  package mutating func multiply(by factor: Double) {
+    let all = count
+    count = unsafe offsets.withUnsafeMutableBufferPointer { at in
+      unsafe sums.withUnsafeMutableBufferPointer { sums in
+        guard let at = at.baseAddress, let sums = sums.baseAddress else { return 0 }
+        return unsafe dk_merge_scale(at, sums, all, factor)
+      }
+    }
   }
 }

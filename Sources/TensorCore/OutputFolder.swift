@@ -90,7 +90,7 @@ package enum Folder {
   }
 
   /// Removes a folder with what is in it, as far as that can be done.
-  static func remove(_ path: String) {
+  package static func remove(_ path: String) {
     for name in (try? Folder.names(path)) ?? [] where unsafe unlink("\(path)/\(name)") != 0 {
       remove("\(path)/\(name)")
     }

@@ -1,3 +1,4 @@
+import DiffFormat
 import TensorCore
 import TestSupport
 import Testing
@@ -81,6 +82,36 @@ import Testing
         let child = try ChildProcess.run("script", ["-qec", line, "/dev/null"])
         #expect(child.ending == .exit(0))
         #expect(child.output.contains(0x1B) == hasColors, "\(variables)")
+      }
+    }
+  }
+
+  @Test("names in wide letters keep columns aligned, and are shortened by columns")
+  func wideLetters() throws {
+    try Scratch.with { scratch in
+      let sink = try FileSink(scratch("wide.diff"))
+      let writer = try DiffWriter(sink)
+      let names = ["abcdefgh/kernel", "重み/ベクトル"]
+      for name in names {
+        try writer.begin(DiffEntry(name, .xor, .f32, Shape(vector: 9)))
+        try writer.append(at: 3, [0].span, [1, 2, 3, 4].span)
+        try writer.end()
+      }
+      try writer.finish()
+      try sink.commit()
+      // The operation stands in one column: a wide letter takes two.
+      func column(_ row: Substring) -> Int? {
+        row.range(of: " xor ").map { place in
+          row[..<place.lowerBound].unicodeScalars.reduce(0) { $0 + ($1.value > 0x2E80 ? 2 : 1) }
+        }
+      }
+      for width in [200, 44] {
+        let answer = try ChildProcess.run(
+          "env", ["COLUMNS=\(width)", Diffkit.path, "inspect", scratch("wide.diff")])
+        let rows = String(decoding: answer.output, as: UTF8.self).split(separator: "\n")
+          .filter { $0.contains(" xor ") }
+        #expect(rows.count == 2)
+        #expect(Set(rows.map(column)).count == 1, "\(rows)")
       }
     }
   }

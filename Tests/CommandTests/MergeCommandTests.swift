@@ -17,6 +17,30 @@ import Testing
     let tensors: [Tensor]
   }
 
+  @Test("composing on a sharded base leaves nothing beside the output")
+  func shardedBase() throws {
+    try Fixture.with { fixture in
+      for name in ["base", "tuned"] {
+        let folder = Scratch(path: fixture(name))
+        expectSuccess(Answer(try ChildProcess.run("mkdir", [folder.path])))
+        let shard = "model-00001-of-00001.safetensors"
+        expectSuccess(try Diffkit.run("convert", fixture(name + ".h5"), folder(shard)))
+        let names = try openCheckpoint(folder(shard)).tensors.map {
+          "\"\($0.name)\":\"\(shard)\""
+        }
+        try write(
+          Array("{\"weight_map\":{\(names.joined(separator: ","))}}".utf8),
+          toFile: folder("model.safetensors.index.json"))
+      }
+      let (one, both) = (fixture("one.diff"), fixture("both.diff"))
+      expectSuccess(try Diffkit.run("create", fixture("base"), fixture("tuned"), "-o", one))
+      expectSuccess(
+        try Diffkit.run("compose", one, "--base", fixture("base"), "-o", both), "1 diffs")
+      expectSuccess(try Diffkit.run("compare", one, both), "same")
+      #expect(try !fixture.folder.names.contains { $0.contains("tmp") })
+    }
+  }
+
   @Test func merging() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))

@@ -31,6 +31,21 @@ import Testing
     }
   }
 
+  @Test("what makes a diff of diffs reads a pipe and writes one")
+  func filters() throws {
+    try Fixture.with { files in
+      let line =
+        "diffkit merge - add.diff --weights 0.5,0.5 -o - < add.diff | diffkit prune - --threshold "
+        + "1e-30 | diffkit scale - 1 | diffkit extract - --tensors '*' | diffkit convert - - "
+      expectSuccess(try shell(files, line + "| diffkit compare - add.diff"), "same")
+      expectSuccess(
+        try shell(files, "diffkit compose - -o - < exact.diff | diffkit compare - exact.diff"))
+      for refused in ["compose - -o -", "merge - - -o -", "convert - - --to shira"] {
+        expectTrouble(try shell(files, "diffkit \(refused) < add.diff"), "diffkit: ")
+      }
+    }
+  }
+
   @Test("what comes out of a pipe and is no diff is told")
   func trouble() throws {
     try Fixture.with { files in

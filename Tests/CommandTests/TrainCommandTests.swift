@@ -117,6 +117,12 @@
     func quickstart() throws {
       try Scratch.with { scratch in
         try makeTask(scratch)
+        for name in ["train.tsv", "dev.tsv"] {
+          let lines = try String(contentsOfFile: scratch(name), encoding: .utf8)
+            .split(separator: "\n")
+          try lines.prefix(64).joined(separator: "\n")
+            .write(toFile: scratch(name), atomically: true, encoding: .utf8)
+        }
         let files = FileManager.default
         try files.createDirectory(
           atPath: scratch("samples/sms-spam"), withIntermediateDirectories: true)
@@ -144,6 +150,12 @@
           answer.output.split(separator: "\n").contains {
             $0.hasPrefix("0.5 % diff") && $0.contains(accuracy)
           })
+        let told = try Diffkit.run(
+          "quickstart", scratch("told"), "--samples", scratch("samples"), "--json")
+        let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
+        #expect(
+          schema.faults(try JSONValue(parsing: Array(told.output.utf8)), "quickstart") == [],
+          "\(told.errors)")
       }
     }
 

@@ -53,6 +53,28 @@ import Testing
     try check(contents, step: Int.random(in: 1...300, using: &random), seed)
   }
 
+  /// From two bytes to all, in numbers that fall slowly, fast, and like Fibonacci's, for which
+  /// Huffman's tree is deeper than deflate allows.
+  @Test("bytes of any histogram come back from a deflated plane", arguments: 0..<60)
+  func histograms(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(seed) + 3000)
+    let kinds = [2, 3, 5, 19, 22, 64, 200, 256][seed % 8]
+    var values: [UInt8] = []
+    var (last, next) = (1, 1)
+    for kind in 0..<kinds where values.count < 32_768 {
+      let count = [1 + 2000 / (kind + 1), 1 + 20_000 >> kind, last][seed % 3]
+      (last, next) = (next, min(last + next, 1 << 20))
+      values += [UInt8](repeating: UInt8(kind), count: min(count, 32_768 - values.count))
+    }
+    values.shuffle(using: &random)
+    let positions = values.indices.map { UInt64($0) * 3 }
+    let entry = DiffEntry("w", .replace, .u8, shape(UInt64(values.count) * 3))
+    try check(Contents([.init(entry, Changes(positions, values))]), step: 4001, seed)
+    let bytes = try Contents([.init(entry, Changes(positions, values))]).encoded()
+    let codings = try planeCodings(bytes)
+    #expect(codings == (kinds < 200 && values.count > 200 ? [.deflate] : codings), "seed \(seed)")
+  }
+
   @Test("more pages than cores are encoded in order", arguments: 0..<6)
   func manyPages(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 2000)

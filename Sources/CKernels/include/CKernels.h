@@ -22,6 +22,9 @@ void dk_gaps(const uint32_t *values, size_t n, uint32_t *gaps);
 /// wrapped: the values are right only if it is at most 2^32.
 uint64_t dk_packed_gaps(const uint8_t *src, size_t bytes, unsigned bits, size_t n, uint64_t next,
                         uint32_t *values, unsigned *widest);
+/// Counts ascending values + shift by row and column, rows having `columns` of them.
+void dk_count_lines(const uint32_t *values, size_t n, uint32_t shift, uint32_t columns,
+                    uint32_t *rowCounts, uint32_t *columnCounts);
 /// All values or-ed together: as wide as the widest.
 uint32_t dk_or(const uint32_t *values, size_t n);
 /// out[i] = values[i] + shift, modulo 2^32; returns whether the values ascend strictly.
@@ -41,6 +44,11 @@ void dk_sort(uint32_t *keys, uint32_t *scratch, size_t n);
 
 void dk_split_planes(const uint8_t *values, size_t n, unsigned width, uint8_t *planes);
 void dk_join_planes(const uint8_t *planes, size_t n, unsigned width, uint8_t *values);
+/// Writes the code of each byte and codes[256], the first bits lowest, behind the `held` (at most
+/// 7) bits of `pending`; returns how many bytes that takes. A code has its bits in the lower half
+/// and their number, at most 14, in the upper one. `out` has room for 8 bytes more.
+size_t dk_write_codes(const uint8_t *bytes, size_t n, const uint32_t *codes, uint64_t pending,
+                      unsigned held, uint8_t *out);
 /// Whether all bytes are zero; looks no further than the first that is not.
 int dk_is_zero(const uint8_t *bytes, size_t n);
 void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts /* 256 */);
@@ -169,23 +177,35 @@ void dk_adamw(float *values, const float *gradients, float *first, float *second
               const dk_adamw_step *step);
 
 // merge.c: sums of the changes of several diffs to a block of elements. `marks` has four words for
-// each 64 elements, `groups` a bit for each such four, `sums` `channels` numbers for each element;
-// all are zero at first and after a harvest.
+// each 64 elements, `sums` `channels` numbers for each element; all are zero at first and after a
+// harvest.
 
-/// sums[at[i] - first] += values[i], and marks the elements.
-void dk_merge_sum(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                  double *sums, uint64_t *marks, uint64_t *groups);
-/// Adds a + b v + c v^2 to each channel, for every value v that is not zero; `terms` holds a, b, c
-/// for each channel, first for values above zero, then for those below.
-void dk_merge_terms(const uint32_t *at, size_t n, uint32_t first, const double *values,
-                    const double *terms, unsigned channels, double *sums, uint64_t *marks,
-                    uint64_t *groups);
+/// Changes still to be added, by ascending position.
+typedef struct {
+  const uint32_t *at;
+  const double *values;
+  size_t count;
+} dk_merge_run;
+/// sums[at[i] - first] += values[i] for what each run has of the elements first ... first + width,
+/// in the order of the runs, which begin behind it afterwards. Marks the elements, and raises
+/// `used` to as many times 64 elements as hold the last of them. Returns the least position that
+/// is left, or UINT64_MAX.
+uint64_t dk_merge_sum(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                      double *sums, uint64_t *marks, size_t *used);
+/// Adds a + b v + c v^2 to each channel, for every value v that is not zero; `terms` holds for each
+/// run a, b, c for each channel, first for values above zero, then for those below.
+uint64_t dk_merge_terms(dk_merge_run *runs, size_t count, uint32_t first, uint32_t width,
+                        const double *terms, unsigned channels, double *sums, uint64_t *marks,
+                        size_t *used);
 /// Moves what is marked to `at` (first + element) and `out` (`channels` numbers each), ascending;
-/// returns how many, at most `room`. Adds to `conflicts` how many elements were changed twice or
-/// more, and how many in both directions.
-size_t dk_merge_harvest(uint64_t *marks, uint64_t *groups, size_t groupCount, unsigned channels,
-                        double *sums, uint32_t first, uint32_t *at, double *out, size_t room,
-                        uint64_t *conflicts);
+/// returns how many. `at` has room for four more than there are. Adds to `conflicts` how many
+/// elements were changed twice or more, and how many in both directions.
+size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double *sums,
+                        uint32_t first, uint32_t *at, double *out, uint64_t *conflicts);
+/// values[i] *= factor, and leaves out what becomes zero; returns how many are left.
+size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor);
+/// The largest magnitude; infinity or a NaN if one is there.
+double dk_largest(const double *values, size_t n);
 
 #ifdef __linux__
 // No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.

@@ -31,7 +31,8 @@ extension ReportPage {
           guard let cell else { continue }
           let layer = row.isLayered ? "layer \(layers[column].name): " : ""
           svg.cell(
-            x: left + column * size, y: y, width: size - 2, height: step - 2,
+            x: left + column * size, y: y,
+            width: (row.isLayered ? size : columns * size) - 2, height: step - 2,
             share: grid.highest == 0 ? 0 : cell.density / grid.highest,
             title: "\(row.label), \(layer)\(cell.density.percent)")
         }

@@ -47,7 +47,9 @@ struct PendingPage: Sendable {
     self.deflater = deflater
     let positions = PagePositions(start: start, span: span, count: offsets.count, grid: grid)
     let choice = positions.choose(offsets, fast: profile == .speed)
-    var bytes: [UInt8] = []
+    var bytes = encoded
+    encoded = []
+    bytes.removeAll(keepingCapacity: true)
     bytes.reserveCapacity(choice.size + values.count + 64)
     bytes.append(choice.traversal.rawValue << 4 | choice.coding.rawValue)
     bytes.append(varint: UInt64(choice.size))

@@ -69,27 +69,16 @@ struct PagePositions {
   private func clustered(_ offsets: [UInt32], _ lines: (rows: UInt32, columns: UInt32)) -> [Choice]
   {
     guard lines.columns <= PanelOrder.columnLimit, lines.rows <= Self.rowLimit else { return [] }
-    var rowCounts = [UInt32](repeating: 0, count: Int(lines.rows))
-    var columnCounts = [UInt32](repeating: 0, count: Int(lines.columns))
-    let firstColumn = firstColumn
-    let indices = offsets.map { $0 &+ firstColumn }
-    var row: UInt32 = 0
-    var rowStart: UInt32 = 0
-    for index in indices {
-      // Most changes are in the row of the one before, and need no division.
-      if index &- rowStart >= lines.columns {
-        row = index / lines.columns
-        rowStart = row &* lines.columns
-      }
-      rowCounts[Int(row)] &+= 1
-      columnCounts[Int(index &- rowStart)] &+= 1
-    }
+    let (rowCounts, columnCounts) = Kernels.countLines(
+      offsets.span, shift: firstColumn, rows: Int(lines.rows), columns: Int(lines.columns))
     let rows = HotLines.choose(counts: rowCounts, lineLength: UInt64(lines.columns))
     let columns = HotLines.choose(counts: columnCounts, lineLength: UInt64(lines.rows))
     // Less than a twentieth of a bit a change is not worth the slower decoding.
     guard rows.gain + columns.gain > 0.05 * Double(count) else { return [] }
     let order = PanelOrder(
       rows: lines.rows, columns: lines.columns, hotRows: rows.lines, hotColumns: columns.lines)
+    let firstColumn = firstColumn
+    let indices = offsets.map { $0 &+ firstColumn }
     var panelIndices = indices
     order.permute(&panelIndices)
     var choices = [smallest(Kernels.gaps(panelIndices.span), fast: false)]

@@ -3,41 +3,25 @@ import TensorCore
 
 /// Raw deflate (RFC 1951) by zlib: a compressor of many short runs of bytes.
 @safe final class Deflater {
-  /// How zlib looks for redundancy.
-  enum Strategy { case huffmanOnly, matches }
-
-  private let huffman: UnsafeMutablePointer<z_stream>
-  private let matching: UnsafeMutablePointer<z_stream>
+  private let stream: UnsafeMutablePointer<z_stream>
 
   init() {
-    unsafe huffman = Self.open(level: 6, Z_HUFFMAN_ONLY)
-    unsafe matching = Self.open(level: 6, Z_DEFAULT_STRATEGY)
-  }
-
-  deinit {
-    unsafe Self.close(huffman)
-    unsafe Self.close(matching)
-  }
-
-  private static func open(level: Int32, _ strategy: Int32) -> UnsafeMutablePointer<z_stream> {
-    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe stream = .allocate(capacity: 1)
     unsafe stream.initialize(to: z_stream())
     // A window without header or trailer; level 9 of memory makes one block of a whole plane.
     let status = unsafe deflateInit2_(
-      stream, level, Z_DEFLATED, -15, 9, strategy, ZLIB_VERSION,
+      stream, 6, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
       Int32(MemoryLayout<z_stream>.size))
     guard status == Z_OK else { fatalError("zlib cannot start: out of memory") }
-    return unsafe stream
   }
 
-  private static func close(_ stream: UnsafeMutablePointer<z_stream>) {
+  deinit {
     unsafe deflateEnd(stream)
     unsafe stream.deallocate()
   }
 
   /// The compressed bytes, or nil if they would be `limit` or more.
-  func compress(_ bytes: Span<UInt8>, _ strategy: Strategy, limit: Int) -> [UInt8]? {
-    let stream = unsafe strategy == .huffmanOnly ? huffman : matching
+  func compress(_ bytes: Span<UInt8>, limit: Int) -> [UInt8]? {
     unsafe deflateReset(stream)
     var finished = false
     let out = unsafe [UInt8](unsafeUninitializedCapacity: limit) { to, count in

@@ -40,20 +40,16 @@ enum Planes {
     let histogram = Kernels.histogram(plane)
     if histogram[Int(plane[0])] == plane.count {
       bytes += [PlaneCoding.constant.rawValue, plane[0]]
-    } else if !fast, let deflated = deflate(plane, histogram, deflater) {
-      bytes.append(PlaneCoding.deflate.rawValue)
-      bytes.append(varint: UInt64(deflated.count))
-      bytes += deflated
-    } else {
+    } else if fast || !deflate(plane, histogram, deflater, into: &bytes) {
       bytes.append(PlaneCoding.raw.rawValue)
       bytes.append(copying: plane)
     }
   }
 
-  /// The smallest deflate stream, if there is one smaller than the plane.
+  /// Appends the smallest deflate stream with its head, if one is smaller than the plane.
   private static func deflate(
-    _ plane: Span<UInt8>, _ histogram: [UInt32], _ deflater: Deflater
-  ) -> [UInt8]? {
+    _ plane: Span<UInt8>, _ histogram: [UInt32], _ deflater: Deflater, into bytes: inout [UInt8]
+  ) -> Bool {
     let count = Double(plane.count)
     let most = Double(histogram.max() ?? 0) / count
     let bits = histogram.reduce(0.0) { sum, n in
@@ -61,13 +57,21 @@ enum Planes {
     }
     // Not compressible by its histogram. (Matches among such bytes are rare in weights, and
     // looking for them takes twenty times as long.)
-    guard bits < 7.9 * count else { return nil }
+    guard bits < 7.9 * count else { return false }
+    let block = HuffmanBlock(histogram)
+    let limit = min(block.size, plane.count)
     // Huffman codes take a bit at least, however likely a byte is; runs then take less.
-    let limit = plane.count
-    let huffman = deflater.compress(plane, .huffmanOnly, limit: limit)
-    guard most > 0.5 else { return huffman }
-    let matches = deflater.compress(plane, .matches, limit: huffman?.count ?? limit)
-    return matches ?? huffman
+    if most > 0.5, let matches = deflater.compress(plane, limit: limit) {
+      bytes.append(PlaneCoding.deflate.rawValue)
+      bytes.append(varint: UInt64(matches.count))
+      bytes += matches
+      return true
+    }
+    guard block.size < plane.count else { return false }
+    bytes.append(PlaneCoding.deflate.rawValue)
+    bytes.append(varint: UInt64(block.size))
+    block.encode(plane, into: &bytes)
+    return true
   }
 
   /// Fills `values` from exactly `range` of `bytes`; `scratch` has the same room.

@@ -2,14 +2,6 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The same as `compose` for any chain of exact diffs: applies them to the base one after the
 /// other and makes the XOR diff from the base to the last result.
 ///
@@ -24,7 +16,7 @@ public func compose(
 ) throws(DiffError) -> ComposeSummary {
   for tensor in try AlignedTensor.all(diffs) { _ = try EntryChain(tensor, diffs) }
   var results: [String] = []
-  defer { for path in results { unsafe unlink(path) } }
+  defer { for path in results { removeScratch(path) } }
   var last = base
   for (number, diff) in diffs.enumerated() {
     let path = "\(scratch).\(number + 1).diffkit-tmp"
@@ -33,7 +25,7 @@ public func compose(
     guard outcome != .alreadyDone else { continue }
     results.append(path)
     last = try openCheckpoint(path)
-    if results.count > 2 { unsafe unlink(results.removeFirst()) }
+    if results.count > 2 { removeScratch(results.removeFirst()) }
   }
   var options = CreateOptions()
   options.profile = profile
@@ -43,4 +35,9 @@ public func compose(
   summary.tensors = created.changedTensors
   summary.changes = created.changes
   return summary
+}
+
+/// Removes a checkpoint: a file or, sharded, a folder.
+private func removeScratch(_ path: String) {
+  if Folder.exists(path) { Folder.remove(path) } else { try? File.remove(path) }
 }

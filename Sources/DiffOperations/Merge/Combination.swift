@@ -52,31 +52,15 @@ enum Combination: Sendable, Hashable {
 }
 
 extension MergedChanges {
-  /// The same for one channel, which is multiplied.
-  fileprivate mutating func multiply(by factor: Double) {
-    var kept = 0
-    for i in offsets.indices {
-      let number = sums[i] * factor
-      offsets[kept] = offsets[i]
-      sums[kept] = number
-      // What cancels is overwritten by what follows: a branch would be mispredicted.
-      kept += number != 0 ? 1 : 0
-    }
-    offsets.removeLast(offsets.count - kept)
-    sums.removeLast(sums.count - kept)
-  }
-
   /// Replaces so many sums at a time by one number, and leaves out positions where it is zero.
   fileprivate mutating func reduce(_ channels: Int, _ body: (Span<Double>) -> Double) {
     var kept = 0
-    for i in offsets.indices {
+    for i in 0..<count {
       let number = body(sums.span.extracting(i * channels..<(i + 1) * channels))
-      guard number != 0 else { continue }
       offsets[kept] = offsets[i]
       sums[kept] = number
-      kept += 1
+      kept += number != 0 ? 1 : 0
     }
-    offsets.removeLast(offsets.count - kept)
-    sums.removeLast(sums.count - kept)
+    count = kept
   }
 }

@@ -48,7 +48,7 @@ public struct MergeSummary: Sendable, Hashable {
 /// - Throws: `unsupported` for exact diffs, `wrongBase` for different bases, `mismatch` for types,
 ///   shapes and heads that differ, all with the name of the tensor and the way out; `usage` for
 ///   options that contradict each other; what reading and writing throw.
-/// - Complexity: O(changes) time, in memory of some 40 MB and 24 kB for each diff beside its
+/// - Complexity: O(changes) time, in memory of some 40 MB and 40 kB for each diff beside its
 ///   index. Methods that need to know all of a diff, or of all, read the diffs two or three times.
 public func merge(
   _ inputs: [MergeInput], into sink: any ByteSink, _ options: MergeOptions = MergeOptions(),

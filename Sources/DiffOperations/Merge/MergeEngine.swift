@@ -1,39 +1,52 @@
 import DiffFormat
 import TensorCore
 
-/// Merged changes of a part of a window.
+/// Merged changes of a part of a window, to be used before the next windows are merged.
 struct MergedPart: Sendable {
   /// What the offsets count from.
   var start: UInt64
-  /// Positions, and the one number of each.
-  var changes = MergedChanges()
+  /// Where the changes are.
+  let list: ChangeList
+  var range: Range<Int>
+  /// Positions that several diffs change, and those that are changed in both directions.
+  var shared: UInt64 = 0, opposite: UInt64 = 0
   /// The largest magnitude.
   var largest = 0.0
+
+  /// Positions less `start`, ascending.
+  var offsets: Span<UInt32> { @_lifetime(borrow self) get { list.offsets(range) } }
+  /// The one number of each.
+  var sums: Span<Double> { @_lifetime(borrow self) get { list.numbers(range) } }
+
+  var magnitudes: [Double] {
+    let sums = sums
+    return sums.indices.map { sums[$0].magnitude }
+  }
 }
 
 /// Merges windows of tensors, on all cores: pages are decoded into lists, then blocks of elements
 /// are summed up. The result does not depend on the number of cores: every element gets its terms
 /// in the order of the diffs.
-struct MergeEngine {
-  let combination: Combination
+final class MergeEngine {
+  private let combination: Combination
   /// What each core works with, used again.
   private var workers: [MergeWorker]
 
   init(_ combination: Combination) {
     self.combination = combination
-    let worker = MergeWorker(combination)
     // More than cores, since tasks differ; but each takes a megabyte.
     let count = max(ProcessorCount.online, min(2 * ProcessorCount.online, 8))
-    workers = [MergeWorker](repeating: worker, count: count)
+    workers = (0..<count).map { _ in MergeWorker(combination) }
   }
 
-  /// Merges windows; returns the parts of each, in order.
+  /// Merges windows; returns the parts of each, in order, which are good until the next call.
   ///
   /// - Throws: what reading throws; `unsupported` where a merged change is not finite.
   /// - Complexity: O(changes in the windows and in pages that reach into them).
-  mutating func merge(
+  func merge(
     _ windows: [MergeWindow], of tensors: [MergeTensor]
   ) throws(DiffError) -> [[MergedPart]] {
+    for index in workers.indices { workers[index].removeAll() }
     let pages = windows.indices.flatMap { pageTasks($0, windows[$0], tensors) }
     let pageRuns = runs(of: pages.map(\.cost))
     try parallelForEach(&workers, count: pageRuns.count) { index, worker throws(DiffError) in
@@ -42,19 +55,17 @@ struct MergeEngine {
         try worker.read(task, tensors[window.tensor].terms[task.term], window.elements)
       }
     }
-    // The slices of each window, of each term in order.
-    var slices = [[[ChangeSlice]]](repeating: [], count: windows.count)
-    for (index, window) in windows.enumerated() {
-      slices[index] = [[ChangeSlice]](repeating: [], count: tensors[window.tensor].terms.count)
-    }
-    for (run, index) in zip(pageRuns, workers.indices) {
-      for (task, slice) in zip(pages[run], workers[index].takeSlices()) {
-        slices[task.window][task.term].append(slice)
+    // Tasks are in order of windows, terms and positions, and so are the cores that had them.
+    var changes = [ChangeRuns](repeating: ChangeRuns(), count: windows.count)
+    for worker in workers {
+      for slice in worker.slices {
+        let terms = tensors[windows[slice.window].tensor].terms[slice.term].channelTerms
+        changes[slice.window].append(worker.decoded, slice.range, terms: terms)
       }
     }
-    let parts = windows.indices.flatMap { partTasks($0, windows[$0], slices[$0]) }
+    let parts = windows.indices.flatMap { partTasks($0, windows[$0], changes[$0].count) }
     let partRuns = runs(of: parts.map(\.cost))
-    let all = slices
+    let all = changes
     try parallelForEach(&workers, count: partRuns.count) { index, worker throws(DiffError) in
       for task in parts[partRuns[index]] {
         let window = windows[task.window]
@@ -62,10 +73,8 @@ struct MergeEngine {
       }
     }
     var merged = [[MergedPart]](repeating: [], count: windows.count)
-    for (run, index) in zip(partRuns, workers.indices) {
-      for (task, part) in zip(parts[run], workers[index].takeParts()) {
-        merged[task.window].append(part)
-      }
+    for (run, worker) in zip(partRuns, workers) {
+      for (task, part) in zip(parts[run], worker.parts) { merged[task.window].append(part) }
     }
     return merged
   }
@@ -89,9 +98,8 @@ struct MergeEngine {
 
   /// Cuts a window so that there is work for all cores, if it is worth the while.
   private func partTasks(
-    _ number: Int, _ window: MergeWindow, _ slices: [[ChangeSlice]]
+    _ number: Int, _ window: MergeWindow, _ changes: Int
   ) -> [PartTask] {
-    let changes = slices.joined().reduce(0) { $0 + $1.offsets.count }
     let count = UInt64(min(workers.count, changes >> 15 + 1))
     let length = window.elements.upperBound - window.elements.lowerBound
     return (0..<count).map { part in

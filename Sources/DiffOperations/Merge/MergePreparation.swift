@@ -21,6 +21,7 @@ struct MergePreparation {
   /// Chooses which changes take part, and rescales them.
   mutating func select(_ tensor: inout MergeTensor) throws(DiffError) {
     if options.method == .sce { return try selectByVariance(&tensor) }
+    if options.method.selection == .all { return }
     let (all, options, sets) = (all, options, wholeSets)
     let (shape, key) = (tensor.shape, tensor.key)
     try parallelForEach(&tensor.terms) { _, term throws(DiffError) in
@@ -115,11 +116,11 @@ struct MergePreparation {
     _ tensor: MergeTensor, _ combination: Combination,
     _ body: (MergedPart) throws(DiffError) -> Void
   ) throws(DiffError) {
-    var engine = engines.removeValue(forKey: combination) ?? MergeEngine(combination)
+    let engine = engines[combination] ?? MergeEngine(combination)
+    engines[combination] = engine
     for window in tensor.windows(0, limit: all.windowLimit) {
       for part in try engine.merge([window], of: [tensor])[0] { try body(part) }
     }
-    engines[combination] = engine
   }
 }
 

@@ -38,7 +38,7 @@ struct MergeRun {
     whole: (MergeItem) throws(DiffError) -> Void = { _ throws(DiffError) in },
     _ body: (Merged) throws(DiffError) -> Void
   ) throws(DiffError) {
-    var engine = MergeEngine(combination)
+    let engine = MergeEngine(combination)
     var progress = ProgressCounter(phase, total: all.inputs.map(\.diff.size).clampedSum, handler)
     var waiting: [MergeTensor] = []
     var waitingWindows: [MergeWindow] = []
@@ -126,7 +126,8 @@ struct MergeRun {
     var balance = 0
     try pass("vote", .vote) { merged throws(DiffError) in
       for part in merged.parts {
-        for sum in part.changes.sums { balance += sum > 0 ? 1 : -1 }
+        let sums = part.sums
+        for i in sums.indices { balance += sums[i] > 0 ? 1 : -1 }
       }
     }
     return balance > 0
@@ -175,6 +176,6 @@ struct MergeRun {
 }
 
 extension MergeInputs {
-  /// The most changes that are decoded at once, which take about 20 bytes each.
+  /// The most changes that are decoded at once, which take 24 bytes each with what becomes of them.
   var windowLimit: UInt64 { 5 << 18 + UInt64(inputs.count) << 10 }
 }

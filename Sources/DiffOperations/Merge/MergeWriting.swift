@@ -27,20 +27,23 @@ extension MergeRun {
       }
       let last = summary.tensors.count - 1
       for var part in merged.parts {
-        summary.tensors[last].shared += part.changes.shared
-        summary.tensors[last].opposite += part.changes.opposite
-        pruning?.prune(&part.changes)
-        guard !part.changes.offsets.isEmpty else { continue }
+        summary.tensors[last].shared += part.shared
+        summary.tensors[last].opposite += part.opposite
+        pruning?.prune(&part)
+        guard !part.range.isEmpty else { continue }
         if count == 0 {
           try writer.begin(
             DiffEntry(
               tensor.name, .add(values: values, scale: scale), tensor.type, tensor.shape,
               base: tensor.base))
         }
-        count += UInt64(part.changes.offsets.count)
-        try writer.append(
-          at: part.start, part.changes.offsets.span,
-          Patch.narrow(part.changes.sums.span, values, scale).span)
+        count += UInt64(part.range.count)
+        for start in stride(from: 0, to: part.range.count, by: Layout.pageCapacity) {
+          let piece = start..<min(part.range.count, start + Layout.pageCapacity)
+          try writer.append(
+            at: part.start, part.offsets.extracting(piece),
+            Patch.narrow(part.sums.extracting(piece), values, scale).span)
+        }
       }
       if merged.isLast && count > 0 { try writer.end() }
       summary.tensors[last].changes = count
@@ -89,34 +92,29 @@ struct MergePruning {
     try run.pass("survey", combination) { merged throws(DiffError) in
       if merged.isFirst { elements.append(merged.tensor.shape.count) }
       for part in merged.parts {
-        search.count(part.changes.sums.map(\.magnitude))
+        search.count(part.magnitudes)
         largest[merged.tensor.key] = max(largest[merged.tensor.key] ?? 0, part.largest)
       }
     }
     let wanted = UInt64((share * Double(elements.clampedSum)).rounded(.down))
     (cut, tiesLeft) = try search.cut(wanted) { body throws(DiffError) in
       try run.pass("survey", combination) { merged throws(DiffError) in
-        for part in merged.parts { try body(part.changes.sums.map(\.magnitude)) }
+        for part in merged.parts { try body(part.magnitudes) }
       }
     }
     self.largest = largest
   }
 
   /// Leaves out what is below the cut; must see all changes in order.
-  mutating func prune(_ changes: inout MergedChanges) {
-    var kept = 0
-    for i in changes.offsets.indices {
-      let magnitude = changes.sums[i].magnitude
-      guard magnitude >= cut else { continue }
-      if magnitude == cut {
-        guard tiesLeft > 0 else { continue }
-        tiesLeft -= 1
-      }
-      changes.offsets[kept] = changes.offsets[i]
-      changes.sums[kept] = changes.sums[i]
-      kept += 1
+  mutating func prune(_ part: inout MergedPart) {
+    let cut = cut
+    var ties = tiesLeft
+    let kept = part.list.keep(part.range) { sum in
+      guard sum.magnitude == cut else { return sum.magnitude > cut }
+      defer { ties -= ties > 0 ? 1 : 0 }
+      return ties > 0
     }
-    changes.offsets.removeLast(changes.offsets.count - kept)
-    changes.sums.removeLast(changes.sums.count - kept)
+    tiesLeft = ties
+    part.range = part.range.lowerBound..<part.range.lowerBound + kept
   }
 }

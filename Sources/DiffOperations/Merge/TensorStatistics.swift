@@ -18,7 +18,8 @@ extension MergePreparation {
     }
     var square = 0.0
     try pass(units, .sum(scale: 1)) { part throws(DiffError) in
-      for sum in part.changes.sums { square += sum * sum }
+      let sums = part.sums
+      for i in sums.indices { square += sums[i] * sums[i] }
     }
     let count = Double(all.inputs.count)
     let pairs = (square - Double(squares.count { $0 > 0 })) / 2
@@ -51,7 +52,8 @@ extension MergePreparation {
     }
     var alone = counts.alone
     try pass(tensor, .onlyDiff) { part throws(DiffError) in
-      for diff in part.changes.sums { alone[Int(diff) - 1] += 1 }
+      let diffs = part.sums
+      for i in diffs.indices { alone[Int(diffs[i]) - 1] += 1 }
     }
     counts.alone = alone
   }
@@ -68,8 +70,11 @@ extension MergePreparation {
     var positions: [UInt64] = []
     var variances: [Double] = []
     try pass(tensor, variance) { part throws(DiffError) in
-      for offset in part.changes.offsets { positions.append(part.start + UInt64(offset)) }
-      variances += part.changes.sums
+      let (offsets, sums) = (part.offsets, part.sums)
+      for i in offsets.indices {
+        positions.append(part.start + UInt64(offsets[i]))
+        variances.append(sums[i])
+      }
     }
     let whole = base == .elements ? Double(tensor.shape.count) : Double(positions.count)
     let set = TopSet(UInt64((share * whole).rounded(.down)), of: variances, at: positions)

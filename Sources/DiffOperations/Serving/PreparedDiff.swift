@@ -6,6 +6,8 @@ import TensorCore
 public struct PreparedDiff: Sendable {
   /// The tensors that change in some elements.
   private let patches: [TensorPatch]
+  /// All pieces of all patches.
+  private let pieces: [(patch: Int, piece: Int)]
   /// The tensors that come, and the names of those that go.
   let inserted: [WholeTensor]
   let deleted: [String]
@@ -79,6 +81,9 @@ public struct PreparedDiff: Sendable {
       }
     }
     self.patches = patches
+    pieces = patches.indices.flatMap { patch in
+      patches[patch].pieceIndices.map { (patch, $0) }
+    }
     self.inserted = inserted
     self.deleted = deleted
     self.model = ObjectIdentifier(model)
@@ -86,7 +91,9 @@ public struct PreparedDiff: Sendable {
 
   /// Brings the result's elements into the model, or those of the base back. O(changes).
   func store(_ side: TensorPatch.Side) {
-    for patch in patches { patch.store(side) }
+    parallelFor(pieces.count) { index in
+      patches[pieces[index].patch].store(side, piece: pieces[index].piece)
+    }
   }
 
   /// What changes in a tensor of the model.

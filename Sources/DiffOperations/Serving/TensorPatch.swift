@@ -111,15 +111,16 @@ struct TensorPatch: Sendable {
     }
   }
 
-  /// Brings the result's elements into the tensor, or those of the base back. O(changes).
-  func store(_ side: Side) {
-    parallelFor(pieces.count) { index in
-      let piece = pieces[index]
-      bytes.change(at: Int(piece.start) * width, count: piece.span * width) { span in
-        Kernels.scatter(
-          .replace, &span, width: width, at: piece.offsets.span,
-          side == .result ? piece.new.span : piece.old.span)
-      }
+  /// The pieces: different ones may be stored by different threads.
+  var pieceIndices: Range<Int> { pieces.indices }
+
+  /// Brings the result's elements of a piece into the tensor, or those of the base back.
+  func store(_ side: Side, piece index: Int) {
+    let piece = pieces[index]
+    bytes.change(at: Int(piece.start) * width, count: piece.span * width) { span in
+      Kernels.scatter(
+        .replace, &span, width: width, at: piece.offsets.span,
+        side == .result ? piece.new.span : piece.old.span)
     }
   }
 }
