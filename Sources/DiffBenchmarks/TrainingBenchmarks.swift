@@ -86,7 +86,7 @@
       return try measure(
         python,
         [
-          script, kind.rawValue, shared, "\(TrainingRun.batchSize)", "\(TrainingRun.batches)",
+          script, kind.rawValue, shared, "\(TrainingRun.batchSize)", "\(kind.batches)",
         ])
     }
 

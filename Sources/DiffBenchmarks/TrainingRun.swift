@@ -16,10 +16,12 @@
       case train128
       /// Nothing of a model: a product of 2048 × 2048 matrices.
       case products
+
+      /// How many batches are measured.
+      var batches: Int { self == .train128 ? 10 : 25 }
     }
 
     static let batchSize = 16
-    static let batches = 40
     private static let folder = TrainingBenchmarks.shared + "/models/minilm-l6"
 
     /// - Parameter arguments: The kind.
@@ -60,7 +62,7 @@
       let lines = try File.contents(of: TrainingBenchmarks.reviews).split(
         separator: UInt8(ascii: "\n"))
       var examples: [TokenExample] = []
-      for line in lines.prefix(batchSize * batches) {
+      for line in lines.prefix(batchSize * kind.batches) {
         let columns = line.split(separator: UInt8(ascii: "\t"))
         let encoding = tokenizer.encode(String(decoding: columns[0], as: UTF8.self), maxLength: 128)
         var ids = encoding.ids
