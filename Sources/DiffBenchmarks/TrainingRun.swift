@@ -30,7 +30,7 @@
         throw DiffError(.usage, "no such measurement")
       }
       if kind == .products { return print(try products().median) }
-      let engine = Engine()
+      let engine = Engine(precision: arguments.contains("bf16") ? .bf16 : .f32)
       let model = try EncoderModel(
         EncoderConfiguration(contentsOf: folder + "/config.json"),
         checkpoint: openCheckpoint(folder + "/model.h5"), head: .classes(2), engine: engine)
@@ -39,13 +39,16 @@
       let gradients = Gradients(model.layout)
       let optimizer = AdamW(
         model.layout, parameters: Array(model.layout.parameters.indices))
+      if kind == .infer {
+        let examples = try examples(kind).flatMap(\.self)
+        let all = try seconds(runs: 3) {
+          _ = try model.predictions(of: examples, at: values, batchSize: batchSize)
+        }
+        return print(all.median / Double(kind.batches))
+      }
       var times: [Double] = []
       for (number, batch) in try examples(kind).enumerated() {
         times += try seconds(runs: 1) {
-          guard kind != .infer else {
-            _ = try model.outputs(of: batch, at: values)
-            return
-          }
           _ = try model.addGradients(
             of: batch, at: values, scale: 1 / Float(batch.count),
             dropout: Dropout(seed: 1, step: UInt64(number)), to: gradients)

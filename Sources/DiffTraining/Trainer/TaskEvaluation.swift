@@ -7,9 +7,11 @@
       of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64
     ) throws(DiffError) -> [[Float]] {
       var predictions = [[Float]](repeating: [], count: examples.count)
-      for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
-        let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
-        for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
+      try engine.fixing(values) { () throws(DiffError) in
+        for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
+          let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
+          for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
+        }
       }
       return predictions
     }
