@@ -235,7 +235,7 @@ CLONES void dk_dropout(const float *x, const float *base, size_t n, uint64_t key
   if (least == 0) {
     if (base) {
       ELEMENTWISE for (size_t i = 0; i < n; i++) out[i] = base[i] + x[i];
-    } else {
+    } else if (out != x) {
       memmove(out, x, n * sizeof(float));
     }
   } else if (base) {

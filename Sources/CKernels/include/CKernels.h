@@ -107,9 +107,6 @@ void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *grou
                     const dk_adam *weights, const dk_adam *gates);
 /// The differences, and the values, with the gates that chance is left out of.
 void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies, float *delta);
-/// A step of Adam.
-void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
-                  const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
 /// sum[i] += x[i]^2.
 void dk_add_squares(float *sum, const float *x, size_t n);
