@@ -11,17 +11,7 @@
     func killedRunsGoOn() throws {
       try Scratch.with { scratch in
         let model = try TinyModel(scratch)
-        let words = ["red river", "old house", "big dog", "blue sea", "green road", "king cat"]
-        let rows = (0..<120).map { "the \(words[$0 % 6]) was in \(words[$0 / 6 % 6])\t\($0 % 2)" }
-        try rows.joined(separator: "\n")
-          .write(toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
-        func arguments(_ name: String, _ more: [String]) -> [String] {
-          [
-            "train", model.path, "--task", scratch("train.tsv"), "-o", scratch(name + ".diff"),
-            "--metrics", scratch(name + ".jsonl"), "--epochs", "3", "--fixed-epochs", "2",
-            "--batch", "2", "--threads", "2", "-q",
-          ] + more
-        }
+        let arguments = try arguments(scratch, model)
         let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
         #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
         let seed = UInt64.random(in: 0..<1000)
@@ -44,6 +34,54 @@
         #expect(
           try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
         #expect(!scratch.exists("parts.diff.state"))
+      }
+    }
+
+    /// A task of chance, and what makes a diff of a name of it in 300 steps.
+    private func arguments(
+      _ scratch: Scratch, _ model: TinyModel
+    ) throws -> (_ name: String, _ more: [String]) -> [String] {
+      let words = ["red river", "old house", "big dog", "blue sea", "green road", "king cat"]
+      let rows = (0..<120).map { "the \(words[$0 % 6]) was in \(words[$0 / 6 % 6])\t\($0 % 2)" }
+      try rows.joined(separator: "\n")
+        .write(toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
+      return { name, more in
+        [
+          "train", model.path, "--task", scratch("train.tsv"), "-o", scratch(name + ".diff"),
+          "--metrics", scratch(name + ".jsonl"), "--epochs", "3", "--fixed-epochs", "2",
+          "--batch", "2", "--threads", "2", "-q",
+        ] + more
+      }
+    }
+
+    @Test("Ctrl-C saves and stops, and --resume goes on to the same end")
+    func interrupts() throws {
+      try Scratch.with { scratch in
+        let arguments = try arguments(scratch, TinyModel(scratch))
+        let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
+        #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
+        var stops = 0
+        for share in [0.5, 0.6, 0.7, 0.8] where !scratch.exists("parts.diff") {
+          let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
+          let child = try ChildProcess.run(
+            "timeout",
+            ["--preserve-status", "-s", "INT", "\(share * whole.seconds)", Diffkit.path]
+              + arguments("parts", ["--force"] + resuming))
+          if child.ending == .exit(2) {
+            stops += 1
+            #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
+            #expect(scratch.exists("parts.diff.state"))
+          }
+        }
+        #expect(stops > 0)
+        if !scratch.exists("parts.diff") {
+          let last = try ChildProcess.run(
+            Diffkit.path, arguments("parts", ["--force", "--resume"]))
+          #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
+        }
+        #expect(try losses(scratch("parts.jsonl")) == losses(scratch("whole.jsonl")))
+        #expect(
+          try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
       }
     }
 
