@@ -177,11 +177,6 @@ CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int 
   }
 }
 
-CLONES void dk_adam_step(float *value, const float *gradient, float *first, float *second,
-                         size_t n, const dk_adam *o) {
-  VECTORS for (size_t i = 0; i < n; i++) value[i] -= adam(o, gradient[i], first + i, second + i);
-}
-
 CLONES double dk_squared_norm(const float *x, size_t n) {
   // In pieces that float32 sums well enough.
   double sum = 0;

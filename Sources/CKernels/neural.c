@@ -99,13 +99,28 @@ INLINE float tail(float x) {
     }                                                                                         \
   }
 
-CLONES void dk_activate(int kind, const float *x, size_t n, float *y, float *slope) {
-  switch (kind) {
-    case DK_GELU: ACTIVATE(GELU) break;
-    case DK_GELU_TANH: ACTIVATE(GELU_TANH) break;
-    case DK_TANH: ACTIVATE(TANH) break;
-    case DK_RELU: ACTIVATE(RELU) break;
+CLONES void dk_activate(int kind, const float *x, size_t rows, size_t n, size_t stride, float *y,
+                        float *slope) {
+  for (size_t r = 0; r < rows; r++, x += stride, y += stride) {
+    switch (kind) {
+      case DK_GELU: ACTIVATE(GELU) break;
+      case DK_GELU_TANH: ACTIVATE(GELU_TANH) break;
+      case DK_TANH: ACTIVATE(TANH) break;
+      case DK_RELU: ACTIVATE(RELU) break;
+    }
+    if (slope) slope += stride;
   }
+}
+
+CLONES void dk_bf16(const float *x, size_t rows, size_t n, size_t stride, uint16_t *out,
+                    size_t out_stride) {
+  for (size_t r = 0; r < rows; r++, x += stride, out += out_stride)
+    ELEMENTWISE for (size_t i = 0; i < n; i++) {
+      uint32_t bits = float_bits(x[i]);
+      uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+      // A number that is none stays one: rounding could carry into its sign.
+      out[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+    }
 }
 
 CLONES void dk_add(float *x, const float *y, size_t n) {
@@ -120,8 +135,8 @@ CLONES void dk_multiply(float *x, const float *y, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] *= y[i];
 }
 
-CLONES void dk_add_row(float *x, size_t rows, size_t n, const float *row) {
-  for (size_t r = 0; r < rows; r++, x += n)
+CLONES void dk_add_row(float *x, size_t rows, size_t n, size_t stride, const float *row) {
+  for (size_t r = 0; r < rows; r++, x += stride)
     for (size_t j = 0; j < n; j++) x[j] += row[j];
 }
 
@@ -220,7 +235,7 @@ CLONES void dk_dropout(const float *x, const float *base, size_t n, uint64_t key
   if (least == 0) {
     if (base) {
       ELEMENTWISE for (size_t i = 0; i < n; i++) out[i] = base[i] + x[i];
-    } else {
+    } else if (out != x) {
       memmove(out, x, n * sizeof(float));
     }
   } else if (base) {

@@ -29,10 +29,15 @@
         (TrainingRun.Kind.train, "mr/train.2k, forward + backward + AdamW", "≤ 0.4"),
         (.infer, "mr/train.2k, inference", "≤ 0.4"),
         (.train128, "length 128, forward + backward + AdamW", "< 1"),
+        (.train512, "length 512, forward + backward + AdamW", "< 1"),
       ] {
-        var (ours, theirs): ([Measurement], [Measurement]) = ([], [])
-        for _ in 0..<runs {
+        var (ours, halves, theirs): ([Measurement], [Measurement], [Measurement]) = ([], [], [])
+        for _ in 0..<(kind == .train512 ? 1 : runs) {
           ours.append(try measure(CommandLine.arguments[0], ["training-run", kind.rawValue]))
+          if Precision.bf16.isAvailable {
+            halves.append(
+              try measure(CommandLine.arguments[0], ["training-run", kind.rawValue, "bf16"]))
+          }
           if let python { theirs.append(try measurePeer(python, kind)) }
         }
         let (mine, peer) = (ours.map(\.seconds).median, theirs.map(\.seconds).median)
@@ -47,6 +52,12 @@
         report.row(
           "the same, peak memory", "\(memory.fixed(0)) MB", "PyTorch \(peerMemory.fixed(0)) MB",
           ratio: memory / peerMemory, bar: "≤ 0.6")
+        if !halves.isEmpty {
+          let half = halves.map(\.seconds).median
+          report.row(
+            "the same with --precision bf16", "\((half * 1e3).fixed(1)) ms",
+            "f32: \((mine * 1e3).fixed(1)) ms", ratio: half / mine, bar: "")
+        }
         if kind == .train128 { try products(report, seconds: mine) }
       }
     }
@@ -86,7 +97,7 @@
       return try measure(
         python,
         [
-          script, kind.rawValue, shared, "\(TrainingRun.batchSize)", "\(TrainingRun.batches)",
+          script, kind.rawValue, shared, "\(TrainingRun.batchSize)", "\(kind.batches)",
         ])
     }
 

@@ -23,8 +23,8 @@ tokenizer = BertTokenizerFast(folder + "/vocab.txt", do_lower_case=True)
 rows = [line.rstrip("\n").split("\t")
         for line in open(shared + "/tasks/mr/train.2k.tsv", encoding="utf8")][:size * batches]
 ids = [tokenizer(row[0], truncation=True, max_length=128)["input_ids"] for row in rows]
-if kind == "train128":
-    ids = [i + list(range(1000 + len(i), 1000 + 128)) for i in ids]
+if kind in ("train128", "train512"):
+    ids = [i + list(range(1000 + len(i), 1000 + int(kind[5:]))) for i in ids]
 optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, eps=1e-8, weight_decay=0)
 model.train(kind != "infer")
 times = []

@@ -9,8 +9,8 @@
       commandName: "evaluate",
       abstract: "Tell what a base and a diff together are worth on a task.",
       discussion: """
-        Accuracy, F1 and Matthews correlation of classes; correlations of numbers. Without a diff \
-        the base must have the task's head.
+        Accuracy, F1 and Matthews correlation of classes; correlations of numbers; exact match and \
+        F1 of answers. Without a diff the base must have the task's head.
 
           diffkit evaluate base.h5 task.diff --task dev.tsv --json
         """)
@@ -20,6 +20,7 @@
     @Option(help: "The rows to evaluate on.") var task: String
     @OptionGroup var columns: ColumnOptions
     @OptionGroup var files: ModelFiles
+    @OptionGroup var precision: PrecisionOption
     @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
     @OptionGroup var json: JSONOption
 
@@ -27,17 +28,23 @@
       var job = TrainingJob()
       job.texts = columns.texts
       job.label = columns.label
-      var table = job.table
       // Without a diff, the data say what is asked.
-      let kind = try diff == nil ? TaskData(table: task, table).description.kind : nil
+      let kind = try diff == nil ? Self.kind(of: task, job.table) : nil
       let tuned = try TunedModel(
-        base, diff: diff, files: files, allowsOtherBase: allowOtherBase, kind: kind)
-      table.kind = tuned.facts.kind
-      let examples = try TaskData(table: task, table)
-        .examples(tuned.tokenizer, maxLength: tuned.facts.maxLength).examples
-      let predictions = try tuned.model.predictions(of: examples, at: tuned.values)
-      let scores = tuned.facts.scores(predictions, examples.map(\.target))
-      try EvaluationReport(examples: examples.count, scores: scores).print(json: json.json)
+        base, diff: diff, files: files, precision: precision, allowsOtherBase: allowOtherBase,
+        kind: kind)
+      let data = try TaskSet(
+        task, job.table, kind: tuned.facts.kind, tuned.tokenizer,
+        maxLength: tuned.facts.maxLength)
+      let predictions = try tuned.model.predictions(of: data.examples, at: tuned.values)
+      let scores = data.scores(predictions, tuned.facts)
+      try EvaluationReport(examples: data.count, scores: scores).print(json: json.json)
+    }
+
+    private static func kind(
+      of task: String, _ table: TableOptions
+    ) throws -> TaskDescription.Kind {
+      task.hasSuffix(".json") ? .spans : try TaskData(table: task, table).description.kind
     }
   }
 

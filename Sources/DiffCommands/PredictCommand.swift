@@ -17,8 +17,8 @@
       commandName: "predict",
       abstract: "Say what a base and a diff together make of texts.",
       discussion: """
-        Texts are arguments, or the lines of a file or of standard input; of a pair, the two texts \
-        are separated by a tab.
+        Texts are arguments, or the lines of a file or of standard input; of a pair, and of a \
+        question and its context, the two texts are separated by a tab.
 
           diffkit predict base.h5 task.diff "Free entry in a weekly draw!"
           diffkit predict base.h5 task.diff --input texts.txt --json
@@ -29,6 +29,7 @@
     @Argument(help: "Texts; without any, lines are read.") var texts: [String] = []
     @Option(help: "A file of lines; '-' or none: standard input.") var input: String?
     @OptionGroup var files: ModelFiles
+    @OptionGroup var precision: PrecisionOption
     @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
     @OptionGroup var json: JSONOption
 
@@ -39,21 +40,51 @@
     }
 
     func run() throws {
-      let tuned = try TunedModel(base, diff: diff, files: files, allowsOtherBase: allowOtherBase)
+      let tuned = try TunedModel(
+        base, diff: diff, files: files, precision: precision, allowsOtherBase: allowOtherBase)
       let lines = try texts.isEmpty ? Self.lines(of: input) : texts
+      let predictions =
+        try tuned.facts.kind == .spans
+        ? Self.answers(tuned, lines) : Self.outputs(tuned, lines)
+      try PredictionReport(predictions: predictions).print(json: json.json)
+    }
+
+    /// What is said to texts.
+    private static func outputs(
+      _ tuned: TunedModel, _ lines: [String]
+    ) throws -> [Prediction] {
       let examples = lines.map { line in
-        let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
-        let encoding = tuned.tokenizer.encode(
-          String(parts[0]), parts.count > 1 ? String(parts[1]) : nil,
-          maxLength: tuned.facts.maxLength)
-        return TokenExample(
-          ids: encoding.ids, segments: parts.count > 1 ? encoding.typeIDs : [])
+        let (first, second) = pair(line)
+        let encoding = tuned.tokenizer.encode(first, second, maxLength: tuned.facts.maxLength)
+        return TokenExample(ids: encoding.ids, segments: second == nil ? [] : encoding.typeIDs)
       }
       let outputs = try tuned.model.predictions(of: examples, at: tuned.values)
-      let predictions = outputs.indices.map { index in
-        Prediction(text: lines[index], outputs[index], tuned.facts)
+      return outputs.indices.map { Prediction(text: lines[$0], outputs[$0], tuned.facts) }
+    }
+
+    /// The answers to questions.
+    private static func answers(
+      _ tuned: TunedModel, _ lines: [String]
+    ) throws -> [Prediction] {
+      let asked = try lines.enumerated().map { number, line in
+        guard case (let question, let context?) = pair(line) else {
+          throw DiffError(
+            .usage, "text \(number + 1) has no tab: a question, a tab and a context are wanted")
+        }
+        return (question, context)
       }
-      try PredictionReport(predictions: predictions).print(json: json.json)
+      let data = TaskSet(
+        Questions(asking: asked), tuned.tokenizer, maxLength: tuned.facts.maxLength)
+      let outputs = try tuned.model.predictions(of: data.examples, at: tuned.values)
+      return zip(lines, data.answers(outputs, mayBeNone: true)).map {
+        Prediction(text: $0, answer: $1)
+      }
+    }
+
+    /// The two texts that a tab separates, or one.
+    private static func pair(_ line: String) -> (String, String?) {
+      let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
+      return (String(parts[0]), parts.count > 1 ? String(parts[1]) : nil)
     }
 
     /// The lines of a file, or of standard input.
@@ -91,6 +122,13 @@
     var probability: Double?
     /// The number, where one is asked for.
     var value: Double?
+    /// The part of the context, where a question is asked; empty if there is none.
+    var answer: String?
+
+    init(text: String, answer: String) {
+      self.text = text
+      self.answer = answer
+    }
 
     init(text: String, _ outputs: [Float], _ facts: TaskFacts) {
       self.text = text
@@ -111,7 +149,7 @@
 
     var text: String {
       predictions.map { prediction in
-        let answer = prediction.label ?? prediction.value?.fixed(4) ?? ""
+        let answer = prediction.label ?? prediction.answer ?? prediction.value?.fixed(4) ?? ""
         return "\(answer)\t\(prediction.text)".escapingControlsButTabs + "\n"
       }.joined()
     }

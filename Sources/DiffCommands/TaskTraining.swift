@@ -30,13 +30,16 @@
       _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, data: String? = nil
     ) throws {
       guard let task = job.task else { throw DiffError(.usage, "no task to learn") }
+      let line = TrainingLine(quiet: command.quiet.quiet)
+      var job = job
+      job.precision = try command.precision.resolved(or: job.precision, line.say)
       self.job = job
       self.command = command
       self.interrupt = interrupt
       self.task = task
+      self.line = line
       expectedData = data
       output = job.output ?? stem(task) + ".diff"
-      line = TrainingLine(quiet: command.quiet.quiet)
       try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
       sink = try FileSink(output, overwriting: command.outputs.force)
     }
@@ -45,7 +48,7 @@
       let checkpoint = try openCheckpoint(command.base)
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
-      let data = try TaskData(table: task, job.table)
+      let data = try TaskSet(task, job.table, tokenizer, maxLength: job.maxLength)
       guard expectedData ?? data.fingerprint.description == data.fingerprint.description else {
         throw DiffError(
           .mismatch, "are not the rows that the diff was trained on; give --task to train on them",
@@ -55,28 +58,24 @@
       for note in data.description.notes { line.say("\(task): \(note)") }
       let facts = TaskFacts(
         kind: data.description.kind, pooling: job.pooling, maxLength: job.maxLength)
-      let engine = Engine(threads: command.threads)
+      let engine = Engine(threads: command.threads, precision: job.precision)
       let model = try EncoderModel(
         configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
         engine: engine)
       for note in model.notes { line.say(note) }
-      let (examples, truncated) = data.examples(tokenizer, maxLength: job.maxLength)
-      if truncated > 0 {
-        line.say("\(task): \(truncated) texts are cut to \(job.maxLength) tokens")
+      if data.truncated > 0 {
+        line.say("\(task): \(data.truncated) texts are cut to \(job.maxLength) tokens")
       }
       let dev = try job.dev.map { path throws(DiffError) in
-        var table = job.table
-        table.kind = facts.kind
-        return try TaskData(table: path, table).examples(tokenizer, maxLength: job.maxLength)
-          .examples
+        try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: job.maxLength)
       }
 
-      let trainer = try Trainer(model, examples, job.options)
+      let trainer = try Trainer(model, data.examples, job.options)
       trainer.statePath = output + ".state"
       trainer.secondsBetweenSaves = command.saveEvery
       if let dev {
         trainer.evaluate = { values throws(DiffError) in
-          facts.scores(try model.predictions(of: dev, at: values), dev.map(\.target))
+          dev.scores(try model.predictions(of: dev.examples, at: values), facts)
         }
       }
       let metrics = try command.metrics.map { path throws(DiffError) in
@@ -99,8 +98,8 @@
 
     /// Writes the diff, reads it back, and tells what base and file together are worth.
     private func finish(
-      _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskData, _ checkpoint: any Checkpoint,
-      _ engine: Engine, _ configuration: EncoderConfiguration, _ dev: [TokenExample]?
+      _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskSet, _ checkpoint: any Checkpoint,
+      _ engine: Engine, _ configuration: EncoderConfiguration, _ dev: TaskSet?
     ) throws {
       var metadata = facts.metadata
       var job = job
@@ -118,7 +117,7 @@
           engine: engine)
         let values = FloatBuffer(count: model.layout.count)
         try model.initialize(values, seed: 0)
-        scores = facts.scores(try model.predictions(of: dev, at: values), dev.map(\.target))
+        scores = dev.scores(try model.predictions(of: dev.examples, at: values), facts)
         for (name, value) in scores { metadata["score.\(name)"] = "\(value)" }
       }
       let values = try finetune.write(checkpoint, into: sink, metadata: metadata)

@@ -9,8 +9,9 @@
       commandName: "train",
       abstract: "Finetune a model on a task, so that few of its weights change.",
       discussion: """
-        The task is a file of lines TEXT<tab>LABEL or TEXT<tab>TEXT<tab>LABEL. config.json and \
-        vocab.txt are found beside the base.
+        The task is a file of lines TEXT<tab>LABEL or TEXT<tab>TEXT<tab>LABEL, or one of questions \
+        on contexts as SQuAD stores them, which ends in .json. config.json and vocab.txt are found \
+        beside the base.
 
           diffkit train base.h5 --task train.tsv --dev dev.tsv --density 0.005 -o task.diff
           diffkit train base.h5 --from task.diff -o again.diff
@@ -43,6 +44,8 @@
 
     @Option(help: "Threads; results are equal bit by bit for an equal number.")
     var threads: Int?
+
+    @OptionGroup var precision: PrecisionOption
 
     @Flag(help: "Go on with a training that was stopped.") var resume = false
 

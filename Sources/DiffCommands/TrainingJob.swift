@@ -19,6 +19,7 @@
     var label: String?
     var pooling = EncoderModel.Pooling.pooler
     var maxLength = 128
+    var precision = Precision.f32
     var options = TrainingOptions()
 
     /// The key of a diff's metadata under which its job stands, and of the data's fingerprint.

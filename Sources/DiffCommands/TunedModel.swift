@@ -16,8 +16,8 @@
     ///   - diff: The path of the diff of a task.
     ///   - kind: Without a diff: what is predicted, by a head that the base has.
     init(
-      _ base: String, diff: String?, files: ModelFiles, allowsOtherBase: Bool = false,
-      kind: TaskDescription.Kind? = nil
+      _ base: String, diff: String?, files: ModelFiles, precision: PrecisionOption,
+      allowsOtherBase: Bool = false, kind: TaskDescription.Kind? = nil
     ) throws {
       let checkpoint = try openCheckpoint(base)
       let tuned: any Checkpoint
@@ -32,7 +32,9 @@
       }
       model = try EncoderModel(
         files.configuration(beside: base), checkpoint: tuned, head: facts.head,
-        pooling: facts.pooling)
+        pooling: facts.pooling,
+        engine: Engine(
+          precision: precision.resolved { StandardError.write($0 + "\n") }))
       guard model.headIsStored else {
         throw DiffError(
           .mismatch, "has no head for this task: give the diff that was trained for it", path: base)

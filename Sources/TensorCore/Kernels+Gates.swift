@@ -60,6 +60,12 @@ public struct AdamStep: Sendable, Hashable {
       rate: rate, unbias: unbias, beta1: Self.beta1, beta2: Self.beta2, epsilon: epsilon,
       scale: scale)
   }
+  /// The same for parameters without gates, where nothing decays.
+  fileprivate var plain: dk_adamw_step {
+    dk_adamw_step(
+      scale: scale, weight1: 1 - Self.beta1, beta2: Self.beta2, weight2: 1 - Self.beta2,
+      unbias: unbias, epsilon: epsilon, rate: rate, keep: 1)
+  }
   private static let beta1: Float = 0.9
   private static let beta2: Float = 0.999
   private let rate, unbias, epsilon, scale: Float
@@ -90,8 +96,8 @@ public struct AdamStep: Sendable, Hashable {
     _ value: inout Float, _ gradient: Float, _ mean: inout Float, _ square: inout Float
   ) {
     var gradient = gradient
-    var constants = constants
-    unsafe dk_adam_step(&value, &gradient, &mean, &square, 1, &constants)
+    var step = plain
+    unsafe dk_adamw(&value, &gradient, &mean, &square, 1, &step)
   }
 }
 
@@ -185,11 +191,11 @@ extension Kernels {
   ) {
     precondition(
       [values, gradients, means, squares].allSatisfy { range.upperBound <= $0.count })
-    var constants = step.constants
+    var step = step.plain
     let at = range.lowerBound
-    unsafe dk_adam_step(
+    unsafe dk_adamw(
       values.pointer(at: at), gradients.pointer(at: at), means.pointer(at: at),
-      squares.pointer(at: at), range.count, &constants)
+      squares.pointer(at: at), range.count, &step)
   }
 
   /// The sum of the squares of a range.

@@ -55,8 +55,8 @@ extension Kernels {
 
   /// Adds a row to every row of x.
   package static func addRow(_ row: FloatMatrix, to x: FloatMatrix) {
-    precondition(x.isContiguous && row.rows == 1 && row.columns == x.columns)
-    unsafe dk_add_row(x.pointer, x.rows, x.columns, row.pointer)
+    precondition(row.rows == 1 && row.columns == x.columns)
+    unsafe dk_add_row(x.pointer, x.rows, x.columns, x.stride, row.pointer)
   }
 
   /// Adds the sums of the columns of x.
@@ -65,13 +65,21 @@ extension Kernels {
     unsafe dk_add_columns(x.pointer, x.rows, x.columns, x.stride, sums.pointer)
   }
 
-  /// y = f(x) and, if wanted, slope = f′(x). Either may be x itself.
+  /// y = f(x) and, if wanted, slope = f′(x). Either may be x itself; all have the same stride.
   package static func activate(
     _ x: FloatMatrix, _ activation: Activation, into y: FloatMatrix, slope: FloatMatrix?
   ) {
-    precondition(x.isContiguous && y.isContiguous && x.count == y.count)
-    precondition(slope.map { $0.isContiguous && $0.count == x.count } ?? true)
-    unsafe dk_activate(activation.rawValue, x.pointer, x.count, y.pointer, slope?.pointer)
+    for other in [y, slope ?? y] {
+      precondition(other.rows == x.rows && other.columns == x.columns && other.stride == x.stride)
+    }
+    unsafe dk_activate(
+      activation.rawValue, x.pointer, x.rows, x.columns, x.stride, y.pointer, slope?.pointer)
+  }
+
+  /// Makes bf16 of float32.
+  package static func round(_ x: FloatMatrix, into out: HalfMatrix) {
+    precondition(out.rows == x.rows && out.columns == x.columns)
+    unsafe dk_bf16(x.pointer, x.rows, x.columns, x.stride, out.pointer, out.stride)
   }
 
   /// Each row becomes its softmax.

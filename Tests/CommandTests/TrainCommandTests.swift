@@ -29,47 +29,6 @@
       ] + more
     }
 
-    /// The losses in a file of metrics, as they are written.
-    private func losses(_ path: String) throws -> [String] {
-      try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { line in
-        let json = try JSONValue(parsing: Array(line.utf8))
-        return json["loss"]?.compact ?? ""
-      }
-    }
-
-    @Test("a run that is killed again and again and resumed ends like one that is not")
-    func killedRunsGoOn() throws {
-      try Scratch.with { scratch in
-        try makeTask(scratch)
-        let whole = try ChildProcess.run(Diffkit.path, arguments(scratch, "whole"))
-        #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
-        let seed = UInt64.random(in: 0..<1000)
-        var random = SplitMix64(seed: seed)
-        var kills = 0
-        var rounds = 0
-        var ending = ChildProcess.Ending.signal(9)
-        while ending != .exit(0), rounds < 30 {
-          rounds += 1
-          let hasState = scratch.exists("parts.diff.state")
-          let all =
-            arguments(scratch, "parts", "--save-every", "0.05", "--force")
-            + (hasState ? ["--resume"] : [])
-          let delay = kills < 4 ? (0.3 + random.unit()) * whole.seconds / 2 : 120
-          ending =
-            kills < 4
-            ? try ChildProcess.run(Diffkit.path, all, killedAfter: delay).ending
-            : try ChildProcess.run(Diffkit.path, all).ending
-          if ending == .signal(9) { kills += 1 }
-        }
-        #expect(ending == .exit(0), "seed \(seed)")
-        #expect(kills > 0, "seed \(seed): nothing was killed")
-        #expect(try losses(scratch("parts.jsonl")) == losses(scratch("whole.jsonl")))
-        #expect(
-          try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
-        #expect(!scratch.exists("parts.diff.state"))
-      }
-    }
-
     @Test("the score told by train is that of evaluate; the diff has ⌊density · elements⌋ values")
     func scoresAreThoseOfTheFile() throws {
       try Scratch.with { scratch in

@@ -110,6 +110,28 @@
       }
     }
 
+    @Test(
+      "in bf16 scores are PyTorch's within 0.02, the loss within 0.002, gradients within 3 %",
+      .enabled(if: Precision.bf16.isAvailable, "needs a processor with bf16"))
+    func half() throws {
+      let half = try EncoderModel(
+        EncoderConfiguration(contentsOf: Self.folder + "/config.json"),
+        checkpoint: openCheckpoint(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls,
+        engine: Engine(precision: .bf16))
+      let examples = try examples("single", labels: golden.integers("grad/labels"))
+      let outputs = try half.outputs(of: examples, at: values)
+      #expect(try largestDifference(outputs.values, golden.floats("grad/logits")) < 0.02)
+      var found: [[Float]] = []
+      for model in [half, model] {
+        let gradients = Gradients(model.layout)
+        let loss = try model.addGradients(
+          of: examples, at: values, scale: 1 / 8, dropout: nil, to: gradients)
+        #expect(abs(loss / 8 - 0.70690) < 0.002)
+        found.append(gradients.values.elements(0..<model.layout.count))
+      }
+      #expect(relativeDifference(found[0], found[1]) < 0.03)
+    }
+
     @Test("only rows of tables that the batch has are touched, and clear makes all zero again")
     func touchedRows() throws {
       let examples = try examples("single", labels: golden.integers("grad/labels"))

@@ -115,9 +115,6 @@ void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *grou
                     const dk_adam *weights, const dk_adam *gates);
 /// The differences, and the values, with the gates that chance is left out of.
 void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies, float *delta);
-/// A step of Adam.
-void dk_adam_step(float *value, const float *gradient, float *first, float *second, size_t n,
-                  const dk_adam *adam);
 double dk_squared_norm(const float *x, size_t n);
 /// sum[i] += x[i]^2.
 void dk_add_squares(float *sum, const float *x, size_t n);
@@ -139,11 +136,15 @@ void dk_scale(float *x, size_t n, float factor);
 /// x[i] *= y[i].
 void dk_multiply(float *x, const float *y, size_t n);
 /// Adds `row` to every row.
-void dk_add_row(float *x, size_t rows, size_t n, const float *row);
+void dk_add_row(float *x, size_t rows, size_t n, size_t stride, const float *row);
 /// sum[j] += the sum of column j.
 void dk_add_columns(const float *x, size_t rows, size_t n, size_t stride, float *sum);
-/// y = f(x) and, unless NULL, slope = f'(x); y or slope may be x.
-void dk_activate(int kind, const float *x, size_t n, float *y, float *slope);
+/// y = f(x) and, unless NULL, slope = f'(x); y or slope may be x; all have the same stride.
+void dk_activate(int kind, const float *x, size_t rows, size_t n, size_t stride, float *y,
+                 float *slope);
+/// Each row as bf16, rounded to nearest even; `out_stride` counts bf16.
+void dk_bf16(const float *x, size_t rows, size_t n, size_t stride, uint16_t *out,
+             size_t out_stride);
 /// Each row becomes its softmax.
 void dk_softmax(float *x, size_t rows, size_t n);
 /// d, the gradient by the softmax `p`, becomes `factor` times the gradient by what it was taken of.

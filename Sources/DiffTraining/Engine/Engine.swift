@@ -5,11 +5,55 @@
   public final class Engine {
     /// In how many parts work is split. Results are the same bits for the same number.
     public let threads: Int
+    /// What large products of matrices are calculated in.
+    public let precision: Precision
     let arena = Arena()
+    /// Of each thread.
+    let products: [Products]
+    /// Parameters that do not change meanwhile.
+    private var fixed: FloatBuffer?
 
-    /// - Parameter threads: As many as the processor has cores, unless given.
-    public init(threads: Int? = nil) {
+    /// - Parameters:
+    ///   - threads: As many as the processor has cores, unless given.
+    ///   - precision: Float32, unless given; bf16 where the processor has it.
+    public init(threads: Int? = nil, precision: Precision = .f32) {
+      precondition(precision.isAvailable)
       self.threads = max(1, threads ?? ProcessorCount.online)
+      self.precision = precision
+      products = (0..<self.threads).map { _ in Products() }
+    }
+
+    /// Runs `body`, which does not change these parameters: weights are packed once for all of it.
+    func fixing<Result>(
+      _ parameters: FloatBuffer, _ body: () throws(DiffError) -> Result
+    ) throws(DiffError) -> Result {
+      fixed = parameters
+      defer {
+        fixed = nil
+        for products in products { products.forget() }
+      }
+      return try body()
+    }
+
+    /// Whether parameters are the ones that do not change.
+    func isFixed(_ parameters: FloatBuffer) -> Bool { fixed === parameters }
+
+    /// A matrix as bf16, and rows of zeros behind it to a multiple of 64 rows: so few kinds of
+    /// products are made. Its memory is the arena's.
+    func half(of matrix: FloatMatrix) -> HalfMatrix {
+      let rows = (matrix.rows + 63) / 64 * 64
+      let half = HalfMatrix(
+        arena.take(rows: rows, columns: (matrix.columns + 1) / 2), columns: matrix.columns)
+      split(matrix.rows) { Kernels.round(matrix.rows($0), into: half.rows($0)) }
+      half.memory.rows(matrix.rows..<rows).clear()
+      return half
+    }
+
+    /// The share of each thread in `0..<count`: begins and ends at multiples of `grain`.
+    func shares(of count: Int, grain: Int) -> [Range<Int>] {
+      let grains = (count + grain - 1) / grain
+      func start(_ thread: Int) -> Int { min(count, grains * thread / threads * grain) }
+      return (0..<threads).map { start($0)..<start($0 + 1) }
     }
 
     /// Runs `body` for parts of `0..<count` at the same time.
@@ -29,13 +73,8 @@
       _ first: Int, _ second: Int, grain: Int,
       _ body: @Sendable (_ first: Range<Int>, _ second: Range<Int>) -> Void
     ) {
-      let threads = self.threads
-      let grains = (second + grain - 1) / grain
-      parallel(threads) { part in
-        let start = min(second, grains * part / threads * grain)
-        let end = min(second, grains * (part + 1) / threads * grain)
-        body(first * part / threads..<first * (part + 1) / threads, start..<end)
-      }
+      let (first, second) = (shares(of: first, grain: 1), shares(of: second, grain: grain))
+      parallel(threads) { body(first[$0], second[$0]) }
     }
 
     /// Runs `body(0)` … `body(count - 1)` at the same time, with what every thread that

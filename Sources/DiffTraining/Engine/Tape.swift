@@ -17,6 +17,8 @@
     private struct Entry {
       var value: FloatMatrix
       var gradient: FloatMatrix?
+      /// The value as bf16, if somebody asked.
+      var half: HalfMatrix?
       /// Whether it depends on a parameter.
       let isVariable: Bool
       /// Whether its memory is the arena's.
@@ -83,7 +85,9 @@
         for block in operation.saved { engine.arena.giveBack(block) }
         guard let output, let index = operation.output?.index else { continue }
         if output.isOwned { engine.arena.giveBack(output.value) }
-        if let gradient = output.gradient { engine.arena.giveBack(gradient) }
+        for block in [output.gradient, output.half?.memory] {
+          if let block { engine.arena.giveBack(block) }
+        }
         entries[index].gradient = nil
       }
       entries = []
@@ -94,6 +98,7 @@
       guard gradients == nil else { return }
       for index in entries.indices where index != kept.index && entries[index].isOwned {
         engine.arena.giveBack(entries[index].value)
+        if let half = entries[index].half { engine.arena.giveBack(half.memory) }
         entries[index] = Entry(
           value: entries[kept.index].value, gradient: nil, isVariable: false, isOwned: false)
       }
@@ -109,6 +114,14 @@
     func variable(rows: Int, columns: Int, isVariable: Bool = true) -> Variable {
       append(
         engine.arena.take(rows: rows, columns: columns), isVariable: isVariable, isOwned: true)
+    }
+
+    /// The numbers of a variable as bf16, with rows of zeros behind them; see `Engine.half`.
+    func half(of variable: Variable) -> HalfMatrix {
+      if let half = entries[variable.index].half { return half }
+      let half = engine.half(of: value(of: variable))
+      entries[variable.index].half = half
+      return half
     }
 
     /// Writes an operation down, if gradients are wanted.

@@ -42,10 +42,13 @@
       _ queries: Tape.Variable, queryOffsets: [Int], _ x: Tape.Variable, offsets: [Int],
       _ layer: EncoderParameters.Layer, on tape: Tape
     ) -> Tape.Variable {
+      let parts = tape.linears(
+        [(queries, layer.query), (x, layer.key), (x, layer.value)].map {
+          ($0, $1.weight, $1.bias)
+        })
       let attended = tape.attend(
-        queries: tape.linear(queries, layer.query), keys: tape.linear(x, layer.key),
-        values: tape.linear(x, layer.value), queryOffsets: queryOffsets, offsets: offsets,
-        heads: configuration.heads, dropout: configuration.attentionDropout)
+        queries: parts[0], keys: parts[1], values: parts[2], queryOffsets: queryOffsets,
+        offsets: offsets, heads: configuration.heads, dropout: configuration.attentionDropout)
       let middle = tape.normalize(
         tape.linear(attended, layer.attentionOutput), plus: queries,
         dropout: configuration.dropout, gain: layer.attentionNorm.weight,

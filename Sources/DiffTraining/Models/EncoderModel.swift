@@ -41,7 +41,7 @@
     public let layout: ParameterLayout
     private let tensors: CheckpointTensors
     private let encoder: Encoder
-    private let engine: Engine
+    let engine: Engine
 
     /// - Parameters:
     ///   - configuration: From its `config.json`.

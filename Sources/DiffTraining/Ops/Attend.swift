@@ -3,7 +3,8 @@
 
   extension Tape {
     /// Softmax attention (Vaswani et al. 2017) inside each of several sequences that lie one after
-    /// the other, without padding.
+    /// the other, without padding. The weights, whose number grows with the square of the length,
+    /// are not kept: the way back calculates them again.
     ///
     /// - Parameters:
     ///   - queries: [rows, width]; all tokens, or some of each sequence.
@@ -24,30 +25,20 @@
         queries: value(of: queries), keys: value(of: keys), values: value(of: values),
         queryOffsets: queryOffsets, offsets: offsets, heads: heads, mask: nextMask(rate: dropout))
       let result = value(of: output)  // [rows, width]
-      // The weights of one piece: [queries, keys] of a sequence; pieces one after the other.
-      let weights = engine.arena.take(rows: 1, columns: work.weightCount)
-      let scratch = work.takeScratch(engine)
       let pieces = work.pieces(engine)
+      let rooms = pieces.map { _ in work.takeRoom(engine) }
       engine.parallel(pieces.count) { part in
         for piece in pieces[part] {
-          let p = work.matrix(piece, in: weights)
-          let columns = piece.columns
+          let p = work.weights(piece, in: rooms[part])
+          Kernels.dropout(p, work.mask, first: piece.first, into: p)
           OneDNN.multiply(
-            work.queries.rows(piece.queries).columns(columns),
-            work.keys.rows(piece.keys).columns(columns), transposed: .second, factor: work.factor,
-            into: p)
-          Kernels.softmax(p)
-          OneDNN.multiply(
-            work.dropped(p, piece, scratch?[part]),
-            work.values.rows(piece.keys).columns(columns),
-            into: result.rows(piece.queries).columns(columns))
+            p, work.values.rows(piece.keys).columns(piece.columns),
+            into: result.rows(piece.queries).columns(piece.columns))
         }
       }
-      for block in scratch ?? [] { engine.arena.giveBack(block) }
+      for block in rooms { engine.arena.giveBack(block) }
       record(
-        Attend(
-          queries: queries, keys: keys, values: values, work: work, weights: weights,
-          result: output))
+        Attend(queries: queries, keys: keys, values: values, work: work, result: output))
       return output
     }
   }
@@ -55,30 +46,30 @@
   private struct Attend: Operation {
     let queries, keys, values: Tape.Variable
     let work: Attention
-    /// Softmax of the scores, all pieces one after the other.
-    let weights: FloatMatrix
     let result: Tape.Variable
 
     var output: Tape.Variable? { result }
-    var saved: [FloatMatrix] { [weights] }
 
     func pullBack(on tape: Tape) {
-      let (engine, work, weights) = (tape.engine, work, weights)
+      let (engine, work) = (tape.engine, work)
       let gradient = tape.gradient(of: result)  // [rows, width]
       guard let dQueries = tape.gradientToAdd(of: queries),
         let dKeys = tape.gradientToAdd(of: keys), let dValues = tape.gradientToAdd(of: values)
       else { preconditionFailure("attention to what no gradient is taken by") }
       let pieces = work.pieces(engine)
-      let gradients = pieces.map { _ in work.takePiece(engine) }
-      let scratch = work.takeScratch(engine)
+      let rooms = pieces.map { _ in (0..<3).map { _ in work.takeRoom(engine) } }
       engine.parallel(pieces.count) { part in
         for piece in pieces[part] {
           let (columns, queries, keys) = (piece.columns, piece.queries, piece.keys)
-          let p = work.matrix(piece, in: weights)  // [queries, keys]
-          let d = work.matrix(piece, in: gradients[part], at: 0)  // [queries, keys]
+          let p = work.weights(piece, in: rooms[part][0])  // [queries, keys]
+          let d = piece.matrix(in: rooms[part][1])  // [queries, keys]
           let output = gradient.rows(queries).columns(columns)
+          let dropped = work.mask.rate == 0 ? p : piece.matrix(in: rooms[part][2])
+          if work.mask.rate > 0 {
+            Kernels.dropout(p, work.mask, first: piece.first, into: dropped)
+          }
           OneDNN.multiply(
-            work.dropped(p, piece, scratch?[part]), output, transposed: .first,
+            dropped, output, transposed: .first,
             adding: dValues.adding, into: dValues.matrix.rows(keys).columns(columns))
           OneDNN.multiply(
             output, work.values.rows(keys).columns(columns), transposed: .second, into: d)
@@ -92,7 +83,7 @@
             adding: dKeys.adding, into: dKeys.matrix.rows(keys).columns(columns))
         }
       }
-      for block in gradients + (scratch ?? []) { engine.arena.giveBack(block) }
+      for block in rooms.flatMap(\.self) { engine.arena.giveBack(block) }
     }
   }
 
@@ -102,14 +93,19 @@
     let queryOffsets, offsets: [Int]
     let heads: Int
     let mask: DropoutMask
-    /// Where the weights of a sequence's first head begin, and the end of the last.
+    /// The number of the first weight of a sequence's first head, and of all.
     private let starts: [Int]
 
     /// A head of a sequence.
     struct Piece {
       let queries, keys, columns: Range<Int>
-      /// Where its weights begin.
+      /// The number of its first weight among all.
       let first: Int
+
+      /// Its part of the room for one: [queries, keys].
+      func matrix(in room: FloatMatrix) -> FloatMatrix {
+        FloatMatrix(room.buffer, at: room.offset, rows: queries.count, columns: keys.count)
+      }
     }
 
     init(
@@ -132,11 +128,8 @@
       self.starts = starts
     }
 
-    /// Weights of all pieces.
-    var weightCount: Int { starts[starts.count - 1] }
-
     /// What scores are multiplied with: one by the root of a head's width.
-    var factor: Float { 1 / (Float(width)).squareRoot() }
+    var factor: Float { 1 / Float(width).squareRoot() }
 
     private var width: Int { queries.columns / heads }
 
@@ -157,30 +150,21 @@
       }
     }
 
-    /// The weights of a piece: [queries, keys].
-    func matrix(_ piece: Piece, in block: FloatMatrix, at first: Int? = nil) -> FloatMatrix {
-      FloatMatrix(
-        block.buffer, at: block.offset + (first ?? piece.first), rows: piece.queries.count,
-        columns: piece.keys.count)
+    /// Softmax of the scores of a piece: [queries, keys].
+    func weights(_ piece: Piece, in room: FloatMatrix) -> FloatMatrix {
+      let p = piece.matrix(in: room)
+      OneDNN.multiply(
+        queries.rows(piece.queries).columns(piece.columns),
+        keys.rows(piece.keys).columns(piece.columns), transposed: .second, factor: factor,
+        into: p)
+      Kernels.softmax(p)
+      return p
     }
 
     /// Room for the weights of the largest piece.
-    func takePiece(_ engine: Engine) -> FloatMatrix {
+    func takeRoom(_ engine: Engine) -> FloatMatrix {
       let largest = starts.indices.dropLast().map { (starts[$0 + 1] - starts[$0]) / heads }.max()
       return engine.arena.take(rows: 1, columns: largest ?? 0)
-    }
-
-    /// Room for dropped weights for each thread, if there is dropout.
-    func takeScratch(_ engine: Engine) -> [FloatMatrix]? {
-      mask.rate == 0 ? nil : (0..<engine.threads).map { _ in takePiece(engine) }
-    }
-
-    /// The weights after dropout.
-    func dropped(_ p: FloatMatrix, _ piece: Piece, _ scratch: FloatMatrix?) -> FloatMatrix {
-      guard let scratch else { return p }
-      let out = matrix(piece, in: scratch, at: 0)
-      Kernels.dropout(p, mask, first: piece.first, into: out)
-      return out
     }
   }
 #endif

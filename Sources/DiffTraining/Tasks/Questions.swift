@@ -25,12 +25,20 @@
     }
 
     /// The questions, in the order of the file.
-    public private(set) var questions: [Question] = []
+    public let questions: [Question]
     /// What they are, and what is unusual.
     public private(set) var description: TaskDescription
     /// XXH3-128 of the questions: id, question, context and answers as UTF-8, with a tab after
     /// each, and a line feed after each question.
     public let fingerprint: Fingerprint
+
+    /// Questions that nobody has answered yet.
+    public init(asking asked: [(question: String, context: String)]) {
+      self.init(
+        asked.enumerated().map { number, one in
+          Question(id: "\(number)", text: one.question, context: one.context, answers: [])
+        }, misplaced: 0)
+    }
 
     /// Reads a file.
     ///
@@ -44,6 +52,7 @@
       guard let articles = try JSONValue(parsing: json)["data"]?.elements else {
         throw DiffError(.malformed, "no questions: an object with an array 'data' is wanted")
       }
+      var questions: [Question] = []
       var misplaced = 0
       for (index, article) in articles.enumerated() {
         for (place, paragraph) in (article["paragraphs"]?.elements ?? []).enumerated() {
@@ -59,6 +68,11 @@
         }
       }
       guard !questions.isEmpty else { throw DiffError(.malformed, "no questions in it") }
+      self.init(questions, misplaced: misplaced)
+    }
+
+    private init(_ questions: [Question], misplaced: Int) {
+      self.questions = questions
       let unanswered = questions.count { $0.answers.isEmpty }
       description = TaskDescription(
         kind: .spans, isPair: true,

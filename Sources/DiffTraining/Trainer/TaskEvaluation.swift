@@ -7,9 +7,11 @@
       of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64
     ) throws(DiffError) -> [[Float]] {
       var predictions = [[Float]](repeating: [], count: examples.count)
-      for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
-        let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
-        for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
+      try engine.fixing(values) { () throws(DiffError) in
+        for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
+          let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
+          for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
+        }
       }
       return predictions
     }
@@ -22,12 +24,13 @@
     }
 
     /// What predictions are worth: `accuracy`, `macro_f1`, `matthews`, and with two classes `f1` of
-    /// the second; or `pearson`, `spearman`, `mean_squared_error`.
+    /// the second; or `pearson`, `spearman`, `mean_squared_error`. Answers: see `TaskSet`.
     public func scores(
       _ predictions: [[Float]], _ targets: [Target]
     ) -> [String: Double] {
       switch kind {
-      case .classification, .spans:
+      case .spans: return [:]
+      case .classification:
         let truths = targets.map { if case .label(let label) = $0 { label } else { -1 } }
         let confusion = Confusion(
           predictions: predictions.map(Self.chosenClass), truths: truths, classes: labels.count)
