@@ -108,22 +108,24 @@ final class PatchOutput: CheckpointOutput {
       var old = [UInt8](repeating: 0, count: Int(chunk.size))
       var span = old.mutableSpan
       try files[tensor.file].read(at: chunk.offset, into: &span)
-      var new = old
-      span = new.mutableSpan
+      // Row by row: what is noted holds no byte that another write to this chunk may change.
+      var rows: [(inside: Range<Int>, start: Int)] = []
       grid.forEachRun(of: grid.place(of: chunk.index), in: strip) {
         count, length, inside, outside in
         for row in 0..<count {
           let here = outside.start + row * outside.stride
           let (start, end) = (max(here, part.lowerBound), min(here + length, part.upperBound))
           guard start < end else { continue }
-          Kernels.copyRows(
-            1, length: end - start, from: bytes,
-            Kernels.Rows(start: start - part.lowerBound, stride: 0), to: &span,
-            Kernels.Rows(
-              start: inside.start + row * inside.stride + start - here, stride: 0))
+          let first = inside.start + row * inside.stride + start - here
+          rows.append((first..<first + end - start, start - part.lowerBound))
         }
       }
-      try journal.append(file: tensor.file, at: chunk.offset, old: old.span, new: new.span)
+      for row in rows {
+        try journal.append(
+          file: tensor.file, at: chunk.offset + UInt64(row.inside.lowerBound),
+          old: old.span.extracting(row.inside),
+          new: bytes.extracting(row.start..<row.start + row.inside.count))
+      }
     }
   }
 
