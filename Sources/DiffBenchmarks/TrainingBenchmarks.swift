@@ -29,10 +29,9 @@
         (TrainingRun.Kind.train, "mr/train.2k, forward + backward + AdamW", "≤ 0.4"),
         (.infer, "mr/train.2k, inference", "≤ 0.4"),
         (.train128, "length 128, forward + backward + AdamW", "< 1"),
-        (.train512, "length 512, forward + backward + AdamW", "< 1"),
       ] {
         var (ours, halves, theirs): ([Measurement], [Measurement], [Measurement]) = ([], [], [])
-        for _ in 0..<(kind == .train512 ? 1 : runs) {
+        for _ in 0..<runs {
           ours.append(try measure(CommandLine.arguments[0], ["training-run", kind.rawValue]))
           if Precision.bf16.isAvailable {
             halves.append(
