@@ -117,11 +117,10 @@
       return Measured(seconds: seconds, memory: memory * 1_048_576)
     }
 
-    /// The size of a diff of 0.5 %, made by one round of each stage.
+    /// The size of a diff of 0.5 %; one round is enough for the fixed selection.
     private static func size(_ report: Report) throws {
       let (model, examples) = try material()
       var options = TrainingOptions()
-      options.epochs = 1
       options.fixedEpochs = 1
       guard case .finished(let finetune) = try Trainer(model, examples, options).run({ _ in .more })
       else { return }

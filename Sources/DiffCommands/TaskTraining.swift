@@ -30,7 +30,8 @@
       _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, data: String? = nil
     ) throws {
       guard let task = job.task else { throw DiffError(.usage, "no task to learn") }
-      let line = TrainingLine(quiet: command.quiet.quiet)
+      let line = TrainingLine(
+        quiet: command.report.quiet.quiet || command.report.json.json)
       var job = job
       job.precision = try command.precision.resolved(or: job.precision, line.say)
       self.job = job
@@ -128,14 +129,33 @@
           "the gates left \(UInt64(finetune.positions.count).grouped) positions, fewer than the "
             + "\(UInt64(wanted).grouped) that the density allows")
       }
-      let size = try File(output).size
-      try command.quiet.say(
-        "\(output): \(size.bytes), \(values.grouped) values "
-          + "(\(finetune.density.percent) of "
-          + "\(UInt64(finetune.layout.bodyCount).grouped)), and the head")
-      for (name, value) in scores.sorted(by: { $0.key < $1.key }) {
-        try command.quiet.say("\(name) of base + diff: \(value.fixed(4))")
-      }
+      try command.report.print(
+        TrainingOutput(
+          output: output, size: File(output).size, values: values,
+          elements: UInt64(finetune.layout.bodyCount), density: finetune.density, scores: scores))
+    }
+  }
+
+  /// What a training made.
+  private struct TrainingOutput: CommandOutput {
+    let output: String
+    /// Bytes of the diff.
+    let size: UInt64
+    /// Elements that change, of so many.
+    let values, elements: UInt64
+    let density: Double
+    /// Of base + diff, as stored, on dev rows.
+    let scores: [String: Double]
+
+    var text: String {
+      let lines =
+        [
+          "\(output.escapingControls): \(size.bytes), \(values.grouped) values "
+            + "(\(density.percent) of \(elements.grouped)), and the head"
+        ]
+        + scores.sorted { $0.key < $1.key }
+        .map { "\($0.key) of base + diff: \($0.value.fixed(4))" }
+      return lines.map { $0 + "\n" }.joined()
     }
   }
 #endif

@@ -53,7 +53,7 @@
 
     @Option(help: "A file for the facts of every step, as lines of JSON.") var metrics: String?
 
-    @OptionGroup var quiet: QuietOption
+    @OptionGroup var report: ReportOptions
 
     func validate() throws {
       guard task != nil || tasks != nil || source != nil else {

@@ -50,7 +50,8 @@ import Testing
       try expect("compare-checkpoints", ["compare", base, tuned], code: 1)
       try expect("report", ["report", exact, add, "-o", files("r.html")])
       try expect(
-        "quickstartFiles", ["quickstart", "--files", files("q"), "--samples", Repository.path + "/samples"])
+        "quickstartFiles",
+        ["quickstart", "--files", files("q"), "--samples", Repository.path + "/samples"])
     }
   }
 

@@ -59,8 +59,11 @@
 
         let again = try Diffkit.run(
           "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
-          "--threads", "2", "-q")
-        #expect(again.code == 0, "\(again.errors)")
+          "--threads", "2", "--json")
+        #expect((again.code, again.errors) == (0, ""))
+        let made = try JSONValue(parsing: Array(again.output.utf8))
+        #expect(schema.faults(made, "train") == [])
+        #expect(made["scores"]?["accuracy"]?.double == scores["accuracy"])
         #expect(
           try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch("task.diff")))
         try "Ok\tham\nWin a prize\tspam\n".write(

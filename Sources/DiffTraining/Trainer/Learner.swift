@@ -158,8 +158,10 @@
         penalty: options.penalty, seed: options.seed)
       head = options.optimizer(gradients.layout, gradients.layout.headIndices)
       if options.lambda == nil {
+        // Somewhat more gates than are wanted stay open, so that the largest can be chosen.
         controller = DensityController(
-          target: options.density, elements: gates.count, steps: steps, start: options.start,
+          target: min(1, 1.5 * options.density), elements: gates.count, steps: steps,
+          start: options.start,
           landing: options.landing)
       }
     }
