@@ -76,6 +76,12 @@
     @Option(help: "The length that gradients are cut to.")
     var clip: Double?
 
+    @Option(help: "Weight decay of what learns whole: the head, with --method full everything.")
+    var weightDecay: Double?
+
+    @Option(help: "Parameters that do not learn: a glob of their names; may be given often.")
+    var freeze: [String] = []
+
     @Flag(help: "Leave the model's dropout out.")
     var noDropout = false
 
@@ -102,6 +108,8 @@
       set(\.headLearningRate, headLearningRate)
       set(\.warmUp, warmUp)
       set(\.clip, clip)
+      set(\.weightDecay, weightDecay)
+      if !freeze.isEmpty { options.frozen = freeze }
       if noDropout { options.dropout = false }
       return options
     }

@@ -22,27 +22,33 @@
     func run(into folder: String) throws {
       let (sparse, full) = (folder + "/sms.diff", folder + "/full.diff")
       let tuned = folder + "/sms.h5"
-      try say("1  Finetune on the task so that 0.5 % of the weights change")
+      try step("1  Finetune on the task so that 0.5 % of the weights change")
       try run(
         "train", base, "--task", train, "--dev", dev, "--density", "0.005", "--epochs", "2",
         "--fixed-epochs", "2", "-o", sparse)
-      try say("\n2  For comparison: let all weights change")
+      try step("2  For comparison: let all weights change")
       try run(
         "train", base, "--task", train, "--dev", dev, "--method", "full", "--epochs", "2", "-o",
         full)
-      try say("\n3  Base + diff, as a checkpoint of its own; is it right?")
+      try step("3  Base + diff, as a checkpoint of its own; is it right?")
       try run("apply", base, sparse, "-o", tuned)
       try show("verify", sparse, tuned)
-      try say("\n4  What base + diff is worth on rows that it has not seen, then all weights")
+      try step("4  What base + diff is worth on rows that it has not seen, then all weights")
       try show("evaluate", base, sparse, "--task", dev)
       try show("evaluate", base, full, "--task", dev)
-      try say("\n5  Where the changes are")
+      try step("5  Where the changes are")
       try show("stats", sparse)
       try run("report", sparse, full, "--base", base, "-o", folder + "/report.html")
       try report.print(
         TrainingTourOutput(
           folder: folder, base: File(base).size, sparse: TrainingTourOutput.Diff(sparse),
           full: TrainingTourOutput.Diff(full)))
+    }
+
+    /// Begins a step.
+    private func step(_ title: String) throws {
+      try say("")
+      try say(title)
     }
 
     /// Shows a command line, and runs it.

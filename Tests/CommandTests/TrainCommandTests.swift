@@ -101,6 +101,7 @@
           "$ diffkit train", "$ diffkit apply", "is the result, the diff is already applied",
           "0.5 % diff", "all weights", "report.html",
         ] { #expect(answer.output.contains(text), "\(text)") }
+        #expect(!answer.output.contains("\\u{"), "\(answer.output)")
         let made = Scratch(path: scratch("made"))
         #expect(try made.names == ["full.diff", "report.html", "sms.diff", "sms.h5"])
         // The score of the table is that of the file.

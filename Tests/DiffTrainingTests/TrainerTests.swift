@@ -51,6 +51,30 @@
 
     struct Stopped: Error {}
 
+    @Test("what is frozen stays as the base has it", arguments: Methods.all)
+    func frozenParametersStay(_ method: TrainingOptions.Method) throws {
+      let (finetune, _) = try Self.run(method) {
+        $0.frozen = ["table", "*bias"]
+        $0.weightDecay = 0.1
+      }
+      let free = try #require(finetune.layout["layer.0.weight"]?.range)
+      #expect(finetune.positions.allSatisfy { free.contains($0) }, "\(finetune.positions)")
+      let usage = #expect(throws: DiffError.self) {
+        try Self.run(method) { $0.frozen = ["nothing*"] }
+      }
+      #expect(usage?.description.contains("nothing*") == true)
+    }
+
+    @Test("weight decay makes weights smaller where it is asked for")
+    func weightsDecay() throws {
+      func norm(_ decay: Double) throws -> Float {
+        let (finetune, _) = try Self.run(.full) { $0.weightDecay = decay }
+        let range = try #require(finetune.layout["table"]?.range)
+        return range.reduce(0) { $0 + finetune.values.span[$1] * finetune.values.span[$1] }
+      }
+      #expect(try norm(0.5) < norm(0))
+    }
+
     @Test("every method learns, and changes as many elements as it may", arguments: Methods.all)
     func methodsLearn(_ method: TrainingOptions.Method) throws {
       let (finetune, losses) = try Self.run(method)

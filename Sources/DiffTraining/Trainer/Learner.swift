@@ -46,6 +46,7 @@
     func optimizer(_ layout: ParameterLayout, _ parameters: [Int]) -> AdamW {
       var adam = AdamW.Options()
       adam.epsilon = epsilon
+      adam.decay = weightDecay
       adam.clipping = Clipping(limit: Float(clip))
       return AdamW(layout, parameters: parameters, options: adam)
     }
@@ -58,12 +59,14 @@
     private let values: FloatBuffer
     private let gradients: Gradients
 
-    init(_ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions) {
+    init(
+      _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions, frozen: [Int]
+    ) {
       self.options = options
       self.values = values
       self.gradients = gradients
       let layout = gradients.layout
-      body = options.optimizer(layout, layout.bodyIndices)
+      body = options.optimizer(layout, layout.bodyIndices.filter { !frozen.contains($0) })
       head = options.optimizer(layout, layout.headIndices)
     }
 

@@ -32,11 +32,13 @@
       switch plan.stages[stage].kind {
       case .gates:
         return GatedLearner(values, gradients, options, steps: plan.stages[stage].steps)
-      case .full: return FullLearner(values, gradients, options)
+      case .full: return FullLearner(values, gradients, options, frozen: frozen)
       case .fisher: return FisherLearner(gradients)
       case .fixed:
         let base = try makeBase()
-        let found = positions.map { ($0, nil) } ?? select(last, base)
+        var found = positions.map { ($0, nil) } ?? select(last, base)
+        let frozen = frozen.map { model.layout.parameters[$0].range }
+        found.0.removeAll { place in frozen.contains { $0.contains(place) } }
         selection.positions = found.0
         // What was not selected goes back to the base.
         for parameter in model.layout.parameters where !parameter.isHead {

@@ -38,17 +38,25 @@
     let examples: [Model.Example]
     let values: FloatBuffer
     let gradients: Gradients
+    /// The parameters that do not learn.
+    let frozen: [Int]
     var plan: TrainingPlan
     var learner: (any Learner)?
     /// What the selection of the last stage was made from.
     var selection = SelectionFacts()
 
-    /// - Throws: `usage` for settings that make no sense, or without examples.
+    /// - Throws: `usage` for settings that make no sense, globs that name nothing, or no examples.
     public init(
       _ model: Model, _ examples: [Model.Example], _ options: TrainingOptions
     ) throws(DiffError) {
       try options.check()
       guard !examples.isEmpty else { throw DiffError(.usage, "no examples to learn from") }
+      let (places, unused) = model.layout.trainable(frozen: options.frozen)
+      if let glob = unused.first {
+        throw DiffError(.usage, "there is no parameter '\(glob)' to be frozen")
+      }
+      let learning = Set(places)
+      frozen = model.layout.parameters.indices.filter { !learning.contains($0) }
       self.model = model
       self.options = options
       self.examples = examples
@@ -117,6 +125,10 @@
         loss += try model.addGradients(
           of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
           dropout: options.dropout ? dropout : nil, to: gradients)
+      }
+      // What has no gradient does not move under Adam, and is not chosen either.
+      for index in frozen {
+        for range in gradients.ranges(of: index) { gradients.values.clear(range) }
       }
       loss /= Double(max(1, count))
       guard loss.isFinite else {

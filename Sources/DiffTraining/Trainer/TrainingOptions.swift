@@ -70,6 +70,10 @@
     public var clip = 1.0
     /// Added to the root of Adam's second moment.
     public var epsilon = 1e-8
+    /// Decoupled weight decay of what learns whole: the head, and with `full` everything.
+    public var weightDecay = 0.0
+    /// Globs of parameters that stay as the base has them: `*` is any text, `?` one scalar.
+    public var frozen: [String] = []
     /// Whether the model's dropout is used.
     public var dropout = true
 
