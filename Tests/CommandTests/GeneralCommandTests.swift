@@ -1,4 +1,5 @@
 import DiffFormat
+import Foundation
 import TensorCore
 import TestSupport
 import Testing
