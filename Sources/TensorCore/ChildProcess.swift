@@ -34,14 +34,17 @@ package struct ChildProcess {
     let output = try capture()
     let errors = try capture()
     let child = try spawn(program, arguments, output.descriptor, errors.descriptor, outputPath)
-    if let killedAfter {
-      usleep(UInt32(killedAfter * 1e6))
-      kill(child, signal)
-    }
     var status: Int32 = 0
     var usage = rusage()
-    while unsafe wait4(child, &status, 0, &usage) < 0 {
-      guard errno == EINTR else { throw .system("cannot wait for", program) }
+    var secondsLeft = killedAfter
+    while true {
+      let ended = unsafe wait4(child, &status, secondsLeft == nil ? 0 : WNOHANG, &usage)
+      if ended == child { break }
+      guard ended == 0 || errno == EINTR else { throw .system("cannot wait for", program) }
+      if let left = secondsLeft, let killedAfter {
+        if left <= 0 { kill(child, signal) } else { usleep(UInt32(min(left, 0.001) * 1e6)) }
+        secondsLeft = left <= 0 ? nil : killedAfter - (clock.now - start) / .seconds(1)
+      }
     }
     #if os(Linux)
       let unit: UInt64 = 1024

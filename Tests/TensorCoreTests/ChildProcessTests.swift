@@ -18,6 +18,13 @@ import Testing
     #expect(child.seconds < 30)
   }
 
+  @Test("a program that ends in time is not waited for any longer")
+  func endsInTime() throws {
+    let child = try ChildProcess.run("true", [], killedAfter: 60)
+    #expect(child.ending == .exit(0))
+    #expect(child.seconds < 30)
+  }
+
   @Test("output can go to a file")
   func file() throws {
     try Scratch.with { scratch in
