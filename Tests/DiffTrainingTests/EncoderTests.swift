@@ -102,6 +102,35 @@
       }
     }
 
+    @Test("what nobody wants is left out, and the rest is the same bits", arguments: cases)
+    func wanted(_ one: Case) throws {
+      let golden = try StoredNumbers(Self.folder + one.name + ".golden.safetensors")
+      let model = try model(one)
+      let (values, examples) = try (values(model), examples(one, golden))
+      let parameters = model.layout.parameters
+      func gradients(_ wanted: [Int]?) throws -> Gradients {
+        let gradients = Gradients(model.layout)
+        if let wanted { gradients.want(only: wanted) }
+        _ = try model.addGradients(
+          of: examples, at: values, scale: 1, dropout: Dropout(seed: 7, step: 3), to: gradients)
+        return gradients
+      }
+      let all = try gradients(nil)
+      let biases = parameters.indices.filter { parameters[$0].name.hasSuffix("bias") }
+      for wanted in parameters.indices.map({ [$0] }) + [biases, []] {
+        let some = try gradients(wanted)
+        for (index, parameter) in parameters.enumerated() {
+          let found = some.values.elements(parameter.range)
+          if wanted.contains(index) {
+            #expect(found == all.values.elements(parameter.range), "\(parameter.name)")
+          } else {
+            #expect(found.allSatisfy { $0 == 0 }, "\(parameter.name)")
+            #expect(some.touchedRows(of: index)?.isEmpty ?? true)
+          }
+        }
+      }
+    }
+
     @Test("dropout changes with seed and step, and gradients add up")
     func dropout() throws {
       let one = Self.cases[0]

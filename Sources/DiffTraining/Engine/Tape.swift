@@ -19,7 +19,7 @@
       var gradient: FloatMatrix?
       /// The value as bf16, if somebody asked.
       var half: HalfMatrix?
-      /// Whether it depends on a parameter.
+      /// Whether it depends on a parameter whose gradient is wanted.
       let isVariable: Bool
       /// Whether its memory is the arena's.
       let isOwned: Bool
@@ -110,10 +110,16 @@
     /// Whether operations have to keep what their gradients need.
     var isRecording: Bool { gradients != nil }
 
-    /// A new variable, its elements undefined, that depends on parameters or on these variables.
-    func variable(rows: Int, columns: Int, isVariable: Bool = true) -> Variable {
+    /// A new variable, its elements undefined, that depends on these variables and parameters.
+    func variable(
+      rows: Int, columns: Int, of inputs: [Variable],
+      _ parameters: [ParameterLayout.Parameter] = []
+    ) -> Variable {
       append(
-        engine.arena.take(rows: rows, columns: columns), isVariable: isVariable, isOwned: true)
+        engine.arena.take(rows: rows, columns: columns),
+        isVariable: inputs.contains { entries[$0.index].isVariable }
+          || parameters.contains { gradients?.isWanted[$0.index] ?? false },
+        isOwned: true)
     }
 
     /// The numbers of a variable as bf16, with rows of zeros behind them; see `Engine.half`.
@@ -132,9 +138,6 @@
         for block in operation.saved { engine.arena.giveBack(block) }
       }
     }
-
-    /// Whether gradients are to be taken by a variable.
-    func isVariable(_ variable: Variable) -> Bool { entries[variable.index].isVariable }
 
     /// The gradient by the output of an operation that is being pulled back.
     func gradient(of output: Variable) -> FloatMatrix {
@@ -159,9 +162,9 @@
       Self.matrix(parameter, in: parameters)
     }
 
-    /// The gradients of a parameter, to be added to.
-    func gradientMatrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix {
-      guard let gradients else { preconditionFailure("this tape takes no gradients") }
+    /// The gradients of a parameter, to be added to; nil if nobody wants them.
+    func gradientMatrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix? {
+      guard let gradients, gradients.isWanted[parameter.index] else { return nil }
       return Self.matrix(parameter, in: gradients.values)
     }
 

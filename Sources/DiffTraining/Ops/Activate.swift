@@ -5,7 +5,7 @@
     /// `f(x)`, element by element: [rows, columns].
     public func activate(_ x: Variable, _ activation: Activation) -> Variable {
       let input = value(of: x)
-      let output = variable(rows: x.rows, columns: x.columns, isVariable: isVariable(x))
+      let output = variable(rows: x.rows, columns: x.columns, of: [x])
       let result = value(of: output)
       let slope = isRecording ? engine.arena.take(rows: x.rows, columns: x.columns) : nil
       engine.split(x.rows) { rows in

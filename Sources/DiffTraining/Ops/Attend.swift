@@ -20,7 +20,8 @@
     ) -> Variable {
       precondition(queryOffsets.count == offsets.count && queries.columns % heads == 0)
       precondition(queries != keys && queries != values && keys != values)
-      let output = variable(rows: queries.rows, columns: queries.columns)
+      let output = variable(
+        rows: queries.rows, columns: queries.columns, of: [queries, keys, values])
       let work = Attention(
         queries: value(of: queries), keys: value(of: keys), values: value(of: values),
         queryOffsets: queryOffsets, offsets: offsets, heads: heads, mask: nextMask(rate: dropout))
@@ -53,9 +54,9 @@
     func pullBack(on tape: Tape) {
       let (engine, work) = (tape.engine, work)
       let gradient = tape.gradient(of: result)  // [rows, width]
-      guard let dQueries = tape.gradientToAdd(of: queries),
-        let dKeys = tape.gradientToAdd(of: keys), let dValues = tape.gradientToAdd(of: values)
-      else { preconditionFailure("attention to what no gradient is taken by") }
+      let dQueries = tape.gradientToAdd(of: queries)
+      let dKeys = tape.gradientToAdd(of: keys)
+      let dValues = tape.gradientToAdd(of: values)
       let pieces = work.pieces(engine)
       let rooms = pieces.map { _ in (0..<3).map { _ in work.takeRoom(engine) } }
       engine.parallel(pieces.count) { part in
@@ -68,19 +69,25 @@
           if work.mask.rate > 0 {
             Kernels.dropout(p, work.mask, first: piece.first, into: dropped)
           }
-          OneDNN.multiply(
-            dropped, output, transposed: .first,
-            adding: dValues.adding, into: dValues.matrix.rows(keys).columns(columns))
+          if let dValues {
+            OneDNN.multiply(
+              dropped, output, transposed: .first, adding: dValues.adding,
+              into: dValues.matrix.rows(keys).columns(columns))
+          }
           OneDNN.multiply(
             output, work.values.rows(keys).columns(columns), transposed: .second, into: d)
           Kernels.dropout(d, work.mask, first: piece.first, into: d)
           Kernels.softmaxSlope(of: p, d, factor: work.factor)
-          OneDNN.multiply(
-            d, work.keys.rows(keys).columns(columns), adding: dQueries.adding,
-            into: dQueries.matrix.rows(queries).columns(columns))
-          OneDNN.multiply(
-            d, work.queries.rows(queries).columns(columns), transposed: .first,
-            adding: dKeys.adding, into: dKeys.matrix.rows(keys).columns(columns))
+          if let dQueries {
+            OneDNN.multiply(
+              d, work.keys.rows(keys).columns(columns), adding: dQueries.adding,
+              into: dQueries.matrix.rows(queries).columns(columns))
+          }
+          if let dKeys {
+            OneDNN.multiply(
+              d, work.queries.rows(queries).columns(columns), transposed: .first,
+              adding: dKeys.adding, into: dKeys.matrix.rows(keys).columns(columns))
+          }
         }
       }
       for block in rooms.flatMap(\.self) { engine.arena.giveBack(block) }

@@ -11,7 +11,7 @@
       let mask = nextMask(rate: rate)
       if mask.rate == 0 { return x }
       let input = value(of: x)
-      let output = variable(rows: x.rows, columns: x.columns, isVariable: isVariable(x))
+      let output = variable(rows: x.rows, columns: x.columns, of: [x])
       let result = value(of: output)
       engine.split(x.rows) { rows in
         Kernels.dropout(

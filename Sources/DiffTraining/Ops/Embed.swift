@@ -13,7 +13,8 @@
       let tables = lookups.map { (matrix($0.table), $0.rows) }
       guard let (first, ids) = tables.first else { preconditionFailure("no table") }
       precondition(tables.allSatisfy { $0.1.count == ids.count && $0.0.columns == first.columns })
-      let output = variable(rows: ids.count, columns: first.columns)
+      let output = variable(
+        rows: ids.count, columns: first.columns, of: [], lookups.map(\.table))
       let result = value(of: output)  // [tokens, width]
       engine.split(ids.count) { tokens in
         for token in tokens {
@@ -38,8 +39,8 @@
     func pullBack(on tape: Tape) {
       let gradient = tape.gradient(of: result)  // [tokens, width]
       for (table, ids) in lookups {
+        guard let dTable = tape.gradientMatrix(table) else { continue }  // [rows, width]
         for id in ids { tape.gradients?.touch(row: Int(id), of: table.index) }
-        let dTable = tape.gradientMatrix(table)  // [rows, width]
         // By columns, since tokens share rows.
         tape.engine.split(gradient.columns, grain: 16) { columns in
           for (token, id) in ids.enumerated() {

@@ -112,7 +112,8 @@
       self.bias = bias
       self.activation = activation
       let outputs = tape.matrix(weight).rows
-      result = tape.variable(rows: input.rows, columns: outputs)
+      result = tape.variable(
+        rows: input.rows, columns: outputs, of: [input], [weight] + (bias.map { [$0] } ?? []))
       slope =
         tape.isRecording && activation != nil
         ? tape.engine.arena.take(rows: input.rows, columns: outputs) : nil
@@ -145,7 +146,7 @@
       let x = tape.value(of: input)  // [rows, in]
       let weights = tape.matrix(weight)  // [out, in]
       let dWeights = tape.gradientMatrix(weight)  // [out, in]
-      let dBias = bias.map(tape.gradientMatrix)  // [1, out]
+      let dBias = bias.flatMap(tape.gradientMatrix)  // [1, out]
       // dx by rows of the batch, dW by rows of W: no thread waits for another.
       tape.engine.split(gradient.rows, gradient.columns, grain: 16) { rows, outputs in
         if let dx {
@@ -153,7 +154,9 @@
             gradient.rows(rows), weights, adding: dx.adding, into: dx.matrix.rows(rows))
         }
         let part = gradient.columns(outputs)
-        OneDNN.multiply(part, x, transposed: .first, adding: true, into: dWeights.rows(outputs))
+        if let dWeights {
+          OneDNN.multiply(part, x, transposed: .first, adding: true, into: dWeights.rows(outputs))
+        }
         if let dBias { Kernels.addColumns(of: part, to: dBias.columns(outputs)) }
       }
     }
@@ -167,7 +170,7 @@
       let half = engine.half(of: gradient)  // [rows + zeros, out]
       let weights = tape.matrix(weight)  // [out, in]
       let dWeights = tape.gradientMatrix(weight)  // [out, in]
-      let dBias = bias.map(tape.gradientMatrix)  // [1, out]
+      let dBias = bias.flatMap(tape.gradientMatrix)  // [1, out]
       // dx by columns of W, dW by rows: no thread packs what another one does.
       let inputShares = engine.shares(of: weights.columns, grain: 64)
       let outputShares = engine.shares(of: weights.rows, grain: 16)
@@ -181,7 +184,9 @@
             into: dx.matrix.columns(inputs))
         }
         if outputs.isEmpty { return }
-        products.add(transposed: half.columns(outputs), x, to: dWeights.rows(outputs))
+        if let dWeights {
+          products.add(transposed: half.columns(outputs), x, to: dWeights.rows(outputs))
+        }
         if let dBias {
           Kernels.addColumns(of: gradient.columns(outputs), to: dBias.columns(outputs))
         }

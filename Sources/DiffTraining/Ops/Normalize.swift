@@ -19,7 +19,8 @@
       let base = residual.map(value)  // [rows, width]
       let (gains, shifts) = (matrix(gain), matrix(shift))  // [1, width]
       let mask = nextMask(rate: dropout)
-      let output = variable(rows: x.rows, columns: x.columns)
+      let output = variable(
+        rows: x.rows, columns: x.columns, of: [x] + (residual.map { [$0] } ?? []), [gain, shift])
       let result = value(of: output)  // [rows, width]
       let normalized = engine.arena.take(rows: x.rows, columns: x.columns)
       let scales = engine.arena.take(rows: x.rows, columns: 1)
@@ -86,8 +87,10 @@
       }
       for part in 0..<threads {
         let own = sums.rows(part..<part + 1)
-        Kernels.add(own.columns(0..<width), to: tape.gradientMatrix(gain))
-        Kernels.add(own.columns(width..<2 * width), to: tape.gradientMatrix(shift))
+        if let dGain = tape.gradientMatrix(gain) { Kernels.add(own.columns(0..<width), to: dGain) }
+        if let dShift = tape.gradientMatrix(shift) {
+          Kernels.add(own.columns(width..<2 * width), to: dShift)
+        }
       }
       engine.arena.giveBack(sum)
       engine.arena.giveBack(sums)

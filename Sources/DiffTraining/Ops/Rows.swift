@@ -7,8 +7,7 @@
     /// - Parameter chosen: Numbers of rows, ascending, each at most once.
     public func rows(_ chosen: [Int], of x: Variable) -> Variable {
       let input = value(of: x)
-      let output = variable(
-        rows: chosen.count, columns: x.columns, isVariable: isVariable(x))
+      let output = variable(rows: chosen.count, columns: x.columns, of: [x])
       let result = value(of: output)
       for (to, from) in chosen.enumerated() {
         Kernels.put(

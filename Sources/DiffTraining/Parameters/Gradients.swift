@@ -4,21 +4,33 @@
   /// The gradients of a model's parameters: a flat buffer of the model's layout, and for every table
   /// the rows that are not zero, so that nobody has to clear, read or update the others.
   ///
-  /// Models add to it; whoever made it clears it.
+  /// Models add to it; whoever made it clears it. Whoever trains few of the parameters says which, so
+  /// that models need not calculate what nobody reads.
   public final class Gradients {
     /// The layout of the buffer.
     public let layout: ParameterLayout
     /// The gradients.
     public let values: FloatBuffer
+    /// Whether somebody wants the gradient of each parameter; all, until `want` is called.
+    public private(set) var isWanted: [Bool]
     private var tables: [Int: TouchedRows] = [:]
 
     /// Zeros.
     public init(_ layout: ParameterLayout) {
       self.layout = layout
       values = FloatBuffer(count: layout.count)
+      isWanted = Array(repeating: true, count: layout.parameters.count)
       for (index, parameter) in layout.parameters.enumerated() where parameter.isTable {
         tables[index] = TouchedRows(parameter)
       }
+    }
+
+    /// From now on, gradients of these parameters are wanted and no others.
+    ///
+    /// - Parameter indices: Their places in `layout.parameters`.
+    public func want(only indices: [Int]) {
+      isWanted = Array(repeating: false, count: isWanted.count)
+      for index in indices { isWanted[index] = true }
     }
 
     /// The rows of a table that were touched since `clear`, in the order of the first touch; nil

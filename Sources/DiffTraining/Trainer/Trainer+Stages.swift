@@ -29,6 +29,7 @@
     func makeLearner(
       _ stage: Int, _ last: (any Learner)?, positions: [Int]? = nil
     ) throws(DiffError) -> any Learner {
+      gradients.want(only: model.layout.parameters.indices.filter { !frozen.contains($0) })
       switch plan.stages[stage].kind {
       case .gates:
         return GatedLearner(values, gradients, options, steps: plan.stages[stage].steps)
@@ -40,6 +41,7 @@
         let frozen = frozen.map { model.layout.parameters[$0].range }
         found.0.removeAll { place in frozen.contains { $0.contains(place) } }
         selection.positions = found.0
+        gradients.want(only: model.layout.indices(holding: found.0))
         // What was not selected goes back to the base.
         for parameter in model.layout.parameters where !parameter.isHead {
           values.copy(base, parameter.range, to: parameter.range.lowerBound)
@@ -132,6 +134,17 @@
     /// The places of all elements of some parameters of the body.
     func positions(of isChosen: (Parameter) -> Bool) -> [Int] {
       parameters.filter { !$0.isHead && isChosen($0) }.flatMap { Array($0.range) }
+    }
+
+    /// The parameters that some places are of, which ascend, and the head's.
+    func indices(holding places: [Int]) -> [Int] {
+      var next = places[...]
+      return parameters.indices.filter { index in
+        let range = parameters[index].range
+        let before = next.count
+        next = next.drop { $0 < range.upperBound }
+        return parameters[index].isHead || next.count < before
+      }
     }
 
     /// Tells the parameters of the layer with the highest number, and of the pooler.
