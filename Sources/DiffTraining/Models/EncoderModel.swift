@@ -77,6 +77,9 @@
       encoder = Encoder(configuration: configuration, parameters: parameters)
     }
 
+    /// What products are calculated in.
+    public var calculation: String { engine.precision.rawValue }
+
     /// Whether the checkpoint gives the head's values.
     public var headIsStored: Bool {
       layout.parameters.allSatisfy { !$0.isHead || storedHead($0) != nil }

@@ -14,6 +14,10 @@
     /// The names, shapes and places of the parameters.
     var layout: ParameterLayout { get }
 
+    /// What results depend on besides parameters and examples: a training that was stopped is not
+    /// resumed where it differs. Empty, unless given.
+    var calculation: String { get }
+
     /// Fills a buffer with the values that training starts from.
     ///
     /// - Parameters:
@@ -30,7 +34,8 @@
     ///   - scale: 1 / examples for the gradient of the mean; less by the number of batches that
     ///     are accumulated.
     ///   - dropout: What is dropped is a function of this; nil drops nothing.
-    ///   - gradients: Of the same layout. Rows that are written are noted there.
+    ///   - gradients: Of the same layout. Rows that are written are noted there; those of parameters
+    ///     that nobody wants (`isWanted`) may be left out.
     /// - Returns: Σ loss(example), not scaled.
     /// - Throws: `usage` for examples that the model cannot read, before anything is added.
     func addGradients(
@@ -42,6 +47,11 @@
     ///
     /// - Throws: `usage` for examples that the model cannot read.
     func outputs(of examples: [Example], at values: FloatBuffer) throws(DiffError) -> ModelOutputs
+  }
+
+  extension TrainableModel {
+    /// Nothing.
+    public var calculation: String { "" }
   }
 
   /// A piece of training data.

@@ -164,8 +164,7 @@
         // Somewhat more gates than are wanted stay open, so that the largest can be chosen.
         controller = DensityController(
           target: min(1, 1.5 * options.density), elements: gates.count, steps: steps,
-          start: options.start,
-          landing: options.landing)
+          start: options.start, landing: options.landing)
       }
     }
 

@@ -126,7 +126,8 @@
           of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
           dropout: options.dropout ? dropout : nil, to: gradients)
       }
-      // What has no gradient does not move under Adam, and is not chosen either.
+      // What has no gradient does not move under Adam, and is not chosen either. Models need not
+      // have left out what is not wanted.
       for index in frozen {
         for range in gradients.ranges(of: index) { gradients.values.clear(range) }
       }
@@ -149,7 +150,9 @@
 
     // MARK: State
 
-    private var identity: String { "\(options)|\(examples.count)|\(model.layout.hashable)" }
+    private var identity: String {
+      "\(options)|\(examples.count)|\(model.layout.hashable)|\(model.calculation)"
+    }
 
     private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
       let writer = try StateWriter(path)
@@ -164,7 +167,8 @@
       let reader = try StateReader(path)
       guard try reader.takeBytes() == Array(identity.utf8) else {
         throw DiffError(
-          .mismatch, "is the state of a training with other settings or data", path: path)
+          .mismatch, "is the state of a training with other settings, precision or data",
+          path: path)
       }
       let numbers = try reader.takeDoubles(2)
       let position = TrainingPlan.Position(stage: Int(numbers[0]), step: Int(numbers[1]))
