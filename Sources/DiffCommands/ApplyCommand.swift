@@ -137,6 +137,6 @@ private struct TransferOutput: CommandOutput {
       return "\(source.escapingControls): \(done), nothing written\n"
     }
     let how = outcome == "replaced" ? "replaced by a new file" : outcome
-    return "\(output.escapingControls): \(how), \(tensors) tensors changed\n"
+    return "\(output.escapingControls): \(how), \(tensors.counted("tensor")) changed\n"
   }
 }

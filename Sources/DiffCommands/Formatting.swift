@@ -33,6 +33,11 @@ extension UInt64 {
   }
 }
 
+extension BinaryInteger {
+  /// `1 task`, `2 tasks`.
+  func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
+}
+
 extension Int {
   /// `⁻¹²`.
   var superscript: String {

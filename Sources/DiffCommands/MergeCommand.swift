@@ -204,7 +204,7 @@ private struct MergeOutput: CommandOutput {
   var text: String {
     var out =
       "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes out of \(read.grouped) "
-      + "of \(diffs) diff\(diffs == 1 ? "" : "s") (\(method))\n"
+      + "of \(diffs.counted("diff")) (\(method))\n"
     out +=
       "conflicts: \(shared.grouped) positions changed by several, \(opposite.grouped) of them in "
       + "opposite directions\n"

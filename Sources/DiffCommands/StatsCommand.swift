@@ -134,7 +134,7 @@ struct StatsOutput: CommandOutput {
     }
     if let storage {
       out +=
-        "\(storage.tasks) task\(storage.tasks == 1 ? "" : "s"): base \(storage.base.bytes) + "
+        "\(storage.tasks.counted("task")): base \(storage.base.bytes) + "
         + "diffs \(storage.diffs.bytes) = \(storage.ratio.fixed(3)) × the base; full copies "
         + "\(storage.copies.bytes), \(storage.saving.fixed(1)) × as much\n"
     }

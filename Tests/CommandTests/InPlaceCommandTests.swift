@@ -59,7 +59,7 @@ import Testing
         "already applied")
       expectSuccess(
         try Diffkit.run("revert", "--in-place", files("more.safetensors"), files("head.diff")),
-        "more.safetensors: replaced by a new file, 1 tensors changed")
+        "more.safetensors: replaced by a new file, 1 tensor changed")
       #expect(try files.bytes("more.safetensors") == files.bytes("base.safetensors"))
     }
   }

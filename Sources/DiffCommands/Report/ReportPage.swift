@@ -63,7 +63,7 @@ struct ReportPage {
   }
 
   private func storage(_ storage: StorageReport, _ body: inout Markup) {
-    let tasks = "\(storage.tasks) task\(storage.tasks == 1 ? "" : "s")"
+    let tasks = storage.tasks.counted("task")
     let most = Double(max(storage.copies, storage.base + storage.diffs, 1))
     body.element("section") { section in
       section.element("h2", text: "Storage")
