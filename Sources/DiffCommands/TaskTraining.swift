@@ -50,7 +50,7 @@
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
       let data = try TaskSet(task, job.table, tokenizer, maxLength: job.maxLength)
-      guard expectedData ?? data.fingerprint.description == data.fingerprint.description else {
+      if let expectedData, data.fingerprint.description != expectedData {
         throw DiffError(
           .mismatch, "are not the rows that the diff was trained on; give --task to train on them",
           path: task)

@@ -87,7 +87,8 @@
       let jobs = try tasks.map { try TrainingJob.list($0, over: job) } ?? [job]
       let interrupt = Interrupt()
       // A repetition is one on the same data; other data must be named.
-      let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
+      let isRepeated = task == nil && tasks == nil
+      let data = try isRepeated ? source.map { try TrainingJob.data(of: $0) } : nil
       for job in jobs { try TaskTraining(job, self, interrupt, data: data).run() }
     }
   }

@@ -23,22 +23,24 @@
       let (sparse, full) = (folder + "/sms.diff", folder + "/full.diff")
       let tuned = folder + "/sms.h5"
       try step("1  Finetune on the task so that 0.5 % of the weights change")
-      try run(
+      try run([
         "train", base, "--task", train, "--dev", dev, "--density", "0.005", "--epochs", "2",
-        "--fixed-epochs", "2", "-o", sparse)
+        "--fixed-epochs", "2", "-o", sparse,
+      ])
       try step("2  For comparison: let all weights change")
-      try run(
+      try run([
         "train", base, "--task", train, "--dev", dev, "--method", "full", "--epochs", "2", "-o",
-        full)
+        full,
+      ])
       try step("3  Base + diff, as a checkpoint of its own; is it right?")
-      try run("apply", base, sparse, "-o", tuned)
-      try show("verify", sparse, tuned)
+      try run(["apply", base, sparse, "-o", tuned])
+      try show(["verify", sparse, tuned])
       try step("4  What base + diff is worth on rows that it has not seen, then all weights")
-      try show("evaluate", base, sparse, "--task", dev)
-      try show("evaluate", base, full, "--task", dev)
+      try show(["evaluate", base, sparse, "--task", dev])
+      try show(["evaluate", base, full, "--task", dev])
       try step("5  Where the changes are")
-      try show("stats", sparse)
-      try run("report", sparse, full, "--base", base, "-o", folder + "/report.html")
+      try show(["stats", sparse])
+      try run(["report", sparse, full, "--base", base, "-o", folder + "/report.html"])
       try report.print(
         TrainingTourOutput(
           folder: folder, base: File(base).size, sparse: TrainingTourOutput.Diff(sparse),
@@ -52,18 +54,15 @@
     }
 
     /// Shows a command line, and runs it.
-    private func run(_ arguments: String...) throws {
+    private func run(_ arguments: [String]) throws {
       try say("$ diffkit " + arguments.joined(separator: " "))
       var command = try DiffKit.parseAsRoot(arguments + (isShown ? [] : ["--quiet"]))
       try command.run()
     }
 
     /// The same for a command that only tells something.
-    private func show(_ arguments: String...) throws {
-      guard isShown else { return }
-      try say("$ diffkit " + arguments.joined(separator: " "))
-      var command = try DiffKit.parseAsRoot(arguments)
-      try command.run()
+    private func show(_ arguments: [String]) throws {
+      if isShown { try run(arguments) }
     }
   }
 
