@@ -12,11 +12,12 @@
   /// Tasks × methods × seeds, each run appended to a file of results, so that a table of hours may
   /// be stopped and gone on with.
   ///
-  ///     DiffBenchmarks table results=spec/methods.jsonl rows=train.2k hours=4
+  ///     DiffBenchmarks table results=spec/methods.jsonl precision=bf16 hours=2
   ///
-  /// Every method gets the same budget of search: each of three learning rates is tried once on
-  /// each of some tasks, with seed 0, and the one that does best on rows that were held out of the
-  /// training rows, on the mean of those tasks, is the method's. Dev rows are only reported.
+  /// Every method gets the same budget of training, six rounds over the examples, and of search:
+  /// each of two learning rates is tried once on each of some tasks, with seed 0, and the one that
+  /// does best on rows that were held out of the training rows, on the mean of those tasks, is the
+  /// method's. Dev rows are only reported.
   struct MethodTable {
     /// A row of the table.
     struct Method {
@@ -30,23 +31,24 @@
     }
 
     static let methods: [Method] = [
-      Method(name: "full", method: .full, rates: [5e-5, 1e-4, 2e-4]),
-      Method(name: "structured 0.5 %", method: .structured, rates: [3e-4, 1e-3, 3e-3]),
-      Method(name: "magnitude 0.5 %", method: .magnitude, rates: [3e-4, 1e-3, 3e-3]),
-      Method(name: "structured 0.1 %", method: .structured, density: 0.001, search: gated),
+      Method(name: gated, method: .structured, rates: [1e-3, 3e-3]),
+      full,
+      Method(name: "magnitude 0.5 %", method: .magnitude, rates: [1e-3, 3e-3]),
       Method(name: "fisher 0.5 %", method: .fisher, rates: [3e-4, 1e-3, 3e-3]),
-      Method(name: "bitfit", method: .bitfit, rates: [3e-4, 1e-3, 3e-3]),
+      Method(name: "random 0.5 %", method: .random, rates: [1e-3, 3e-3]),
+      Method(name: "bitfit", method: .bitfit, rates: [3e-3, 1e-2]),
+      Method(name: "structured 0.1 %", method: .structured, density: 0.001, search: gated),
       Method(name: "unstructured 0.5 %", method: .unstructured, search: gated),
-      Method(name: "random 0.5 %", method: .random, rates: [3e-4, 1e-3, 3e-3]),
-      Method(name: "last layer", method: .lastLayer, rates: [1e-4, 3e-4, 1e-3]),
+      Method(name: "last layer", method: .lastLayer, rates: [3e-4, 1e-3]),
       Method(name: "structured 0.25 %", method: .structured, density: 0.0025, search: gated),
       Method(name: "structured 1 %", method: .structured, density: 0.01, search: gated),
     ]
+    private static let full = Method(name: "full", method: .full, rates: [5e-5, 1e-4])
     private static let gated = "structured 0.5 %"
     static let tasks = ["cola", "mrpc", "sms-spam", "mr", "subj", "cr", "vader-movie"]
 
     private static let settings = [
-      "results", "model", "tasks", "methods", "rows", "search", "threads", "seeds", "hours",
+      "results", "model", "tasks", "methods", "rows", "search", "precision", "seeds", "hours",
     ]
 
     private let shared = "../shared/data"
@@ -55,7 +57,7 @@
     private let methods: [Method]
     private let rows: String
     private let searchTasks: [String]
-    private let threads: Int?
+    private let precision: Precision
     private let seeds: Int
     private let hours: Double
     private var results: ResultsFile
@@ -68,7 +70,9 @@
       var table = try MethodTable(arguments)
       try table.fill()
       let chosen = table.methods.map { ChosenMethod(name: $0.name, rate: table.best($0)) }
-      print(table.results.summary(tasks: table.tasks, methods: chosen))
+      print(
+        table.results.summary(
+          tasks: table.tasks, methods: chosen, against: [Self.full.name, Self.gated]))
       if table.left > 0 { print("\n\(table.left) runs are left; the same command goes on") }
       if let gated = chosen.first(where: { $0.name == Self.gated }) {
         print("\n" + table.results.places(gated))
@@ -90,7 +94,7 @@
       methods = Self.methods.filter { names?.contains($0.name) ?? true }
       rows = given["rows"] ?? "train.2k"
       searchTasks = given["search"]?.split(separator: ",").map(String.init) ?? ["cola", "mr"]
-      threads = given["threads"].flatMap { Int($0) }
+      precision = given["precision"].flatMap { Precision(rawValue: $0) } ?? .f32
       seeds = given["seeds"].flatMap { Int($0) } ?? 3
       hours = given["hours"].flatMap { Double($0) } ?? .infinity
       results = try ResultsFile(given["results"] ?? "methods.jsonl")
@@ -99,35 +103,37 @@
 
     /// Does what is not done yet: the search, the first seed of all, then the other seeds.
     private mutating func fill() throws {
-      var rates: [String: Double] = [:]
       for method in methods where method.search == nil {
         for task in searchTasks {
           for rate in method.rates { try train(task, method, rate: rate, seed: 0) }
         }
       }
-      for method in methods { rates[method.name] = best(method) }
       for seed in 0..<max(1, seeds) {
         for task in tasks {
           for method in methods {
-            guard let rate = rates[method.name] else { continue }
+            guard let rate = best(method) else { continue }
             try train(task, method, rate: rate, seed: UInt64(seed))
           }
         }
       }
     }
 
-    /// The learning rate whose mean on held-out rows of the tasks that are searched is best.
+    /// The learning rate whose mean on held-out rows of the tasks that are searched is best; nil
+    /// until all were tried.
     private func best(_ method: Method) -> Double? {
       let of = Self.methods.first { $0.name == method.search } ?? method
-      return of.rates.max { one, other in held(of, one) < held(of, other) }
+      let tried = of.rates.compactMap { rate in held(of, rate).map { (rate, held: $0) } }
+      guard tried.count == of.rates.count else { return nil }
+      return tried.max { $0.held < $1.held }?.0
     }
 
-    private func held(_ method: Method, _ rate: Double) -> Double {
-      searchTasks.map { results[id($0, method, rate: rate, seed: 0)]?.held ?? -1 }.mean
+    private func held(_ method: Method, _ rate: Double) -> Double? {
+      let found = searchTasks.compactMap { results[id($0, method, rate: rate, seed: 0)]?.held }
+      return found.count == searchTasks.count ? found.mean : nil
     }
 
     private func id(_ task: String, _ method: Method, rate: Double, seed: UInt64) -> String {
-      "\(model)/\(task)/\(rows)/\(method.name)/\(rate)/\(seed)"
+      "\(model)/\(task)/\(rows)/\(precision.rawValue)/\(method.name)/\(rate)/\(seed)"
     }
 
     private mutating func train(
@@ -141,7 +147,21 @@
       }
       let trial = try TrainingTrial(
         model: "\(shared)/models/\(model)", task: "\(shared)/tasks/\(task)", rows: rows,
-        pooling: .pooler, threads: threads)
+        pooling: .pooler, precision: precision)
+      let result = try trial.run(options(method, rate: rate, seed: seed))
+      let record = RunRecord(
+        id: id, task: task, method: method.name, seed: seed, rate: rate,
+        held: Self.score(task, result.held), score: Self.score(task, result.dev),
+        scores: result.dev, seconds: result.seconds, bytes: result.bytes,
+        positions: result.finetune.positions.count,
+        densityBefore: result.finetune.densityBefore, parts: result.finetune.parts)
+      try results.append(record)
+      print(
+        "\(id): held out \((record.held * 100).fixed(2)), dev \((record.score * 100).fixed(2)), "
+          + "\(result.seconds.fixed(0)) s")
+    }
+
+    private func options(_ method: Method, rate: Double, seed: UInt64) -> TrainingOptions {
       var options = TrainingOptions()
       options.method = method.method
       options.density = method.density
@@ -150,20 +170,16 @@
       options.fixedLearningRate = rate
       switch method.method {
       case .full: options.learningRate = rate
-      case .magnitude: options.learningRate = best(Self.methods[0]) ?? options.learningRate
+      case .magnitude: options.learningRate = best(Self.full) ?? options.learningRate
       default: break
       }
-      let result = try trial.run(options)
-      let record = RunRecord(
-        id: id, task: task, method: method.name, seed: seed, rate: rate,
-        held: Self.score(task, result.held), score: Self.score(task, result.dev),
-        scores: result.dev, seconds: result.seconds, bytes: result.bytes,
-        positions: result.finetune.positions.count,
-        densityBefore: result.finetune.densityBefore, tensors: result.finetune.counts)
-      try results.append(record)
-      print(
-        "\(id): held out \((record.held * 100).fixed(2)), dev \((record.score * 100).fixed(2)), "
-          + "\(result.seconds.fixed(0)) s")
+      // Methods of one stage have the rounds of both.
+      let rounds = options.epochs + options.fixedEpochs
+      switch method.method {
+      case .structured, .unstructured, .magnitude: break
+      default: (options.epochs, options.fixedEpochs) = (rounds, rounds)
+      }
+      return options
     }
 
     /// What counts for a task: as GLUE has it, accuracy elsewhere.
@@ -177,20 +193,6 @@
       case "vader-movie": mean("pearson", "spearman")
       default: scores["accuracy"] ?? 0
       }
-    }
-  }
-
-  extension Finetune {
-    /// How many elements of each tensor change, and how many there are.
-    fileprivate var counts: [String: [Int]] {
-      var counts: [String: [Int]] = [:]
-      var index = 0
-      for parameter in layout.parameters where !parameter.isHead {
-        let first = index
-        while index < positions.count, positions[index] < parameter.range.upperBound { index += 1 }
-        counts[parameter.name] = [index - first, parameter.range.count]
-      }
-      return counts
     }
   }
 #endif

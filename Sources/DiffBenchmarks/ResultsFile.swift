@@ -18,8 +18,8 @@
     var seconds: Double
     var bytes, positions: Int
     var densityBefore: Double?
-    /// Of each tensor, how many elements change, and how many there are.
-    var tensors: [String: [Int]]
+    /// Of each part of the model, how many elements change, and how many there are.
+    var parts: [String: [Int]]
   }
 
   /// A method and the learning rate that its search found.
@@ -56,48 +56,46 @@
       records.append(record)
     }
 
-    /// The means and deviations over seeds, the mean over tasks, and the difference from full
-    /// finetuning with a paired interval of 95 %.
-    func summary(tasks: [String], methods: [ChosenMethod]) -> String {
-      var lines = [
-        "| method | rate | " + tasks.joined(separator: " | ") + " | mean | against full |",
-        "|---|" + String(repeating: "---|", count: tasks.count + 3),
-      ]
-      func scores(_ method: ChosenMethod, _ task: String) -> [UInt64: Double] {
-        let runs = records.filter {
-          $0.method == method.name && $0.task == task && $0.rate == method.rate
-        }
-        return Dictionary(runs.map { ($0.seed, 100 * $0.score) }, uniquingKeysWith: { $1 })
-      }
-      let full = methods.first { $0.name == "full" }
+    /// Means and deviations over seeds, the mean over tasks, and how much better a method is than
+    /// some of the methods, with a paired interval of 95 % over tasks and seeds.
+    func summary(tasks: [String], methods: [ChosenMethod], against names: [String]) -> String {
+      let header = ["method", "rate"] + tasks + ["mean"] + names.map { "minus \($0)" }
+      var rows = [header, header.map { _ in "---" }]
+      let references = names.compactMap { name in methods.first { $0.name == name } }
       for method in methods {
-        var cells: [String] = []
-        var means: [Double] = []
-        var differences: [Double] = []
-        for task in tasks {
-          let found = scores(method, task)
-          guard !found.isEmpty else {
-            cells.append("")
-            continue
-          }
-          let values = Array(found.values)
-          means.append(values.mean)
-          cells.append(
-            values.mean.fixed(1) + (values.count > 1 ? " ± " + values.deviation.fixed(1) : ""))
-          let others = full.map { scores($0, task) } ?? [:]
-          for (seed, score) in found {
-            if let other = others[seed] { differences.append(score - other) }
-          }
-        }
-        let all = means.count == tasks.count ? means.mean.fixed(2) : ""
-        let against =
-          differences.count > 1 && method.name != "full"
-          ? differences.mean.fixed(2) + " ± " + differences.interval.fixed(2) : ""
-        let rate = method.rate.map { "\($0)" } ?? ""
-        lines.append(
-          "| \(method.name) | \(rate) | \(cells.joined(separator: " | ")) | \(all) | \(against) |")
+        let found = tasks.map { scores(method, $0) }
+        let means = found.compactMap { $0.isEmpty ? nil : Array($0.values).mean }
+        rows.append(
+          [method.name, method.rate.map { "\($0)" } ?? ""] + found.map(Self.cell)
+            + [means.count == tasks.count ? means.mean.fixed(2) : ""]
+            + references.map { difference(method, $0, tasks) })
       }
-      return lines.joined(separator: "\n")
+      return rows.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
+    }
+
+    /// The scores of a method on a task, × 100, by seed.
+    private func scores(_ method: ChosenMethod, _ task: String) -> [UInt64: Double] {
+      let runs = records.filter {
+        $0.method == method.name && $0.task == task && $0.rate == method.rate
+      }
+      return Dictionary(runs.map { ($0.seed, 100 * $0.score) }, uniquingKeysWith: { $1 })
+    }
+
+    private static func cell(_ scores: [UInt64: Double]) -> String {
+      let values = Array(scores.values)
+      if values.isEmpty { return "" }
+      return values.mean.fixed(1) + (values.count > 1 ? " ± " + values.deviation.fixed(1) : "")
+    }
+
+    private func difference(
+      _ one: ChosenMethod, _ other: ChosenMethod, _ tasks: [String]
+    ) -> String {
+      let differences = tasks.flatMap { task in
+        let others = scores(other, task)
+        return scores(one, task).compactMap { seed, score in others[seed].map { score - $0 } }
+      }
+      guard one.name != other.name, differences.count > 1 else { return "" }
+      return differences.mean.fixed(2) + " ± " + differences.interval.fixed(2)
     }
   }
 
@@ -106,34 +104,15 @@
     func places(_ method: ChosenMethod) -> String {
       var parts: [String: (changed: Int, elements: Int)] = [:]
       for record in records where record.method == method.name && record.rate == method.rate {
-        for (name, counts) in record.tensors where counts.count == 2 {
-          for part in Self.parts(of: name) {
-            parts[part, default: (0, 0)].changed += counts[0]
-            parts[part, default: (0, 0)].elements += counts[1]
-          }
+        for (part, counts) in record.parts where counts.count == 2 {
+          parts[part, default: (0, 0)].changed += counts[0]
+          parts[part, default: (0, 0)].elements += counts[1]
         }
       }
       let rows = parts.sorted { $0.key < $1.key }.map { part, sum in
         "| \(part) | \((100 * Double(sum.changed) / Double(max(1, sum.elements))).fixed(3)) % |"
       }
       return (["| part, \(method.name) | changed |", "|---|---|"] + rows).joined(separator: "\n")
-    }
-
-    /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
-    private static func parts(of name: String) -> [String] {
-      let words = name.split { $0 == "." || $0 == "/" }.map(String.init)
-      let place: String
-      if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
-        place = "layer \(words[layer + 1])"
-      } else if words.contains("pooler") {
-        place = "pooler"
-      } else {
-        place = words.contains("word_embeddings") ? "words" : "other embeddings"
-      }
-      let kind =
-        words.contains { $0.hasPrefix("LayerNorm") }
-        ? "all layer norms" : words.last == "bias" ? "all biases" : "all matrices"
-      return [place, kind]
     }
   }
 

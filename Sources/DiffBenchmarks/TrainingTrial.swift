@@ -30,9 +30,10 @@
     ///   - rows: The file to learn from. Held out are as many of the other training rows as there
     ///     are, 1000 at most; of train.tsv itself, a fifth.
     init(
-      model: String, task: String, rows: String, pooling: EncoderModel.Pooling, threads: Int? = nil
+      model: String, task: String, rows: String, pooling: EncoderModel.Pooling, threads: Int? = nil,
+      precision: Precision = .f32
     ) throws {
-      engine = Engine(threads: threads)
+      engine = Engine(threads: threads, precision: precision)
       let path = [model + "/model.h5", model + "/base.h5"].first { (try? File($0)) != nil }
       checkpoint = try openCheckpoint(path ?? model)
       configuration = try EncoderConfiguration(contentsOf: model + "/config.json")

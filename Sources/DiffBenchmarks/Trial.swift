@@ -18,7 +18,8 @@
         task: "../shared/data/tasks/" + (given["task"] ?? "sms-spam"),
         rows: given["rows"] ?? "train.2k",
         pooling: EncoderModel.Pooling(rawValue: given["pooling"] ?? "") ?? .pooler,
-        threads: given["threads"].flatMap { Int($0) })
+        threads: given["threads"].flatMap { Int($0) },
+        precision: Precision(rawValue: given["precision"] ?? "") ?? .f32)
       var options = TrainingOptions()
       options.method = TrainingOptions.Method(rawValue: given["method"] ?? "") ?? .structured
       func set<Value: LosslessStringConvertible>(
