@@ -36,14 +36,18 @@ package struct ChildProcess {
     let child = try spawn(program, arguments, output.descriptor, errors.descriptor, outputPath)
     var status: Int32 = 0
     var usage = rusage()
-    var secondsLeft = killedAfter
+    var deadline = killedAfter.map { start + .seconds($0) }
     while true {
-      let ended = unsafe wait4(child, &status, secondsLeft == nil ? 0 : WNOHANG, &usage)
+      let ended = unsafe wait4(child, &status, deadline == nil ? 0 : WNOHANG, &usage)
       if ended == child { break }
       guard ended == 0 || errno == EINTR else { throw .system("cannot wait for", program) }
-      if let left = secondsLeft, let killedAfter {
-        if left <= 0 { kill(child, signal) } else { usleep(UInt32(min(left, 0.001) * 1e6)) }
-        secondsLeft = left <= 0 ? nil : killedAfter - (clock.now - start) / .seconds(1)
+      guard let end = deadline else { continue }
+      let left = (end - clock.now) / .seconds(1)
+      if left <= 0 {
+        kill(child, signal)
+        deadline = nil
+      } else {
+        usleep(UInt32(min(left, 0.001) * 1e6))
       }
     }
     #if os(Linux)
