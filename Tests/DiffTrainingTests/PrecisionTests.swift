@@ -13,13 +13,18 @@
       var gradient: [Float]
       var wanted: [Double]
 
+      let layout: ParameterLayout
+
+      /// - Parameter parameters: Whose gradients are wanted; nil: of all.
       init(
-        _ rows: Int, _ inputs: Int, _ width: Int, threads: Int, _ precision: Precision
+        _ rows: Int, _ inputs: Int, _ width: Int, threads: Int, _ precision: Precision,
+        only parameters: [Int]? = nil
       ) throws {
         var layout = ParameterLayout()
         try layout.append("x", #require(Shape([UInt64(rows), UInt64(inputs)])), isTable: true)
         try layout.append("weight", #require(Shape([UInt64(width), UInt64(inputs)])))
         try layout.append("bias", Shape(vector: UInt64(width)))
+        self.layout = layout
         let values = FloatBuffer(count: layout.count)
         var random = SplitMix64(seed: 7)
         for parameter in layout.parameters {
@@ -27,6 +32,7 @@
             parameter.range.map { _ in Float(random.gaussian()) }, at: parameter.range.lowerBound)
         }
         let gradients = Gradients(layout)
+        if let parameters { gradients.want(only: parameters) }
         let tape = Tape(
           Engine(threads: threads, precision: precision), parameters: values, gradients: gradients)
         // As a table, so that its gradient is seen.
@@ -75,6 +81,23 @@
         #expect(relativeDifference(half.gradient, whole.gradient) < 0.02, "\(threads) threads")
         let again = try Layer(rows, inputs, width, threads: threads, .bf16)
         #expect(again.outputs == half.outputs && again.gradient == half.gradient)
+      }
+    }
+
+    @Test("gradients that nobody wants are left out, the others are the same bits")
+    func wantedGradients() throws {
+      for precision in Precision.allCases where precision.isAvailable {
+        let all = try Layer(300, 128, 192, threads: 2, precision)
+        for wanted in [[0], [1], [2], [0, 1], [0, 2], [1, 2], []] {
+          let some = try Layer(300, 128, 192, threads: 2, precision, only: wanted)
+          for parameter in all.layout.parameters {
+            let isRight =
+              wanted.contains(parameter.index)
+              ? some.gradient[parameter.range] == all.gradient[parameter.range]
+              : some.gradient[parameter.range].allSatisfy { $0 == 0 }
+            #expect(isRight, "\(precision) \(wanted) \(parameter.name)")
+          }
+        }
       }
     }
 

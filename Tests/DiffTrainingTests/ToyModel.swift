@@ -12,10 +12,15 @@
 
     static let width = 8
     let layout: ParameterLayout
+    let calculation: String
     private let words: Int
+    private let seed: UInt64
 
-    init(words: Int = 40) throws(DiffError) {
+    /// - Parameter seed: Of the base.
+    init(words: Int = 40, calculation: String = "", seed: UInt64 = 99) throws(DiffError) {
       self.words = words
+      self.calculation = calculation
+      self.seed = seed
       var layout = ParameterLayout()
       let width = UInt64(Self.width)
       try layout.append("table", Shape([UInt64(words), width]) ?? .scalar, isTable: true)
@@ -26,7 +31,7 @@
     }
 
     func initialize(_ values: FloatBuffer, seed: UInt64) {
-      var random = SplitMix64(seed: 99)
+      var random = SplitMix64(seed: self.seed)
       var span = values.mutableSpan
       for parameter in layout.parameters where !parameter.isHead {
         for place in parameter.range { span[place] = Float(random.gaussian()) / 4 }

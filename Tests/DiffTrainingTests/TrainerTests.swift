@@ -128,9 +128,20 @@
         let trainer = try Trainer(model, examples, Self.options(.structured))
         trainer.statePath = folder("state")
         _ = try trainer.run { _ in .stop }
-        let other = try Trainer(model, examples, Self.options(.full))
-        other.statePath = folder("state")
-        #expect(throws: DiffError.self) { try other.run(resuming: true) { _ in .more } }
+        let others = try [
+          Trainer(model, examples, Self.options(.full)),
+          Trainer(ToyModel(calculation: "bf16"), examples, Self.options(.structured)),
+          Trainer(ToyModel(seed: 98), examples, Self.options(.structured)),
+          Trainer(model, model.examples(64, seed: 1), Self.options(.structured)),
+        ]
+        others[3].context = "other data"
+        for (number, other) in others.enumerated() {
+          other.statePath = folder("state")
+          let refusal = #expect(throws: DiffError.self, "\(number)") {
+            try other.run(resuming: true) { _ in .more }
+          }
+          #expect(refusal?.code == .mismatch, "\(number)")
+        }
         let url = URL(filePath: folder("state"))
         let state = try Data(contentsOf: url)
         for place in [0, state.count / 2, state.count - 1] {
@@ -168,6 +179,29 @@
           }
         }
       }
+    }
+
+    @Test("a second run of a trainer is the first one again")
+    func runsAreEqual() throws {
+      let model = try ToyModel()
+      let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(.structured))
+      var written: [[UInt8]] = []
+      for _ in 0..<2 {
+        guard case .finished(let finetune) = try trainer.run({ _ in .more }) else { return }
+        try written.append(Self.written(finetune))
+      }
+      #expect(written[0] == written[1])
+    }
+
+    @Test("random positions are as many as may be, of what is not frozen")
+    func randomPositions() throws {
+      let (finetune, _) = try Self.run(.random) {
+        $0.frozen = ["layer*"]
+        $0.density = 0.5
+      }
+      #expect(finetune.positions.count == finetune.layout.bodyCount / 2)
+      let table = try #require(finetune.layout["table"]?.range)
+      #expect(finetune.positions.allSatisfy { table.contains($0) })
     }
 
     @Test("fewer positions than wanted, only if gates left fewer")

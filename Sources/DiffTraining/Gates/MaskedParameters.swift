@@ -3,9 +3,9 @@
 
   /// Differences from a base at fixed positions, which alone learn: memory and time of the
   /// optimizer grow with the positions, not with the model.
-  public final class MaskedParameters {
+  final class MaskedParameters {
     /// Where the differences are in the flat buffers, ascending.
-    public let positions: [Int]
+    let positions: [Int]
     /// The differences, in the order of the positions.
     let differences: FloatBuffer
     private let base: FloatBuffer

@@ -77,8 +77,8 @@
       encoder = Encoder(configuration: configuration, parameters: parameters)
     }
 
-    /// What products are calculated in.
-    public var calculation: String { engine.precision.rawValue }
+    /// The configuration, what stands for a text, and what products are calculated in.
+    public var calculation: String { "\(configuration) \(pooling) \(engine.precision)" }
 
     /// Whether the checkpoint gives the head's values.
     public var headIsStored: Bool {

@@ -63,7 +63,7 @@
       // Each thread sums the gradients of gain and shift over its rows: [threads, 2 · width].
       let sums = engine.arena.take(rows: engine.threads, columns: 2 * width)
       sums.clear()
-      // The gradient by dropout(x) + residual, where the first of its receivers wants it.
+      // The gradient by dropout(x) + residual, [rows, width].
       let sum = engine.arena.take(rows: gradient.rows, columns: width)
       let dx = tape.gradientToAdd(of: input)
       let dResidual = residual.flatMap(tape.gradientToAdd)

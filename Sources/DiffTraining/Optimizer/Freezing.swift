@@ -3,7 +3,7 @@
     /// Places of the parameters that are to be trained: all but those that a glob names, in which
     /// `*` stands for any text and `?` for one scalar. The head always is.
     ///
-    /// - Returns: The places, and the globs that name nothing.
+    /// - Returns: The places, and the globs that name nothing, or the head alone.
     /// - Complexity: O(parameters · globs · length²) at worst.
     public func trainable(frozen globs: [String]) -> (places: [Int], unused: [String]) {
       let names = parameters.map { Array($0.name.unicodeScalars) }
@@ -12,8 +12,9 @@
       for glob in globs {
         let pattern = Array(glob.unicodeScalars)[...]
         let named = names.indices.filter { Self.matches(names[$0][...], pattern) }
+          .filter { !parameters[$0].isHead }
         if named.isEmpty { unused.append(glob) }
-        for index in named { isFrozen[index] = !parameters[index].isHead }
+        for index in named { isFrozen[index] = true }
       }
       return (parameters.indices.filter { !isFrozen[$0] }, unused)
     }

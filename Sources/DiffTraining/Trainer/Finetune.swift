@@ -12,7 +12,7 @@
     public let values: FloatBuffer
     /// Which elements change: their places in the flat buffers, ascending.
     public let positions: [Int]
-    /// How many were asked for; more than there are if the gates left fewer.
+    /// How many were asked for; more than there are if gates left fewer, or too much is frozen.
     public let wanted: Int?
     /// Of gates, the share of elements that were not zero when the selection was made.
     public let densityBefore: Double?

@@ -11,7 +11,7 @@
     ///
     /// - Parameters:
     ///   - step: Counts from 0 within the stage.
-    ///   - rates: The share of the highest learning rates that is taken.
+    ///   - rate: The share of the highest learning rates that is taken.
     func update(step: Int, rate: Double) -> LearnerFacts
 
     /// Makes the values those of the model without chance. `prepare` takes it back.

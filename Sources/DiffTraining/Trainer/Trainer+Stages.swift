@@ -66,12 +66,12 @@
       let wanted = Int((options.density * Double(layout.bodyCount)).rounded(.down))
       switch options.method {
       case .bitfit:
-        return (layout.positions(of: { $0.name.hasSuffix("bias") }), nil)
+        return (layout.positions(of: \.isBias), nil)
       case .lastLayer:
         return (layout.positions(of: layout.lastLayer), nil)
       case .random:
         selection.wanted = wanted
-        return (layout.randomPositions(wanted, seed: options.seed), nil)
+        return (layout.randomPositions(wanted, without: frozen, seed: options.seed), nil)
       case .fisher:
         selection.wanted = wanted
         guard let sums = (last as? FisherLearner)?.sums else { return ([], nil) }
@@ -103,6 +103,14 @@
       return Finetune(
         layout: model.layout, values: values, positions: positions, wanted: nil,
         densityBefore: nil, additions: positions.map { span[$0] })
+    }
+  }
+
+  extension ParameterLayout.Parameter {
+    /// Whether it is added to products or normalized rows; old TensorFlow checkpoints say beta.
+    fileprivate var isBias: Bool {
+      let last = name.split { $0 == "." || $0 == "/" }.last
+      return last == "bias" || last == "beta"
     }
   }
 
@@ -160,11 +168,13 @@
       }
     }
 
-    /// So many places of the body, drawn by chance (Floyd's algorithm), ascending.
-    func randomPositions(_ count: Int, seed: UInt64) -> [Int] {
+    /// So many places of the body without some parameters, drawn by chance (Floyd's algorithm),
+    /// ascending; all places, if there are not so many.
+    func randomPositions(_ count: Int, without frozen: [Int], seed: UInt64) -> [Int] {
       var random = SplitMix64(seed: seed)
       var chosen: Set<Int> = []
-      let all = bodyCount
+      let drawn = parameters.filter { !$0.isHead && !frozen.contains($0.index) }
+      let all = drawn.reduce(0) { $0 + $1.range.count }
       for upper in max(0, all - count)..<all {
         let candidate = Int.random(in: 0...upper, using: &random)
         chosen.insert(chosen.contains(candidate) ? upper : candidate)
@@ -172,8 +182,8 @@
       var positions: [Int] = []
       positions.reserveCapacity(count)
       var before = 0
-      for parameter in parameters where !parameter.isHead {
-        // The elements of the body are counted without the gaps between parameters.
+      for parameter in drawn {
+        // Elements are counted without the gaps between parameters.
         for place in chosen where (before..<before + parameter.range.count).contains(place) {
           positions.append(parameter.range.lowerBound + place - before)
         }

@@ -30,6 +30,9 @@
     public let options: TrainingOptions
     /// Called at the end of every epoch with the values without chance, for `progress.scores`.
     public var evaluate: ((FloatBuffer) throws(DiffError) -> [String: Double])?
+    /// What tells this training from others besides model and options: its data. The state of one
+    /// that differs is not resumed.
+    public var context = ""
     /// Where the state is saved, or nil.
     public var statePath: String?
     /// How many seconds pass between two saves.
@@ -40,6 +43,8 @@
     let gradients: Gradients
     /// The parameters that do not learn.
     let frozen: [Int]
+    /// The checksum of the values that training starts from.
+    private var start: UInt64 = 0
     var plan: TrainingPlan
     var learner: (any Learner)?
     /// What the selection of the last stage was made from.
@@ -75,7 +80,11 @@
     public func run(
       resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
     ) throws(DiffError) -> Outcome {
+      values.clear(0..<values.count)
+      gradients.clear()
+      selection = SelectionFacts()
       try model.initialize(values, seed: options.seed)
+      start = values.checksum
       var position = TrainingPlan.Position()
       if resuming, let statePath {
         position = try restore(statePath)
@@ -151,7 +160,9 @@
     // MARK: State
 
     private var identity: String {
-      "\(options)|\(examples.count)|\(model.layout.hashable)|\(model.calculation)"
+      let lengths = examples.map(\.length)
+      let data = "\(lengths)|\(start)|\(context)"
+      return "\(options)|\(model.layout.hashable)|\(model.calculation)|\(data)"
     }
 
     private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
@@ -167,7 +178,7 @@
       let reader = try StateReader(path)
       guard try reader.takeBytes() == Array(identity.utf8) else {
         throw DiffError(
-          .mismatch, "is the state of a training with other settings, precision or data",
+          .mismatch, "is the state of a training with another base, other settings or data",
           path: path)
       }
       let numbers = try reader.takeDoubles(2)
@@ -187,6 +198,16 @@
     /// Names and shapes, to tell layouts apart across runs.
     fileprivate var hashable: String {
       parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
+    }
+  }
+
+  extension FloatBuffer {
+    /// FNV-1a (Fowler, Noll, Vo) over the bits of the numbers.
+    fileprivate var checksum: UInt64 {
+      let span = span
+      return span.indices.reduce(0xCBF2_9CE4_8422_2325) {
+        ($0 ^ UInt64(span[$1].bitPattern)) &* 0x100_0000_01B3
+      }
     }
   }
 #endif
