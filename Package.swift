@@ -79,7 +79,9 @@ let package = Package(
       name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
       swiftSettings: swift),
     .executableTarget(
-      name: "DigitsMLP", dependencies: ["DiffTraining"], path: "samples/DigitsMLP",
+      name: "DigitsMLP",
+      dependencies: ["Checkpoints", "DiffFormat", "DiffOperations", "DiffTraining"],
+      path: "samples/DigitsMLP",
       exclude: ["digits.csv"], swiftSettings: swift),
     .executableTarget(
       name: "DiffFuzz", dependencies: ["DiffOperations", "TestSupport"], path: "Tests/DiffFuzz",

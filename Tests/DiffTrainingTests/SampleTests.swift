@@ -10,7 +10,7 @@
   #endif
 
   @Suite struct SampleTests {
-    @Test("the sample of a model of one's own learns to read digits")
+    @Test("the sample of a model of one's own learns to read digits, and a diff of it is stored")
     func digits() throws {
       // Beside the test bundle, where SwiftPM builds both.
       let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
@@ -19,7 +19,10 @@
         "timeout", ["60", program, Repository.path + "/samples/DigitsMLP/digits.csv"])
       let output = String(decoding: sample.output, as: UTF8.self)
       #expect(sample.ending == .exit(0), "\(output)")
-      #expect(output.contains("of 100 others"))
+      // The accuracy on grey paper, before and with the diff as stored.
+      let line = try #require(output.split(separator: "\n").last { $0.hasPrefix("on grey paper") })
+      let numbers = line.split(separator: " ").compactMap { Double($0) }
+      #expect(try #require(numbers.last) > #require(numbers.first) + 10, "\(line)")
     }
   }
 #endif

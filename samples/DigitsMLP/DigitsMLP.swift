@@ -3,6 +3,9 @@
 //
 //   swift run -c release DigitsMLP samples/DigitsMLP/digits.csv
 #if Training
+  import Checkpoints
+  import DiffFormat
+  import DiffOperations
   import DiffTraining
   import TensorCore
 
@@ -165,14 +168,27 @@
       options.batchSize = 20
       options.learningRate = 0.02
       options.fixedLearningRate = 0.02
-      let outcome = try Trainer(model, grey, options).run { _ in .more }
+      let outcome = try Trainer(model, grey, options).run { progress in
+        if progress.step % 250 == 0 { print("step \(progress.step): loss \(progress.loss)") }
+        return .more
+      }
       guard case .finished(let finetune) = outcome else { return }
-      let (lost, found) = (
-        accuracy(model, values, unseenGrey), accuracy(model, finetune.values, unseenGrey)
-      )
+
+      // The diff as a file would hold it, and what is read back: base and diff.
+      let base = ParameterCheckpoint(model.layout, values)
+      let sink = MemorySink()
+      try finetune.write(base, into: sink, metadata: ["task": "digits on grey paper"])
+      let tuned = try TunedCheckpoint(base, [DiffReader(bytes: sink.bytes)])
+      let stored = FloatBuffer(count: model.layout.count)
+      for tensor in tuned.tensors {
+        guard let parameter = model.layout[tensor.name] else { continue }
+        try tuned.read(tensor, into: stored, at: parameter.range.lowerBound)
+      }
+      let lost = accuracy(model, values, unseenGrey)
+      let found = accuracy(model, stored, unseenGrey)
       print(
-        "on grey paper: \(lost * 100) %, with \(finetune.positions.count) of "
-          + "\(model.layout.bodyCount) numbers changed \(found * 100) %")
+        "on grey paper: \(lost * 100) %, with a diff of \(sink.bytes.count) bytes "
+          + "(\(finetune.positions.count) of \(model.layout.bodyCount) numbers) \(found * 100) %")
       guard finetune.density <= options.density, found > lost + 0.1 else {
         throw DiffError(.unsupported, "the diff has not learnt")
       }

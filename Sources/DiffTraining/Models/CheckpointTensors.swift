@@ -58,7 +58,7 @@
     /// Fills a part of a buffer with the elements of a tensor, widened to float32.
     ///
     /// - Throws: `unsupported` for types that float32 does not hold exactly.
-    func read(
+    public func read(
       _ tensor: StoredTensor, into values: FloatBuffer, at offset: Int
     ) throws(DiffError) {
       guard let type = tensor.type.float, type != .f64 else {
