@@ -20,16 +20,21 @@
     private let interrupt: Interrupt
     private let task: String
     private let expectedData: String?
-    private let output: String
+    private let isResuming: Bool
+    private let output, statePath: String
     private let line: TrainingLine
     /// Opened first: an output that cannot be written is told before hours of work.
     private let sink: FileSink
 
     /// - Parameter data: The fingerprint that the rows must have, or nil.
     init(
-      _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, data: String? = nil
+      _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, resuming: Bool,
+      data: String? = nil
     ) throws {
-      guard let task = job.task else { throw DiffError(.usage, "no task to learn") }
+      guard let task = job.task, let output = job.destination else {
+        throw DiffError(.usage, "no task to learn")
+      }
+      try job.check()
       let line = TrainingLine(
         quiet: command.report.quiet.quiet || command.report.json.json)
       var job = job
@@ -40,12 +45,15 @@
       self.task = task
       self.line = line
       expectedData = data
-      output = job.output ?? stem(task) + ".diff"
+      isResuming = resuming
+      self.output = output
+      statePath = TrainingJob.statePath(of: output)
       try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
       sink = try FileSink(output, overwriting: command.outputs.force)
     }
 
     func run() throws {
+      line.start()
       let checkpoint = try openCheckpoint(command.base)
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
@@ -59,7 +67,7 @@
       for note in data.description.notes { line.say("\(task): \(note)") }
       let facts = TaskFacts(
         kind: data.description.kind, pooling: job.pooling, maxLength: job.maxLength)
-      let engine = Engine(threads: command.threads, precision: job.precision)
+      let engine = Engine(threads: job.threads, precision: job.precision)
       let model = try EncoderModel(
         configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
         engine: engine)
@@ -72,7 +80,8 @@
       }
 
       let trainer = try Trainer(model, data.examples, job.options)
-      trainer.statePath = output + ".state"
+      trainer.context = data.fingerprint.description
+      trainer.statePath = statePath
       trainer.secondsBetweenSaves = command.saveEvery
       if let dev {
         trainer.evaluate = { values throws(DiffError) in
@@ -80,10 +89,10 @@
         }
       }
       let metrics = try command.metrics.map { path throws(DiffError) in
-        try MetricsFile(path, resuming: command.resume, overwriting: command.outputs.force)
+        try MetricsFile(path, resuming: isResuming, overwriting: command.outputs.force)
       }
       var trouble: DiffError?
-      let outcome = try trainer.run(resuming: command.resume) { progress in
+      let outcome = try trainer.run(resuming: isResuming) { progress in
         line.show(progress)
         do throws(DiffError) { try metrics?.write(progress) } catch { trouble = error }
         return interrupt.isPending || trouble != nil ? .stop : .more
@@ -92,19 +101,20 @@
       guard case .finished(let finetune) = outcome else {
         throw DiffError(
           DiffError.Code("stopped"), "stopped; the same command with --resume goes on from here",
-          path: output + ".state")
+          path: statePath)
       }
-      try finish(finetune, facts, data, checkpoint, engine, configuration, dev)
+      try finish(finetune, facts, data, checkpoint, engine.threads, configuration, dev)
     }
 
     /// Writes the diff, reads it back, and tells what base and file together are worth.
     private func finish(
       _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskSet, _ checkpoint: any Checkpoint,
-      _ engine: Engine, _ configuration: EncoderConfiguration, _ dev: TaskSet?
+      _ threads: Int, _ configuration: EncoderConfiguration, _ dev: TaskSet?
     ) throws {
       var metadata = facts.metadata
       var job = job
       job.output = nil
+      job.threads = threads
       metadata[TrainingJob.key] = try job.json
       metadata[TrainingJob.dataKey] = data.fingerprint.description
       metadata["train.version"] = DiffKit.configuration.version
@@ -113,9 +123,10 @@
       var scores: [String: Double] = [:]
       if let dev {
         let tuned = try TunedCheckpoint(checkpoint, [DiffReader(bytes: memory.bytes)])
+        // In float32 whatever the training's precision, as `evaluate` does it.
         let model = try EncoderModel(
           configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
-          engine: engine)
+          engine: Engine(threads: threads))
         let values = FloatBuffer(count: model.layout.count)
         try model.initialize(values, seed: 0)
         scores = dev.scores(try model.predictions(of: dev.examples, at: values), facts)
@@ -123,10 +134,10 @@
       }
       let values = try finetune.write(checkpoint, into: sink, metadata: metadata)
       try sink.commit()
-      _ = unsafe unlink(output + ".state")
+      _ = unsafe unlink(statePath)
       if let wanted = finetune.wanted, finetune.positions.count < wanted {
         line.say(
-          "the gates left \(UInt64(finetune.positions.count).grouped) positions, fewer than the "
+          "\(UInt64(finetune.positions.count).grouped) positions are left, fewer than the "
             + "\(UInt64(wanted).grouped) that the density allows")
       }
       try command.report.print(

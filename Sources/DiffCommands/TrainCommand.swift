@@ -65,12 +65,6 @@
       guard tasks == nil || (outputs.output == nil && metrics == nil) else {
         throw ValidationError("with --tasks, the file says what is written")
       }
-      guard maxLength.map({ (3...1 << 20).contains($0) }) ?? true else {
-        throw ValidationError("--max-length must be at least 3")
-      }
-      guard threads.map({ (1...1024).contains($0) }) ?? true else {
-        throw ValidationError("--threads must be 1 ... 1024")
-      }
       guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
     }
 
@@ -84,12 +78,31 @@
       job.label = columns.label ?? job.label
       job.pooling = pooling ?? job.pooling
       job.maxLength = maxLength ?? job.maxLength
-      let jobs = try tasks.map { try TrainingJob.list($0, over: job) } ?? [job]
+      job.threads = threads ?? job.threads
       let interrupt = Interrupt()
-      // A repetition is one on the same data; other data must be named.
-      let isRepeated = task == nil && tasks == nil
-      let data = try isRepeated ? source.map { try TrainingJob.data(of: $0) } : nil
-      for job in jobs { try TaskTraining(job, self, interrupt, data: data).run() }
+      if let tasks {
+        // Of a diff, these take over how it was trained, not on what.
+        (job.task, job.dev) = (nil, dev)
+        let list = try TrainingJob.list(tasks, over: job)
+        // All outputs are opened before the work begins.
+        let trainings = try list.filter { !isFinished($0) }.map {
+          try TaskTraining($0, self, interrupt, resuming: resume && $0.hasState)
+        }
+        try trainings.forEach { try $0.run() }
+      } else {
+        // A repetition is one on the same data; other data must be named.
+        let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
+        try TaskTraining(job, self, interrupt, resuming: resume, data: data).run()
+      }
+    }
+
+    /// Whether one of several tasks is done already, and so not to be resumed; says so.
+    private func isFinished(_ job: TrainingJob) -> Bool {
+      guard resume, !job.hasState, let output = job.destination, File.exists(output) else {
+        return false
+      }
+      if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
+      return true
     }
   }
 #endif

@@ -20,11 +20,32 @@
     var pooling = EncoderModel.Pooling.pooler
     var maxLength = 128
     var precision = Precision.f32
+    /// In how many parts work is split, on which bits depend; nil: as the processor has cores.
+    var threads: Int?
     var options = TrainingOptions()
 
     /// The key of a diff's metadata under which its job stands, and of the data's fingerprint.
     static let key = "train.settings"
     static let dataKey = "train.data"
+
+    /// The path of the diff; nil without a task.
+    var destination: String? { output ?? task.map { stem($0) + ".diff" } }
+
+    /// Refuses what makes no sense; its options are checked by the trainer.
+    func check() throws(DiffError) {
+      guard (3...1 << 20).contains(maxLength) else {
+        throw DiffError(.usage, "texts must have at least 3 tokens, not \(maxLength)")
+      }
+      guard threads.map({ (1...1024).contains($0) }) ?? true else {
+        throw DiffError(.usage, "there must be 1 ... 1024 threads")
+      }
+    }
+
+    /// Whether a training of it was stopped.
+    var hasState: Bool { destination.map { File.exists(Self.statePath(of: $0)) } ?? false }
+
+    /// Where the training of a diff keeps its state.
+    static func statePath(of diff: String) -> String { diff + ".state" }
 
     /// As JSON.
     var json: String {
@@ -81,14 +102,19 @@
         guard let list = json.elements ?? json["tasks"]?.elements, !list.isEmpty else {
           throw DiffError(.usage, "must be a list of tasks")
         }
-        return try list.map { try TrainingJob($0, over: defaults) }
+        let jobs = try list.map { try TrainingJob($0, over: defaults) }
+        var outputs: Set<String> = []
+        for output in jobs.compactMap(\.destination) where !outputs.insert(output).inserted {
+          throw DiffError(.usage, "two tasks have the output '\(output)'")
+        }
+        return jobs
       } catch let error as DiffError { throw error.at(path: path) }
     }
 
     /// A job with every member, to tell which there are.
     private static let complete: JSONValue? = {
       var job = TrainingJob()
-      (job.task, job.dev, job.output, job.label) = ("", "", "", "")
+      (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
       job.options.lambda = 0
       return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }
     }()

@@ -5,7 +5,7 @@
   /// Tells how a training goes: on a terminal a line that changes, else a line now and then.
   final class TrainingLine {
     private let clock = ContinuousClock()
-    private let started: ContinuousClock.Instant
+    private var started: ContinuousClock.Instant
     private let isQuiet: Bool
     private var shown: ContinuousClock.Instant
     private var firstStep: Int?
@@ -20,6 +20,9 @@
     }
 
     deinit { if !isQuiet && StandardError.isTerminal { StandardError.write("\r\u{1B}[K") } }
+
+    /// Begins to measure time.
+    func start() { started = clock.now }
 
     func show(_ progress: TrainingProgress) {
       // Steps that a resumed training had done take no time now.

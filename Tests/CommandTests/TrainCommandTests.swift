@@ -59,7 +59,7 @@
 
         let again = try Diffkit.run(
           "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
-          "--threads", "2", "--json")
+          "--json")
         #expect((again.code, again.errors) == (0, ""))
         let made = try JSONValue(parsing: Array(again.output.utf8))
         #expect(schema.faults(made, "train") == [])
