@@ -15,9 +15,10 @@
   ///     DiffBenchmarks table results=spec/methods.jsonl precision=bf16 hours=2
   ///
   /// Every method gets the same budget of training, six rounds over the examples, and of search:
-  /// each of two learning rates is tried once on each of some tasks, with seed 0, and the one that
-  /// does best on rows that were held out of the training rows, on the mean of those tasks, is the
-  /// method's. Dev rows are only reported.
+  /// each of two learning rates (three of the Fisher mask) is tried once on each of some tasks, with
+  /// seed 0, and the one that does best on rows that were held out of the training rows, on the mean
+  /// of those tasks, is the method's. Gates of all kinds and densities take over one search, and
+  /// what magnitude chooses from is full finetuning at its best rate. Dev rows are only reported.
   struct MethodTable {
     /// A row of the table.
     struct Method {
@@ -69,14 +70,22 @@
     static func run(_ arguments: [String]) throws {
       var table = try MethodTable(arguments)
       try table.fill()
-      let chosen = table.methods.map { ChosenMethod(name: $0.name, rate: table.best($0)) }
-      print(
-        table.results.summary(
-          tasks: table.tasks, methods: chosen, against: [Self.full.name, Self.gated]))
+      let summary = MethodSummary(
+        tasks: table.tasks, methods: table.methods.map { table.rows(of: $0) })
+      print(summary.scores(against: [Self.full.name, Self.gated]))
       if table.left > 0 { print("\n\(table.left) runs are left; the same command goes on") }
-      if let gated = chosen.first(where: { $0.name == Self.gated }) {
-        print("\n" + table.results.places(gated))
+      print("\n" + summary.places(of: Self.gated))
+    }
+
+    /// The runs of a method that are finished.
+    private func rows(of method: Method) -> MethodSummary.Row {
+      let rate = best(method)
+      let runs = tasks.map { task in
+        (0..<UInt64(max(1, seeds))).compactMap { seed in
+          rate.flatMap { results[id(task, method, rate: $0, seed: seed)] }
+        }
       }
+      return MethodSummary.Row(name: method.name, rate: rate, runs: runs)
     }
 
     private init(_ arguments: [String]) throws {
@@ -91,14 +100,34 @@
       model = given["model"] ?? "minilm-l6"
       tasks = given["tasks"]?.split(separator: ",").map(String.init) ?? Self.tasks
       let names = given["methods"]?.split(separator: ",").map(String.init)
-      methods = Self.methods.filter { names?.contains($0.name) ?? true }
+      methods = try names.map { try $0.map(Self.method) } ?? Self.methods
       rows = given["rows"] ?? "train.2k"
       searchTasks = given["search"]?.split(separator: ",").map(String.init) ?? ["cola", "mr"]
-      precision = given["precision"].flatMap { Precision(rawValue: $0) } ?? .f32
-      seeds = given["seeds"].flatMap { Int($0) } ?? 3
-      hours = given["hours"].flatMap { Double($0) } ?? .infinity
+      precision = try Self.number(given, "precision", Precision.init(rawValue:)) ?? .f32
+      seeds = try Self.number(given, "seeds") { Int($0) } ?? 3
+      hours = try Self.number(given, "hours") { Double($0) } ?? .infinity
+      guard precision.isAvailable else {
+        throw DiffError(.unsupported, "this processor has no bf16")
+      }
       results = try ResultsFile(given["results"] ?? "methods.jsonl")
       started = clock.now
+    }
+
+    private static func number<Value>(
+      _ given: [String: String], _ name: String, _ parse: (String) -> Value?
+    ) throws -> Value? {
+      guard let text = given[name] else { return nil }
+      guard let value = parse(text) else {
+        throw DiffError(.usage, "'\(text)' is no setting for \(name)")
+      }
+      return value
+    }
+
+    private static func method(_ name: String) throws -> Method {
+      guard let method = methods.first(where: { $0.name == name }) else {
+        throw DiffError(.usage, "the table has no method '\(name)'")
+      }
+      return method
     }
 
     /// Does what is not done yet: the search, the first seed of all, then the other seeds.
@@ -111,7 +140,10 @@
       for seed in 0..<max(1, seeds) {
         for task in tasks {
           for method in methods {
-            guard let rate = best(method) else { continue }
+            guard let rate = best(method) else {
+              left += 1
+              continue
+            }
             try train(task, method, rate: rate, seed: UInt64(seed))
           }
         }
@@ -141,14 +173,16 @@
     ) throws {
       let id = id(task, method, rate: rate, seed: seed)
       guard results[id] == nil else { return }
-      guard (clock.now - started) / .seconds(3600) < hours else {
+      guard (clock.now - started) / .seconds(3600) < hours,
+        let options = options(method, rate: rate, seed: seed)
+      else {
         left += 1
         return
       }
       let trial = try TrainingTrial(
         model: "\(shared)/models/\(model)", task: "\(shared)/tasks/\(task)", rows: rows,
         pooling: .pooler, precision: precision)
-      let result = try trial.run(options(method, rate: rate, seed: seed))
+      let result = try trial.run(options)
       let record = RunRecord(
         id: id, task: task, method: method.name, seed: seed, rate: rate,
         held: Self.score(task, result.held), score: Self.score(task, result.dev),
@@ -161,7 +195,8 @@
           + "\(result.seconds.fixed(0)) s")
     }
 
-    private func options(_ method: Method, rate: Double, seed: UInt64) -> TrainingOptions {
+    /// How a method is trained; nil until all is known that it depends on.
+    private func options(_ method: Method, rate: Double, seed: UInt64) -> TrainingOptions? {
       var options = TrainingOptions()
       options.method = method.method
       options.density = method.density
@@ -170,7 +205,9 @@
       options.fixedLearningRate = rate
       switch method.method {
       case .full: options.learningRate = rate
-      case .magnitude: options.learningRate = best(Self.full) ?? options.learningRate
+      case .magnitude:
+        guard let best = best(Self.full) else { return nil }
+        options.learningRate = best
       default: break
       }
       // Methods of one stage have the rounds of both.

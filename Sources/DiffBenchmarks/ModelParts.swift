@@ -30,7 +30,7 @@
       }
       let kind =
         words.contains { $0.hasPrefix("LayerNorm") }
-        ? "all layer norms" : words.last == "bias" ? "all biases" : "all matrices"
+        ? "all layer norms" : words.last == "bias" ? "other biases" : "matrices and tables"
       return [place, kind]
     }
   }

@@ -22,12 +22,6 @@
     var parts: [String: [Int]]
   }
 
-  /// A method and the learning rate that its search found.
-  struct ChosenMethod {
-    let name: String
-    let rate: Double?
-  }
-
   /// Finished runs, a line of JSON each, only ever appended to.
   struct ResultsFile {
     private let path: String
@@ -54,84 +48,6 @@
       try file.write(bytes.span, at: file.size)
       try file.sync()
       records.append(record)
-    }
-
-    /// Means and deviations over seeds, the mean over tasks, and how much better a method is than
-    /// some of the methods, with a paired interval of 95 % over tasks and seeds.
-    func summary(tasks: [String], methods: [ChosenMethod], against names: [String]) -> String {
-      let header = ["method", "rate"] + tasks + ["mean"] + names.map { "minus \($0)" }
-      var rows = [header, header.map { _ in "---" }]
-      let references = names.compactMap { name in methods.first { $0.name == name } }
-      for method in methods {
-        let found = tasks.map { scores(method, $0) }
-        let means = found.compactMap { $0.isEmpty ? nil : Array($0.values).mean }
-        rows.append(
-          [method.name, method.rate.map { "\($0)" } ?? ""] + found.map(Self.cell)
-            + [means.count == tasks.count ? means.mean.fixed(2) : ""]
-            + references.map { difference(method, $0, tasks) })
-      }
-      return rows.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
-    }
-
-    /// The scores of a method on a task, × 100, by seed.
-    private func scores(_ method: ChosenMethod, _ task: String) -> [UInt64: Double] {
-      let runs = records.filter {
-        $0.method == method.name && $0.task == task && $0.rate == method.rate
-      }
-      return Dictionary(runs.map { ($0.seed, 100 * $0.score) }, uniquingKeysWith: { $1 })
-    }
-
-    private static func cell(_ scores: [UInt64: Double]) -> String {
-      let values = Array(scores.values)
-      if values.isEmpty { return "" }
-      return values.mean.fixed(1) + (values.count > 1 ? " ± " + values.deviation.fixed(1) : "")
-    }
-
-    private func difference(
-      _ one: ChosenMethod, _ other: ChosenMethod, _ tasks: [String]
-    ) -> String {
-      let differences = tasks.flatMap { task in
-        let others = scores(other, task)
-        return scores(one, task).compactMap { seed, score in others[seed].map { score - $0 } }
-      }
-      guard one.name != other.name, differences.count > 1 else { return "" }
-      return differences.mean.fixed(2) + " ± " + differences.interval.fixed(2)
-    }
-  }
-
-  extension ResultsFile {
-    /// Where the changes of a method are: the share of each part of the model, over all tasks.
-    func places(_ method: ChosenMethod) -> String {
-      var parts: [String: (changed: Int, elements: Int)] = [:]
-      for record in records where record.method == method.name && record.rate == method.rate {
-        for (part, counts) in record.parts where counts.count == 2 {
-          parts[part, default: (0, 0)].changed += counts[0]
-          parts[part, default: (0, 0)].elements += counts[1]
-        }
-      }
-      let rows = parts.sorted { $0.key < $1.key }.map { part, sum in
-        "| \(part) | \((100 * Double(sum.changed) / Double(max(1, sum.elements))).fixed(3)) % |"
-      }
-      return (["| part, \(method.name) | changed |", "|---|---|"] + rows).joined(separator: "\n")
-    }
-  }
-
-  extension [Double] {
-    var mean: Double { reduce(0, +) / Double(Swift.max(1, count)) }
-
-    /// The deviation of a sample.
-    var deviation: Double {
-      let mean = mean
-      let squares = reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-      return (squares / Double(Swift.max(1, count - 1))).squareRoot()
-    }
-
-    /// Half of the interval of 95 % for the mean: Student's, its quantile by the expansion of Fisher
-    /// and Cornish (1960), within 0.003 from six numbers on.
-    var interval: Double {
-      let n = Double(Swift.max(1, count - 1))
-      let quantile = 1.959964 + (2.37238 + (2.82262 + 2.55611 / n) / n) / n
-      return quantile * deviation / Double(Swift.max(1, count)).squareRoot()
     }
   }
 #endif
