@@ -123,6 +123,33 @@
       #expect(abs(Double(open) / Double(draws) - p) < 4 * deviation, "\(open)")
     }
 
+    @Test("E‖δ‖₀ is the mean over 10^6 draws of elements' gates and their groups'")
+    func expectationMatchesTheMeanOfGroups() throws {
+      var layout = ParameterLayout()
+      for tensor in 0..<100 { try layout.append("tensor \(tensor)", #require(Shape([100]))) }
+      let values = FloatBuffer(count: layout.count)
+      let gradients = Gradients(layout)
+      gradients.values.set([Float](repeating: 1, count: layout.count), at: 0)
+      let gates = GatedParameters(layout, values, gradients, seed: 17)
+      gates.sample(step: 0)
+      _ = gates.measure(step: 0, lambda: 1)
+      // Adam's first step is as long as its rate: it moves w from 0, and gates from 5 to 0.3, groups'
+      // to -0.4.
+      gates.update(
+        step: 0, weights: AdamStep(learningRate: 1, number: 1),
+        gates: AdamStep(learningRate: 4.7, number: 1),
+        shared: AdamStep(learningRate: 5.4, number: 1))
+      let expected = gates.measure(step: 1, lambda: 1).expectedDensity * Double(gates.count)
+      #expect(expected > 1000 && expected < 9000)
+      let counts = (1...100).map { step in
+        gates.sample(step: step)
+        return Double((0..<layout.count).count { values.span[$0] != 0 })
+      }
+      let mean = counts.reduce(0, +) / 100
+      let variance = counts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 99
+      #expect(abs(mean - expected) < 4 * (variance / 100).squareRoot(), "\(mean), \(expected)")
+    }
+
     @Test("neighbours, and steps one after the other, have independent chance")
     func chanceIsIndependent() {
       let count = 1 << 18
