@@ -61,7 +61,7 @@
     /// stay, not by the many that go.
     public var groupLearningRate = 0.01
     /// That of a fixed selection.
-    public var fixedLearningRate = 1e-3
+    public var fixedLearningRate = 3e-3
     /// That of the head.
     public var headLearningRate = 5e-4
     /// The share of steps in which learning rates rise, before they fall in a straight line.
