@@ -67,13 +67,8 @@
       "every method learns the same bits as with all gradients", arguments: [[], ["*.query.*"]])
     func methodsDoNotNotice(frozen: [String]) throws {
       for method in TrainingOptions.Method.allCases {
-        var options = TrainingOptions()
-        options.method = method
-        options.density = 0.02
-        options.epochs = 4
-        options.fixedEpochs = 2
+        var options = TrainerTests.options(method)
         options.batchSize = 3
-        options.learningRate = 1e-2
         options.frozen = frozen
         let (positions, values) = try run(model(), options)
         let (allPositions, allValues) = try run(Thorough(model()), options)
