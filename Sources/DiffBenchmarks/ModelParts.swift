@@ -1,5 +1,6 @@
 #if Training
   import DiffTraining
+  import TensorCore
 
   extension Finetune {
     /// Of each part of the model, how many elements change, and how many there are.
@@ -19,7 +20,7 @@
 
     /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
     private static func parts(of name: String) -> [String] {
-      let words = name.split { $0 == "." || $0 == "/" }.map(String.init)
+      let words = name.nameParts
       let place: String
       if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
         place = "layer \(words[layer + 1])"

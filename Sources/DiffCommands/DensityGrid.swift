@@ -58,7 +58,7 @@ struct DensityGrid {
   /// the `attention.self.query.weight` of layer 3. What no layer holds belongs to the part of a model whose
   /// name is known, or to «other».
   static func place(of name: String) -> (place: Place, kind: String) {
-    let parts = name.split { $0 == "." || $0 == "/" }.map(String.init)
+    let parts = name.nameParts
     for (index, part) in parts.enumerated().dropFirst() {
       guard let number = Int(part), (0..<100_000).contains(number), isLayers(parts[index - 1]),
         index + 1 < parts.count

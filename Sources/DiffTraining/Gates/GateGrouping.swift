@@ -91,8 +91,8 @@
 
     /// Told by the names that the BERT family uses.
     init?(_ name: String) {
-      let parts = name.split { $0 == "." || $0 == "/" }.suffix(3)
-      if parts.contains(where: { Self.projections.contains(String($0)) }) {
+      let parts = name.nameParts.suffix(3)
+      if parts.contains(where: { Self.projections.contains($0) }) {
         self = .projection
       } else if name.hasSuffix("weight"),
         parts.contains("out_lin")

@@ -109,7 +109,7 @@
   extension ParameterLayout.Parameter {
     /// Whether it is added to products or normalized rows; old TensorFlow checkpoints say beta.
     fileprivate var isBias: Bool {
-      let last = name.split { $0 == "." || $0 == "/" }.last
+      let last = name.nameParts.last
       return last == "bias" || last == "beta"
     }
   }
@@ -158,7 +158,7 @@
     /// Tells the parameters of the layer with the highest number, and of the pooler.
     var lastLayer: (Parameter) -> Bool {
       func number(_ parameter: Parameter) -> Int? {
-        let parts = parameter.name.split { $0 == "." || $0 == "/" }
+        let parts = parameter.name.nameParts
         guard let at = parts.firstIndex(of: "layer"), at + 1 < parts.count else { return nil }
         return Int(parts[at + 1])
       }
