@@ -55,6 +55,11 @@
     func run() throws {
       line.start()
       let checkpoint = try openCheckpoint(command.base)
+      if let source = command.source,
+        try verify(DiffReader(source), against: checkpoint).checkpoint != .base
+      {
+        line.say("\(command.base): is not the checkpoint that \(source) was trained from")
+      }
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
       let data = try TaskSet(task, job.table, tokenizer, maxLength: job.maxLength)
