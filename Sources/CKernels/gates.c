@@ -62,11 +62,20 @@ INLINE gate draw_gate(float u, float e) {
   return g;
 }
 
+// The derivative of a gate's expectation. E z is the mean over t in [0, 1] of the chance that z > t,
+// sigmoid(location - logit((t + 1.5) / 3)); its derivative is taken at the middle, where the logit
+// is log 2. It is within 13 % of the mean, and smooth: Adam sees little of the difference.
+INLINE float expected_slope(float e) {
+  float q = 1 / (1 + 2 * e);
+  return 2 * e * q * q;
+}
+
 float dk_uniform(dk_draw draw, uint32_t position) { return uniform(draw, position); }
 
-float dk_gate(float u, float location, float *slope) {
-  gate g = draw_gate(u, exponential(-location));
-  *slope = g.slope;
+float dk_gate(float u, float location, int expected, float *slope) {
+  float e = exponential(-location);
+  gate g = draw_gate(u, e);
+  *slope = expected ? expected_slope(e) : g.slope;
   return g.z;
 }
 
@@ -92,7 +101,8 @@ typedef struct {
 } slopes;
 
 // What the gradient of a value means for its weight and its gate.
-INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, float penalty) {
+INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, float penalty,
+                        int expected) {
   float e = exponential(-x->gate[i]);
   gate g = draw_gate(uniform(draw, x->position + (uint32_t)i), e);
   float p = 1 / (1 + e);
@@ -100,20 +110,21 @@ INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, 
   s.weight = x->gradient[i] * g.z * group;
   s.pull = x->gradient[i] * x->weight[i];
   // p (1 - p) as p * p * e, which does not cancel where p is near 1.
-  s.gate = s.pull * g.slope * group + penalty * (p * p * e);
+  float slope = expected ? expected_slope(e) : g.slope;
+  s.gate = s.pull * slope * group + penalty * (p * p * e);
   s.pull *= g.z;
   s.openness = p;
   return s;
 }
 
-CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
-                            const float *penalty, int varies, float *sums) {
+INLINE void measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                    const float *penalty, int varies, int expected, float *sums) {
   float weight = 0, location = 0;
 #define OPEN(i) (x->gate[i] > 0 ? 1.0f : 0.0f)
 #define MEASURE(STRIDE, RESULT)                                                               \
   _Pragma("clang fp reassociate(on)")                                                         \
   VECTORS for (size_t i = 0; i < n; i++) {                                                    \
-    slopes s = pull_back(x, i, draw, group[i * STRIDE], penalty[i * STRIDE]);                 \
+    slopes s = pull_back(x, i, draw, group[i * STRIDE], penalty[i * STRIDE], expected);       \
     weight += s.weight * s.weight;                                                            \
     location += s.gate * s.gate;                                                              \
     RESULT                                                                                    \
@@ -135,6 +146,12 @@ CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const flo
   sums[1] += location;
 }
 
+CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
+                            const float *penalty, int varies, int expected, float *sums) {
+  if (expected) measure(x, n, draw, group, penalty, varies, 1, sums);
+  else measure(x, n, draw, group, penalty, varies, 0, sums);
+}
+
 // A step of Adam; returns by how much the parameter falls.
 INLINE float adam(const dk_adam *o, float gradient, float *first, float *second) {
   float g = gradient * o->scale;
@@ -147,9 +164,9 @@ INLINE float adam(const dk_adam *o, float gradient, float *first, float *second)
 
 INLINE void update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                    const float *penalty, dk_draw next, const float *next_group, size_t stride,
-                   const dk_adam *weights, const dk_adam *gates) {
+                   int expected, const dk_adam *weights, const dk_adam *gates) {
   VECTORS for (size_t i = 0; i < n; i++) {
-    slopes s = pull_back(x, i, draw, group[i * stride], penalty[i * stride]);
+    slopes s = pull_back(x, i, draw, group[i * stride], penalty[i * stride], expected);
     float w = x->weight[i] - adam(weights, s.weight, x->weight_first + i, x->weight_second + i);
     float a = x->gate[i] - adam(gates, s.gate, x->gate_first + i, x->gate_second + i);
     x->weight[i] = w;
@@ -161,9 +178,14 @@ INLINE void update(const dk_gated *x, size_t n, dk_draw draw, const float *group
 
 CLONES void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                            const float *penalty, dk_draw next, const float *next_group,
-                           int varies, const dk_adam *weights, const dk_adam *gates) {
-  if (varies) update(x, n, draw, group, penalty, next, next_group, 1, weights, gates);
-  else update(x, n, draw, group, penalty, next, next_group, 0, weights, gates);
+                           int varies, int expected, const dk_adam *weights,
+                           const dk_adam *gates) {
+#define UPDATE(STRIDE, EXPECTED)                                                              \
+  update(x, n, draw, group, penalty, next, next_group, STRIDE, EXPECTED, weights, gates)
+  if (varies && expected) UPDATE(1, 1);
+  else if (varies) UPDATE(1, 0);
+  else if (expected) UPDATE(0, 1);
+  else UPDATE(0, 0);
 }
 
 CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies,

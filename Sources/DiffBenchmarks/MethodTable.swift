@@ -25,6 +25,7 @@
       let name: String
       let method: TrainingOptions.Method
       var density = 0.005
+      var slope = GateSlope.expected
       /// The method whose search is taken over; nil: it has its own.
       var search: String?
       /// Learning rates to try: of the fixed selection, or of everything.
@@ -43,9 +44,23 @@
       Method(name: "last layer", method: .lastLayer, rates: [3e-4, 1e-3]),
       Method(name: "structured 0.25 %", method: .structured, density: 0.0025, search: gated),
       Method(name: "structured 1 %", method: .structured, density: 0.01, search: gated),
+      Method(name: drawn, method: .structured, slope: .drawn, rates: [1e-3, 3e-3]),
+      Method(
+        name: "structured 0.1 % (drawn slope)", method: .structured, density: 0.001,
+        slope: .drawn, search: drawn),
+      Method(
+        name: "structured 0.25 % (drawn slope)", method: .structured, density: 0.0025,
+        slope: .drawn, search: drawn),
+      Method(
+        name: "structured 1 % (drawn slope)", method: .structured, density: 0.01,
+        slope: .drawn, search: drawn),
+      Method(
+        name: "unstructured 0.5 % (drawn slope)", method: .unstructured,
+        slope: .drawn, search: drawn),
     ]
     private static let full = Method(name: "full", method: .full, rates: [5e-5, 1e-4])
     private static let gated = "structured 0.5 %"
+    private static let drawn = "structured 0.5 % (drawn slope)"
     static let tasks = ["cola", "mrpc", "sms-spam", "mr", "subj", "cr", "vader-movie"]
 
     private static let settings = [
@@ -200,6 +215,7 @@
       var options = TrainingOptions()
       options.method = method.method
       options.density = method.density
+      options.slope = method.slope
       options.seed = seed
       // The rate is that of what is kept in the end; what leads there has its own.
       options.fixedLearningRate = rate

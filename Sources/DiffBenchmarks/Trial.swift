@@ -22,6 +22,7 @@
         precision: Precision(rawValue: given["precision"] ?? "") ?? .f32)
       var options = TrainingOptions()
       options.method = TrainingOptions.Method(rawValue: given["method"] ?? "") ?? .structured
+      options.slope = GateSlope(rawValue: given["gate-slope"] ?? "") ?? options.slope
       func set<Value: LosslessStringConvertible>(
         _ name: String, _ path: WritableKeyPath<TrainingOptions, Value>
       ) {

@@ -5,6 +5,7 @@
 
   extension TrainingOptions.Method: ExpressibleByArgument {}
   extension GatePenalty: ExpressibleByArgument {}
+  extension GateSlope: ExpressibleByArgument {}
   extension EncoderModel.Pooling: ExpressibleByArgument {}
 
   extension GateGrouping: ExpressibleByArgument {
@@ -39,6 +40,11 @@
 
     @Option(help: "How open gates are counted.")
     var penalty: GatePenalty?
+
+    @Option(
+      name: .customLong("gate-slope"),
+      help: "What gates learn by: their expected slope, or the drawn one as in the paper.")
+    var slope: GateSlope?
 
     @Option(help: "The seed of everything that chance decides.")
     var seed: UInt64?
@@ -96,6 +102,7 @@
       if let lambda { options.lambda = lambda }
       set(\.grouping, grouping)
       set(\.penalty, penalty)
+      set(\.slope, slope)
       set(\.seed, seed)
       set(\.epochs, epochs)
       set(\.fixedEpochs, fixedEpochs)

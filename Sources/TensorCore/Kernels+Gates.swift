@@ -103,9 +103,11 @@ public struct AdamStep: Sendable, Hashable {
 
 extension Kernels {
   /// The gate of a location, where chance is `u`, and its derivative by the location.
-  package static func gate(_ location: Float, chance u: Float) -> (z: Float, slope: Float) {
+  package static func gate(
+    _ location: Float, chance u: Float, expected: Bool
+  ) -> (z: Float, slope: Float) {
     var slope: Float = 0
-    let z = unsafe dk_gate(u, location, &slope)
+    let z = unsafe dk_gate(u, location, expected ? 1 : 0, &slope)
     return (z, slope)
   }
 
@@ -131,7 +133,7 @@ extension Kernels {
   /// - Parameter penalty: λ · the chance of the group to be open, for each of `group`.
   package static func measureGates(
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>,
-    penalty: Span<Float>, into sums: FloatBuffer, at place: Int
+    penalty: Span<Float>, expected: Bool, into sums: FloatBuffer, at place: Int
   ) {
     precondition(group.count == 1 || group.count == range.count)
     precondition(penalty.count == group.count && place + 2 + 4 * group.count <= sums.count)
@@ -141,7 +143,7 @@ extension Kernels {
         guard let z = group.baseAddress, let cost = penalty.baseAddress else { return }
         unsafe dk_gate_measure(
           &run, range.count, draw.keys(at: range.lowerBound), z, cost, group.count > 1 ? 1 : 0,
-          sums.pointer(at: place))
+          expected ? 1 : 0, sums.pointer(at: place))
       }
     }
   }
@@ -149,8 +151,8 @@ extension Kernels {
   /// A step of the weights and gates of a range, and the values of the next draw.
   package static func updateGates(
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>,
-    penalty: Span<Float>, weights: AdamStep, gates: AdamStep, next: GateDraw,
-    nextGroup: Span<Float>
+    penalty: Span<Float>, expected: Bool, weights: AdamStep, gates: AdamStep,
+    next: GateDraw, nextGroup: Span<Float>
   ) {
     precondition(group.count == 1 || group.count == range.count)
     precondition(penalty.count == group.count && nextGroup.count == group.count)
@@ -164,7 +166,8 @@ extension Kernels {
           else { return }
           unsafe dk_gate_update(
             &run, range.count, draw.keys(at: range.lowerBound), z, cost,
-            next.keys(at: range.lowerBound), nextZ, group.count > 1 ? 1 : 0, &weights, &gates)
+            next.keys(at: range.lowerBound), nextZ, group.count > 1 ? 1 : 0,
+            expected ? 1 : 0, &weights, &gates)
         }
       }
     }

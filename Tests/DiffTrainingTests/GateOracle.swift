@@ -7,10 +7,11 @@ struct GateOracle: Decodable {
   struct Case: Decodable, Sendable, CustomTestStringConvertible {
     var grouping: String
     var penalty: String
+    var slope: String
     var base: [String: [Float]]
     var steps: [Step]
     var differences: [String: [Float]]
-    var testDescription: String { "\(grouping), \(penalty)" }
+    var testDescription: String { "\(grouping), \(penalty), \(slope)" }
   }
 
   struct Step: Decodable, Sendable {

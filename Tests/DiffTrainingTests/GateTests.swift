@@ -41,7 +41,8 @@
         layout, values, gradients,
         grouping: try #require(
           GateGrouping(oracle.grouping == "head" ? "head:2" : oracle.grouping)),
-        penalty: try #require(GatePenalty(rawValue: oracle.penalty)), seed: 7)
+        penalty: try #require(GatePenalty(rawValue: oracle.penalty)),
+        slope: try #require(GateSlope(rawValue: oracle.slope)), seed: 7)
       gates.sample(step: 0)
       for (step, expected) in oracle.steps.enumerated() {
         for row in Self.touched[step] { gradients.touch(row: row, of: 0) }
@@ -115,7 +116,7 @@
       let draws = 1_000_000
       let draw = GateDraw(seed: 11, step: 0, stream: 0)
       for position in 0..<UInt32(draws)
-      where Kernels.gate(location, chance: draw[position]).z > 0 {
+      where Kernels.gate(location, chance: draw[position], expected: false).z > 0 {
         open += 1
       }
       let p = 1 / (1 + exp(-Double(location)))
@@ -179,13 +180,27 @@
         let u = Double(draw[i])
         let s = 1 / (1 + exp(-(log(u) - log(1 - u) + Double(location))))
         let z = min(1, max(0, s * 3 - 1.5))
-        let gate = Kernels.gate(location, chance: draw[i])
+        let gate = Kernels.gate(location, chance: draw[i], expected: false)
         worst = max(worst, abs(Double(gate.z) - z))
         if z > 1e-5 && z < 1 - 1e-5 {
           worst = max(worst, abs(Double(gate.slope) - 3 * s * (1 - s)))
         }
       }
       #expect(worst < 1e-6, "\(worst)")
+    }
+
+    @Test(
+      "the expected slope is near the mean of drawn ones", arguments: [Float(-4), -1, 0.7, 3, 5])
+    func expectedSlopeIsTheMean(location: Float) {
+      let draw = GateDraw(seed: 11, step: 0, stream: 0)
+      let count = 1_000_000
+      var sum = 0.0
+      for i in 0..<UInt32(count) {
+        sum += Double(Kernels.gate(location, chance: draw[i], expected: false).slope)
+      }
+      let mean = sum / Double(count)
+      let expected = Double(Kernels.gate(location, chance: 0.5, expected: true).slope)
+      #expect(abs(expected / mean - 1) < 0.15, "\(location): \(expected), \(mean)")
     }
   }
 

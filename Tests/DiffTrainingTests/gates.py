@@ -39,9 +39,14 @@ def chance(step, stream, positions):
     return torch.tensor(((x >> 9).astype(np.float64) + 0.5) / 2**23)
 
 
-def gate(u, location):
+def gate(u, location, slope="drawn"):
     s = torch.sigmoid(torch.log(u) - torch.log(1 - u) + location)
-    return torch.clamp(s * 3 - 1.5, 0, 1)
+    z = torch.clamp(s * 3 - 1.5, 0, 1)
+    if slope == "drawn":
+        return z
+    # The value of z, the derivative of sigmoid(location - log 2).
+    q = torch.sigmoid(location - np.log(2))
+    return z.detach() + q - q.detach()
 
 
 def groups_of(name, shape, grouping):
@@ -69,7 +74,7 @@ def adam(value, gradient, m, v, t, rate, scale):
     return value - rate / (1 - 0.9**t) * m / (torch.sqrt(v / (1 - 0.999**t)) + EPS)
 
 
-def run(grouping, penalty, random):
+def run(grouping, penalty, random, slope="drawn"):
     start, offsets, at, group, members = 0, {}, 0, {}, {}
     for name, shape in SHAPES.items():
         count = int(np.prod(shape))
@@ -92,9 +97,9 @@ def run(grouping, penalty, random):
     steps = []
 
     def values(step, w, a, ag):
-        zg = gate(chance(step, 1, np.arange(start)), ag) if grouping != "none" else torch.ones(start)
+        zg = gate(chance(step, 1, np.arange(start)), ag, slope) if grouping != "none" else torch.ones(start)
         return {
-            n: base[n] + gate(chance(step, 0, offsets[n]), a[n]) * zg[members[n]] * w[n] for n in w
+            n: base[n] + gate(chance(step, 0, offsets[n]), a[n], slope) * zg[members[n]] * w[n] for n in w
         }
 
     for step in range(3):
@@ -146,6 +151,7 @@ def run(grouping, penalty, random):
     return {
         "grouping": grouping,
         "penalty": penalty,
+        "slope": slope,
         "base": {n: b.tolist() for n, b in base.items()},
         "steps": steps,
         "differences": {n: (settled(a[n]) * zg[members[n]] * w[n]).tolist() for n in w},
@@ -162,5 +168,6 @@ def rounded(x):
 
 random = np.random.default_rng(3)
 cases = [run(g, p, random) for g in ["none", "tensor", "row", "column", "head"] for p in ["product", "additive"]]
+cases += [run(g, p, random, "expected") for g, p in [("none", "product"), ("tensor", "product"), ("row", "additive")]]
 draw = chance(5, 2, np.arange(8)).tolist()
 print(json.dumps({"cases": rounded(cases), "draw": draw}, separators=(",", ":")))

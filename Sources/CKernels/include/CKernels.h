@@ -98,21 +98,23 @@ typedef struct {
   float rate, unbias, beta1, beta2, epsilon, scale;
 } dk_adam;
 
-/// The chance that belongs to a position, and the gate of a location with its derivative.
+/// The chance that belongs to a position, and the gate of a location with its derivative: that of
+/// the gate as drawn, or if `expected` of its expectation.
 float dk_uniform(dk_draw draw, uint32_t position);
-float dk_gate(float u, float location, float *slope);
+float dk_gate(float u, float location, int expected, float *slope);
 /// Draws the gates and makes the values. `group` and `penalty` (lambda times the chance that the
 /// group is open) are one number, or if it `varies` one for each element.
 void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const float *group, int varies);
 /// Adds to `sums`: the squared norms of the gradients of weights and of gates; then, one each or
 /// if it `varies` n each: the group's gradient, the chances to be open, their squares, and how
-/// many gates are open without chance.
+/// many gates are open without chance. If `expected`, gates learn by the derivative of their
+/// expectation instead of that of the draw.
 void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const float *group,
-                     const float *penalty, int varies, float *sums);
+                     const float *penalty, int varies, int expected, float *sums);
 /// A step of the weights and the gates, and the values of the next draw.
 void dk_gate_update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                     const float *penalty, dk_draw next, const float *next_group, int varies,
-                    const dk_adam *weights, const dk_adam *gates);
+                    int expected, const dk_adam *weights, const dk_adam *gates);
 /// The differences, and the values, with the gates that chance is left out of.
 void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int varies, float *delta);
 double dk_squared_norm(const float *x, size_t n);

@@ -115,4 +115,14 @@
     /// code, Σ p + Σ p_group.
     case additive
   }
+
+  /// What a gate's location learns by: the derivative of which z.
+  public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
+    /// Of z as it was drawn: the paper's. It is zero where z was cut off at 0 or 1, as nearly all
+    /// are at first and at last, so that a gate seldom hears what it is good for.
+    case drawn
+    /// Of the expectation of z. The loss hardly depends on the draw of a single gate, so the mean
+    /// of the gradient stays, but every step tells it, without the gate's own chance in it.
+    case expected
+  }
 #endif

@@ -49,8 +49,12 @@
     private(set) var penalties: [Float] = []
     /// Whether groups have gates at all; else z and the chance are 1.
     let areGated: Bool
+    private let isExpected: Bool
 
-    init(areGated: Bool) { self.areGated = areGated }
+    init(areGated: Bool, _ slope: GateSlope) {
+      self.areGated = areGated
+      isExpected = slope == .expected
+    }
 
     /// Adds groups and their slots, `columns` slots for each group; returns the first slot.
     mutating func append(_ count: Int, slotsEach columns: Int) -> Int {
@@ -85,7 +89,8 @@
     mutating func draw(_ draw: GateDraw) {
       guard areGated else { return }
       let gates = locations.indices.map {
-        Kernels.gate(locations[$0], chance: draw[UInt32(truncatingIfNeeded: $0)])
+        Kernels.gate(
+          locations[$0], chance: draw[UInt32(truncatingIfNeeded: $0)], expected: isExpected)
       }
       slopes = gates.map(\.slope)
       for slot in z.indices { z[slot] = gates[groupOfSlot[slot]].z }
@@ -99,7 +104,8 @@
       locations[to] = locations[from]
       means[to] = means[from]
       squares[to] = squares[from]
-      let gate = Kernels.gate(locations[to], chance: draw[UInt32(truncatingIfNeeded: to)])
+      let gate = Kernels.gate(
+        locations[to], chance: draw[UInt32(truncatingIfNeeded: to)], expected: isExpected)
       (z[slot], slopes[to]) = (gate.z, gate.slope)
     }
 
@@ -148,7 +154,7 @@
     /// z of each slot without chance.
     var settledZ: [Float] {
       guard areGated else { return z }
-      let settled = locations.map { Kernels.gate($0, chance: 0.5).z }
+      let settled = locations.map { Kernels.gate($0, chance: 0.5, expected: isExpected).z }
       return groupOfSlot.map { settled[$0] }
     }
   }

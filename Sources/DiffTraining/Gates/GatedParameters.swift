@@ -46,6 +46,7 @@
     /// Gated elements.
     public let count: Int
     let penalty: GatePenalty
+    let isExpected: Bool
     let seed: UInt64
     let gradients: Gradients
     var groups: GateGroups
@@ -74,13 +75,15 @@
     ///   - gradients: Where the model adds its gradients.
     public init(
       _ layout: ParameterLayout, _ values: FloatBuffer, _ gradients: Gradients,
-      grouping: GateGrouping = .tensor, penalty: GatePenalty = .product, seed: UInt64
+      grouping: GateGrouping = .tensor, penalty: GatePenalty = .product,
+      slope: GateSlope = .expected, seed: UInt64
     ) {
       self.penalty = penalty
+      isExpected = slope == .expected
       self.seed = seed
       self.gradients = gradients
       count = layout.bodyCount
-      groups = GateGroups(areGated: grouping != .none)
+      groups = GateGroups(areGated: grouping != .none, slope)
       let base = FloatBuffer(count: layout.count)
       base.copy(values)
       buffers = [GateBuffers(base: base, gradients: gradients.values, values: values)]
@@ -143,12 +146,12 @@
       self.lambda = lambda
       groups.setPenalties(lambda, penalty)
       let draw = draw(step)
-      forEachRun { [buffers, z = groups.z, penalties = groups.penalties, sums] run in
+      forEachRun { [buffers, z = groups.z, penalties = groups.penalties, isExpected, sums] run in
         sums.clear(run.place..<run.place + run.sumCount)
         for row in 0..<run.rows {
           Kernels.measureGates(
             buffers[run.buffers], run.range(row), draw, group: run.slots(of: z),
-            penalty: run.slots(of: penalties), into: sums, at: run.place)
+            penalty: run.slots(of: penalties), expected: isExpected, into: sums, at: run.place)
         }
       }
       return sumUp()
@@ -163,12 +166,12 @@
     public func update(step: Int, weights: AdamStep, gates: AdamStep, shared: AdamStep) {
       let (draw, next) = (draw(step), draw(step + 1))
       groups.update(shared, lambda, penalty, next: groupDraw(step + 1))
-      forEachRun { [buffers, groups] run in
+      forEachRun { [buffers, groups, isExpected] run in
         for row in 0..<run.rows {
           Kernels.updateGates(
             buffers[run.buffers], run.range(row), draw, group: run.slots(of: groups.z),
-            penalty: run.slots(of: groups.penalties), weights: weights, gates: gates, next: next,
-            nextGroup: run.slots(of: groups.nextZ))
+            penalty: run.slots(of: groups.penalties), expected: isExpected, weights: weights,
+            gates: gates, next: next, nextGroup: run.slots(of: groups.nextZ))
         }
       }
       groups.advance()

@@ -158,7 +158,7 @@
       gates = GatedParameters(
         gradients.layout, values, gradients,
         grouping: options.method == .structured ? options.grouping : .none,
-        penalty: options.penalty, seed: options.seed)
+        penalty: options.penalty, slope: options.slope, seed: options.seed)
       head = options.optimizer(gradients.layout, gradients.layout.headIndices)
       if options.lambda == nil {
         // Somewhat more gates than are wanted stay open, so that the largest can be chosen.

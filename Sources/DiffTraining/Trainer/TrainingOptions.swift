@@ -43,6 +43,8 @@
     public var grouping = GateGrouping.tensor
     /// How gates are counted.
     public var penalty = GatePenalty.product
+    /// What gates learn by.
+    public var slope = GateSlope.expected
     /// Of the head's first values, the order of examples, gates and dropout.
     public var seed: UInt64 = 0
     /// Rounds over the examples while gates learn, or everything does.
@@ -84,6 +86,7 @@
     public static var paper: TrainingOptions {
       var options = TrainingOptions()
       options.lambda = 1.25e-7
+      options.slope = .drawn
       options.batchSize = 8
       options.learningRate = 1e-5
       options.groupLearningRate = options.gateLearningRate
