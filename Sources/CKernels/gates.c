@@ -109,8 +109,8 @@ INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, 
   slopes s;
   s.weight = x->gradient[i] * g.z * group;
   s.pull = x->gradient[i] * x->weight[i];
-  // p (1 - p) as p * p * e, which does not cancel where p is near 1.
   float slope = expected ? expected_slope(e) : g.slope;
+  // p (1 - p) as p * p * e, which does not cancel where p is near 1.
   s.gate = s.pull * slope * group + penalty * (p * p * e);
   s.pull *= g.z;
   s.openness = p;

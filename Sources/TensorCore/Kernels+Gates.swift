@@ -102,9 +102,10 @@ public struct AdamStep: Sendable, Hashable {
 }
 
 extension Kernels {
-  /// The gate of a location, where chance is `u`, and its derivative by the location.
+  /// The gate of a location, where chance is `u`, and its derivative by the location: of the gate
+  /// as drawn, or of its expectation.
   package static func gate(
-    _ location: Float, chance u: Float, expected: Bool
+    _ location: Float, chance u: Float, expected: Bool = false
   ) -> (z: Float, slope: Float) {
     var slope: Float = 0
     let z = unsafe dk_gate(u, location, expected ? 1 : 0, &slope)

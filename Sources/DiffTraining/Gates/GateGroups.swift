@@ -49,7 +49,8 @@
     private(set) var penalties: [Float] = []
     /// Whether groups have gates at all; else z and the chance are 1.
     let areGated: Bool
-    private let isExpected: Bool
+    /// Whether gates, also those of elements, learn by the slope of their expectation.
+    let isExpected: Bool
 
     init(areGated: Bool, _ slope: GateSlope) {
       self.areGated = areGated
@@ -154,7 +155,7 @@
     /// z of each slot without chance.
     var settledZ: [Float] {
       guard areGated else { return z }
-      let settled = locations.map { Kernels.gate($0, chance: 0.5, expected: isExpected).z }
+      let settled = locations.map { Kernels.gate($0, chance: 0.5).z }
       return groupOfSlot.map { settled[$0] }
     }
   }

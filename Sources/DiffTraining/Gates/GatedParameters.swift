@@ -46,7 +46,6 @@
     /// Gated elements.
     public let count: Int
     let penalty: GatePenalty
-    let isExpected: Bool
     let seed: UInt64
     let gradients: Gradients
     var groups: GateGroups
@@ -79,7 +78,6 @@
       slope: GateSlope = .expected, seed: UInt64
     ) {
       self.penalty = penalty
-      isExpected = slope == .expected
       self.seed = seed
       self.gradients = gradients
       count = layout.bodyCount
@@ -146,12 +144,13 @@
       self.lambda = lambda
       groups.setPenalties(lambda, penalty)
       let draw = draw(step)
-      forEachRun { [buffers, z = groups.z, penalties = groups.penalties, isExpected, sums] run in
+      forEachRun { [buffers, groups, sums] run in
         sums.clear(run.place..<run.place + run.sumCount)
         for row in 0..<run.rows {
           Kernels.measureGates(
-            buffers[run.buffers], run.range(row), draw, group: run.slots(of: z),
-            penalty: run.slots(of: penalties), expected: isExpected, into: sums, at: run.place)
+            buffers[run.buffers], run.range(row), draw, group: run.slots(of: groups.z),
+            penalty: run.slots(of: groups.penalties), expected: groups.isExpected, into: sums,
+            at: run.place)
         }
       }
       return sumUp()
@@ -166,12 +165,12 @@
     public func update(step: Int, weights: AdamStep, gates: AdamStep, shared: AdamStep) {
       let (draw, next) = (draw(step), draw(step + 1))
       groups.update(shared, lambda, penalty, next: groupDraw(step + 1))
-      forEachRun { [buffers, groups, isExpected] run in
+      forEachRun { [buffers, groups] run in
         for row in 0..<run.rows {
           Kernels.updateGates(
             buffers[run.buffers], run.range(row), draw, group: run.slots(of: groups.z),
-            penalty: run.slots(of: groups.penalties), expected: isExpected, weights: weights,
-            gates: gates, next: next, nextGroup: run.slots(of: groups.nextZ))
+            penalty: run.slots(of: groups.penalties), expected: groups.isExpected,
+            weights: weights, gates: gates, next: next, nextGroup: run.slots(of: groups.nextZ))
         }
       }
       groups.advance()

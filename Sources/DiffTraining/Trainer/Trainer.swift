@@ -43,7 +43,7 @@
     let gradients: Gradients
     /// The parameters that do not learn.
     let frozen: [Int]
-    /// The checksum of the values that training starts from, for its state.
+    /// The checksum of the values that training starts from.
     private var start: UInt64 = 0
     var plan: TrainingPlan
     var learner: (any Learner)?
@@ -84,7 +84,7 @@
       gradients.clear()
       selection = SelectionFacts()
       try model.initialize(values, seed: options.seed)
-      start = statePath == nil ? 0 : values.checksum
+      start = values.checksum
       var position = TrainingPlan.Position()
       if resuming, let statePath {
         position = try restore(statePath)
