@@ -113,7 +113,8 @@ struct Patch: Sendable {
     to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
   ) {
     guard let float = feeds[0].entry.type.float else { return }
-    var sums = [Double](repeating: 0, count: block.count / float.width)
+    // −0 is what changes nothing, not even the sign of a zero.
+    var sums = [Double](repeating: -0.0, count: block.count / float.width)
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }

@@ -91,7 +91,7 @@ extension TensorPlan {
     var found: [(list: [DirectedEntry], stored: StoredTensor?)] = []
     for list in entries.values { found.append((list, try names.find(list[0].entry.name))) }
     let separator = TensorNames.separator(
-      found.compactMap { pair in pair.stored.map { (pair.list[0].entry.name, $0.name) } })
+      found.compactMap { pair in pair.stored.map { (map[pair.list[0].entry.name], $0.name) } })
     var plans: [TensorPlan] = []
     var taken: [[UInt8]: String] = [:]
     for (list, stored) in found {
@@ -128,7 +128,14 @@ extension TensorPlan {
           tensor: name)
       }
     }
-    guard !isSum else { return }
+    if isSum {
+      for entry in entries.map(\.entry) where entry.type != type || entry.shape != shape {
+        throw DiffError(
+          .mismatch,
+          "is \(type) \(shape) in one diff, \(entry.type) \(entry.shape) in another", tensor: name)
+      }
+      return
+    }
     guard entries.count == 1 || !entries.contains(where: \.isReshape) else {
       throw DiffError(
         .unsupported,

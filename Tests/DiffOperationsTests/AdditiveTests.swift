@@ -138,6 +138,39 @@ import Testing
     #expect(floats(result.bytes("c") ?? []) == [96, 112, 128, 144.5])
   }
 
+  @Test("on another base, too, all diffs must be for its type and shape")
+  func otherShape() throws {
+    // As a merge of several bases writes them, without fingerprints.
+    func add(_ type: ElementType, _ count: UInt64) throws -> DiffReader {
+      let entry = DiffEntry("a", .add(values: .f16, scale: 0), type, Shape(vector: count))
+      let changes = Changes([count - 1], [0, 0x3C])
+      return try DiffReader(bytes: Contents([Contents.Tensor(entry, changes)]).encoded())
+    }
+    let right = try add(.f32, 3)
+    #expect(try patched(Steps.base, [right, right], .apply, .otherBase) != nil)
+    for wrong in [try add(.f32, 5), try add(.f16, 3)] {
+      #expect(refusal(Steps.base, [right, wrong], .apply, .otherBase)?.code == .mismatch)
+      #expect(refusal(Steps.base, [wrong, right], .apply, .otherBase)?.code == .mismatch)
+    }
+  }
+
+  @Test("a sum of additions leaves the sign of a zero as one addition does")
+  func negativeZero() throws {
+    let base = MemoryCheckpoint([vector("t", [-0.0, 1, 2])])
+    func add(_ at: [UInt64], _ deltas: [Float16]) throws -> DiffReader {
+      let entry = DiffEntry(
+        "t", .add(values: .f16, scale: 0), .f32, Shape(vector: 3), base: base.all[0].fingerprint)
+      let bytes = deltas.flatMap { $0.bitPattern.littleEndianBytes }
+      return try DiffReader(
+        bytes: Contents([Contents.Tensor(entry, Changes(at, bytes))]).encoded())
+    }
+    let (zero, one) = (try add([0], [-0.0]), try add([2], [1]))
+    for diffs in [[zero], [zero, one], [one, zero]] {
+      let result = try patched(base, diffs)?.bytes("t") ?? []
+      #expect(floats(result).first?.sign == .minus, "\(diffs.count)")
+    }
+  }
+
   @Test("a tensor of the head comes whole with an additive diff")
   func head() throws {
     let tuned = MemoryCheckpoint(Steps.first.all + [MemoryTensor("head", .i64, [UInt8](0..<16))])
