@@ -155,6 +155,37 @@ import Testing
     }
   }
 
+  @Test("one write in place goes through several strips of chunks")
+  func inPlaceAcrossStrips() throws {
+    try Scratch.with { scratch in
+      let path = scratch("large.h5")
+      let source = try HDF5Checkpoint(TestFiles.chunks)
+      let name = "plain big-endian"
+      let shape = try #require(Shape([2100, 512]))  // 8.6 MB, of which a strip has 8.4
+      let output = try source.makeOutput(
+        at: path, rewriting: [], changing: [.reshape(name, shape)], overwriting: false)
+      let large = try output.reshape(#require(source[name]), to: shape)
+      let old = (0..<Int(large.byteCount)).map { UInt8(truncatingIfNeeded: $0 / 8 * 7) }
+      try output.write(old.span, to: large, at: 0)
+      try output.commit()
+
+      let new = old.map { ~$0 }
+      let from = 8 * 300
+      func patch() throws {
+        let checkpoint = try HDF5Checkpoint(path)
+        let tensor = try #require(checkpoint[name])
+        #expect(tensor.isChangeableInPlace)
+        let output = try checkpoint.makeInPlaceOutput()
+        try output.write(new.span.extracting(from...), to: tensor, at: UInt64(from))
+        try output.commit()
+      }
+      try patch()
+      let result = try HDF5Checkpoint(path)
+      let bytes = try result.bytes(of: #require(result[name]))
+      #expect(bytes[..<from] == old[..<from] && bytes[from...] == new[from...])
+    }
+  }
+
   @Test("chunks that are packed or missing do not", arguments: ["line", "gaps big-endian"])
   func notInPlace(name: String) throws {
     try Scratch.with { scratch in

@@ -87,7 +87,7 @@ final class PatchOutput: CheckpointOutput {
       var done = 0
       while done < bytes.count {
         let strip = grid.strip(at: offset + UInt64(done))
-        let start = Int(offset - strip.range.lowerBound) + done
+        let start = Int(offset + UInt64(done) - strip.range.lowerBound)
         let part = start..<start + min(bytes.count - done, strip.range.count - start)
         try note(bytes.extracting(done..<done + part.count), part, of: strip, grid, chunks, tensor)
         done += part.count
