@@ -78,7 +78,11 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// Closes the dataset of a tensor if it is being kept open.
-  func forget(_ names: [String]) { openDatasets.removeAll { names.contains($0.name) } }
+  func forget(_ names: [String]) {
+    openDatasets.removeAll { entry in
+      names.contains { $0.utf8.elementsEqual(entry.name.utf8) }
+    }
+  }
 
   /// Writes everything that the library holds back.
   func flush() throws(DiffError) {
@@ -99,7 +103,8 @@ final class HDF5File: @unchecked Sendable {
 
   /// The opened dataset of a tensor; those used last are kept, with their chunks.
   private func dataset(_ name: String) throws(DiffError) -> HDF5Dataset {
-    if let index = openDatasets.firstIndex(where: { $0.name == name }) {
+    // Names are bytes: Swift's strings are equal if they look alike.
+    if let index = openDatasets.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
       let entry = openDatasets.remove(at: index)
       openDatasets.append(entry)
       return entry.dataset

@@ -30,7 +30,11 @@ struct ExchangeInput {
         throw DiffError(
           .mismatch, "'\(name)' is no array of the format '\(format.rawValue)'", path: path)
       }
-      tensors[tensor, default: [:]][kind] = name
+      guard tensors[tensor, default: [:]].updateValue(name, forKey: kind) == nil else {
+        throw DiffError(
+          .mismatch, "stands there twice, in different characters that look alike", path: path,
+          tensor: name)
+      }
     }
     for (name, kinds) in tensors {
       guard Set(kinds.keys) == Set(format.kinds) || Set(kinds.keys) == ["head"] else {
