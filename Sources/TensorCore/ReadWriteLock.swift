@@ -13,7 +13,17 @@
 @safe package final class ReadWriteLock: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
 
-  package init() { unsafe pthread_rwlock_init(lock, nil) }
+  package init() {
+    var attributes = pthread_rwlockattr_t()
+    unsafe pthread_rwlockattr_init(&attributes)
+    #if canImport(Glibc)
+      // Unless told otherwise, glibc lets readers pass a writer that waits, and so without end.
+      unsafe pthread_rwlockattr_setkind_np(
+        &attributes, CInt(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+    #endif
+    unsafe pthread_rwlock_init(lock, &attributes)
+    unsafe pthread_rwlockattr_destroy(&attributes)
+  }
 
   deinit {
     unsafe pthread_rwlock_destroy(lock)
