@@ -16,10 +16,13 @@ struct ComposeCommand: ParsableCommand {
         diffkit compose monday.diff tuesday.diff -o both.diff
       """)
 
-  @Argument(help: "The diffs, in the order of their making.") var diffs: [String]
+  @Argument(help: "The diffs, in the order of their making.", completion: .file())
+  var diffs: [String]
   @OptionGroup var outputs: OutputOptions
 
-  @Option(help: "The base checkpoint, for chains that cannot be told from the diffs alone.")
+  @Option(
+    help: "The base checkpoint, for chains that cannot be told from the diffs alone.",
+    completion: .file())
   var base: String?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -57,8 +60,8 @@ private struct ComposeOutput: CommandOutput {
 
   var text: String {
     var text =
-      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes in \(tensors) tensors, "
-      + "out of \(diffs) diffs\n"
+      "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
+      + "\(tensors.counted("tensor")), out of \(diffs.counted("diff"))\n"
     for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
     return text
   }

@@ -64,10 +64,14 @@ package enum Interruption {
 
   /// Notes a file or folder that is to go if the process is interrupted; does not return if it
   /// just is.
-  static func add(temporary path: String) { temporaries.withLock { _ = $0.insert(path) } }
+  package static func add(temporary path: String) {
+    temporaries.withLock { _ = $0.insert(path) }
+  }
 
   /// Forgets one that is gone or has got its name.
-  static func remove(temporary path: String) { temporaries.withLock { _ = $0.remove(path) } }
+  package static func remove(temporary path: String) {
+    temporaries.withLock { _ = $0.remove(path) }
+  }
 
   private static func makeChannel() -> (input: Int32, output: Int32) {
     var ends: [Int32] = [-1, -1]

@@ -28,6 +28,10 @@ package final class OutputFile {
   package init(
     _ destination: String, overwriting: Bool, permissions: mode_t? = nil
   ) throws(DiffError) {
+    guard destination != "-" else {
+      throw DiffError(
+        .usage, "does not go to standard output; name a file (./- is one of that name)", path: "-")
+    }
     self.destination = destination
     self.overwriting = overwriting
     var status = stat()
@@ -126,7 +130,8 @@ package final class OutputFile {
     #endif
   }
 
-  static func hiddenName(_ destination: String) -> String {
+  /// A name beside the destination that hides and is nobody else's.
+  package static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
     // Names are limited in bytes, not in characters; one that is cut in two is repaired.
     let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)

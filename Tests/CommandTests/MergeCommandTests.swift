@@ -35,7 +35,7 @@ import Testing
       let (one, both) = (fixture("one.diff"), fixture("both.diff"))
       expectSuccess(try Diffkit.run("create", fixture("base"), fixture("tuned"), "-o", one))
       expectSuccess(
-        try Diffkit.run("compose", one, "--base", fixture("base"), "-o", both), "1 diffs")
+        try Diffkit.run("compose", one, "--base", fixture("base"), "-o", both), "1 diff")
       expectSuccess(try Diffkit.run("compare", one, both), "same")
       #expect(try !fixture.folder.names.contains { $0.contains("tmp") })
     }
@@ -119,6 +119,13 @@ import Testing
         try Diffkit.run(
           "compose", fixture("exact.diff"), fixture("new.diff"), "-o", made, "--force", "--base",
           fixture("base.h5")))
+      #expect(try fixture.folder.names == before)
+      expectSuccess(try Diffkit.run("inspect", made), "diffkit.compose.parent.2")
+      // But not from the result of the first diff, as if that were nothing.
+      expectTrouble(
+        try Diffkit.run(
+          "compose", fixture("exact.diff"), fixture("next.diff"), "-o", made, "--force", "--base",
+          fixture("tuned.h5")), fixture("tuned.h5"), "its result")
       #expect(try fixture.folder.names == before)
       expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result, "--force"))
       #expect(try fixture.sameTensors("result.h5", "third.h5"))

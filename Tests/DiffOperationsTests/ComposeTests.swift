@@ -101,6 +101,22 @@ import Testing
         == true)
   }
 
+  /// Fingerprints can be forged: they alone do not tell that one entry follows another.
+  @Test func otherTypesAndShapesDoNotFollow() throws {
+    let forged = Fingerprint(high: 1, low: 2)
+    func step(_ type: ElementType, _ count: UInt64) throws -> DiffReader {
+      let entry = DiffEntry(
+        "t", .replace, type, Shape(vector: count), base: forged, result: forged)
+      let bytes = [UInt8](repeating: 1, count: type.width)
+      return try DiffReader(
+        bytes: Contents([Contents.Tensor(entry, Changes([count - 1], bytes))]).encoded())
+    }
+    for next in [try step(.u8, 4), try step(.f32, 1000)] {
+      let refusal = #expect(throws: DiffError.self) { try composed([try step(.f32, 4), next]) }
+      #expect(refusal?.code == .unsupported)
+    }
+  }
+
   /// Blocks and pages of large tensors; chains that need the base, on files.
   @Test func largeTensorsAndTheBase() throws {
     var random = RandomModel(seed: 5)

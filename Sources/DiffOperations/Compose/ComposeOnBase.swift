@@ -18,18 +18,29 @@ public func compose(
   var results: [String] = []
   defer { for path in results { removeScratch(path) } }
   var last = base
-  for (number, diff) in diffs.enumerated() {
-    let path = "\(scratch).\(number + 1).diffkit-tmp"
-    let outcome = try apply([diff], to: last, output: path, progress: handler)
-    // A diff that changes nothing leaves what is there.
-    guard outcome != .alreadyDone else { continue }
+  for diff in diffs {
+    let path = OutputFile.hiddenName(scratch)
+    Interruption.add(temporary: path)
     results.append(path)
+    let outcome = try apply([diff], to: last, output: path, progress: handler)
+    guard outcome != .alreadyDone else {
+      // A diff that changes nothing leaves what is there.
+      guard try verify(diff, against: last).checkpoint == .base else {
+        throw DiffError(
+          .wrongBase,
+          "is not the one that '\(diff.path ?? "the diff")' was made for, but its result",
+          path: base.path)
+      }
+      continue
+    }
     last = try openCheckpoint(path)
     if results.count > 2 { removeScratch(results.removeFirst()) }
   }
   var options = CreateOptions()
   options.profile = profile
-  options.metadata = metadata
+  // What the diffs change of the optimizer's state is to be composed, too.
+  options.includesOptimizer = true
+  options.metadata = metadata.merging(parents(of: diffs)) { $1 }
   let created = try create(from: base, to: last, into: sink, options, progress: handler)
   var summary = ComposeSummary()
   summary.tensors = created.changedTensors
@@ -37,7 +48,8 @@ public func compose(
   return summary
 }
 
-/// Removes a checkpoint: a file or, sharded, a folder.
+/// Removes a checkpoint, if it is there: a file or, sharded, a folder.
 private func removeScratch(_ path: String) {
   if Folder.exists(path) { Folder.remove(path) } else { try? File.remove(path) }
+  Interruption.remove(temporary: path)
 }
