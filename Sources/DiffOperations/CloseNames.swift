@@ -12,14 +12,17 @@ public enum CloseNames {
 
   /// More names than this are not compared: what is asked for is a hint.
   private static let limit = 2000
+  /// Nor are longer ones, in bytes.
+  private static let longest = 512
 
   /// The name that takes the fewest edits to get to, if it resembles `name` at all.
   ///
   /// - Complexity: O(length² · names), up to a bound.
   static func closest(to name: String, among names: [String]) -> String? {
     let wanted = TensorNames.fold(name)
+    guard wanted.count <= longest else { return nil }
     var best: (distance: Int, name: String)?
-    for other in names.prefix(limit) {
+    for other in names.prefix(limit) where other.utf8.count <= longest {
       let found = distance(wanted, TensorNames.fold(other))
       if found < best?.distance ?? Int.max { best = (found, other) }
     }

@@ -103,6 +103,11 @@ struct MagnitudeCut {
       func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
         for term in terms {
           try term.forEachPage { _, _, values throws(DiffError) in
+            guard values.allSatisfy(\.isFinite) else {
+              throw DiffError(
+                .unsupported, "has changes that are not finite; there is no largest",
+                tensor: term.entry.name)
+            }
             try body(values.map(\.magnitude))
           }
         }

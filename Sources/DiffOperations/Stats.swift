@@ -51,10 +51,11 @@ public struct DiffStatistics: Sendable, Hashable {
 
 /// How additive values are distributed.
 public struct ValueDistribution: Sendable, Hashable {
-  /// How many values, and how many of them are negative or zero.
+  /// How many values, and how many of them are negative or zero. What is no number is only
+  /// counted.
   public var count: UInt64 = 0, negative: UInt64 = 0, zero: UInt64 = 0
-  /// The least and largest magnitude, zeros aside.
-  public var smallest = Double.infinity, largest = 0.0
+  /// The least and largest magnitude, zeros aside; 0 if there are only zeros.
+  public var smallest = 0.0, largest = 0.0
   /// Sums of magnitudes and of squares.
   public var l1 = 0.0, squares = 0.0
   /// How many magnitudes there are in each binade: [2^e, 2^(e+1)).
@@ -73,12 +74,13 @@ public struct ValueDistribution: Sendable, Hashable {
     count += UInt64(values.count)
     for value in values {
       let magnitude = value.magnitude
+      guard !magnitude.isNaN else { continue }
       guard magnitude > 0 else {
         zero += 1
         continue
       }
       if value < 0 { negative += 1 }
-      smallest = min(smallest, magnitude)
+      smallest = largest == 0 ? magnitude : min(smallest, magnitude)
       largest = max(largest, magnitude)
       l1 += magnitude
       squares += magnitude * magnitude
@@ -93,7 +95,9 @@ public struct ValueDistribution: Sendable, Hashable {
     count += other.count
     negative += other.negative
     zero += other.zero
-    smallest = min(smallest, other.smallest)
+    if other.largest > 0 {
+      smallest = largest == 0 ? other.smallest : min(smallest, other.smallest)
+    }
     largest = max(largest, other.largest)
     l1 += other.l1
     squares += other.squares

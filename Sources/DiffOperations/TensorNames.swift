@@ -61,11 +61,13 @@ struct TensorNames {
   static func separator(_ pairs: [(diff: String, checkpoint: String)]) -> UInt8? {
     for pair in pairs {
       for (one, other) in zip(pair.diff.utf8, pair.checkpoint.utf8) where one != other {
-        if [".", "/"].map({ UInt8(ascii: $0) }).contains(other) { return other }
+        if separators.contains(one), separators.contains(other) { return other }
       }
     }
     return nil
   }
+
+  private static let separators = [UInt8(ascii: "."), UInt8(ascii: "/")]
 
   /// A name with this separator, if any, throughout.
   static func name(_ name: String, separator: UInt8?) -> String {

@@ -47,6 +47,8 @@ package final class OutputFolder: Sendable {
   /// Copies a regular file into the folder, or a folder with what is in it; leaves out whatever
   /// else is at `path`, and links to folders, which may lead anywhere.
   package func copy(_ path: String, as name: String) throws(DiffError) {
+    // The folder itself, if it is being made inside of what is copied.
+    guard !File.areSame(path, temporary) else { return }
     if Folder.exists(path) {
       guard !File.isLink(path) else { return }
       guard unsafe mkdir(place(name), 0o777) == 0 else {
