@@ -32,7 +32,7 @@ extern "C" {
 #define DIFFKIT_OK 0
 /* The tensor is at the result already (of revert: at the base); nothing was done. */
 #define DIFFKIT_ALREADY_DONE 1
-/* The tensor is not the one that the diff was made for; nothing was done. */
+/* The tensor is not the one that the diff was made for, in size or contents; nothing was done. */
 #define DIFFKIT_WRONG_BASE 2
 /* The diff is damaged, or no diff. */
 #define DIFFKIT_DAMAGED 3
@@ -40,7 +40,7 @@ extern "C" {
 #define DIFFKIT_IO 4
 /* This library, or this operation, cannot do it. */
 #define DIFFKIT_UNSUPPORTED 5
-/* A null pointer, an index, a name or a size that is wrong. */
+/* A null pointer, an index or a name that is wrong, or too little room. */
 #define DIFFKIT_ARGUMENT 6
 
 /* What is done to a tensor. */
