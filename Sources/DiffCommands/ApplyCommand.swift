@@ -19,10 +19,10 @@ struct ApplyCommand: ParsableCommand {
         curl -s https://example.org/task.diff | diffkit apply base.h5 - -o tuned.h5
       """)
 
-  @Argument(help: "The base checkpoint.") var base: String
-  @Argument(help: "The diffs, in order.") var diffs: [String]
+  @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+  @Argument(help: "The diffs, in order.", completion: .file()) var diffs: [String]
 
-  @Option(help: "Also write the exact inverse, as a diff.")
+  @Option(help: "Also write the exact inverse, as a diff.", completion: .file())
   var undo: String?
 
   @Flag(help: "Apply additive diffs to another base than theirs.")
@@ -47,8 +47,9 @@ struct RevertCommand: ParsableCommand {
         diffkit revert tuned.h5 task.diff -o base.h5
       """)
 
-  @Argument(help: "The tuned checkpoint.") var tuned: String
-  @Argument(help: "The diffs, in the order in which they were applied.") var diffs: [String]
+  @Argument(help: "The tuned checkpoint.", completion: .file()) var tuned: String
+  @Argument(help: "The diffs, in the order in which they were applied.", completion: .file())
+  var diffs: [String]
   @OptionGroup var transfer: TransferOptions
 
   func run() throws {

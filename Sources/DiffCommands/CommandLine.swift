@@ -16,6 +16,7 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   signal(SIGPIPE, SIG_IGN)
   Interruption.handle()
   do {
+    if arguments == nil { try refuseBrokenArguments() }
     var command = try DiffKit.parseAsRoot(arguments)
     try command.run()
     end(0)
@@ -31,6 +32,18 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
     }
     do { try StandardOutput.write(message + "\n") } catch { complain(error.description) }
     end(0)
+  }
+}
+
+/// Refuses names that are not UTF-8: Swift repairs them, and the repaired one is another file's.
+private func refuseBrokenArguments() throws(DiffError) {
+  for (index, argument) in CommandLine.arguments.enumerated() {
+    guard let raw = unsafe CommandLine.unsafeArgv[index],
+      unsafe String(validatingCString: raw) == nil
+    else { continue }
+    throw DiffError(
+      .usage, "is not UTF-8; rename it, or give it a link with another name",
+      path: argument)
   }
 }
 

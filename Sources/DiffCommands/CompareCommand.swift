@@ -26,9 +26,9 @@ struct CompareCommand: ParsableCommand {
         diffkit compare model.h5 model.safetensors --rtol 1e-5
       """)
 
-  @Argument(help: "Two or more diffs, or two checkpoints.") var files: [String]
+  @Argument(help: "Two or more diffs, or two checkpoints.", completion: .file()) var files: [String]
 
-  @Option(help: "The base of exact diffs, so that their deltas are known.")
+  @Option(help: "The base of exact diffs, so that their deltas are known.", completion: .file())
   var base: String?
 
   @Option(help: "The absolute tolerance.")

@@ -22,8 +22,8 @@ struct ConvertCommand: ParsableCommand {
         diffkit convert adapter_model.safetensors task.diff --base base.safetensors
       """)
 
-  @Argument(help: "The checkpoint or diff to read.") var input: String
-  @Argument(help: "The checkpoint or diff to write.") var output: String
+  @Argument(help: "The checkpoint or diff to read.", completion: .file()) var input: String
+  @Argument(help: "The checkpoint or diff to write.", completion: .file()) var output: String
 
   @Option(help: "The format to write, if the suffix does not tell: hdf5 or safetensors.")
   var format: CheckpointFormat?
@@ -35,7 +35,13 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
+    if try isDiff(input), let format {
+      throw DiffError(
+        .usage, "--format \(format.rawValue) is about checkpoints; give --to for a diff",
+        path: input)
+    }
     if try diffs.run(input, output, force: force, report) { return }
+    try diffs.refuseForCheckpoint(input)
     guard let format = format ?? diffs.checkpointFormat ?? CheckpointFormat(suffixOf: output) else {
       throw DiffError(
         .usage, "no suffix of a checkpoint format; give --format hdf5 or --format safetensors",
@@ -61,7 +67,7 @@ private struct ConvertOutput: CommandOutput {
 
   var text: String {
     let lines =
-      ["\(output): \(format), \(tensors) tensors, \(bytes.bytes)"]
+      ["\(output): \(format), \(tensors.counted("tensor")), \(bytes.bytes)"]
       + skipped.map { "left out: \($0.name), \($0.reason)" }
     return lines.map { $0.escapingControls + "\n" }.joined()
   }

@@ -18,8 +18,8 @@ struct CreateCommand: ParsableCommand {
         diffkit create base.h5 tuned.h5 -o - | ssh host diffkit apply base.h5 - -o tuned.h5
       """)
 
-  @Argument(help: "The base checkpoint.") var base: String
-  @Argument(help: "The tuned checkpoint.") var tuned: String
+  @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+  @Argument(help: "The tuned checkpoint.", completion: .file()) var tuned: String
   @OptionGroup var outputs: OutputOptions
 
   @Flag(help: "Store new bits instead of XOR: idempotent, but cannot be reverted.")
@@ -133,9 +133,9 @@ private struct CreateOutput: CommandOutput {
 
   var text: String {
     var lines = [
-      "\(output): \(size.bytes), \(changes.grouped) changes "
+      "\(output): \(size.bytes), \(changes.counted("change")) "
         + "(\((Double(changes) / Double(max(1, elements))).percent)) "
-        + "in \(changedTensors) of \(tensors) tensors"
+        + "in \(changedTensors) of \((tensors + inserted.count).counted("tensor"))"
     ]
     let lists = [
       ("another shape", reshaped), ("in the base alone", deleted),

@@ -18,7 +18,7 @@ struct DiffConversion: ParsableArguments {
         + "hdf5 or safetensors."))
   var to: ConversionTarget?
 
-  @Option(help: "The base checkpoint of a diff that is imported.")
+  @Option(help: "The base checkpoint of a diff that is imported.", completion: .file())
   var base: String?
 
   @Option(help: "The type of a diff's values: f16, bf16 or f32.")
@@ -57,6 +57,17 @@ struct DiffConversion: ParsableArguments {
     try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
     try importing(input, output, force, report)
     return true
+  }
+
+  /// Refuses what would say nothing of a checkpoint.
+  func refuseForCheckpoint(_ input: String) throws {
+    let option =
+      if let to, checkpointFormat == nil { "--to \(to.rawValue)" } else if values != nil {
+        "--values"
+      } else if base != nil { "--base" } else { map.path == nil ? nil as String? : "--map" }
+    if let option {
+      throw DiffError(.usage, "\(option) is about diffs, and this is a checkpoint", path: input)
+    }
   }
 
   private func convert(
@@ -142,9 +153,10 @@ private struct DiffConversionOutput: CommandOutput {
 
   var text: String {
     var text =
-      "\(output.escapingControls): \(format), \(changes.grouped) changes in \(tensors) tensors"
+      "\(output.escapingControls): \(format), \(changes.counted("change")) "
+      + "in \(tensors.counted("tensor"))"
     if heads > 0 { text += ", \(heads) whole" }
-    if rounded > 0 { text += "; \(rounded.grouped) values rounded" }
+    if rounded > 0 { text += "; \(rounded.counted("value")) rounded" }
     return text + "\n"
   }
 }

@@ -15,9 +15,9 @@
           diffkit evaluate base.h5 task.diff --task dev.tsv --json
         """)
 
-    @Argument(help: "The base checkpoint.") var base: String
-    @Argument(help: "The diff of the task.") var diff: String?
-    @Option(help: "The rows to evaluate on.") var task: String
+    @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+    @Argument(help: "The diff of the task.", completion: .file()) var diff: String?
+    @Option(help: "The rows to evaluate on.", completion: .file()) var task: String
     @OptionGroup var columns: ColumnOptions
     @OptionGroup var files: ModelFiles
     @OptionGroup var precision: PrecisionOption

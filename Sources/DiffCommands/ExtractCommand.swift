@@ -16,7 +16,7 @@ struct ExtractCommand: ParsableCommand {
         diffkit extract task.diff --except 'classifier.*' -o headless.diff
       """)
 
-  @Argument(help: "The diff.") var diff: String
+  @Argument(help: "The diff.", completion: .file()) var diff: String
   @OptionGroup var outputs: OutputOptions
 
   @Option(help: "Names to take; may be given again.")

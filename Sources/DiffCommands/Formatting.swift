@@ -34,8 +34,10 @@ extension UInt64 {
 }
 
 extension BinaryInteger {
-  /// `1 task`, `2 tasks`.
-  func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
+  /// `1 task`, `2 tasks`, `39 127 tasks`.
+  func counted(_ noun: String) -> String {
+    "\(UInt64(clamping: self).grouped) \(noun)\(self == 1 ? "" : "s")"
+  }
 }
 
 extension Int {

@@ -17,7 +17,7 @@ struct InspectCommand: ParsableCommand {
         diffkit inspect base.h5 --hash
       """)
 
-  @Argument(help: "A diff or a checkpoint.") var file: String
+  @Argument(help: "A diff or a checkpoint.", completion: .file()) var file: String
 
   @Flag(help: "Of a checkpoint: hash every tensor.")
   var hash = false

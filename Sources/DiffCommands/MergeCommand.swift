@@ -20,7 +20,7 @@ struct MergeCommand: ParsableCommand {
         diffkit merge a.diff b.diff --method dare-ties --density 0.5 --seed 7 -o m.diff
       """)
 
-  @Argument(help: "The diffs.") var diffs: [String]
+  @Argument(help: "The diffs.", completion: .file()) var diffs: [String]
   @OptionGroup var outputs: OutputOptions
 
   @Option(help: "The method; 'task-arithmetic' is another name of 'sum'.")
@@ -157,13 +157,21 @@ extension Rescale: ExpressibleByArgument {}
 
 extension FloatType: ExpressibleByArgument {
   /// The types that values of additions have.
+  private static let named: [(name: String, type: Self)] = [
+    ("f16", .f16), ("bf16", .bf16), ("f32", .f32),
+  ]
+  /// Their names.
+  public static var allValueStrings: [String] { named.map(\.name) }
+
+  /// The type of a name.
   public init?(argument: String) {
-    switch argument {
-    case "f16": self = .f16
-    case "bf16": self = .bf16
-    case "f32": self = .f32
-    default: return nil
-    }
+    guard let found = Self.named.first(where: { $0.name == argument }) else { return nil }
+    self = found.type
+  }
+
+  /// Its name, as help says it.
+  public var defaultValueDescription: String {
+    Self.named.first { $0.type == self }?.name ?? "\(self)"
   }
 }
 
@@ -203,10 +211,10 @@ private struct MergeOutput: CommandOutput {
 
   var text: String {
     var out =
-      "\(output.escapingControls): \(size.bytes), \(changes.grouped) changes out of \(read.grouped) "
+      "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) out of \(read.grouped) "
       + "of \(diffs.counted("diff")) (\(method))\n"
     out +=
-      "conflicts: \(shared.grouped) positions changed by several, \(opposite.grouped) of them in "
+      "conflicts: \(shared.counted("position")) changed by several, \(opposite.grouped) of them in "
       + "opposite directions\n"
     let conflicts = tensors.filter { $0.shared > 0 }
       .sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }

@@ -6,10 +6,14 @@
 
   /// Where a model's configuration and vocabulary are.
   struct ModelFiles: ParsableArguments {
-    @Option(help: "The model's config.json; by default the one beside the checkpoint.")
+    @Option(
+      help: "The model's config.json; by default the one beside the checkpoint.",
+      completion: .file())
     var config: String?
 
-    @Option(help: "vocab.txt or vocab.json; by default the one beside the checkpoint.")
+    @Option(
+      help: "vocab.txt or vocab.json; by default the one beside the checkpoint.",
+      completion: .file())
     var vocab: String?
 
     /// The configuration of the model of a checkpoint.

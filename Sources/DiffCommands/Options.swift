@@ -42,7 +42,7 @@ struct MapOption: ParsableArguments {
     help: ArgumentHelp(
       "A file that says what tensors are called in the checkpoint: lines of "
         + "NAME-IN-THE-DIFF<tab>NAME-IN-THE-CHECKPOINT or re:PATTERN<tab>REPLACEMENT.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var path: String?
 
   /// The map, or one without rules.
@@ -51,7 +51,7 @@ struct MapOption: ParsableArguments {
 
 /// Options of every command that writes a file.
 struct OutputOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "The file to write.")
+  @Option(name: .shortAndLong, help: "The file to write.", completion: .file())
   var output: String?
 
   @Flag(help: "Replace an existing output file.")

@@ -16,7 +16,7 @@ struct PruneCommand: ParsableCommand {
         diffkit merge a.diff b.diff -o - | diffkit prune - --density 0.005 -o both.diff
       """)
 
-  @Argument(help: "The diff.") var diff: String
+  @Argument(help: "The diff.", completion: .file()) var diff: String
   @OptionGroup var outputs: OutputOptions
 
   @Option(help: "Keep the largest changes, this share of the elements.")

@@ -13,7 +13,7 @@ struct RecoverCommand: ParsableCommand {
         diffkit recover model.h5
       """)
 
-  @Argument(help: "The checkpoint.") var checkpoint: String
+  @Argument(help: "The checkpoint.", completion: .file()) var checkpoint: String
 
   @Flag(help: "Restore the old bytes even where something else than old or new ones is found.")
   var force = false

@@ -15,7 +15,7 @@ struct ScaleCommand: ParsableCommand {
         diffkit scale task.diff -o inverse.diff -- -1
       """)
 
-  @Argument(help: "The diff.") var diff: String
+  @Argument(help: "The diff.", completion: .file()) var diff: String
   @Argument(help: "The factor.") var factor: Double
   @OptionGroup var outputs: OutputOptions
 
@@ -47,7 +47,7 @@ private struct ScaleOutput: CommandOutput {
   var text: String {
     let rounding = rounded == 0 ? "exactly" : "\(rounded.grouped) of them rounded"
     return
-      "\(output.escapingControls): \(changes.grouped) changes multiplied by \(factor), "
+      "\(output.escapingControls): \(changes.counted("change")) multiplied by \(factor), "
       + "\(rounding)\n"
   }
 }

@@ -18,7 +18,8 @@ struct StatsCommand: ParsableCommand {
         diffkit stats base.h5
       """)
 
-  @Argument(help: "A base checkpoint, if its storage is to be counted, and diffs.")
+  @Argument(
+    help: "A base checkpoint, if its storage is to be counted, and diffs.", completion: .file())
   var files: [String]
 
   @Flag(help: "Draw the densities by layer and kind of tensor.")

@@ -21,68 +21,84 @@
     var options: TrainingOptions { self == .paper ? .paper : TrainingOptions() }
   }
 
+  /// What `help` says.
+  private let defaults = TrainingOptions()
+
   /// Options that change how a finetune is made. What is not given stays as it was.
   struct TrainingFlags: ParsableArguments {
     @Option(help: "Settings to start from: standard, or those of the paper (a fixed lambda).")
     var preset: TrainingPreset?
 
-    @Option(help: "What learns.")
+    @Option(help: "What learns (\(defaults.method.rawValue)).")
     var method: TrainingOptions.Method?
 
-    @Option(help: "The share of elements that change in the end (0.005).")
+    @Option(help: "The share of elements that change in the end (\(defaults.density)).")
     var density: Double?
 
     @Option(help: "A fixed price of an open gate, instead of one that is led to the density.")
     var lambda: Double?
 
-    @Option(help: "What shares a gate: tensor, row, column, head:SIZE or none.")
+    @Option(help: "What shares a gate: tensor, row, column, head:SIZE or none (tensor).")
     var grouping: GateGrouping?
 
-    @Option(help: "How open gates are counted.")
+    @Option(help: "How open gates are counted (\(defaults.penalty.rawValue)).")
     var penalty: GatePenalty?
 
     @Option(
       name: .customLong("gate-slope"),
-      help: "What gates learn by: their expected slope, or the drawn one as in the paper.")
+      help: "What gates learn by: their expected slope (default), or the paper's drawn one.")
     var slope: GateSlope?
 
-    @Option(help: "The seed of everything that chance decides.")
+    @Option(help: "The seed of everything that chance decides (\(defaults.seed)).")
     var seed: UInt64?
 
-    @Option(help: "Rounds over the data while gates, or everything, learn.")
+    @Option(help: "Rounds over the data while gates, or everything, learn (\(defaults.epochs)).")
     var epochs: Int?
 
-    @Option(help: "Rounds over the data while the selection learns on.")
+    @Option(help: "Rounds over the data while the selection learns on (\(defaults.fixedEpochs)).")
     var fixedEpochs: Int?
 
-    @Option(name: .customLong("batch"), help: "Examples of a batch.")
+    @Option(name: .customLong("batch"), help: "Examples of a batch (\(defaults.batchSize)).")
     var batchSize: Int?
 
-    @Option(help: "Batches of a step.")
+    @Option(help: "Batches of a step (\(defaults.accumulation)).")
     var accumulate: Int?
 
-    @Option(name: .customLong("lr"), help: "The learning rate of everything, or behind gates.")
+    @Option(
+      name: .customLong("lr"),
+      help: "The learning rate of everything, or behind gates (\(defaults.learningRate)).")
     var learningRate: Double?
 
-    @Option(name: .customLong("lr-gates"), help: "The learning rate of gates.")
+    @Option(
+      name: .customLong("lr-gates"),
+      help: "The learning rate of gates (\(defaults.gateLearningRate)).")
     var gateLearningRate: Double?
 
-    @Option(name: .customLong("lr-groups"), help: "The learning rate of the gates of groups.")
+    @Option(
+      name: .customLong("lr-groups"),
+      help: "The learning rate of the gates of groups (\(defaults.groupLearningRate)).")
     var groupLearningRate: Double?
 
-    @Option(name: .customLong("lr-fixed"), help: "The learning rate of a fixed selection.")
+    @Option(
+      name: .customLong("lr-fixed"),
+      help: "The learning rate of a fixed selection (\(defaults.fixedLearningRate)).")
     var fixedLearningRate: Double?
 
-    @Option(name: .customLong("lr-head"), help: "The learning rate of the head.")
+    @Option(
+      name: .customLong("lr-head"),
+      help: "The learning rate of the head (\(defaults.headLearningRate)).")
     var headLearningRate: Double?
 
-    @Option(help: "The share of steps in which learning rates rise.")
+    @Option(help: "The share of steps in which learning rates rise (\(defaults.warmUp)).")
     var warmUp: Double?
 
-    @Option(help: "The length that gradients are cut to.")
+    @Option(help: "The length that gradients are cut to (\(defaults.clip)).")
     var clip: Double?
 
-    @Option(help: "Weight decay of what learns whole: the head, with --method full everything.")
+    @Option(
+      help:
+        "Weight decay of what learns whole: the head, with --method full everything (\(defaults.weightDecay))."
+    )
     var weightDecay: Double?
 
     @Option(help: "Parameters that do not learn: a glob of their names; may be given often.")

@@ -18,8 +18,8 @@ struct VerifyCommand: ParsableCommand {
         diffkit verify task.diff base.h5 --verify touched
       """)
 
-  @Argument(help: "The diff.") var diff: String
-  @Argument(help: "A checkpoint to compare with.") var checkpoint: String?
+  @Argument(help: "The diff.", completion: .file()) var diff: String
+  @Argument(help: "A checkpoint to compare with.", completion: .file()) var checkpoint: String?
 
   @Option(help: "full: whole tensors; touched: only the elements that change (exact diffs).")
   var verify = Verification.full
@@ -54,8 +54,8 @@ private struct VerifyOutput: CommandOutput {
 
   var text: String {
     var out =
-      "\(path.escapingControls): sound; \(entries) tensors, \(values.grouped) values in \(pages) "
-      + "pages, identity \(identity)\n"
+      "\(path.escapingControls): sound; \(entries.counted("tensor")), "
+      + "\(values.counted("value")) in \(pages.counted("page")), identity \(identity)\n"
     guard let checkpoint = checkpoint?.escapingControls else { return out }
     switch state {
     case "base": out += "\(checkpoint): is the base\n"

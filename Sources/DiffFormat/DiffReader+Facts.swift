@@ -6,8 +6,10 @@ extension DiffReader {
   /// - Throws: `io` if it cannot be read.
   public static func isDiff(_ path: String) throws(DiffError) -> Bool {
     let file = try File(path)
-    guard try file.size >= UInt64(Layout.signature.count) else { return false }
-    return try file.bytes(at: 0, count: Layout.signature.count) == Layout.signature
+    let length = Swift.min(try file.size, UInt64(Layout.signature.count))
+    let head = try file.bytes(at: 0, count: Int(length))
+    return !head.isEmpty && Layout.signature.starts(with: head)
+      || Layout.textModeSignatures.contains { head.starts(with: $0) }
   }
 
   /// The ways in which the pages of an entry are stored, such as `splitRice by rows`. Reads the

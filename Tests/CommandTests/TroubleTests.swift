@@ -43,6 +43,51 @@ import Testing
     }
   }
 
+  @Test("names that are not UTF-8 are refused, not repaired into another file's")
+  func brokenNames() throws {
+    try Fixture.with { files in
+      let command = #"exec "$0" create "$1" "$2" -o "$3"/$'d\xff.diff'"#
+      let answer = Answer(
+        try .run(
+          "bash",
+          ["-c", command, Diffkit.path, files("base.h5"), files("tuned.h5"), files.folder.path]))
+      expectTrouble(answer, "is not UTF-8")
+      #expect(try files.folder.names == Fixture.names)
+    }
+  }
+
+  @Test("options that say nothing of the input, and outputs that cannot be piped, are refused")
+  func vainOptions() throws {
+    try Fixture.with { files in
+      let (base, diff) = (files("base.h5"), files("add.diff"))
+      for (arguments, word) in [
+        (["convert", base, files("no.h5"), "--to", "sparse-hdf5"], "--to sparse-hdf5"),
+        (["convert", base, files("no.safetensors"), "--values", "f16"], "--values"),
+        (["convert", base, files("no.safetensors"), "--base", base], "--base"),
+        (["convert", diff, files("no.npz"), "--format", "hdf5"], "--format"),
+        (["apply", base, diff, "-o", files("no.h5"), "--undo", "-"], "standard output"),
+        (["apply", base, diff, "-o", "-"], "standard output"),
+      ] {
+        expectTrouble(Answer(try .run(Diffkit.path, arguments)), word)
+        #expect(try files.folder.names == Fixture.names, "\(arguments)")
+      }
+    }
+  }
+
+  @Test("what a transfer in text mode made of a diff is told by whoever reads it")
+  func textMode() throws {
+    try Fixture.with { files in
+      let bytes = try files.bytes("exact.diff")
+      try write(bytes.filter { $0 != 0x0D }, toFile: files("lf.diff"))
+      try write(bytes.map { $0 & 0x7F }, toFile: files("seven.diff"))
+      for name in ["lf.diff", "seven.diff"] {
+        for command in ["inspect", "stats", "verify"] {
+          expectTrouble(try Diffkit.run(command, files(name)), files(name), "text mode")
+        }
+      }
+    }
+  }
+
   @Test("a damaged diff is trouble for every command that reads it")
   func damaged() throws {
     try Fixture.with { files in

@@ -25,7 +25,7 @@ struct HeatMap {
       }
     }
     let tables = sparse.filter { $0.shape.extents.count == 2 }
-    let chosen = name.map { name in sparse.filter { $0.name.utf8.elementsEqual(name.utf8) } }
+    let chosen = name.map { name in sparse.filter { $0.name.nameParts == name.nameParts } }
     let candidates = chosen ?? (tables.isEmpty ? sparse : tables)
     guard let entry = candidates.max(by: { $0.count < $1.count }) else { return nil }
     self.name = entry.name

@@ -20,10 +20,10 @@ struct ReportCommand: ParsableCommand {
         diffkit report tasks/*.diff --base base.h5 -o report.html
       """)
 
-  @Argument(help: "The diffs.") var diffs: [String]
+  @Argument(help: "The diffs.", completion: .file()) var diffs: [String]
   @OptionGroup var outputs: OutputOptions
 
-  @Option(help: "The base checkpoint.")
+  @Option(help: "The base checkpoint.", completion: .file())
   var base: String?
 
   @Option(help: "The tensor of the heat map; by default that of most changes with two dimensions.")
