@@ -24,10 +24,11 @@
           diffkit predict base.h5 task.diff --input texts.txt --json
         """)
 
-    @Argument(help: "The base checkpoint.") var base: String
-    @Argument(help: "The diff of the task.") var diff: String
+    @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+    @Argument(help: "The diff of the task.", completion: .file()) var diff: String
     @Argument(help: "Texts; without any, lines are read.") var texts: [String] = []
-    @Option(help: "A file of lines; '-' or none: standard input.") var input: String?
+    @Option(help: "A file of lines; '-' or none: standard input.", completion: .file())
+    var input: String?
     @OptionGroup var files: ModelFiles
     @OptionGroup var precision: PrecisionOption
     @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
@@ -94,9 +95,10 @@
       guard let text = String(validating: bytes, as: UTF8.self) else {
         throw DiffError(.malformed, "is not valid UTF-8", path: path ?? "standard input")
       }
-      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-      if lines.last == "" { lines.removeLast() }
-      return lines
+      // As scalars: a CR LF is one character.
+      var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+      if lines.last?.isEmpty == true { lines.removeLast() }
+      return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
     }
 
     private static func standardInput() throws(DiffError) -> [UInt8] {

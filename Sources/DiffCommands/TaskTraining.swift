@@ -35,8 +35,7 @@
         throw DiffError(.usage, "no task to learn")
       }
       try job.check()
-      let line = TrainingLine(
-        quiet: command.report.quiet.quiet || command.report.json.json)
+      let line = TrainingLine(quiet: command.isQuiet)
       var job = job
       job.precision = try command.precision.resolved(or: job.precision, line.say)
       self.job = job
@@ -49,20 +48,23 @@
       self.output = output
       statePath = TrainingJob.statePath(of: output)
       try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
+      if let metrics = command.metrics {
+        try check(
+          output: metrics, isNoneOf: [command.base, task, output] + [job.dev].compactMap(\.self))
+        guard !OutputFile.areSamePlace(metrics, output) else {
+          throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
+        }
+      }
       sink = try FileSink(output, overwriting: command.outputs.force)
     }
 
     func run() throws {
       line.start()
       let checkpoint = try openCheckpoint(command.base)
-      if let source = command.source,
-        try verify(DiffReader(source), against: checkpoint).checkpoint != .base
-      {
-        line.say("\(command.base): is not the checkpoint that \(source) was trained from")
-      }
       let configuration = try command.files.configuration(beside: command.base)
       let tokenizer = try command.files.tokenizer(beside: command.base)
-      let data = try TaskSet(task, job.table, tokenizer, maxLength: job.maxLength)
+      let maxLength = min(job.maxLength, configuration.longest)
+      let data = try TaskSet(task, job.table, tokenizer, maxLength: maxLength)
       if let expectedData, data.fingerprint.description != expectedData {
         throw DiffError(
           .mismatch, "are not the rows that the diff was trained on; give --task to train on them",
@@ -70,18 +72,20 @@
       }
       line.say("\(task): \(data.description.summary)")
       for note in data.description.notes { line.say("\(task): \(note)") }
-      let facts = TaskFacts(
-        kind: data.description.kind, pooling: job.pooling, maxLength: job.maxLength)
+      var facts = TaskFacts(
+        kind: data.description.kind, pooling: job.pooling, maxLength: maxLength)
       let engine = Engine(threads: job.threads, precision: job.precision)
       let model = try EncoderModel(
         configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
         engine: engine)
+      // Without a pooler it is another than was asked for.
+      facts.pooling = model.pooling
       for note in model.notes { line.say(note) }
       if data.truncated > 0 {
-        line.say("\(task): \(data.truncated) texts are cut to \(job.maxLength) tokens")
+        line.say("\(task): \(data.truncated) texts are cut to \(maxLength) tokens")
       }
       let dev = try job.dev.map { path throws(DiffError) in
-        try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: job.maxLength)
+        try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
       }
 
       let trainer = try Trainer(model, data.examples, job.options)
@@ -166,7 +170,7 @@
     var text: String {
       let lines =
         [
-          "\(output.escapingControls): \(size.bytes), \(values.grouped) values "
+          "\(output.escapingControls): \(size.bytes), \(values.counted("value")) "
             + "(\(density.percent) of \(elements.grouped)), and the head"
         ]
         + scores.sorted { $0.key < $1.key }

@@ -1,5 +1,8 @@
 #if Training
   import ArgumentParser
+  import Checkpoints
+  import DiffFormat
+  import DiffOperations
   import DiffTraining
   import TensorCore
 
@@ -20,17 +23,21 @@
         Ctrl-C saves the state beside the output and stops; the same command with --resume goes on.
         """)
 
-    @Argument(help: "The base checkpoint.") var base: String
+    @Argument(help: "The base checkpoint.", completion: .file()) var base: String
     @OptionGroup var outputs: OutputOptions
     @OptionGroup var files: ModelFiles
 
-    @Option(help: "The rows to learn from.") var task: String?
-    @Option(help: "Rows to evaluate on.") var dev: String?
+    @Option(help: "The rows to learn from.", completion: .file()) var task: String?
+    @Option(help: "Rows to evaluate on.", completion: .file()) var dev: String?
 
-    @Option(help: "A JSON file of several tasks: objects with task, dev, output, options.")
+    @Option(
+      help: "A JSON file of several tasks: objects with task, dev, output, options.",
+      completion: .file())
     var tasks: String?
 
-    @Option(name: .customLong("from"), help: "Repeat the training that made this diff.")
+    @Option(
+      name: .customLong("from"), help: "Repeat the training that made this diff.",
+      completion: .file())
     var source: String?
 
     @OptionGroup var columns: ColumnOptions
@@ -51,9 +58,13 @@
 
     @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
 
-    @Option(help: "A file for the facts of every step, as lines of JSON.") var metrics: String?
+    @Option(help: "A file for the facts of every step, as lines of JSON.", completion: .file())
+    var metrics: String?
 
     @OptionGroup var report: ReportOptions
+
+    /// Whether nobody reads notes.
+    var isQuiet: Bool { report.quiet.quiet || report.json.json }
 
     func validate() throws {
       guard task != nil || tasks != nil || source != nil else {
@@ -69,10 +80,12 @@
     }
 
     func run() throws {
+      if let source { try compareBase(with: source) }
       var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
       job.options = flags.applied(to: job.options)
       job.task = task ?? job.task
-      job.dev = dev ?? job.dev
+      // The rows that another task was evaluated on are not this one's.
+      job.dev = task == nil ? dev ?? job.dev : dev
       job.output = outputs.output
       if !columns.texts.isEmpty { job.texts = columns.texts }
       job.label = columns.label ?? job.label
@@ -96,11 +109,24 @@
       }
     }
 
+    /// Says so if the base is not the one that a diff was trained from.
+    private func compareBase(with source: String) throws {
+      guard !isQuiet else { return }
+      let diff = try DiffReader(source)
+      if try verify(diff, against: openCheckpoint(base)).checkpoint != .base {
+        let note = "\(base): is not the checkpoint that \(source) was trained from"
+        StandardError.write(note.escapingControls + "\n")
+      }
+    }
+
     /// Whether one of several tasks is done already, and so not to be resumed; says so.
     private func isFinished(_ job: TrainingJob) -> Bool {
-      guard resume, !job.hasState, let output = job.destination, File.exists(output) else {
-        return false
-      }
+      guard resume, !job.hasState, let output = job.destination, File.exists(output),
+        var made = try? TrainingJob(repeating: output)
+      else { return false }
+      // What the machine decides may differ.
+      (made.output, made.threads, made.precision) = (job.output, job.threads, job.precision)
+      guard (try? made.json) == (try? job.json) else { return false }
       if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
       return true
     }

@@ -61,7 +61,8 @@
     /// Writes a line that stays.
     func say(_ line: String) {
       guard !isQuiet else { return }
-      StandardError.write((StandardError.isTerminal ? "\r\u{1B}[K" : "") + line + "\n")
+      let start = StandardError.isTerminal ? "\r\u{1B}[K" : ""
+      StandardError.write(start + line.escapingControls + "\n")
     }
 
     private static func name(_ stage: TrainingProgress.Stage) -> String {

@@ -20,6 +20,7 @@
       allowsOtherBase: Bool = false, kind: TaskDescription.Kind? = nil
     ) throws {
       let checkpoint = try openCheckpoint(base)
+      let configuration = try files.configuration(beside: base)
       let tuned: any Checkpoint
       if let diff {
         let reader = try DiffReader(diff)
@@ -27,11 +28,11 @@
         tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
       } else {
         guard let kind else { throw DiffError(.usage, "no diff says what is asked", path: base) }
-        facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: 128)
+        facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
         tuned = checkpoint
       }
       model = try EncoderModel(
-        files.configuration(beside: base), checkpoint: tuned, head: facts.head,
+        configuration, checkpoint: tuned, head: facts.head,
         pooling: facts.pooling,
         engine: Engine(
           precision: precision.resolved { StandardError.write($0 + "\n") }))

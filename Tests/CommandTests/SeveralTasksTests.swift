@@ -82,6 +82,11 @@
         #expect(again.code == 0 && again.errors.contains("pairs.diff: is finished"))
         #expect(try contents(ofFile: scratch("pairs.diff")) == before)
         #expect(scratch.exists("numbers.diff"))
+        // What another training left there is not finished.
+        try "old".write(toFile: scratch("pairs.diff"), atomically: true, encoding: .utf8)
+        let over = try train(scratch, model, "--resume", "--force")
+        #expect(over.code == 0 && over.errors.contains("numbers.diff: is finished"))
+        #expect(try contents(ofFile: scratch("pairs.diff")) == before)
       }
     }
 

@@ -85,6 +85,32 @@
       }
     }
 
+    #if os(Linux)
+      @Test("bits depend on --threads, not on how many cores there are")
+      func coresDoNotMatter() throws {
+        try Scratch.with { scratch in
+          let arguments = try arguments(scratch, TinyModel(scratch))
+          let all = try ChildProcess.run(Diffkit.path, arguments("all", []))
+          #expect(all.ending == .exit(0), "\(String(decoding: all.errors, as: UTF8.self))")
+          let one = try ChildProcess.run(
+            "taskset", ["-c", Self.firstCore, Diffkit.path] + arguments("one", []))
+          #expect(one.ending == .exit(0), "\(String(decoding: one.errors, as: UTF8.self))")
+          #expect(try losses(scratch("one.jsonl")) == losses(scratch("all.jsonl")))
+          #expect(
+            try contents(ofFile: scratch("one.diff")) == contents(ofFile: scratch("all.diff")))
+        }
+      }
+
+      /// The lowest number of a core that this process may use.
+      private static var firstCore: String {
+        get throws {
+          let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+          let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+          return String(try #require(line).drop { !$0.isNumber }.prefix { $0.isNumber })
+        }
+      }
+    #endif
+
     /// The losses in a file of metrics, as they are written.
     private func losses(_ path: String) throws -> [String] {
       let losses = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {

@@ -56,6 +56,13 @@
         let text = try Diffkit.run(
           "predict", Self.base, scratch("task.diff"), "Ok, see you at home", "Call now to win")
         expectSuccess(text, "\tOk, see you at home\n", "\tCall now to win\n")
+        try write(
+          Array("Ok, see you at home\r\nCall now to win\r\n".utf8), toFile: scratch("texts"))
+        let fromFile = try Diffkit.run(
+          "predict", Self.base, scratch("task.diff"), "--input", scratch("texts"))
+        #expect(fromFile.output == text.output)
+        // The base has no pooler, and the diff says what it learned with.
+        #expect(diff.metadata["task.pooling"] == "mean")
 
         let again = try Diffkit.run(
           "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
@@ -147,9 +154,11 @@
           try train("--task", scratch("train.tsv"), "--vocab", scratch("none.txt")), "none.txt")
         expectTrouble(
           try train("--task", scratch("train.tsv"), "--density", "0"), "density")
+        expectTrouble(try train("--task", scratch("train.tsv"), "--clip", "inf"), "gradients")
         expectTrouble(
           try train("--task", scratch("train.tsv"), "--lr", "1e30", "--method", "full"), "diverged")
         expectTrouble(try train("--task", scratch("train.tsv"), "--resume"), "task.diff.state")
+        expectTrouble(try train("--task", scratch("train.tsv"), "--metrics", output), "metrics")
         try "[{\"task\": 7}]".write(
           toFile: scratch("tasks.json"), atomically: true, encoding: .utf8)
         let list = try Diffkit.run("train", Self.base, "--tasks", scratch("tasks.json"))

@@ -65,6 +65,29 @@
       #expect(usage?.description.contains("nothing*") == true)
     }
 
+    @Test("what is frozen has no gates that could count as open")
+    func frozenParametersHaveNoGates() throws {
+      let model = try ToyModel()
+      var options = Self.options(.structured)
+      options.frozen = ["layer*"]
+      var open: Double?
+      _ = try Trainer(model, model.examples(64, seed: 1), options).run { progress in
+        open = progress.openDensity
+        return .stop
+      }
+      // At first all gates are open, and all words occur in 8 examples or do not.
+      let table = try #require(model.layout["table"]?.range.count)
+      let share = Double(table) / Double(model.layout.bodyCount)
+      let found = try #require(open)
+      #expect(found > 0 && found <= share)
+      options.frozen = ["table"]
+      _ = try Trainer(model, model.examples(64, seed: 1), options).run { progress in
+        open = progress.openDensity
+        return .stop
+      }
+      #expect(try abs(#require(open) - (1 - share)) < 1e-9)
+    }
+
     @Test("weight decay makes weights smaller where it is asked for")
     func weightsDecay() throws {
       func norm(_ decay: Double) throws -> Float {
@@ -142,16 +165,29 @@
           }
           #expect(refusal?.code == .mismatch, "\(number)")
         }
-        let url = URL(filePath: folder("state"))
-        let state = try Data(contentsOf: url)
-        for place in [0, state.count / 2, state.count - 1] {
-          var damaged = state
-          damaged[damaged.startIndex + place] ^= 4
-          try damaged.write(to: url)
-          let again = try Trainer(model, examples, Self.options(.structured))
-          again.statePath = folder("state")
-          #expect(throws: DiffError.self, "\(place)") {
-            try again.run(resuming: true) { _ in .more }
+      }
+    }
+
+    @Test("a state with any of its bytes damaged is refused", arguments: [0x04, 0x40] as [UInt8])
+    func damagedStatesAreRefused(_ bits: UInt8) throws {
+      try Scratch.with { folder in
+        let model = try ToyModel()
+        let examples = model.examples(64, seed: 1)
+        // Of these, one begins with gates, and one with positions.
+        for method in [TrainingOptions.Method.structured, .random] {
+          let trainer = try Trainer(model, examples, Self.options(method))
+          trainer.statePath = folder("state")
+          _ = try trainer.run { _ in .stop }
+          let state = try contents(ofFile: folder("state"))
+          let again = try Trainer(model, examples, Self.options(method))
+          again.statePath = folder("damaged")
+          for place in state.indices {
+            var damaged = state
+            damaged[place] ^= bits
+            try Data(damaged).write(to: URL(filePath: folder("damaged")))
+            #expect(throws: DiffError.self, "\(method) \(place)") {
+              try again.run(resuming: true) { _ in .stop }
+            }
           }
         }
       }

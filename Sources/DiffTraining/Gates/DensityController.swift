@@ -32,7 +32,7 @@
 
     /// - Parameters:
     ///   - target: The density to end with, above 0.
-    ///   - elements: Of the gates.
+    ///   - elements: Of the model but the head; of those that are seen it reads the share.
     ///   - steps: How many there will be.
     public init(
       target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
@@ -57,7 +57,7 @@
       let seen = max(found.seenDensity, 1e-12)
       let odds = Self.logOdds(found.twiceOpenDensity / seen)
       let size = (found.gateNorm / (seen * Double(max(1, elements)))).squareRoot()
-      if step == 0 { (last, noise) = (odds, size) }
+      if step == 0 { (first, last, noise) = (odds, odds, size) }
       trend += Self.memory * (odds - last - trend)
       noise += Self.memory * (size - noise)
       last = odds

@@ -26,14 +26,15 @@
     public struct Measure: Sendable, Hashable {
       /// ‖∂L/∂w‖² and ‖∂(L + penalty)/∂gates‖².
       public internal(set) var weightNorm = 0.0, gateNorm = 0.0
-      /// E‖δ‖₀ / gated elements, where rows that were never read count as zero, which they are.
+      /// E‖δ‖₀ / elements, where rows that were never read count as zero, which they are.
       public internal(set) var expectedDensity = 0.0
       /// The share that two draws in a row find open. Unlike the expectation, a crowd of gates that
       /// are nearly closed adds nothing to it.
       public internal(set) var twiceOpenDensity = 0.0
       /// The share of elements that can differ from the base: all but rows that were never read.
       public internal(set) var seenDensity = 0.0
-      /// The share of gates that are open without chance, together with their group's.
+      /// The share of elements whose gate is open without chance, together with its group's; rows
+      /// that were never read do not count.
       public internal(set) var openDensity = 0.0
 
       /// What a step found, of which a `DensityController` reads these.
@@ -43,7 +44,7 @@
       }
     }
 
-    /// Gated elements.
+    /// The elements of the model but the head, of which densities are shares.
     public let count: Int
     let penalty: GatePenalty
     let seed: UInt64
@@ -67,14 +68,16 @@
       var unseen: Int
     }
 
-    /// Gates for every parameter that is not of the head. At first all are open and w is zero.
+    /// Gates for parameters that are not of the head. At first all are open and w is zero.
     ///
     /// - Parameters:
     ///   - values: The base, which is copied; from now on the values of the draw.
     ///   - gradients: Where the model adds its gradients.
+    ///   - learning: The places of the parameters, nil for all. The others stay as they are, and
+    ///     densities are shares of all that are not of the head.
     public init(
       _ layout: ParameterLayout, _ values: FloatBuffer, _ gradients: Gradients,
-      grouping: GateGrouping = .tensor, penalty: GatePenalty = .product,
+      of learning: [Int]? = nil, grouping: GateGrouping = .tensor, penalty: GatePenalty = .product,
       slope: GateSlope = .expected, seed: UInt64
     ) {
       self.penalty = penalty
@@ -87,7 +90,7 @@
       buffers = [GateBuffers(base: base, gradients: gradients.values, values: values)]
       var regions: [GateRegion] = []
       for (index, parameter) in layout.parameters.enumerated()
-      where !parameter.isHead && !parameter.range.isEmpty {
+      where !parameter.isHead && !parameter.range.isEmpty && learning?.contains(index) ?? true {
         let region = GateRegion(parameter, grouping, &groups)
         if parameter.isTable {
           tables.append(

@@ -78,7 +78,9 @@
     }
 
     /// The configuration, what stands for a text, and what products are calculated in.
-    public var calculation: String { "\(configuration) \(pooling) \(engine.precision)" }
+    public var calculation: String {
+      "\(configuration) \(pooling) \(engine.precision) \(engine.threads)"
+    }
 
     /// Whether the checkpoint gives the head's values.
     public var headIsStored: Bool {

@@ -35,12 +35,15 @@
 
     /// Appends a parameter.
     ///
-    /// - Throws: `limit` if memory could not hold it.
+    /// - Throws: `limit` if memory could not hold it; `mismatch` if there is one of that name.
     public mutating func append(
       _ name: String, _ shape: Shape, isHead: Bool = false, isTable: Bool = false
     ) throws(DiffError) {
       guard shape.count < 1 << 40 else {
         throw DiffError(.limit, "too large to be trained", tensor: name)
+      }
+      guard !parameters.contains(where: { $0.name == name }) else {
+        throw DiffError(.mismatch, "is there twice", tensor: name)
       }
       let range = count..<count + Int(shape.count)
       parameters.append(

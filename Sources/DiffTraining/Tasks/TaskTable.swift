@@ -62,7 +62,7 @@
         return (false, "no header, since it was not told")
       }
       let column =
-        if case .number(let number) = options.label { number - 1 } else { table.width - 1 }
+        if case .number(let number) = options.label { max(0, number) - 1 } else { table.width - 1 }
       guard first.indices.contains(column) else { return (false, "no header") }
       let name = String(first[column])
       let others = table.rows.dropFirst().map { $0[column] }

@@ -52,7 +52,7 @@
     }
   }
 
-  /// Everything learns.
+  /// Some parameters learn whole, and the head.
   final class FullLearner: Learner {
     private let options: TrainingOptions
     private let body, head: AdamW
@@ -60,13 +60,14 @@
     private let gradients: Gradients
 
     init(
-      _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions, frozen: [Int]
+      _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions,
+      _ learning: [Int]
     ) {
       self.options = options
       self.values = values
       self.gradients = gradients
       let layout = gradients.layout
-      body = options.optimizer(layout, layout.bodyIndices.filter { !frozen.contains($0) })
+      body = options.optimizer(layout, learning.filter { !layout.parameters[$0].isHead })
       head = options.optimizer(layout, layout.headIndices)
     }
 
@@ -150,13 +151,14 @@
     private(set) var differences: FloatBuffer?
 
     init(
-      _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions, steps: Int
+      _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions,
+      _ learning: [Int], steps: Int
     ) {
       self.options = options
       self.values = values
       self.gradients = gradients
       gates = GatedParameters(
-        gradients.layout, values, gradients,
+        gradients.layout, values, gradients, of: learning,
         grouping: options.method == .structured ? options.grouping : .none,
         penalty: options.penalty, slope: options.slope, seed: options.seed)
       head = options.optimizer(gradients.layout, gradients.layout.headIndices)

@@ -16,9 +16,10 @@
 
     func restore(from reader: StateReader, _ layout: ParameterLayout) throws(DiffError) {
       var state = state
-      state.steps = Int(try reader.takeDoubles(1)[0])
+      state.steps = try reader.takeInts(1, in: 0...Int(Int32.max))[0]
       for (index, rows) in state.lastTouched.sorted(by: { $0.key < $1.key }) {
-        state.lastTouched[index] = try reader.takeDoubles(rows.count).map { Int32($0) }
+        state.lastTouched[index] = try reader.takeInts(rows.count, in: 0...Int(Int32.max))
+          .map { Int32($0) }
       }
       try reader.take(first, ranges(state, layout))
       try reader.take(second, ranges(state, layout))

@@ -83,6 +83,16 @@
       }
     }
 
+    /// Whole numbers in a range; the checksum, which comes last, does not protect them yet.
+    func takeInts(_ count: Int, in range: ClosedRange<Int>) throws(DiffError) -> [Int] {
+      var numbers: [Int] = []
+      for double in try takeDoubles(count) {
+        guard let number = Int(exactly: double), range.contains(number) else { throw damaged }
+        numbers.append(number)
+      }
+      return numbers
+    }
+
     func takeFloats(_ count: Int) throws(DiffError) -> [Float] {
       let bytes = try takeBytes()
       guard bytes.count == count * 4 else { throw damaged }

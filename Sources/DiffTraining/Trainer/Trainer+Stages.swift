@@ -8,15 +8,20 @@
     var densityBefore: Double?
 
     func save(to writer: StateWriter) throws(DiffError) {
-      try writer.put([Double(positions.count), Double(wanted ?? -1), densityBefore ?? -1])
+      try writer.put([Double(positions.count)])
+      try writer.put([Double(wanted ?? -1)])
+      try writer.put([densityBefore ?? -1])
       try writer.put(positions.map { Double($0) })
     }
 
-    mutating func restore(from reader: StateReader) throws(DiffError) {
-      let numbers = try reader.takeDoubles(3)
-      positions = try reader.takeDoubles(Int(numbers[0])).map { Int($0) }
-      wanted = numbers[1] < 0 ? nil : Int(numbers[1])
-      densityBefore = numbers[2] < 0 ? nil : numbers[2]
+    /// - Parameter places: How many the layout has.
+    mutating func restore(from reader: StateReader, places: Int) throws(DiffError) {
+      let count = try reader.takeInts(1, in: 0...places)[0]
+      let wanted = try reader.takeInts(1, in: -1...places)[0]
+      let density = try reader.takeDoubles(1)[0]
+      positions = try reader.takeInts(count, in: 0...max(0, places - 1))
+      self.wanted = wanted < 0 ? nil : wanted
+      densityBefore = density < 0 ? nil : density
     }
   }
 
@@ -29,11 +34,12 @@
     func makeLearner(
       _ stage: Int, _ last: (any Learner)?, positions: [Int]? = nil
     ) throws(DiffError) -> any Learner {
-      gradients.want(only: model.layout.parameters.indices.filter { !frozen.contains($0) })
+      gradients.want(only: learning)
       switch plan.stages[stage].kind {
       case .gates:
-        return GatedLearner(values, gradients, options, steps: plan.stages[stage].steps)
-      case .full: return FullLearner(values, gradients, options, frozen: frozen)
+        return GatedLearner(
+          values, gradients, options, learning, steps: plan.stages[stage].steps)
+      case .full: return FullLearner(values, gradients, options, learning)
       case .fisher: return FisherLearner(gradients)
       case .fixed:
         let base = try makeBase()
@@ -71,7 +77,7 @@
         return (layout.positions(of: layout.lastLayer), nil)
       case .random:
         selection.wanted = wanted
-        return (layout.randomPositions(wanted, without: frozen, seed: options.seed), nil)
+        return (layout.randomPositions(wanted, of: learning, seed: options.seed), nil)
       case .fisher:
         selection.wanted = wanted
         guard let sums = (last as? FisherLearner)?.sums else { return ([], nil) }
@@ -168,12 +174,12 @@
       }
     }
 
-    /// So many places of the body without some parameters, drawn by chance (Floyd's algorithm),
+    /// So many places of some parameters of the body, drawn by chance (Floyd's algorithm),
     /// ascending; all places, if there are not so many.
-    func randomPositions(_ count: Int, without frozen: [Int], seed: UInt64) -> [Int] {
+    func randomPositions(_ count: Int, of indices: [Int], seed: UInt64) -> [Int] {
       var random = SplitMix64(seed: seed)
       var chosen: Set<Int> = []
-      let drawn = parameters.filter { !$0.isHead && !frozen.contains($0.index) }
+      let drawn = indices.map { parameters[$0] }.filter { !$0.isHead }
       let all = drawn.reduce(0) { $0 + $1.range.count }
       for upper in max(0, all - count)..<all {
         let candidate = Int.random(in: 0...upper, using: &random)

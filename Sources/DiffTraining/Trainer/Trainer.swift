@@ -41,8 +41,8 @@
     let examples: [Model.Example]
     let values: FloatBuffer
     let gradients: Gradients
-    /// The parameters that do not learn.
-    let frozen: [Int]
+    /// The places of the parameters that learn, and of those that do not.
+    let learning, frozen: [Int]
     /// The checksum of the values that training starts from.
     private var start: UInt64 = 0
     var plan: TrainingPlan
@@ -60,8 +60,8 @@
       if let glob = unused.first {
         throw DiffError(.usage, "there is no parameter '\(glob)' to be frozen")
       }
-      let learning = Set(places)
-      frozen = model.layout.parameters.indices.filter { !learning.contains($0) }
+      learning = places
+      frozen = model.layout.parameters.indices.filter { !places.contains($0) }
       self.model = model
       self.options = options
       self.examples = examples
@@ -141,20 +141,22 @@
         for range in gradients.ranges(of: index) { gradients.values.clear(range) }
       }
       loss /= Double(max(1, count))
-      guard loss.isFinite else {
-        throw DiffError(
-          .unsupported,
-          "training diverged: the loss of step \(number + 1) is not finite; "
-            + "try smaller learning rates")
-      }
+      guard loss.isFinite else { throw diverged("loss", step: number + 1) }
       let rate = stage.rate(position.step, warmUp: options.warmUp)
       let facts = learner.update(step: position.step, rate: rate)
+      guard facts.norm.isFinite else { throw diverged("gradient", step: number + 1) }
       gradients.clear()
       return TrainingProgress(
         stage: stage.kind, step: number + 1, steps: plan.steps,
         epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
         norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
         twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity)
+    }
+
+    private func diverged(_ what: String, step: Int) -> DiffError {
+      DiffError(
+        .unsupported,
+        "training diverged: the \(what) of step \(step) is not finite; try smaller learning rates")
     }
 
     // MARK: State
@@ -168,7 +170,8 @@
     private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
       let writer = try StateWriter(path)
       try writer.put(Array(identity.utf8))
-      try writer.put([Double(position.stage), Double(position.step)])
+      try writer.put([Double(position.stage)])
+      try writer.put([Double(position.step)])
       try selection.save(to: writer)
       try learner?.save(to: writer)
       try writer.commit()
@@ -178,15 +181,14 @@
       let reader = try StateReader(path)
       guard try reader.takeBytes() == Array(identity.utf8) else {
         throw DiffError(
-          .mismatch, "is the state of a training with another base, other settings or data",
+          .mismatch,
+          "is the state of a training with another base, other settings, threads or data",
           path: path)
       }
-      let numbers = try reader.takeDoubles(2)
-      let position = TrainingPlan.Position(stage: Int(numbers[0]), step: Int(numbers[1]))
-      guard plan.stages.indices.contains(position.stage) else {
-        throw DiffError(.malformed, "no state of this training", path: path)
-      }
-      try selection.restore(from: reader)
+      let position = TrainingPlan.Position(
+        stage: try reader.takeInts(1, in: 0...plan.stages.count - 1)[0],
+        step: try reader.takeInts(1, in: 0...plan.steps)[0])
+      try selection.restore(from: reader, places: model.layout.count)
       learner = try makeLearner(position.stage, nil, positions: selection.positions)
       try learner?.restore(from: reader)
       try reader.finish()

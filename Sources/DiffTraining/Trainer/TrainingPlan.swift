@@ -96,7 +96,8 @@
         rates.allSatisfy { $0 > 0 && $0.isFinite }, "learning rates and epsilon must be above 0")
       try require(
         weightDecay >= 0 && weightDecay.isFinite, "the weight decay must not be negative")
-      try require(clip > 0, "the norm that gradients are shortened to must be above 0")
+      try require(
+        clip > 0 && clip.isFinite, "the norm that gradients are shortened to must be above 0")
       try require(lambda.map { $0 >= 0 && $0.isFinite } ?? true, "lambda must not be negative")
       try require(
         start >= 0 && start < landing && landing <= 1,

@@ -35,7 +35,8 @@
     public var expectedDensity: Double?
     /// While gates learn, the share of them that two draws in a row find open, which λ follows.
     public var twiceOpenDensity: Double?
-    /// While gates learn, the share of them that is open without chance.
+    /// While gates learn, the share of elements whose gate is open without chance; not of rows that
+    /// were never read, or of what is frozen.
     public var openDensity: Double?
     /// At the end of an epoch, what `Trainer.evaluate` said.
     public var scores: [String: Double]?
