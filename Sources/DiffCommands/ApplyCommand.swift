@@ -93,6 +93,15 @@ struct TransferOptions: ParsableArguments {
     _ options: ApplyOptions
   ) throws {
     let output = inPlace ? source : outputs.output ?? defaultOutput
+    if let format = CheckpointFormat(suffixOf: source),
+      let wanted = CheckpointFormat(suffixOf: output),
+      format != wanted
+    {
+      throw DiffError(
+        .usage,
+        "has the suffix of \(wanted.rawValue), and \(source) is \(format.rawValue); name it so, "
+          + "and convert it afterwards", path: output)
+    }
     // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }

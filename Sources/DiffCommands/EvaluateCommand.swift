@@ -36,6 +36,7 @@
       let data = try TaskSet(
         task, job.table, kind: tuned.facts.kind, tuned.tokenizer,
         maxLength: tuned.facts.maxLength)
+      try tuned.facts.check(data, path: task)
       let predictions = try tuned.model.predictions(of: data.examples, at: tuned.values)
       let scores = data.scores(predictions, tuned.facts)
       try EvaluationReport(examples: data.count, scores: scores).print(json: json.json)

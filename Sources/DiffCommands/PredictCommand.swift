@@ -54,8 +54,13 @@
     private static func outputs(
       _ tuned: TunedModel, _ lines: [String]
     ) throws -> [Prediction] {
-      let examples = lines.map { line in
-        let (first, second) = pair(line)
+      let examples = try lines.enumerated().map { number, line in
+        // Where single texts are read, a tab is a character like others.
+        let (first, second) = tuned.facts.isPair == false ? (line, nil) : pair(line)
+        guard second != nil || tuned.facts.isPair != true else {
+          throw DiffError(
+            .usage, "text \(number + 1) has no tab: two texts are wanted, with a tab between")
+        }
         let encoding = tuned.tokenizer.encode(first, second, maxLength: tuned.facts.maxLength)
         return TokenExample(ids: encoding.ids, segments: second == nil ? [] : encoding.typeIDs)
       }

@@ -73,7 +73,8 @@
       line.say("\(task): \(data.description.summary)")
       for note in data.description.notes { line.say("\(task): \(note)") }
       var facts = TaskFacts(
-        kind: data.description.kind, pooling: job.pooling, maxLength: maxLength)
+        kind: data.description.kind, pooling: job.pooling, maxLength: maxLength,
+        isPair: data.description.isPair)
       let engine = Engine(threads: job.threads, precision: job.precision)
       let model = try EncoderModel(
         configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
@@ -85,7 +86,9 @@
         line.say("\(task): \(data.truncated) texts are cut to \(maxLength) tokens")
       }
       let dev = try job.dev.map { path throws(DiffError) in
-        try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
+        let dev = try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
+        try facts.check(dev, path: path)
+        return dev
       }
 
       let trainer = try Trainer(model, data.examples, job.options)

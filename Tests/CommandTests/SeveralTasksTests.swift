@@ -71,6 +71,16 @@
         let pairs = ["the red river\tthe red river", "the big dog\tthe old house"]
         let said = try run(["predict", model.path, scratch("pairs.diff")] + pairs)
         expectSuccess(said, "\t" + pairs[0], "\t" + pairs[1])
+        expectTrouble(
+          try run(["predict", model.path, scratch("pairs.diff"), "one text"]), "no tab")
+        for (diff, rows, word) in [
+          ("pairs.diff", "a\tsame\nb\tother\n", "about pairs"),
+          ("numbers.diff", "a\tb\t1.5\nb\ta\t2.5\n", "has pairs"),
+        ] {
+          try rows.write(toFile: scratch("other.tsv"), atomically: true, encoding: .utf8)
+          expectTrouble(
+            try run(["evaluate", model.path, scratch(diff), "--task", scratch("other.tsv")]), word)
+        }
         let number = try Diffkit.run(
           "predict", model.path, scratch("numbers.diff"), "the king cat was red")
         let value = try #require(number.output.split(separator: "\t").first.flatMap { Double($0) })

@@ -67,6 +67,7 @@ import Testing
         (["convert", diff, files("no.npz"), "--format", "hdf5"], "--format"),
         (["apply", base, diff, "-o", files("no.h5"), "--undo", "-"], "standard output"),
         (["apply", base, diff, "-o", "-"], "standard output"),
+        (["apply", base, diff, "-o", files("no.safetensors")], "suffix of safetensors"),
       ] {
         expectTrouble(Answer(try .run(Diffkit.path, arguments)), word)
         #expect(try files.folder.names == Fixture.names, "\(arguments)")

@@ -54,7 +54,8 @@
             example: TokenExample(
               ids: encoding.ids,
               segments: encoding.typeIDs.contains { $0 != 0 } ? encoding.typeIDs : [],
-              target: Self.target(question.answers.first, sources, before)),
+              target: Self.target(
+                question.answers.first { $0.source != nil }, sources, before)),
             question: index, tokens: before..<before + part.count, sources: sources))
         if part.upperBound == context.ids.count { break }
         start += step

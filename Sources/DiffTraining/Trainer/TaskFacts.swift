@@ -10,12 +10,31 @@
     public var pooling: EncoderModel.Pooling
     /// The most tokens of a text.
     public var maxLength: Int
+    /// Whether each example has two texts; nil if the diff does not say.
+    public var isPair: Bool?
 
     /// A task.
-    public init(kind: TaskDescription.Kind, pooling: EncoderModel.Pooling, maxLength: Int) {
+    public init(
+      kind: TaskDescription.Kind, pooling: EncoderModel.Pooling, maxLength: Int,
+      isPair: Bool? = nil
+    ) {
       self.kind = kind
       self.pooling = pooling
       self.maxLength = maxLength
+      self.isPair = isPair
+    }
+
+    /// Refuses data that have two texts where the task has one, or one where it has two.
+    ///
+    /// - Throws: `mismatch`.
+    public func check(_ data: TaskSet, path: String) throws(DiffError) {
+      guard let isPair, data.description.isPair != isPair else { return }
+      throw DiffError(
+        .mismatch,
+        isPair
+          ? "has single texts, but the task is about pairs"
+          : "has pairs of texts, but the task is about single ones; --text names their column",
+        path: path)
     }
 
     /// The head that the task needs.
@@ -40,12 +59,14 @@
         case .regression: "regression"
         case .spans: "spans"
         }
-      return [
+      var metadata = [
         "task.kind": name,
         "task.labels": JSONValue.array(labels.map { .string($0) }).compact,
         "task.pooling": pooling.rawValue,
         "task.max-length": String(maxLength),
       ]
+      metadata["task.pair"] = isPair.map { "\($0)" }
+      return metadata
     }
 
     /// Reads the metadata of a diff.
@@ -78,6 +99,7 @@
       else { throw malformed("task.max-length") }
       self.pooling = pooling
       maxLength = length
+      isPair = metadata["task.pair"].flatMap(Bool.init)
     }
   }
 #endif
