@@ -61,13 +61,12 @@ struct DiffConversion: ParsableArguments {
 
   /// Refuses what would say nothing of a checkpoint.
   func refuseForCheckpoint(_ input: String) throws {
-    let option =
-      if let to, checkpointFormat == nil { "--to \(to.rawValue)" } else if values != nil {
-        "--values"
-      } else if base != nil { "--base" } else { map.path == nil ? nil as String? : "--map" }
-    if let option {
-      throw DiffError(.usage, "\(option) is about diffs, and this is a checkpoint", path: input)
-    }
+    let options = [
+      ("--to \(to?.rawValue ?? "")", to != nil && checkpointFormat == nil),
+      ("--values", values != nil), ("--base", base != nil), ("--map", map.path != nil),
+    ]
+    guard let vain = options.first(where: \.1)?.0 else { return }
+    throw DiffError(.usage, "\(vain) is about diffs, and this is a checkpoint", path: input)
   }
 
   private func convert(

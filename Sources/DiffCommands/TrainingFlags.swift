@@ -96,9 +96,10 @@
     var clip: Double?
 
     @Option(
-      help:
-        "Weight decay of what learns whole: the head, with --method full everything (\(defaults.weightDecay))."
-    )
+      help: """
+        Weight decay of what learns whole: the head, with --method full everything \
+        (\(defaults.weightDecay)).
+        """)
     var weightDecay: Double?
 
     @Option(help: "Parameters that do not learn: a glob of their names; may be given often.")
