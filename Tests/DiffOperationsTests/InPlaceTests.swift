@@ -114,6 +114,20 @@ import Testing
     }
   }
 
+  @Test("a folder of files may be written into the one that it is made from")
+  func folderInFolder() throws {
+    try with(.folder) { files in
+      let inside = files.base + "/new"
+      _ = try apply([files.diff()], to: openCheckpoint(files.base), output: inside)
+      let (made, tuned) = (try openCheckpoint(inside), try openCheckpoint(files.tuned))
+      for (one, other) in zip(made.tensors, tuned.tensors) {
+        #expect(try fingerprint(of: one, in: made) == fingerprint(of: other, in: tuned))
+      }
+      #expect(made.tensors.count == tuned.tensors.count)
+      #expect(try Folder.names(inside).sorted() == Folder.names(files.tuned).sorted())
+    }
+  }
+
   @Test("an addition in place, and its undo in place", arguments: Kind.allCases)
   func undo(kind: Kind) throws {
     try with(kind) { files in
