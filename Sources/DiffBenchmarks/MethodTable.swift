@@ -17,8 +17,8 @@
   /// Every method gets the same budget of training, six rounds over the examples, and of search:
   /// each of three learning rates is tried once on each of some tasks, with seed 0, and the one that
   /// does best on rows that were held out of the training rows, on the mean of those tasks, is the
-  /// method's. Most kinds and densities of gates take over a search, and
-  /// what magnitude chooses from is full finetuning at its best rate. Dev rows are only reported.
+  /// method's. Most kinds and densities of gates take over a search, and what magnitude chooses from
+  /// is full finetuning at its best rate. Dev rows are only reported.
   struct MethodTable {
     /// A row of the table.
     struct Method {

@@ -35,7 +35,7 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    if try isDiff(input), let format {
+    if let format, try isDiff(input) {
       throw DiffError(
         .usage, "--format \(format.rawValue) is about checkpoints; give --to for a diff",
         path: input)

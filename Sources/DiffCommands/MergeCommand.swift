@@ -157,22 +157,18 @@ extension Rescale: ExpressibleByArgument {}
 
 extension FloatType: ExpressibleByArgument {
   /// The types that values of additions have.
-  private static let named: [(name: String, type: Self)] = [
-    ("f16", .f16), ("bf16", .bf16), ("f32", .f32),
-  ]
+  private static let ofAdditions: [Self] = [.f16, .bf16, .f32]
   /// Their names.
-  public static var allValueStrings: [String] { named.map(\.name) }
+  public static var allValueStrings: [String] { ofAdditions.map { "\($0)" } }
 
   /// The type of a name.
   public init?(argument: String) {
-    guard let found = Self.named.first(where: { $0.name == argument }) else { return nil }
-    self = found.type
+    guard let type = Self.ofAdditions.first(where: { "\($0)" == argument }) else { return nil }
+    self = type
   }
 
   /// Its name, as help says it.
-  public var defaultValueDescription: String {
-    Self.named.first { $0.type == self }?.name ?? "\(self)"
-  }
+  public var defaultValueDescription: String { "\(self)" }
 }
 
 /// What `merge` tells.

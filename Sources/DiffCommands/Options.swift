@@ -31,8 +31,11 @@ struct ReportOptions: ParsableArguments {
     if json.json || !quiet.quiet { try output.print(json: json.json) }
   }
 
+  /// Whether nobody reads what is said meanwhile.
+  var isQuiet: Bool { quiet.quiet || json.json }
+
   /// A line that tells how far the command is.
-  var progress: ProgressLine { ProgressLine(quiet: quiet.quiet || json.json) }
+  var progress: ProgressLine { ProgressLine(quiet: isQuiet) }
 }
 
 /// The option of every command that finds tensors of a diff in a checkpoint.

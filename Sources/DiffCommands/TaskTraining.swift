@@ -35,7 +35,7 @@
         throw DiffError(.usage, "no task to learn")
       }
       try job.check()
-      let line = TrainingLine(quiet: command.isQuiet)
+      let line = TrainingLine(quiet: command.report.isQuiet)
       var job = job
       job.precision = try command.precision.resolved(or: job.precision, line.say)
       self.job = job
@@ -47,10 +47,10 @@
       isResuming = resuming
       self.output = output
       statePath = TrainingJob.statePath(of: output)
-      try check(output: output, isNoneOf: [command.base, task] + [job.dev].compactMap(\.self))
+      let inputs = [command.base, task] + [job.dev].compactMap(\.self)
+      try check(output: output, isNoneOf: inputs)
       if let metrics = command.metrics {
-        try check(
-          output: metrics, isNoneOf: [command.base, task, output] + [job.dev].compactMap(\.self))
+        try check(output: metrics, isNoneOf: inputs + [output])
         guard !OutputFile.areSamePlace(metrics, output) else {
           throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
         }

@@ -63,9 +63,6 @@
 
     @OptionGroup var report: ReportOptions
 
-    /// Whether nobody reads notes.
-    var isQuiet: Bool { report.quiet.quiet || report.json.json }
-
     func validate() throws {
       guard task != nil || tasks != nil || source != nil else {
         throw ValidationError("give --task, --tasks or --from")
@@ -111,7 +108,7 @@
 
     /// Says so if the base is not the one that a diff was trained from.
     private func compareBase(with source: String) throws {
-      guard !isQuiet else { return }
+      guard !report.isQuiet else { return }
       let diff = try DiffReader(source)
       if try verify(diff, against: openCheckpoint(base)).checkpoint != .base {
         let note = "\(base): is not the checkpoint that \(source) was trained from"

@@ -30,9 +30,7 @@
         }
         #expect(ending == .exit(0), "seed \(seed)")
         #expect(kills > 0 && resumed > 0, "seed \(seed): \(kills) killed, \(resumed) resumed")
-        #expect(try losses(scratch("parts.jsonl")) == losses(scratch("whole.jsonl")))
-        #expect(
-          try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
+        try expectSame(scratch, "parts", "whole")
         #expect(!scratch.exists("parts.diff.state"))
       }
     }
@@ -79,9 +77,7 @@
             Diffkit.path, arguments("parts", ["--force", "--resume"]))
           #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
         }
-        #expect(try losses(scratch("parts.jsonl")) == losses(scratch("whole.jsonl")))
-        #expect(
-          try contents(ofFile: scratch("parts.diff")) == contents(ofFile: scratch("whole.diff")))
+        try expectSame(scratch, "parts", "whole")
       }
     }
 
@@ -95,9 +91,7 @@
           let one = try ChildProcess.run(
             "taskset", ["-c", Self.firstCore, Diffkit.path] + arguments("one", []))
           #expect(one.ending == .exit(0), "\(String(decoding: one.errors, as: UTF8.self))")
-          #expect(try losses(scratch("one.jsonl")) == losses(scratch("all.jsonl")))
-          #expect(
-            try contents(ofFile: scratch("one.diff")) == contents(ofFile: scratch("all.diff")))
+          try expectSame(scratch, "one", "all")
         }
       }
 
@@ -110,6 +104,13 @@
         }
       }
     #endif
+
+    /// Two trainings of one task have the same losses, and the same diff.
+    private func expectSame(_ scratch: Scratch, _ one: String, _ other: String) throws {
+      #expect(try losses(scratch(one + ".jsonl")) == losses(scratch(other + ".jsonl")))
+      #expect(
+        try contents(ofFile: scratch(one + ".diff")) == contents(ofFile: scratch(other + ".diff")))
+    }
 
     /// The losses in a file of metrics, as they are written.
     private func losses(_ path: String) throws -> [String] {

@@ -16,7 +16,7 @@
 
     func restore(from reader: StateReader, _ layout: ParameterLayout) throws(DiffError) {
       var state = state
-      state.steps = try reader.takeInts(1, in: 0...Int(Int32.max))[0]
+      state.steps = try reader.takeInt(in: 0...Int(Int32.max))
       for (index, rows) in state.lastTouched.sorted(by: { $0.key < $1.key }) {
         state.lastTouched[index] = try reader.takeInts(rows.count, in: 0...Int(Int32.max))
           .map { Int32($0) }

@@ -93,6 +93,10 @@
       return numbers
     }
 
+    func takeInt(in range: ClosedRange<Int>) throws(DiffError) -> Int {
+      try takeInts(1, in: range)[0]
+    }
+
     func takeFloats(_ count: Int) throws(DiffError) -> [Float] {
       let bytes = try takeBytes()
       guard bytes.count == count * 4 else { throw damaged }

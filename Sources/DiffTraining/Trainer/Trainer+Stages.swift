@@ -16,8 +16,8 @@
 
     /// - Parameter places: How many the layout has.
     mutating func restore(from reader: StateReader, places: Int) throws(DiffError) {
-      let count = try reader.takeInts(1, in: 0...places)[0]
-      let wanted = try reader.takeInts(1, in: -1...places)[0]
+      let count = try reader.takeInt(in: 0...places)
+      let wanted = try reader.takeInt(in: -1...places)
       let density = try reader.takeDoubles(1)[0]
       positions = try reader.takeInts(count, in: 0...max(0, places - 1))
       self.wanted = wanted < 0 ? nil : wanted

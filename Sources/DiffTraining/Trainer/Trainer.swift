@@ -186,8 +186,8 @@
           path: path)
       }
       let position = TrainingPlan.Position(
-        stage: try reader.takeInts(1, in: 0...plan.stages.count - 1)[0],
-        step: try reader.takeInts(1, in: 0...plan.steps)[0])
+        stage: try reader.takeInt(in: 0...plan.stages.count - 1),
+        step: try reader.takeInt(in: 0...plan.steps))
       try selection.restore(from: reader, places: model.layout.count)
       learner = try makeLearner(position.stage, nil, positions: selection.positions)
       try learner?.restore(from: reader)
