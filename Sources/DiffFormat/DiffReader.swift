@@ -92,7 +92,10 @@ extension DiffReader: RandomAccessCollection {
   }
 
   /// The entry of a name, exactly as stored. O(log n).
-  public func entry(named name: String) -> DiffEntry? {
+  public func entry(named name: String) -> DiffEntry? { index(named: name).map { self[$0] } }
+
+  /// The index of the entry of a name, exactly as stored. O(log n).
+  package func index(named name: String) -> Int? {
     var low = 0
     var high = count
     while low < high {
@@ -105,7 +108,7 @@ extension DiffReader: RandomAccessCollection {
     }
     // By bytes: as strings, different spellings of one accented letter are equal.
     guard low < count, index[nameRange(low)].elementsEqual(name.utf8) else { return nil }
-    return self[low]
+    return low
   }
 
   private func nameRange(_ position: Int) -> Range<Int> {
