@@ -2,11 +2,11 @@ import CDiffKitHeader
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Calls `body` and turns what it throws into a status and this thread's text.

@@ -4,11 +4,11 @@ import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Comparing, measuring and looking into diffs, as processes, on files in the page cache.

@@ -1,145 +1,145 @@
 #if Training
-  import Checkpoints
-  import DiffCommands
-  import DiffFormat
-  import DiffTraining
-  import TensorCore
+import Checkpoints
+import DiffCommands
+import DiffFormat
+import DiffTraining
+import TensorCore
 
-  #if canImport(FoundationEssentials)
-    import FoundationEssentials
-  #else
-    import Foundation
-  #endif
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
-  /// A step of gated training beside one of full finetuning, and beside PyTorch's, on MiniLM-L6.
-  struct GateBenchmarks {
-    private static let shared = "../shared"
-    private static let model = shared + "/data/models/minilm-l6"
-    private static let task = shared + "/data/tasks/mr/train.2k.tsv"
-    private static let steps = 80
-    private static let batchSize = 16
+/// A step of gated training beside one of full finetuning, and beside PyTorch's, on MiniLM-L6.
+struct GateBenchmarks {
+  private static let shared = "../shared"
+  private static let model = shared + "/data/models/minilm-l6"
+  private static let task = shared + "/data/tasks/mr/train.2k.tsv"
+  private static let steps = 80
+  private static let batchSize = 16
 
-    static func run() throws {
-      let report = Report("Diff pruning of MiniLM-L6, batches of 16 of mr/train.2k")
-      guard FileManager.default.fileExists(atPath: model) else {
-        return print("skipped: \(model) is not there")
-      }
-      // By turns, so that what slows the machine down slows both.
-      var runs: [[String: Measured]] = []
-      for _ in 0..<3 {
-        var measured: [String: Measured] = [:]
-        for method in ["full", "structured"] { measured[method] = try measure(method) }
-        runs.append(measured)
-      }
-      func median(_ method: String, _ path: KeyPath<Measured, Double>) -> Double {
-        runs.compactMap { $0[method]?[keyPath: path] }.median
-      }
-      let (full, gated) = (median("full", \.seconds), median("structured", \.seconds))
+  static func run() throws {
+    let report = Report("Diff pruning of MiniLM-L6, batches of 16 of mr/train.2k")
+    guard FileManager.default.fileExists(atPath: model) else {
+      return print("skipped: \(model) is not there")
+    }
+    // By turns, so that what slows the machine down slows both.
+    var runs: [[String: Measured]] = []
+    for _ in 0..<3 {
+      var measured: [String: Measured] = [:]
+      for method in ["full", "structured"] { measured[method] = try measure(method) }
+      runs.append(measured)
+    }
+    func median(_ method: String, _ path: KeyPath<Measured, Double>) -> Double {
+      runs.compactMap { $0[method]?[keyPath: path] }.median
+    }
+    let (full, gated) = (median("full", \.seconds), median("structured", \.seconds))
+    report.row(
+      "stage 1, structured: a step", milliseconds(gated), "full finetuning \(milliseconds(full))",
+      ratio: gated / full, bar: "≤ 1.25")
+    if let python = ProcessInfo.processInfo.environment["DIFFKIT_PEERS_PYTHON"] {
+      let peer = try peer(python)
       report.row(
-        "stage 1, structured: a step", milliseconds(gated), "full finetuning \(milliseconds(full))",
-        ratio: gated / full, bar: "≤ 1.25")
-      if let python = ProcessInfo.processInfo.environment["DIFFKIT_PEERS_PYTHON"] {
-        let peer = try peer(python)
-        report.row(
-          "the same beside PyTorch", milliseconds(gated), milliseconds(peer.seconds),
-          ratio: peer.seconds / gated, bar: "≥ 4")
-        let memory = median("structured", \.memory)
-        report.row(
-          "peak memory", megabytes(memory), megabytes(peer.memory), ratio: memory / peer.memory,
-          bar: "≤ 0.6")
-      } else {
-        print("PyTorch skipped: DIFFKIT_PEERS_PYTHON does not name a Python that has it")
-      }
-      try size(report)
-    }
-
-    private struct Measured {
-      var seconds: Double
-      var memory: Double
-    }
-
-    /// The median seconds of a step, in a process of its own.
-    private static func measure(_ method: String) throws -> Measured {
-      let process = try ChildProcess.run(CommandLine.arguments[0], ["gated-steps", method])
-      let output = String(decoding: process.output, as: UTF8.self)
-      guard let seconds = Double(output.split(separator: "\n").last ?? "") else {
-        throw DiffError(.unsupported, String(decoding: process.errors, as: UTF8.self))
-      }
-      return Measured(seconds: seconds, memory: Double(process.peakMemory))
-    }
-
-    /// What `measure` starts: some steps of a method.
-    static func steps(_ method: String) throws {
-      let (model, examples) = try material()
-      var options = TrainingOptions()
-      options.method = method == "full" ? .full : .structured
-      options.batchSize = batchSize
-      var times: [Double] = []
-      let clock = ContinuousClock()
-      var last = clock.now
-      _ = try Trainer(model, examples, options).run { progress in
-        times.append((clock.now - last) / .seconds(1))
-        last = clock.now
-        return progress.step < steps ? .more : .stop
-      }
-      // The first steps meet cold memory, and rows of tables that nothing had read.
-      print(times.dropFirst(steps / 4).median)
-    }
-
-    private static func material() throws -> (EncoderModel, [TokenExample]) {
-      let checkpoint = try openCheckpoint(model + "/model.h5")
-      let encoder = try EncoderModel(
-        EncoderConfiguration(contentsOf: model + "/config.json"), checkpoint: checkpoint,
-        head: .classes(2))
-      let tokenizer = try WordPiece(vocabulary: File.contents(of: model + "/vocab.txt"))
-      return (encoder, try TaskData(table: task).examples(tokenizer, maxLength: 128).examples)
-    }
-
-    /// The median step of stage 1 in PyTorch.
-    private static func peer(_ python: String) throws -> Measured {
-      let converted = FileManager.default.temporaryDirectory.path + "/diffkit-peer.safetensors"
-      defer { try? FileManager.default.removeItem(atPath: converted) }
-      _ = try ChildProcess.run(
-        python, [shared + "/peers/h5_to_safetensors.py", model + "/model.h5", converted])
-      let dev = shared + "/data/tasks/mr/dev.tsv"
-      let process = try ChildProcess.run(
-        python,
-        [
-          shared + "/peers/torch_diff_pruning.py", "--model", converted, "--config",
-          model + "/config.json", "--vocab", model + "/vocab.txt", "--train", task, "--dev", dev,
-          "--method", "structured", "--bs", String(batchSize), "--max-steps", String(steps / 2),
-        ])
-      let line = String(decoding: process.output, as: UTF8.self).split(separator: "\n").last ?? ""
-      let result = try JSONValue(parsing: Array(line.utf8))
-      guard let seconds = result["stage1_s_per_step"]?.double,
-        let memory = result["peak_rss_mb"]?.double
-      else { throw DiffError(.unsupported, String(decoding: process.errors, as: UTF8.self)) }
-      return Measured(seconds: seconds, memory: memory * 1_048_576)
-    }
-
-    /// The size of a diff of 0.5 %; one round is enough for the fixed selection.
-    private static func size(_ report: Report) throws {
-      let (model, examples) = try material()
-      var options = TrainingOptions()
-      options.fixedEpochs = 1
-      guard case .finished(let finetune) = try Trainer(model, examples, options).run({ _ in .more })
-      else { return }
-      let sink = MemorySink()
-      let checkpoint = try openCheckpoint(Self.model + "/model.h5")
-      let count = try finetune.write(checkpoint, into: sink, metadata: [:])
-      let full = try File(Self.model + "/model.h5").size
+        "the same beside PyTorch", milliseconds(gated), milliseconds(peer.seconds),
+        ratio: peer.seconds / gated, bar: "≥ 4")
+      let memory = median("structured", \.memory)
       report.row(
-        "a diff of 0.5 %, \(count) values", "\(sink.bytes.count) B",
-        "the model \(full) B", ratio: Double(sink.bytes.count) / Double(full),
-        bar: "≤ 295 kB")
+        "peak memory", megabytes(memory), megabytes(peer.memory), ratio: memory / peer.memory,
+        bar: "≤ 0.6")
+    } else {
+      print("PyTorch skipped: DIFFKIT_PEERS_PYTHON does not name a Python that has it")
     }
-
-    private static func milliseconds(_ seconds: Double) -> String {
-      "\((seconds * 1000).fixed(1)) ms"
-    }
-
-    private static func megabytes(_ bytes: Double) -> String {
-      "\((bytes / 1_048_576).fixed(0)) MiB"
-    }
+    try size(report)
   }
+
+  private struct Measured {
+    var seconds: Double
+    var memory: Double
+  }
+
+  /// The median seconds of a step, in a process of its own.
+  private static func measure(_ method: String) throws -> Measured {
+    let process = try ChildProcess.run(CommandLine.arguments[0], ["gated-steps", method])
+    let output = String(decoding: process.output, as: UTF8.self)
+    guard let seconds = Double(output.split(separator: "\n").last ?? "") else {
+      throw DiffError(.unsupported, String(decoding: process.errors, as: UTF8.self))
+    }
+    return Measured(seconds: seconds, memory: Double(process.peakMemory))
+  }
+
+  /// What `measure` starts: some steps of a method.
+  static func steps(_ method: String) throws {
+    let (model, examples) = try material()
+    var options = TrainingOptions()
+    options.method = method == "full" ? .full : .structured
+    options.batchSize = batchSize
+    var times: [Double] = []
+    let clock = ContinuousClock()
+    var last = clock.now
+    _ = try Trainer(model, examples, options).run { progress in
+      times.append((clock.now - last) / .seconds(1))
+      last = clock.now
+      return progress.step < steps ? .more : .stop
+    }
+    // The first steps meet cold memory, and rows of tables that nothing had read.
+    print(times.dropFirst(steps / 4).median)
+  }
+
+  private static func material() throws -> (EncoderModel, [TokenExample]) {
+    let checkpoint = try openCheckpoint(model + "/model.h5")
+    let encoder = try EncoderModel(
+      EncoderConfiguration(contentsOf: model + "/config.json"), checkpoint: checkpoint,
+      head: .classes(2))
+    let tokenizer = try WordPiece(vocabulary: File.contents(of: model + "/vocab.txt"))
+    return (encoder, try TaskData(table: task).examples(tokenizer, maxLength: 128).examples)
+  }
+
+  /// The median step of stage 1 in PyTorch.
+  private static func peer(_ python: String) throws -> Measured {
+    let converted = FileManager.default.temporaryDirectory.path + "/diffkit-peer.safetensors"
+    defer { try? FileManager.default.removeItem(atPath: converted) }
+    _ = try ChildProcess.run(
+      python, [shared + "/peers/h5_to_safetensors.py", model + "/model.h5", converted])
+    let dev = shared + "/data/tasks/mr/dev.tsv"
+    let process = try ChildProcess.run(
+      python,
+      [
+        shared + "/peers/torch_diff_pruning.py", "--model", converted, "--config",
+        model + "/config.json", "--vocab", model + "/vocab.txt", "--train", task, "--dev", dev,
+        "--method", "structured", "--bs", String(batchSize), "--max-steps", String(steps / 2),
+      ])
+    let line = String(decoding: process.output, as: UTF8.self).split(separator: "\n").last ?? ""
+    let result = try JSONValue(parsing: Array(line.utf8))
+    guard let seconds = result["stage1_s_per_step"]?.double,
+      let memory = result["peak_rss_mb"]?.double
+    else { throw DiffError(.unsupported, String(decoding: process.errors, as: UTF8.self)) }
+    return Measured(seconds: seconds, memory: memory * 1_048_576)
+  }
+
+  /// The size of a diff of 0.5 %; one round is enough for the fixed selection.
+  private static func size(_ report: Report) throws {
+    let (model, examples) = try material()
+    var options = TrainingOptions()
+    options.fixedEpochs = 1
+    guard case .finished(let finetune) = try Trainer(model, examples, options).run({ _ in .more })
+    else { return }
+    let sink = MemorySink()
+    let checkpoint = try openCheckpoint(Self.model + "/model.h5")
+    let count = try finetune.write(checkpoint, into: sink, metadata: [:])
+    let full = try File(Self.model + "/model.h5").size
+    report.row(
+      "a diff of 0.5 %, \(count) values", "\(sink.bytes.count) B",
+      "the model \(full) B", ratio: Double(sink.bytes.count) / Double(full),
+      bar: "≤ 295 kB")
+  }
+
+  private static func milliseconds(_ seconds: Double) -> String {
+    "\((seconds * 1000).fixed(1)) ms"
+  }
+
+  private static func megabytes(_ bytes: Double) -> String {
+    "\((bytes / 1_048_576).fixed(0)) MiB"
+  }
+}
 #endif

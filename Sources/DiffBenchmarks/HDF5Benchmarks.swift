@@ -3,11 +3,11 @@ import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// `diffkit apply` on HDF5 of gzip chunks, beside h5py with NumPy. Both are timed as processes, on

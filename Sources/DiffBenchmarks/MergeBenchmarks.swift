@@ -4,11 +4,11 @@ import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// `diffkit merge` as a process, from files to a file, on diffs of a model of BERT-large's size.

@@ -1,38 +1,38 @@
 #if Training
-  import DiffTraining
-  import TensorCore
+import DiffTraining
+import TensorCore
 
-  extension Finetune {
-    /// Of each part of the model, how many elements change, and how many there are.
-    var parts: [String: [Int]] {
-      var parts: [String: [Int]] = [:]
-      var index = 0
-      for parameter in layout.parameters where !parameter.isHead {
-        let first = index
-        while index < positions.count, positions[index] < parameter.range.upperBound { index += 1 }
-        for part in Self.parts(of: parameter.name) {
-          let sum = parts[part] ?? [0, 0]
-          parts[part] = [sum[0] + index - first, sum[1] + parameter.range.count]
-        }
+extension Finetune {
+  /// Of each part of the model, how many elements change, and how many there are.
+  var parts: [String: [Int]] {
+    var parts: [String: [Int]] = [:]
+    var index = 0
+    for parameter in layout.parameters where !parameter.isHead {
+      let first = index
+      while index < positions.count, positions[index] < parameter.range.upperBound { index += 1 }
+      for part in Self.parts(of: parameter.name) {
+        let sum = parts[part] ?? [0, 0]
+        parts[part] = [sum[0] + index - first, sum[1] + parameter.range.count]
       }
-      return parts
     }
-
-    /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
-    private static func parts(of name: String) -> [String] {
-      let words = name.nameParts
-      let place: String
-      if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
-        place = "layer \(words[layer + 1])"
-      } else if words.contains("pooler") {
-        place = "pooler"
-      } else {
-        place = words.contains("word_embeddings") ? "words" : "other embeddings"
-      }
-      let kind =
-        words.contains { $0.hasPrefix("LayerNorm") }
-        ? "all layer norms" : words.last == "bias" ? "other biases" : "matrices and tables"
-      return [place, kind]
-    }
+    return parts
   }
+
+  /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
+  private static func parts(of name: String) -> [String] {
+    let words = name.nameParts
+    let place: String
+    if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
+      place = "layer \(words[layer + 1])"
+    } else if words.contains("pooler") {
+      place = "pooler"
+    } else {
+      place = words.contains("word_embeddings") ? "words" : "other embeddings"
+    }
+    let kind =
+      words.contains { $0.hasPrefix("LayerNorm") }
+      ? "all layer norms" : words.last == "bias" ? "other biases" : "matrices and tables"
+    return [place, kind]
+  }
+}
 #endif

@@ -5,11 +5,11 @@ import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// `diffkit` as a process on files of a gigabyte, beside what a user has without it. Files are

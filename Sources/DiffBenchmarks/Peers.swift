@@ -1,11 +1,11 @@
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// What a user has in Python, in the same run: the environment variable DIFFKIT_PEERS_PYTHON says

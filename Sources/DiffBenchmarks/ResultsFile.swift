@@ -1,53 +1,53 @@
 #if Training
-  import DiffCommands
-  import TensorCore
+import DiffCommands
+import TensorCore
 
-  #if canImport(FoundationEssentials)
-    import FoundationEssentials
-  #else
-    import Foundation
-  #endif
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
-  /// A finished run of the table of methods.
-  struct RunRecord: Codable {
-    var id, task, method: String
-    var seed: UInt64
-    /// The learning rate; the score on held-out training rows, and on dev rows.
-    var rate, held, score: Double
-    var scores: [String: Double]
-    var seconds: Double
-    var bytes, positions: Int
-    var densityBefore: Double?
-    /// Of each part of the model, how many elements change, and how many there are.
-    var parts: [String: [Int]]
-  }
+/// A finished run of the table of methods.
+struct RunRecord: Codable {
+  var id, task, method: String
+  var seed: UInt64
+  /// The learning rate; the score on held-out training rows, and on dev rows.
+  var rate, held, score: Double
+  var scores: [String: Double]
+  var seconds: Double
+  var bytes, positions: Int
+  var densityBefore: Double?
+  /// Of each part of the model, how many elements change, and how many there are.
+  var parts: [String: [Int]]
+}
 
-  /// Finished runs, a line of JSON each, only ever appended to.
-  struct ResultsFile {
-    private let path: String
-    private var records: [RunRecord] = []
+/// Finished runs, a line of JSON each, only ever appended to.
+struct ResultsFile {
+  private let path: String
+  private var records: [RunRecord] = []
 
-    init(_ path: String) throws {
-      self.path = path
-      guard FileManager.default.fileExists(atPath: path) else { return }
-      for line in try File.contents(of: path).split(separator: 0x0A) {
-        records.append(try JSONDecoder().decode(RunRecord.self, from: Data(line)))
-      }
-    }
-
-    /// A run, if it is finished.
-    subscript(id: String) -> RunRecord? { records.first { $0.id == id } }
-
-    mutating func append(_ record: RunRecord) throws {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      let line = try encoder.encode(record) + Data("\n".utf8)
-      if !FileManager.default.fileExists(atPath: path) { _ = try File(creating: path) }
-      let file = try File(path, writable: true)
-      let bytes = Array(line)
-      try file.write(bytes.span, at: file.size)
-      try file.sync()
-      records.append(record)
+  init(_ path: String) throws {
+    self.path = path
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    for line in try File.contents(of: path).split(separator: 0x0A) {
+      records.append(try JSONDecoder().decode(RunRecord.self, from: Data(line)))
     }
   }
+
+  /// A run, if it is finished.
+  subscript(id: String) -> RunRecord? { records.first { $0.id == id } }
+
+  mutating func append(_ record: RunRecord) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let line = try encoder.encode(record) + Data("\n".utf8)
+    if !FileManager.default.fileExists(atPath: path) { _ = try File(creating: path) }
+    let file = try File(path, writable: true)
+    let bytes = Array(line)
+    try file.write(bytes.span, at: file.size)
+    try file.sync()
+    records.append(record)
+  }
+}
 #endif

@@ -5,11 +5,11 @@ import DiffOperations
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Switching between finetunes of a model in memory: 110 M float32 elements, as BERT-base, 0.5 %

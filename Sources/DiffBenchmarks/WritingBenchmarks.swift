@@ -3,11 +3,11 @@ import DiffCommands
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// What `diffkit` writes on files as large as models are, beside `cp`, `cmp`, other tools of

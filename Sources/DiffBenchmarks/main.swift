@@ -2,11 +2,11 @@ import DiffCommands
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 // Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
@@ -31,9 +31,9 @@ var parts: [(name: String, run: () throws -> Void)] = [
   ("merge", MergeBenchmarks.run),
 ]
 #if Training
-  parts.append(("text", TextBenchmarks.run))
-  parts.append(("training", TrainingBenchmarks.run))
-  parts.append(("gates", GateBenchmarks.run))
+parts.append(("text", TextBenchmarks.run))
+parts.append(("training", TrainingBenchmarks.run))
+parts.append(("gates", GateBenchmarks.run))
 #endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
@@ -42,10 +42,10 @@ do {
   case "part":
     for part in parts where part.name == arguments.last { try part.run() }
   #if Training
-    case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
-    case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
-    case "table": try MethodTable.run(Array(arguments.dropFirst()))
-    case "trial": try Trial.run(Array(arguments.dropFirst()))
+  case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
+  case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
+  case "table": try MethodTable.run(Array(arguments.dropFirst()))
+  case "trial": try Trial.run(Array(arguments.dropFirst()))
   #endif
   default:
     let program = CommandLine.arguments[0]

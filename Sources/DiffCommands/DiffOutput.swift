@@ -2,11 +2,11 @@ import DiffFormat
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Makes a diff at `path`, which appears when it is complete, and tells about it; '-' is standard

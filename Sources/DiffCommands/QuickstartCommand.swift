@@ -2,11 +2,11 @@ import ArgumentParser
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// `diffkit quickstart`.
@@ -36,10 +36,10 @@ struct QuickstartCommand: ParsableCommand {
 
   func run() throws {
     #if Training
-      let tour: any Tour =
-        files ? FileTour(samples, report) : TrainingTour(samples, report)
+    let tour: any Tour =
+      files ? FileTour(samples, report) : TrainingTour(samples, report)
     #else
-      let tour: any Tour = FileTour(samples, report)
+    let tour: any Tour = FileTour(samples, report)
     #endif
     // What is missing is told before anything is made.
     for sample in tour.samples { _ = try File(sample) }

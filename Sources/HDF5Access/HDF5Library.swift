@@ -3,11 +3,11 @@ import Checkpoints
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// libhdf5 as a whole: its lock, its settings, its errors.

@@ -2,11 +2,11 @@ import Checkpoints
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// The program `diffkit-hdf5`: answers requests that come through descriptor 0 about the file that

@@ -1,11 +1,11 @@
 import CKernels
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Changes as offsets and numbers, in room that is used again for the next ones. One thread at a

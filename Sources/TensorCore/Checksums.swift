@@ -2,8 +2,8 @@
 /// with them in the way, a fuzzer would never reach what stands behind.
 package func checksumsMatch<Checksum: Equatable>(_ computed: Checksum, _ stored: Checksum) -> Bool {
   #if DIFFKIT_FUZZING
-    true
+  true
   #else
-    computed == stored
+  computed == stored
   #endif
 }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Another program, run to its end with its output caught.
@@ -51,9 +51,9 @@ package struct ChildProcess {
       }
     }
     #if os(Linux)
-      let unit: UInt64 = 1024
+    let unit: UInt64 = 1024
     #else
-      let unit: UInt64 = 1
+    let unit: UInt64 = 1
     #endif
     let ending = status & 0x7F
     return ChildProcess(

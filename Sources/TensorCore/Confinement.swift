@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// What a process takes from itself before it touches what it does not trust.
@@ -14,7 +14,7 @@ package enum Confinement {
   package static func begin(memory: UInt64, writing: Bool) {
     for descriptor: Int32 in 4..<1024 { close(descriptor) }
     #if os(Linux)
-      limit(RLIMIT_AS, memory)
+    limit(RLIMIT_AS, memory)
     #endif
     limit(RLIMIT_CORE, 0)
     limit(RLIMIT_NOFILE, 6)
@@ -25,9 +25,9 @@ package enum Confinement {
   package static func allow(seconds: UInt64) {
     var usage = rusage()
     #if canImport(Glibc)
-      unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
+    unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
     #else
-      unsafe getrusage(RUSAGE_SELF, &usage)
+    unsafe getrusage(RUSAGE_SELF, &usage)
     #endif
     let used = UInt64(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
     var limits = rlimit()
@@ -42,15 +42,15 @@ package enum Confinement {
     // Leaked on purpose: it is watched as long as the process lives.
     let watched = unsafe Unmanaged.passRetained(channel).toOpaque()
     #if os(Linux)
-      var thread = pthread_t()
+    var thread = pthread_t()
     #else
-      var thread: pthread_t?
+    var thread: pthread_t?
     #endif
     unsafe pthread_create(
       &thread, nil,
       { argument in
         #if os(Linux)
-          guard let argument = unsafe argument else { return nil }
+        guard let argument = unsafe argument else { return nil }
         #endif
         let channel = unsafe Unmanaged<MessageChannel>.fromOpaque(argument).takeUnretainedValue()
         var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)
@@ -61,13 +61,13 @@ package enum Confinement {
 }
 
 #if canImport(Glibc)
-  private typealias Resource = __rlimit_resource
-  private func resource(_ resource: Resource) -> __rlimit_resource_t {
-    __rlimit_resource_t(resource.rawValue)
-  }
+private typealias Resource = __rlimit_resource
+private func resource(_ resource: Resource) -> __rlimit_resource_t {
+  __rlimit_resource_t(resource.rawValue)
+}
 #else
-  private typealias Resource = Int32
-  private func resource(_ resource: Resource) -> Int32 { resource }
+private typealias Resource = Int32
+private func resource(_ resource: Resource) -> Int32 { resource }
 #endif
 
 private func limit(_ kind: Resource, _ value: UInt64) {

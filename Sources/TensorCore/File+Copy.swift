@@ -1,11 +1,11 @@
 import CKernels
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 extension File {
@@ -33,14 +33,14 @@ extension File {
   private func nextData(_ range: Range<UInt64>) -> Range<UInt64>? {
     guard !range.isEmpty else { return nil }
     #if os(Linux)
-      // SEEK_DATA and SEEK_HOLE, which Swift's module of glibc does not have.
-      let data = lseek(descriptor, off_t(range.lowerBound), 3)
-      if data < 0 && errno == ENXIO { return nil }
-      let hole = data < 0 ? -1 : lseek(descriptor, data, 4)
-      if hole > data && data >= off_t(range.lowerBound) {
-        let start = UInt64(data)
-        return start < range.upperBound ? start..<min(UInt64(hole), range.upperBound) : nil
-      }
+    // SEEK_DATA and SEEK_HOLE, which Swift's module of glibc does not have.
+    let data = lseek(descriptor, off_t(range.lowerBound), 3)
+    if data < 0 && errno == ENXIO { return nil }
+    let hole = data < 0 ? -1 : lseek(descriptor, data, 4)
+    if hole > data && data >= off_t(range.lowerBound) {
+      let start = UInt64(data)
+      return start < range.upperBound ? start..<min(UInt64(hole), range.upperBound) : nil
+    }
     #endif
     return range
   }
@@ -50,18 +50,18 @@ extension File {
   private func copyInKernel(_ range: Range<UInt64>, to other: File, _ shift: Int64) -> UInt64 {
     var offset = range.lowerBound
     #if os(Linux)
-      while offset < range.upperBound {
-        var from = off_t(offset)
-        var to = from + off_t(shift)
-        let start = UInt64(to)
-        let count = Int(min(64 << 20, range.upperBound - offset))
-        let copied = unsafe copy_file_range(
-          descriptor, &from, other.descriptor, &to, count, 0)
-        if copied < 0 && errno == EINTR { continue }
-        guard copied > 0 else { break }
-        other.beginWriting(start..<start + UInt64(copied))
-        offset += UInt64(copied)
-      }
+    while offset < range.upperBound {
+      var from = off_t(offset)
+      var to = from + off_t(shift)
+      let start = UInt64(to)
+      let count = Int(min(64 << 20, range.upperBound - offset))
+      let copied = unsafe copy_file_range(
+        descriptor, &from, other.descriptor, &to, count, 0)
+      if copied < 0 && errno == EINTR { continue }
+      guard copied > 0 else { break }
+      other.beginWriting(start..<start + UInt64(copied))
+      offset += UInt64(copied)
+    }
     #endif
     return offset
   }

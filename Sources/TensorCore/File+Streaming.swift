@@ -1,10 +1,10 @@
 #if canImport(Glibc)
-  import CLinux
-  import Glibc
+import CLinux
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 extension File {
@@ -15,20 +15,20 @@ extension File {
   package func stream(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
     var done = 0
     #if canImport(Glibc)
-      while done < bytes.count {
-        let put = unsafe bytes.withUnsafeBufferPointer { buffer in
-          var piece = unsafe iovec(
-            iov_base: UnsafeMutableRawPointer(
-              mutating: buffer.baseAddress.map { unsafe $0 + done }),
-            iov_len: buffer.count - done)
-          // RWF_DONTCACHE.
-          return unsafe pwritev2(descriptor, &piece, 1, off_t(offset) + off_t(done), 0x80)
-        }
-        if put < 0 && errno == EINTR { continue }
-        // Where it cannot be done so, `write` finds out whether it can be done at all.
-        guard put > 0 else { break }
-        done += put
+    while done < bytes.count {
+      let put = unsafe bytes.withUnsafeBufferPointer { buffer in
+        var piece = unsafe iovec(
+          iov_base: UnsafeMutableRawPointer(
+            mutating: buffer.baseAddress.map { unsafe $0 + done }),
+          iov_len: buffer.count - done)
+        // RWF_DONTCACHE.
+        return unsafe pwritev2(descriptor, &piece, 1, off_t(offset) + off_t(done), 0x80)
       }
+      if put < 0 && errno == EINTR { continue }
+      // Where it cannot be done so, `write` finds out whether it can be done at all.
+      guard put > 0 else { break }
+      done += put
+    }
     #endif
     guard done < bytes.count else { return }
     try write(bytes.extracting(done...), at: offset + UInt64(done))
@@ -38,9 +38,9 @@ extension File {
   /// Lets the device begin with what was written to a range, and waits for nothing.
   package func beginWriting(_ range: Range<UInt64>) {
     #if canImport(Glibc)
-      // SYNC_FILE_RANGE_WRITE. Only advice: what fails is told by `sync`.
-      _ = sync_file_range(
-        descriptor, off_t(range.lowerBound), off_t(range.upperBound - range.lowerBound), 2)
+    // SYNC_FILE_RANGE_WRITE. Only advice: what fails is told by `sync`.
+    _ = sync_file_range(
+      descriptor, off_t(range.lowerBound), off_t(range.upperBound - range.lowerBound), 2)
     #endif
   }
 }

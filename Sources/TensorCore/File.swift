@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// An open file, read and written at offsets: no position, so threads may share it.
@@ -41,9 +41,9 @@ public final class File: Sendable {
   /// A path by which this process can open the file once more, whatever became of its name.
   package var descriptorPath: String {
     #if os(Linux)
-      "/proc/self/fd/\(descriptor)"
+    "/proc/self/fd/\(descriptor)"
     #else
-      "/dev/fd/\(descriptor)"
+    "/dev/fd/\(descriptor)"
     #endif
   }
 

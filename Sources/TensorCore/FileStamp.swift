@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Which file a path leads to and when it was changed last: what tells that somebody wrote to a
@@ -20,9 +20,9 @@ package struct FileStamp: Sendable, Hashable {
     file = UInt64(status.st_ino)
     size = UInt64(status.st_size)
     #if canImport(Darwin)
-      let time = status.st_mtimespec
+    let time = status.st_mtimespec
     #else
-      let time = status.st_mtim
+    let time = status.st_mtim
     #endif
     (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec)
   }

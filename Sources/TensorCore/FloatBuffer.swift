@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// A fixed number of float32 values in memory of their own, aligned to a page, zero at first.
@@ -28,8 +28,8 @@
       fatalError("no memory for \(count) floats")
     }
     #if canImport(Glibc) || canImport(Musl)
-      // A wish: it is slower without.
-      if hugePages { _ = unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
+    // A wish: it is slower without.
+    if hugePages { _ = unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
     #endif
     unsafe storage = memory.bindMemory(to: Float.self, capacity: max(count, 1))
   }

@@ -1,11 +1,11 @@
 import Synchronization
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// What happens on SIGINT, SIGTERM and SIGHUP: temporary files go, and what must not be left half
@@ -36,9 +36,9 @@ package enum Interruption {
       if isIgnored { signal(number, SIG_IGN) }
     }
     #if canImport(Darwin)
-      var thread: pthread_t?
+    var thread: pthread_t?
     #else
-      var thread = pthread_t()
+    var thread = pthread_t()
     #endif
     unsafe pthread_create(
       &thread, nil,

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// One end of a pair of sockets between two processes that send each other messages: eight bytes
@@ -30,20 +30,20 @@ package final class MessageChannel: Sendable {
   package static func pair() throws(DiffError) -> (MessageChannel, MessageChannel) {
     var ends: [Int32] = [0, 0]
     #if os(Linux)
-      let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
     #else
-      let kind = SOCK_STREAM
+    let kind = SOCK_STREAM
     #endif
     guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
       throw .system("cannot create", "a pair of sockets")
     }
     #if !os(Linux)
-      for end in ends {
-        _ = fcntl(end, F_SETFD, FD_CLOEXEC)
-        var one: Int32 = 1
-        unsafe setsockopt(
-          end, SOL_SOCKET, SO_NOSIGPIPE, &one, socklen_t(MemoryLayout<Int32>.size))
-      }
+    for end in ends {
+      _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+      var one: Int32 = 1
+      unsafe setsockopt(
+        end, SOL_SOCKET, SO_NOSIGPIPE, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
     #endif
     return (MessageChannel(adopting: ends[0]), MessageChannel(adopting: ends[1]))
   }
@@ -71,9 +71,9 @@ package final class MessageChannel: Sendable {
     _ bytes: [UInt8], _ deadline: ContinuousClock.Instant?
   ) throws(Failure) {
     #if os(Linux)
-      let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+    let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
     #else
-      let flags = MSG_DONTWAIT
+    let flags = MSG_DONTWAIT
     #endif
     var done = 0
     while done < bytes.count {

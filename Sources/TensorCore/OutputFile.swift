@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// A file that appears under its name only when it is complete and durable.
@@ -122,11 +122,11 @@ package final class OutputFile {
 
   private func link(to path: String) throws(DiffError) {
     #if os(Linux)
-      let contents = "/proc/self/fd/\(file.descriptor)"
-      guard unsafe linkat(AT_FDCWD, contents, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 else {
-        if errno == EEXIST { throw .outputExists(path) }
-        throw .system("cannot create", path)
-      }
+    let contents = "/proc/self/fd/\(file.descriptor)"
+    guard unsafe linkat(AT_FDCWD, contents, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 else {
+      if errno == EEXIST { throw .outputExists(path) }
+      throw .system("cannot create", path)
+    }
     #endif
   }
 
@@ -166,19 +166,19 @@ extension File {
   /// A new file without a name on the file system of `path`, or nil where there is no such thing.
   fileprivate convenience init?(unnamedBeside path: String) {
     #if os(Linux)
-      let folder = OutputFile.split(path).folder
-      // glibc's O_TMPFILE is a compound macro that Swift does not import.
-      let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
-      let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
-      guard descriptor >= 0 else { return nil }
-      // Without /proc the file could never be given a name.
-      guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {
-        close(descriptor)
-        return nil
-      }
-      self.init(adopting: descriptor, path: path)
-    #else
+    let folder = OutputFile.split(path).folder
+    // glibc's O_TMPFILE is a compound macro that Swift does not import.
+    let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
+    let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { return nil }
+    // Without /proc the file could never be given a name.
+    guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {
+      close(descriptor)
       return nil
+    }
+    self.init(adopting: descriptor, path: path)
+    #else
+    return nil
     #endif
   }
 }

@@ -1,11 +1,11 @@
 import CKernels
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Where this program lies, and its environment.
@@ -27,12 +27,12 @@ package enum ProgramFiles {
 
   private static var programPath: String? {
     #if os(Linux)
-      let path = unsafe realpath("/proc/self/exe", nil)
+    let path = unsafe realpath("/proc/self/exe", nil)
     #else
-      var size: UInt32 = 4096
-      var name = [CChar](repeating: 0, count: Int(size))
-      guard unsafe _NSGetExecutablePath(&name, &size) == 0 else { return nil }
-      let path = unsafe realpath(name, nil)
+    var size: UInt32 = 4096
+    var name = [CChar](repeating: 0, count: Int(size))
+    guard unsafe _NSGetExecutablePath(&name, &size) == 0 else { return nil }
+    let path = unsafe realpath(name, nil)
     #endif
     guard let path = unsafe path else { return nil }
     defer { unsafe free(path) }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// A lock that many readers or one writer hold.
@@ -17,9 +17,9 @@
     var attributes = pthread_rwlockattr_t()
     unsafe pthread_rwlockattr_init(&attributes)
     #if canImport(Glibc)
-      // Unless told otherwise, glibc lets readers pass a writer that waits, and so without end.
-      unsafe pthread_rwlockattr_setkind_np(
-        &attributes, CInt(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+    // Unless told otherwise, glibc lets readers pass a writer that waits, and so without end.
+    unsafe pthread_rwlockattr_setkind_np(
+      &attributes, CInt(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
     #endif
     unsafe pthread_rwlock_init(lock, &attributes)
     unsafe pthread_rwlockattr_destroy(&attributes)

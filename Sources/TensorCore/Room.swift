@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// The free space of file systems.
@@ -33,20 +33,20 @@ package enum Room {
   /// What kind of file system a folder is on; empty if that is not known.
   private static func type(of folder: String) -> String {
     #if os(Linux)
-      var status = stat()
-      guard unsafe stat(folder, &status) == 0,
-        let mounts = try? File("/proc/self/mountinfo").readToEnd()
-      else { return "" }
-      let device = UInt64(status.st_dev)
-      let major = device >> 8 & 0xFFF | device >> 32 & ~0xFFF
-      let minor = device & 0xFF | device >> 12 & ~0xFF
-      for line in String(decoding: mounts, as: UTF8.self).split(separator: "\n") {
-        let fields = line.split(separator: " ")
-        guard fields.count > 2, fields[2] == "\(major):\(minor)",
-          let dash = fields.firstIndex(of: "-"), dash + 1 < fields.count
-        else { continue }
-        return String(fields[dash + 1])
-      }
+    var status = stat()
+    guard unsafe stat(folder, &status) == 0,
+      let mounts = try? File("/proc/self/mountinfo").readToEnd()
+    else { return "" }
+    let device = UInt64(status.st_dev)
+    let major = device >> 8 & 0xFFF | device >> 32 & ~0xFFF
+    let minor = device & 0xFF | device >> 12 & ~0xFF
+    for line in String(decoding: mounts, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 2, fields[2] == "\(major):\(minor)",
+        let dash = fields.firstIndex(of: "-"), dash + 1 < fields.count
+      else { continue }
+      return String(fields[dash + 1])
+    }
     #endif
     return ""
   }

@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// Damaged and malicious HDF5 files: the command ends with an error of one line or does its work,

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// `kill -9` at random moments. DIFFKIT_KILLS sets how many; 300 are the bar.

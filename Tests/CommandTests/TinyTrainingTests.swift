@@ -1,186 +1,186 @@
 #if Training
-  import DiffFormat
-  import Foundation
-  import TensorCore
-  import TestSupport
-  import Testing
+import DiffFormat
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
 
-  /// `train`, `evaluate` and `predict` on a model of one layer, on any machine.
-  @Suite(.serialized) struct TinyTrainingTests {
-    @Test("a run that is killed again and again and resumed ends like one that is not")
-    func killedRunsGoOn() throws {
-      try Scratch.with { scratch in
-        let model = try TinyModel(scratch)
-        let arguments = try arguments(scratch, model)
-        let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
-        #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
-        let seed = UInt64.random(in: 0..<1000)
-        var random = SplitMix64(seed: seed)
-        var (kills, resumed) = (0, 0)
-        var ending = ChildProcess.Ending.signal(9)
-        for _ in 0..<30 where ending != .exit(0) {
-          let hasState = scratch.exists("parts.diff.state")
-          resumed += hasState ? 1 : 0
-          let all = arguments(
-            "parts", ["--save-every", "0.02", "--force"] + (hasState ? ["--resume"] : []))
-          // Saving takes time, too; the last runs may end.
-          let delay = kills < 5 ? (0.2 + random.unit()) * whole.seconds / 2 : 120
-          ending = try ChildProcess.run(Diffkit.path, all, killedAfter: delay).ending
-          if ending == .signal(9) { kills += 1 }
-        }
-        #expect(ending == .exit(0), "seed \(seed)")
-        #expect(kills > 0 && resumed > 0, "seed \(seed): \(kills) killed, \(resumed) resumed")
-        try expectSame(scratch, "parts", "whole")
-        #expect(!scratch.exists("parts.diff.state"))
+/// `train`, `evaluate` and `predict` on a model of one layer, on any machine.
+@Suite(.serialized) struct TinyTrainingTests {
+  @Test("a run that is killed again and again and resumed ends like one that is not")
+  func killedRunsGoOn() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      let arguments = try arguments(scratch, model)
+      let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
+      #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
+      let seed = UInt64.random(in: 0..<1000)
+      var random = SplitMix64(seed: seed)
+      var (kills, resumed) = (0, 0)
+      var ending = ChildProcess.Ending.signal(9)
+      for _ in 0..<30 where ending != .exit(0) {
+        let hasState = scratch.exists("parts.diff.state")
+        resumed += hasState ? 1 : 0
+        let all = arguments(
+          "parts", ["--save-every", "0.02", "--force"] + (hasState ? ["--resume"] : []))
+        // Saving takes time, too; the last runs may end.
+        let delay = kills < 5 ? (0.2 + random.unit()) * whole.seconds / 2 : 120
+        ending = try ChildProcess.run(Diffkit.path, all, killedAfter: delay).ending
+        if ending == .signal(9) { kills += 1 }
       }
-    }
-
-    /// A task of chance, and what makes a diff of a name of it in 300 steps.
-    private func arguments(
-      _ scratch: Scratch, _ model: TinyModel
-    ) throws -> (_ name: String, _ more: [String]) -> [String] {
-      let words = ["red river", "old house", "big dog", "blue sea", "green road", "king cat"]
-      let rows = (0..<120).map { "the \(words[$0 % 6]) was in \(words[$0 / 6 % 6])\t\($0 % 2)" }
-      try rows.joined(separator: "\n")
-        .write(toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
-      return { name, more in
-        [
-          "train", model.path, "--task", scratch("train.tsv"), "-o", scratch(name + ".diff"),
-          "--metrics", scratch(name + ".jsonl"), "--epochs", "3", "--fixed-epochs", "2",
-          "--batch", "2", "--threads", "2", "-q",
-        ] + more
-      }
-    }
-
-    @Test("Ctrl-C saves and stops, and --resume goes on to the same end")
-    func interrupts() throws {
-      try Scratch.with { scratch in
-        let arguments = try arguments(scratch, TinyModel(scratch))
-        let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
-        #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
-        var stops = 0
-        for share in [0.5, 0.6, 0.7, 0.8] where !scratch.exists("parts.diff") {
-          let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
-          let child = try ChildProcess.run(
-            "timeout",
-            ["--preserve-status", "-s", "INT", "\(share * whole.seconds)", Diffkit.path]
-              + arguments("parts", ["--force"] + resuming))
-          if child.ending == .exit(2) {
-            stops += 1
-            #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
-            #expect(scratch.exists("parts.diff.state"))
-          }
-        }
-        #expect(stops > 0)
-        if !scratch.exists("parts.diff") {
-          let last = try ChildProcess.run(
-            Diffkit.path, arguments("parts", ["--force", "--resume"]))
-          #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
-        }
-        try expectSame(scratch, "parts", "whole")
-      }
-    }
-
-    #if os(Linux)
-      @Test("bits depend on --threads, not on how many cores there are")
-      func coresDoNotMatter() throws {
-        try Scratch.with { scratch in
-          let arguments = try arguments(scratch, TinyModel(scratch))
-          let all = try ChildProcess.run(Diffkit.path, arguments("all", []))
-          #expect(all.ending == .exit(0), "\(String(decoding: all.errors, as: UTF8.self))")
-          let one = try ChildProcess.run(
-            "taskset", ["-c", Self.firstCore, Diffkit.path] + arguments("one", []))
-          #expect(one.ending == .exit(0), "\(String(decoding: one.errors, as: UTF8.self))")
-          try expectSame(scratch, "one", "all")
-        }
-      }
-
-      /// The lowest number of a core that this process may use.
-      private static var firstCore: String {
-        get throws {
-          let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-          let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
-          return String(try #require(line).drop { !$0.isNumber }.prefix { $0.isNumber })
-        }
-      }
-    #endif
-
-    /// Two trainings of one task have the same losses, and the same diff.
-    private func expectSame(_ scratch: Scratch, _ one: String, _ other: String) throws {
-      #expect(try losses(scratch(one + ".jsonl")) == losses(scratch(other + ".jsonl")))
-      #expect(
-        try contents(ofFile: scratch(one + ".diff")) == contents(ofFile: scratch(other + ".diff")))
-    }
-
-    /// The losses in a file of metrics, as they are written.
-    private func losses(_ path: String) throws -> [String] {
-      let losses = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
-        try JSONValue(parsing: Array($0.utf8))["loss"]?.compact ?? ""
-      }
-      #expect(losses.count == 300)
-      return losses
-    }
-
-    @Test("questions on contexts are learnt, scored and answered")
-    func questions() throws {
-      try Scratch.with { scratch in
-        let model = try TinyModel(scratch)
-        let output = scratch("task.diff")
-        let trained = try Diffkit.run(
-          "train", model.path, "--task", TinyModel.questions, "--dev", TinyModel.questions, "-o",
-          output, "--method", "full", "--epochs", "80", "--lr", "2e-3", "--lr-head", "2e-3",
-          "--batch", "4", "--max-length", "48", "--no-dropout", "--threads", "2", "-q")
-        #expect(trained.code == 0, "\(trained.errors)")
-        let answer = try Diffkit.run(
-          "evaluate", model.path, output, "--task", TinyModel.questions, "--json")
-        expectSuccess(answer, "\"exact_match\"", "\"f1\"")
-        let scores = try answer.json([String: Double].self)
-        #expect(scores["examples"] == 12)
-        #expect(try #require(scores["exact_match"]) >= 0.9)
-        #expect(try #require(scores["f1"]) >= #require(scores["exact_match"]))
-        let metadata = try DiffReader(output).metadata
-        #expect(scores["exact_match"].map { "\($0)" } == metadata["score.exact_match"])
-        #expect(metadata["task.kind"] == "spans")
-
-        let asked = "Where was the old king born?\tThe old king was born in the red house."
-        let said = try Diffkit.run("predict", model.path, output, asked)
-        expectSuccess(said, "red house\tWhere")
-        let inJSON = try Diffkit.run("predict", model.path, output, asked, "--json")
-        let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
-        for (answer, definition) in [(answer, "evaluate"), (inJSON, "predict")] {
-          let value = try JSONValue(parsing: Array(answer.output.utf8))
-          #expect(schema.faults(value, definition) == [])
-        }
-
-        expectTrouble(try Diffkit.run("predict", model.path, output, "no context"), "tab")
-        try "text\t1\n".write(toFile: scratch("rows.tsv"), atomically: true, encoding: .utf8)
-        expectTrouble(
-          try Diffkit.run("evaluate", model.path, output, "--task", scratch("rows.tsv")),
-          "rows.tsv", ".json")
-      }
-    }
-
-    @Test("bf16 is refused by name where the processor lacks it, and auto says what it is instead")
-    func precisionIsTold() throws {
-      try Scratch.with { scratch in
-        let model = try TinyModel(scratch)
-        func train(_ precision: String, _ name: String) throws -> Answer {
-          // oneDNN is told to know no more than AVX2.
-          let all = [
-            "ONEDNN_MAX_CPU_ISA=AVX2", Diffkit.path, "train", model.path, "--task",
-            TinyModel.questions, "-o", scratch(name), "--method", "full", "--epochs", "1",
-            "--max-length", "48", "--threads", "1", "--precision", precision,
-          ]
-          return Answer(try ChildProcess.run("env", all))
-        }
-        expectTrouble(try train("bf16", "none.diff"), "bf16", "--precision")
-        #expect(!scratch.exists("none.diff"))
-        let auto = try train("auto", "auto.diff")
-        #expect(auto.code == 0 && auto.errors.contains("no bf16"), "\(auto.errors)")
-        #expect(try train("f32", "f32.diff").code == 0)
-        #expect(
-          try contents(ofFile: scratch("auto.diff")) == contents(ofFile: scratch("f32.diff")))
-      }
+      #expect(ending == .exit(0), "seed \(seed)")
+      #expect(kills > 0 && resumed > 0, "seed \(seed): \(kills) killed, \(resumed) resumed")
+      try expectSame(scratch, "parts", "whole")
+      #expect(!scratch.exists("parts.diff.state"))
     }
   }
+
+  /// A task of chance, and what makes a diff of a name of it in 300 steps.
+  private func arguments(
+    _ scratch: Scratch, _ model: TinyModel
+  ) throws -> (_ name: String, _ more: [String]) -> [String] {
+    let words = ["red river", "old house", "big dog", "blue sea", "green road", "king cat"]
+    let rows = (0..<120).map { "the \(words[$0 % 6]) was in \(words[$0 / 6 % 6])\t\($0 % 2)" }
+    try rows.joined(separator: "\n")
+      .write(toFile: scratch("train.tsv"), atomically: true, encoding: .utf8)
+    return { name, more in
+      [
+        "train", model.path, "--task", scratch("train.tsv"), "-o", scratch(name + ".diff"),
+        "--metrics", scratch(name + ".jsonl"), "--epochs", "3", "--fixed-epochs", "2",
+        "--batch", "2", "--threads", "2", "-q",
+      ] + more
+    }
+  }
+
+  @Test("Ctrl-C saves and stops, and --resume goes on to the same end")
+  func interrupts() throws {
+    try Scratch.with { scratch in
+      let arguments = try arguments(scratch, TinyModel(scratch))
+      let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
+      #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
+      var stops = 0
+      for share in [0.5, 0.6, 0.7, 0.8] where !scratch.exists("parts.diff") {
+        let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
+        let child = try ChildProcess.run(
+          "timeout",
+          ["--preserve-status", "-s", "INT", "\(share * whole.seconds)", Diffkit.path]
+            + arguments("parts", ["--force"] + resuming))
+        if child.ending == .exit(2) {
+          stops += 1
+          #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
+          #expect(scratch.exists("parts.diff.state"))
+        }
+      }
+      #expect(stops > 0)
+      if !scratch.exists("parts.diff") {
+        let last = try ChildProcess.run(
+          Diffkit.path, arguments("parts", ["--force", "--resume"]))
+        #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
+      }
+      try expectSame(scratch, "parts", "whole")
+    }
+  }
+
+  #if os(Linux)
+  @Test("bits depend on --threads, not on how many cores there are")
+  func coresDoNotMatter() throws {
+    try Scratch.with { scratch in
+      let arguments = try arguments(scratch, TinyModel(scratch))
+      let all = try ChildProcess.run(Diffkit.path, arguments("all", []))
+      #expect(all.ending == .exit(0), "\(String(decoding: all.errors, as: UTF8.self))")
+      let one = try ChildProcess.run(
+        "taskset", ["-c", Self.firstCore, Diffkit.path] + arguments("one", []))
+      #expect(one.ending == .exit(0), "\(String(decoding: one.errors, as: UTF8.self))")
+      try expectSame(scratch, "one", "all")
+    }
+  }
+
+  /// The lowest number of a core that this process may use.
+  private static var firstCore: String {
+    get throws {
+      let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+      let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+      return String(try #require(line).drop { !$0.isNumber }.prefix { $0.isNumber })
+    }
+  }
+  #endif
+
+  /// Two trainings of one task have the same losses, and the same diff.
+  private func expectSame(_ scratch: Scratch, _ one: String, _ other: String) throws {
+    #expect(try losses(scratch(one + ".jsonl")) == losses(scratch(other + ".jsonl")))
+    #expect(
+      try contents(ofFile: scratch(one + ".diff")) == contents(ofFile: scratch(other + ".diff")))
+  }
+
+  /// The losses in a file of metrics, as they are written.
+  private func losses(_ path: String) throws -> [String] {
+    let losses = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+      try JSONValue(parsing: Array($0.utf8))["loss"]?.compact ?? ""
+    }
+    #expect(losses.count == 300)
+    return losses
+  }
+
+  @Test("questions on contexts are learnt, scored and answered")
+  func questions() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      let output = scratch("task.diff")
+      let trained = try Diffkit.run(
+        "train", model.path, "--task", TinyModel.questions, "--dev", TinyModel.questions, "-o",
+        output, "--method", "full", "--epochs", "80", "--lr", "2e-3", "--lr-head", "2e-3",
+        "--batch", "4", "--max-length", "48", "--no-dropout", "--threads", "2", "-q")
+      #expect(trained.code == 0, "\(trained.errors)")
+      let answer = try Diffkit.run(
+        "evaluate", model.path, output, "--task", TinyModel.questions, "--json")
+      expectSuccess(answer, "\"exact_match\"", "\"f1\"")
+      let scores = try answer.json([String: Double].self)
+      #expect(scores["examples"] == 12)
+      #expect(try #require(scores["exact_match"]) >= 0.9)
+      #expect(try #require(scores["f1"]) >= #require(scores["exact_match"]))
+      let metadata = try DiffReader(output).metadata
+      #expect(scores["exact_match"].map { "\($0)" } == metadata["score.exact_match"])
+      #expect(metadata["task.kind"] == "spans")
+
+      let asked = "Where was the old king born?\tThe old king was born in the red house."
+      let said = try Diffkit.run("predict", model.path, output, asked)
+      expectSuccess(said, "red house\tWhere")
+      let inJSON = try Diffkit.run("predict", model.path, output, asked, "--json")
+      let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
+      for (answer, definition) in [(answer, "evaluate"), (inJSON, "predict")] {
+        let value = try JSONValue(parsing: Array(answer.output.utf8))
+        #expect(schema.faults(value, definition) == [])
+      }
+
+      expectTrouble(try Diffkit.run("predict", model.path, output, "no context"), "tab")
+      try "text\t1\n".write(toFile: scratch("rows.tsv"), atomically: true, encoding: .utf8)
+      expectTrouble(
+        try Diffkit.run("evaluate", model.path, output, "--task", scratch("rows.tsv")),
+        "rows.tsv", ".json")
+    }
+  }
+
+  @Test("bf16 is refused by name where the processor lacks it, and auto says what it is instead")
+  func precisionIsTold() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      func train(_ precision: String, _ name: String) throws -> Answer {
+        // oneDNN is told to know no more than AVX2.
+        let all = [
+          "ONEDNN_MAX_CPU_ISA=AVX2", Diffkit.path, "train", model.path, "--task",
+          TinyModel.questions, "-o", scratch(name), "--method", "full", "--epochs", "1",
+          "--max-length", "48", "--threads", "1", "--precision", precision,
+        ]
+        return Answer(try ChildProcess.run("env", all))
+      }
+      expectTrouble(try train("bf16", "none.diff"), "bf16", "--precision")
+      #expect(!scratch.exists("none.diff"))
+      let auto = try train("auto", "auto.diff")
+      #expect(auto.code == 0 && auto.errors.contains("no bf16"), "\(auto.errors)")
+      #expect(try train("f32", "f32.diff").code == 0)
+      #expect(
+        try contents(ofFile: scratch("auto.diff")) == contents(ofFile: scratch("f32.diff")))
+    }
+  }
+}
 #endif

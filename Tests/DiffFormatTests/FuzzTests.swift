@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// Structure-aware fuzzing. A trap ends the whole run: then `DIFFKIT_FUZZ_SEED` and

@@ -6,9 +6,9 @@ import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// Diffs as files of other tools: exchange_oracle.py has made some by NumPy, h5py and PEFT.

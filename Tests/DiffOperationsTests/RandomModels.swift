@@ -2,9 +2,9 @@ import TensorCore
 import TestSupport
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// Random checkpoints and finetunes of them.

@@ -6,9 +6,9 @@ import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// HDF5 files as they are in the world: a change of every tensor goes round, and everything else

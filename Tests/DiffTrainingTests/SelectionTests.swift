@@ -1,83 +1,83 @@
 #if Training
-  import DiffTraining
-  import TensorCore
-  import TestSupport
-  import Testing
+import DiffTraining
+import TensorCore
+import TestSupport
+import Testing
 
-  #if canImport(Glibc)
-    import Glibc
-  #elseif canImport(Musl)
-    import Musl
-  #elseif canImport(Darwin)
-    import Darwin
-  #endif
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
 
-  @Suite struct TopPositionsTests {
-    /// Parameters whose names are not in the order of the buffer.
-    private static func layout() throws -> ParameterLayout {
-      var layout = ParameterLayout()
-      for (name, count) in [("m", 37), ("b", 100), ("z", 5), ("a", 64)] as [(String, UInt64)] {
-        try layout.append(name, Shape(vector: count))
-      }
-      try layout.append("head", Shape(vector: 40), isHead: true)
-      return layout
+@Suite struct TopPositionsTests {
+  /// Parameters whose names are not in the order of the buffer.
+  private static func layout() throws -> ParameterLayout {
+    var layout = ParameterLayout()
+    for (name, count) in [("m", 37), ("b", 100), ("z", 5), ("a", 64)] as [(String, UInt64)] {
+      try layout.append(name, Shape(vector: count))
     }
+    try layout.append("head", Shape(vector: 40), isHead: true)
+    return layout
+  }
 
-    @Test("the largest magnitudes; among equals the first by tensor name, then position")
-    func selectionIsExact() throws {
-      let layout = try Self.layout()
-      let seed = UInt64.random(in: 0..<10_000)
-      var random = SplitMix64(seed: seed)
-      for round in 0..<60 {
-        let values = FloatBuffer(count: layout.count)
-        // Many equals, zeros of both signs, subnormal numbers, and a head that must not count.
-        let tiny = Float(bitPattern: 100)
-        let choices: [Float] = [0, -0.0, 1, -1, 0.5, tiny, -tiny, 3e-5, Float(random.unit())]
-        values.set(
-          (0..<layout.count).map { _ in choices[Int(random.next() % UInt64(choices.count))] },
-          at: 0)
-        let body = layout.parameters.filter { !$0.isHead }.sorted { $0.name < $1.name }
-        let ordered = body.flatMap { Array($0.range) }.enumerated()
-          .filter { values.span[$0.element] != 0 }
-          .sorted {
-            let (one, other) = (
-              values.span[$0.element].magnitude, values.span[$1.element].magnitude
-            )
-            return one != other ? one > other : $0.offset < $1.offset
-          }.map(\.element)
-        for wanted in [0, 1, 7, 60, 150, 206, 1000] {
-          #expect(
-            TopPositions(wanted, of: values, layout).positions == ordered.prefix(wanted).sorted(),
-            "seed \(seed) round \(round) wanted \(wanted)")
-        }
+  @Test("the largest magnitudes; among equals the first by tensor name, then position")
+  func selectionIsExact() throws {
+    let layout = try Self.layout()
+    let seed = UInt64.random(in: 0..<10_000)
+    var random = SplitMix64(seed: seed)
+    for round in 0..<60 {
+      let values = FloatBuffer(count: layout.count)
+      // Many equals, zeros of both signs, subnormal numbers, and a head that must not count.
+      let tiny = Float(bitPattern: 100)
+      let choices: [Float] = [0, -0.0, 1, -1, 0.5, tiny, -tiny, 3e-5, Float(random.unit())]
+      values.set(
+        (0..<layout.count).map { _ in choices[Int(random.next() % UInt64(choices.count))] },
+        at: 0)
+      let body = layout.parameters.filter { !$0.isHead }.sorted { $0.name < $1.name }
+      let ordered = body.flatMap { Array($0.range) }.enumerated()
+        .filter { values.span[$0.element] != 0 }
+        .sorted {
+          let (one, other) = (
+            values.span[$0.element].magnitude, values.span[$1.element].magnitude
+          )
+          return one != other ? one > other : $0.offset < $1.offset
+        }.map(\.element)
+      for wanted in [0, 1, 7, 60, 150, 206, 1000] {
+        #expect(
+          TopPositions(wanted, of: values, layout).positions == ordered.prefix(wanted).sorted(),
+          "seed \(seed) round \(round) wanted \(wanted)")
       }
     }
   }
+}
 
-  @Suite struct DensityControllerTests {
-    /// A made-up world: a crowd of gates at one place, which moves at a speed that rises with the
-    /// price and has a limit, as under Adam.
-    @Test(
-      "gates end near the target, whatever a price means to them",
-      arguments: [0.001, 0.005, 0.05], [300, 800, 3000])
-    func densityIsReached(target: Double, steps: Int) {
-      for sensitivity in [0.01, 1, 100] {
-        var controller = DensityController(target: target, elements: 1000, steps: steps)
-        var (location, speed) = (5.0, 0.0)
-        var chance: Double { 1 / (1 + exp(-location)) }
-        for step in 0..<steps {
-          let pull = controller.lambda * chance * (1 - chance) * sensitivity
-          speed = 0.9 * speed + 0.1 * pull / (1 + pull * pull).squareRoot()
-          location -= 0.1 * speed
-          controller.update(
-            step: step,
-            found: GatedParameters.Measure(
-              gateNorm: 1000, twiceOpenDensity: chance * chance, seenDensity: 1))
-          if Double(step) < 0.2 * Double(steps) - 1 { #expect(controller.lambda == 0) }
-        }
-        let found = chance * chance / target
-        #expect((0.5...1.5).contains(found), "sensitivity \(sensitivity): \(found) of the target")
+@Suite struct DensityControllerTests {
+  /// A made-up world: a crowd of gates at one place, which moves at a speed that rises with the
+  /// price and has a limit, as under Adam.
+  @Test(
+    "gates end near the target, whatever a price means to them",
+    arguments: [0.001, 0.005, 0.05], [300, 800, 3000])
+  func densityIsReached(target: Double, steps: Int) {
+    for sensitivity in [0.01, 1, 100] {
+      var controller = DensityController(target: target, elements: 1000, steps: steps)
+      var (location, speed) = (5.0, 0.0)
+      var chance: Double { 1 / (1 + exp(-location)) }
+      for step in 0..<steps {
+        let pull = controller.lambda * chance * (1 - chance) * sensitivity
+        speed = 0.9 * speed + 0.1 * pull / (1 + pull * pull).squareRoot()
+        location -= 0.1 * speed
+        controller.update(
+          step: step,
+          found: GatedParameters.Measure(
+            gateNorm: 1000, twiceOpenDensity: chance * chance, seenDensity: 1))
+        if Double(step) < 0.2 * Double(steps) - 1 { #expect(controller.lambda == 0) }
       }
+      let found = chance * chance / target
+      #expect((0.5...1.5).contains(found), "sensitivity \(sensitivity): \(found) of the target")
     }
   }
+}
 #endif

@@ -1,70 +1,70 @@
 #if Training
-  import Checkpoints
-  import TensorCore
-  import Testing
+import Checkpoints
+import TensorCore
+import Testing
 
-  /// The tensors of a file that PyTorch's results are kept in.
-  struct StoredNumbers {
-    let checkpoint: any Checkpoint
+/// The tensors of a file that PyTorch's results are kept in.
+struct StoredNumbers {
+  let checkpoint: any Checkpoint
 
-    init(_ path: String) throws { checkpoint = try openCheckpoint(path) }
+  init(_ path: String) throws { checkpoint = try openCheckpoint(path) }
 
-    func tensor(_ name: String) throws -> StoredTensor {
-      try #require(checkpoint.tensors.first { $0.name == name }, "no \(name)")
-    }
-
-    func floats(_ name: String) throws -> [Float] {
-      try bytes(name, .f32).map { Float(bitPattern: UInt32(truncatingIfNeeded: $0)) }
-    }
-
-    func integers(_ name: String) throws -> [Int] {
-      try bytes(name, .i64).map { Int(truncatingIfNeeded: $0) }
-    }
-
-    /// Rows of a matrix of integers.
-    func rows(_ name: String) throws -> [[Int]] {
-      let all = try integers(name)
-      let width = Int(try tensor(name).shape.rowLength)
-      return stride(from: 0, to: all.count, by: width).map { Array(all[$0..<$0 + width]) }
-    }
-
-    private func bytes(_ name: String, _ type: ElementType) throws -> [UInt64] {
-      let tensor = try tensor(name)
-      try #require(tensor.type == type)
-      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-      var span = bytes.mutableSpan
-      try checkpoint.read(tensor, at: 0, into: &span)
-      return stride(from: 0, to: bytes.count, by: type.width).map { start in
-        bytes[start..<start + type.width].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-      }
-    }
+  func tensor(_ name: String) throws -> StoredTensor {
+    try #require(checkpoint.tensors.first { $0.name == name }, "no \(name)")
   }
 
-  /// The largest difference of two lists of equal length.
-  func largestDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Float {
-    a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
+  func floats(_ name: String) throws -> [Float] {
+    try bytes(name, .f32).map { Float(bitPattern: UInt32(truncatingIfNeeded: $0)) }
   }
 
-  /// |a − b| / |b|, Euclidean norms in float64.
-  func relativeDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Double {
-    guard a.count == b.count else { return .infinity }
-    let difference = zip(a, b).reduce(0.0) {
-      $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1))
-    }
-    return (difference / b.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+  func integers(_ name: String) throws -> [Int] {
+    try bytes(name, .i64).map { Int(truncatingIfNeeded: $0) }
   }
 
-  extension FloatBuffer {
-    /// Some of the values.
-    func elements(_ range: Range<Int>) -> [Float] {
-      let span = self.span
-      return range.map { span[$0] }
-    }
+  /// Rows of a matrix of integers.
+  func rows(_ name: String) throws -> [[Int]] {
+    let all = try integers(name)
+    let width = Int(try tensor(name).shape.rowLength)
+    return stride(from: 0, to: all.count, by: width).map { Array(all[$0..<$0 + width]) }
+  }
 
-    /// Overwrites values from an index on.
-    func fill(_ elements: [Float], at start: Int) {
-      var span = mutableSpan
-      for (index, element) in elements.enumerated() { span[start + index] = element }
+  private func bytes(_ name: String, _ type: ElementType) throws -> [UInt64] {
+    let tensor = try tensor(name)
+    try #require(tensor.type == type)
+    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+    var span = bytes.mutableSpan
+    try checkpoint.read(tensor, at: 0, into: &span)
+    return stride(from: 0, to: bytes.count, by: type.width).map { start in
+      bytes[start..<start + type.width].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
   }
+}
+
+/// The largest difference of two lists of equal length.
+func largestDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Float {
+  a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
+}
+
+/// |a − b| / |b|, Euclidean norms in float64.
+func relativeDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Double {
+  guard a.count == b.count else { return .infinity }
+  let difference = zip(a, b).reduce(0.0) {
+    $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1))
+  }
+  return (difference / b.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+}
+
+extension FloatBuffer {
+  /// Some of the values.
+  func elements(_ range: Range<Int>) -> [Float] {
+    let span = self.span
+    return range.map { span[$0] }
+  }
+
+  /// Overwrites values from an index on.
+  func fill(_ elements: [Float], at start: Int) {
+    var span = mutableSpan
+    for (index, element) in elements.enumerated() { span[start + index] = element }
+  }
+}
 #endif

@@ -2,9 +2,9 @@ import DiffFormat
 import TensorCore
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+import FoundationEssentials
 #else
-  import Foundation
+import Foundation
 #endif
 
 /// What a valid vector holds: the JSON beside it. `samples/VECTORS.md` describes it.

@@ -1,11 +1,11 @@
 import TensorCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #elseif canImport(Darwin)
-  import Darwin
+import Darwin
 #endif
 
 /// An HDF5 file in the making. Elements of contiguous tensors and of chunks that are not filtered

@@ -1,58 +1,58 @@
 #if Training
-  import COneDNN
-  import TensorCore
+import COneDNN
+import TensorCore
 
-  #if canImport(Glibc)
-    import Glibc
-  #elseif canImport(Musl)
-    import Musl
-  #elseif canImport(Darwin)
-    import Darwin
-  #endif
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
 
-  /// oneDNN's products of matrices, each on the calling thread alone: threads are ours.
-  enum OneDNN {
-    /// Threads of the OpenMP that oneDNN may have been built with, as far as this thread starts
-    /// any; nil for other builds. Looked up, since which library has it depends on the build.
-    private static let setThreads: (@convention(c) (Int32) -> Void)? = {
-      // The global scope, as <dlfcn.h> has it in a macro that Swift does not see.
-      #if canImport(Darwin)
-        let global = unsafe UnsafeMutableRawPointer(bitPattern: -2)
-      #else
-        let global: UnsafeMutableRawPointer? = nil
-      #endif
-      guard let symbol = unsafe dlsym(global, "omp_set_num_threads") else { return nil }
-      return unsafe unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)
-    }()
+/// oneDNN's products of matrices, each on the calling thread alone: threads are ours.
+enum OneDNN {
+  /// Threads of the OpenMP that oneDNN may have been built with, as far as this thread starts
+  /// any; nil for other builds. Looked up, since which library has it depends on the build.
+  private static let setThreads: (@convention(c) (Int32) -> Void)? = {
+    // The global scope, as <dlfcn.h> has it in a macro that Swift does not see.
+    #if canImport(Darwin)
+    let global = unsafe UnsafeMutableRawPointer(bitPattern: -2)
+    #else
+    let global: UnsafeMutableRawPointer? = nil
+    #endif
+    guard let symbol = unsafe dlsym(global, "omp_set_num_threads") else { return nil }
+    return unsafe unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)
+  }()
 
-    /// Keeps products that this thread starts on this thread.
-    static func stayOnThread() { setThreads?(1) }
+  /// Keeps products that this thread starts on this thread.
+  static func stayOnThread() { setThreads?(1) }
 
-    /// Which factor of a product is stored with its rows as columns.
-    enum Transposed { case neither, first, second }
+  /// Which factor of a product is stored with its rows as columns.
+  enum Transposed { case neither, first, second }
 
-    /// c = factor · a · b, or c += that.
-    ///
-    /// - Parameters:
-    ///   - a: [m, k], or [k, m] if transposed.
-    ///   - b: [k, n], or [n, k] if transposed.
-    ///   - c: [m, n].
-    static func multiply(
-      _ a: FloatMatrix, _ b: FloatMatrix, transposed: Transposed = .neither, factor: Float = 1,
-      adding: Bool = false, into c: FloatMatrix
-    ) {
-      let (m, inner) = transposed == .first ? (a.columns, a.rows) : (a.rows, a.columns)
-      let (k, n) = transposed == .second ? (b.columns, b.rows) : (b.rows, b.columns)
-      precondition(inner == k && c.rows == m && c.columns == n)
-      if c.count == 0 { return }
-      let status = unsafe dnnl_sgemm(
-        transposed == .first ? yes : no, transposed == .second ? yes : no, dnnl_dim_t(m),
-        dnnl_dim_t(n), dnnl_dim_t(k), factor, a.pointer, dnnl_dim_t(a.stride), b.pointer,
-        dnnl_dim_t(b.stride), adding ? 1 : 0, c.pointer, dnnl_dim_t(c.stride))
-      precondition(status == dnnl_success, "oneDNN refused a product of matrices")
-    }
-
-    private static let yes = CChar(UInt8(ascii: "T"))
-    private static let no = CChar(UInt8(ascii: "N"))
+  /// c = factor · a · b, or c += that.
+  ///
+  /// - Parameters:
+  ///   - a: [m, k], or [k, m] if transposed.
+  ///   - b: [k, n], or [n, k] if transposed.
+  ///   - c: [m, n].
+  static func multiply(
+    _ a: FloatMatrix, _ b: FloatMatrix, transposed: Transposed = .neither, factor: Float = 1,
+    adding: Bool = false, into c: FloatMatrix
+  ) {
+    let (m, inner) = transposed == .first ? (a.columns, a.rows) : (a.rows, a.columns)
+    let (k, n) = transposed == .second ? (b.columns, b.rows) : (b.rows, b.columns)
+    precondition(inner == k && c.rows == m && c.columns == n)
+    if c.count == 0 { return }
+    let status = unsafe dnnl_sgemm(
+      transposed == .first ? yes : no, transposed == .second ? yes : no, dnnl_dim_t(m),
+      dnnl_dim_t(n), dnnl_dim_t(k), factor, a.pointer, dnnl_dim_t(a.stride), b.pointer,
+      dnnl_dim_t(b.stride), adding ? 1 : 0, c.pointer, dnnl_dim_t(c.stride))
+    precondition(status == dnnl_success, "oneDNN refused a product of matrices")
   }
+
+  private static let yes = CChar(UInt8(ascii: "T"))
+  private static let no = CChar(UInt8(ascii: "N"))
+}
 #endif

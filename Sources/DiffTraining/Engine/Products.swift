@@ -1,223 +1,223 @@
 #if Training
-  import COneDNN
-  import TensorCore
+import COneDNN
+import TensorCore
 
-  /// The products of one thread with matrices that are packed first, which oneDNN multiplies faster
-  /// than `OneDNN.multiply` does, and in bf16 too.
+/// The products of one thread with matrices that are packed first, which oneDNN multiplies faster
+/// than `OneDNN.multiply` does, and in bf16 too.
+///
+/// Machine code is made for every number of rows anew: products are taken in chunks, so that there
+/// are few.
+@safe final class Products: @unchecked Sendable {
+  private let engine: dnnl_engine_t
+  private let stream: dnnl_stream_t
+  private var products: [ProductShape: Product] = [:]
+  private var packings: [ProductShape: Packing] = [:]
+  private var kept: [Int: Packed] = [:]
+  private var room = FloatBuffer(count: 0)
+  private var scratch = FloatBuffer(count: 0)
+
+  /// The second factor of products.
+  struct Packed {
+    /// [inner, columns].
+    fileprivate let packing: Packing
+    fileprivate let memory: FloatBuffer
+  }
+
+  init() {
+    var engine: dnnl_engine_t?
+    var stream: dnnl_stream_t?
+    guard unsafe dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success,
+      let engine = unsafe engine,
+      unsafe dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue))
+        == dnnl_success,
+      let stream = unsafe stream
+    else { preconditionFailure("oneDNN does not know this processor") }
+    unsafe self.engine = engine
+    unsafe self.stream = stream
+  }
+
+  deinit {
+    products = [:]
+    packings = [:]
+    kept = [:]
+    unsafe dnnl_stream_destroy(stream)
+    unsafe dnnl_engine_destroy(engine)
+  }
+
+  /// Packs a matrix; what was packed before is overwritten unless it is kept.
   ///
-  /// Machine code is made for every number of rows anew: products are taken in chunks, so that there
-  /// are few.
-  @safe final class Products: @unchecked Sendable {
-    private let engine: dnnl_engine_t
-    private let stream: dnnl_stream_t
-    private var products: [ProductShape: Product] = [:]
-    private var packings: [ProductShape: Packing] = [:]
-    private var kept: [Int: Packed] = [:]
-    private var room = FloatBuffer(count: 0)
-    private var scratch = FloatBuffer(count: 0)
-
-    /// The second factor of products.
-    struct Packed {
-      /// [inner, columns].
-      fileprivate let packing: Packing
-      fileprivate let memory: FloatBuffer
+  /// - Parameters:
+  ///   - b: [columns, inner] if transposed, else [inner, columns].
+  ///   - result: What has the stride of the products' results.
+  ///   - asHalf: Whether it is multiplied in bf16.
+  ///   - key: Under which it is kept, and taken if it was; nil: it is not.
+  func pack(
+    _ b: FloatMatrix, isTransposed: Bool, for result: FloatMatrix, asHalf: Bool,
+    keptAs key: Int? = nil
+  ) -> Packed {
+    if let key, let packed = kept[key] { return packed }
+    let (inner, columns) = isTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
+    let shape = ProductShape(
+      rows: Self.chunk, columns: columns, inner: inner, aStrides: [inner, 1],
+      bStrides: isTransposed ? [1, b.stride] : [b.stride, 1], cStride: result.stride,
+      isHalf: asHalf)
+    let packing = packings[shape] ?? (unsafe Packing(engine, shape))
+    packings[shape] = packing
+    let memory: FloatBuffer
+    if key == nil {
+      if room.count < packing.floats { room = FloatBuffer(count: packing.floats) }
+      memory = room
+    } else {
+      memory = FloatBuffer(count: packing.floats)
     }
+    unsafe packing.run(stream, b, memory)
+    let packed = Packed(packing: packing, memory: memory)
+    if let key { kept[key] = packed }
+    return packed
+  }
 
-    init() {
-      var engine: dnnl_engine_t?
-      var stream: dnnl_stream_t?
-      guard unsafe dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success,
-        let engine = unsafe engine,
-        unsafe dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue))
-          == dnnl_success,
-        let stream = unsafe stream
-      else { preconditionFailure("oneDNN does not know this processor") }
-      unsafe self.engine = engine
-      unsafe self.stream = stream
-    }
+  /// Forgets what was kept.
+  func forget() { kept = [:] }
 
-    deinit {
-      products = [:]
-      packings = [:]
-      kept = [:]
-      unsafe dnnl_stream_destroy(stream)
-      unsafe dnnl_engine_destroy(engine)
-    }
-
-    /// Packs a matrix; what was packed before is overwritten unless it is kept.
-    ///
-    /// - Parameters:
-    ///   - b: [columns, inner] if transposed, else [inner, columns].
-    ///   - result: What has the stride of the products' results.
-    ///   - asHalf: Whether it is multiplied in bf16.
-    ///   - key: Under which it is kept, and taken if it was; nil: it is not.
-    func pack(
-      _ b: FloatMatrix, isTransposed: Bool, for result: FloatMatrix, asHalf: Bool,
-      keptAs key: Int? = nil
-    ) -> Packed {
-      if let key, let packed = kept[key] { return packed }
-      let (inner, columns) = isTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
-      let shape = ProductShape(
-        rows: Self.chunk, columns: columns, inner: inner, aStrides: [inner, 1],
-        bStrides: isTransposed ? [1, b.stride] : [b.stride, 1], cStride: result.stride,
-        isHalf: asHalf)
-      let packing = packings[shape] ?? (unsafe Packing(engine, shape))
-      packings[shape] = packing
-      let memory: FloatBuffer
-      if key == nil {
-        if room.count < packing.floats { room = FloatBuffer(count: packing.floats) }
-        memory = room
-      } else {
-        memory = FloatBuffer(count: packing.floats)
-      }
-      unsafe packing.run(stream, b, memory)
-      let packed = Packed(packing: packing, memory: memory)
-      if let key { kept[key] = packed }
-      return packed
-    }
-
-    /// Forgets what was kept.
-    func forget() { kept = [:] }
-
-    /// c = a · b, or c += that.
-    ///
-    /// - Parameter finish: Called with the rows of c that are complete.
-    func multiply(
-      _ a: some Factor, _ b: Packed, adding: Bool = false, into c: FloatMatrix,
-      finish: (Range<Int>) -> Void = { _ in }
-    ) {
-      let shape = b.packing.shape
-      precondition(c.columns == shape.columns && a.columns == shape.inner && a.rows == c.rows)
-      for rows in Self.chunks(a.rows) {
-        let product = product(
-          ProductShape(
-            rows: rows.count, columns: c.columns, inner: shape.inner, aStrides: [a.stride, 1],
-            bStrides: [], cStride: c.stride, isHalf: shape.isHalf, isAdding: adding), b.packing)
-        unsafe product.run(
-          stream, a.rows(rows).start, b.memory.pointer(), c.rows(rows).pointer, scratch)
-        finish(rows)
-      }
-    }
-
-    /// c += aᵀ · b in bf16.
-    ///
-    /// - Parameters:
-    ///   - a: [k, m].
-    ///   - b: [k, n].
-    ///   - c: [m, n].
-    func add(transposed a: HalfMatrix, _ b: HalfMatrix, to c: FloatMatrix) {
-      precondition(a.rows == b.rows && c.rows == a.columns && c.columns == b.columns)
+  /// c = a · b, or c += that.
+  ///
+  /// - Parameter finish: Called with the rows of c that are complete.
+  func multiply(
+    _ a: some Factor, _ b: Packed, adding: Bool = false, into c: FloatMatrix,
+    finish: (Range<Int>) -> Void = { _ in }
+  ) {
+    let shape = b.packing.shape
+    precondition(c.columns == shape.columns && a.columns == shape.inner && a.rows == c.rows)
+    for rows in Self.chunks(a.rows) {
       let product = product(
         ProductShape(
-          rows: c.rows, columns: c.columns, inner: a.rows, aStrides: [1, a.stride],
-          bStrides: [b.stride, 1], cStride: c.stride, isHalf: true, isAdding: true), nil)
-      unsafe product.run(stream, a.pointer, b.pointer, c.pointer, scratch)
-    }
-
-    private func product(_ shape: ProductShape, _ packing: Packing?) -> Product {
-      if let product = products[shape] { return product }
-      let product = unsafe Product(engine, shape, packing)
-      products[shape] = product
-      if scratch.count < product.scratchFloats {
-        scratch = FloatBuffer(count: product.scratchFloats)
-      }
-      return product
-    }
-
-    private static let chunk = 256
-
-    /// Whole chunks, a multiple of 32 rows, and what is left.
-    private static func chunks(_ rows: Int) -> [Range<Int>] {
-      var chunks: [Range<Int>] = []
-      var start = 0
-      while start < rows {
-        let left = rows - start
-        let count = left >= chunk ? chunk : left >= 32 ? left / 32 * 32 : left
-        chunks.append(start..<start + count)
-        start += count
-      }
-      return chunks
+          rows: rows.count, columns: c.columns, inner: shape.inner, aStrides: [a.stride, 1],
+          bStrides: [], cStride: c.stride, isHalf: shape.isHalf, isAdding: adding), b.packing)
+      unsafe product.run(
+        stream, a.rows(rows).start, b.memory.pointer(), c.rows(rows).pointer, scratch)
+      finish(rows)
     }
   }
 
-  /// What may be multiplied with a packed matrix, which must have been packed for it.
-  protocol Factor {
-    var rows: Int { get }
-    var columns: Int { get }
-    var stride: Int { get }
-    var start: UnsafeRawPointer { get }
-    func rows(_ range: Range<Int>) -> Self
+  /// c += aᵀ · b in bf16.
+  ///
+  /// - Parameters:
+  ///   - a: [k, m].
+  ///   - b: [k, n].
+  ///   - c: [m, n].
+  func add(transposed a: HalfMatrix, _ b: HalfMatrix, to c: FloatMatrix) {
+    precondition(a.rows == b.rows && c.rows == a.columns && c.columns == b.columns)
+    let product = product(
+      ProductShape(
+        rows: c.rows, columns: c.columns, inner: a.rows, aStrides: [1, a.stride],
+        bStrides: [b.stride, 1], cStride: c.stride, isHalf: true, isAdding: true), nil)
+    unsafe product.run(stream, a.pointer, b.pointer, c.pointer, scratch)
   }
 
-  extension FloatMatrix: Factor {
-    var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
-  }
-
-  extension HalfMatrix: Factor {
-    var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
-  }
-
-  /// What a product is made for.
-  private struct ProductShape: Hashable {
-    let rows, columns, inner: Int
-    /// Of rows and columns; none if b is packed.
-    let aStrides, bStrides: [Int]
-    let cStride: Int
-    let isHalf: Bool
-    var isAdding = false
-
-    var inC: dk_product_shape {
-      dk_product_shape(
-        rows: Int64(rows), columns: Int64(columns), inner: Int64(inner),
-        a_row: Int64(aStrides[0]), a_column: Int64(aStrides[1]),
-        b_row: Int64(bStrides.first ?? 0), b_column: Int64(bStrides.last ?? 0),
-        c_row: Int64(cStride), type: isHalf ? dnnl_bf16 : dnnl_f32, is_adding: isAdding ? 1 : 0)
+  private func product(_ shape: ProductShape, _ packing: Packing?) -> Product {
+    if let product = products[shape] { return product }
+    let product = unsafe Product(engine, shape, packing)
+    products[shape] = product
+    if scratch.count < product.scratchFloats {
+      scratch = FloatBuffer(count: product.scratchFloats)
     }
+    return product
   }
 
-  /// A product of oneDNN's.
-  @safe private final class Product {
-    private var product = unsafe dk_product()
-    var scratchFloats: Int { unsafe Int(product.scratch_bytes) / 4 + 16 }
+  private static let chunk = 256
 
-    init(_ engine: dnnl_engine_t, _ shape: ProductShape, _ packing: Packing?) {
-      let status: dnnl_status_t
-      if let packing {
-        status = unsafe dk_product_make(&product, engine, shape.inC, &packing.packing)
-      } else {
-        status = unsafe dk_product_make(&product, engine, shape.inC, nil)
-      }
-      precondition(status == dnnl_success, "oneDNN makes no product \(shape)")
+  /// Whole chunks, a multiple of 32 rows, and what is left.
+  private static func chunks(_ rows: Int) -> [Range<Int>] {
+    var chunks: [Range<Int>] = []
+    var start = 0
+    while start < rows {
+      let left = rows - start
+      let count = left >= chunk ? chunk : left >= 32 ? left / 32 * 32 : left
+      chunks.append(start..<start + count)
+      start += count
     }
+    return chunks
+  }
+}
 
-    deinit { unsafe dk_product_free(&product) }
+/// What may be multiplied with a packed matrix, which must have been packed for it.
+protocol Factor {
+  var rows: Int { get }
+  var columns: Int { get }
+  var stride: Int { get }
+  var start: UnsafeRawPointer { get }
+  func rows(_ range: Range<Int>) -> Self
+}
 
-    func run(
-      _ stream: dnnl_stream_t, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer,
-      _ c: UnsafeMutablePointer<Float>, _ scratch: FloatBuffer
-    ) {
-      let status = unsafe dk_product_run(&product, stream, a, b, c, scratch.pointer())
-      precondition(status == dnnl_success, "oneDNN refused a product of matrices")
+extension FloatMatrix: Factor {
+  var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
+}
+
+extension HalfMatrix: Factor {
+  var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
+}
+
+/// What a product is made for.
+private struct ProductShape: Hashable {
+  let rows, columns, inner: Int
+  /// Of rows and columns; none if b is packed.
+  let aStrides, bStrides: [Int]
+  let cStride: Int
+  let isHalf: Bool
+  var isAdding = false
+
+  var inC: dk_product_shape {
+    dk_product_shape(
+      rows: Int64(rows), columns: Int64(columns), inner: Int64(inner),
+      a_row: Int64(aStrides[0]), a_column: Int64(aStrides[1]),
+      b_row: Int64(bStrides.first ?? 0), b_column: Int64(bStrides.last ?? 0),
+      c_row: Int64(cStride), type: isHalf ? dnnl_bf16 : dnnl_f32, is_adding: isAdding ? 1 : 0)
+  }
+}
+
+/// A product of oneDNN's.
+@safe private final class Product {
+  private var product = unsafe dk_product()
+  var scratchFloats: Int { unsafe Int(product.scratch_bytes) / 4 + 16 }
+
+  init(_ engine: dnnl_engine_t, _ shape: ProductShape, _ packing: Packing?) {
+    let status: dnnl_status_t
+    if let packing {
+      status = unsafe dk_product_make(&product, engine, shape.inC, &packing.packing)
+    } else {
+      status = unsafe dk_product_make(&product, engine, shape.inC, nil)
     }
+    precondition(status == dnnl_success, "oneDNN makes no product \(shape)")
   }
 
-  /// A way to pack.
-  @safe private final class Packing {
-    let shape: ProductShape
-    fileprivate var packing = unsafe dk_packing()
-    var floats: Int { unsafe Int(packing.bytes) / 4 + 16 }
+  deinit { unsafe dk_product_free(&product) }
 
-    init(_ engine: dnnl_engine_t, _ shape: ProductShape) {
-      self.shape = shape
-      let status = unsafe dk_packing_make(&packing, engine, shape.inC)
-      precondition(status == dnnl_success, "oneDNN packs no weights of \(shape)")
-    }
-
-    deinit { unsafe dk_packing_free(&packing) }
-
-    func run(_ stream: dnnl_stream_t, _ b: FloatMatrix, _ memory: FloatBuffer) {
-      let status = unsafe dk_packing_run(&packing, stream, b.pointer, memory.pointer())
-      precondition(status == dnnl_success, "oneDNN refused to pack weights")
-    }
+  func run(
+    _ stream: dnnl_stream_t, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer,
+    _ c: UnsafeMutablePointer<Float>, _ scratch: FloatBuffer
+  ) {
+    let status = unsafe dk_product_run(&product, stream, a, b, c, scratch.pointer())
+    precondition(status == dnnl_success, "oneDNN refused a product of matrices")
   }
+}
+
+/// A way to pack.
+@safe private final class Packing {
+  let shape: ProductShape
+  fileprivate var packing = unsafe dk_packing()
+  var floats: Int { unsafe Int(packing.bytes) / 4 + 16 }
+
+  init(_ engine: dnnl_engine_t, _ shape: ProductShape) {
+    self.shape = shape
+    let status = unsafe dk_packing_make(&packing, engine, shape.inC)
+    precondition(status == dnnl_success, "oneDNN packs no weights of \(shape)")
+  }
+
+  deinit { unsafe dk_packing_free(&packing) }
+
+  func run(_ stream: dnnl_stream_t, _ b: FloatMatrix, _ memory: FloatBuffer) {
+    let status = unsafe dk_packing_run(&packing, stream, b.pointer, memory.pointer())
+    precondition(status == dnnl_success, "oneDNN refused to pack weights")
+  }
+}
 #endif

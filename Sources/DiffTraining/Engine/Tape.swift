@@ -1,209 +1,209 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// The calculation of one batch, written down so that it can be gone through backwards.
+/// The calculation of one batch, written down so that it can be gone through backwards.
+///
+/// Operations (`Ops/`, one file each) calculate at once and append themselves to a list; `pullBack`
+/// visits the list once from its end (Wengert 1964). Parameters are no entries of the tape:
+/// operations read them from the flat buffer and add their gradients to the other.
+public final class Tape {
+  /// A matrix that an operation calculated, or that was given.
+  public struct Variable: Sendable, Hashable {
+    /// The extents.
+    public let rows, columns: Int
+    let index: Int
+  }
+
+  private struct Entry {
+    var value: FloatMatrix
+    var gradient: FloatMatrix?
+    /// The value as bf16, if somebody asked.
+    var half: HalfMatrix?
+    /// Whether it depends on a parameter whose gradient is wanted.
+    let isVariable: Bool
+    /// Whether its memory is the arena's.
+    let isOwned: Bool
+  }
+
+  let engine: Engine
+  let parameters: FloatBuffer
+  let gradients: Gradients?
+  private let dropout: Dropout?
+  private var dropouts: UInt64 = 0
+  private var entries: [Entry] = []
+  private var operations: [any Operation] = []
+  /// What losses are multiplied with before gradients are taken; set by `pullBack`.
+  private(set) var scale: Float = 1
+
+  /// An empty tape. Of the tapes of one engine only the newest may be used.
   ///
-  /// Operations (`Ops/`, one file each) calculate at once and append themselves to a list; `pullBack`
-  /// visits the list once from its end (Wengert 1964). Parameters are no entries of the tape:
-  /// operations read them from the flat buffer and add their gradients to the other.
-  public final class Tape {
-    /// A matrix that an operation calculated, or that was given.
-    public struct Variable: Sendable, Hashable {
-      /// The extents.
-      public let rows, columns: Int
-      let index: Int
+  /// - Parameters:
+  ///   - engine: Threads and memory.
+  ///   - parameters: The flat buffer of values.
+  ///   - gradients: Where to add gradients; nil to calculate outputs alone, which takes less
+  ///     memory.
+  ///   - dropout: What to drop; nil for nothing.
+  public init(
+    _ engine: Engine, parameters: FloatBuffer, gradients: Gradients? = nil,
+    dropout: Dropout? = nil
+  ) {
+    self.engine = engine
+    self.parameters = parameters
+    self.gradients = gradients
+    self.dropout = gradients == nil ? nil : dropout
+    engine.arena.reset()
+  }
+
+  /// A matrix that no gradient is taken by.
+  public func constant(_ value: FloatMatrix) -> Variable {
+    append(value, isVariable: false, isOwned: false)
+  }
+
+  /// A matrix of given numbers, row-major, that no gradient is taken by.
+  public func constant(_ numbers: [Float], rows: Int, columns: Int) -> Variable {
+    precondition(numbers.count == rows * columns)
+    let value = engine.arena.take(rows: rows, columns: columns)
+    for row in 0..<rows {
+      for column in 0..<columns { value[row, column] = numbers[row * columns + column] }
     }
+    return append(value, isVariable: false, isOwned: true)
+  }
 
-    private struct Entry {
-      var value: FloatMatrix
-      var gradient: FloatMatrix?
-      /// The value as bf16, if somebody asked.
-      var half: HalfMatrix?
-      /// Whether it depends on a parameter whose gradient is wanted.
-      let isVariable: Bool
-      /// Whether its memory is the arena's.
-      let isOwned: Bool
-    }
+  /// The numbers of a variable, until the next tape of the engine begins.
+  public func value(of variable: Variable) -> FloatMatrix { entries[variable.index].value }
 
-    let engine: Engine
-    let parameters: FloatBuffer
-    let gradients: Gradients?
-    private let dropout: Dropout?
-    private var dropouts: UInt64 = 0
-    private var entries: [Entry] = []
-    private var operations: [any Operation] = []
-    /// What losses are multiplied with before gradients are taken; set by `pullBack`.
-    private(set) var scale: Float = 1
-
-    /// An empty tape. Of the tapes of one engine only the newest may be used.
-    ///
-    /// - Parameters:
-    ///   - engine: Threads and memory.
-    ///   - parameters: The flat buffer of values.
-    ///   - gradients: Where to add gradients; nil to calculate outputs alone, which takes less
-    ///     memory.
-    ///   - dropout: What to drop; nil for nothing.
-    public init(
-      _ engine: Engine, parameters: FloatBuffer, gradients: Gradients? = nil,
-      dropout: Dropout? = nil
-    ) {
-      self.engine = engine
-      self.parameters = parameters
-      self.gradients = gradients
-      self.dropout = gradients == nil ? nil : dropout
-      engine.arena.reset()
-    }
-
-    /// A matrix that no gradient is taken by.
-    public func constant(_ value: FloatMatrix) -> Variable {
-      append(value, isVariable: false, isOwned: false)
-    }
-
-    /// A matrix of given numbers, row-major, that no gradient is taken by.
-    public func constant(_ numbers: [Float], rows: Int, columns: Int) -> Variable {
-      precondition(numbers.count == rows * columns)
-      let value = engine.arena.take(rows: rows, columns: columns)
-      for row in 0..<rows {
-        for column in 0..<columns { value[row, column] = numbers[row * columns + column] }
+  /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
+  /// is on the tape is gone then.
+  public func pullBack(scale: Float) {
+    self.scale = scale
+    while let operation = operations.popLast() {
+      let output = operation.output.map { entries[$0.index] }
+      // What nothing depends on has no gradient.
+      if operation.output == nil || output?.gradient != nil {
+        operation.pullBack(on: self)
       }
-      return append(value, isVariable: false, isOwned: true)
-    }
-
-    /// The numbers of a variable, until the next tape of the engine begins.
-    public func value(of variable: Variable) -> FloatMatrix { entries[variable.index].value }
-
-    /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
-    /// is on the tape is gone then.
-    public func pullBack(scale: Float) {
-      self.scale = scale
-      while let operation = operations.popLast() {
-        let output = operation.output.map { entries[$0.index] }
-        // What nothing depends on has no gradient.
-        if operation.output == nil || output?.gradient != nil {
-          operation.pullBack(on: self)
-        }
-        for block in operation.saved { engine.arena.giveBack(block) }
-        guard let output, let index = operation.output?.index else { continue }
-        if output.isOwned { engine.arena.giveBack(output.value) }
-        for block in [output.gradient, output.half?.memory] {
-          if let block { engine.arena.giveBack(block) }
-        }
-        entries[index].gradient = nil
+      for block in operation.saved { engine.arena.giveBack(block) }
+      guard let output, let index = operation.output?.index else { continue }
+      if output.isOwned { engine.arena.giveBack(output.value) }
+      for block in [output.gradient, output.half?.memory] {
+        if let block { engine.arena.giveBack(block) }
       }
-      entries = []
+      entries[index].gradient = nil
     }
+    entries = []
+  }
 
-    /// Lets go of the memory of all variables but one, if no gradients are wanted.
-    func forget(allBut kept: Variable) {
-      guard gradients == nil else { return }
-      for index in entries.indices where index != kept.index && entries[index].isOwned {
-        engine.arena.giveBack(entries[index].value)
-        if let half = entries[index].half { engine.arena.giveBack(half.memory) }
-        entries[index] = Entry(
-          value: entries[kept.index].value, gradient: nil, isVariable: false, isOwned: false)
-      }
+  /// Lets go of the memory of all variables but one, if no gradients are wanted.
+  func forget(allBut kept: Variable) {
+    guard gradients == nil else { return }
+    for index in entries.indices where index != kept.index && entries[index].isOwned {
+      engine.arena.giveBack(entries[index].value)
+      if let half = entries[index].half { engine.arena.giveBack(half.memory) }
+      entries[index] = Entry(
+        value: entries[kept.index].value, gradient: nil, isVariable: false, isOwned: false)
+    }
+  }
+}
+
+/// What operations are made with.
+extension Tape {
+  /// Whether operations have to keep what their gradients need.
+  var isRecording: Bool { gradients != nil }
+
+  /// A new variable, its elements undefined, that depends on these variables and parameters.
+  func variable(
+    rows: Int, columns: Int, of inputs: [Variable],
+    _ parameters: [ParameterLayout.Parameter] = []
+  ) -> Variable {
+    append(
+      engine.arena.take(rows: rows, columns: columns),
+      isVariable: inputs.contains { entries[$0.index].isVariable }
+        || parameters.contains { gradients?.isWanted[$0.index] ?? false },
+      isOwned: true)
+  }
+
+  /// The numbers of a variable as bf16, with rows of zeros behind them; see `Engine.half`.
+  func half(of variable: Variable) -> HalfMatrix {
+    if let half = entries[variable.index].half { return half }
+    let half = engine.half(of: value(of: variable))
+    entries[variable.index].half = half
+    return half
+  }
+
+  /// Writes an operation down, if gradients are wanted.
+  func record(_ operation: any Operation) {
+    if isRecording {
+      operations.append(operation)
+    } else {
+      for block in operation.saved { engine.arena.giveBack(block) }
     }
   }
 
-  /// What operations are made with.
-  extension Tape {
-    /// Whether operations have to keep what their gradients need.
-    var isRecording: Bool { gradients != nil }
-
-    /// A new variable, its elements undefined, that depends on these variables and parameters.
-    func variable(
-      rows: Int, columns: Int, of inputs: [Variable],
-      _ parameters: [ParameterLayout.Parameter] = []
-    ) -> Variable {
-      append(
-        engine.arena.take(rows: rows, columns: columns),
-        isVariable: inputs.contains { entries[$0.index].isVariable }
-          || parameters.contains { gradients?.isWanted[$0.index] ?? false },
-        isOwned: true)
+  /// The gradient by the output of an operation that is being pulled back.
+  func gradient(of output: Variable) -> FloatMatrix {
+    guard let gradient = entries[output.index].gradient else {
+      preconditionFailure("no gradient has come to this output")
     }
-
-    /// The numbers of a variable as bf16, with rows of zeros behind them; see `Engine.half`.
-    func half(of variable: Variable) -> HalfMatrix {
-      if let half = entries[variable.index].half { return half }
-      let half = engine.half(of: value(of: variable))
-      entries[variable.index].half = half
-      return half
-    }
-
-    /// Writes an operation down, if gradients are wanted.
-    func record(_ operation: any Operation) {
-      if isRecording {
-        operations.append(operation)
-      } else {
-        for block in operation.saved { engine.arena.giveBack(block) }
-      }
-    }
-
-    /// The gradient by the output of an operation that is being pulled back.
-    func gradient(of output: Variable) -> FloatMatrix {
-      guard let gradient = entries[output.index].gradient else {
-        preconditionFailure("no gradient has come to this output")
-      }
-      return gradient
-    }
-
-    /// Where to write the gradient by an input: to add it, or, if it is the first, to set it; nil
-    /// if nobody wants it.
-    func gradientToAdd(of input: Variable) -> (matrix: FloatMatrix, adding: Bool)? {
-      guard entries[input.index].isVariable else { return nil }
-      if let gradient = entries[input.index].gradient { return (gradient, true) }
-      let gradient = engine.arena.take(rows: input.rows, columns: input.columns)
-      entries[input.index].gradient = gradient
-      return (gradient, false)
-    }
-
-    /// A parameter as a matrix: vectors are one row.
-    func matrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix {
-      Self.matrix(parameter, in: parameters)
-    }
-
-    /// The gradients of a parameter, to be added to; nil if nobody wants them.
-    func gradientMatrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix? {
-      guard let gradients, gradients.isWanted[parameter.index] else { return nil }
-      return Self.matrix(parameter, in: gradients.values)
-    }
-
-    /// The mask of the next dropout on this tape.
-    func nextMask(rate: Float) -> DropoutMask {
-      guard let dropout, rate > 0 else { return .none }
-      dropouts += 1
-      var random = SplitMix64(seed: dropout.seed)
-      random = SplitMix64(seed: random.next() ^ dropout.step)
-      random = SplitMix64(seed: random.next() ^ dropouts)
-      return DropoutMask(key: random.next(), rate: rate)
-    }
-
-    private static func matrix(
-      _ parameter: ParameterLayout.Parameter, in buffer: FloatBuffer
-    ) -> FloatMatrix {
-      let columns = Int(parameter.shape.rowLength)
-      return FloatMatrix(
-        buffer, at: parameter.range.lowerBound,
-        rows: columns == 0 ? 0 : parameter.range.count / columns, columns: columns)
-    }
-
-    private func append(_ value: FloatMatrix, isVariable: Bool, isOwned: Bool) -> Variable {
-      entries.append(Entry(value: value, gradient: nil, isVariable: isVariable, isOwned: isOwned))
-      return Variable(rows: value.rows, columns: value.columns, index: entries.count - 1)
-    }
+    return gradient
   }
 
-  /// An entry of the tape: how gradients come from the output to the inputs and parameters.
-  protocol Operation {
-    /// What it calculated; nil for a loss, which begins the way back.
-    var output: Tape.Variable? { get }
-    /// What it keeps in the arena for its pullback.
-    var saved: [FloatMatrix] { get }
-    /// Adds the gradients of its inputs and parameters.
-    func pullBack(on tape: Tape)
+  /// Where to write the gradient by an input: to add it, or, if it is the first, to set it; nil
+  /// if nobody wants it.
+  func gradientToAdd(of input: Variable) -> (matrix: FloatMatrix, adding: Bool)? {
+    guard entries[input.index].isVariable else { return nil }
+    if let gradient = entries[input.index].gradient { return (gradient, true) }
+    let gradient = engine.arena.take(rows: input.rows, columns: input.columns)
+    entries[input.index].gradient = gradient
+    return (gradient, false)
   }
 
-  extension Operation {
-    var saved: [FloatMatrix] { [] }
+  /// A parameter as a matrix: vectors are one row.
+  func matrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix {
+    Self.matrix(parameter, in: parameters)
   }
+
+  /// The gradients of a parameter, to be added to; nil if nobody wants them.
+  func gradientMatrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix? {
+    guard let gradients, gradients.isWanted[parameter.index] else { return nil }
+    return Self.matrix(parameter, in: gradients.values)
+  }
+
+  /// The mask of the next dropout on this tape.
+  func nextMask(rate: Float) -> DropoutMask {
+    guard let dropout, rate > 0 else { return .none }
+    dropouts += 1
+    var random = SplitMix64(seed: dropout.seed)
+    random = SplitMix64(seed: random.next() ^ dropout.step)
+    random = SplitMix64(seed: random.next() ^ dropouts)
+    return DropoutMask(key: random.next(), rate: rate)
+  }
+
+  private static func matrix(
+    _ parameter: ParameterLayout.Parameter, in buffer: FloatBuffer
+  ) -> FloatMatrix {
+    let columns = Int(parameter.shape.rowLength)
+    return FloatMatrix(
+      buffer, at: parameter.range.lowerBound,
+      rows: columns == 0 ? 0 : parameter.range.count / columns, columns: columns)
+  }
+
+  private func append(_ value: FloatMatrix, isVariable: Bool, isOwned: Bool) -> Variable {
+    entries.append(Entry(value: value, gradient: nil, isVariable: isVariable, isOwned: isOwned))
+    return Variable(rows: value.rows, columns: value.columns, index: entries.count - 1)
+  }
+}
+
+/// An entry of the tape: how gradients come from the output to the inputs and parameters.
+protocol Operation {
+  /// What it calculated; nil for a loss, which begins the way back.
+  var output: Tape.Variable? { get }
+  /// What it keeps in the arena for its pullback.
+  var saved: [FloatMatrix] { get }
+  /// Adds the gradients of its inputs and parameters.
+  func pullBack(on tape: Tape)
+}
+
+extension Operation {
+  var saved: [FloatMatrix] { [] }
+}
 #endif

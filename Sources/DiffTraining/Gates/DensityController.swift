@@ -1,92 +1,92 @@
 #if Training
-  #if canImport(Glibc)
-    import Glibc
-  #elseif canImport(Musl)
-    import Musl
-  #elseif canImport(Darwin)
-    import Darwin
-  #endif
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
 
-  /// Finds the price of an open gate that brings the gates to a density by the end of their
-  /// training: what is right depends on the model and on the number of steps, so λ is led by what
-  /// it does.
-  ///
-  /// For the share `start` of the steps gates cost nothing, and weights learn where they want to
-  /// go. Then the log-odds of finding a gate open shall fall in a straight line, and be those of
-  /// the target after the share `landing`. Log-odds, since a gate's location moves by equal steps
-  /// under Adam, which hardly shows in the density while gates are open or closed for sure. λ
-  /// begins at what the gradients of gates are like, so that it neither drowns in them nor drowns
-  /// them, and is multiplied after each step by what foreseen and wanted log-odds are apart.
-  public struct DensityController: Sendable, Hashable {
-    /// The density to end with.
-    public let target: Double
-    /// The price of an open gate.
-    public private(set) var lambda = 0.0
-    private let elements, steps: Int
-    private let start, landing: Double
-    /// What the log-odds change by in a step, and the size of a gate's gradient: means over some
-    /// steps.
-    private var trend = 0.0, noise = 0.0
-    /// The log-odds of the last step, and when the fall began.
-    private var last = 0.0, first = 0.0
+/// Finds the price of an open gate that brings the gates to a density by the end of their
+/// training: what is right depends on the model and on the number of steps, so λ is led by what
+/// it does.
+///
+/// For the share `start` of the steps gates cost nothing, and weights learn where they want to
+/// go. Then the log-odds of finding a gate open shall fall in a straight line, and be those of
+/// the target after the share `landing`. Log-odds, since a gate's location moves by equal steps
+/// under Adam, which hardly shows in the density while gates are open or closed for sure. λ
+/// begins at what the gradients of gates are like, so that it neither drowns in them nor drowns
+/// them, and is multiplied after each step by what foreseen and wanted log-odds are apart.
+public struct DensityController: Sendable, Hashable {
+  /// The density to end with.
+  public let target: Double
+  /// The price of an open gate.
+  public private(set) var lambda = 0.0
+  private let elements, steps: Int
+  private let start, landing: Double
+  /// What the log-odds change by in a step, and the size of a gate's gradient: means over some
+  /// steps.
+  private var trend = 0.0, noise = 0.0
+  /// The log-odds of the last step, and when the fall began.
+  private var last = 0.0, first = 0.0
 
-    /// - Parameters:
-    ///   - target: The density to end with, above 0.
-    ///   - elements: Of the model but the head; of those that are seen it reads the share.
-    ///   - steps: How many there will be.
-    public init(
-      target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
-    ) {
-      self.target = target
-      self.elements = elements
-      self.steps = steps
-      self.start = start
-      self.landing = landing
-    }
-
-    /// How much of the fall shall be behind at a step.
-    private func progress(_ step: Double) -> Double {
-      let (begin, end) = (start * Double(steps), landing * Double(steps))
-      return min(1, max(0, (step - begin) / max(1, end - begin)))
-    }
-
-    /// Sets λ for the next step.
-    ///
-    /// - Parameter found: What a step measured.
-    public mutating func update(step: Int, found: GatedParameters.Measure) {
-      let seen = max(found.seenDensity, 1e-12)
-      let odds = Self.logOdds(found.twiceOpenDensity / seen)
-      let size = (found.gateNorm / (seen * Double(max(1, elements)))).squareRoot()
-      if step == 0 { (first, last, noise) = (odds, odds, size) }
-      trend += Self.memory * (odds - last - trend)
-      noise += Self.memory * (size - noise)
-      last = odds
-      guard Double(step) >= start * Double(steps) else { return first = odds }
-      if lambda == 0 { lambda = noise }
-      let (now, end) = (Double(step) + Self.foresight, Self.logOdds(target / seen))
-      let wanted = first + (end - first) * progress(now)
-      let excess = odds + Self.foresight * trend - wanted
-      lambda *= exp(min(0.3, max(-0.5, 0.1 * excess)))
-    }
-
-    private static func logOdds(_ share: Double) -> Double {
-      let share = min(1 - 1e-9, max(1e-9, share))
-      return log(share / (1 - share))
-    }
-
-    /// All that the next λ depends on.
-    var state: [Double] {
-      get { [lambda, trend, noise, last, first] }
-      set {
-        (lambda, trend, noise) = (newValue[0], newValue[1], newValue[2])
-        (last, first) = (newValue[3], newValue[4])
-      }
-    }
-
-    /// How many numbers `state` has.
-    static let stateCount = 5
-
-    private static let memory = 0.2
-    private static let foresight = 40.0
+  /// - Parameters:
+  ///   - target: The density to end with, above 0.
+  ///   - elements: Of the model but the head; of those that are seen it reads the share.
+  ///   - steps: How many there will be.
+  public init(
+    target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
+  ) {
+    self.target = target
+    self.elements = elements
+    self.steps = steps
+    self.start = start
+    self.landing = landing
   }
+
+  /// How much of the fall shall be behind at a step.
+  private func progress(_ step: Double) -> Double {
+    let (begin, end) = (start * Double(steps), landing * Double(steps))
+    return min(1, max(0, (step - begin) / max(1, end - begin)))
+  }
+
+  /// Sets λ for the next step.
+  ///
+  /// - Parameter found: What a step measured.
+  public mutating func update(step: Int, found: GatedParameters.Measure) {
+    let seen = max(found.seenDensity, 1e-12)
+    let odds = Self.logOdds(found.twiceOpenDensity / seen)
+    let size = (found.gateNorm / (seen * Double(max(1, elements)))).squareRoot()
+    if step == 0 { (first, last, noise) = (odds, odds, size) }
+    trend += Self.memory * (odds - last - trend)
+    noise += Self.memory * (size - noise)
+    last = odds
+    guard Double(step) >= start * Double(steps) else { return first = odds }
+    if lambda == 0 { lambda = noise }
+    let (now, end) = (Double(step) + Self.foresight, Self.logOdds(target / seen))
+    let wanted = first + (end - first) * progress(now)
+    let excess = odds + Self.foresight * trend - wanted
+    lambda *= exp(min(0.3, max(-0.5, 0.1 * excess)))
+  }
+
+  private static func logOdds(_ share: Double) -> Double {
+    let share = min(1 - 1e-9, max(1e-9, share))
+    return log(share / (1 - share))
+  }
+
+  /// All that the next λ depends on.
+  var state: [Double] {
+    get { [lambda, trend, noise, last, first] }
+    set {
+      (lambda, trend, noise) = (newValue[0], newValue[1], newValue[2])
+      (last, first) = (newValue[3], newValue[4])
+    }
+  }
+
+  /// How many numbers `state` has.
+  static let stateCount = 5
+
+  private static let memory = 0.2
+  private static let foresight = 40.0
+}
 #endif

@@ -1,128 +1,128 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// Which parameters share a gate beside their own, so that whole groups can close (structured
-  /// diff pruning: Guo, Rush, Kim 2021).
-  public enum GateGrouping: Sendable, Hashable {
-    /// None do.
-    case none
-    /// Those of one named tensor: the paper's choice.
-    case tensor
-    /// Those of one row of a matrix.
-    case row
-    /// Those of one column of a matrix.
-    case column
-    /// Those of one attention head, `size` wide: rows of the projections to queries, keys and
-    /// values, columns of the one behind attention; other tensors are a group each.
-    case head(size: Int)
+/// Which parameters share a gate beside their own, so that whole groups can close (structured
+/// diff pruning: Guo, Rush, Kim 2021).
+public enum GateGrouping: Sendable, Hashable {
+  /// None do.
+  case none
+  /// Those of one named tensor: the paper's choice.
+  case tensor
+  /// Those of one row of a matrix.
+  case row
+  /// Those of one column of a matrix.
+  case column
+  /// Those of one attention head, `size` wide: rows of the projections to queries, keys and
+  /// values, columns of the one behind attention; other tensors are a group each.
+  case head(size: Int)
 
-    /// The shape of a group inside a tensor seen as rows of `shape.rowLength`; nil without groups.
-    func box(of parameter: ParameterLayout.Parameter) -> (rows: Int, columns: Int)? {
-      let columns = Int(parameter.shape.rowLength)
-      let count = parameter.range.count
-      guard count > 0 else { return nil }
-      let rows = count / columns
-      let isMatrix = rows > 1
-      switch self {
-      case .none: return nil
-      case .tensor: return (rows, columns)
-      case .row: return isMatrix ? (1, columns) : (rows, columns)
-      case .column: return isMatrix ? (rows, 1) : (rows, columns)
-      case .head(let size):
-        guard size > 0, let part = AttentionPart(parameter.name) else { return (rows, columns) }
-        switch part {
-        case .projection where isMatrix: return rows % size == 0 ? (size, columns) : (rows, columns)
-        default: return columns % size == 0 ? (rows, size) : (rows, columns)
-        }
+  /// The shape of a group inside a tensor seen as rows of `shape.rowLength`; nil without groups.
+  func box(of parameter: ParameterLayout.Parameter) -> (rows: Int, columns: Int)? {
+    let columns = Int(parameter.shape.rowLength)
+    let count = parameter.range.count
+    guard count > 0 else { return nil }
+    let rows = count / columns
+    let isMatrix = rows > 1
+    switch self {
+    case .none: return nil
+    case .tensor: return (rows, columns)
+    case .row: return isMatrix ? (1, columns) : (rows, columns)
+    case .column: return isMatrix ? (rows, 1) : (rows, columns)
+    case .head(let size):
+      guard size > 0, let part = AttentionPart(parameter.name) else { return (rows, columns) }
+      switch part {
+      case .projection where isMatrix: return rows % size == 0 ? (size, columns) : (rows, columns)
+      default: return columns % size == 0 ? (rows, size) : (rows, columns)
       }
     }
   }
+}
 
-  extension GateGrouping: Codable, LosslessStringConvertible {
-    /// `none`, `tensor`, `row`, `column`, or `head:SIZE`.
-    public var description: String {
-      switch self {
-      case .none: "none"
-      case .tensor: "tensor"
-      case .row: "row"
-      case .column: "column"
-      case .head(let size): "head:\(size)"
-      }
-    }
-
-    /// The grouping of a description, or nil.
-    public init?(_ description: String) {
-      switch description {
-      case "none": self = .none
-      case "tensor": self = .tensor
-      case "row": self = .row
-      case "column": self = .column
-      default:
-        guard description.hasPrefix("head:"), let size = Int(description.dropFirst(5)), size > 0
-        else { return nil }
-        self = .head(size: size)
-      }
-    }
-
-    /// Writes the description.
-    public func encode(to encoder: any Swift.Encoder) throws {
-      var container = encoder.singleValueContainer()
-      try container.encode(description)
-    }
-
-    /// Reads a description.
-    public init(from decoder: any Swift.Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      let text = try container.decode(String.self)
-      guard let grouping = GateGrouping(text) else {
-        throw DecodingError.dataCorruptedError(
-          in: container, debugDescription: "'\(text)' is no grouping of gates")
-      }
-      self = grouping
+extension GateGrouping: Codable, LosslessStringConvertible {
+  /// `none`, `tensor`, `row`, `column`, or `head:SIZE`.
+  public var description: String {
+    switch self {
+    case .none: "none"
+    case .tensor: "tensor"
+    case .row: "row"
+    case .column: "column"
+    case .head(let size): "head:\(size)"
     }
   }
 
-  /// What a tensor of a transformer has to do with attention heads.
-  private enum AttentionPart {
-    /// Makes queries, keys or values: an output a row.
-    case projection
-    /// Reads what the heads saw: an input a column.
-    case output
-
-    /// Told by the names that the BERT family uses.
-    init?(_ name: String) {
-      let parts = name.nameParts.suffix(3)
-      if parts.contains(where: { Self.projections.contains($0) }) {
-        self = .projection
-      } else if name.hasSuffix("weight"),
-        parts.contains("out_lin")
-          || name.contains("attention") && parts.starts(with: ["output", "dense"])
-      {
-        self = .output
-      } else {
-        return nil
-      }
+  /// The grouping of a description, or nil.
+  public init?(_ description: String) {
+    switch description {
+    case "none": self = .none
+    case "tensor": self = .tensor
+    case "row": self = .row
+    case "column": self = .column
+    default:
+      guard description.hasPrefix("head:"), let size = Int(description.dropFirst(5)), size > 0
+      else { return nil }
+      self = .head(size: size)
     }
-
-    private static let projections: Set = ["query", "key", "value", "q_lin", "k_lin", "v_lin"]
   }
 
-  /// How the penalty counts a parameter in a group.
-  public enum GatePenalty: String, Sendable, Hashable, CaseIterable, Codable {
-    /// By the chance that its gate and its group's are open: the paper's formula, Σ p · p_group.
-    case product
-    /// By the chance of its gate, and each group by that of its own: what the authors published as
-    /// code, Σ p + Σ p_group.
-    case additive
+  /// Writes the description.
+  public func encode(to encoder: any Swift.Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
   }
 
-  /// What a gate's location learns by: the derivative of which z.
-  public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
-    /// Of z as it was drawn: the paper's. It is zero where z was cut off at 0 or 1, as nearly all
-    /// are at first and at last, so that a gate seldom hears what it is good for.
-    case drawn
-    /// Of the expectation of z. The loss hardly depends on the draw of a single gate, so the mean
-    /// of the gradient stays, but every step tells it, without the gate's own chance in it.
-    case expected
+  /// Reads a description.
+  public init(from decoder: any Swift.Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard let grouping = GateGrouping(text) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "'\(text)' is no grouping of gates")
+    }
+    self = grouping
   }
+}
+
+/// What a tensor of a transformer has to do with attention heads.
+private enum AttentionPart {
+  /// Makes queries, keys or values: an output a row.
+  case projection
+  /// Reads what the heads saw: an input a column.
+  case output
+
+  /// Told by the names that the BERT family uses.
+  init?(_ name: String) {
+    let parts = name.nameParts.suffix(3)
+    if parts.contains(where: { Self.projections.contains($0) }) {
+      self = .projection
+    } else if name.hasSuffix("weight"),
+      parts.contains("out_lin")
+        || name.contains("attention") && parts.starts(with: ["output", "dense"])
+    {
+      self = .output
+    } else {
+      return nil
+    }
+  }
+
+  private static let projections: Set = ["query", "key", "value", "q_lin", "k_lin", "v_lin"]
+}
+
+/// How the penalty counts a parameter in a group.
+public enum GatePenalty: String, Sendable, Hashable, CaseIterable, Codable {
+  /// By the chance that its gate and its group's are open: the paper's formula, Σ p · p_group.
+  case product
+  /// By the chance of its gate, and each group by that of its own: what the authors published as
+  /// code, Σ p + Σ p_group.
+  case additive
+}
+
+/// What a gate's location learns by: the derivative of which z.
+public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
+  /// Of z as it was drawn: the paper's. It is zero where z was cut off at 0 or 1, as nearly all
+  /// are at first and at last, so that a gate seldom hears what it is good for.
+  case drawn
+  /// Of the expectation of z. The loss hardly depends on the draw of a single gate, so the mean
+  /// of the gradient stays, but every step tells it, without the gate's own chance in it.
+  case expected
+}
 #endif

@@ -1,94 +1,94 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// A stretch of gated parameters that a kernel goes through in one go: neighbours of one group, or
-  /// whole rows where groups are made of columns.
-  struct GateRun {
-    /// Which buffers: 0 for the parameters, i + 1 for the unseen rows of table i.
-    var buffers = 0
-    /// The first element, the elements of a row, and how many rows.
-    var start: Int
-    var count: Int
-    var rows = 1
-    /// The first slot; as many as `count` if `varies`.
-    var slot: Int
-    var varies = false
-    /// How many times the run is there: as often as a table has unseen rows.
-    var multiplicity = 1
-    /// Where its sums stand.
-    var place = 0
+/// A stretch of gated parameters that a kernel goes through in one go: neighbours of one group, or
+/// whole rows where groups are made of columns.
+struct GateRun {
+  /// Which buffers: 0 for the parameters, i + 1 for the unseen rows of table i.
+  var buffers = 0
+  /// The first element, the elements of a row, and how many rows.
+  var start: Int
+  var count: Int
+  var rows = 1
+  /// The first slot; as many as `count` if `varies`.
+  var slot: Int
+  var varies = false
+  /// How many times the run is there: as often as a table has unseen rows.
+  var multiplicity = 1
+  /// Where its sums stand.
+  var place = 0
 
-    var slotCount: Int { varies ? count : 1 }
-    var sumCount: Int { 2 + 4 * slotCount }
-    /// The elements of one row.
-    func range(_ row: Int) -> Range<Int> { start + row * count..<start + (row + 1) * count }
+  var slotCount: Int { varies ? count : 1 }
+  var sumCount: Int { 2 + 4 * slotCount }
+  /// The elements of one row.
+  func range(_ row: Int) -> Range<Int> { start + row * count..<start + (row + 1) * count }
 
-    /// The most elements of a run: what is worth a call, and still leaves work for every core.
-    static let room = 1 << 14
+  /// The most elements of a run: what is worth a call, and still leaves work for every core.
+  static let room = 1 << 14
+}
+
+/// How the groups lie in a tensor, and its runs.
+struct GateRegion {
+  let parameter: ParameterLayout.Parameter
+  /// The extents of the tensor as rows, and of a group.
+  let rows, columns, boxRows, boxColumns: Int
+  /// The slot of the first group, and of the unseen rows.
+  let firstSlot, unseenSlot: Int
+
+  /// Adds the tensor's groups to `groups`.
+  init(
+    _ parameter: ParameterLayout.Parameter, _ grouping: GateGrouping, _ groups: inout GateGroups
+  ) {
+    self.parameter = parameter
+    columns = Int(parameter.shape.rowLength)
+    rows = columns == 0 ? 0 : parameter.range.count / columns
+    let box = grouping.box(of: parameter) ?? (rows, columns)
+    (boxRows, boxColumns) = box
+    let across = columns == 0 ? 0 : columns / boxColumns
+    if across > 1 {
+      firstSlot = groups.append(across, slotsEach: boxColumns)
+    } else {
+      firstSlot = groups.append(boxRows == 0 ? 0 : rows / boxRows, slotsEach: 1)
+    }
+    // Where each row has a group, the unseen rows have one in common.
+    let isByRow = parameter.isTable && boxRows < rows
+    unseenSlot = isByRow ? groups.append(1, slotsEach: 1) : firstSlot
+    if isByRow {
+      for row in 0..<rows { groups.setMultiplicity(0, slot: firstSlot + row) }
+    }
   }
 
-  /// How the groups lie in a tensor, and its runs.
-  struct GateRegion {
-    let parameter: ParameterLayout.Parameter
-    /// The extents of the tensor as rows, and of a group.
-    let rows, columns, boxRows, boxColumns: Int
-    /// The slot of the first group, and of the unseen rows.
-    let firstSlot, unseenSlot: Int
+  /// Whether groups are made of columns.
+  var varies: Bool { boxColumns < columns }
 
-    /// Adds the tensor's groups to `groups`.
-    init(
-      _ parameter: ParameterLayout.Parameter, _ grouping: GateGrouping, _ groups: inout GateGroups
-    ) {
-      self.parameter = parameter
-      columns = Int(parameter.shape.rowLength)
-      rows = columns == 0 ? 0 : parameter.range.count / columns
-      let box = grouping.box(of: parameter) ?? (rows, columns)
-      (boxRows, boxColumns) = box
-      let across = columns == 0 ? 0 : columns / boxColumns
-      if across > 1 {
-        firstSlot = groups.append(across, slotsEach: boxColumns)
-      } else {
-        firstSlot = groups.append(boxRows == 0 ? 0 : rows / boxRows, slotsEach: 1)
-      }
-      // Where each row has a group, the unseen rows have one in common.
-      let isByRow = parameter.isTable && boxRows < rows
-      unseenSlot = isByRow ? groups.append(1, slotsEach: 1) : firstSlot
-      if isByRow {
-        for row in 0..<rows { groups.setMultiplicity(0, slot: firstSlot + row) }
-      }
-    }
+  /// The slot of a row.
+  func slot(ofRow row: Int) -> Int { varies ? firstSlot : firstSlot + row / boxRows }
 
-    /// Whether groups are made of columns.
-    var varies: Bool { boxColumns < columns }
-
-    /// The slot of a row.
-    func slot(ofRow row: Int) -> Int { varies ? firstSlot : firstSlot + row / boxRows }
-
-    /// The runs of neighbouring rows.
-    func runs(rows range: Range<Int>) -> [GateRun] {
-      let start = parameter.range.lowerBound
-      var runs: [GateRun] = []
-      if varies {
-        let step = max(1, GateRun.room / columns)
-        for row in stride(from: range.lowerBound, to: range.upperBound, by: step) {
-          let rows = min(step, range.upperBound - row)
-          runs.append(
-            GateRun(
-              start: start + row * columns, count: columns, rows: rows, slot: firstSlot,
-              varies: true))
-        }
-        return runs
-      }
-      var row = range.lowerBound
-      while row < range.upperBound {
-        let end = min(range.upperBound, (row / boxRows + 1) * boxRows)
-        for at in stride(from: row * columns, to: end * columns, by: GateRun.room) {
-          let count = min(GateRun.room, end * columns - at)
-          runs.append(GateRun(start: start + at, count: count, slot: slot(ofRow: row)))
-        }
-        row = end
+  /// The runs of neighbouring rows.
+  func runs(rows range: Range<Int>) -> [GateRun] {
+    let start = parameter.range.lowerBound
+    var runs: [GateRun] = []
+    if varies {
+      let step = max(1, GateRun.room / columns)
+      for row in stride(from: range.lowerBound, to: range.upperBound, by: step) {
+        let rows = min(step, range.upperBound - row)
+        runs.append(
+          GateRun(
+            start: start + row * columns, count: columns, rows: rows, slot: firstSlot,
+            varies: true))
       }
       return runs
     }
+    var row = range.lowerBound
+    while row < range.upperBound {
+      let end = min(range.upperBound, (row / boxRows + 1) * boxRows)
+      for at in stride(from: row * columns, to: end * columns, by: GateRun.room) {
+        let count = min(GateRun.room, end * columns - at)
+        runs.append(GateRun(start: start + at, count: count, slot: slot(ofRow: row)))
+      }
+      row = end
+    }
+    return runs
   }
+}
 #endif

@@ -1,89 +1,89 @@
 #if Training
-  import Checkpoints
-  import TensorCore
+import Checkpoints
+import TensorCore
 
-  /// The tensors of a checkpoint under the names that a model knows them by: '/' counts as '.',
-  /// `LayerNorm.gamma` and `.beta` as `.weight` and `.bias`, and what stands before is left out
-  /// (`bert.` or nothing).
-  struct CheckpointTensors: Sendable {
-    let checkpoint: any Checkpoint
-    private let tensors: [String: StoredTensor]
-    private let prefix: String
-    /// '/' or '.', as in the names.
-    let separator: String
+/// The tensors of a checkpoint under the names that a model knows them by: '/' counts as '.',
+/// `LayerNorm.gamma` and `.beta` as `.weight` and `.bias`, and what stands before is left out
+/// (`bert.` or nothing).
+struct CheckpointTensors: Sendable {
+  let checkpoint: any Checkpoint
+  private let tensors: [String: StoredTensor]
+  private let prefix: String
+  /// '/' or '.', as in the names.
+  let separator: String
 
-    /// - Parameter anchor: The name of a tensor that the model must have: what stands before it in
-    ///   the checkpoint stands before all.
-    /// - Throws: `mismatch` if there is none, or more than one.
-    init(_ checkpoint: any Checkpoint, anchor: String) throws(DiffError) {
-      self.checkpoint = checkpoint
-      var tensors: [String: StoredTensor] = [:]
-      for tensor in checkpoint.tensors { tensors[Self.plain(tensor.name)] = tensor }
-      self.tensors = tensors
-      let anchors = tensors.keys.filter { $0 == anchor || $0.hasSuffix("." + anchor) }.sorted()
-      guard let found = anchors.first else {
-        throw DiffError(
-          .mismatch, "no tensor '\(anchor)': not a checkpoint of this type of model",
-          path: checkpoint.path)
-      }
-      guard anchors.count == 1 else {
-        throw DiffError(
-          .mismatch, "several models: '\(anchors.joined(separator: "', '"))'",
-          path: checkpoint.path)
-      }
-      prefix = String(found.dropLast(anchor.count))
-      separator = tensors[found].map { $0.name.contains("/") } == true ? "/" : "."
+  /// - Parameter anchor: The name of a tensor that the model must have: what stands before it in
+  ///   the checkpoint stands before all.
+  /// - Throws: `mismatch` if there is none, or more than one.
+  init(_ checkpoint: any Checkpoint, anchor: String) throws(DiffError) {
+    self.checkpoint = checkpoint
+    var tensors: [String: StoredTensor] = [:]
+    for tensor in checkpoint.tensors { tensors[Self.plain(tensor.name)] = tensor }
+    self.tensors = tensors
+    let anchors = tensors.keys.filter { $0 == anchor || $0.hasSuffix("." + anchor) }.sorted()
+    guard let found = anchors.first else {
+      throw DiffError(
+        .mismatch, "no tensor '\(anchor)': not a checkpoint of this type of model",
+        path: checkpoint.path)
     }
-
-    /// A tensor by the model's name for it, or nil.
-    subscript(name: String) -> StoredTensor? { tensors[prefix + name] }
-
-    /// A tensor of the task's head, which stands beside the model.
-    func head(_ name: String) -> StoredTensor? { tensors[name] }
-
-    private static func plain(_ name: String) -> String {
-      var parts = name.split(whereSeparator: { $0 == "/" || $0 == "." }).map(String.init)
-      if parts.count > 1, parts[parts.count - 2] == "LayerNorm" {
-        switch parts[parts.count - 1] {
-        case "gamma": parts[parts.count - 1] = "weight"
-        case "beta": parts[parts.count - 1] = "bias"
-        default: break
-        }
-      }
-      return parts.joined(separator: ".")
+    guard anchors.count == 1 else {
+      throw DiffError(
+        .mismatch, "several models: '\(anchors.joined(separator: "', '"))'",
+        path: checkpoint.path)
     }
+    prefix = String(found.dropLast(anchor.count))
+    separator = tensors[found].map { $0.name.contains("/") } == true ? "/" : "."
   }
 
-  extension Checkpoint {
-    /// Fills a part of a buffer with the elements of a tensor, widened to float32.
-    ///
-    /// - Throws: `unsupported` for types that float32 does not hold exactly.
-    public func read(
-      _ tensor: StoredTensor, into values: FloatBuffer, at offset: Int
-    ) throws(DiffError) {
-      guard let type = tensor.type.float, type != .f64 else {
-        throw DiffError(
-          .unsupported, "\(tensor.type.name) weights are not trained: only f32, bf16, f16",
-          path: path, tensor: tensor.name)
-      }
-      let count = Int(tensor.shape.count)
-      let blockSize = 1 << 18
-      var bytes = [UInt8](repeating: 0, count: min(count, blockSize) * type.width)
-      var wide = [Double](repeating: 0, count: min(count, blockSize))
-      var start = 0
-      while start < count {
-        let block = min(blockSize, count - start)
-        var span = bytes.mutableSpan
-        var part = span._mutatingExtracting(first: block * type.width)
-        try read(tensor, at: UInt64(start * type.width), into: &part)
-        var wideSpan = wide.mutableSpan
-        var widePart = wideSpan._mutatingExtracting(first: block)
-        Kernels.widen(
-          bytes.span.extracting(first: block * type.width), type, factor: 1, into: &widePart)
-        var out = values.mutableSpan
-        for i in 0..<block { out[offset + start + i] = Float(wide[i]) }
-        start += block
+  /// A tensor by the model's name for it, or nil.
+  subscript(name: String) -> StoredTensor? { tensors[prefix + name] }
+
+  /// A tensor of the task's head, which stands beside the model.
+  func head(_ name: String) -> StoredTensor? { tensors[name] }
+
+  private static func plain(_ name: String) -> String {
+    var parts = name.split(whereSeparator: { $0 == "/" || $0 == "." }).map(String.init)
+    if parts.count > 1, parts[parts.count - 2] == "LayerNorm" {
+      switch parts[parts.count - 1] {
+      case "gamma": parts[parts.count - 1] = "weight"
+      case "beta": parts[parts.count - 1] = "bias"
+      default: break
       }
     }
+    return parts.joined(separator: ".")
   }
+}
+
+extension Checkpoint {
+  /// Fills a part of a buffer with the elements of a tensor, widened to float32.
+  ///
+  /// - Throws: `unsupported` for types that float32 does not hold exactly.
+  public func read(
+    _ tensor: StoredTensor, into values: FloatBuffer, at offset: Int
+  ) throws(DiffError) {
+    guard let type = tensor.type.float, type != .f64 else {
+      throw DiffError(
+        .unsupported, "\(tensor.type.name) weights are not trained: only f32, bf16, f16",
+        path: path, tensor: tensor.name)
+    }
+    let count = Int(tensor.shape.count)
+    let blockSize = 1 << 18
+    var bytes = [UInt8](repeating: 0, count: min(count, blockSize) * type.width)
+    var wide = [Double](repeating: 0, count: min(count, blockSize))
+    var start = 0
+    while start < count {
+      let block = min(blockSize, count - start)
+      var span = bytes.mutableSpan
+      var part = span._mutatingExtracting(first: block * type.width)
+      try read(tensor, at: UInt64(start * type.width), into: &part)
+      var wideSpan = wide.mutableSpan
+      var widePart = wideSpan._mutatingExtracting(first: block)
+      Kernels.widen(
+        bytes.span.extracting(first: block * type.width), type, factor: 1, into: &widePart)
+      var out = values.mutableSpan
+      for i in 0..<block { out[offset + start + i] = Float(wide[i]) }
+      start += block
+    }
+  }
+}
 #endif

@@ -1,152 +1,152 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// What Hugging Face's `config.json` says of an encoder of the BERT family.
-  public struct EncoderConfiguration: Sendable, Hashable {
-    /// Models that differ in names and details.
-    public enum Family: String, Sendable, Hashable, CaseIterable {
-      /// BERT and MiniLM.
-      case bert
-      case roberta
-      case distilbert
+/// What Hugging Face's `config.json` says of an encoder of the BERT family.
+public struct EncoderConfiguration: Sendable, Hashable {
+  /// Models that differ in names and details.
+  public enum Family: String, Sendable, Hashable, CaseIterable {
+    /// BERT and MiniLM.
+    case bert
+    case roberta
+    case distilbert
+  }
+
+  /// Which names its tensors have.
+  public var family: Family
+  /// Rows of the table of tokens.
+  public var vocabulary: Int
+  /// Numbers that stand for a token.
+  public var width: Int
+  /// Layers.
+  public var layers: Int
+  /// Heads of attention in each.
+  public var heads: Int
+  /// The width between the two products of a layer's second half.
+  public var innerWidth: Int
+  /// Rows of the table of positions.
+  public var positions: Int
+  /// Rows of the table of segments; 0 without one.
+  public var segments: Int
+  /// The row of the first token's position.
+  public var firstPosition: Int
+  /// Between the two products.
+  public var activation: Activation
+  /// Added to variances.
+  public var epsilon: Float
+  /// The share of elements that is dropped behind embeddings and layers' halves.
+  public var dropout: Float
+  /// The share of the attention's weights that is dropped.
+  public var attentionDropout: Float
+  /// The share that is dropped before the head.
+  public var headDropout: Float
+
+  /// The most tokens of a sequence.
+  public var longest: Int { positions - firstPosition }
+
+  /// Reads a `config.json`.
+  ///
+  /// - Throws: `io`, `malformed`, or `unsupported` for models that are calculated otherwise.
+  public init(contentsOf path: String) throws(DiffError) {
+    let bytes = try File.contents(of: path, limit: 1 << 20)
+    do throws(DiffError) {
+      try self.init(JSONValue(parsing: bytes))
+    } catch { throw error.at(path: path) }
+  }
+
+  /// - Parameter json: The object in a `config.json`.
+  package init(_ json: JSONValue) throws(DiffError) {
+    guard let type = json["model_type"]?.text else {
+      throw DiffError(.malformed, "no \"model_type\": not a model's config.json")
     }
-
-    /// Which names its tensors have.
-    public var family: Family
-    /// Rows of the table of tokens.
-    public var vocabulary: Int
-    /// Numbers that stand for a token.
-    public var width: Int
-    /// Layers.
-    public var layers: Int
-    /// Heads of attention in each.
-    public var heads: Int
-    /// The width between the two products of a layer's second half.
-    public var innerWidth: Int
-    /// Rows of the table of positions.
-    public var positions: Int
-    /// Rows of the table of segments; 0 without one.
-    public var segments: Int
-    /// The row of the first token's position.
-    public var firstPosition: Int
-    /// Between the two products.
-    public var activation: Activation
-    /// Added to variances.
-    public var epsilon: Float
-    /// The share of elements that is dropped behind embeddings and layers' halves.
-    public var dropout: Float
-    /// The share of the attention's weights that is dropped.
-    public var attentionDropout: Float
-    /// The share that is dropped before the head.
-    public var headDropout: Float
-
-    /// The most tokens of a sequence.
-    public var longest: Int { positions - firstPosition }
-
-    /// Reads a `config.json`.
-    ///
-    /// - Throws: `io`, `malformed`, or `unsupported` for models that are calculated otherwise.
-    public init(contentsOf path: String) throws(DiffError) {
-      let bytes = try File.contents(of: path, limit: 1 << 20)
-      do throws(DiffError) {
-        try self.init(JSONValue(parsing: bytes))
-      } catch { throw error.at(path: path) }
+    guard let family = Family(rawValue: type) else {
+      let known = Family.allCases.map(\.rawValue).joined(separator: ", ")
+      throw DiffError(.unsupported, "models of type '\(type)' are not known: only \(known)")
     }
+    self.family = family
+    let object = Members(json)
+    let isDistilled = family == .distilbert
+    vocabulary = try object.count("vocab_size")
+    width = try object.count(isDistilled ? "dim" : "hidden_size")
+    layers = try object.count(isDistilled ? "n_layers" : "num_hidden_layers")
+    heads = try object.count(isDistilled ? "n_heads" : "num_attention_heads")
+    innerWidth = try object.count(isDistilled ? "hidden_dim" : "intermediate_size")
+    positions = try object.count("max_position_embeddings")
+    segments = isDistilled ? 0 : try object.count("type_vocab_size", or: 2)
+    // RoBERTa numbers positions from the row behind that of the padding.
+    firstPosition = family == .roberta ? try object.count("pad_token_id", or: 1) + 1 : 0
+    activation = try object.activation(isDistilled ? "activation" : "hidden_act")
+    epsilon = isDistilled ? 1e-12 : try object.number("layer_norm_eps", or: 1e-12)
+    dropout = try object.share(isDistilled ? "dropout" : "hidden_dropout_prob", or: 0.1)
+    attentionDropout = try object.share(
+      isDistilled ? "attention_dropout" : "attention_probs_dropout_prob", or: 0.1)
+    headDropout = try object.share(
+      isDistilled ? "seq_classif_dropout" : "classifier_dropout", or: isDistilled ? 0.2 : dropout)
 
-    /// - Parameter json: The object in a `config.json`.
-    package init(_ json: JSONValue) throws(DiffError) {
-      guard let type = json["model_type"]?.text else {
-        throw DiffError(.malformed, "no \"model_type\": not a model's config.json")
-      }
-      guard let family = Family(rawValue: type) else {
-        let known = Family.allCases.map(\.rawValue).joined(separator: ", ")
-        throw DiffError(.unsupported, "models of type '\(type)' are not known: only \(known)")
-      }
-      self.family = family
-      let object = Members(json)
-      let isDistilled = family == .distilbert
-      vocabulary = try object.count("vocab_size")
-      width = try object.count(isDistilled ? "dim" : "hidden_size")
-      layers = try object.count(isDistilled ? "n_layers" : "num_hidden_layers")
-      heads = try object.count(isDistilled ? "n_heads" : "num_attention_heads")
-      innerWidth = try object.count(isDistilled ? "hidden_dim" : "intermediate_size")
-      positions = try object.count("max_position_embeddings")
-      segments = isDistilled ? 0 : try object.count("type_vocab_size", or: 2)
-      // RoBERTa numbers positions from the row behind that of the padding.
-      firstPosition = family == .roberta ? try object.count("pad_token_id", or: 1) + 1 : 0
-      activation = try object.activation(isDistilled ? "activation" : "hidden_act")
-      epsilon = isDistilled ? 1e-12 : try object.number("layer_norm_eps", or: 1e-12)
-      dropout = try object.share(isDistilled ? "dropout" : "hidden_dropout_prob", or: 0.1)
-      attentionDropout = try object.share(
-        isDistilled ? "attention_dropout" : "attention_probs_dropout_prob", or: 0.1)
-      headDropout = try object.share(
-        isDistilled ? "seq_classif_dropout" : "classifier_dropout", or: isDistilled ? 0.2 : dropout)
+    try object.refuse("position_embedding_type", unless: .string("absolute"))
+    try object.refuse("is_decoder", unless: .bool(false))
+    try object.refuse("add_cross_attention", unless: .bool(false))
+    guard width % heads == 0 else {
+      throw DiffError(.malformed, "\(heads) heads do not divide the width of \(width)")
+    }
+    guard longest > 0 else { throw DiffError(.malformed, "no position is left for a token") }
+  }
+}
 
-      try object.refuse("position_embedding_type", unless: .string("absolute"))
-      try object.refuse("is_decoder", unless: .bool(false))
-      try object.refuse("add_cross_attention", unless: .bool(false))
-      guard width % heads == 0 else {
-        throw DiffError(.malformed, "\(heads) heads do not divide the width of \(width)")
-      }
-      guard longest > 0 else { throw DiffError(.malformed, "no position is left for a token") }
+/// The members of a configuration, each checked.
+private struct Members {
+  let json: JSONValue
+
+  init(_ json: JSONValue) { self.json = json }
+
+  /// A member, or nil if it is absent or null.
+  private subscript(name: String) -> JSONValue? {
+    json[name].flatMap { $0 == .null ? nil : $0 }
+  }
+
+  func count(_ name: String, or standard: Int? = nil) throws(DiffError) -> Int {
+    guard let value = self[name] else {
+      if let standard { return standard }
+      throw DiffError(.malformed, "no \"\(name)\"")
+    }
+    // Zero is the number of a row, of padding.
+    guard let count = value.unsigned, count < 1 << 31, count > 0 || name == "pad_token_id" else {
+      throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not a count")
+    }
+    return Int(count)
+  }
+
+  func number(_ name: String, or standard: Float) throws(DiffError) -> Float {
+    guard let value = self[name] else { return standard }
+    guard let number = value.double, number > 0, number < 1 else {
+      throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not between 0 and 1")
+    }
+    return Float(number)
+  }
+
+  func share(_ name: String, or standard: Float) throws(DiffError) -> Float {
+    guard let value = self[name] else { return standard }
+    guard let share = value.double, share >= 0, Float(share) < 1 else {
+      throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not a share below 1")
+    }
+    return Float(share)
+  }
+
+  func activation(_ name: String) throws(DiffError) -> Activation {
+    switch self[name]?.text ?? "gelu" {
+    case "gelu", "gelu_python": return .gelu
+    case "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
+    case "relu": return .relu
+    case "tanh": return .tanh
+    case let other:
+      throw DiffError(.unsupported, "\"\(name)\" is '\(other)', which is not implemented")
     }
   }
 
-  /// The members of a configuration, each checked.
-  private struct Members {
-    let json: JSONValue
-
-    init(_ json: JSONValue) { self.json = json }
-
-    /// A member, or nil if it is absent or null.
-    private subscript(name: String) -> JSONValue? {
-      json[name].flatMap { $0 == .null ? nil : $0 }
-    }
-
-    func count(_ name: String, or standard: Int? = nil) throws(DiffError) -> Int {
-      guard let value = self[name] else {
-        if let standard { return standard }
-        throw DiffError(.malformed, "no \"\(name)\"")
-      }
-      // Zero is the number of a row, of padding.
-      guard let count = value.unsigned, count < 1 << 31, count > 0 || name == "pad_token_id" else {
-        throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not a count")
-      }
-      return Int(count)
-    }
-
-    func number(_ name: String, or standard: Float) throws(DiffError) -> Float {
-      guard let value = self[name] else { return standard }
-      guard let number = value.double, number > 0, number < 1 else {
-        throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not between 0 and 1")
-      }
-      return Float(number)
-    }
-
-    func share(_ name: String, or standard: Float) throws(DiffError) -> Float {
-      guard let value = self[name] else { return standard }
-      guard let share = value.double, share >= 0, Float(share) < 1 else {
-        throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not a share below 1")
-      }
-      return Float(share)
-    }
-
-    func activation(_ name: String) throws(DiffError) -> Activation {
-      switch self[name]?.text ?? "gelu" {
-      case "gelu", "gelu_python": return .gelu
-      case "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
-      case "relu": return .relu
-      case "tanh": return .tanh
-      case let other:
-        throw DiffError(.unsupported, "\"\(name)\" is '\(other)', which is not implemented")
-      }
-    }
-
-    func refuse(_ name: String, unless only: JSONValue) throws(DiffError) {
-      if let value = self[name], value != only {
-        throw DiffError(
-          .unsupported, "\"\(name)\" is \(value.compact), but only \(only.compact) is implemented")
-      }
+  func refuse(_ name: String, unless only: JSONValue) throws(DiffError) {
+    if let value = self[name], value != only {
+      throw DiffError(
+        .unsupported, "\"\(name)\" is \(value.compact), but only \(only.compact) is implemented")
     }
   }
+}
 #endif

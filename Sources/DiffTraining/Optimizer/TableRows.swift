@@ -1,54 +1,54 @@
 #if Training
-  /// Which rows of a table Adam has to move.
-  ///
-  /// A row without gradient goes on by its momentum, which is 0.9^n of what it was after n steps:
-  /// after 200 of them 7e-10, so that all it would still move is less than 1e-8 of one step, below
-  /// the precision of a float32 that such steps lead to. There the row sleeps, until a gradient
-  /// wakes it; then its moments are made what they would be. The lazy variant that others have
-  /// (PyTorch's SparseAdam: no momentum without gradient) would cost less but be another optimizer.
-  struct TableRows {
-    /// The step, counted from 1, in which each row had its last gradient; 0: none yet.
-    var lastTouched: [Int32]
-    private let start: Int
-    private let width: Int
+/// Which rows of a table Adam has to move.
+///
+/// A row without gradient goes on by its momentum, which is 0.9^n of what it was after n steps:
+/// after 200 of them 7e-10, so that all it would still move is less than 1e-8 of one step, below
+/// the precision of a float32 that such steps lead to. There the row sleeps, until a gradient
+/// wakes it; then its moments are made what they would be. The lazy variant that others have
+/// (PyTorch's SparseAdam: no momentum without gradient) would cost less but be another optimizer.
+struct TableRows {
+  /// The step, counted from 1, in which each row had its last gradient; 0: none yet.
+  var lastTouched: [Int32]
+  private let start: Int
+  private let width: Int
 
-    private static let patience = 200
+  private static let patience = 200
 
-    init(_ table: ParameterLayout.Parameter) {
-      start = table.range.lowerBound
-      width = Int(table.shape.rowLength)
-      lastTouched = Array(repeating: 0, count: width == 0 ? 0 : table.range.count / width)
-    }
+  init(_ table: ParameterLayout.Parameter) {
+    start = table.range.lowerBound
+    width = Int(table.shape.rowLength)
+    lastTouched = Array(repeating: 0, count: width == 0 ? 0 : table.range.count / width)
+  }
 
-    /// Notes the rows that have a gradient in a step. `catchUp` is called for those that slept,
-    /// with the number of steps that they slept through.
-    mutating func wake(
-      _ rows: [Int], at step: Int, _ catchUp: (Range<Int>, _ steps: Int) -> Void
-    ) {
-      for row in rows {
-        let missed = step - 1 - Int(lastTouched[row]) - Self.patience
-        if lastTouched[row] > 0 && missed > 0 { catchUp(range(row), missed) }
-        lastTouched[row] = Int32(clamping: step)
-      }
-    }
-
-    /// The rows that move in a step, neighbours joined. O(rows).
-    func movingRanges(at step: Int) -> [Range<Int>] {
-      var ranges: [Range<Int>] = []
-      for (row, last) in lastTouched.enumerated()
-      where last > 0 && step - Int(last) <= Self.patience {
-        let range = range(row)
-        if let last = ranges.last, last.upperBound == range.lowerBound {
-          ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
-        } else {
-          ranges.append(range)
-        }
-      }
-      return ranges
-    }
-
-    private func range(_ row: Int) -> Range<Int> {
-      start + row * width..<start + (row + 1) * width
+  /// Notes the rows that have a gradient in a step. `catchUp` is called for those that slept,
+  /// with the number of steps that they slept through.
+  mutating func wake(
+    _ rows: [Int], at step: Int, _ catchUp: (Range<Int>, _ steps: Int) -> Void
+  ) {
+    for row in rows {
+      let missed = step - 1 - Int(lastTouched[row]) - Self.patience
+      if lastTouched[row] > 0 && missed > 0 { catchUp(range(row), missed) }
+      lastTouched[row] = Int32(clamping: step)
     }
   }
+
+  /// The rows that move in a step, neighbours joined. O(rows).
+  func movingRanges(at step: Int) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    for (row, last) in lastTouched.enumerated()
+    where last > 0 && step - Int(last) <= Self.patience {
+      let range = range(row)
+      if let last = ranges.last, last.upperBound == range.lowerBound {
+        ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+      } else {
+        ranges.append(range)
+      }
+    }
+    return ranges
+  }
+
+  private func range(_ row: Int) -> Range<Int> {
+    start + row * width..<start + (row + 1) * width
+  }
+}
 #endif

@@ -1,94 +1,94 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// The gradients of a model's parameters: a flat buffer of the model's layout, and for every table
-  /// the rows that are not zero, so that nobody has to clear, read or update the others.
+/// The gradients of a model's parameters: a flat buffer of the model's layout, and for every table
+/// the rows that are not zero, so that nobody has to clear, read or update the others.
+///
+/// Models add to it; whoever made it clears it. Whoever trains few of the parameters says which, so
+/// that models need not calculate what nobody reads.
+public final class Gradients {
+  /// The layout of the buffer.
+  public let layout: ParameterLayout
+  /// The gradients.
+  public let values: FloatBuffer
+  /// Whether somebody wants the gradient of each parameter; all, until `want` is called.
+  public private(set) var isWanted: [Bool]
+  private var tables: [Int: TouchedRows] = [:]
+
+  /// Zeros.
+  public init(_ layout: ParameterLayout) {
+    self.layout = layout
+    values = FloatBuffer(count: layout.count)
+    isWanted = Array(repeating: true, count: layout.parameters.count)
+    for (index, parameter) in layout.parameters.enumerated() where parameter.isTable {
+      tables[index] = TouchedRows(parameter)
+    }
+  }
+
+  /// From now on, gradients of these parameters are wanted and no others.
   ///
-  /// Models add to it; whoever made it clears it. Whoever trains few of the parameters says which, so
-  /// that models need not calculate what nobody reads.
-  public final class Gradients {
-    /// The layout of the buffer.
-    public let layout: ParameterLayout
-    /// The gradients.
-    public let values: FloatBuffer
-    /// Whether somebody wants the gradient of each parameter; all, until `want` is called.
-    public private(set) var isWanted: [Bool]
-    private var tables: [Int: TouchedRows] = [:]
-
-    /// Zeros.
-    public init(_ layout: ParameterLayout) {
-      self.layout = layout
-      values = FloatBuffer(count: layout.count)
-      isWanted = Array(repeating: true, count: layout.parameters.count)
-      for (index, parameter) in layout.parameters.enumerated() where parameter.isTable {
-        tables[index] = TouchedRows(parameter)
-      }
-    }
-
-    /// From now on, gradients of these parameters are wanted and no others.
-    ///
-    /// - Parameter indices: Their places in `layout.parameters`.
-    public func want(only indices: [Int]) {
-      isWanted = Array(repeating: false, count: isWanted.count)
-      for index in indices { isWanted[index] = true }
-    }
-
-    /// The rows of a table that were touched since `clear`, in the order of the first touch; nil
-    /// for a parameter that is no table.
-    ///
-    /// - Parameter index: The parameter's place in `layout.parameters`.
-    public func touchedRows(of index: Int) -> [Int]? { tables[index]?.rows }
-
-    /// Where the gradient of a parameter may be other than zero, ascending: the whole range, or the
-    /// touched rows of a table, neighbours joined. O(rows log rows).
-    public func ranges(of index: Int) -> [Range<Int>] {
-      let range = layout.parameters[index].range
-      guard let table = tables[index] else { return [range] }
-      var ranges: [Range<Int>] = []
-      for row in table.rows.sorted() {
-        let start = range.lowerBound + row * table.width
-        if let last = ranges.last, last.upperBound == start {
-          ranges[ranges.count - 1] = last.lowerBound..<start + table.width
-        } else {
-          ranges.append(start..<start + table.width)
-        }
-      }
-      return ranges
-    }
-
-    /// Notes that a row of a table is about to be written. A row outside of the table is an error
-    /// of the program.
-    public func touch(row: Int, of index: Int) { tables[index]?.touch(row) }
-
-    /// Makes everything zero again that was touched.
-    public func clear() {
-      for index in layout.parameters.indices {
-        for range in ranges(of: index) { values.clear(range) }
-        tables[index]?.forget()
-      }
-    }
+  /// - Parameter indices: Their places in `layout.parameters`.
+  public func want(only indices: [Int]) {
+    isWanted = Array(repeating: false, count: isWanted.count)
+    for index in indices { isWanted[index] = true }
   }
 
-  /// A set of rows that remembers their order.
-  private struct TouchedRows {
-    let width: Int
-    private(set) var rows: [Int] = []
-    private var isTouched: [Bool]
+  /// The rows of a table that were touched since `clear`, in the order of the first touch; nil
+  /// for a parameter that is no table.
+  ///
+  /// - Parameter index: The parameter's place in `layout.parameters`.
+  public func touchedRows(of index: Int) -> [Int]? { tables[index]?.rows }
 
-    init(_ table: ParameterLayout.Parameter) {
-      width = Int(table.shape.rowLength)
-      isTouched = Array(repeating: false, count: width == 0 ? 0 : table.range.count / width)
+  /// Where the gradient of a parameter may be other than zero, ascending: the whole range, or the
+  /// touched rows of a table, neighbours joined. O(rows log rows).
+  public func ranges(of index: Int) -> [Range<Int>] {
+    let range = layout.parameters[index].range
+    guard let table = tables[index] else { return [range] }
+    var ranges: [Range<Int>] = []
+    for row in table.rows.sorted() {
+      let start = range.lowerBound + row * table.width
+      if let last = ranges.last, last.upperBound == start {
+        ranges[ranges.count - 1] = last.lowerBound..<start + table.width
+      } else {
+        ranges.append(start..<start + table.width)
+      }
     }
+    return ranges
+  }
 
-    mutating func touch(_ row: Int) {
-      guard !isTouched[row] else { return }
-      isTouched[row] = true
-      rows.append(row)
-    }
+  /// Notes that a row of a table is about to be written. A row outside of the table is an error
+  /// of the program.
+  public func touch(row: Int, of index: Int) { tables[index]?.touch(row) }
 
-    mutating func forget() {
-      for row in rows { isTouched[row] = false }
-      rows.removeAll(keepingCapacity: true)
+  /// Makes everything zero again that was touched.
+  public func clear() {
+    for index in layout.parameters.indices {
+      for range in ranges(of: index) { values.clear(range) }
+      tables[index]?.forget()
     }
   }
+}
+
+/// A set of rows that remembers their order.
+private struct TouchedRows {
+  let width: Int
+  private(set) var rows: [Int] = []
+  private var isTouched: [Bool]
+
+  init(_ table: ParameterLayout.Parameter) {
+    width = Int(table.shape.rowLength)
+    isTouched = Array(repeating: false, count: width == 0 ? 0 : table.range.count / width)
+  }
+
+  mutating func touch(_ row: Int) {
+    guard !isTouched[row] else { return }
+    isTouched[row] = true
+    rows.append(row)
+  }
+
+  mutating func forget() {
+    for row in rows { isTouched[row] = false }
+    rows.removeAll(keepingCapacity: true)
+  }
+}
 #endif

@@ -1,58 +1,58 @@
 #if Training
-  import Checkpoints
-  import TensorCore
+import Checkpoints
+import TensorCore
 
-  /// The parameters of a model of one's own as a checkpoint in memory, float32: the base that its
-  /// diffs are written for and read upon. `convert` makes a file of it.
-  ///
-  ///     let base = ParameterCheckpoint(model.layout, values)
-  ///     try finetune.write(base, into: sink, metadata: [:])
-  public final class ParameterCheckpoint: Checkpoint {
-    /// What messages call it.
-    public let path: String
-    /// The parameters that are not of the head, which a base lacks.
-    public let tensors: [StoredTensor]
-    private let values: FloatBuffer
+/// The parameters of a model of one's own as a checkpoint in memory, float32: the base that its
+/// diffs are written for and read upon. `convert` makes a file of it.
+///
+///     let base = ParameterCheckpoint(model.layout, values)
+///     try finetune.write(base, into: sink, metadata: [:])
+public final class ParameterCheckpoint: Checkpoint {
+  /// What messages call it.
+  public let path: String
+  /// The parameters that are not of the head, which a base lacks.
+  public let tensors: [StoredTensor]
+  private let values: FloatBuffer
 
-    /// - Parameter values: Of the layout; copied.
-    public init(_ layout: ParameterLayout, _ values: FloatBuffer, path: String = "parameters") {
-      self.path = path
-      self.values = FloatBuffer(count: layout.count)
-      self.values.copy(values)
-      tensors =
-        layout.parameters.filter { !$0.isHead }
-        .map { parameter in
-          let offset = UInt64(parameter.range.lowerBound) * 4
-          return StoredTensor(
-            name: parameter.name, type: .f32, shape: parameter.shape,
-            storage: .contiguous(offset: offset))
-        }
-        .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    }
+  /// - Parameter values: Of the layout; copied.
+  public init(_ layout: ParameterLayout, _ values: FloatBuffer, path: String = "parameters") {
+    self.path = path
+    self.values = FloatBuffer(count: layout.count)
+    self.values.copy(values)
+    tensors =
+      layout.parameters.filter { !$0.isHead }
+      .map { parameter in
+        let offset = UInt64(parameter.range.lowerBound) * 4
+        return StoredTensor(
+          name: parameter.name, type: .f32, shape: parameter.shape,
+          storage: .contiguous(offset: offset))
+      }
+      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
 
-    /// None.
-    public var files: [String] { [] }
+  /// None.
+  public var files: [String] { [] }
 
-    /// Fills `buffer` with little-endian bytes of a parameter.
-    public func read(
-      _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
-    ) throws(DiffError) {
-      guard case .contiguous(let start) = tensor.storage else { return }
-      let values = values
-      let first = Int(start + offset) / 4
-      for number in 0..<buffer.count / 4 {
-        let bits = values.span[first + number].bitPattern
-        for byte in 0..<4 {
-          buffer[4 * number + byte] = UInt8(truncatingIfNeeded: bits >> (8 * byte))
-        }
+  /// Fills `buffer` with little-endian bytes of a parameter.
+  public func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard case .contiguous(let start) = tensor.storage else { return }
+    let values = values
+    let first = Int(start + offset) / 4
+    for number in 0..<buffer.count / 4 {
+      let bits = values.span[first + number].bitPattern
+      for byte in 0..<4 {
+        buffer[4 * number + byte] = UInt8(truncatingIfNeeded: bits >> (8 * byte))
       }
     }
-
-    /// Is not for changing.
-    public func makeOutput(
-      at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
-    ) throws(DiffError) -> any CheckpointOutput {
-      throw DiffError(.unsupported, "is in memory: 'convert' makes a file of it", path: self.path)
-    }
   }
+
+  /// Is not for changing.
+  public func makeOutput(
+    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    throw DiffError(.unsupported, "is in memory: 'convert' makes a file of it", path: self.path)
+  }
+}
 #endif

@@ -1,127 +1,127 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// Questions on contexts, as SQuAD 1.1 and 2.0 store them.
-  public struct Questions: Sendable, Hashable {
-    /// A question.
-    public struct Question: Sendable, Hashable {
-      /// Its name in the file.
-      public let id: String
-      /// What is asked.
-      public let text: String
-      /// The text that is asked about.
-      public let context: String
-      /// What may be answered, and where it begins: bytes of the context's UTF-8. None: the context
-      /// does not say.
-      public let answers: [Answer]
-    }
-
-    /// An answer.
-    public struct Answer: Sendable, Hashable {
-      /// A part of the context.
-      public let text: String
-      /// Where it stands: bytes of the context's UTF-8; nil if not where the file says.
-      public let source: Range<Int>?
-    }
-
-    /// The questions, in the order of the file.
-    public let questions: [Question]
-    /// What they are, and what is unusual.
-    public private(set) var description: TaskDescription
-    /// XXH3-128 of the questions: id, question, context and answers as UTF-8, with a tab after
-    /// each, and a line feed after each question.
-    public let fingerprint: Fingerprint
-
-    /// Questions that nobody has answered yet.
-    public init(asking asked: [(question: String, context: String)]) {
-      self.init(
-        asked.enumerated().map { number, one in
-          Question(id: "\(number)", text: one.question, context: one.context, answers: [])
-        }, misplaced: 0)
-    }
-
-    /// Reads a file.
-    ///
-    /// - Throws: `io`; `malformed` with the place of what is no such file.
-    public init(_ path: String) throws(DiffError) {
-      do { try self.init(json: File.contents(of: path)) } catch { throw error.at(path: path) }
-    }
-
-    /// Reads the contents of a file.
-    public init(json: [UInt8]) throws(DiffError) {
-      guard let articles = try JSONValue(parsing: json)["data"]?.elements else {
-        throw DiffError(.malformed, "no questions: an object with an array 'data' is wanted")
-      }
-      var questions: [Question] = []
-      var misplaced = 0
-      for (index, article) in articles.enumerated() {
-        for (place, paragraph) in (article["paragraphs"]?.elements ?? []).enumerated() {
-          let path = "data[\(index)].paragraphs[\(place)]"
-          guard let context = paragraph["context"]?.text, let items = paragraph["qas"]?.elements
-          else { throw DiffError(.malformed, "\(path) lacks 'context' or 'qas'") }
-          let bytes = Array(context.utf8)
-          for (number, item) in items.enumerated() {
-            let question = try Self.question(
-              item, context, bytes, "\(path).qas[\(number)]", misplaced: &misplaced)
-            questions.append(question)
-          }
-        }
-      }
-      guard !questions.isEmpty else { throw DiffError(.malformed, "no questions in it") }
-      self.init(questions, misplaced: misplaced)
-    }
-
-    private init(_ questions: [Question], misplaced: Int) {
-      self.questions = questions
-      let unanswered = questions.count { $0.answers.isEmpty }
-      description = TaskDescription(
-        kind: .spans, isPair: true,
-        summary: "\(questions.count) questions on contexts, \(unanswered) of them without answer")
-      if misplaced > 0 {
-        description.notes.append(
-          "\(misplaced) answers do not stand where the file says: they count in scores only")
-      }
-      var stream = XXH3Stream()
-      for question in questions {
-        let fields = [question.id, question.text, question.context] + question.answers.map(\.text)
-        stream.update(Array((fields.map { $0 + "\t" }.joined() + "\n").utf8).span)
-      }
-      fingerprint = stream.digest
-    }
-
-    private static func question(
-      _ item: JSONValue, _ context: String, _ bytes: [UInt8], _ path: String,
-      misplaced: inout Int
-    ) throws(DiffError) -> Question {
-      guard let id = item["id"]?.text, let text = item["question"]?.text else {
-        throw DiffError(.malformed, "\(path) lacks 'id' or 'question'")
-      }
-      var answers: [Answer] = []
-      let isImpossible = item["is_impossible"] == .bool(true)
-      for answer in isImpossible ? [] : item["answers"]?.elements ?? [] {
-        guard let words = answer["text"]?.text, let start = answer["answer_start"]?.unsigned else {
-          throw DiffError(.malformed, "\(path) has an answer without 'text' or 'answer_start'")
-        }
-        let length = words.utf8.count
-        // Starts are counted in scalars, as Python counts them.
-        let first = byteOffset(of: start, in: bytes)
-        guard length > 0, bytes[first...].starts(with: words.utf8) else {
-          misplaced += 1
-          answers.append(Answer(text: words, source: nil))
-          continue
-        }
-        answers.append(Answer(text: words, source: first..<first + length))
-      }
-      return Question(id: id, text: text, context: context, answers: answers)
-    }
-
-    private static func byteOffset(of scalar: UInt64, in bytes: [UInt8]) -> Int {
-      var rest = scalar
-      for (index, byte) in bytes.enumerated() where byte & 0xC0 != 0x80 {
-        if rest == 0 { return index }
-        rest -= 1
-      }
-      return bytes.count
-    }
+/// Questions on contexts, as SQuAD 1.1 and 2.0 store them.
+public struct Questions: Sendable, Hashable {
+  /// A question.
+  public struct Question: Sendable, Hashable {
+    /// Its name in the file.
+    public let id: String
+    /// What is asked.
+    public let text: String
+    /// The text that is asked about.
+    public let context: String
+    /// What may be answered, and where it begins: bytes of the context's UTF-8. None: the context
+    /// does not say.
+    public let answers: [Answer]
   }
+
+  /// An answer.
+  public struct Answer: Sendable, Hashable {
+    /// A part of the context.
+    public let text: String
+    /// Where it stands: bytes of the context's UTF-8; nil if not where the file says.
+    public let source: Range<Int>?
+  }
+
+  /// The questions, in the order of the file.
+  public let questions: [Question]
+  /// What they are, and what is unusual.
+  public private(set) var description: TaskDescription
+  /// XXH3-128 of the questions: id, question, context and answers as UTF-8, with a tab after
+  /// each, and a line feed after each question.
+  public let fingerprint: Fingerprint
+
+  /// Questions that nobody has answered yet.
+  public init(asking asked: [(question: String, context: String)]) {
+    self.init(
+      asked.enumerated().map { number, one in
+        Question(id: "\(number)", text: one.question, context: one.context, answers: [])
+      }, misplaced: 0)
+  }
+
+  /// Reads a file.
+  ///
+  /// - Throws: `io`; `malformed` with the place of what is no such file.
+  public init(_ path: String) throws(DiffError) {
+    do { try self.init(json: File.contents(of: path)) } catch { throw error.at(path: path) }
+  }
+
+  /// Reads the contents of a file.
+  public init(json: [UInt8]) throws(DiffError) {
+    guard let articles = try JSONValue(parsing: json)["data"]?.elements else {
+      throw DiffError(.malformed, "no questions: an object with an array 'data' is wanted")
+    }
+    var questions: [Question] = []
+    var misplaced = 0
+    for (index, article) in articles.enumerated() {
+      for (place, paragraph) in (article["paragraphs"]?.elements ?? []).enumerated() {
+        let path = "data[\(index)].paragraphs[\(place)]"
+        guard let context = paragraph["context"]?.text, let items = paragraph["qas"]?.elements
+        else { throw DiffError(.malformed, "\(path) lacks 'context' or 'qas'") }
+        let bytes = Array(context.utf8)
+        for (number, item) in items.enumerated() {
+          let question = try Self.question(
+            item, context, bytes, "\(path).qas[\(number)]", misplaced: &misplaced)
+          questions.append(question)
+        }
+      }
+    }
+    guard !questions.isEmpty else { throw DiffError(.malformed, "no questions in it") }
+    self.init(questions, misplaced: misplaced)
+  }
+
+  private init(_ questions: [Question], misplaced: Int) {
+    self.questions = questions
+    let unanswered = questions.count { $0.answers.isEmpty }
+    description = TaskDescription(
+      kind: .spans, isPair: true,
+      summary: "\(questions.count) questions on contexts, \(unanswered) of them without answer")
+    if misplaced > 0 {
+      description.notes.append(
+        "\(misplaced) answers do not stand where the file says: they count in scores only")
+    }
+    var stream = XXH3Stream()
+    for question in questions {
+      let fields = [question.id, question.text, question.context] + question.answers.map(\.text)
+      stream.update(Array((fields.map { $0 + "\t" }.joined() + "\n").utf8).span)
+    }
+    fingerprint = stream.digest
+  }
+
+  private static func question(
+    _ item: JSONValue, _ context: String, _ bytes: [UInt8], _ path: String,
+    misplaced: inout Int
+  ) throws(DiffError) -> Question {
+    guard let id = item["id"]?.text, let text = item["question"]?.text else {
+      throw DiffError(.malformed, "\(path) lacks 'id' or 'question'")
+    }
+    var answers: [Answer] = []
+    let isImpossible = item["is_impossible"] == .bool(true)
+    for answer in isImpossible ? [] : item["answers"]?.elements ?? [] {
+      guard let words = answer["text"]?.text, let start = answer["answer_start"]?.unsigned else {
+        throw DiffError(.malformed, "\(path) has an answer without 'text' or 'answer_start'")
+      }
+      let length = words.utf8.count
+      // Starts are counted in scalars, as Python counts them.
+      let first = byteOffset(of: start, in: bytes)
+      guard length > 0, bytes[first...].starts(with: words.utf8) else {
+        misplaced += 1
+        answers.append(Answer(text: words, source: nil))
+        continue
+      }
+      answers.append(Answer(text: words, source: first..<first + length))
+    }
+    return Question(id: id, text: text, context: context, answers: answers)
+  }
+
+  private static func byteOffset(of scalar: UInt64, in bytes: [UInt8]) -> Int {
+    var rest = scalar
+    for (index, byte) in bytes.enumerated() where byte & 0xC0 != 0x80 {
+      if rest == 0 { return index }
+      rest -= 1
+    }
+    return bytes.count
+  }
+}
 #endif

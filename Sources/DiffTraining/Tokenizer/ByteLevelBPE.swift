@@ -1,154 +1,153 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// The tokenizer of RoBERTa: byte-pair encoding of the bytes of words, as GPT-2 has it. Its ids
-  /// are those of Hugging Face's `RobertaTokenizer`; a special token that stands in a text, «</s>»,
-  /// becomes that token.
-  public struct ByteLevelBPE: Tokenizer {
-    /// One more than the greatest id.
-    public let vocabularyCount: Int
-    /// What a sequence is put between.
-    public let frame: SequenceFrame
-    /// Whether a text begins as if a space stood before it.
-    public let addsPrefixSpace: Bool
+/// The tokenizer of RoBERTa: byte-pair encoding of the bytes of words, as GPT-2 has it. Its ids
+/// are those of Hugging Face's `RobertaTokenizer`; a special token that stands in a text, «</s>»,
+/// becomes that token.
+public struct ByteLevelBPE: Tokenizer {
+  /// One more than the greatest id.
+  public let vocabularyCount: Int
+  /// What a sequence is put between.
+  public let frame: SequenceFrame
+  /// Whether a text begins as if a space stood before it.
+  public let addsPrefixSpace: Bool
 
-    /// The token of each byte.
-    private let bytes: [Int32]
-    private let merges: Merges
-    private let special: [(bytes: [UInt8], id: Int32)]
+  /// The token of each byte.
+  private let bytes: [Int32]
+  private let merges: Merges
+  private let special: [(bytes: [UInt8], id: Int32)]
 
-    /// A tokenizer of a vocabulary.
-    ///
-    /// - Parameters:
-    ///   - vocabulary: The contents of `vocab.json`: ids by token.
-    ///   - merges: The contents of `merges.txt`: pairs of tokens, a pair a line, the first to be
-    ///     joined first.
-    /// - Throws: `malformed` if they are no such files or do not belong together.
-    public init(
-      vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false
-    ) throws(DiffError) {
-      var ids: [[UInt8]: Int32] = [:]
-      for member in try JSONValue(parsing: vocabulary).members ?? [] {
-        guard let id = member.value.unsigned.flatMap({ Int32(exactly: $0) }) else {
-          throw DiffError(.malformed, "the id of token '\(member.name)' is no whole number")
-        }
-        ids[Array(member.name.utf8)] = id
+  /// A tokenizer of a vocabulary.
+  ///
+  /// - Parameters:
+  ///   - vocabulary: The contents of `vocab.json`: ids by token.
+  ///   - merges: The contents of `merges.txt`: pairs of tokens, a pair a line, the first to be
+  ///     joined first.
+  /// - Throws: `malformed` if they are no such files or do not belong together.
+  public init(
+    vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false
+  ) throws(DiffError) {
+    var ids: [[UInt8]: Int32] = [:]
+    for member in try JSONValue(parsing: vocabulary).members ?? [] {
+      guard let id = member.value.unsigned.flatMap({ Int32(exactly: $0) }) else {
+        throw DiffError(.malformed, "the id of token '\(member.name)' is no whole number")
       }
-      func id(_ name: String) throws(DiffError) -> Int32 {
-        guard let id = ids[Array(name.utf8)] else {
-          throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
-        }
-        return id
-      }
-      bytes = try Self.letters.map { letter throws(DiffError) in try id(String(letter)) }
-      frame = SequenceFrame(
-        start: try id("<s>"), end: try id("</s>"), separators: 2, secondType: 0)
-      special = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"].compactMap { name in
-        ids[Array(name.utf8)].map { (Array(name.utf8), $0) }
-      }
-      vocabularyCount = Int(ids.values.max() ?? 0) + 1
-      self.addsPrefixSpace = addsPrefixSpace
-      self.merges = try Self.read(merges, ids)
+      ids[Array(member.name.utf8)] = id
     }
+    func id(_ name: String) throws(DiffError) -> Int32 {
+      guard let id = ids[Array(name.utf8)] else {
+        throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
+      }
+      return id
+    }
+    bytes = try Self.letters.map { letter throws(DiffError) in try id(String(letter)) }
+    frame = SequenceFrame(
+      start: try id("<s>"), end: try id("</s>"), separators: 2, secondType: 0)
+    special = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"].compactMap { name in
+      ids[Array(name.utf8)].map { (Array(name.utf8), $0) }
+    }
+    vocabularyCount = Int(ids.values.max() ?? 0) + 1
+    self.addsPrefixSpace = addsPrefixSpace
+    self.merges = try Self.read(merges, ids)
+  }
 
-    private static func read(
-      _ text: [UInt8], _ ids: [[UInt8]: Int32]
-    ) throws(DiffError) -> Merges {
-      var merges = Merges()
-      for (index, raw) in text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated()
+  private static func read(
+    _ text: [UInt8], _ ids: [[UInt8]: Int32]
+  ) throws(DiffError) -> Merges {
+    var merges = Merges()
+    for (index, raw) in text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+      let line = raw.last == 0x0D ? raw.dropLast() : raw
+      if line.isEmpty || line.starts(with: "#version".utf8) { continue }
+      let parts = line.split(separator: 0x20, omittingEmptySubsequences: false).map(Array.init)
+      guard parts.count == 2, let left = ids[parts[0]], let right = ids[parts[1]],
+        let result = ids[parts[0] + parts[1]]
+      else {
+        throw DiffError(
+          .malformed, "line \(index + 1) of the merges is no pair of tokens of the vocabulary")
+      }
+      merges.append(left, right, result)
+    }
+    return merges
+  }
+
+  /// The letters that stand for bytes in the files: what can be printed for itself, the others
+  /// from U+0100 on.
+  private static let letters: [Unicode.Scalar] = {
+    var next: UInt32 = 0x100
+    return (UInt32(0)...0xFF).map { byte in
+      switch byte {
+      case 0x21...0x7E, 0xA1...0xAC, 0xAE...0xFF: return Unicode.Scalar(UInt8(byte))
+      default:
+        defer { next += 1 }
+        return Unicode.Scalar(next) ?? " "
+      }
+    }
+  }()
+
+  /// The tokens of a text, without those of the frame. O(bytes · log(longest word)).
+  public func pieces(of text: String) -> Pieces {
+    let bytes = Array(text.utf8)
+    var pieces = Pieces()
+    var start = 0
+    var index = 0
+    while index < bytes.count {
+      if bytes[index] == UInt8(ascii: "<"),
+        let (name, id) = special.first(where: { bytes[index...].starts(with: $0.bytes) })
       {
-        let line = raw.last == 0x0D ? raw.dropLast() : raw
-        if line.isEmpty || line.starts(with: "#version".utf8) { continue }
-        let parts = line.split(separator: 0x20, omittingEmptySubsequences: false).map(Array.init)
-        guard parts.count == 2, let left = ids[parts[0]], let right = ids[parts[1]],
-          let result = ids[parts[0] + parts[1]]
-        else {
-          throw DiffError(
-            .malformed, "line \(index + 1) of the merges is no pair of tokens of the vocabulary")
-        }
-        merges.append(left, right, result)
-      }
-      return merges
-    }
-
-    /// The letters that stand for bytes in the files: what can be printed for itself, the others
-    /// from U+0100 on.
-    private static let letters: [Unicode.Scalar] = {
-      var next: UInt32 = 0x100
-      return (UInt32(0)...0xFF).map { byte in
-        switch byte {
-        case 0x21...0x7E, 0xA1...0xAC, 0xAE...0xFF: return Unicode.Scalar(UInt8(byte))
-        default:
-          defer { next += 1 }
-          return Unicode.Scalar(next) ?? " "
-        }
-      }
-    }()
-
-    /// The tokens of a text, without those of the frame. O(bytes · log(longest word)).
-    public func pieces(of text: String) -> Pieces {
-      let bytes = Array(text.utf8)
-      var pieces = Pieces()
-      var start = 0
-      var index = 0
-      while index < bytes.count {
-        if bytes[index] == UInt8(ascii: "<"),
-          let (name, id) = special.first(where: { bytes[index...].starts(with: $0.bytes) })
-        {
-          append(bytes, start..<index, to: &pieces)
-          pieces.append(id, index..<index + name.count)
-          index += name.count
-          start = index
-        } else {
-          index += 1
-        }
-      }
-      append(bytes, start..<index, to: &pieces)
-      return pieces
-    }
-
-    /// The tokens of a part of a text without special tokens.
-    private func append(_ text: [UInt8], _ part: Range<Int>, to pieces: inout Pieces) {
-      var letters = Array(text[part])
-      var shift = part.lowerBound
-      if addsPrefixSpace, let first = letters.first, first != 0x20 {
-        letters.insert(0x20, at: 0)
-        shift -= 1
-      }
-      var symbols: [Merges.Symbol] = []
-      var start = 0
-      while start < letters.count {
-        let end = TextKinds.wordEnd(letters.span, start, before: letters.count)
-        symbols.removeAll(keepingCapacity: true)
-        for index in start..<end {
-          symbols.append(
-            Merges.Symbol(id: bytes[Int(letters[index])], end: Int32(index + 1 - start)))
-        }
-        merges.apply(to: &symbols)
-        var first = start
-        for symbol in symbols {
-          let last = start + Int(symbol.end)
-          let source = Self.source(letters.span, first..<last)
-          // A space that was added takes no room in the text.
-          pieces.append(
-            symbol.id,
-            max(
-              part.lowerBound, source.lowerBound + shift)..<max(
-                part.lowerBound, source.upperBound + shift))
-          first = last
-        }
-        start = end
+        append(bytes, start..<index, to: &pieces)
+        pieces.append(id, index..<index + name.count)
+        index += name.count
+        start = index
+      } else {
+        index += 1
       }
     }
+    append(bytes, start..<index, to: &pieces)
+    return pieces
+  }
 
-    /// What a token stands for: whole scalars, without spaces at its ends.
-    private static func source(_ text: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
-      var (first, last) = (range.lowerBound, range.upperBound)
-      while first < last && text[first] == 0x20 { first += 1 }
-      while last > first && text[last - 1] == 0x20 { last -= 1 }
-      while first > 0 && first < text.count && text[first] & 0xC0 == 0x80 { first -= 1 }
-      while last < text.count && text[last] & 0xC0 == 0x80 { last += 1 }
-      return first..<last
+  /// The tokens of a part of a text without special tokens.
+  private func append(_ text: [UInt8], _ part: Range<Int>, to pieces: inout Pieces) {
+    var letters = Array(text[part])
+    var shift = part.lowerBound
+    if addsPrefixSpace, let first = letters.first, first != 0x20 {
+      letters.insert(0x20, at: 0)
+      shift -= 1
+    }
+    var symbols: [Merges.Symbol] = []
+    var start = 0
+    while start < letters.count {
+      let end = TextKinds.wordEnd(letters.span, start, before: letters.count)
+      symbols.removeAll(keepingCapacity: true)
+      for index in start..<end {
+        symbols.append(
+          Merges.Symbol(id: bytes[Int(letters[index])], end: Int32(index + 1 - start)))
+      }
+      merges.apply(to: &symbols)
+      var first = start
+      for symbol in symbols {
+        let last = start + Int(symbol.end)
+        let source = Self.source(letters.span, first..<last)
+        // A space that was added takes no room in the text.
+        pieces.append(
+          symbol.id,
+          max(
+            part.lowerBound, source.lowerBound + shift)..<max(
+              part.lowerBound, source.upperBound + shift))
+        first = last
+      }
+      start = end
     }
   }
+
+  /// What a token stands for: whole scalars, without spaces at its ends.
+  private static func source(_ text: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
+    var (first, last) = (range.lowerBound, range.upperBound)
+    while first < last && text[first] == 0x20 { first += 1 }
+    while last > first && text[last - 1] == 0x20 { last -= 1 }
+    while first > 0 && first < text.count && text[first] & 0xC0 == 0x80 { first -= 1 }
+    while last < text.count && text[last] & 0xC0 == 0x80 { last += 1 }
+    return first..<last
+  }
+}
 #endif

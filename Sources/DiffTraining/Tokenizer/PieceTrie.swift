@@ -1,90 +1,90 @@
 #if Training
-  /// Byte strings with an id each, as a tree whose edges lie in one hash table; finds the longest
-  /// string that a text goes on with.
-  struct PieceTrie: Sendable {
-    /// An edge: its node and byte, plus one, above the node that it leads to. Zero where there is
-    /// none. Open addressing, at most half full.
-    private var slots = [UInt64](repeating: 0, count: 1 << 10)
-    /// The id of the string that ends at each node, or -1.
-    private var ids: [Int32] = []
+/// Byte strings with an id each, as a tree whose edges lie in one hash table; finds the longest
+/// string that a text goes on with.
+struct PieceTrie: Sendable {
+  /// An edge: its node and byte, plus one, above the node that it leads to. Zero where there is
+  /// none. Open addressing, at most half full.
+  private var slots = [UInt64](repeating: 0, count: 1 << 10)
+  /// The id of the string that ends at each node, or -1.
+  private var ids: [Int32] = []
 
-    /// A tree with several roots: the nodes `0 ..< roots`, whose strings have nothing in common.
-    init(roots: Int) { ids = Array(repeating: -1, count: roots) }
+  /// A tree with several roots: the nodes `0 ..< roots`, whose strings have nothing in common.
+  init(roots: Int) { ids = Array(repeating: -1, count: roots) }
 
-    /// How many nodes there may be, so that an edge fits 32 bits.
-    static let limit = (1 << 24) - 1
+  /// How many nodes there may be, so that an edge fits 32 bits.
+  static let limit = (1 << 24) - 1
 
-    /// Adds a string, or gives it another id.
-    ///
-    /// - Returns: Whether there was room.
-    mutating func insert(_ bytes: some Sequence<UInt8>, root: Int = 0, id: Int32) -> Bool {
-      var node = UInt64(root)
-      for byte in bytes {
-        if let next = child(of: node, byte) {
-          node = next
-          continue
-        }
-        guard ids.count < Self.limit else { return false }
-        if ids.count * 2 > slots.count { grow() }
-        store((node << 8 | UInt64(byte)) + 1, UInt64(ids.count))
-        node = UInt64(ids.count)
-        ids.append(-1)
-      }
-      ids[Int(node)] = id
-      return true
-    }
-
-    /// The id of a string.
-    subscript(_ bytes: some Sequence<UInt8>) -> Int32? {
-      var node: UInt64 = 0
-      for byte in bytes {
-        guard let next = child(of: node, byte) else { return nil }
+  /// Adds a string, or gives it another id.
+  ///
+  /// - Returns: Whether there was room.
+  mutating func insert(_ bytes: some Sequence<UInt8>, root: Int = 0, id: Int32) -> Bool {
+    var node = UInt64(root)
+    for byte in bytes {
+      if let next = child(of: node, byte) {
         node = next
+        continue
       }
-      return ids[Int(node)] < 0 ? nil : ids[Int(node)]
+      guard ids.count < Self.limit else { return false }
+      if ids.count * 2 > slots.count { grow() }
+      store((node << 8 | UInt64(byte)) + 1, UInt64(ids.count))
+      node = UInt64(ids.count)
+      ids.append(-1)
     }
+    ids[Int(node)] = id
+    return true
+  }
 
-    /// The longest string that `bytes` has at `start`, and where it ends. O(its length).
-    func longest(in bytes: Span<UInt8>, at start: Int, root: Int) -> (id: Int32, end: Int)? {
-      var best: (id: Int32, end: Int)?
-      var node = UInt64(root)
-      for index in start..<bytes.count {
-        guard let next = child(of: node, bytes[index]) else { break }
-        node = next
-        let id = ids[Int(node)]
-        if id >= 0 { best = (id, index + 1) }
-      }
-      return best
+  /// The id of a string.
+  subscript(_ bytes: some Sequence<UInt8>) -> Int32? {
+    var node: UInt64 = 0
+    for byte in bytes {
+      guard let next = child(of: node, byte) else { return nil }
+      node = next
     }
+    return ids[Int(node)] < 0 ? nil : ids[Int(node)]
+  }
 
-    @inline(__always)
-    private func child(of node: UInt64, _ byte: UInt8) -> UInt64? {
-      let edge = (node << 8 | UInt64(byte)) + 1
-      var slot = Self.hash(edge) & (slots.count - 1)
-      while true {
-        let entry = slots[slot]
-        if entry >> 32 == edge { return entry & 0xFFFF_FFFF }
-        if entry == 0 { return nil }
-        slot = (slot + 1) & (slots.count - 1)
-      }
+  /// The longest string that `bytes` has at `start`, and where it ends. O(its length).
+  func longest(in bytes: Span<UInt8>, at start: Int, root: Int) -> (id: Int32, end: Int)? {
+    var best: (id: Int32, end: Int)?
+    var node = UInt64(root)
+    for index in start..<bytes.count {
+      guard let next = child(of: node, bytes[index]) else { break }
+      node = next
+      let id = ids[Int(node)]
+      if id >= 0 { best = (id, index + 1) }
     }
+    return best
+  }
 
-    private mutating func store(_ edge: UInt64, _ node: UInt64) {
-      var slot = Self.hash(edge) & (slots.count - 1)
-      while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-      slots[slot] = edge << 32 | node
-    }
-
-    private mutating func grow() {
-      let old = slots
-      slots = Array(repeating: 0, count: old.count * 2)
-      for entry in old where entry != 0 { store(entry >> 32, entry & 0xFFFF_FFFF) }
-    }
-
-    /// Multiplicative hashing (Knuth): the upper bits of a product are well mixed.
-    @inline(__always)
-    private static func hash(_ edge: UInt64) -> Int {
-      Int(truncatingIfNeeded: (edge &* 0x9E37_79B9_7F4A_7C15) >> 36)
+  @inline(__always)
+  private func child(of node: UInt64, _ byte: UInt8) -> UInt64? {
+    let edge = (node << 8 | UInt64(byte)) + 1
+    var slot = Self.hash(edge) & (slots.count - 1)
+    while true {
+      let entry = slots[slot]
+      if entry >> 32 == edge { return entry & 0xFFFF_FFFF }
+      if entry == 0 { return nil }
+      slot = (slot + 1) & (slots.count - 1)
     }
   }
+
+  private mutating func store(_ edge: UInt64, _ node: UInt64) {
+    var slot = Self.hash(edge) & (slots.count - 1)
+    while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+    slots[slot] = edge << 32 | node
+  }
+
+  private mutating func grow() {
+    let old = slots
+    slots = Array(repeating: 0, count: old.count * 2)
+    for entry in old where entry != 0 { store(entry >> 32, entry & 0xFFFF_FFFF) }
+  }
+
+  /// Multiplicative hashing (Knuth): the upper bits of a product are well mixed.
+  @inline(__always)
+  private static func hash(_ edge: UInt64) -> Int {
+    Int(truncatingIfNeeded: (edge &* 0x9E37_79B9_7F4A_7C15) >> 36)
+  }
+}
 #endif

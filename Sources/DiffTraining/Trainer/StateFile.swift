@@ -1,150 +1,150 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// Writes all that a training needs to go on, as a file that appears when it is complete.
-  ///
-  /// Parts follow one another without names, in the order in which `StateReader` takes them; the
-  /// last 8 bytes are a checksum. The file is for the same build on the same machine.
-  final class StateWriter {
-    private let output: OutputFile
-    private var offset: UInt64 = 0
-    private var checksums: [UInt8] = []
+/// Writes all that a training needs to go on, as a file that appears when it is complete.
+///
+/// Parts follow one another without names, in the order in which `StateReader` takes them; the
+/// last 8 bytes are a checksum. The file is for the same build on the same machine.
+final class StateWriter {
+  private let output: OutputFile
+  private var offset: UInt64 = 0
+  private var checksums: [UInt8] = []
 
-    init(_ path: String) throws(DiffError) {
-      output = try OutputFile(path, overwriting: true)
+  init(_ path: String) throws(DiffError) {
+    output = try OutputFile(path, overwriting: true)
+  }
+
+  func put(_ bytes: [UInt8]) throws(DiffError) {
+    try write((UInt64(bytes.count).littleEndianBytes).span)
+    try write(bytes.span)
+  }
+
+  func put(_ numbers: [Double]) throws(DiffError) {
+    try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+  }
+
+  func put(_ numbers: [Float]) throws(DiffError) {
+    try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+  }
+
+  func put(_ flags: [Bool]) throws(DiffError) { try put(flags.map { $0 ? UInt8(1) : 0 }) }
+
+  /// Parts of a buffer; by default all of it.
+  func put(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
+    for range in ranges ?? [0..<values.count] {
+      try write(values.bytes(range))
     }
+  }
 
-    func put(_ bytes: [UInt8]) throws(DiffError) {
-      try write((UInt64(bytes.count).littleEndianBytes).span)
-      try write(bytes.span)
+  /// The values of the head.
+  func putHead(_ values: FloatBuffer, _ layout: ParameterLayout) throws(DiffError) {
+    try put(values, layout.headIndices.map { layout.parameters[$0].range })
+  }
+
+  func commit() throws(DiffError) {
+    let sum = XXH3.hash64(checksums.span).littleEndianBytes
+    try output.file.write(sum.span, at: offset)
+    try output.commit()
+  }
+
+  private func write(_ bytes: Span<UInt8>) throws(DiffError) {
+    try output.file.write(bytes, at: offset)
+    offset += UInt64(bytes.count)
+    checksums += XXH3.hash64(bytes).littleEndianBytes
+  }
+}
+
+/// Reads what `StateWriter` wrote, in the same order.
+final class StateReader {
+  let path: String
+  private let file: File
+  private let size: UInt64
+  private var offset: UInt64 = 0
+  private var checksums: [UInt8] = []
+
+  init(_ path: String) throws(DiffError) {
+    self.path = path
+    file = try File(path)
+    size = try file.size
+  }
+
+  func takeBytes() throws(DiffError) -> [UInt8] {
+    let head = try read(8)
+    let count = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard count <= size - offset else { throw damaged }
+    return try read(Int(count))
+  }
+
+  func takeDoubles(_ count: Int) throws(DiffError) -> [Double] {
+    let bytes = try takeBytes()
+    guard bytes.count == count * 8 else { throw damaged }
+    return (0..<count).map { index in
+      Double(bitPattern: (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << ($1 * 8) })
     }
+  }
 
-    func put(_ numbers: [Double]) throws(DiffError) {
-      try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+  /// Whole numbers in a range; the checksum, which comes last, does not protect them yet.
+  func takeInts(_ count: Int, in range: ClosedRange<Int>) throws(DiffError) -> [Int] {
+    var numbers: [Int] = []
+    for double in try takeDoubles(count) {
+      guard let number = Int(exactly: double), range.contains(number) else { throw damaged }
+      numbers.append(number)
     }
+    return numbers
+  }
 
-    func put(_ numbers: [Float]) throws(DiffError) {
-      try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+  func takeInt(in range: ClosedRange<Int>) throws(DiffError) -> Int {
+    try takeInts(1, in: range)[0]
+  }
+
+  func takeFloats(_ count: Int) throws(DiffError) -> [Float] {
+    let bytes = try takeBytes()
+    guard bytes.count == count * 4 else { throw damaged }
+    return (0..<count).map { index in
+      Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[index * 4 + $1]) << ($1 * 8) })
     }
+  }
 
-    func put(_ flags: [Bool]) throws(DiffError) { try put(flags.map { $0 ? UInt8(1) : 0 }) }
+  func takeFlags(_ count: Int) throws(DiffError) -> [Bool] {
+    let bytes = try takeBytes()
+    guard bytes.count == count else { throw damaged }
+    return bytes.map { $0 != 0 }
+  }
 
-    /// Parts of a buffer; by default all of it.
-    func put(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
-      for range in ranges ?? [0..<values.count] {
-        try write(values.bytes(range))
-      }
-    }
-
-    /// The values of the head.
-    func putHead(_ values: FloatBuffer, _ layout: ParameterLayout) throws(DiffError) {
-      try put(values, layout.headIndices.map { layout.parameters[$0].range })
-    }
-
-    func commit() throws(DiffError) {
-      let sum = XXH3.hash64(checksums.span).littleEndianBytes
-      try output.file.write(sum.span, at: offset)
-      try output.commit()
-    }
-
-    private func write(_ bytes: Span<UInt8>) throws(DiffError) {
-      try output.file.write(bytes, at: offset)
+  func take(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
+    for range in ranges ?? [0..<values.count] {
+      guard UInt64(range.count * 4) <= size - offset else { throw damaged }
+      var bytes = values.mutableBytes(range)
+      try file.read(at: offset, into: &bytes)
       offset += UInt64(bytes.count)
-      checksums += XXH3.hash64(bytes).littleEndianBytes
+      checksums += XXH3.hash64(values.bytes(range)).littleEndianBytes
     }
   }
 
-  /// Reads what `StateWriter` wrote, in the same order.
-  final class StateReader {
-    let path: String
-    private let file: File
-    private let size: UInt64
-    private var offset: UInt64 = 0
-    private var checksums: [UInt8] = []
-
-    init(_ path: String) throws(DiffError) {
-      self.path = path
-      file = try File(path)
-      size = try file.size
-    }
-
-    func takeBytes() throws(DiffError) -> [UInt8] {
-      let head = try read(8)
-      let count = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-      guard count <= size - offset else { throw damaged }
-      return try read(Int(count))
-    }
-
-    func takeDoubles(_ count: Int) throws(DiffError) -> [Double] {
-      let bytes = try takeBytes()
-      guard bytes.count == count * 8 else { throw damaged }
-      return (0..<count).map { index in
-        Double(bitPattern: (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << ($1 * 8) })
-      }
-    }
-
-    /// Whole numbers in a range; the checksum, which comes last, does not protect them yet.
-    func takeInts(_ count: Int, in range: ClosedRange<Int>) throws(DiffError) -> [Int] {
-      var numbers: [Int] = []
-      for double in try takeDoubles(count) {
-        guard let number = Int(exactly: double), range.contains(number) else { throw damaged }
-        numbers.append(number)
-      }
-      return numbers
-    }
-
-    func takeInt(in range: ClosedRange<Int>) throws(DiffError) -> Int {
-      try takeInts(1, in: range)[0]
-    }
-
-    func takeFloats(_ count: Int) throws(DiffError) -> [Float] {
-      let bytes = try takeBytes()
-      guard bytes.count == count * 4 else { throw damaged }
-      return (0..<count).map { index in
-        Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[index * 4 + $1]) << ($1 * 8) })
-      }
-    }
-
-    func takeFlags(_ count: Int) throws(DiffError) -> [Bool] {
-      let bytes = try takeBytes()
-      guard bytes.count == count else { throw damaged }
-      return bytes.map { $0 != 0 }
-    }
-
-    func take(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
-      for range in ranges ?? [0..<values.count] {
-        guard UInt64(range.count * 4) <= size - offset else { throw damaged }
-        var bytes = values.mutableBytes(range)
-        try file.read(at: offset, into: &bytes)
-        offset += UInt64(bytes.count)
-        checksums += XXH3.hash64(values.bytes(range)).littleEndianBytes
-      }
-    }
-
-    func takeHead(_ values: FloatBuffer, _ layout: ParameterLayout) throws(DiffError) {
-      try take(values, layout.headIndices.map { layout.parameters[$0].range })
-    }
-
-    /// Checks that everything was taken, and was what had been written.
-    func finish() throws(DiffError) {
-      let sum = XXH3.hash64(checksums.span).littleEndianBytes
-      guard offset + 8 == size, try read(8) == sum else { throw damaged }
-    }
-
-    private var damaged: DiffError {
-      DiffError(
-        .checksum, "is damaged, or was written by another version or for another training",
-        path: path)
-    }
-
-    private func read(_ count: Int) throws(DiffError) -> [UInt8] {
-      guard UInt64(count) <= size - offset else { throw damaged }
-      var bytes = [UInt8](repeating: 0, count: count)
-      var span = bytes.mutableSpan
-      try file.read(at: offset, into: &span)
-      offset += UInt64(count)
-      checksums += XXH3.hash64(bytes.span).littleEndianBytes
-      return bytes
-    }
+  func takeHead(_ values: FloatBuffer, _ layout: ParameterLayout) throws(DiffError) {
+    try take(values, layout.headIndices.map { layout.parameters[$0].range })
   }
+
+  /// Checks that everything was taken, and was what had been written.
+  func finish() throws(DiffError) {
+    let sum = XXH3.hash64(checksums.span).littleEndianBytes
+    guard offset + 8 == size, try read(8) == sum else { throw damaged }
+  }
+
+  private var damaged: DiffError {
+    DiffError(
+      .checksum, "is damaged, or was written by another version or for another training",
+      path: path)
+  }
+
+  private func read(_ count: Int) throws(DiffError) -> [UInt8] {
+    guard UInt64(count) <= size - offset else { throw damaged }
+    var bytes = [UInt8](repeating: 0, count: count)
+    var span = bytes.mutableSpan
+    try file.read(at: offset, into: &span)
+    offset += UInt64(count)
+    checksums += XXH3.hash64(bytes.span).littleEndianBytes
+    return bytes
+  }
+}
 #endif

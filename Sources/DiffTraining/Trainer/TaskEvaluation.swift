@@ -1,60 +1,60 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  extension EncoderModel {
-    /// What the model says to examples, so many at a time.
-    public func predictions(
-      of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64
-    ) throws(DiffError) -> [[Float]] {
-      var predictions = [[Float]](repeating: [], count: examples.count)
-      try engine.fixing(values) { () throws(DiffError) in
-        for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
-          let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
-          for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
-        }
-      }
-      return predictions
-    }
-  }
-
-  extension TaskFacts {
-    /// The class of the largest score; the first of several.
-    public static func chosenClass(_ scores: [Float]) -> Int {
-      scores.indices.max { scores[$0] < scores[$1] } ?? 0
-    }
-
-    /// What predictions are worth: `accuracy`, `macro_f1`, `matthews`, and with two classes `f1` of
-    /// the second; or `pearson`, `spearman`, `mean_squared_error`. Answers: see `TaskSet`.
-    public func scores(
-      _ predictions: [[Float]], _ targets: [Target]
-    ) -> [String: Double] {
-      switch kind {
-      case .spans: return [:]
-      case .classification:
-        let truths = targets.map { if case .label(let label) = $0 { label } else { -1 } }
-        let confusion = Confusion(
-          predictions: predictions.map(Self.chosenClass), truths: truths, classes: labels.count)
-        var scores = [
-          "accuracy": confusion.accuracy, "macro_f1": confusion.macroF1,
-          "matthews": confusion.matthews,
-        ]
-        if labels.count == 2 { scores["f1"] = confusion.f1(of: 1) }
-        return scores
-      case .regression:
-        let truths = targets.map { target -> Double in
-          if case .value(let value) = target { Double(value) } else { .nan }
-        }
-        let numbers = predictions.map { Double($0.first ?? .nan) }
-        var errors = 0.0
-        for (number, truth) in zip(numbers, truths) {
-          errors += (number - truth) * (number - truth)
-        }
-        return [
-          "pearson": Correlation.pearson(numbers, truths),
-          "spearman": Correlation.spearman(numbers, truths),
-          "mean_squared_error": errors / Double(max(1, truths.count)),
-        ]
+extension EncoderModel {
+  /// What the model says to examples, so many at a time.
+  public func predictions(
+    of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64
+  ) throws(DiffError) -> [[Float]] {
+    var predictions = [[Float]](repeating: [], count: examples.count)
+    try engine.fixing(values) { () throws(DiffError) in
+      for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
+        let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
+        for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
       }
     }
+    return predictions
   }
+}
+
+extension TaskFacts {
+  /// The class of the largest score; the first of several.
+  public static func chosenClass(_ scores: [Float]) -> Int {
+    scores.indices.max { scores[$0] < scores[$1] } ?? 0
+  }
+
+  /// What predictions are worth: `accuracy`, `macro_f1`, `matthews`, and with two classes `f1` of
+  /// the second; or `pearson`, `spearman`, `mean_squared_error`. Answers: see `TaskSet`.
+  public func scores(
+    _ predictions: [[Float]], _ targets: [Target]
+  ) -> [String: Double] {
+    switch kind {
+    case .spans: return [:]
+    case .classification:
+      let truths = targets.map { if case .label(let label) = $0 { label } else { -1 } }
+      let confusion = Confusion(
+        predictions: predictions.map(Self.chosenClass), truths: truths, classes: labels.count)
+      var scores = [
+        "accuracy": confusion.accuracy, "macro_f1": confusion.macroF1,
+        "matthews": confusion.matthews,
+      ]
+      if labels.count == 2 { scores["f1"] = confusion.f1(of: 1) }
+      return scores
+    case .regression:
+      let truths = targets.map { target -> Double in
+        if case .value(let value) = target { Double(value) } else { .nan }
+      }
+      let numbers = predictions.map { Double($0.first ?? .nan) }
+      var errors = 0.0
+      for (number, truth) in zip(numbers, truths) {
+        errors += (number - truth) * (number - truth)
+      }
+      return [
+        "pearson": Correlation.pearson(numbers, truths),
+        "spearman": Correlation.spearman(numbers, truths),
+        "mean_squared_error": errors / Double(max(1, truths.count)),
+      ]
+    }
+  }
+}
 #endif

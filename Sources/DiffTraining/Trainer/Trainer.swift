@@ -1,215 +1,215 @@
 #if Training
-  import TensorCore
+import TensorCore
 
-  /// Finetunes a model, so that few of its parameters change.
+/// Finetunes a model, so that few of its parameters change.
+///
+///     let trainer = try Trainer(model, examples, options)
+///     let outcome = try trainer.run { progress in
+///       print(progress.step, progress.loss)
+///       return .more
+///     }
+///     if case .finished(let finetune) = outcome {
+///       let sink = try FileSink("task.diff")
+///       try finetune.write(checkpoint, into: sink, metadata: [:])
+///       try sink.commit()
+///     }
+///
+/// Equal calls give equal bits, for one number of threads, also if a run was stopped or killed in
+/// between and resumed.
+public final class Trainer<Model: TrainableModel> {
+  /// How a run ends.
+  public enum Outcome {
+    case finished(Finetune)
+    /// The callback asked for it; the state was saved, if there is a path for it.
+    case stopped
+  }
+
+  /// What learns.
+  public let model: Model
+  /// How.
+  public let options: TrainingOptions
+  /// Called at the end of every epoch with the values without chance, for `progress.scores`.
+  public var evaluate: ((FloatBuffer) throws(DiffError) -> [String: Double])?
+  /// What tells this training from others besides model and options: its data. The state of one
+  /// that differs is not resumed.
+  public var context = ""
+  /// Where the state is saved, or nil.
+  public var statePath: String?
+  /// How many seconds pass between two saves.
+  public var secondsBetweenSaves = 300.0
+
+  let examples: [Model.Example]
+  let values: FloatBuffer
+  let gradients: Gradients
+  /// The places of the parameters that learn, and of those that do not.
+  let learning, frozen: [Int]
+  /// The checksum of the values that training starts from.
+  private var start: UInt64 = 0
+  var plan: TrainingPlan
+  var learner: (any Learner)?
+  /// What the selection of the last stage was made from.
+  var selection = SelectionFacts()
+
+  /// - Throws: `usage` for settings that make no sense, globs that name nothing, or no examples.
+  public init(
+    _ model: Model, _ examples: [Model.Example], _ options: TrainingOptions
+  ) throws(DiffError) {
+    try options.check()
+    guard !examples.isEmpty else { throw DiffError(.usage, "no examples to learn from") }
+    let (places, unused) = model.layout.trainable(frozen: options.frozen)
+    if let glob = unused.first {
+      throw DiffError(.usage, "there is no parameter '\(glob)' to be frozen")
+    }
+    learning = places
+    frozen = model.layout.parameters.indices.filter { !places.contains($0) }
+    self.model = model
+    self.options = options
+    self.examples = examples
+    values = FloatBuffer(count: model.layout.count)
+    gradients = Gradients(model.layout)
+    plan = TrainingPlan(options, examples: examples.count)
+  }
+
+  /// Trains until the end, or until the callback wants to stop.
   ///
-  ///     let trainer = try Trainer(model, examples, options)
-  ///     let outcome = try trainer.run { progress in
-  ///       print(progress.step, progress.loss)
-  ///       return .more
-  ///     }
-  ///     if case .finished(let finetune) = outcome {
-  ///       let sink = try FileSink("task.diff")
-  ///       try finetune.write(checkpoint, into: sink, metadata: [:])
-  ///       try sink.commit()
-  ///     }
-  ///
-  /// Equal calls give equal bits, for one number of threads, also if a run was stopped or killed in
-  /// between and resumed.
-  public final class Trainer<Model: TrainableModel> {
-    /// How a run ends.
-    public enum Outcome {
-      case finished(Finetune)
-      /// The callback asked for it; the state was saved, if there is a path for it.
-      case stopped
+  /// - Parameters:
+  ///   - resuming: Go on from the state at `statePath`.
+  ///   - progress: Called after every step.
+  /// - Throws: `unsupported` if training diverges, what the model throws, `io`; `checksum` or
+  ///   `mismatch` for a state that is damaged or of another training.
+  public func run(
+    resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
+  ) throws(DiffError) -> Outcome {
+    values.clear(0..<values.count)
+    gradients.clear()
+    selection = SelectionFacts()
+    try model.initialize(values, seed: options.seed)
+    start = values.checksum
+    var position = TrainingPlan.Position()
+    if resuming, let statePath {
+      position = try restore(statePath)
+    } else {
+      learner = try makeLearner(0, nil)
     }
-
-    /// What learns.
-    public let model: Model
-    /// How.
-    public let options: TrainingOptions
-    /// Called at the end of every epoch with the values without chance, for `progress.scores`.
-    public var evaluate: ((FloatBuffer) throws(DiffError) -> [String: Double])?
-    /// What tells this training from others besides model and options: its data. The state of one
-    /// that differs is not resumed.
-    public var context = ""
-    /// Where the state is saved, or nil.
-    public var statePath: String?
-    /// How many seconds pass between two saves.
-    public var secondsBetweenSaves = 300.0
-
-    let examples: [Model.Example]
-    let values: FloatBuffer
-    let gradients: Gradients
-    /// The places of the parameters that learn, and of those that do not.
-    let learning, frozen: [Int]
-    /// The checksum of the values that training starts from.
-    private var start: UInt64 = 0
-    var plan: TrainingPlan
-    var learner: (any Learner)?
-    /// What the selection of the last stage was made from.
-    var selection = SelectionFacts()
-
-    /// - Throws: `usage` for settings that make no sense, globs that name nothing, or no examples.
-    public init(
-      _ model: Model, _ examples: [Model.Example], _ options: TrainingOptions
-    ) throws(DiffError) {
-      try options.check()
-      guard !examples.isEmpty else { throw DiffError(.usage, "no examples to learn from") }
-      let (places, unused) = model.layout.trainable(frozen: options.frozen)
-      if let glob = unused.first {
-        throw DiffError(.usage, "there is no parameter '\(glob)' to be frozen")
-      }
-      learning = places
-      frozen = model.layout.parameters.indices.filter { !places.contains($0) }
-      self.model = model
-      self.options = options
-      self.examples = examples
-      values = FloatBuffer(count: model.layout.count)
-      gradients = Gradients(model.layout)
-      plan = TrainingPlan(options, examples: examples.count)
-    }
-
-    /// Trains until the end, or until the callback wants to stop.
-    ///
-    /// - Parameters:
-    ///   - resuming: Go on from the state at `statePath`.
-    ///   - progress: Called after every step.
-    /// - Throws: `unsupported` if training diverges, what the model throws, `io`; `checksum` or
-    ///   `mismatch` for a state that is damaged or of another training.
-    public func run(
-      resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
-    ) throws(DiffError) -> Outcome {
-      values.clear(0..<values.count)
-      gradients.clear()
-      selection = SelectionFacts()
-      try model.initialize(values, seed: options.seed)
-      start = values.checksum
-      var position = TrainingPlan.Position()
-      if resuming, let statePath {
-        position = try restore(statePath)
-      } else {
-        learner = try makeLearner(0, nil)
-      }
-      let clock = ContinuousClock()
-      var saved = clock.now
-      while position.stage < plan.stages.count {
-        let stage = plan.stages[position.stage]
-        while position.step < stage.steps {
-          var report = try step(position)
-          position.step += 1
-          if position.step % stage.stepsPerEpoch == 0, let evaluate {
-            learner?.settle()
-            report.scores = try evaluate(values)
-          }
-          let decision = progress(report)
-          let isDue = (clock.now - saved) / .seconds(1) > secondsBetweenSaves
-          if let statePath, isDue || decision == .stop {
-            try save(position, to: statePath)
-            saved = clock.now
-          }
-          if decision == .stop { return .stopped }
-        }
-        learner?.settle()
-        position = TrainingPlan.Position(stage: position.stage + 1)
-        if position.stage < plan.stages.count {
-          learner = try makeLearner(position.stage, learner)
-        }
-      }
-      return .finished(try finish())
-    }
-
-    /// Takes one step of a stage.
-    private func step(_ position: TrainingPlan.Position) throws(DiffError) -> TrainingProgress {
+    let clock = ContinuousClock()
+    var saved = clock.now
+    while position.stage < plan.stages.count {
       let stage = plan.stages[position.stage]
-      guard let learner else { preconditionFailure("a stage without a learner") }
-      learner.prepare(step: position.step)
-      let batches = plan.batches(position)
-      let count = batches.reduce(0) { $0 + $1.count }
-      let number = plan.stepsBefore(position.stage) + position.step
-      var loss = 0.0
-      for (index, batch) in batches.enumerated() {
-        let dropout = Dropout(
-          seed: options.seed, step: UInt64(number * options.accumulation + index))
-        loss += try model.addGradients(
-          of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
-          dropout: options.dropout ? dropout : nil, to: gradients)
+      while position.step < stage.steps {
+        var report = try step(position)
+        position.step += 1
+        if position.step % stage.stepsPerEpoch == 0, let evaluate {
+          learner?.settle()
+          report.scores = try evaluate(values)
+        }
+        let decision = progress(report)
+        let isDue = (clock.now - saved) / .seconds(1) > secondsBetweenSaves
+        if let statePath, isDue || decision == .stop {
+          try save(position, to: statePath)
+          saved = clock.now
+        }
+        if decision == .stop { return .stopped }
       }
-      // What has no gradient does not move under Adam, and is not chosen either. Models need not
-      // have left out what is not wanted.
-      for index in frozen {
-        for range in gradients.ranges(of: index) { gradients.values.clear(range) }
+      learner?.settle()
+      position = TrainingPlan.Position(stage: position.stage + 1)
+      if position.stage < plan.stages.count {
+        learner = try makeLearner(position.stage, learner)
       }
-      loss /= Double(max(1, count))
-      guard loss.isFinite else { throw diverged("loss", step: number + 1) }
-      let rate = stage.rate(position.step, warmUp: options.warmUp)
-      let facts = learner.update(step: position.step, rate: rate)
-      guard facts.norm.isFinite else { throw diverged("gradient", step: number + 1) }
-      gradients.clear()
-      return TrainingProgress(
-        stage: stage.kind, step: number + 1, steps: plan.steps,
-        epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
-        norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
-        twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity)
     }
-
-    private func diverged(_ what: String, step: Int) -> DiffError {
-      DiffError(
-        .unsupported,
-        "training diverged: the \(what) of step \(step) is not finite; try smaller learning rates")
-    }
-
-    // MARK: State
-
-    private var identity: String {
-      let lengths = examples.map(\.length)
-      let data = "\(lengths)|\(start)|\(context)"
-      return "\(options)|\(model.layout.hashable)|\(model.calculation)|\(data)"
-    }
-
-    private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
-      let writer = try StateWriter(path)
-      try writer.put(Array(identity.utf8))
-      try writer.put([Double(position.stage)])
-      try writer.put([Double(position.step)])
-      try selection.save(to: writer)
-      try learner?.save(to: writer)
-      try writer.commit()
-    }
-
-    private func restore(_ path: String) throws(DiffError) -> TrainingPlan.Position {
-      let reader = try StateReader(path)
-      guard try reader.takeBytes() == Array(identity.utf8) else {
-        throw DiffError(
-          .mismatch,
-          "is the state of a training with another base, other settings, threads or data",
-          path: path)
-      }
-      let position = TrainingPlan.Position(
-        stage: try reader.takeInt(in: 0...plan.stages.count - 1),
-        step: try reader.takeInt(in: 0...plan.steps))
-      try selection.restore(from: reader, places: model.layout.count)
-      learner = try makeLearner(position.stage, nil, positions: selection.positions)
-      try learner?.restore(from: reader)
-      try reader.finish()
-      return position
-    }
+    return .finished(try finish())
   }
 
-  extension ParameterLayout {
-    /// Names and shapes, to tell layouts apart across runs.
-    fileprivate var hashable: String {
-      parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
+  /// Takes one step of a stage.
+  private func step(_ position: TrainingPlan.Position) throws(DiffError) -> TrainingProgress {
+    let stage = plan.stages[position.stage]
+    guard let learner else { preconditionFailure("a stage without a learner") }
+    learner.prepare(step: position.step)
+    let batches = plan.batches(position)
+    let count = batches.reduce(0) { $0 + $1.count }
+    let number = plan.stepsBefore(position.stage) + position.step
+    var loss = 0.0
+    for (index, batch) in batches.enumerated() {
+      let dropout = Dropout(
+        seed: options.seed, step: UInt64(number * options.accumulation + index))
+      loss += try model.addGradients(
+        of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
+        dropout: options.dropout ? dropout : nil, to: gradients)
     }
+    // What has no gradient does not move under Adam, and is not chosen either. Models need not
+    // have left out what is not wanted.
+    for index in frozen {
+      for range in gradients.ranges(of: index) { gradients.values.clear(range) }
+    }
+    loss /= Double(max(1, count))
+    guard loss.isFinite else { throw diverged("loss", step: number + 1) }
+    let rate = stage.rate(position.step, warmUp: options.warmUp)
+    let facts = learner.update(step: position.step, rate: rate)
+    guard facts.norm.isFinite else { throw diverged("gradient", step: number + 1) }
+    gradients.clear()
+    return TrainingProgress(
+      stage: stage.kind, step: number + 1, steps: plan.steps,
+      epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
+      norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
+      twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity)
   }
 
-  extension FloatBuffer {
-    /// FNV-1a (Fowler, Noll, Vo) over the bits of the numbers.
-    fileprivate var checksum: UInt64 {
-      let span = span
-      return span.indices.reduce(0xCBF2_9CE4_8422_2325) {
-        ($0 ^ UInt64(span[$1].bitPattern)) &* 0x100_0000_01B3
-      }
+  private func diverged(_ what: String, step: Int) -> DiffError {
+    DiffError(
+      .unsupported,
+      "training diverged: the \(what) of step \(step) is not finite; try smaller learning rates")
+  }
+
+  // MARK: State
+
+  private var identity: String {
+    let lengths = examples.map(\.length)
+    let data = "\(lengths)|\(start)|\(context)"
+    return "\(options)|\(model.layout.hashable)|\(model.calculation)|\(data)"
+  }
+
+  private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
+    let writer = try StateWriter(path)
+    try writer.put(Array(identity.utf8))
+    try writer.put([Double(position.stage)])
+    try writer.put([Double(position.step)])
+    try selection.save(to: writer)
+    try learner?.save(to: writer)
+    try writer.commit()
+  }
+
+  private func restore(_ path: String) throws(DiffError) -> TrainingPlan.Position {
+    let reader = try StateReader(path)
+    guard try reader.takeBytes() == Array(identity.utf8) else {
+      throw DiffError(
+        .mismatch,
+        "is the state of a training with another base, other settings, threads or data",
+        path: path)
+    }
+    let position = TrainingPlan.Position(
+      stage: try reader.takeInt(in: 0...plan.stages.count - 1),
+      step: try reader.takeInt(in: 0...plan.steps))
+    try selection.restore(from: reader, places: model.layout.count)
+    learner = try makeLearner(position.stage, nil, positions: selection.positions)
+    try learner?.restore(from: reader)
+    try reader.finish()
+    return position
+  }
+}
+
+extension ParameterLayout {
+  /// Names and shapes, to tell layouts apart across runs.
+  fileprivate var hashable: String {
+    parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
+  }
+}
+
+extension FloatBuffer {
+  /// FNV-1a (Fowler, Noll, Vo) over the bits of the numbers.
+  fileprivate var checksum: UInt64 {
+    let span = span
+    return span.indices.reduce(0xCBF2_9CE4_8422_2325) {
+      ($0 ^ UInt64(span[$1].bitPattern)) &* 0x100_0000_01B3
     }
   }
+}
 #endif

@@ -1,136 +1,136 @@
 #if Training
-  import DiffTraining
-  import TensorCore
-  import TestSupport
-  import Testing
+import DiffTraining
+import TensorCore
+import TestSupport
+import Testing
 
-  @Suite struct TaskTableTests {
-    private static func data(
-      _ text: String, _ options: TableOptions = TableOptions()
-    ) throws(DiffError) -> TaskData {
-      try TaskData(table: Array(text.utf8), options)
-    }
+@Suite struct TaskTableTests {
+  private static func data(
+    _ text: String, _ options: TableOptions = TableOptions()
+  ) throws(DiffError) -> TaskData {
+    try TaskData(table: Array(text.utf8), options)
+  }
 
-    @Test("texts and labels: a classification, its labels sorted")
-    func classification() throws {
-      let data = try Self.data("good\tpos\nbad\tneg\nfine\tpos\n")
-      #expect(data.description.kind == .classification(labels: ["neg", "pos"]))
-      #expect(!data.description.isPair)
-      #expect(data.rows.map(\.target) == [.label(1), .label(0), .label(1)])
-      #expect(data.rows.map(\.first) == ["good", "bad", "fine"])
-      #expect(
-        data.description.summary
-          == "3 texts, classification, since the labels are: neg, pos; no header, since line 1 has "
-          + "a label like the others")
-    }
+  @Test("texts and labels: a classification, its labels sorted")
+  func classification() throws {
+    let data = try Self.data("good\tpos\nbad\tneg\nfine\tpos\n")
+    #expect(data.description.kind == .classification(labels: ["neg", "pos"]))
+    #expect(!data.description.isPair)
+    #expect(data.rows.map(\.target) == [.label(1), .label(0), .label(1)])
+    #expect(data.rows.map(\.first) == ["good", "bad", "fine"])
+    #expect(
+      data.description.summary
+        == "3 texts, classification, since the labels are: neg, pos; no header, since line 1 has "
+        + "a label like the others")
+  }
 
-    @Test("whole numbers are classes in the order of numbers, fractions a regression")
-    func numbers() throws {
-      let classes = try Self.data((0..<24).map { "t\t\($0 % 12)\n" }.joined())
-      #expect(
-        classes.description.kind == .classification(labels: (0..<12).map(String.init)))
-      let regression = try Self.data("a\tb\t1\nc\td\t-2.5\n")
-      #expect(regression.description.kind == .regression)
-      #expect(regression.description.isPair)
-      #expect(
-        regression.rows == [
-          TaskRow("a", "b", target: .value(1)), TaskRow("c", "d", target: .value(-2.5)),
-        ])
-    }
-
-    @Test("a header is found, told, or needed by names")
-    func headers() throws {
-      let text = "id\tsentence\tlabel\n7\thello\t1\n8\tthere\t0\n"
-      var options = TableOptions()
-      options.texts = [.name("sentence")]
-      #expect(try Self.data(text, options).rows.map(\.first) == ["hello", "there"])
-      options.texts = [.number(2)]
-      #expect(try Self.data(text, options).rows.count == 2)
-      options.hasHeader = false
-      #expect(try Self.data(text, options).rows.count == 3)
-      let scores = try Self.data("text\thow\na\t1.5\nb\t2\n")
-      #expect(scores.rows.count == 2)
-      #expect(scores.description.summary.contains("a header, since all labels but 'how'"))
-    }
-
-    @Test("ends of lines, marks and headers do not change the data or the fingerprint")
-    func normalization() throws {
-      let plain = try Self.data("a b\tx\nc\ty\n")
-      let odd = try Self.data("\u{FEFF}text\tlabel\r\na b\tx\r\nc\ty\r\n\r\n")
-      #expect(odd.rows == plain.rows && odd.fingerprint == plain.fingerprint)
-      #expect(odd.description.notes.count == 2)
-      #expect(
-        plain.fingerprint == XXH3.hash128(Array("a b\tx\nc\ty\n".utf8).span))
-      #expect(try Self.data("a b\tx\nd\ty\n").fingerprint != plain.fingerprint)
-    }
-
-    @Test("data without labels, and data read with the labels of others")
-    func givenKinds() throws {
-      var options = TableOptions()
-      options.isLabelled = false
-      options.kind = .classification(labels: ["no", "yes"])
-      let texts = try Self.data("one\ntwo\n", options)
-      #expect(texts.rows == [TaskRow("one"), TaskRow("two")])
-      options.isLabelled = true
-      #expect(try Self.data("a\tyes\n", options).rows[0].target == .label(1))
-    }
-
-    @Test(
-      "damaged tables are refused with the line",
-      arguments: [
-        ("", "no rows: the file is empty"),
-        ("\n\n", "no rows: the file is empty"),
-        ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
-        ("a\t1\n\nb\t0\n", "line 2 has 1 columns where line 1 has 2"),
-        ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
-        ("a\t1\nb\t1\n", "all labels are '1': there is nothing to be learned"),
-        ("text\tlabel\n", "no rows after the header"),
-        ("a\n", "1 columns, of which 0 would be texts"),
-        ("a\tb\tc\t0\n", "4 columns, of which 3 would be texts"),
-        ((0..<50).map { "a\tlabel\($0)\n" }.joined(), "50 labels in 50 rows"),
+  @Test("whole numbers are classes in the order of numbers, fractions a regression")
+  func numbers() throws {
+    let classes = try Self.data((0..<24).map { "t\t\($0 % 12)\n" }.joined())
+    #expect(
+      classes.description.kind == .classification(labels: (0..<12).map(String.init)))
+    let regression = try Self.data("a\tb\t1\nc\td\t-2.5\n")
+    #expect(regression.description.kind == .regression)
+    #expect(regression.description.isPair)
+    #expect(
+      regression.rows == [
+        TaskRow("a", "b", target: .value(1)), TaskRow("c", "d", target: .value(-2.5)),
       ])
-    func refusals(text: String, message: String) {
-      #expect { try Self.data(text) } throws: { "\($0)".contains(message) }
-    }
+  }
 
-    @Test("invalid UTF-8, wrong columns and foreign labels are refused")
-    func moreRefusals() {
-      #expect { try TaskData(table: Array("a\t1\n".utf8) + [0xFF, 0x09, 0x30]) } throws: {
-        "\($0)".contains("line 2 is not valid UTF-8")
-      }
-      var options = TableOptions()
-      options.label = .number(3)
-      #expect { try Self.data("a\t1\n", options) } throws: { "\($0)".contains("no column 3") }
-      options.label = .name("x")
-      #expect { try Self.data("a\tb\nc\td\n", options) } throws: {
-        "\($0)".contains("no column 'x': a, b")
-      }
-      options = TableOptions()
-      options.kind = .classification(labels: ["0", "1"])
-      #expect { try Self.data("a\t1\nb\t2\n", options) } throws: {
-        "\($0)".contains("line 2 has label '2', which is none of: 0, 1")
-      }
-      options.kind = .regression
-      #expect { try Self.data("a\t1\nb\tx\nc\t2\n", options) } throws: {
-        "\($0)".contains("line 2 has label 'x' where a number is wanted")
-      }
-    }
+  @Test("a header is found, told, or needed by names")
+  func headers() throws {
+    let text = "id\tsentence\tlabel\n7\thello\t1\n8\tthere\t0\n"
+    var options = TableOptions()
+    options.texts = [.name("sentence")]
+    #expect(try Self.data(text, options).rows.map(\.first) == ["hello", "there"])
+    options.texts = [.number(2)]
+    #expect(try Self.data(text, options).rows.count == 2)
+    options.hasHeader = false
+    #expect(try Self.data(text, options).rows.count == 3)
+    let scores = try Self.data("text\thow\na\t1.5\nb\t2\n")
+    #expect(scores.rows.count == 2)
+    #expect(scores.description.summary.contains("a header, since all labels but 'how'"))
+  }
 
-    @Test(
-      "the real tasks are what they are",
-      .enabled(if: Repository.haveShared, "needs ../shared/data"))
-    func realTasks() throws {
-      for (name, kind, isPair, count) in [
-        ("cola", TaskDescription.Kind.classification(labels: ["0", "1"]), false, 7696),
-        ("mrpc", .classification(labels: ["0", "1"]), true, 3669),
-        ("sms-spam", .classification(labels: ["ham", "spam"]), false, 4460),
-        ("subj", .classification(labels: ["objective", "subjective"]), false, 8000),
-        ("vader-movie", .regression, false, 8484),
-      ] {
-        let data = try TaskData(table: Repository.shared + "/tasks/\(name)/train.tsv")
-        #expect(data.description.kind == kind, "\(name)")
-        #expect(data.description.isPair == isPair && data.rows.count == count, "\(name)")
-      }
+  @Test("ends of lines, marks and headers do not change the data or the fingerprint")
+  func normalization() throws {
+    let plain = try Self.data("a b\tx\nc\ty\n")
+    let odd = try Self.data("\u{FEFF}text\tlabel\r\na b\tx\r\nc\ty\r\n\r\n")
+    #expect(odd.rows == plain.rows && odd.fingerprint == plain.fingerprint)
+    #expect(odd.description.notes.count == 2)
+    #expect(
+      plain.fingerprint == XXH3.hash128(Array("a b\tx\nc\ty\n".utf8).span))
+    #expect(try Self.data("a b\tx\nd\ty\n").fingerprint != plain.fingerprint)
+  }
+
+  @Test("data without labels, and data read with the labels of others")
+  func givenKinds() throws {
+    var options = TableOptions()
+    options.isLabelled = false
+    options.kind = .classification(labels: ["no", "yes"])
+    let texts = try Self.data("one\ntwo\n", options)
+    #expect(texts.rows == [TaskRow("one"), TaskRow("two")])
+    options.isLabelled = true
+    #expect(try Self.data("a\tyes\n", options).rows[0].target == .label(1))
+  }
+
+  @Test(
+    "damaged tables are refused with the line",
+    arguments: [
+      ("", "no rows: the file is empty"),
+      ("\n\n", "no rows: the file is empty"),
+      ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
+      ("a\t1\n\nb\t0\n", "line 2 has 1 columns where line 1 has 2"),
+      ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
+      ("a\t1\nb\t1\n", "all labels are '1': there is nothing to be learned"),
+      ("text\tlabel\n", "no rows after the header"),
+      ("a\n", "1 columns, of which 0 would be texts"),
+      ("a\tb\tc\t0\n", "4 columns, of which 3 would be texts"),
+      ((0..<50).map { "a\tlabel\($0)\n" }.joined(), "50 labels in 50 rows"),
+    ])
+  func refusals(text: String, message: String) {
+    #expect { try Self.data(text) } throws: { "\($0)".contains(message) }
+  }
+
+  @Test("invalid UTF-8, wrong columns and foreign labels are refused")
+  func moreRefusals() {
+    #expect { try TaskData(table: Array("a\t1\n".utf8) + [0xFF, 0x09, 0x30]) } throws: {
+      "\($0)".contains("line 2 is not valid UTF-8")
+    }
+    var options = TableOptions()
+    options.label = .number(3)
+    #expect { try Self.data("a\t1\n", options) } throws: { "\($0)".contains("no column 3") }
+    options.label = .name("x")
+    #expect { try Self.data("a\tb\nc\td\n", options) } throws: {
+      "\($0)".contains("no column 'x': a, b")
+    }
+    options = TableOptions()
+    options.kind = .classification(labels: ["0", "1"])
+    #expect { try Self.data("a\t1\nb\t2\n", options) } throws: {
+      "\($0)".contains("line 2 has label '2', which is none of: 0, 1")
+    }
+    options.kind = .regression
+    #expect { try Self.data("a\t1\nb\tx\nc\t2\n", options) } throws: {
+      "\($0)".contains("line 2 has label 'x' where a number is wanted")
     }
   }
+
+  @Test(
+    "the real tasks are what they are",
+    .enabled(if: Repository.haveShared, "needs ../shared/data"))
+  func realTasks() throws {
+    for (name, kind, isPair, count) in [
+      ("cola", TaskDescription.Kind.classification(labels: ["0", "1"]), false, 7696),
+      ("mrpc", .classification(labels: ["0", "1"]), true, 3669),
+      ("sms-spam", .classification(labels: ["ham", "spam"]), false, 4460),
+      ("subj", .classification(labels: ["objective", "subjective"]), false, 8000),
+      ("vader-movie", .regression, false, 8484),
+    ] {
+      let data = try TaskData(table: Repository.shared + "/tasks/\(name)/train.tsv")
+      #expect(data.description.kind == kind, "\(name)")
+      #expect(data.description.isPair == isPair && data.rows.count == count, "\(name)")
+    }
+  }
+}
 #endif

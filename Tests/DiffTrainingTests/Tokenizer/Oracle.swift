@@ -1,70 +1,70 @@
 #if Training
-  import DiffTraining
-  import TensorCore
-  import TestSupport
-  import Testing
+import DiffTraining
+import TensorCore
+import TestSupport
+import Testing
 
-  /// What Hugging Face's tokenizers made of many texts; see `wordpiece_oracle.py`.
-  struct Oracle {
-    let json: JSONValue
+/// What Hugging Face's tokenizers made of many texts; see `wordpiece_oracle.py`.
+struct Oracle {
+  let json: JSONValue
 
-    init(_ name: String) throws {
-      json = try JSONValue(parsing: File.contents(of: Resource.path(name)))
+  init(_ name: String) throws {
+    json = try JSONValue(parsing: File.contents(of: Resource.path(name)))
+  }
+
+  /// The strings below a path of names.
+  func hashes(_ names: String...) -> [String] {
+    names.reduce(json) { $0[$1] ?? .null }.elements?.compactMap(\.text) ?? []
+  }
+
+  /// One text a scalar.
+  static let scalarTexts = (0..<UInt32(0x11_0000)).compactMap(Unicode.Scalar.init).map {
+    "a\($0)B"
+  }
+
+  /// All texts of a file of a task.
+  static func taskTexts(_ name: String) throws -> [String] {
+    let path = Repository.shared + "/tasks/" + name
+    let content = String(decoding: try File.contents(of: path), as: UTF8.self)
+    return content.unicodeScalars.split(separator: "\n").flatMap {
+      $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)
     }
+  }
 
-    /// The strings below a path of names.
-    func hashes(_ names: String...) -> [String] {
-      names.reduce(json) { $0[$1] ?? .null }.elements?.compactMap(\.text) ?? []
-    }
-
-    /// One text a scalar.
-    static let scalarTexts = (0..<UInt32(0x11_0000)).compactMap(Unicode.Scalar.init).map {
-      "a\($0)B"
-    }
-
-    /// All texts of a file of a task.
-    static func taskTexts(_ name: String) throws -> [String] {
-      let path = Repository.shared + "/tasks/" + name
-      let content = String(decoding: try File.contents(of: path), as: UTF8.self)
-      return content.unicodeScalars.split(separator: "\n").flatMap {
-        $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)
-      }
-    }
-
-    /// XXH3-64 over the tokens of blocks of texts, as the scripts compute it.
-    static func hashes(
-      _ tokenizer: some Tokenizer, _ texts: [String], block: Int, places: Bool = true
-    ) -> [String] {
-      stride(from: 0, to: texts.count, by: block).map { start in
-        var data: [UInt8] = []
-        for text in texts[start..<min(start + block, texts.count)] {
-          let pieces = tokenizer.pieces(of: text)
-          data += Int32(pieces.ids.count).bytes
-          for (id, source) in zip(pieces.ids, pieces.sources) {
-            data += id.bytes
-            if places {
-              data += Int32(source.lowerBound).bytes + Int32(source.upperBound).bytes
-            }
+  /// XXH3-64 over the tokens of blocks of texts, as the scripts compute it.
+  static func hashes(
+    _ tokenizer: some Tokenizer, _ texts: [String], block: Int, places: Bool = true
+  ) -> [String] {
+    stride(from: 0, to: texts.count, by: block).map { start in
+      var data: [UInt8] = []
+      for text in texts[start..<min(start + block, texts.count)] {
+        let pieces = tokenizer.pieces(of: text)
+        data += Int32(pieces.ids.count).bytes
+        for (id, source) in zip(pieces.ids, pieces.sources) {
+          data += id.bytes
+          if places {
+            data += Int32(source.lowerBound).bytes + Int32(source.upperBound).bytes
           }
         }
-        return XXH3.hash64(data.span).hexadecimal
       }
+      return XXH3.hash64(data.span).hexadecimal
     }
   }
+}
 
-  extension Int32 {
-    fileprivate var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) } }
-  }
+extension Int32 {
+  fileprivate var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) } }
+}
 
-  extension JSONValue {
-    /// The numbers of an array.
-    var integers: [Int32] { (elements ?? []).compactMap { $0.double.map(Int32.init) } }
-  }
+extension JSONValue {
+  /// The numbers of an array.
+  var integers: [Int32] { (elements ?? []).compactMap { $0.double.map(Int32.init) } }
+}
 
-  /// The files of this module's tests.
-  enum Resource {
-    static func path(_ name: String) -> String {
-      Repository.path + "/Tests/DiffTrainingTests/Resources/" + name
-    }
+/// The files of this module's tests.
+enum Resource {
+  static func path(_ name: String) -> String {
+    Repository.path + "/Tests/DiffTrainingTests/Resources/" + name
   }
+}
 #endif
