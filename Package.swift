@@ -16,7 +16,8 @@ let package = Package(
   name: "diffkit",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "DiffFormat", targets: ["DiffFormat", "TensorCore"]),
+    .library(name: "TensorCore", targets: ["TensorCore"]),
+    .library(name: "DiffFormat", targets: ["DiffFormat", "SystemSupport"]),
     .library(name: "DiffOperations", targets: ["DiffOperations", "Checkpoints"]),
     .library(name: "DiffTraining", targets: ["DiffTraining"]),
     .library(name: "HDF5Access", targets: ["HDF5Access"]),
@@ -45,64 +46,131 @@ let package = Package(
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
     .systemLibrary(name: "CLinux"),
     .target(name: "CKernels", cSettings: c),
+    .target(name: "Platform", swiftSettings: swift),
+    .target(name: "TensorCore", dependencies: ["Platform", "CXXHash"], swiftSettings: swift),
     .target(
-      name: "TensorCore", dependencies: ["CKernels", "CXXHash", "CLinux"], swiftSettings: swift),
-    .target(name: "DiffFormat", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
+      name: "SystemSupport", dependencies: ["TensorCore", "Platform", "CLinux"],
+      swiftSettings: swift),
+    .target(name: "StrictJSON", dependencies: ["TensorCore"], swiftSettings: swift),
     .target(
-      name: "Checkpoints", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
-    // libhdf5 has a module of its own, used by the helper and by whoever imports it to run the
-    // library in his process: every other program links no libhdf5, and needs none to read diffs
-    // and safetensors.
-    .target(name: "HDF5Access", dependencies: ["Checkpoints", "CHDF5"], swiftSettings: swift),
+      name: "Compression", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
+    .target(name: "Kernels", dependencies: ["TensorCore", "CKernels"], swiftSettings: swift),
+    .target(
+      name: "DiffFormat",
+      dependencies: ["TensorCore", "Kernels", "SystemSupport", "Compression", "Platform"],
+      swiftSettings: swift),
+    .target(
+      name: "Checkpoints",
+      dependencies: [
+        "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Compression", "Platform",
+      ],
+      swiftSettings: swift),
+    // libhdf5 has a module of its own, used by the helper and by programs that import it to run
+    // the library in their own process: every other program links no libhdf5, and needs none to
+    // read diffs and safetensors.
+    .target(
+      name: "HDF5Access",
+      dependencies: ["Checkpoints", "TensorCore", "SystemSupport", "Platform", "CHDF5"],
+      swiftSettings: swift),
     .executableTarget(name: "diffkit-hdf5", dependencies: ["HDF5Access"], swiftSettings: swift),
     .target(
-      name: "DiffOperations", dependencies: ["DiffFormat", "Checkpoints"], swiftSettings: swift),
+      name: "DiffOperations",
+      dependencies: [
+        "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport", "Compression",
+        "Platform", "CKernels",
+      ], swiftSettings: swift),
     .target(
       name: "DiffTraining",
       dependencies: [
-        "DiffOperations", .target(name: "COneDNN", condition: .when(traits: ["Training"])),
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
+        "StrictJSON", "Platform", "CKernels",
+        .target(name: "COneDNN", condition: .when(traits: ["Training"])),
       ], swiftSettings: swift),
     .target(
-      name: "DiffCommands", dependencies: ["DiffOperations", "DiffTraining", argumentParser],
-      swiftSettings: swift),
+      name: "DiffCommands",
+      dependencies: [
+        "DiffOperations", "DiffTraining", "DiffFormat", "Checkpoints", "TensorCore", "Kernels",
+        "SystemSupport", "StrictJSON", "Platform", argumentParser,
+      ], swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
     .target(
-      name: "CDiffKit", dependencies: ["DiffOperations", "CDiffKitHeader"], swiftSettings: swift),
+      name: "CDiffKit",
+      dependencies: [
+        "DiffOperations", "DiffFormat", "TensorCore", "SystemSupport", "Platform",
+        "CDiffKitHeader",
+      ], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
-      name: "DiffBenchmarks", dependencies: ["DiffCommands", "DiffTraining", "diffkit-hdf5"],
+      name: "DiffBenchmarks",
+      dependencies: [
+        "DiffCommands", "DiffTraining", "DiffOperations", "DiffFormat", "Checkpoints", "Kernels",
+        "SystemSupport", "StrictJSON", "TensorCore", "TestSupport", "Platform", "diffkit-hdf5",
+      ],
       exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
     .target(
-      name: "TestSupport", dependencies: ["DiffFormat", "Checkpoints"],
+      name: "TestSupport",
+      dependencies: ["DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", "Platform"],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
-      name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
+      name: "ReadDiff", dependencies: ["DiffFormat", "TensorCore"], path: "samples/ReadDiff",
       swiftSettings: swift),
     .executableTarget(
       name: "DigitsMLP",
-      dependencies: ["Checkpoints", "DiffFormat", "DiffOperations", "DiffTraining"],
+      dependencies: [
+        "Checkpoints", "DiffFormat", "DiffOperations", "DiffTraining", "SystemSupport",
+        "TensorCore",
+      ],
       path: "samples/DigitsMLP",
       exclude: ["digits.csv"], swiftSettings: swift),
     .executableTarget(
-      name: "DiffFuzz", dependencies: ["DiffOperations", "TestSupport"], path: "Tests/DiffFuzz",
+      name: "DiffFuzz",
+      dependencies: [
+        "DiffOperations", "DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", "Platform",
+        "TestSupport",
+      ],
+      path: "Tests/DiffFuzz",
       swiftSettings: swift),
     .testTarget(
       name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"], swiftSettings: swift),
     .testTarget(
-      name: "DiffFormatTests", dependencies: ["DiffFormat", "TestSupport"], swiftSettings: swift),
+      name: "SystemSupportTests",
+      dependencies: ["SystemSupport", "TensorCore", "Platform", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "StrictJSONTests", dependencies: ["StrictJSON", "TensorCore", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["Kernels", "TensorCore", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "DiffFormatTests",
+      dependencies: [
+        "DiffFormat", "TensorCore", "SystemSupport", "Kernels", "Compression", "Platform",
+        "TestSupport",
+      ], swiftSettings: swift),
     .testTarget(
       name: "CheckpointsTests",
-      dependencies: ["HDF5Access", "TestSupport", "diffkit-hdf5"],
+      dependencies: [
+        "Checkpoints", "HDF5Access", "TensorCore", "SystemSupport", "StrictJSON", "Platform",
+        "TestSupport", "diffkit-hdf5",
+      ],
       exclude: [
         "Resources", "base.py", "chunks.py", "every_kind.py", "every_type.py", "oracle.py",
       ], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests",
-      dependencies: ["DiffOperations", "TestSupport", "diffkit-hdf5"],
+      dependencies: [
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport", "Kernels",
+        "StrictJSON", "Platform", "TestSupport", "diffkit-hdf5",
+      ],
       exclude: ["Resources", "exchange_oracle.py", "merge_oracle.py", "objects.py"],
       swiftSettings: swift),
     .testTarget(
-      name: "DiffTrainingTests", dependencies: ["DiffTraining", "TestSupport", "DigitsMLP"],
+      name: "DiffTrainingTests",
+      dependencies: [
+        "DiffTraining", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore",
+        "SystemSupport", "Kernels", "StrictJSON", "Platform", "TestSupport", "DigitsMLP",
+      ],
       exclude: [
         "Resources", "adamw_oracle.py", "bpe_oracle.py", "encoders.py", "gates.py",
         "metrics_oracle.py", "random_texts.py", "ten_steps.py", "wordpiece_oracle.py",
@@ -110,7 +178,10 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["DiffOperations", "TestSupport", "diffkit", "diffkit-hdf5"],
+      dependencies: [
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
+        "StrictJSON", "Platform", "TestSupport", "diffkit", "diffkit-hdf5",
+      ],
       exclude: [
         "Golden", "fault.c", "library.c", "library_fuzz.c", "written.json", "written.py",
       ], swiftSettings: swift),

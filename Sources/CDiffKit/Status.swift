@@ -1,13 +1,6 @@
 import CDiffKitHeader
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Calls `body` and turns what it throws into a status and this thread's text.
 func status(_ body: () throws(DiffError) -> CInt) -> CInt {

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// Opens a checkpoint of whatever format is at `path`: an HDF5 file, a safetensors file, or a

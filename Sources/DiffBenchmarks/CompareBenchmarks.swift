@@ -1,15 +1,9 @@
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// Comparing, measuring and looking into diffs, as processes, on files in the page cache.
 struct CompareBenchmarks {

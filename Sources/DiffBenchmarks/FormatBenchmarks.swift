@@ -2,6 +2,7 @@ import DiffCommands
 import DiffFormat
 import DiffOperations
 import TensorCore
+import TestSupport
 
 /// Sizes and speeds of the codings, in memory.
 enum FormatBenchmarks {

@@ -1,9 +1,11 @@
-#if Training
 import Checkpoints
 import DiffCommands
 import DiffFormat
 import DiffTraining
+import StrictJSON
+import SystemSupport
 import TensorCore
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -142,4 +144,3 @@ struct GateBenchmarks {
     "\((bytes / 1_048_576).fixed(0)) MiB"
   }
 }
-#endif

@@ -1,14 +1,9 @@
 import Checkpoints
 import DiffOperations
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// `diffkit apply` on HDF5 of gzip chunks, beside h5py with NumPy. Both are timed as processes, on
 /// warm files, to the end of a `sync`, and both outputs must hold the same tensors.

@@ -1,13 +1,7 @@
 import Checkpoints
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A large base of random weights and its finetunes, in one format.
 struct LargeFiles {

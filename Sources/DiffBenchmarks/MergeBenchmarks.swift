@@ -1,15 +1,9 @@
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// `diffkit merge` as a process, from files to a file, on diffs of a model of BERT-large's size.
 struct MergeBenchmarks {

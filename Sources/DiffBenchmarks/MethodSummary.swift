@@ -1,4 +1,3 @@
-#if Training
 import DiffCommands
 
 /// What the runs of a table of methods come to.
@@ -85,4 +84,3 @@ extension [Double] {
     return quantile * deviation / Double(Swift.max(1, count)).squareRoot()
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import DiffCommands
 import DiffTraining
 import TensorCore
@@ -250,4 +249,3 @@ struct MethodTable {
     }
   }
 }
-#endif

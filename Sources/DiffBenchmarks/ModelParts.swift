@@ -1,4 +1,3 @@
-#if Training
 import DiffTraining
 import TensorCore
 
@@ -35,4 +34,3 @@ extension Finetune {
     return [place, kind]
   }
 }
-#endif

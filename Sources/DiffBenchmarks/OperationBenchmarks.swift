@@ -2,15 +2,10 @@ import Checkpoints
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// `diffkit` as a process on files of a gigabyte, beside what a user has without it. Files are
 /// warm (in the page cache); what writes is timed to the end of a `sync`.

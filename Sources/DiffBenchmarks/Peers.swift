@@ -1,12 +1,5 @@
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
+import TestSupport
 
 /// What a user has in Python, in the same run: the environment variable DIFFKIT_PEERS_PYTHON says
 /// which interpreter has the packages.

@@ -1,6 +1,5 @@
-#if Training
 import DiffCommands
-import TensorCore
+import SystemSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -50,4 +49,3 @@ struct ResultsFile {
     records.append(record)
   }
 }
-#endif

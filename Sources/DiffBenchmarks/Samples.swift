@@ -1,12 +1,5 @@
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Ascending positions, each element of `count` chosen with probability `density`.
 func uniformPositions(_ count: UInt64, density: Double, seed: UInt64) -> [UInt64] {

@@ -2,15 +2,8 @@ import Checkpoints
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Switching between finetunes of a model in memory: 110 M float32 elements, as BERT-base, 0.5 %
 /// of them changed at random.

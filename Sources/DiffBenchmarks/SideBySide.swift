@@ -1,13 +1,7 @@
 import DiffCommands
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// Times processes beside each other.
 struct SideBySide {

@@ -1,14 +1,7 @@
-#if Training
 import DiffTraining
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// Tokenizers and optimizer on one core, beside Hugging Face's and PyTorch's in the same run. The
 /// peers' Python is that of `DIFFKIT_PEERS`, else of `../peers-venv`; the data are `../shared`'s.
@@ -96,4 +89,3 @@ enum TextBenchmarks {
       uniquingKeysWith: { first, _ in first })
   }
 }
-#endif

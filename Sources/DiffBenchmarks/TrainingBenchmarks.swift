@@ -1,15 +1,9 @@
-#if Training
 import DiffCommands
 import DiffTraining
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// MiniLM-L6 beside PyTorch, each measurement in a process of its own, taken in turns. PyTorch is
 /// reached through `DIFFKIT_PEERS_PYTHON`, a Python that has torch, transformers and h5py.
@@ -109,4 +103,3 @@ struct TrainingBenchmarks {
     return Measurement(seconds: seconds, megabytes: Double(child.peakMemory) / 1e6)
   }
 }
-#endif

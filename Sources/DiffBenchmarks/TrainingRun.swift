@@ -1,6 +1,6 @@
-#if Training
 import Checkpoints
 import DiffTraining
+import SystemSupport
 import TensorCore
 
 /// One measurement of training in a process of its own, so that its peak memory is its own.
@@ -47,7 +47,7 @@ struct TrainingRun {
       throw DiffError(.usage, "no such measurement")
     }
     if kind == .products { return print(try products().median) }
-    let engine = Engine(precision: arguments.last.flatMap(Precision.init) ?? .f32)
+    let engine = try Engine(precision: arguments.last.flatMap(Precision.init) ?? .f32)
     let model = try EncoderModel(
       EncoderConfiguration(contentsOf: folder + "/config.json"),
       checkpoint: openCheckpoint(folder + "/model.h5"), head: .classes(2), engine: engine)
@@ -97,7 +97,7 @@ struct TrainingRun {
 
   /// Seconds of `x Wᵀ`, 2048 × 2048 each.
   private static func products() throws -> [Double] {
-    let engine = Engine()
+    let engine = try Engine()
     var layout = ParameterLayout()
     guard let shape = Shape([2048, 2048]) else { return [] }
     try layout.append("x", shape)
@@ -110,4 +110,3 @@ struct TrainingRun {
     }
   }
 }
-#endif

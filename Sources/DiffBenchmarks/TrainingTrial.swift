@@ -1,8 +1,8 @@
-#if Training
 import Checkpoints
 import DiffFormat
 import DiffOperations
 import DiffTraining
+import SystemSupport
 import TensorCore
 
 /// A model and a task in memory, to be trained in several ways and measured as stored.
@@ -33,7 +33,7 @@ final class TrainingTrial {
     model: String, task: String, rows: String, pooling: EncoderModel.Pooling, threads: Int? = nil,
     precision: Precision = .f32
   ) throws {
-    engine = Engine(threads: threads, precision: precision)
+    engine = try Engine(threads: threads, precision: precision)
     let path = [model + "/model.h5", model + "/base.h5"].first { (try? File($0)) != nil }
     checkpoint = try openCheckpoint(path ?? model)
     configuration = try EncoderConfiguration(contentsOf: model + "/config.json")
@@ -107,4 +107,3 @@ final class TrainingTrial {
     facts.scores(try model.predictions(of: examples, at: values), examples.map(\.target))
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import DiffCommands
 import DiffTraining
 import TensorCore
@@ -65,5 +64,3 @@ enum Trial {
       result.finetune.positions.count, "bytes", result.bytes, "seconds", result.seconds.fixed(0))
   }
 }
-
-#endif

@@ -1,14 +1,9 @@
 import Checkpoints
 import DiffCommands
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// What `diffkit` writes on files as large as models are, beside `cp`, `cmp`, other tools of
 /// deltas, and h5py. DIFFKIT_BENCHMARK_GB sets the size of a file.

@@ -1,19 +1,12 @@
 import DiffCommands
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
+import TestSupport
 
 // Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
 //
 // Each part runs in a process of its own: what a process is told of the memory of a child counts
 // its own too, from before the child's program begins.
-var parts: [(name: String, run: () throws -> Void)] = [
+let parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
   ("operations", OperationBenchmarks.run),
@@ -29,24 +22,20 @@ var parts: [(name: String, run: () throws -> Void)] = [
   ("create-peers", WritingBenchmarks.createPeers),
   ("hdf5", HDF5Benchmarks.run),
   ("merge", MergeBenchmarks.run),
+  ("text", TextBenchmarks.run),
+  ("training", TrainingBenchmarks.run),
+  ("gates", GateBenchmarks.run),
 ]
-#if Training
-parts.append(("text", TextBenchmarks.run))
-parts.append(("training", TrainingBenchmarks.run))
-parts.append(("gates", GateBenchmarks.run))
-#endif
 let arguments = Array(CommandLine.arguments.dropFirst())
 do {
   switch arguments.first {
   case "diffkit": runCommandLine(Array(arguments.dropFirst()))
   case "part":
     for part in parts where part.name == arguments.last { try part.run() }
-  #if Training
   case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
   case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
   case "table": try MethodTable.run(Array(arguments.dropFirst()))
   case "trial": try Trial.run(Array(arguments.dropFirst()))
-  #endif
   default:
     let program = CommandLine.arguments[0]
     for part in parts where arguments.isEmpty || arguments.contains(part.name) {

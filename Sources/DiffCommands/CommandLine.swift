@@ -1,14 +1,8 @@
 import ArgumentParser
 import DiffOperations
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Runs a command line, by default that of this process, and ends the process.
 public func runCommandLine(_ arguments: [String]? = nil) -> Never {

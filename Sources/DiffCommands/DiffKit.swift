@@ -28,7 +28,9 @@ struct DiffKit: ParsableCommand {
         subcommands: [
           InspectCommand.self, StatsCommand.self, CompareCommand.self, ReportCommand.self,
         ]),
-      CommandGroup(name: "Training", subcommands: trainingCommands),
+      CommandGroup(
+        name: "Training",
+        subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self]),
       CommandGroup(
         name: "Combination",
         subcommands: [

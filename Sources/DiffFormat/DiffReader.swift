@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// A diff, open for reading. Opening reads the two ends of the file and checks them; entries and

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// Writes a diff forwards, entry by entry in ascending order of names, in bounded memory: a few

@@ -1,13 +1,5 @@
 import CHDF5
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Attributes that tell what something is.
 enum HDF5Attribute {

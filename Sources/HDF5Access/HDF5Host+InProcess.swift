@@ -1,4 +1,5 @@
 import Checkpoints
+import SystemSupport
 import TensorCore
 
 extension HDF5Host {

@@ -1,14 +1,7 @@
 import CHDF5
 import Checkpoints
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// libhdf5 as a whole: its lock, its settings, its errors.
 enum HDF5Library {

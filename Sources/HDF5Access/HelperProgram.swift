@@ -1,13 +1,6 @@
 import Checkpoints
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
+import SystemSupport
 
 /// The program `diffkit-hdf5`: answers requests that come through descriptor 0 about the file that
 /// is descriptor 3, until the other side is gone.

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a stream of chance that is a function of its seed.
 package struct SplitMix64: RandomNumberGenerator, Sendable {

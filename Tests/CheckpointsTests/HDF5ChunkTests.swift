@@ -1,7 +1,8 @@
 import Checkpoints
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Writing to chunked tensors.
 @Suite struct HDF5ChunkTests {

@@ -1,8 +1,9 @@
 import Checkpoints
 import HDF5Access
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import SystemSupport
 import TensorCore
 import Testing
 

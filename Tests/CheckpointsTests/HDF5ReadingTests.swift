@@ -1,5 +1,6 @@
 import Checkpoints
 import HDF5Access
+import SystemSupport
 import TensorCore
 import Testing
 

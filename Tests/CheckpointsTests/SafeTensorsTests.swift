@@ -1,7 +1,8 @@
 import Checkpoints
+import StrictJSON
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct SafeTensorsTests {
   private static let types = TestFiles.path("Resources/types.safetensors")

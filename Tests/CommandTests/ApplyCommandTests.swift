@@ -1,8 +1,7 @@
 import Checkpoints
 import DiffOperations
-import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ApplyCommandTests {
   @Test("apply and revert say what they wrote, and write it")

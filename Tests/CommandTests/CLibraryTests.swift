@@ -1,15 +1,11 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import Platform
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// libDiffKit as C and Python call it.
 @Suite struct CLibraryTests {

@@ -1,5 +1,5 @@
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct CompareCommandTests {
   @Test("same is exit code 0, different 1, trouble 2")

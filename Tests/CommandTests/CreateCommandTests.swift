@@ -1,6 +1,6 @@
 import DiffFormat
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct CreateCommandTests {
   @Test("create says what it wrote, and the diff is the library's")

@@ -1,6 +1,6 @@
-import TensorCore
-import TestSupport
+import SystemSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

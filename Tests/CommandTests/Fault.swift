@@ -1,6 +1,6 @@
-import TensorCore
-import TestSupport
+import SystemSupport
 import Testing
+import TestSupport
 
 /// Runs of diffkit in which a call that changes a file fails, or ends the process (see `fault.c`).
 struct Fault {

@@ -1,8 +1,8 @@
 import Checkpoints
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Devices that are full or broken, and processes that are killed, at every single call that
 /// changes a file.

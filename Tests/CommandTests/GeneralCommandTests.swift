@@ -1,8 +1,8 @@
 import DiffFormat
 import Foundation
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct GeneralCommandTests {
   @Test("--version prints a version")

@@ -1,11 +1,6 @@
-import TestSupport
+import Platform
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// The files in `Golden`: a line for the shell, and what it must give.
 ///

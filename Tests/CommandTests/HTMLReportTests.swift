@@ -1,7 +1,8 @@
 import DiffFormat
-import TensorCore
-import TestSupport
+import StrictJSON
+import SystemSupport
 import Testing
+import TestSupport
 
 @Suite struct HTMLReportTests {
   /// Tags that are opened and not closed, or the other way round, and stray markup.

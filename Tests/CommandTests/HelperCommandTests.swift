@@ -1,5 +1,5 @@
-import TestSupport
 import Testing
+import TestSupport
 
 /// The helper that runs libhdf5, seen from the command line.
 @Suite struct HelperCommandTests {

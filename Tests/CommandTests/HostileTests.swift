@@ -1,8 +1,9 @@
 import Checkpoints
 import DiffFormat
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,8 +1,9 @@
 import Checkpoints
 import DiffOperations
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct InPlaceCommandTests {
   @Test("apply and revert in place say what they did, and leave one file")

@@ -1,7 +1,7 @@
 import DiffFormat
-import TensorCore
-import TestSupport
+import StrictJSON
 import Testing
+import TestSupport
 
 @Suite struct JSONOutputTests {
   private static let schema = Repository.path + "/spec/output.schema.json"

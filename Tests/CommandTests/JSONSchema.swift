@@ -1,4 +1,4 @@
-import TensorCore
+import StrictJSON
 import TestSupport
 
 /// As much of JSON Schema as spec/output.schema.json uses.

@@ -1,7 +1,7 @@
 import Checkpoints
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,6 +1,5 @@
-import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.enabled(if: Repository.haveShared, "needs ../shared/data"))
 struct MapCommandTests {

@@ -1,9 +1,8 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
-import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Merging, composing, pruning, scaling, extracting and converting diffs, from the command line.
 @Suite struct MergeCommandTests {

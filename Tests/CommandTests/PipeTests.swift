@@ -1,5 +1,5 @@
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct PipeTests {
   /// Runs a line of the shell in the fixture's folder.

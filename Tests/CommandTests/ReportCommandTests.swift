@@ -1,7 +1,7 @@
 import DiffFormat
 import DiffOperations
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ReportCommandTests {
   private struct Inspected: Decodable {

@@ -1,9 +1,7 @@
-#if Training
 import DiffFormat
 import Foundation
-import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// `train --tasks`: pairs of texts, and numbers, from tables with and without a header.
 @Suite struct SeveralTasksTests {
@@ -112,4 +110,3 @@ import Testing
     }
   }
 }
-#endif

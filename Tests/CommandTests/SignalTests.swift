@@ -1,7 +1,7 @@
 import Checkpoints
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.serialized) struct SignalTests {
   @Test("SIGINT, SIGTERM and SIGHUP end a command as they end any, and leave nothing behind")

@@ -1,4 +1,3 @@
-#if Training
 import Foundation
 import TensorCore
 import TestSupport
@@ -67,4 +66,3 @@ struct TinyModel {
     try (length + json + values).write(to: URL(filePath: path))
   }
 }
-#endif

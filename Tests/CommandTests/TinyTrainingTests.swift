@@ -1,9 +1,10 @@
-#if Training
 import DiffFormat
 import Foundation
+import StrictJSON
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// `train`, `evaluate` and `predict` on a model of one layer, on any machine.
 @Suite(.serialized) struct TinyTrainingTests {
@@ -17,7 +18,7 @@ import Testing
       let seed = UInt64.random(in: 0..<1000)
       var random = SplitMix64(seed: seed)
       var (kills, resumed) = (0, 0)
-      var ending = ChildProcess.Ending.signal(9)
+      var ending = ProcessEnding.signal(9)
       for _ in 0..<30 where ending != .exit(0) {
         let hasState = scratch.exists("parts.diff.state")
         resumed += hasState ? 1 : 0
@@ -183,4 +184,3 @@ import Testing
     }
   }
 }
-#endif

@@ -1,9 +1,8 @@
-#if Training
 import DiffFormat
 import Foundation
-import TensorCore
-import TestSupport
+import StrictJSON
 import Testing
+import TestSupport
 
 /// `train`, `evaluate` and `predict` on the samples.
 @Suite(.serialized) struct TrainCommandTests {
@@ -167,4 +166,3 @@ import Testing
     }
   }
 }
-#endif

@@ -1,11 +1,6 @@
-import TestSupport
+import Platform
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 /// Files that are not there, not what they should be, or cannot be written.
 @Suite struct TroubleTests {

@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Every byte is covered: whatever is lost or turned over, reading says so.
 @Suite(.disabled(if: VectorFolder.isRecording)) struct DamageTests {

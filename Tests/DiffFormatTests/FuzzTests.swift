@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// A diff of more than 4 GiB that nobody has to store: its last page and its two ends are real,
 /// everything between them reads as zeros.

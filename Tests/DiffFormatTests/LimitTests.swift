@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What a file claims costs no more than what it holds.
 @Suite(.serialized) struct LimitTests {

@@ -1,7 +1,8 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct RandomAccessTests {
   /// Three tensors; `b` has four pages, one of them full.

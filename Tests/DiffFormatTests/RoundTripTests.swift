@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What is written comes back, and equal contents are equal bytes however they are handed over.
 @Suite struct RoundTripTests {

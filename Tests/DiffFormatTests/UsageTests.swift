@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What a caller does wrong is refused with `usage`, before a file comes of it that no reader
 /// takes.

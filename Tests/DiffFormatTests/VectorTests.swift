@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// The committed vectors in `samples`. With `DIFFKIT_RECORD=1` they are written instead.
 @Suite struct VectorTests {

@@ -1,4 +1,5 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 // Fuzzing of the reader with libFuzzer, from the repository's folder (CORPUS is a new one):

@@ -1,5 +1,6 @@
 import DiffFormat
 import DiffOperations
+import Kernels
 import TensorCore
 import TestSupport
 

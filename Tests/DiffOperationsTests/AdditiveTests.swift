@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct AdditiveTests {
   /// A tensor of finite numbers, and one with changes in it of many magnitudes.

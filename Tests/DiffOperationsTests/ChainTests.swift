@@ -1,8 +1,7 @@
 import DiffFormat
 import DiffOperations
-import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ChainTests {
   @Test("two exact diffs in one call are one after the other", arguments: 0..<8)

@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct CompareTests {
   /// The deltas of an additive diff, by tensor and position.

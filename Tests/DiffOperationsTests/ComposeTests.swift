@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// One diff that does what several do: the same bytes as applying them in order.
 @Suite struct ComposeTests {

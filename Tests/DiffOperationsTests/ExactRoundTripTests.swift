@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ExactRoundTripTests {
   @Test("apply gives the tuned tensors bit for bit, and revert the base's", arguments: 0..<12)

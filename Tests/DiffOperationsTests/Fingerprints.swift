@@ -1,6 +1,5 @@
 import Checkpoints
 import DiffOperations
-import TensorCore
 import Testing
 
 /// Expects that a file holds the tensors of another, by names, types, shapes and fingerprints.

@@ -2,8 +2,8 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// The main paths on HDF5 files made from one that has every kind of storage.
 @Suite struct HDF5FileTests {

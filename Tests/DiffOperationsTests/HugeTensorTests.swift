@@ -1,9 +1,10 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// A tensor of 2^33 elements, in files that are nearly all hole: 8 GiB to read, a few kilobytes
 /// to store.

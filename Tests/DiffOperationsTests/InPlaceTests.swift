@@ -1,15 +1,11 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import Platform
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 @Suite struct InPlaceTests {
   /// Checkpoints of each kind, at `base` and `tuned`.

@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What merging refuses, with the tensor and the way out, and what it takes without a word.
 @Suite struct MergeRefusalTests {

@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What merging promises whatever the formula: properties on random diffs, with printed seeds.
 @Suite struct MergeTests {

@@ -2,8 +2,8 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct NameMapTests {
   @Test("whole names come first, then the first pattern that matches")

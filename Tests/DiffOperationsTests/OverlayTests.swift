@@ -2,9 +2,10 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import Synchronization
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct OverlayTests {
   /// What an overlay shows, as a checkpoint.

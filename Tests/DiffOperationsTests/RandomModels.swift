@@ -1,11 +1,6 @@
+import Platform
 import TensorCore
 import TestSupport
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Random checkpoints and finetunes of them.
 struct RandomModel {

@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct RefusalTests {
   @Test("a wrong base is refused by the name of the tensor", arguments: [false, true])

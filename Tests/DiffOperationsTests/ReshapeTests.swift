@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ReshapeTests {
   /// Pairs of shapes: rows more and fewer, columns, several dimensions at once, another rank,

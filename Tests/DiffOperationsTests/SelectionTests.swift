@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct SelectionTests {
   /// Which positions are kept, by a plain sort: magnitude, then name, then position.

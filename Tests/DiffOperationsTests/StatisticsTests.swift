@@ -1,14 +1,9 @@
 import DiffFormat
 import DiffOperations
+import Platform
 import TensorCore
-import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 @Suite struct StatisticsTests {
   @Test("figures of an additive diff equal those counted by hand")

@@ -1,8 +1,8 @@
 import DiffFormat
 import DiffOperations
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct UndoTests {
   /// Applies with an undo file, applies that to the result, and expects the base.

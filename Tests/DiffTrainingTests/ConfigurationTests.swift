@@ -1,9 +1,9 @@
-#if Training
 import Checkpoints
 import DiffTraining
+import StrictJSON
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ConfigurationTests {
   private static let bert = """
@@ -81,4 +81,3 @@ import Testing
     #expect(other?.message.contains("not a checkpoint of this type of model") == true)
   }
 }
-#endif

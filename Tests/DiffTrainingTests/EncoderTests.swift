@@ -1,9 +1,8 @@
-#if Training
 import Checkpoints
 import DiffTraining
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Small random encoders beside PyTorch's numbers; `encoders.py` makes both.
 @Suite struct EncoderTests {
@@ -27,7 +26,7 @@ import Testing
     try EncoderModel(
       EncoderConfiguration(contentsOf: Self.folder + one.name + ".json"),
       checkpoint: openCheckpoint(Self.folder + one.name + ".safetensors"), head: one.head,
-      pooling: one.pooling, engine: Engine(threads: threads))
+      pooling: one.pooling, engine: try Engine(threads: threads))
   }
 
   private func values(_ model: EncoderModel) throws -> FloatBuffer {
@@ -204,4 +203,3 @@ import Testing
     #expect(try model.outputs(of: [], at: values).values.isEmpty)
   }
 }
-#endif

@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// What PyTorch makes of gates, by `gates.py`.
 struct GateOracle: Decodable {

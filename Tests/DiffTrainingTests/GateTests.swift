@@ -1,9 +1,9 @@
-#if Training
 import DiffTraining
 import Foundation
+import Kernels
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct GateTests {
   static let learningRate = (weights: 0.02, gates: 0.1)
@@ -222,4 +222,3 @@ extension FloatBuffer {
     return result
   }
 }
-#endif

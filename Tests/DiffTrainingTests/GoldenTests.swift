@@ -1,9 +1,9 @@
-#if Training
 import Checkpoints
 import DiffTraining
+import StrictJSON
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -117,7 +117,7 @@ struct GoldenTests {
     let half = try EncoderModel(
       EncoderConfiguration(contentsOf: Self.folder + "/config.json"),
       checkpoint: openCheckpoint(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls,
-      engine: Engine(precision: .bf16))
+      engine: try Engine(precision: .bf16))
     let examples = try examples("single", labels: golden.integers("grad/labels"))
     let outputs = try half.outputs(of: examples, at: values)
     #expect(try largestDifference(outputs.values, golden.floats("grad/logits")) < 0.02)
@@ -150,4 +150,3 @@ struct GoldenTests {
     #expect(gradients.values.elements(0..<model.layout.count).allSatisfy { $0 == 0 })
   }
 }
-#endif

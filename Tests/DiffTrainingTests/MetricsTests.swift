@@ -1,6 +1,5 @@
-#if Training
 import DiffTraining
-import TensorCore
+import StrictJSON
 import Testing
 
 @Suite struct MetricsTests {
@@ -79,4 +78,3 @@ import Testing
     }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import DiffTraining
 import TensorCore
 import Testing
@@ -24,4 +23,3 @@ import Testing
     #expect(values[0] == 0 && values[998] == 0 && values[999] == 2)
   }
 }
-#endif

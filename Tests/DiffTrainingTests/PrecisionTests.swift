@@ -1,9 +1,9 @@
-#if Training
 import Checkpoints
 import DiffTraining
+import Kernels
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// Products with packed weights, in either precision, beside sums in float64.
 @Suite struct PrecisionTests {
@@ -34,7 +34,8 @@ import Testing
       let gradients = Gradients(layout)
       if let parameters { gradients.want(only: parameters) }
       let tape = Tape(
-        Engine(threads: threads, precision: precision), parameters: values, gradients: gradients)
+        try Engine(threads: threads, precision: precision), parameters: values, gradients: gradients
+      )
       // As a table, so that its gradient is seen.
       let x = tape.embed([(layout.parameters[0], (0..<Int32(rows)).map { $0 })])
       let y = tape.linear(x, layout.parameters[1], bias: layout.parameters[2])
@@ -121,4 +122,3 @@ import Testing
     #expect(found == cases.map(\.1))
   }
 }
-#endif

@@ -1,7 +1,6 @@
-#if Training
-import TensorCore
-import TestSupport
+import SystemSupport
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -25,4 +24,3 @@ import Foundation
     #expect(try #require(numbers.last) > #require(numbers.first) + 10, "\(line)")
   }
 }
-#endif

@@ -1,16 +1,8 @@
-#if Training
 import DiffTraining
+import Platform
 import TensorCore
-import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import TestSupport
 
 @Suite struct TopPositionsTests {
   /// Parameters whose names are not in the order of the buffer.
@@ -80,4 +72,3 @@ import Darwin
     }
   }
 }
-#endif

@@ -1,5 +1,5 @@
-#if Training
 import Checkpoints
+import DiffTraining
 import TensorCore
 import Testing
 
@@ -67,4 +67,3 @@ extension FloatBuffer {
     for (index, element) in elements.enumerated() { span[start + index] = element }
   }
 }
-#endif

@@ -1,9 +1,8 @@
-#if Training
 import Checkpoints
 import DiffTraining
-import TensorCore
-import TestSupport
+import StrictJSON
 import Testing
+import TestSupport
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -67,4 +66,3 @@ struct TenStepTests {
     return stride(from: 0, to: 160, by: 16).map { Array(examples[$0..<$0 + 16]) }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import DiffTraining
 import TensorCore
 
@@ -100,4 +99,3 @@ final class ToyModel: TrainableModel {
 extension ToyModel.Example {
   fileprivate var wanted: Float { if case .value(let value) = target { value } else { 0 } }
 }
-#endif

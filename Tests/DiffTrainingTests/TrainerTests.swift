@@ -1,11 +1,10 @@
-#if Training
 import DiffFormat
 import DiffOperations
 import DiffTraining
 import Foundation
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct TrainerTests {
   static func options(_ method: TrainingOptions.Method) -> TrainingOptions {
@@ -272,4 +271,3 @@ import Testing
 
   enum Methods { static let all = TrainingOptions.Method.allCases }
 }
-#endif

@@ -1,9 +1,8 @@
-#if Training
 import Checkpoints
 import DiffTraining
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// A trainer asks for the gradients of what learns alone: no method may notice.
 @Suite struct WantedGradientsTests {
@@ -48,7 +47,7 @@ import Testing
     try EncoderModel(
       EncoderConfiguration(contentsOf: Self.path + ".json"),
       checkpoint: openCheckpoint(Self.path + ".safetensors"), head: .classes(3),
-      engine: Engine(threads: 2))
+      engine: try Engine(threads: 2))
   }
 
   private func run<Model: TrainableModel>(
@@ -77,4 +76,3 @@ import Testing
     }
   }
 }
-#endif

@@ -1,5 +1,3 @@
-import TensorCore
-
 extension DiffImage {
   /// Takes a valid file apart; traps if it is not one.
   package init(_ file: [UInt8]) {

@@ -1,6 +1,5 @@
-import TensorCore
-
 #if canImport(FoundationEssentials)
+import SystemSupport
 import FoundationEssentials
 #else
 import Foundation

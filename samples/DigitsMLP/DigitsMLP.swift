@@ -2,11 +2,11 @@
 // layers.
 //
 //   swift run -c release DigitsMLP samples/DigitsMLP/digits.csv
-#if Training
 import Checkpoints
 import DiffFormat
 import DiffOperations
 import DiffTraining
+import SystemSupport
 import TensorCore
 
 /// A picture and the digit that it shows.
@@ -23,11 +23,12 @@ struct Digit: TrainingExample {
 final class DigitsMLP: TrainableModel {
   let layout: ParameterLayout
   private let inner, outer: (weight: ParameterLayout.Parameter, bias: ParameterLayout.Parameter)
-  private let engine = Engine()
+  private let engine: Engine
   /// What training starts from; nil: chance.
   var base: FloatBuffer?
 
   init() throws(DiffError) {
+    engine = try Engine()
     var layout = ParameterLayout()
     for (name, extents) in [
       ("inner.weight", [32, 64]), ("inner.bias", [32]),
@@ -194,8 +195,3 @@ func digits(in text: String) -> [Digit] {
     }
   }
 }
-#else
-@main struct Program {
-  static func main() { print("built without the trait Training") }
-}
-#endif

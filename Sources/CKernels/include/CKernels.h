@@ -121,11 +121,6 @@ double dk_squared_norm(const float *x, size_t n);
 /// sum[i] += x[i]^2.
 void dk_add_squares(float *sum, const float *x, size_t n);
 
-// image.c
-
-/// The path of the program or library that this code is in, or null.
-const char *dk_image_path(void);
-
 // neural.c: the loops of training beside the products of matrices. Matrices are row-major and
 // contiguous unless a stride (floats from one row to the next) is given.
 
@@ -209,11 +204,4 @@ size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double 
 size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor);
 /// The largest magnitude; infinity or a NaN if one is there.
 double dk_largest(const double *values, size_t n);
-
-#ifdef __linux__
-// No kernel: glibc declares it for GNU sources only, which Swift's module of glibc is not.
-#include <sys/types.h>
-ssize_t copy_file_range(int from, off_t *fromOffset, int to, off_t *toOffset, size_t count,
-                        unsigned flags);
-#endif
 #endif

@@ -1,3 +1,5 @@
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// An HDF5 file as a checkpoint: every numeric dataset that hard links lead to is a tensor.

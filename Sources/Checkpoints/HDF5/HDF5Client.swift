@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// libhdf5 as the rest of diffkit sees it: typed calls on one file, answers that are checked.

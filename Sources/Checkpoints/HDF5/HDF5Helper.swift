@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// A running `diffkit-hdf5`.

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// Where libhdf5 runs. It crashes on some damaged files, so by default that is a process of its

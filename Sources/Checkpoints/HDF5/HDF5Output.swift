@@ -1,12 +1,7 @@
+import Kernels
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// An HDF5 file in the making. Elements of contiguous tensors and of chunks that are not filtered
 /// are written past libhdf5; filtered chunks are packed here and put in their place by it, like

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// The undo journal of a change in place: a file beside the checkpoint, there from before the

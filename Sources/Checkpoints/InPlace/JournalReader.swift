@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// A journal that has its name, and so is complete.

@@ -1,4 +1,6 @@
+import Kernels
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// A journal in the making. Batches may be appended by several threads.

@@ -1,3 +1,5 @@
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// Changes of a checkpoint's own files, one piece after the other behind an undo journal. Nothing

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// One file of a safetensors checkpoint, open for reading.

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// A checkpoint in several safetensors files, with an index, in one folder.

@@ -1,3 +1,5 @@
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// The header of a safetensors file: what stands where behind it.

@@ -1,3 +1,5 @@
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// The index of a checkpoint in several safetensors files, as transformers writes it: a JSON

@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// A safetensors file in the making.

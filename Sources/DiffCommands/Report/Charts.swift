@@ -1,5 +1,3 @@
-import TensorCore
-
 extension Markup {
   /// Adds a figure: a picture of a size in its own units, shown as wide as there is room.
   mutating func figure(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import SystemSupport
 import TensorCore
 
 /// `diffkit report`.

@@ -1,5 +1,3 @@
-import TensorCore
-
 extension ReportPage {
   /// Densities by kind of tensor and layer, as Guo, Rush and Kim (2021) show them, and the tensors
   /// one by one.

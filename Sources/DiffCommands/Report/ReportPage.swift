@@ -1,5 +1,5 @@
 import DiffOperations
-import TensorCore
+import Kernels
 
 /// A report as an HTML page.
 struct ReportPage {

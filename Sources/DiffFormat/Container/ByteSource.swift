@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// Bytes that can be read at any offset: a file, memory, or ranges fetched over a network.

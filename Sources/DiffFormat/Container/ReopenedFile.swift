@@ -1,12 +1,6 @@
+import Platform
+import SystemSupport
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A file that is open only while it is read, so that there may be more of them than a process
 /// may have open. One that is replaced in between is noticed by the checksums of its pages.

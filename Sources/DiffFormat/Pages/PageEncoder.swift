@@ -1,3 +1,5 @@
+import Compression
+import Kernels
 import TensorCore
 
 /// How the writer chooses among encodings.

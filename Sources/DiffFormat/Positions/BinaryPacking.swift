@@ -1,4 +1,4 @@
-import TensorCore
+import Kernels
 
 /// Gaps in binary, as many bits for each of 128 as the largest needs (BP128: Lemire, Boytsov
 /// 2015, "Decoding billions of integers per second through vectorization"; here the values lie

@@ -1,4 +1,4 @@
-import TensorCore
+import Kernels
 
 /// The positions of a page: offsets from its first change, ascending, the first one 0 and the
 /// last one span − 1.

@@ -1,5 +1,3 @@
-import TensorCore
-
 /// A permutation of the elements of a page's grid that brings together what changes often: rows
 /// and columns are hot or cold, and the four panels (hot × hot, hot × cold, cold × hot,
 /// cold × cold) follow each other, each row by row in ascending order.

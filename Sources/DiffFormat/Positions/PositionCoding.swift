@@ -1,5 +1,3 @@
-import TensorCore
-
 /// How a page stores its positions. Raw values are those of the file.
 public enum PositionCoding: UInt8, Sendable, Hashable, CaseIterable {
   /// Every element of the span is changed: nothing is stored.

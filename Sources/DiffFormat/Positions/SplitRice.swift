@@ -1,4 +1,4 @@
-import TensorCore
+import Kernels
 
 /// Gaps in a Rice code (R. F. Rice 1979; Golomb 1966 with powers of two), its parts kept apart so
 /// that each decodes in a loop without branches: the parameters of all blocks, the low bits of

@@ -1,4 +1,4 @@
-import TensorCore
+import Kernels
 
 /// Bytes among which matches are not worth looking for, as one block of deflate (RFC 1951) with
 /// Huffman codes of its own (D. A. Huffman 1952) for single bytes: what zlib makes with

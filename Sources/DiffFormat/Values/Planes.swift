@@ -1,12 +1,7 @@
+import Compression
+import Kernels
+import Platform
 import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// How a byte plane is stored. Raw values are those of the file.
 public enum PlaneCoding: UInt8, Sendable, Hashable, CaseIterable {

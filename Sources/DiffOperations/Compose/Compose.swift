@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// What `compose` made.

@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// The same as `compose` for any chain of exact diffs: applies them to the base one after the

@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// Files of other tools that hold the changes of an additive diff. NAME is the tensor's name, N
@@ -136,7 +137,7 @@ extension ExchangeFormat {
   }
 
   private static func bytes(_ values: [Double], _ type: ElementType) -> [UInt8] {
-    Patch.narrow(values.span, type.float ?? .f32, 0)
+    Kernels.narrowed(values.span, type.float ?? .f32, 0)
   }
 }
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Kernels
 import TensorCore
 
 /// A file of arrays of another tool, open for reading.
@@ -167,7 +168,7 @@ extension NumPyArray {
     guard let float = type.float else {
       throw DiffError(.malformed, "values of type \(type), which is no float")
     }
-    return Patch.widen(bytes.span, float, 0)
+    return Kernels.widened(bytes.span, float, 0)
   }
 
   /// The elements of an integer array; of a float array, if they are whole (PEFT stores positions

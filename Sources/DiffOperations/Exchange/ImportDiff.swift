@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffFormat
+import Kernels
 import TensorCore
 
 /// How `importDiff` works.
@@ -89,8 +90,8 @@ extension ExchangedTensor {
     func encode(_ type: FloatType) -> (scale: Int, bytes: [UInt8], stored: [Double]) {
       let scale =
         largest.isFinite ? DiffEntry.scale(forLargest: largest, type, in: tensor) : 0
-      let bytes = Patch.narrow(values.span, type, scale)
-      return (scale, bytes, Patch.widen(bytes.span, type, scale))
+      let bytes = Kernels.narrowed(values.span, type, scale)
+      return (scale, bytes, Kernels.widened(bytes.span, type, scale))
     }
     var type = wanted ?? .f16
     var made = encode(type)

@@ -1,4 +1,7 @@
+import Compression
 import DiffFormat
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// An archive of arrays, as `numpy.savez` and `savez_compressed` write it.

@@ -1,5 +1,3 @@
-import TensorCore
-
 /// The arithmetic of a merge at one position: what a change adds to the channels of a block, and
 /// the number that comes of them.
 enum Combination: Sendable, Hashable {

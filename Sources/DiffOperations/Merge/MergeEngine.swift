@@ -1,4 +1,5 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// Merged changes of a part of a window, to be used before the next windows are merged.

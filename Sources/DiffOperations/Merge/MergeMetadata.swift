@@ -1,5 +1,5 @@
 import DiffFormat
-import TensorCore
+import SystemSupport
 
 extension MergeRun {
   /// What the diff says of how it came about: `diffkit.merge.method` and the parameters that the

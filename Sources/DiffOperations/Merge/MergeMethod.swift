@@ -1,5 +1,3 @@
-import TensorCore
-
 /// How several sparse deltas become one. δ_t is the delta of diff t, w_t its weight, d a density;
 /// every formula maps zeros to zeros, so all of them work on the changes alone. A diff without a
 /// tensor counts as one that does not change it. The result is multiplied by `MergeOptions.scale`.

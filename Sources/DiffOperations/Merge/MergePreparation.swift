@@ -1,4 +1,5 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// Makes the terms of a tensor what a method says: which changes take part, and what they are

@@ -1,4 +1,5 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// One merge: its passes over the diffs.

@@ -1,4 +1,6 @@
 import DiffFormat
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// What one diff adds to a tensor of a merge.
@@ -42,7 +44,7 @@ struct MergeTerm: Sendable {
       do { try page.load(info, of: entry, from: reader.source) } catch {
         throw error.at(path: reader.path)
       }
-      try body(page, Patch.widen(page.values, type, scale))
+      try body(page, Kernels.widened(page.values, type, scale))
     }
   }
 }

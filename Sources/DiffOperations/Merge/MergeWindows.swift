@@ -1,5 +1,4 @@
 import DiffFormat
-import TensorCore
 
 /// A range of a tensor that is merged at once.
 struct MergeWindow: Sendable {

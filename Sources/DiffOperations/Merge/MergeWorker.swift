@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import TensorCore
 
 /// Changes that one core has decoded for a term of a window, in its list.
@@ -68,7 +69,7 @@ struct MergeWorker: Sendable {
         offsets, by: shift, values, type, factor: .powerOfTwo(scale) * term.factor)
       return
     }
-    let numbers = Patch.widen(values, type, scale)
+    let numbers = Kernels.widened(values, type, scale)
     let selected = term.filter.select(
       offsets, numbers, from: page.start, ordinal: task.ordinal + range.lowerBound)
     decoded.reserve(selected.indices.count)

@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import TensorCore
 
 extension MergeRun {
@@ -42,7 +43,7 @@ extension MergeRun {
           let piece = start..<min(part.range.count, start + Layout.pageCapacity)
           try writer.append(
             at: part.start, part.offsets.extracting(piece),
-            Patch.narrow(part.sums.extracting(piece), values, scale).span)
+            Kernels.narrowed(part.sums.extracting(piece), values, scale).span)
         }
       }
       if merged.isLast && count > 0 { try writer.end() }
@@ -67,7 +68,7 @@ extension MergeRun {
 private func check(
   _ largest: Double, _ values: FloatType, _ scale: Int, _ tensor: MergeTensor
 ) throws(DiffError) {
-  let stored = Patch.widen(Patch.narrow([largest].span, values, scale).span, values, scale)
+  let stored = Kernels.widened(Kernels.narrowed([largest].span, values, scale).span, values, scale)
   guard stored[0].isFinite else {
     throw DiffError(
       .unsupported, "a merged change of \(largest) is more than \(values) holds",

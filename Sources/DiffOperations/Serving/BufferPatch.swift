@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import TensorCore
 
 /// What one entry of a diff does to the bytes of a tensor that the caller holds.
@@ -84,7 +85,7 @@ package struct BufferPatch {
       Kernels.scatter(.replace, &block, width: Int(width), at: page.offsets, page.values)
     case .add(let type, let scale):
       guard let float = entry.type.float else { return }
-      let deltas = Patch.widen(page.values, type, scale)
+      let deltas = Kernels.widened(page.values, type, scale)
       Kernels.scatterAdd(&block, float, at: page.offsets, deltas.span)
     case .reshape: break
     }

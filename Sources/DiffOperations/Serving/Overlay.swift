@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// Serves one base model under many finetunes: the base stays in memory, and switching from one

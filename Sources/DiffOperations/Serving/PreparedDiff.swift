@@ -1,4 +1,5 @@
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 /// One diff, or several taken together, decoded for one model: where it changes what, the bits

@@ -1,4 +1,5 @@
 import Checkpoints
+import SystemSupport
 import TensorCore
 
 /// A checkpoint held in memory, for an `Overlay` to patch.

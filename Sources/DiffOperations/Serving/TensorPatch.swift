@@ -1,4 +1,6 @@
 import DiffFormat
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// What diffs change in a tensor in memory: elements, in pieces that a core takes at a time.

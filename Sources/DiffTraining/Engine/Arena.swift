@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// Memory for the matrices of one batch at a time.
 ///
 /// Blocks are taken from large pieces in order; a block given back serves the next request of
@@ -48,4 +45,3 @@ final class Arena {
   /// number then do not fall on the same place of the cache.
   private static func size(_ count: Int) -> Int { (count + 31) / 16 * 16 }
 }
-#endif

@@ -1,4 +1,5 @@
-#if Training
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// Where a model is calculated: threads, and memory that is used again for every batch.
@@ -16,11 +17,29 @@ public final class Engine {
   /// - Parameters:
   ///   - threads: As many as the processor has cores, unless given.
   ///   - precision: Float32, unless given; bf16 where the processor has it.
-  public init(threads: Int? = nil, precision: Precision = .f32) {
-    precondition(precision.isAvailable)
+  /// - Throws: `unsupported` in a build without the trait `Training`, or where the processor
+  ///   cannot calculate in `precision`.
+  public init(threads: Int? = nil, precision: Precision = .f32) throws(DiffError) {
+    try Engine.requireAvailable()
+    guard precision.isAvailable else {
+      throw DiffError(.unsupported, "this processor does not calculate in \(precision.rawValue)")
+    }
     self.threads = max(1, threads ?? ProcessorCount.online)
     self.precision = precision
-    products = (0..<self.threads).map { _ in Products() }
+    var products: [Products] = []
+    for _ in 0..<self.threads { products.append(try Products()) }
+    self.products = products
+  }
+
+  /// Refuses builds that cannot calculate, before anything is read for it.
+  ///
+  /// - Throws: `unsupported` in a build without the trait `Training`.
+  public static func requireAvailable() throws(DiffError) {
+    guard !OneDNN.isIncluded else { return }
+    throw DiffError(
+      .unsupported,
+      "this build does not train: install oneDNN (libdnnl-dev) and build with the package's "
+        + "default traits, which include Training")
   }
 
   /// Runs `body`, which does not change these parameters: weights are packed once for all of it.
@@ -88,4 +107,3 @@ public final class Engine {
     }
   }
 }
-#endif

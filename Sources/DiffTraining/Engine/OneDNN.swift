@@ -1,17 +1,18 @@
 #if Training
 import COneDNN
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// oneDNN's products of matrices, each on the calling thread alone: threads are ours.
 enum OneDNN {
+  /// Whether this build has it.
+  static let isIncluded = true
+
+  /// Whether this processor multiplies bf16.
+  static var hasHalf: Bool {
+    let needed = dnnl_cpu_isa_avx512_core_bf16.rawValue
+    return dnnl_get_effective_cpu_isa().rawValue & needed == needed
+  }
+
   /// Threads of the OpenMP that oneDNN may have been built with, as far as this thread starts
   /// any; nil for other builds. Looked up, since which library has it depends on the build.
   private static let setThreads: (@convention(c) (Int32) -> Void)? = {

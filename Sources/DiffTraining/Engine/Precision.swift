@@ -1,6 +1,3 @@
-#if Training
-import COneDNN
-
 /// What the large products of matrices are calculated in; everything else is float32.
 public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
   /// Float32.
@@ -9,13 +6,8 @@ public enum Precision: String, Sendable, Hashable, Codable, CaseIterable {
   case bf16
 
   /// Whether this processor can.
-  public var isAvailable: Bool {
-    guard self == .bf16 else { return true }
-    let needed = dnnl_cpu_isa_avx512_core_bf16.rawValue
-    return dnnl_get_effective_cpu_isa().rawValue & needed == needed
-  }
+  public var isAvailable: Bool { self == .f32 || OneDNN.hasHalf }
 
   /// The fastest that this processor has.
   public static var fastest: Precision { Precision.bf16.isAvailable ? .bf16 : .f32 }
 }
-#endif

@@ -23,7 +23,7 @@ import TensorCore
     fileprivate let memory: FloatBuffer
   }
 
-  init() {
+  init() throws(DiffError) {
     var engine: dnnl_engine_t?
     var stream: dnnl_stream_t?
     guard unsafe dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success,
@@ -31,7 +31,7 @@ import TensorCore
       unsafe dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue))
         == dnnl_success,
       let stream = unsafe stream
-    else { preconditionFailure("oneDNN does not know this processor") }
+    else { throw DiffError(.unsupported, "oneDNN does not know this processor") }
     unsafe self.engine = engine
     unsafe self.stream = stream
   }
@@ -138,23 +138,6 @@ import TensorCore
     }
     return chunks
   }
-}
-
-/// What may be multiplied with a packed matrix, which must have been packed for it.
-protocol Factor {
-  var rows: Int { get }
-  var columns: Int { get }
-  var stride: Int { get }
-  var start: UnsafeRawPointer { get }
-  func rows(_ range: Range<Int>) -> Self
-}
-
-extension FloatMatrix: Factor {
-  var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
-}
-
-extension HalfMatrix: Factor {
-  var start: UnsafeRawPointer { unsafe UnsafeRawPointer(pointer) }
 }
 
 /// What a product is made for.

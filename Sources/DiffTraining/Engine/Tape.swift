@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The calculation of one batch, written down so that it can be gone through backwards.
@@ -206,4 +205,3 @@ protocol Operation {
 extension Operation {
   var saved: [FloatMatrix] { [] }
 }
-#endif

@@ -1,11 +1,4 @@
-#if Training
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Finds the price of an open gate that brings the gates to a density by the end of their
 /// training: what is right depends on the model and on the number of steps, so λ is led by what
@@ -89,4 +82,3 @@ public struct DensityController: Sendable, Hashable {
   private static let memory = 0.2
   private static let foresight = 40.0
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// Which parameters share a gate beside their own, so that whole groups can close (structured
@@ -125,4 +124,3 @@ public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
   /// of the gradient stays, but every step tells it, without the gate's own chance in it.
   case expected
 }
-#endif

@@ -1,13 +1,5 @@
-#if Training
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Kernels
+import Platform
 
 /// The gates that groups of parameters share, their state, and the sums that a step leaves there.
 ///
@@ -159,4 +151,3 @@ struct GateGroups {
     return groupOfSlot.map { settled[$0] }
   }
 }
-#endif

@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// A stretch of gated parameters that a kernel goes through in one go: neighbours of one group, or
 /// whole rows where groups are made of columns.
 struct GateRun {
@@ -91,4 +88,3 @@ struct GateRegion {
     return runs
   }
 }
-#endif

@@ -1,5 +1,5 @@
-#if Training
-import TensorCore
+import Kernels
+import SystemSupport
 
 /// The parameters of a model under hard-concrete gates (Louizos, Welling, Kingma 2018), as diff
 /// pruning trains them (Guo, Rush, Kim 2021): θ = base + z ⊙ z_group ⊙ w. The base stays, w and
@@ -323,4 +323,3 @@ extension [Bool] {
     return runs
   }
 }
-#endif

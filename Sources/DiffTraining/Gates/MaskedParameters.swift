@@ -1,5 +1,5 @@
-#if Training
-import TensorCore
+import Kernels
+import SystemSupport
 
 /// Differences from a base at fixed positions, which alone learn: memory and time of the
 /// optimizer grow with the positions, not with the model.
@@ -71,4 +71,3 @@ extension FloatBuffer {
     for (index, position) in positions.enumerated() { to[position] = one[index] + other[index] }
   }
 }
-#endif

@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// Where the largest magnitudes of a flat buffer are, over all parameters but the head's.
 package struct TopPositions {
   /// Ascending.
@@ -57,4 +54,3 @@ package struct TopPositions {
     return 0
   }
 }
-#endif

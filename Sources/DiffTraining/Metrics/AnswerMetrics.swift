@@ -1,4 +1,3 @@
-#if Training
 /// How close a predicted answer is to the true ones, as SQuAD measures it (Rajpurkar et al. 2016).
 public enum AnswerMetrics {
   /// 1 if the answer is one of the true ones, normalized, else 0. A question without answers is
@@ -85,4 +84,3 @@ extension Unicode.Scalar {
     properties.isWhitespace || (0x1C...0x1F).contains(value)
   }
 }
-#endif

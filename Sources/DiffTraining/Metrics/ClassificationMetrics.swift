@@ -1,4 +1,3 @@
-#if Training
 /// How often each class was predicted for each: what accuracy, F1 and Matthews are made of.
 public struct Confusion: Sendable, Hashable {
   /// `counts[truth * classes + prediction]`.
@@ -64,4 +63,3 @@ public struct Confusion: Sendable, Hashable {
     (0..<classes).filter { predictions($0) > 0 }.count < 2
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// Correlations of predicted numbers with true ones.
 public enum Correlation {
   /// Pearson's; 0 if there are fewer than two pairs, one side is constant, or a number is not
@@ -46,4 +45,3 @@ public enum Correlation {
     return ranks
   }
 }
-#endif

@@ -1,5 +1,5 @@
-#if Training
 import Checkpoints
+import Kernels
 import TensorCore
 
 /// The tensors of a checkpoint under the names that a model knows them by: '/' counts as '.',
@@ -86,4 +86,3 @@ extension Checkpoint {
     }
   }
 }
-#endif

@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// The encoder that BERT, MiniLM, RoBERTa and DistilBERT share (Devlin et al. 2019): embeddings,
 /// and layers of attention and a pair of products, each half normalized behind its residual sum.
 struct Encoder: Sendable {
@@ -69,4 +66,3 @@ extension Tape {
     linear(x, pair.weight, bias: pair.bias, activation: activation)
   }
 }
-#endif

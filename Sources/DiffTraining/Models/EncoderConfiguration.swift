@@ -1,4 +1,5 @@
-#if Training
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// What Hugging Face's `config.json` says of an encoder of the BERT family.
@@ -149,4 +150,3 @@ private struct Members {
     }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 extension EncoderModel.Head {
@@ -47,4 +46,3 @@ extension EncoderModel.Head {
     }
   }
 }
-#endif

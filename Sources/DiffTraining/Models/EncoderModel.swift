@@ -1,4 +1,3 @@
-#if Training
 import Checkpoints
 import TensorCore
 
@@ -49,10 +48,11 @@ public final class EncoderModel: TrainableModel {
   ///   - head: What it shall say.
   ///   - pooling: What stands for a whole text. Without a pooler in the checkpoint the mean does.
   ///   - engine: Threads and memory; may be shared by models that are not used at the same time.
-  /// - Throws: `mismatch` with the name of a tensor that is missing or has another shape.
+  /// - Throws: `mismatch` with the name of a tensor that is missing or has another shape, and what
+  ///   `Engine` throws.
   public init(
     _ configuration: EncoderConfiguration, checkpoint: any Checkpoint, head: Head,
-    pooling: Pooling = .pooler, engine: Engine = Engine()
+    pooling: Pooling = .pooler, engine: Engine? = nil
   ) throws(DiffError) {
     if case .classes(let count) = head, count < 2 || count > 1 << 20 {
       throw DiffError(.usage, "\(count) classes are none to choose from")
@@ -67,7 +67,7 @@ public final class EncoderModel: TrainableModel {
     self.configuration = configuration
     self.head = head
     self.pooling = isReplaced ? .mean : pooling
-    self.engine = engine
+    if let engine { self.engine = engine } else { self.engine = try Engine() }
     self.tensors = tensors
     var layout = ParameterLayout()
     let parameters = try EncoderParameters(
@@ -178,4 +178,3 @@ public final class EncoderModel: TrainableModel {
     }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// What the tensors of an encoder are called, by family.
 struct EncoderNames {
   private let isDistilled: Bool
@@ -31,4 +30,3 @@ struct EncoderNames {
     isDistilled ? "transformer.layer.\(layer).\(distilled)" : "encoder.layer.\(layer).\(bert)"
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import Checkpoints
 import TensorCore
 
@@ -116,4 +115,3 @@ private struct Builder {
     return shape
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The tokens of a batch, one sequence after the other, without padding.
@@ -50,4 +49,3 @@ struct PackedTokens: Sendable {
     }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// What can be finetuned: a function from parameters and examples to outputs and a loss, that
@@ -136,4 +135,3 @@ public struct TokenExample: TrainingExample, Hashable {
   /// Tokens.
   public var length: Int { ids.count }
 }
-#endif

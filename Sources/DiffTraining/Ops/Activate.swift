@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// `f(x)`, element by element: [rows, columns].
@@ -36,4 +35,3 @@ private struct Activate: Operation {
     }
   }
 }
-#endif

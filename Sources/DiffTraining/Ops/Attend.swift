@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// Softmax attention (Vaswani et al. 2017) inside each of several sequences that lie one after
@@ -174,4 +173,3 @@ private struct Attention: Sendable {
     return engine.arena.take(rows: 1, columns: largest ?? 0)
   }
 }
-#endif

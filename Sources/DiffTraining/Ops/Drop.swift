@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// Dropout (Srivastava et al. 2014): a share of the elements becomes zero, the others grow so
@@ -41,4 +40,3 @@ private struct Drop: Operation {
     }
   }
 }
-#endif

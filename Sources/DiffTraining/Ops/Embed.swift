@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// The sum of one row of each of several tables, for every token.
@@ -53,4 +52,3 @@ private struct Embed: Operation {
     }
   }
 }
-#endif

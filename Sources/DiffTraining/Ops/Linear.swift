@@ -1,4 +1,4 @@
-#if Training
+import Kernels
 import TensorCore
 
 extension Tape {
@@ -194,4 +194,3 @@ private struct Linear: Operation {
     engine.arena.giveBack(half.memory)
   }
 }
-#endif

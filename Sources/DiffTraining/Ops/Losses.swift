@@ -1,13 +1,5 @@
-#if Training
-import TensorCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Kernels
+import Platform
 
 extension Tape {
   /// Cross-entropy of the softmax of each row.
@@ -103,4 +95,3 @@ private struct Loss: Operation {
     Kernels.put(slopes, into: d.matrix, adding: d.adding)
   }
 }
-#endif

@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// The mean of the rows of each sequence.
@@ -48,4 +47,3 @@ private struct Mean: Operation {
     }
   }
 }
-#endif

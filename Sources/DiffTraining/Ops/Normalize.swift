@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// Layer normalization (Ba, Kiros, Hinton 2016) of `dropout(x) + residual`, row by row.
@@ -96,4 +95,3 @@ private struct Normalize: Operation {
     engine.arena.giveBack(sums)
   }
 }
-#endif

@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 extension Tape {
   /// Some rows of x: [chosen, columns].
@@ -34,4 +33,3 @@ private struct Rows: Operation {
     }
   }
 }
-#endif

@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 /// Adam with decoupled weight decay (Kingma, Ba 2015; Loshchilov, Hutter 2019), as PyTorch's, for
 /// a group of parameters that lie in flat buffers: one clipping, one rate. A model whose head is
@@ -113,4 +112,3 @@ public final class AdamW {
     }
   }
 }
-#endif

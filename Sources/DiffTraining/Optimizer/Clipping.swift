@@ -1,5 +1,4 @@
-#if Training
-import TensorCore
+import Kernels
 
 /// Keeps the gradients of a group of parameters from being too long together.
 public struct Clipping: Sendable, Hashable {
@@ -27,4 +26,3 @@ extension Gradients {
       .sum { Kernels.squaredNorm(values, $0) }.squareRoot()
   }
 }
-#endif

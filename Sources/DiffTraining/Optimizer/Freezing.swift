@@ -1,4 +1,3 @@
-#if Training
 extension ParameterLayout {
   /// Places of the parameters that are to be trained: all but those that a glob names, in which
   /// `*` stands for any text and `?` for one scalar. The head always is.
@@ -45,4 +44,3 @@ extension ParameterLayout {
     }
   }
 }
-#endif

@@ -1,4 +1,5 @@
-#if Training
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// Ranges of flat buffers, cut and gathered into pieces of work of similar size. The cut depends
@@ -45,4 +46,3 @@ struct RangeTasks: Sendable {
     return sums.reduce(0, +)
   }
 }
-#endif

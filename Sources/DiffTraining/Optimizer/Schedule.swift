@@ -1,4 +1,3 @@
-#if Training
 /// How the learning rate goes over the steps: up in a straight line, then down to zero in one.
 public struct Schedule: Sendable, Hashable {
   /// The highest rate.
@@ -24,4 +23,3 @@ public struct Schedule: Sendable, Hashable {
     return peak * Float(max(0, total - step)) / Float(max(1, total - warmUp))
   }
 }
-#endif

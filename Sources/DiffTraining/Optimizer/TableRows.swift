@@ -1,4 +1,3 @@
-#if Training
 /// Which rows of a table Adam has to move.
 ///
 /// A row without gradient goes on by its momentum, which is 0.9^n of what it was after n steps:
@@ -51,4 +50,3 @@ struct TableRows {
     start + row * width..<start + (row + 1) * width
   }
 }
-#endif

@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// The gradients of a model's parameters: a flat buffer of the model's layout, and for every table
 /// the rows that are not zero, so that nobody has to clear, read or update the others.
 ///
@@ -91,4 +88,3 @@ private struct TouchedRows {
     rows.removeAll(keepingCapacity: true)
   }
 }
-#endif

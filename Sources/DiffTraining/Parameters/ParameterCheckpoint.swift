@@ -1,4 +1,3 @@
-#if Training
 import Checkpoints
 import TensorCore
 
@@ -55,4 +54,3 @@ public final class ParameterCheckpoint: Checkpoint {
     throw DiffError(.unsupported, "is in memory: 'convert' makes a file of it", path: self.path)
   }
 }
-#endif

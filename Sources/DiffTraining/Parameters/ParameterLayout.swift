@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The parameters of a model: named tensors that lie one after the other in flat buffers of
@@ -61,4 +60,3 @@ public struct ParameterLayout: Sendable, Hashable {
     parameters.reduce(0) { $1.isHead ? $0 : $0 + $1.range.count }
   }
 }
-#endif

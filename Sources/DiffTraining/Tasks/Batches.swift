@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// Orders the examples of an epoch into batches, as a function of seed and epoch alone.
@@ -91,4 +90,3 @@ extension Array {
     }
   }
 }
-#endif

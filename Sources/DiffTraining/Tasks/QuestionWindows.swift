@@ -1,4 +1,4 @@
-#if Training
+import SystemSupport
 import TensorCore
 
 /// A question with as much of its context as fits a sequence.
@@ -116,4 +116,3 @@ extension Questions {
     }
   }
 }
-#endif

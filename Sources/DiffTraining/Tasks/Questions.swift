@@ -1,4 +1,5 @@
-#if Training
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// Questions on contexts, as SQuAD 1.1 and 2.0 store them.
@@ -124,4 +125,3 @@ public struct Questions: Sendable, Hashable {
     return bytes.count
   }
 }
-#endif

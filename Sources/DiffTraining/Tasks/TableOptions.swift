@@ -1,4 +1,3 @@
-#if Training
 /// What a file of tab-separated values is told to be; what is nil is found out.
 public struct TableOptions: Sendable, Hashable {
   /// A column.
@@ -29,4 +28,3 @@ public struct TableOptions: Sendable, Hashable {
   /// Everything is found out.
   public init() {}
 }
-#endif

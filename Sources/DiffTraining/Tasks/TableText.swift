@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The lines of a file of tab-separated values: no quoting, a row a line.
@@ -58,4 +57,3 @@ struct TableText {
     DiffError(.malformed, "line \(line) \(message)")
   }
 }
-#endif

@@ -1,4 +1,4 @@
-#if Training
+import SystemSupport
 import TensorCore
 
 /// What a task asks for, and why that is believed.
@@ -81,4 +81,3 @@ public struct TaskData: Sendable, Hashable {
     return (results.map(\.example), results.count { $0.isTruncated })
   }
 }
-#endif

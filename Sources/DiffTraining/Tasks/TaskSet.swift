@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The data of a task as a model reads them: the rows of a table, or windows on the contexts of
@@ -88,4 +87,3 @@ public struct TaskSet: Sendable {
     return all.answers(windows, predictions.map { $0[...] }, threshold: decides ? 0 : nil)
   }
 }
-#endif

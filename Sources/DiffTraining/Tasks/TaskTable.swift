@@ -1,4 +1,4 @@
-#if Training
+import SystemSupport
 import TensorCore
 
 extension TaskData {
@@ -204,4 +204,3 @@ extension TableText {
   /// How many columns there are.
   fileprivate var width: Int { rows.first?.count ?? 0 }
 }
-#endif

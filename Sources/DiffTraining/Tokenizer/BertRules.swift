@@ -1,4 +1,3 @@
-#if Training
 #if canImport(Darwin)
 import Foundation
 #else
@@ -77,4 +76,3 @@ extension Unicode.Scalar {
     return age.major < major || age.major == major && age.minor == 0
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// Cleans a text up, cuts it into words and words into pieces, in one pass.
 ///
 /// The order of the steps is that of Hugging Face: controls go, ideographs are set apart, accents
@@ -189,4 +188,3 @@ extension Span<UInt8> {
     return (Unicode.Scalar(value) ?? "\u{FFFD}", length)
   }
 }
-#endif

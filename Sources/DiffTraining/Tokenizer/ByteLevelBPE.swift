@@ -1,4 +1,4 @@
-#if Training
+import StrictJSON
 import TensorCore
 
 /// The tokenizer of RoBERTa: byte-pair encoding of the bytes of words, as GPT-2 has it. Its ids
@@ -150,4 +150,3 @@ public struct ByteLevelBPE: Tokenizer {
     return first..<last
   }
 }
-#endif

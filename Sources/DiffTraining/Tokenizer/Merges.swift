@@ -1,4 +1,3 @@
-#if Training
 /// Joins neighbours to tokens, the pair that was learned first before all others (Sennrich et al.
 /// 2016), the leftmost of equal ones. O(n log n), for words of any length.
 struct Merges: Sendable {
@@ -90,4 +89,3 @@ private struct Queue {
     return (UInt32(least >> 32), Int(least & 0xFFFF_FFFF))
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// Byte strings with an id each, as a tree whose edges lie in one hash table; finds the longest
 /// string that a text goes on with.
 struct PieceTrie: Sendable {
@@ -87,4 +86,3 @@ struct PieceTrie: Sendable {
     Int(truncatingIfNeeded: (edge &* 0x9E37_79B9_7F4A_7C15) >> 36)
   }
 }
-#endif

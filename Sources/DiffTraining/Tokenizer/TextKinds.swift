@@ -1,4 +1,3 @@
-#if Training
 /// The words of GPT-2 (Radford et al. 2019): a space and letters, a space and numbers, a space and
 /// other signs, English contractions, white space. What its pattern
 ///
@@ -65,4 +64,3 @@ enum TextKinds {
     }
   }
 }
-#endif

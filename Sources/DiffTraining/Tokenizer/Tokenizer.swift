@@ -1,6 +1,3 @@
-#if Training
-import TensorCore
-
 /// Turns texts into the token ids that a model was trained on.
 public protocol Tokenizer: Sendable {
   /// One more than the greatest id.
@@ -95,4 +92,3 @@ extension Tokenizer {
     return first > second ? (kept.1, kept.0) : kept
   }
 }
-#endif

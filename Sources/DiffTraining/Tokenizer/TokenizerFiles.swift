@@ -1,4 +1,5 @@
-#if Training
+import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// Finds a tokenizer beside a model, in the files that Hugging Face's models come with.
@@ -47,4 +48,3 @@ public enum TokenizerFiles {
     }
   }
 }
-#endif

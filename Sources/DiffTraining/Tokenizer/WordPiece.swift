@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// The tokenizer of BERT and its kin: words, cleaned up, and of each word the longest pieces of a
@@ -91,4 +90,3 @@ public struct WordPiece: Tokenizer {
     return words.pieces
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// What learns in a stage of a training, and how.
@@ -223,4 +222,3 @@ extension ParameterLayout {
   var headIndices: [Int] { parameters.indices.filter { parameters[$0].isHead } }
   var bodyIndices: [Int] { parameters.indices.filter { !parameters[$0].isHead } }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 // What each kind of parameters puts into the state of a training, and takes from it.
@@ -101,4 +100,3 @@ extension ParameterLayout.Parameter {
     }
   }
 }
-#endif

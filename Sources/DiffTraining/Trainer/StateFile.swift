@@ -1,4 +1,4 @@
-#if Training
+import SystemSupport
 import TensorCore
 
 /// Writes all that a training needs to go on, as a file that appears when it is complete.
@@ -147,4 +147,3 @@ final class StateReader {
     return bytes
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 extension EncoderModel {
@@ -57,4 +56,3 @@ extension TaskFacts {
     }
   }
 }
-#endif

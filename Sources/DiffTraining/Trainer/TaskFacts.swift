@@ -1,4 +1,4 @@
-#if Training
+import StrictJSON
 import TensorCore
 
 /// What a diff must say for its task to be run again: beside the changes, which the diff holds.
@@ -102,4 +102,3 @@ public struct TaskFacts: Sendable, Hashable {
     isPair = metadata["task.pair"].flatMap(Bool.init)
   }
 }
-#endif

@@ -1,4 +1,4 @@
-#if Training
+import Kernels
 import TensorCore
 
 /// What a selection of positions was made from.
@@ -221,4 +221,3 @@ extension FloatBuffer {
     return result
   }
 }
-#endif

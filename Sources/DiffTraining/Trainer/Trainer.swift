@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// Finetunes a model, so that few of its parameters change.
@@ -212,4 +211,3 @@ extension FloatBuffer {
     }
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// How a finetune is made.
 public struct TrainingOptions: Sendable, Hashable, Codable {
   /// Which parameters learn, and how those that may are found.
@@ -95,4 +94,3 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     return options
   }
 }
-#endif

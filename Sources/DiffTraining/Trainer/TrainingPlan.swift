@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// What is done in which order: stages, their steps, the examples of each.
@@ -105,4 +104,3 @@ extension TrainingOptions {
     try require((0..<1).contains(warmUp), "the share of the warm-up must be in 0 ..< 1")
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 /// How far a training is, and what its last step found.
 public struct TrainingProgress: Sendable, Hashable {
   /// A part of a training.
@@ -48,4 +47,3 @@ public enum TrainingDecision: Sendable, Hashable {
   /// Save and stop; the same call with `resuming` goes on.
   case stop
 }
-#endif

@@ -1,5 +1,4 @@
 import DiffFormat
-import TensorCore
 import TestSupport
 
 extension InvalidVector {

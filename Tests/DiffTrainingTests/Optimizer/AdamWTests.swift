@@ -1,4 +1,3 @@
-#if Training
 import DiffTraining
 import TensorCore
 import Testing
@@ -143,4 +142,3 @@ import Testing
     for (index, number) in numbers.enumerated() { span[start + index] = number }
   }
 }
-#endif

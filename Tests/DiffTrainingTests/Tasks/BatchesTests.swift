@@ -1,4 +1,3 @@
-#if Training
 import DiffTraining
 import TensorCore
 import Testing
@@ -56,4 +55,3 @@ import Testing
     #expect(data.split(0, seed: 1).part.isEmpty && data.split(2, seed: 1).rest.isEmpty)
   }
 }
-#endif

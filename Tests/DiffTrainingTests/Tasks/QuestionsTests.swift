@@ -1,6 +1,5 @@
-#if Training
 import DiffTraining
-import TensorCore
+import SystemSupport
 import Testing
 
 @Suite struct QuestionsTests {
@@ -105,4 +104,3 @@ import Testing
     #expect { try Questions(json: Array(json.utf8)) } throws: { "\($0)".contains(message) }
   }
 }
-#endif

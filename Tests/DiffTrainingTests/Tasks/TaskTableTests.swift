@@ -1,8 +1,7 @@
-#if Training
 import DiffTraining
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct TaskTableTests {
   private static func data(
@@ -133,4 +132,3 @@ import Testing
     }
   }
 }
-#endif

@@ -1,8 +1,7 @@
-#if Training
 import DiffTraining
-import TensorCore
-import TestSupport
+import SystemSupport
 import Testing
+import TestSupport
 
 @Suite struct ByteLevelBPETests {
   private let oracle: Oracle
@@ -126,4 +125,3 @@ import Testing
     }
   }
 }
-#endif

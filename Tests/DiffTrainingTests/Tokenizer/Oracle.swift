@@ -1,8 +1,9 @@
-#if Training
 import DiffTraining
+import StrictJSON
+import SystemSupport
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 /// What Hugging Face's tokenizers made of many texts; see `wordpiece_oracle.py`.
 struct Oracle {
@@ -67,4 +68,3 @@ enum Resource {
     Repository.path + "/Tests/DiffTrainingTests/Resources/" + name
   }
 }
-#endif

@@ -1,4 +1,3 @@
-#if Training
 import TensorCore
 
 /// Random texts of any scalars: the same as `random_texts.py` makes of the same seed.
@@ -43,4 +42,3 @@ enum RandomTexts {
     return String(out)
   }
 }
-#endif

@@ -1,8 +1,7 @@
-#if Training
 import DiffTraining
-import TensorCore
-import TestSupport
+import SystemSupport
 import Testing
+import TestSupport
 
 @Suite struct WordPieceTests {
   private let oracle: Oracle
@@ -94,4 +93,3 @@ import Testing
     }
   }
 }
-#endif

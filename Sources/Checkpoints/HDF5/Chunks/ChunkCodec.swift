@@ -1,3 +1,5 @@
+import Compression
+import Kernels
 import TensorCore
 
 /// The way of a tensor's chunks through their filters, both directions, without libhdf5.

@@ -1,4 +1,4 @@
-import TensorCore
+import Kernels
 
 /// How a tensor is divided into chunks, and into strips: ranges of its row-major bytes that are
 /// unpacked and packed together, whole rows of chunks where they are not too large.

@@ -1,4 +1,6 @@
+import Kernels
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// Reads chunked tensors of a file without libhdf5. Threads that read at the same time share the

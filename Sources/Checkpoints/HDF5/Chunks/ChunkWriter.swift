@@ -1,4 +1,6 @@
+import Kernels
 import Synchronization
+import SystemSupport
 import TensorCore
 
 /// Writes to chunked tensors of a copy: gathers what is written strip by strip, packs the chunks

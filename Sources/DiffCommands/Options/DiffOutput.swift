@@ -1,0 +1,57 @@
+import DiffFormat
+import Platform
+import SystemSupport
+import TensorCore
+
+/// Makes a diff at `path`, which appears when it is complete, and tells about it; '-' is standard
+/// output, and nothing is said.
+///
+/// - Parameters:
+///   - make: writes the diff.
+///   - tell: gets what `make` returned, and the bytes of the file.
+func writeDiff<Summary>(
+  _ path: String, force: Bool, _ make: (any ByteSink) throws -> Summary,
+  tell: (Summary, UInt64) throws -> Void
+) throws {
+  guard path != "-" else {
+    _ = try make(try StandardOutputSink())
+    return
+  }
+  let sink = try FileSink(path, overwriting: force)
+  let summary = try make(sink)
+  try sink.commit()
+  try tell(summary, try File(path).size)
+}
+
+extension OutputOptions {
+  /// The output: as it was named, or after the input; what comes from standard input and has no
+  /// name goes to standard output.
+  func path(after input: String, _ word: String) -> String {
+    output ?? (input == "-" ? "-" : derivedName(input, [word]))
+  }
+}
+
+/// A diff that goes to standard output while it is made.
+private final class StandardOutputSink: ByteSink {
+  /// The header of the diff waits for what follows it: inputs that are refused leave nothing.
+  private var waiting: [UInt8]? = []
+
+  init() throws(DiffError) {
+    guard isatty(STDOUT_FILENO) == 0 else {
+      throw DiffError(
+        .usage, "is a terminal, and a diff is no text; name a file with -o FILE, or pipe it on",
+        path: "standard output")
+    }
+  }
+
+  func write(_ bytes: Span<UInt8>) throws(DiffError) {
+    var copy = waiting ?? []
+    copy.append(copying: bytes)
+    guard waiting?.isEmpty != true else {
+      waiting = copy
+      return
+    }
+    waiting = nil
+    try StandardOutput.write(copy)
+  }
+}

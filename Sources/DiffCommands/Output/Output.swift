@@ -1,0 +1,108 @@
+import DiffOperations
+import Platform
+import TensorCore
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The result of a command, for people and for programs.
+protocol CommandOutput: Encodable {
+  /// What a person reads; lines end with a newline.
+  var text: String { get }
+}
+
+extension CommandOutput {
+  /// Prints the text, or the same facts as JSON.
+  func print(json: Bool) throws {
+    guard json else { return try StandardOutput.write(text) }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let text = String(decoding: try encoder.encode(self), as: UTF8.self)
+    try StandardOutput.write(text.escapingControls(as: \.jsonEscape) + "\n")
+  }
+}
+
+/// Results. Unlike `print`, a full device is an error here.
+enum StandardOutput {
+  static func write(_ text: String) throws(DiffError) { try write(Array(text.utf8)) }
+
+  static func write(_ bytes: [UInt8]) throws(DiffError) {
+    try writeAll(bytes, to: STDOUT_FILENO, "standard output")
+  }
+}
+
+/// Data that is piped in.
+enum StandardInput {
+  /// Everything up to the end, in memory.
+  static func readAll() throws(DiffError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var room = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let got = unsafe room.withUnsafeMutableBytes {
+        unsafe read(STDIN_FILENO, $0.baseAddress, $0.count)
+      }
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", "standard input") }
+      guard got > 0 else { return bytes }
+      bytes += room[..<got]
+    }
+  }
+}
+
+/// Messages; what cannot be said there cannot be said anywhere.
+enum StandardError {
+  static func write(_ text: String) {
+    try? writeAll(Array(text.utf8), to: STDERR_FILENO, "standard error")
+  }
+
+  static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+}
+
+private func writeAll(
+  _ bytes: [UInt8], to descriptor: Int32, _ name: String
+) throws(DiffError) {
+  var done = 0
+  while done < bytes.count {
+    let put = unsafe bytes[done...].withUnsafeBytes {
+      unsafe write(descriptor, $0.baseAddress, $0.count)
+    }
+    if put < 0 && errno == EINTR { continue }
+    guard put > 0 else { throw .system("cannot write", name) }
+    done += put
+  }
+}
+
+/// A line on standard error that tells how far a long operation is, where that is a terminal.
+final class ProgressLine {
+  private let clock = ContinuousClock()
+  private let started: ContinuousClock.Instant
+  private var shown: ContinuousClock.Instant?
+  private let isEnabled: Bool
+
+  init(quiet: Bool) {
+    isEnabled = !quiet && StandardError.isTerminal
+    started = clock.now
+  }
+
+  deinit { if shown != nil { StandardError.write("\r\u{1B}[K") } }
+
+  func show(_ progress: Progress) {
+    guard isEnabled else { return }
+    let now = clock.now
+    // The first half second, and then a tenth of one, pass in silence.
+    guard now - (shown ?? started) > .milliseconds(shown == nil ? 500 : 100) else { return }
+    shown = now
+    let elapsed = (now - started) / .seconds(1)
+    let rate = Double(progress.done) / max(elapsed, 1e-3)
+    let left = Double(progress.total - min(progress.done, progress.total)) / max(rate, 1)
+    let percent = progress.total == 0 ? 100 : progress.done * 100 / progress.total
+    let seconds = Int(min(left, 1e9))
+    StandardError.write(
+      "\r\u{1B}[K\(progress.phase) \(percent) %  \(UInt64(rate).bytes)/s  \(seconds) s left")
+  }
+}

@@ -1,0 +1,40 @@
+import Platform
+
+/// What standard output is.
+enum Terminal {
+  static let isTerminal = isatty(STDOUT_FILENO) == 1
+
+  /// How wide tables may be: `COLUMNS`, or the columns of the terminal; nil where lines may be of
+  /// any length, as in a file.
+  static let width: Int? = {
+    if let columns = variable("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
+    var size = winsize()
+    guard isTerminal, unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0
+    else { return nil }
+    return Int(size.ws_col)
+  }()
+
+  /// Whether escape sequences are understood and wanted (https://no-color.org).
+  static let hasColors =
+    isTerminal && (variable("NO_COLOR") ?? "").isEmpty
+    && !["", "dumb"].contains(variable("TERM") ?? "")
+
+  private static func variable(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+}
+
+/// How a text stands out, on terminals that can show it.
+enum Style: Int {
+  case bold = 1
+  case red = 31
+  case green = 32
+  case yellow = 33
+  case cyan = 36
+}
+
+extension String {
+  func styled(_ style: Style) -> String {
+    Terminal.hasColors ? "\u{1B}[\(style.rawValue)m\(self)\u{1B}[0m" : self
+  }
+}

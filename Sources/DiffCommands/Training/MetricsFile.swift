@@ -1,0 +1,61 @@
+import DiffTraining
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+/// The facts of every step of a training as lines of JSON.
+final class MetricsFile {
+  private let file: File
+  private var offset: UInt64 = 0
+  /// The lines of an earlier run, until the first step tells where this one begins.
+  private var earlier: [ArraySlice<UInt8>] = []
+
+  /// - Parameter resuming: Keep the lines of the steps that were done, and go on behind them.
+  init(_ path: String, resuming: Bool, overwriting: Bool) throws(DiffError) {
+    guard resuming || overwriting, let old = try? File(path, writable: true) else {
+      file = try File(creating: path)
+      return
+    }
+    file = old
+    if resuming {
+      earlier = try File.contents(of: path).split(separator: 0x0A)
+    } else {
+      try file.resize(to: 0)
+    }
+  }
+
+  func write(_ progress: TrainingProgress) throws(DiffError) {
+    if !earlier.isEmpty {
+      offset = earlier.prefix(progress.step - 1).reduce(0) { $0 + UInt64($1.count) + 1 }
+      try file.resize(to: offset)
+      earlier = []
+    }
+    let bytes = Array((progress.json.compact + "\n").utf8)
+    try file.write(bytes.span, at: offset)
+    offset += UInt64(bytes.count)
+  }
+}
+
+extension TrainingProgress {
+  /// As a JSON object. Numbers are written so that they read back as the same.
+  fileprivate var json: JSONValue {
+    var members: [JSONValue.Member] = []
+    func add(_ name: String, _ value: Double?) {
+      if let value { members.append(JSONValue.Member(name, .number("\(value)"))) }
+    }
+    func add(_ name: String, _ value: Int) {
+      members.append(JSONValue.Member(name, .number("\(value)")))
+    }
+    add("step", step)
+    members.append(JSONValue.Member("stage", .string(stage.rawValue)))
+    add("epoch", epoch)
+    add("loss", loss)
+    add("rate", rate)
+    add("norm", norm)
+    add("lambda", lambda)
+    add("expected_density", expectedDensity)
+    add("open_density", openDensity)
+    for (name, value) in (scores ?? [:]).sorted(by: { $0.key < $1.key }) { add(name, value) }
+    return .object(members)
+  }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import DiffTraining
+import TensorCore
+
+/// What large products of matrices are calculated in.
+struct PrecisionOption: ParsableArguments {
+  enum Choice: String, ExpressibleByArgument, CaseIterable {
+    case f32, bf16, auto
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "What large products of matrices are calculated in (f32); auto: bf16, where the processor "
+        + "has it."))
+  var precision: Choice?
+
+  /// The precision that was asked for.
+  ///
+  /// - Parameters:
+  ///   - standard: Unless one was.
+  ///   - say: Is told if there is another one than hoped for.
+  /// - Throws: `unsupported` if this processor lacks it.
+  func resolved(or standard: Precision = .f32, _ say: (String) -> Void) throws -> Precision {
+    let wanted: Precision
+    switch precision {
+    case .auto:
+      wanted = Precision.fastest
+      if wanted == .f32 { say("this processor has no bf16: --precision auto is f32") }
+    case .f32: wanted = .f32
+    case .bf16: wanted = .bf16
+    case nil: wanted = standard
+    }
+    guard wanted.isAvailable else {
+      throw DiffError(
+        .unsupported,
+        "this processor has no bf16 (avx512_bf16): give --precision f32 or --precision auto")
+    }
+    return wanted
+  }
+}

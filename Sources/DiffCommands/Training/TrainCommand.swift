@@ -1,0 +1,132 @@
+import ArgumentParser
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import DiffTraining
+import Kernels
+import SystemSupport
+import TensorCore
+
+/// `diffkit train`.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Finetune a model on a task, so that few of its weights change.",
+    discussion: """
+      The task is a file of lines TEXT<tab>LABEL or TEXT<tab>TEXT<tab>LABEL, or one of questions \
+      on contexts as SQuAD stores them, which ends in .json. config.json and vocab.txt are found \
+      beside the base.
+
+        diffkit train base.h5 --task train.tsv --dev dev.tsv --density 0.005 -o task.diff
+        diffkit train base.h5 --from task.diff -o again.diff
+        diffkit train base.h5 --tasks tasks.json
+
+      Ctrl-C saves the state beside the output and stops; the same command with --resume goes on.
+      """)
+
+  @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup var files: ModelFiles
+
+  @Option(help: "The rows to learn from.", completion: .file()) var task: String?
+  @Option(help: "Rows to evaluate on.", completion: .file()) var dev: String?
+
+  @Option(
+    help: "A JSON file of several tasks: objects with task, dev, output, options.",
+    completion: .file())
+  var tasks: String?
+
+  @Option(
+    name: .customLong("from"), help: "Repeat the training that made this diff.",
+    completion: .file())
+  var source: String?
+
+  @OptionGroup var columns: ColumnOptions
+  @OptionGroup var flags: TrainingFlags
+
+  @Option(help: "What stands for a text: pooler, cls or mean.")
+  var pooling: EncoderModel.Pooling?
+
+  @Option(help: "The most tokens of a text (128).")
+  var maxLength: Int?
+
+  @Option(help: "Threads; results are equal bit by bit for an equal number.")
+  var threads: Int?
+
+  @OptionGroup var precision: PrecisionOption
+
+  @Flag(help: "Go on with a training that was stopped.") var resume = false
+
+  @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
+
+  @Option(help: "A file for the facts of every step, as lines of JSON.", completion: .file())
+  var metrics: String?
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard task != nil || tasks != nil || source != nil else {
+      throw ValidationError("give --task, --tasks or --from")
+    }
+    guard task == nil || tasks == nil else {
+      throw ValidationError("--task and --tasks exclude each other")
+    }
+    guard tasks == nil || (outputs.output == nil && metrics == nil) else {
+      throw ValidationError("with --tasks, the file says what is written")
+    }
+    guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
+  }
+
+  func run() throws {
+    try Engine.requireAvailable()
+    if let source { try compareBase(with: source) }
+    var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
+    job.options = flags.applied(to: job.options)
+    job.task = task ?? job.task
+    // The rows that another task was evaluated on are not this one's.
+    job.dev = task == nil ? dev ?? job.dev : dev
+    job.output = outputs.output
+    if !columns.texts.isEmpty { job.texts = columns.texts }
+    job.label = columns.label ?? job.label
+    job.pooling = pooling ?? job.pooling
+    job.maxLength = maxLength ?? job.maxLength
+    job.threads = threads ?? job.threads
+    let interrupt = Interrupt()
+    if let tasks {
+      // Of a diff, these take over how it was trained, not on what.
+      (job.task, job.dev) = (nil, dev)
+      let list = try TrainingJob.list(tasks, over: job)
+      // All outputs are opened before the work begins.
+      let trainings = try list.filter { !isFinished($0) }.map {
+        try TaskTraining($0, self, interrupt, resuming: resume && $0.hasState)
+      }
+      try trainings.forEach { try $0.run() }
+    } else {
+      // A repetition is one on the same data; other data must be named.
+      let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
+      try TaskTraining(job, self, interrupt, resuming: resume, data: data).run()
+    }
+  }
+
+  /// Says so if the base is not the one that a diff was trained from.
+  private func compareBase(with source: String) throws {
+    guard !report.isQuiet else { return }
+    let diff = try DiffReader(source)
+    if try verify(diff, against: openCheckpoint(base)).checkpoint != .base {
+      let note = "\(base): is not the checkpoint that \(source) was trained from"
+      StandardError.write(note.escapingControls + "\n")
+    }
+  }
+
+  /// Whether one of several tasks is done already, and so not to be resumed; says so.
+  private func isFinished(_ job: TrainingJob) -> Bool {
+    guard resume, !job.hasState, let output = job.destination, File.exists(output),
+      var made = try? TrainingJob(repeating: output)
+    else { return false }
+    // What the machine decides may differ.
+    (made.output, made.threads, made.precision) = (job.output, job.threads, job.precision)
+    guard (try? made.json) == (try? job.json) else { return false }
+    if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
+    return true
+  }
+}

@@ -1,0 +1,158 @@
+import DiffFormat
+import DiffTraining
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// All that a training of one task is told: what `--tasks` lists and a diff remembers.
+struct TrainingJob: Codable {
+  var task: String?
+  var dev: String?
+  var output: String?
+  /// The columns of the texts and of the label: numbers from 1, or names of a header.
+  var texts: [String] = []
+  var label: String?
+  var pooling = EncoderModel.Pooling.pooler
+  var maxLength = 128
+  var precision = Precision.f32
+  /// In how many parts work is split, on which bits depend; nil: as the processor has cores.
+  var threads: Int?
+  var options = TrainingOptions()
+
+  /// The key of a diff's metadata under which its job stands, and of the data's fingerprint.
+  static let key = "train.settings"
+  static let dataKey = "train.data"
+
+  /// The path of the diff; nil without a task.
+  var destination: String? { output ?? task.map { stem($0) + ".diff" } }
+
+  /// Refuses what makes no sense; its options are checked by the trainer.
+  func check() throws(DiffError) {
+    guard (3...1 << 20).contains(maxLength) else {
+      throw DiffError(.usage, "texts must have at least 3 tokens, not \(maxLength)")
+    }
+    guard threads.map({ (1...1024).contains($0) }) ?? true else {
+      throw DiffError(.usage, "there must be 1 ... 1024 threads")
+    }
+  }
+
+  /// Whether a training of it was stopped.
+  var hasState: Bool { destination.map { File.exists(Self.statePath(of: $0)) } ?? false }
+
+  /// Where the training of a diff keeps its state.
+  static func statePath(of diff: String) -> String { diff + ".state" }
+
+  /// As JSON.
+  var json: String {
+    get throws {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+  }
+
+  init() {}
+
+  /// - Parameter json: Members that differ from the defaults.
+  init(_ json: JSONValue, over defaults: TrainingJob) throws {
+    let members = try JSONValue(parsing: Array(defaults.json.utf8))
+    let merged = try members.merging(json, known: Self.complete)
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(merged.compact.utf8))
+    } catch let error as DecodingError {
+      throw DiffError(.usage, error.summary)
+    }
+  }
+
+  /// The job that made a diff. Output and data may be given anew.
+  init(repeating path: String) throws {
+    let reader = try DiffReader(path)
+    guard let text = reader.metadata[Self.key] else {
+      throw DiffError(.mismatch, "was not made by 'diffkit train'", path: path)
+    }
+    self = try TrainingJob(JSONValue(parsing: Array(text.utf8)), over: TrainingJob())
+    output = nil
+  }
+
+  /// The fingerprint of the rows that a diff was trained on.
+  static func data(of path: String) throws -> String {
+    guard let text = try DiffReader(path).metadata[dataKey] else {
+      throw DiffError(.mismatch, "does not say what it was trained on", path: path)
+    }
+    return text
+  }
+
+  /// How the table of the task is read.
+  var table: TableOptions {
+    var options = TableOptions()
+    if !texts.isEmpty { options.texts = texts.map { TableOptions.Column($0) } }
+    options.label = label.map { TableOptions.Column($0) }
+    return options
+  }
+
+  /// The jobs of a JSON file: a list of objects, or an object with a list `tasks`.
+  static func list(_ path: String, over defaults: TrainingJob) throws -> [TrainingJob] {
+    do {
+      let json = try JSONValue(parsing: File.contents(of: path, limit: 1 << 24))
+      guard let list = json.elements ?? json["tasks"]?.elements, !list.isEmpty else {
+        throw DiffError(.usage, "must be a list of tasks")
+      }
+      let jobs = try list.map { try TrainingJob($0, over: defaults) }
+      var outputs: Set<String> = []
+      for output in jobs.compactMap(\.destination) where !outputs.insert(output).inserted {
+        throw DiffError(.usage, "two tasks have the output '\(output)'")
+      }
+      return jobs
+    } catch let error as DiffError { throw error.at(path: path) }
+  }
+
+  /// A job with every member, to tell which there are.
+  private static let complete: JSONValue? = {
+    var job = TrainingJob()
+    (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
+    job.options.lambda = 0
+    return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }
+  }()
+}
+
+extension JSONValue {
+  /// This object with the members of another one, objects inside likewise.
+  ///
+  /// - Parameter known: An object that has all members that there may be.
+  fileprivate func merging(_ other: JSONValue, known: JSONValue?) throws(DiffError) -> JSONValue {
+    guard case .object(var members) = self, case .object(let new) = other else { return other }
+    for member in new {
+      guard let known = known?[member.name] else {
+        throw DiffError(.usage, "'\(member.name)' is no setting of a training")
+      }
+      let index = members.firstIndex { $0.name == member.name }
+      if let index {
+        members[index].value = try members[index].value.merging(member.value, known: known)
+      } else {
+        members.append(member)
+      }
+    }
+    return .object(members)
+  }
+}
+
+extension DecodingError {
+  /// What is wrong, on one line.
+  fileprivate var summary: String {
+    let context =
+      switch self {
+      case .typeMismatch(_, let context), .valueNotFound(_, let context),
+        .keyNotFound(_, let context), .dataCorrupted(let context):
+        context
+      @unknown default: DecodingError.Context(codingPath: [], debugDescription: "\(self)")
+      }
+    let place = context.codingPath.map(\.stringValue).joined(separator: ".")
+    return place.isEmpty ? context.debugDescription : "'\(place)': \(context.debugDescription)"
+  }
+}

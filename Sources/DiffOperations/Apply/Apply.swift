@@ -1,0 +1,303 @@
+import Checkpoints
+import DiffFormat
+import SystemSupport
+import TensorCore
+
+/// How `apply` works.
+public struct ApplyOptions: Sendable {
+  /// How the base is recognised.
+  public var verification = Verification.full
+  /// Whether additive diffs may be applied to another base than theirs.
+  public var allowsOtherBase = false
+  /// Whether an existing output file may be replaced.
+  public var overwriting = false
+  /// Where to write the exact inverse, or nil.
+  public var undoPath: String?
+  /// What the tensors of the diffs are called in the checkpoint.
+  public var names = NameMap()
+
+  /// The defaults: full verification, nothing waived, nothing overwritten.
+  public init() {}
+}
+
+/// What `apply` did.
+public enum ApplyOutcome: Sendable, Hashable {
+  /// A whole output was written, with so many tensors changed.
+  case written(tensors: Int)
+  /// So many tensors were changed where they are.
+  case patched(tensors: Int)
+  /// Every tensor was at its result already; nothing was written.
+  case alreadyDone
+}
+
+/// Writes the checkpoint that `diffs`, taken one after the other, make of `base`; or the one that
+/// they were made from, if `direction` is `revert`. Additions that have one base are summed in
+/// float64 and applied once. What no diff touches is bit-identical in the output, which appears
+/// only when it is complete and durable.
+///
+/// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
+///   `unsupported`, `exists`, `io`, `no-room`, `changed` if somebody writes to the base meanwhile,
+///   `usage` if the undo file is the output; nothing is written then.
+/// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
+public func apply(
+  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+  output path: String, _ options: ApplyOptions = ApplyOptions(),
+  progress handler: ProgressHandler? = nil
+) throws(DiffError) -> ApplyOutcome {
+  try transfer(diffs, direction, base, path, options, handler) { plans throws(DiffError) in
+    try Target(plans, base, path, options, overwriting: options.overwriting)
+  }
+}
+
+/// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
+/// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind an
+/// undo journal; else a
+/// whole new file takes the place of the old one, which a folder of files does not allow.
+///
+/// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
+/// until `recover` has made it the old one. The base is verified, under a lock, before its first
+/// byte changes.
+///
+/// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint.
+/// - Complexity: to patch, O(bytes that are verified + changes).
+public func applyInPlace(
+  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+  _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
+) throws(DiffError) -> ApplyOutcome {
+  try transfer(diffs, direction, base, base.path, options, handler) { plans throws(DiffError) in
+    let patch = try base.makeInPlaceOutput()
+    guard !plans.allSatisfy(\.isPatchable) else {
+      return Target(output: patch, copiesAll: true, isPatch: true)
+    }
+    if Folder.exists(base.path) || base.files.count > 1 {
+      throw DiffError(
+        .unsupported,
+        "more changes than elements, which is not done in place in a folder of files; write a new "
+          + "one with -o",
+        path: base.path, tensor: plans.first { !$0.isPatchable }?.name)
+    }
+    var target = try Target(plans, base, base.path, options, overwriting: true)
+    target.lock = patch
+    return target
+  }
+}
+
+/// Commits an output, its undo file first, so that there is none without.
+private func commit(_ output: any CheckpointOutput, _ undo: UndoWriter?) throws(DiffError) {
+  guard let undo else { return try output.commit() }
+  // A signal in between would leave the undo of what never was.
+  try Interruption.deferred { () throws(DiffError) in
+    try undo.commit()
+    do throws(DiffError) { try output.commit() } catch {
+      undo.withdraw()
+      throw error
+    }
+  }
+}
+
+extension Checkpoint {
+  /// What all files take on their device.
+  fileprivate var allocatedSize: UInt64 {
+    get throws(DiffError) {
+      var sizes: [UInt64] = []
+      for file in files where File.exists(file) { sizes.append(try File(file).allocatedSize) }
+      return sizes.clampedSum
+    }
+  }
+}
+
+/// Where tensors are written to.
+private struct Target {
+  let output: any CheckpointOutput
+  /// Whether all that a pass would rewrite from the first byte to the last stands there already as
+  /// in the base.
+  let copiesAll: Bool
+  let isPatch: Bool
+  /// What keeps others from changing the base as long as a new file is to take its place.
+  var lock: (any CheckpointOutput)?
+}
+
+extension Target {
+  /// A new checkpoint at `path`.
+  init(
+    _ plans: [TensorPlan], _ base: any Checkpoint, _ path: String, _ options: ApplyOptions,
+    overwriting: Bool
+  ) throws(DiffError) {
+    let rewritten = Set(plans.filter(\.isRewritten).map(\.name))
+    // As strings, different spellings of one accented letter are equal, and one would be lost.
+    let copiesAll =
+      options.verification == .touched || rewritten.count < plans.count(where: \.isRewritten)
+    try FreeSpace.require(base.allocatedSize, at: path)
+    let output = try base.makeOutput(
+      at: path, rewriting: copiesAll ? [] : rewritten, changing: plans.compactMap(\.tableChange),
+      overwriting: overwriting)
+    self.init(output: output, copiesAll: copiesAll, isPatch: false)
+  }
+}
+
+private func transfer(
+  _ diffs: [DiffReader], _ direction: Direction, _ base: any Checkpoint, _ path: String,
+  _ options: ApplyOptions, _ handler: ProgressHandler?,
+  _ begin: ([TensorPlan]) throws(DiffError) -> Target
+) throws(DiffError) -> ApplyOutcome {
+  if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
+    throw DiffError(.usage, "is to be both the output and its undo file", path: path)
+  }
+  let stamps = InputStamps([base])
+  let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
+  try check(plans, options)
+  // The smallest tensor tells cheaply whether all this has been done before.
+  if let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount }) {
+    var none = ProgressCounter("", total: 0, nil)
+    let state = try look(smallest, base, options, &none)
+    if state == .other { throw wrongBase(smallest, base) }
+    if state == .result { return try confirmDone(plans, base, options, handler) }
+  }
+  let target = try begin(plans)
+  let undo = try options.undoPath.map { undoPath throws(DiffError) in
+    try UndoWriter(
+      undoPath, overwriting: options.overwriting,
+      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
+  }
+  var progress = ProgressCounter(
+    direction == .apply ? "apply" : "revert", total: plans.map(\.byteCount).clampedSum, handler)
+  for plan in plans {
+    switch try transfer(plan, base, target, undo, options, &progress) {
+    case .base: break
+    case .other: throw wrongBase(plan, base)
+    case .result: throw partlyDone(plan.name, base)
+    }
+  }
+  try stamps.check()
+  try commit(target.output, undo)
+  return target.isPatch ? .patched(tensors: plans.count) : .written(tensors: plans.count)
+}
+
+/// Refuses what cannot be recognised in the way that is asked for.
+func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
+  for plan in plans {
+    let first = plan.entries[0]
+    if options.verification == .touched {
+      let isWhole = !plan.existsBefore || !plan.existsAfter || plan.isReshape
+      guard isWhole || (plan.entries.count == 1 && first.entry.old != nil) else {
+        throw DiffError(
+          .unsupported,
+          "has no hash of its old elements for '--verify touched'; use '--verify full'",
+          path: first.reader.path, tensor: plan.name)
+      }
+    } else if plan.existsBefore && plan.before == nil
+      && !(options.allowsOtherBase && plan.isSum)
+    {
+      throw DiffError(
+        .unsupported,
+        "has no fingerprint of its base, so the base cannot be verified"
+          + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
+        path: first.reader.path, tensor: plan.name)
+    }
+  }
+}
+
+/// Finds out what a tensor is, and writes nothing.
+func look(
+  _ plan: TensorPlan, _ base: any Checkpoint, _ options: ApplyOptions,
+  _ progress: inout ProgressCounter
+) throws(DiffError) -> TensorState {
+  guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
+  if options.allowsOtherBase && plan.isSum { return .base }
+  if plan.isReshape { return try ReshapePass(plan: plan, source: base).look() }
+  guard plan.existsBefore else {
+    let fingerprint = try fingerprint(of: stored, in: base)
+    return fingerprint == plan.after ? .result : .other
+  }
+  var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
+  pass.outputHasCopy = true
+  return try pass.run(&progress)
+}
+
+/// A tensor that comes or goes has no old elements to be recognised by.
+private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verification {
+  plan.existsBefore && plan.existsAfter ? options.verification : .full
+}
+
+private func transfer(
+  _ plan: TensorPlan, _ base: any Checkpoint, _ target: Target, _ undo: UndoWriter?,
+  _ options: ApplyOptions, _ progress: inout ProgressCounter
+) throws(DiffError) -> TensorState {
+  let output = target.output
+  if plan.isReshape {
+    let pass = ReshapePass(plan: plan, source: base)
+    let state = try pass.look()
+    guard state == .base else { return state }
+    try pass.run(to: output, &progress)
+    try undo?.write(reversing: plan)
+    return state
+  }
+  var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
+  pass.undo = undo
+  pass.acceptsAnyBase = options.allowsOtherBase && plan.isSum
+  switch (plan.stored, plan.existsAfter) {
+  case (let stored?, true):
+    guard plan.existsBefore else { return try look(plan, base, options, &progress) }
+    pass.output = (output, stored)
+    pass.outputHasCopy = target.copiesAll || !plan.isRewritten
+    return try pass.run(&progress)
+  case (let stored?, false):
+    let state = try pass.run(&progress)
+    if state == .base { try output.delete(stored) }
+    return state
+  case (nil, true):
+    pass.output = (output, try output.insert(plan.name, plan.type, plan.shape))
+    return try pass.run(&progress)
+  case (nil, false):
+    return .result
+  }
+}
+
+private func confirmDone(
+  _ plans: [TensorPlan], _ base: any Checkpoint, _ options: ApplyOptions,
+  _ handler: ProgressHandler?
+) throws(DiffError) -> ApplyOutcome {
+  var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
+  for plan in plans {
+    switch try look(plan, base, options, &progress) {
+    case .result: break
+    case .other: throw wrongBase(plan, base)
+    case .base where plan.isNeutral: break
+    case .base: throw partlyDone(plan.name, base)
+    }
+  }
+  return .alreadyDone
+}
+
+/// The fingerprint of a tensor of a checkpoint. O(its bytes), on all cores.
+public func fingerprint(
+  of tensor: StoredTensor, in checkpoint: any Checkpoint
+) throws(DiffError) -> Fingerprint {
+  try Blocks.check(tensor.type, tensor.name)
+  var builder = Fingerprint.Builder(tensor.type, tensor.shape)
+  var works = [(room: [UInt8], hash: Fingerprint)](
+    repeating: ([], Fingerprint(high: 0, low: 0)), count: Blocks.perWindow)
+  try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+      try checkpoint.read(tensor, window[index], into: &work.room)
+      work.hash = XXH3.hash128(work.room.span)
+    }
+    for work in works.prefix(window.count) { builder.append(work.hash) }
+  }
+  return builder.fingerprint
+}
+
+private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError {
+  DiffError(
+    .wrongBase,
+    "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for"
+      + (plan.isSum ? " (--allow-other-base applies it all the same)" : ""),
+    path: base.path, tensor: plan.name)
+}
+
+private func partlyDone(_ name: String, _ base: any Checkpoint) -> DiffError {
+  DiffError(
+    .partlyApplied,
+    "partly applied: this tensor and others are not in the same state; start from the base",
+    path: base.path, tensor: name)
+}

@@ -1,0 +1,85 @@
+import DiffFormat
+import SystemSupport
+import TensorCore
+
+/// The decoded pages of one entry that overlap a window moving forwards through its tensor.
+struct PageFeed: Sendable {
+  private let source: any ByteSource
+  private let path: String?
+  let entry: DiffEntry
+  private let stream: DiffStream
+  private let pages: [PageInfo]
+  /// The next page to be decoded.
+  private var next = 0
+  /// The first `active` hold pages of the window, in order; the others are free.
+  private var buffers: [PageBuffer] = []
+  private var active = 0
+
+  init(_ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes) {
+    source = reader.source
+    path = reader.path
+    self.entry = entry
+    self.stream = stream
+    pages = entry.pages[stream] ?? []
+  }
+
+  /// The pages of the window.
+  var window: ArraySlice<PageBuffer> { buffers[..<active] }
+
+  /// Moves the window: lets pages go that end before `elements` and decodes, on all cores, those
+  /// that begin inside.
+  mutating func move(to elements: Range<UInt64>) throws(DiffError) {
+    let passed = buffers[..<active].prefix { $0.end <= elements.lowerBound }.count
+    buffers = Array(buffers[passed...] + buffers[..<passed])
+    active -= passed
+    let begin = pages[next...].firstIndex { $0.end > elements.lowerBound } ?? pages.count
+    let end = pages[begin...].firstIndex { $0.start >= elements.upperBound } ?? pages.count
+    while buffers.count < active + end - begin { buffers.append(PageBuffer()) }
+    let (source, entry, stream, pages) = (source, entry, stream, pages)
+    var fresh = Array(buffers[active..<active + end - begin])
+    buffers.removeSubrange(active..<active + end - begin)
+    do throws(DiffError) {
+      try parallelForEach(&fresh) { index, buffer throws(DiffError) in
+        try buffer.load(pages[begin + index], of: entry, stream, from: source)
+      }
+    } catch {
+      throw error.at(path: path)
+    }
+    buffers.insert(contentsOf: fresh, at: active)
+    active += end - begin
+    next = end
+  }
+
+  /// Whether one of `elements` is changed. (A page may span them without a change among them.)
+  func touches(_ elements: Range<UInt64>) -> Bool {
+    window.contains { !$0.changes(in: elements).isEmpty }
+  }
+
+  /// Calls `body` for each page that overlaps `elements`, with the page, the changes of it that
+  /// lie inside, and their offsets from the beginning of `elements`.
+  func forEachSlice(
+    of elements: Range<UInt64>,
+    _ body: (borrowing PageBuffer, Range<Int>, [UInt32]) -> Void
+  ) {
+    for page in window {
+      let range = page.changes(in: elements)
+      guard !range.isEmpty else { continue }
+      let offsets = page.offsets
+      let shift = UInt32(truncatingIfNeeded: page.start &- elements.lowerBound)
+      var local: [UInt32] = []
+      local.reserveCapacity(range.count)
+      for i in range { local.append(offsets[i] &+ shift) }
+      body(page, range, local)
+    }
+  }
+}
+
+extension PageBuffer {
+  /// The changes that lie in `elements`. O(log count).
+  func changes(in elements: Range<UInt64>) -> Range<Int> {
+    guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
+    return offsets.firstIndex(
+      notBelow: elements.lowerBound, from: start)..<offsets.firstIndex(
+        notBelow: elements.upperBound, from: start)
+  }
+}

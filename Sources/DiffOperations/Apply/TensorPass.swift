@@ -1,0 +1,170 @@
+import Checkpoints
+import DiffFormat
+import Kernels
+import SystemSupport
+import TensorCore
+
+/// What a tensor was found to be.
+public enum TensorState: Sendable, Hashable {
+  /// As the diff expects it before.
+  case base
+  /// As the diff leaves it.
+  case result
+  /// Something else.
+  case other
+}
+
+/// How the base is recognised.
+public enum Verification: String, Sendable, CaseIterable {
+  /// By the hash of the old elements where they change: O(changes). Exact diffs only.
+  case touched
+  /// By the fingerprint of the whole tensor.
+  case full
+}
+
+/// Takes one tensor from its source through a patch to an output, reading, hashing, changing and
+/// writing each block while it is in a core's cache.
+struct TensorPass {
+  let plan: TensorPlan
+  let source: any Checkpoint
+  let verification: Verification
+  /// Nil to look only.
+  var output: (checkpoint: any CheckpointOutput, tensor: StoredTensor)?
+  /// Whether the output holds a copy of the tensor, so that unchanged blocks need no writing.
+  var outputHasCopy = false
+  /// Receives the differences of the blocks.
+  var undo: UndoWriter?
+  /// Whether the base may be another than the diff's.
+  var acceptsAnyBase = false
+
+  /// A block at work; its room is used again.
+  private struct Work: Sendable {
+    var base: [UInt8] = []
+    var patched: [UInt8] = []
+    var baseHash = Fingerprint(high: 0, low: 0)
+    var patchedHash = Fingerprint(high: 0, low: 0)
+    var isTouched = false
+    var oldValues: [UInt8] = []
+    var newValues: [UInt8] = []
+    var differences = BlockDifferences()
+  }
+
+  /// Runs the pass and tells what the source was.
+  ///
+  /// - Complexity: O(bytes of the tensor); with `touched`, of the blocks that hold changes.
+  func run(_ progress: inout ProgressCounter) throws(DiffError) -> TensorState {
+    var patch = plan.patch
+    let width = UInt64(plan.type.width)
+    var base = Fingerprint.Builder(plan.type, plan.shape)
+    var result = base
+    var oldHash = XXH3Stream()
+    var newHash = XXH3Stream()
+    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    let existsBefore = plan.existsBefore
+    try undo?.begin(plan)
+    try Blocks.forEachWindow(of: plan.byteCount) { window throws(DiffError) in
+      let first = window[0].lowerBound / width
+      try patch.move(to: first..<window[window.count - 1].upperBound / width)
+      let patch = patch
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try self.work(&work, window[index], patch, existsBefore: existsBefore)
+      }
+      for (work, block) in zip(works, window) {
+        base.append(work.baseHash)
+        result.append(work.patchedHash)
+        oldHash.update(work.oldValues.span)
+        newHash.update(work.newValues.span)
+        try undo?.append(work.differences, at: block.lowerBound / width)
+      }
+      if let (output, tensor) = output {
+        try output.finish(tensor, upTo: window[window.count - 1].upperBound)
+      }
+      progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+    }
+    if verification == .touched {
+      let entry = plan.entries[0].entry
+      let isReversed = plan.entries[0].isReversed
+      let (here, there) = (oldHash.digest, newHash.digest)
+      // Done is what the patch would take back, or, of new bits, what it leaves as it is.
+      let isDone =
+        entry.operation == .replace ? here == there : (isReversed ? here : there) == entry.old
+      let state: TensorState =
+        (isReversed ? there : here) == entry.old ? .base : isDone ? .result : .other
+      if state == .base { try undo?.end(before: plan.before, after: plan.after) }
+      return state
+    }
+    return try judge(base.fingerprint, result.fingerprint)
+  }
+
+  private func judge(
+    _ base: Fingerprint, _ result: Fingerprint
+  ) throws(DiffError) -> TensorState {
+    if !acceptsAnyBase {
+      if plan.existsBefore && !checksumsMatch(base, plan.before) {
+        return base == plan.after ? .result : .other
+      }
+      if plan.existsAfter, let after = plan.after, !checksumsMatch(result, after) {
+        throw DiffError(
+          .checksum, "the result has fingerprint \(result), not \(after): the diff is inconsistent",
+          path: plan.entries[0].reader.path, tensor: plan.name)
+      }
+    }
+    try undo?.end(
+      before: plan.existsBefore ? base : nil, after: plan.existsAfter ? result : nil)
+    return .base
+  }
+
+  private func work(
+    _ work: inout Work, _ block: Range<UInt64>, _ patch: Patch, existsBefore: Bool
+  ) throws(DiffError) {
+    let width = UInt64(plan.type.width)
+    let elements = block.lowerBound / width..<block.upperBound / width
+    work.isTouched = patch.touches(elements)
+    work.differences = BlockDifferences()
+    work.oldValues.removeAll(keepingCapacity: true)
+    work.newValues.removeAll(keepingCapacity: true)
+    if verification == .touched && !work.isTouched && outputHasCopy { return }
+    if existsBefore, let stored = plan.stored {
+      try source.read(stored, block, into: &work.base)
+    } else {
+      work.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
+    }
+    if verification == .full { work.baseHash = XXH3.hash128(work.base.span) }
+    guard work.isTouched else {
+      work.patchedHash = work.baseHash
+      if !outputHasCopy { try write(work.base, at: block.lowerBound) }
+      return
+    }
+    if verification == .touched { work.oldValues = patch.gather(work.base, elements) }
+    if undo == nil {
+      swap(&work.base, &work.patched)
+    } else {
+      work.patched.removeAll(keepingCapacity: true)
+      work.patched += work.base
+    }
+    patch.apply(to: &work.patched, elements)
+    if verification == .full {
+      work.patchedHash = XXH3.hash128(work.patched.span)
+    } else {
+      work.newValues = patch.gather(work.patched, elements)
+    }
+    if undo != nil { work.differences = inverse(work.base, work.patched) }
+    try write(work.patched, at: block.lowerBound)
+  }
+
+  private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {
+    guard let output else { return }
+    // What stood in the source and was not copied reads as zeros already; so holes stay holes.
+    if plan.existsBefore && !outputHasCopy && Kernels.isZero(block.span) { return }
+    try output.checkpoint.write(block.span, to: output.tensor, at: offset)
+  }
+
+  /// What takes a patched block back; of a tensor that comes or goes, the whole block.
+  private func inverse(_ base: [UInt8], _ patched: [UInt8]) -> BlockDifferences {
+    let width = plan.type.width
+    if plan.existsBefore && plan.existsAfter {
+      return BlockDifferences(from: patched, to: base, width: width)
+    }
+    return BlockDifferences(all: plan.existsBefore ? base : patched, width: width)
+  }
+}

@@ -1,0 +1,49 @@
+import Checkpoints
+import SystemSupport
+import TensorCore
+
+/// Tensors are worked on in blocks, those of their fingerprints, and blocks in windows: as many
+/// as all cores can work on at once. Memory is a few windows, whatever the size of a tensor.
+package enum Blocks {
+  static let size = Fingerprint.Builder.blockSize
+
+  /// Blocks of a window: enough for all cores, but no more than memory should pay for (a block of
+  /// bytes of which every one changes takes eleven times its size while it is worked on).
+  static let perWindow = min(8, max(4, 2 * ProcessorCount.online))
+
+  /// Calls `body` with the byte ranges of the blocks of each window, in order.
+  package static func forEachWindow(
+    of byteCount: UInt64, _ body: ([Range<UInt64>]) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var start: UInt64 = 0
+    while start < byteCount {
+      var window: [Range<UInt64>] = []
+      while start < byteCount && window.count < perWindow {
+        let end = min(byteCount, start + UInt64(size))
+        window.append(start..<end)
+        start = end
+      }
+      try body(window)
+    }
+  }
+
+  /// Refuses types whose elements do not fit blocks; no checkpoint format has any.
+  static func check(_ type: ElementType, _ name: String) throws(DiffError) {
+    guard size % type.width == 0 else {
+      throw DiffError(.unsupported, "elements of \(type.width) bytes", tensor: name)
+    }
+  }
+}
+
+extension Checkpoint {
+  /// Makes `room` the bytes of a block.
+  package func read(
+    _ tensor: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
+  ) throws(DiffError) {
+    let count = Int(block.upperBound - block.lowerBound)
+    if room.count > count { room.removeLast(room.count - count) }
+    room.append(contentsOf: repeatElement(0, count: count - room.count))
+    var span = room.mutableSpan
+    try read(tensor, at: block.lowerBound, into: &span)
+  }
+}

@@ -1,0 +1,179 @@
+import Checkpoints
+import DiffFormat
+import Kernels
+import TensorCore
+
+/// A change of one of several diffs.
+struct Change: Sendable {
+  /// The position, from the beginning of its window on.
+  var offset: UInt32
+  var diff: UInt32
+  /// A delta as the bits of a float64, or stored bits.
+  var bits: UInt64
+
+  var number: Double { Double(bitPattern: bits) }
+}
+
+/// What the values of an entry are to a comparison.
+enum ChangeKind: Sendable, Hashable {
+  /// Numbers that are added to the base.
+  case delta
+  /// New bits, or bits to be flipped, whose deltas are not known.
+  case replacement, flip
+}
+
+/// The entries of several diffs for one tensor, of one type and shape.
+struct ChangeGroup: Sendable {
+  let name: String
+  let type: ElementType
+  let shape: Shape
+  var entries: [(diff: Int, entry: DiffEntry)]
+  /// The tensor in the base, if that is at hand.
+  var base: (checkpoint: any Checkpoint, tensor: StoredTensor)?
+
+  /// Of each diff, what its values are here; nil where it has none.
+  func kinds(diffs: Int) -> [ChangeKind?] {
+    var kinds = [ChangeKind?](repeating: nil, count: diffs)
+    for (diff, entry) in entries { kinds[diff] = kind(of: entry) }
+    return kinds
+  }
+
+  func kind(of entry: DiffEntry) -> ChangeKind {
+    if case .add = entry.operation { return .delta }
+    if base != nil && type.float != nil { return .delta }
+    return entry.operation == .replace ? .replacement : .flip
+  }
+
+  /// Cuts the tensor into windows that hold about `budget` changes at most, as far as pages tell.
+  ///
+  /// - Complexity: O(n log n) in pages.
+  func windows(budget: Double) -> [Range<UInt64>] {
+    // Offsets have 32 bits, and of a base the whole window is in memory.
+    let longest: UInt64 = base == nil ? 1 << 32 : 1 << 21
+    let pages = entries.flatMap { $0.entry.pages[.changes] ?? [] }
+    var steps = pages.flatMap { page in
+      let rate = Double(page.count) / Double(max(1, page.span))
+      return [(at: page.start, rate: rate, pages: 1), (at: page.end, rate: -rate, pages: -1)]
+    }
+    steps.sort { $0.at < $1.at }
+    var windows: [Range<UInt64>] = []
+    var (start, at): (UInt64, UInt64) = (0, 0)
+    var (rate, held, active) = (0.0, 0.0, 0)
+    for step in steps {
+      if active == 0 {
+        // Nothing is changed from the last page to this one, however far away it is.
+        if start < at { windows.append(start..<at) }
+        (start, at, rate, held) = (step.at, step.at, 0, 0)
+      }
+      while at < step.at {
+        let room = rate > 0 ? max(1, (budget - held) / rate) : 0x1p40
+        let end = min(step.at, start + longest, at + UInt64(min(room, 0x1p40)))
+        held += Double(end - at) * rate
+        at = end
+        if held >= budget || at == start + longest {
+          windows.append(start..<at)
+          (start, held) = (at, 0)
+        }
+      }
+      rate += step.rate
+      active += step.pages
+    }
+    if start < at { windows.append(start..<at) }
+    return windows
+  }
+
+  /// The changes inside of a window, by position and diff.
+  ///
+  /// - Complexity: O(changes of the pages that overlap the window).
+  func changes(in window: Range<UInt64>, _ diffs: [DiffReader]) throws(DiffError) -> [Change] {
+    var changes: [Change] = []
+    var old: [UInt8] = []
+    if let base {
+      let width = UInt64(type.width)
+      try base.checkpoint.read(
+        base.tensor, window.lowerBound * width..<window.upperBound * width, into: &old)
+    }
+    var page = PageBuffer()
+    for (diff, entry) in entries {
+      let pages = entry.pages[.changes] ?? []
+      for info in pages where info.start < window.upperBound && info.end > window.lowerBound {
+        do { try page.load(info, of: entry, from: diffs[diff].source) } catch {
+          throw error.at(path: diffs[diff].path)
+        }
+        append(page, of: entry, UInt32(diff), window, old, to: &changes)
+      }
+    }
+    return changes.sorted(keyBits: 64 - (window.upperBound - window.lowerBound).leadingZeroBitCount)
+  }
+
+  private func append(
+    _ page: borrowing PageBuffer, of entry: DiffEntry, _ diff: UInt32, _ window: Range<UInt64>,
+    _ old: [UInt8], to changes: inout [Change]
+  ) {
+    let range = page.changes(in: window)
+    let width = page.valueWidth
+    let values = page.values.extracting(range.lowerBound * width..<range.upperBound * width)
+    let shift = UInt32(truncatingIfNeeded: page.start &- window.lowerBound)
+    var offsets: [UInt32] = []
+    offsets.reserveCapacity(range.count)
+    for i in range { offsets.append(page.offsets[i] &+ shift) }
+    let numbers = self.numbers(values, offsets, entry, old)
+    changes.reserveCapacity(changes.count + offsets.count)
+    for (i, offset) in offsets.enumerated() {
+      let bits = numbers.map { $0[i].bitPattern } ?? values.bits(at: i, width: width)
+      changes.append(Change(offset: offset, diff: diff, bits: bits))
+    }
+  }
+
+  /// The deltas of values, or nil if they are not known.
+  private func numbers(
+    _ values: Span<UInt8>, _ offsets: [UInt32], _ entry: DiffEntry, _ old: [UInt8]
+  ) -> [Double]? {
+    if case .add(let type, let scale) = entry.operation {
+      return Kernels.widened(values, type, scale)
+    }
+    guard let float = type.float, base != nil else { return nil }
+    let before = Kernels.gathered(old.span, width: type.width, at: offsets.span)
+    var after = entry.operation == .xor ? before : []
+    if entry.operation == .xor {
+      var span = after.mutableSpan
+      Kernels.xor(&span, with: values)
+    } else {
+      after.append(copying: values)
+    }
+    let (a, b) = (Kernels.widened(before.span, float, 0), Kernels.widened(after.span, float, 0))
+    return zip(a, b).map { $1 - $0 }
+  }
+}
+
+extension Span<UInt8> {
+  /// The bits of a value of at most eight bytes.
+  fileprivate func bits(at index: Int, width: Int) -> UInt64 {
+    var bits: UInt64 = 0
+    for byte in 0..<width { bits |= UInt64(self[index * width + byte]) << (8 * byte) }
+    return bits
+  }
+}
+
+extension [Change] {
+  /// In order of offsets below 2^`keyBits`, those at one offset in the order that they are in: a
+  /// radix sort, a linear number of steps.
+  fileprivate func sorted(keyBits: Int) -> [Change] {
+    let digit = 11
+    guard var room = first.map({ [Change](repeating: $0, count: count) }) else { return self }
+    var changes = self
+    for shift in stride(from: 0, to: Swift.min(keyBits, 32), by: digit) {
+      var places = [Int](repeating: 0, count: 1 << digit)
+      for change in changes { places[Int(change.offset >> UInt32(shift)) & 0x7FF] += 1 }
+      var place = 0
+      for i in places.indices { (places[i], place) = (place, place + places[i]) }
+      for change in changes {
+        let key = Int(change.offset >> UInt32(shift)) & 0x7FF
+        room[places[key]] = change
+        places[key] += 1
+      }
+      swap(&changes, &room)
+    }
+    return changes
+  }
+}

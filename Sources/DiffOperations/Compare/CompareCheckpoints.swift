@@ -1,0 +1,163 @@
+import Checkpoints
+import Kernels
+import SystemSupport
+import TensorCore
+
+/// How two checkpoints relate.
+public struct CheckpointComparison: Sendable {
+  /// A tensor that both have.
+  public struct Tensor: Sendable, Hashable {
+    /// Its name in the first, and in the second.
+    public var name, otherName: String
+    /// What it is in the first, and in the second.
+    public var type, otherType: ElementType
+    public var shape, otherShape: Shape
+    /// Elements that differ; nil where type or shape do.
+    public var differing: UInt64?
+    /// The greatest |second − first|, in float64; nil where no numbers were compared. NaN if just
+    /// one of two elements is a number, infinite if just one is finite.
+    public var largest: Double?
+  }
+
+  /// The tensors that both have, in the order of the first.
+  public var tensors: [Tensor] = []
+  /// Names of tensors that only one of them has.
+  public var onlyInFirst: [String] = [], onlyInSecond: [String] = []
+
+  /// Whether they hold the same tensors.
+  public var areSame: Bool {
+    onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy { $0.differing == 0 }
+  }
+}
+
+/// Compares two checkpoints of whatever formats, tensor by tensor.
+///
+/// - Throws: `io`, and `mismatch` if a name fits several tensors.
+/// - Complexity: O(bytes), on all cores, in memory of a window of blocks of each.
+public func compare(
+  _ first: any Checkpoint, _ second: any Checkpoint, _ options: CompareOptions = CompareOptions(),
+  progress handler: ProgressHandler? = nil
+) throws(DiffError) -> CheckpointComparison {
+  var comparison = CheckpointComparison()
+  let names = TensorNames(second, options.names)
+  var found: Set<[UInt8]> = []
+  var pairs: [(StoredTensor, StoredTensor)] = []
+  for tensor in first.tensors {
+    guard let other = try names.find(tensor.name) else {
+      comparison.onlyInFirst.append(tensor.name)
+      continue
+    }
+    found.insert(Array(other.name.utf8))
+    pairs.append((tensor, other))
+  }
+  comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains(Array($0.utf8)) }
+  var progress = ProgressCounter(
+    "compare", total: pairs.map { $0.0.byteCount }.clampedSum, handler)
+  for (one, other) in pairs {
+    var row = CheckpointComparison.Tensor(
+      name: one.name, otherName: other.name, type: one.type, otherType: other.type,
+      shape: one.shape, otherShape: other.shape)
+    if one.type == other.type && one.shape == other.shape {
+      let pass = ComparisonPass(first: (first, one), second: (second, other), options.tolerance)
+      let result = try pass.run(&progress)
+      (row.differing, row.largest) = (result.differing, result.largest)
+    }
+    comparison.tensors.append(row)
+  }
+  return comparison
+}
+
+/// Compares two tensors of one type and shape.
+private struct ComparisonPass {
+  struct Result: Sendable {
+    var differing: UInt64 = 0
+    var largest: Double?
+
+    mutating func add(_ other: Result) {
+      differing += other.differing
+      guard let theirs = other.largest else { return }
+      largest = largest.map { $0.isNaN || theirs.isNaN ? .nan : max($0, theirs) } ?? theirs
+    }
+  }
+
+  private struct Work: Sendable {
+    var first: [UInt8] = []
+    var second: [UInt8] = []
+    var result = Result()
+  }
+
+  let first, second: (checkpoint: any Checkpoint, tensor: StoredTensor)
+  let tolerance: Tolerance
+
+  init(
+    first: (any Checkpoint, StoredTensor), second: (any Checkpoint, StoredTensor),
+    _ tolerance: Tolerance
+  ) {
+    self.first = first
+    self.second = second
+    self.tolerance = tolerance
+  }
+
+  func run(_ progress: inout ProgressCounter) throws(DiffError) -> Result {
+    let type = first.tensor.type
+    try Blocks.check(type, first.tensor.name)
+    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var all = Result(largest: type.float == nil && type.integer == nil ? nil : 0)
+    try Blocks.forEachWindow(of: first.tensor.byteCount) { window throws(DiffError) in
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try first.checkpoint.read(first.tensor, window[index], into: &work.first)
+        try second.checkpoint.read(second.tensor, window[index], into: &work.second)
+        work.result = compare(work.first, work.second, type)
+      }
+      for work in works.prefix(window.count) { all.add(work.result) }
+      progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+    }
+    return all
+  }
+
+  private func compare(_ one: [UInt8], _ other: [UInt8], _ type: ElementType) -> Result {
+    var offsets = [UInt32](repeating: 0, count: one.count / type.width)
+    var room = offsets.mutableSpan
+    let count = Kernels.differences(one.span, other.span, width: type.width, into: &room)
+    var result = Result(differing: UInt64(count))
+    let places = offsets.span.extracting(first: count)
+    guard count > 0,
+      let a = type.numbers(Kernels.gathered(one.span, width: type.width, at: places)),
+      let b = type.numbers(Kernels.gathered(other.span, width: type.width, at: places))
+    else { return result }
+    var largest = 0.0
+    var close = 0
+    for (a, b) in zip(a, b) {
+      let distance = a == b || a.isNaN && b.isNaN ? 0 : abs(b - a)
+      largest = largest.isNaN || distance.isNaN ? .nan : max(largest, distance)
+      if !tolerance.isExact && tolerance.areClose(a, b) { close += 1 }
+    }
+    result.differing -= UInt64(close)
+    result.largest = largest
+    return result
+  }
+}
+
+extension ElementType {
+  /// Bytes of an integer and whether it has a sign; nil for other types.
+  fileprivate var integer: (width: Int, isSigned: Bool)? {
+    switch self {
+    case .u8, .u16, .u32, .u64: (width, false)
+    case .i8, .i16, .i32, .i64: (width, true)
+    default: nil
+    }
+  }
+
+  /// Elements as numbers, 64-bit integers rounded; nil for types that are none.
+  fileprivate func numbers(_ bytes: [UInt8]) -> [Double]? {
+    if let float { return Kernels.widened(bytes.span, float, 0) }
+    guard let (width, isSigned) = integer else { return nil }
+    return stride(from: 0, to: bytes.count, by: width).map { start in
+      var bits: UInt64 = 0
+      for byte in 0..<width { bits |= UInt64(bytes[start + byte]) << (8 * byte) }
+      let unused = 64 - 8 * width
+      return isSigned
+        ? Double(Int64(bitPattern: bits << unused) >> Int64(unused)) : Double(bits)
+    }
+  }
+}

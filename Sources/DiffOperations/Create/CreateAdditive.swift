@@ -1,0 +1,193 @@
+import Checkpoints
+import DiffFormat
+import Kernels
+import SystemSupport
+import TensorCore
+
+/// What an additive diff keeps of each tensor, found by reading both checkpoints beforehand.
+struct AdditivePlan {
+  private let values: FloatType
+  /// Changes are kept whose magnitude is above the cut, and so many of those that equal it.
+  private let cut: Double
+  private var tiesLeft: UInt64
+  /// The largest change of each tensor that has one, by the bytes of its name: as strings,
+  /// different spellings of one accented letter are equal.
+  private var largest: [[UInt8]: Double] = [:]
+  /// Changed tensors that are not floats.
+  private(set) var skipped: [String] = []
+
+  init(
+    _ pairs: [TensorPair], _ selection: Selection, _ values: FloatType, skipsNonfloat: Bool,
+    _ progress: inout ProgressCounter
+  ) throws(DiffError) {
+    self.values = values
+    if case .density(let density) = selection, !(0...1).contains(density) {
+      throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
+    }
+    var floats: [TensorPair] = []
+    var search = TopSearch()
+    for pair in pairs where pair.base != nil && pair.tuned != nil && !pair.isReshape {
+      if pair.type.float == nil {
+        if try pair.isChanged() { skipped.append(pair.name) }
+      } else {
+        floats.append(pair)
+        var most = 0.0
+        try pair.forEachDelta { magnitudes throws(DiffError) in
+          most = max(most, magnitudes.max() ?? 0)
+          search.count(magnitudes)
+        }
+        if most > 0 { largest[Array(pair.name.utf8)] = most }
+      }
+      progress.add(pair.byteCount)
+    }
+    guard skipped.isEmpty || skipsNonfloat else {
+      throw DiffError(
+        .unsupported,
+        "has changed and is no float; make an exact diff, or leave it out with --skip-nonfloat",
+        tensor: skipped[0])
+    }
+    switch selection {
+    case .all: (cut, tiesLeft) = (0, 0)
+    case .threshold(let least): (cut, tiesLeft) = (least.nextDown, 0)
+    case .density(let density):
+      let elements = floats.reduce(0) { $0 + $1.shape.count }
+      let wanted = UInt64((density * Double(elements)).rounded(.down))
+      (cut, tiesLeft) = try search.cut(wanted) { body throws(DiffError) in
+        for pair in floats { try pair.forEachDelta(body) }
+      }
+    }
+  }
+
+  /// A block of both tensors and what is kept of its changes.
+  fileprivate struct Work: Sendable {
+    var base: [UInt8] = []
+    var tuned: [UInt8] = []
+    var baseHash = Fingerprint(high: 0, low: 0)
+    var resultHash = Fingerprint(high: 0, low: 0)
+    var offsets: [UInt32] = []
+    var deltas: [Double] = []
+    var values: [UInt8] = []
+  }
+
+  /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
+  mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
+    guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
+      let most = largest[Array(pair.name.utf8)], most >= cut
+    else { return nil }
+    let scale = DiffEntry.scale(forLargest: most, values, in: float)
+    let operation = DiffOperation.add(values: values, scale: scale)
+    let width = UInt64(pair.type.width)
+    let (cut, values) = (cut, values)
+    var baseBuilder = Fingerprint.Builder(pair.type, pair.shape)
+    var resultBuilder = baseBuilder
+    var changes: UInt64 = 0
+    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    try Blocks.forEachWindow(of: pair.byteCount) { window throws(DiffError) in
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try pair.baseFile.read(base, window[index], into: &work.base)
+        try pair.tunedFile.read(tuned, window[index], into: &work.tuned)
+        let all = try pair.deltas(
+          work.base, work.tuned, at: window[index].lowerBound / width, float)
+        work.offsets.removeAll(keepingCapacity: true)
+        work.deltas.removeAll(keepingCapacity: true)
+        for (offset, delta) in zip(all.offsets, all.deltas)
+        where delta.magnitude >= cut && delta != 0 {
+          work.offsets.append(offset)
+          work.deltas.append(delta)
+        }
+      }
+      // Which of the equals are kept depends on all that come before.
+      for index in window.indices { keepTies(&works[index]) }
+      try parallelForEach(&works, count: window.count) { _, work throws(DiffError) in
+        work.baseHash = XXH3.hash128(work.base.span)
+        work.store(values, scale, float)
+        work.resultHash = XXH3.hash128(work.base.span)
+      }
+      for (work, block) in zip(works, window) {
+        baseBuilder.append(work.baseHash)
+        resultBuilder.append(work.resultHash)
+        guard !work.offsets.isEmpty else { continue }
+        if changes == 0 {
+          try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
+        }
+        changes += UInt64(work.offsets.count)
+        try writer.append(at: block.lowerBound / width, work.offsets.span, work.values.span)
+      }
+    }
+    guard changes > 0 else { return nil }
+    try writer.end(base: baseBuilder.fingerprint, result: resultBuilder.fingerprint)
+    return changes
+  }
+
+  private mutating func keepTies(_ work: inout Work) {
+    guard cut > 0 else { return }
+    var kept = 0
+    for i in work.offsets.indices {
+      if work.deltas[i].magnitude == cut {
+        guard tiesLeft > 0 else { continue }
+        tiesLeft -= 1
+      }
+      work.offsets[kept] = work.offsets[i]
+      work.deltas[kept] = work.deltas[i]
+      kept += 1
+    }
+    work.offsets.removeLast(work.offsets.count - kept)
+    work.deltas.removeLast(work.deltas.count - kept)
+  }
+}
+
+extension AdditivePlan.Work {
+  /// Makes the stored values, and of `base` what they make of it.
+  fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
+    values = Kernels.narrowed(deltas.span, type, scale)
+    let stored = Kernels.widened(values.span, type, scale)
+    let offsets = offsets
+    var block = base.mutableSpan
+    Kernels.scatterAdd(&block, tensor, at: offsets.span, stored.span)
+  }
+}
+
+extension TensorPair {
+  fileprivate func isChanged() throws(DiffError) -> Bool {
+    guard let base, let tuned else { return false }
+    return try fingerprint(of: base, in: baseFile) != fingerprint(of: tuned, in: tunedFile)
+  }
+
+  /// Where two blocks differ and by how much.
+  fileprivate func deltas(
+    _ base: [UInt8], _ tuned: [UInt8], at position: UInt64, _ float: FloatType
+  ) throws(DiffError) -> (offsets: [UInt32], deltas: [Double]) {
+    let width = type.width
+    let differences = BlockDifferences(from: base, to: tuned, width: width)
+    let new = Kernels.gathered(tuned.span, width: width, at: differences.offsets.span)
+    var deltas = [Double](repeating: 0, count: differences.offsets.count)
+    var out = deltas.mutableSpan
+    Kernels.subtract(differences.old.span, from: new.span, float, into: &out)
+    if let index = deltas.firstIndex(where: { !$0.isFinite }) {
+      throw DiffError(
+        .unsupported,
+        "the change at position \(position + UInt64(differences.offsets[index])) is not finite; "
+          + "make an exact diff", tensor: name)
+    }
+    return (differences.offsets, deltas)
+  }
+
+  /// Calls `body` with the magnitudes of the changes that are not zero, block by block in order.
+  fileprivate func forEachDelta(
+    _ body: ([Double]) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    guard let base, let tuned, let float = type.float else { return }
+    let width = UInt64(type.width)
+    var works = [(base: [UInt8], tuned: [UInt8], magnitudes: [Double])](
+      repeating: ([], [], []), count: Blocks.perWindow)
+    try Blocks.forEachWindow(of: byteCount) { window throws(DiffError) in
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try baseFile.read(base, window[index], into: &work.base)
+        try tunedFile.read(tuned, window[index], into: &work.tuned)
+        let all = try deltas(work.base, work.tuned, at: window[index].lowerBound / width, float)
+        work.magnitudes = all.deltas.map(\.magnitude).filter { $0 > 0 }
+      }
+      for work in works.prefix(window.count) { try body(work.magnitudes) }
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import Checkpoints
+import DiffFormat
+import Kernels
+import SystemSupport
+import TensorCore
+
+extension TensorPair {
+  /// A block of both tensors; its room is used again.
+  private struct Work: Sendable {
+    var base: [UInt8] = []
+    var tuned: [UInt8] = []
+    var baseHash = Fingerprint(high: 0, low: 0)
+    var tunedHash = Fingerprint(high: 0, low: 0)
+    var differences = BlockDifferences()
+  }
+
+  /// Writes an exact entry of a tensor that both have, unless it is unchanged: then nil. Returns
+  /// the number of changes.
+  func writeExact(_ mode: CreateMode, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
+    guard let base, let tuned else { return nil }
+    let operation: DiffOperation = mode == .replace ? .replace : .xor
+    let width = UInt64(type.width)
+    var baseBuilder = Fingerprint.Builder(type, shape)
+    var tunedBuilder = baseBuilder
+    var oldHash = XXH3Stream()
+    var changes: UInt64 = 0
+    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    try Blocks.forEachWindow(of: byteCount) { window throws(DiffError) in
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try baseFile.read(base, window[index], into: &work.base)
+        try tunedFile.read(tuned, window[index], into: &work.tuned)
+        work.differences = BlockDifferences(
+          from: work.base, to: work.tuned, width: type.width)
+        work.baseHash = XXH3.hash128(work.base.span)
+        if work.differences.offsets.isEmpty {
+          work.tunedHash = work.baseHash
+        } else {
+          work.tunedHash = XXH3.hash128(work.tuned.span)
+          if operation == .replace {
+            work.differences.values = Kernels.gathered(
+              work.tuned.span, width: type.width, at: work.differences.offsets.span)
+          }
+        }
+      }
+      for (work, block) in zip(works, window) {
+        baseBuilder.append(work.baseHash)
+        tunedBuilder.append(work.tunedHash)
+        let differences = work.differences
+        guard !differences.offsets.isEmpty else { continue }
+        if changes == 0 { try writer.begin(DiffEntry(name, operation, type, shape)) }
+        changes += UInt64(differences.offsets.count)
+        oldHash.update(differences.old.span)
+        try writer.append(
+          at: block.lowerBound / width, differences.offsets.span, differences.values.span)
+      }
+    }
+    guard changes > 0 else { return nil }
+    try writer.end(
+      base: baseBuilder.fingerprint, result: tunedBuilder.fingerprint, old: oldHash.digest)
+    return changes
+  }
+}

@@ -1,0 +1,101 @@
+import Checkpoints
+import DiffFormat
+import SystemSupport
+import TensorCore
+
+/// What `verify` found.
+public struct VerifyReport: Sendable, Hashable {
+  /// Entries and pages, all of them decoded and checked.
+  public var entries = 0, pages = 0
+  /// Stored values.
+  public var values: UInt64 = 0
+  /// What the checkpoint is to the diff; nil if none was given.
+  public var checkpoint: CheckpointState?
+  /// The first tensors that are neither at the base nor at the result.
+  public var differing: [String] = []
+}
+
+/// What a checkpoint is to a diff.
+public enum CheckpointState: String, Sendable, Hashable {
+  /// All tensors are as the diff expects them.
+  case base
+  /// All tensors are as the diff leaves them.
+  case applied
+  /// Some are at the base, some at the result.
+  case partlyApplied = "partly-applied"
+  /// Some are neither, or missing.
+  case different
+}
+
+/// Decodes all of a diff, and compares it with a checkpoint if one is given.
+///
+/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
+///   if the diff lacks the hashes that would tell.
+/// - Complexity: O(size of the diff + bytes of the tensors it changes).
+public func verify(
+  _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
+  _ verification: Verification = .full, names: NameMap = NameMap(),
+  progress handler: ProgressHandler? = nil
+) throws(DiffError) -> VerifyReport {
+  var report = VerifyReport()
+  var progress = ProgressCounter("decode", total: diff.size, handler)
+  for entry in diff {
+    report.entries += 1
+    for stream in entry.operation.streams {
+      let pages = entry.pages[stream] ?? []
+      try decode(pages, entry, stream, diff)
+      report.pages += pages.count
+    }
+    report.values += entry.count
+    progress.add(entry.storedSize)
+  }
+  if let checkpoint {
+    try compare(diff, checkpoint, verification, names, &report, handler)
+  }
+  return report
+}
+
+/// Decodes pages on all cores and keeps nothing.
+private func decode(
+  _ pages: [PageInfo], _ entry: DiffEntry, _ stream: DiffStream, _ diff: DiffReader
+) throws(DiffError) {
+  var buffers = [PageBuffer](repeating: PageBuffer(), count: min(pages.count, 16))
+  for start in stride(from: 0, to: pages.count, by: 16) {
+    try parallelForEach(&buffers, count: min(16, pages.count - start)) {
+      index, buffer throws(DiffError) in
+      do throws(DiffError) {
+        try buffer.load(pages[start + index], of: entry, stream, from: diff.source)
+      } catch {
+        throw error.at(path: diff.path)
+      }
+    }
+  }
+}
+
+private func compare(
+  _ diff: DiffReader, _ checkpoint: any Checkpoint, _ verification: Verification,
+  _ names: NameMap, _ report: inout VerifyReport, _ handler: ProgressHandler?
+) throws(DiffError) {
+  // A diff that no checkpoint could fit is trouble, not a difference.
+  try diff.checkNames()
+  let plans: [TensorPlan]
+  do { plans = try TensorPlan.all([diff], .apply, on: checkpoint, names) } catch {
+    guard error.code == .mismatch else { throw error }
+    report.checkpoint = .different
+    report.differing = [error.tensor ?? ""]
+    return
+  }
+  var options = ApplyOptions()
+  options.verification = verification
+  try check(plans, options)
+  var progress = ProgressCounter("compare", total: plans.map(\.byteCount).clampedSum, handler)
+  var states: Set<TensorState> = []
+  for plan in plans {
+    let state = try look(plan, checkpoint, options, &progress)
+    if state != .base || !plan.isNeutral { states.insert(state) }
+    if state == .other && report.differing.count < 10 { report.differing.append(plan.name) }
+  }
+  report.checkpoint =
+    states.contains(.other)
+    ? .different : states.count == 2 ? .partlyApplied : states == [.result] ? .applied : .base
+}

@@ -1,0 +1,62 @@
+/// Finds names that may mean the same tensor.
+public enum CloseNames {
+  /// A tensor of the base and one of the tuned checkpoint.
+  public struct Pair: Sendable, Hashable {
+    /// The name in the base.
+    public let base: String
+    /// The name in the tuned checkpoint.
+    public let tuned: String
+  }
+
+  /// More names than this are not compared: what is asked for is a hint.
+  private static let limit = 2000
+  /// Nor are longer ones, in bytes.
+  private static let longest = 512
+
+  /// The name that takes the fewest edits to get to, if it resembles `name` at all.
+  ///
+  /// - Complexity: O(length² · names), up to a bound.
+  static func closest(to name: String, among names: [String]) -> String? {
+    let wanted = TensorNames.fold(name)
+    guard wanted.count <= longest else { return nil }
+    var best: (distance: Int, name: String)?
+    for other in names.prefix(limit) where other.utf8.count <= longest {
+      let found = distance(wanted, TensorNames.fold(other))
+      if found < best?.distance ?? Int.max { best = (found, other) }
+    }
+    guard let best, best.distance * 2 <= max(wanted.count, best.name.utf8.count) else { return nil }
+    return best.name
+  }
+
+  /// Insertions, deletions and substitutions of bytes (Levenshtein 1966).
+  package static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
+    var row = Array(0...other.count)
+    for (i, byte) in one.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for (j, theirs) in other.enumerated() {
+        let substituted = diagonal + (byte == theirs ? 0 : 1)
+        diagonal = row[j + 1]
+        row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
+      }
+    }
+    return row[other.count]
+  }
+}
+
+extension CreateSummary {
+  /// Notes the tensors that only one side has, or that changed their shape.
+  mutating func addNames(of pairs: [TensorPair]) {
+    reshaped = pairs.filter(\.isReshape).map(\.name)
+    let gone = pairs.filter { $0.tuned == nil }
+    let new = pairs.filter { $0.base == nil }
+    deleted = gone.map(\.name)
+    inserted = new.map(\.name)
+    for pair in gone.prefix(100) {
+      let similar = new.filter { $0.type == pair.type && $0.shape == pair.shape }.map(\.name)
+      if let name = CloseNames.closest(to: pair.name, among: similar) {
+        alike.append(CloseNames.Pair(base: pair.name, tuned: name))
+      }
+    }
+  }
+}

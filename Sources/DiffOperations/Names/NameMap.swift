@@ -1,0 +1,128 @@
+import SystemSupport
+import TensorCore
+
+/// Says what the tensors of a diff are called in a checkpoint.
+///
+/// In a file, a line for each rule; empty lines and lines that begin with '#' do not count:
+///
+///     name-in-the-diff<TAB>name-in-the-checkpoint
+///     re:pattern<TAB>replacement
+///
+/// A whole name is looked up first. Else every match of the first pattern that has any is
+/// replaced; in the replacement `$1` … `$9` stand for what the groups matched, `$0` for the whole
+/// match, `$$` for `$`. A name that no rule concerns stays as it is.
+public struct NameMap: Sendable {
+  private var names: [[UInt8]: String] = [:]
+  private var patterns: [Pattern] = []
+
+  private struct Pattern: Sendable {
+    let text: String
+    let replacement: [Part]
+  }
+
+  /// A piece of a replacement.
+  private enum Part: Sendable, Hashable {
+    case text(String)
+    case group(Int)
+  }
+
+  /// No rules: every name stays as it is.
+  public init() {}
+
+  /// Reads a file of rules.
+  ///
+  /// - Throws: `io`, or `usage` with the number of the line that is none.
+  public init(_ path: String) throws(DiffError) {
+    let file = try File(path)
+    guard try file.size <= 1 << 24 else {
+      throw DiffError(.usage, "too large for a map", path: path)
+    }
+    guard let text = String(validating: try file.contents(), as: UTF8.self) else {
+      throw DiffError(.usage, "a map must be text in UTF-8", path: path)
+    }
+    do { try self.init(text: text) } catch { throw error.at(path: path) }
+  }
+
+  /// Reads rules.
+  ///
+  /// - Throws: `usage` with the number of the line that is none.
+  public init(text: String) throws(DiffError) {
+    // By scalars: as a character, a carriage return and its line feed are one.
+    for (index, raw) in text.unicodeScalars.split(
+      separator: "\n", omittingEmptySubsequences: false
+    ).enumerated() {
+      let line = String(raw.last == "\r" ? raw.dropLast() : raw)
+      if line.isEmpty || line.hasPrefix("#") { continue }
+      let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      do {
+        try add(fields)
+      } catch { throw DiffError(error.code, "line \(index + 1): \(error.message)") }
+    }
+  }
+
+  private mutating func add(_ fields: [String]) throws(DiffError) {
+    guard fields.count == 2, !fields[0].isEmpty, !fields[1].isEmpty || fields[0].hasPrefix("re:")
+    else { throw DiffError(.usage, "a rule is two names with a tab between them") }
+    guard fields[0].hasPrefix("re:") else {
+      guard names.updateValue(fields[1], forKey: Array(fields[0].utf8)) == nil else {
+        throw DiffError(.usage, "a second rule for '\(fields[0])'")
+      }
+      return
+    }
+    let text = String(fields[0].dropFirst(3))
+    let replacement = try Self.parts(of: fields[1])
+    _ = try Self.regex(text)
+    // An empty alternative always matches, and its match has all groups of the pattern.
+    guard let groups = "".firstMatch(of: try Self.regex(text + "|"))?.output.count else { return }
+    for case .group(let number) in replacement where number >= groups {
+      throw DiffError(.usage, "'$\(number)', but the pattern has \(groups - 1) groups")
+    }
+    patterns.append(Pattern(text: text, replacement: replacement))
+  }
+
+  /// The name in the checkpoint. O(rules · length) for patterns without much backtracking.
+  public subscript(name: String) -> String {
+    if let literal = names[Array(name.utf8)] { return literal }
+    for pattern in patterns {
+      // Compiled each time: a compiled one cannot be shared between threads.
+      guard let regex = try? Self.regex(pattern.text) else { continue }
+      let matches = name.matches(of: regex)
+      guard !matches.isEmpty else { continue }
+      var out = ""
+      var rest = name.startIndex
+      for match in matches {
+        out += name[rest..<match.range.lowerBound]
+        for part in pattern.replacement {
+          switch part {
+          case .text(let text): out += text
+          case .group(let number): out += match.output[number].substring ?? ""
+          }
+        }
+        rest = match.range.upperBound
+      }
+      return out + name[rest...]
+    }
+    return name
+  }
+
+  private static func regex(_ text: String) throws(DiffError) -> Regex<AnyRegexOutput> {
+    do { return try Regex(text).matchingSemantics(.unicodeScalar) } catch {
+      throw DiffError(.usage, "'\(text)' is no regular expression that is understood")
+    }
+  }
+
+  private static func parts(of replacement: String) throws(DiffError) -> [Part] {
+    var parts: [Part] = []
+    var rest = Substring(replacement)
+    while let dollar = rest.firstIndex(of: "$") {
+      parts.append(.text(String(rest[..<dollar])))
+      rest = rest[rest.index(after: dollar)...]
+      guard let sign = rest.first, sign == "$" || sign.wholeNumberValue != nil, sign.isASCII else {
+        throw DiffError(.usage, "'$' stands before a digit, or is written '$$'")
+      }
+      parts.append(sign == "$" ? .text("$") : .group(sign.wholeNumberValue ?? 0))
+      rest = rest.dropFirst()
+    }
+    return parts + [.text(String(rest))]
+  }
+}

@@ -1,0 +1,150 @@
+import CKernels
+import Kernels
+
+/// The functions between the layers of a network. Raw values are the kernels'.
+public enum Activation: Int32, Sendable, Hashable, CaseIterable {
+  /// x Φ(x) (Hendrycks, Gimpel 2016).
+  case gelu = 0
+  /// The same with Φ approximated by a tanh.
+  case geluTanh = 1
+  case tanh = 2
+  case relu = 3
+}
+
+/// What dropout sets to zero in one place of a model for one batch.
+package struct DropoutMask: Sendable {
+  /// Chooses the elements.
+  package var key: UInt64
+  /// The share that is dropped, 0 ..< 1.
+  package var rate: Float
+
+  package init(key: UInt64, rate: Float) {
+    precondition(rate >= 0 && rate < 1)
+    self.key = key
+    self.rate = rate
+  }
+
+  /// Nothing.
+  package static let none = DropoutMask(key: 0, rate: 0)
+}
+
+extension Kernels {
+  /// x += y.
+  package static func add(_ y: FloatMatrix, to x: FloatMatrix) {
+    precondition(x.isContiguous && y.isContiguous && x.count == y.count)
+    unsafe dk_add(x.pointer, y.pointer, x.count)
+  }
+
+  /// x = y, or x += y if `adding`.
+  package static func put(_ y: FloatMatrix, into x: FloatMatrix, adding: Bool) {
+    if adding { return add(y, to: x) }
+    precondition(x.isContiguous && y.isContiguous && x.count == y.count)
+    unsafe x.pointer.update(from: y.pointer, count: x.count)
+  }
+
+  /// x *= factor.
+  package static func scale(_ x: FloatMatrix, by factor: Float) {
+    precondition(x.isContiguous)
+    unsafe dk_scale(x.pointer, x.count, factor)
+  }
+
+  /// x ∘= y.
+  package static func multiply(_ x: FloatMatrix, by y: FloatMatrix) {
+    precondition(x.isContiguous && y.isContiguous && x.count == y.count)
+    unsafe dk_multiply(x.pointer, y.pointer, x.count)
+  }
+
+  /// Adds a row to every row of x.
+  package static func addRow(_ row: FloatMatrix, to x: FloatMatrix) {
+    precondition(row.rows == 1 && row.columns == x.columns)
+    unsafe dk_add_row(x.pointer, x.rows, x.columns, x.stride, row.pointer)
+  }
+
+  /// Adds the sums of the columns of x.
+  package static func addColumns(of x: FloatMatrix, to sums: FloatMatrix) {
+    precondition(sums.rows == 1 && sums.columns == x.columns)
+    unsafe dk_add_columns(x.pointer, x.rows, x.columns, x.stride, sums.pointer)
+  }
+
+  /// y = f(x) and, if wanted, slope = f′(x). Either may be x itself; all have the same stride.
+  package static func activate(
+    _ x: FloatMatrix, _ activation: Activation, into y: FloatMatrix, slope: FloatMatrix?
+  ) {
+    for other in [y, slope ?? y] {
+      precondition(other.rows == x.rows && other.columns == x.columns && other.stride == x.stride)
+    }
+    unsafe dk_activate(
+      activation.rawValue, x.pointer, x.rows, x.columns, x.stride, y.pointer, slope?.pointer)
+  }
+
+  /// Makes bf16 of float32.
+  package static func round(_ x: FloatMatrix, into out: HalfMatrix) {
+    precondition(out.rows == x.rows && out.columns == x.columns)
+    unsafe dk_bf16(x.pointer, x.rows, x.columns, x.stride, out.pointer, out.stride)
+  }
+
+  /// Each row becomes its softmax.
+  package static func softmax(_ x: FloatMatrix) {
+    precondition(x.isContiguous)
+    if x.columns > 0 { unsafe dk_softmax(x.pointer, x.rows, x.columns) }
+  }
+
+  /// The gradient by softmax rows becomes `factor` times the gradient by what the softmax is of.
+  package static func softmaxSlope(
+    of probabilities: FloatMatrix, _ gradient: FloatMatrix, factor: Float
+  ) {
+    precondition(probabilities.isContiguous && gradient.isContiguous)
+    precondition(probabilities.count == gradient.count)
+    unsafe dk_softmax_slope(
+      probabilities.pointer, gradient.pointer, gradient.rows, gradient.columns, factor)
+  }
+
+  /// Rows of x become (x − mean) / deviation; y = gain ∘ x + shift; scales = 1 / deviation.
+  package static func normalize(
+    _ x: FloatMatrix, gain: FloatMatrix, shift: FloatMatrix, epsilon: Float,
+    into y: FloatMatrix, scales: FloatMatrix
+  ) {
+    precondition(x.isContiguous && y.isContiguous && scales.isContiguous)
+    precondition(y.count == x.count && scales.count == x.rows)
+    precondition(gain.columns == x.columns && shift.columns == x.columns)
+    unsafe dk_normalize(
+      x.pointer, x.rows, x.columns, gain.pointer, shift.pointer, epsilon, y.pointer,
+      scales.pointer)
+  }
+
+  /// The gradients of `normalize`: dgain and dshift are added to, dx if `adding`.
+  package static func normalizeSlope(
+    _ gradient: FloatMatrix, normalized x: FloatMatrix, scales: FloatMatrix, gain: FloatMatrix,
+    into dx: FloatMatrix, adding: Bool, gainGradient: FloatMatrix, shiftGradient: FloatMatrix
+  ) {
+    precondition(gradient.isContiguous && x.isContiguous && dx.isContiguous)
+    precondition(gradient.count == x.count && dx.count == x.count && scales.count == x.rows)
+    precondition(gain.columns == x.columns && gainGradient.columns == x.columns)
+    precondition(shiftGradient.columns == x.columns)
+    unsafe dk_normalize_slope(
+      gradient.pointer, x.pointer, scales.pointer, gain.pointer, x.rows, x.columns,
+      adding ? 1 : 0, dx.pointer, gainGradient.pointer, shiftGradient.pointer)
+  }
+
+  /// out = base + dropout(x). Out may be x or base.
+  ///
+  /// - Parameter first: The number of the first element in the place that the mask is for.
+  package static func dropout(
+    _ x: FloatMatrix, _ mask: DropoutMask, first: Int, base: FloatMatrix? = nil,
+    into out: FloatMatrix
+  ) {
+    precondition(x.isContiguous && out.isContiguous && x.count == out.count)
+    precondition(base.map { $0.isContiguous && $0.count == x.count } ?? true)
+    unsafe dk_dropout(
+      x.pointer, base?.pointer, x.count, mask.key, UInt32(truncatingIfNeeded: first), mask.rate,
+      out.pointer)
+  }
+
+  /// Runs `body` with subnormal numbers taken as zero: small moments would make arithmetic many
+  /// times slower.
+  package static func withoutSubnormals(_ body: () -> Void) {
+    let before = dk_subnormals(UInt32(DK_NO_SUBNORMALS))
+    body()
+    _ = dk_subnormals(before)
+  }
+}

@@ -1,0 +1,56 @@
+#if !Training
+import TensorCore
+
+// What stands for oneDNN in builds without it. No `Engine` is ever made there, so that nothing of
+// this is ever reached but for what asks whether it is there.
+
+/// No products.
+enum OneDNN {
+  /// Whether this build has it.
+  static let isIncluded = false
+  /// Whether this processor multiplies bf16.
+  static let hasHalf = false
+
+  /// Which factor of a product is stored with its rows as columns.
+  enum Transposed { case neither, first, second }
+
+  /// No thread has anything to do.
+  static func stayOnThread() {}
+
+  /// Is never called.
+  static func multiply(
+    _ a: FloatMatrix, _ b: FloatMatrix, transposed: Transposed = .neither, factor: Float = 1,
+    adding: Bool = false, into c: FloatMatrix
+  ) {
+    preconditionFailure("an engine without oneDNN")
+  }
+}
+
+/// Does not exist: each function follows from having one.
+final class Products: Sendable {
+  private let never: Never
+
+  init() throws(DiffError) { throw DiffError(.unsupported, "oneDNN is not in this build") }
+
+  /// The second factor of products.
+  struct Packed {
+    fileprivate let never: Never
+  }
+
+  func pack(
+    _ b: FloatMatrix, isTransposed: Bool, for result: FloatMatrix, asHalf: Bool,
+    keptAs key: Int? = nil
+  ) -> Packed { switch never {} }
+
+  func forget() { switch never {} }
+
+  func multiply(
+    _ a: some Factor, _ b: Packed, adding: Bool = false, into c: FloatMatrix,
+    finish: (Range<Int>) -> Void = { _ in }
+  ) { switch never {} }
+
+  func add(transposed a: HalfMatrix, _ b: HalfMatrix, to c: FloatMatrix) {
+    switch never {}
+  }
+}
+#endif

@@ -1,0 +1,63 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+/// What a training learned: what is added to the base, and the head.
+public struct Finetune {
+  /// The parameters.
+  public let layout: ParameterLayout
+  /// The values, base and additions together, as the training had them in float32.
+  public let values: FloatBuffer
+  /// Which elements change: their places in the flat buffers, ascending.
+  public let positions: [Int]
+  /// How many were asked for; more than there are if gates left fewer, or too much is frozen.
+  public let wanted: Int?
+  /// Of gates, the share of elements that were not zero when the selection was made.
+  public let densityBefore: Double?
+  /// What is added at each position.
+  let additions: [Float]
+
+  /// Elements that change / elements of the body.
+  public var density: Double { Double(positions.count) / Double(max(1, layout.bodyCount)) }
+
+  /// Writes the diff: float16 additions with a scale for each tensor, and the head whole.
+  ///
+  /// - Returns: How many values were added.
+  /// - Throws: `unsupported` if a value is not finite; what writing throws.
+  @discardableResult
+  public func write(
+    _ base: any Checkpoint, into sink: any ByteSink, metadata: [String: String]
+  ) throws(DiffError) -> UInt64 {
+    let span = values.span
+    let head = layout.parameters.filter(\.isHead).map { parameter in
+      HeadTensor(
+        name: parameter.name, shape: parameter.shape, values: parameter.range.map { span[$0] })
+    }
+    let body = layout.parameters.filter { !$0.isHead }
+    return try writeFinetune(
+      of: base, body.map(\.name), head: head, into: sink, metadata: metadata
+    ) { name in
+      guard let range = layout[name]?.range else {
+        return TensorAdditions(positions: [], deltas: [])
+      }
+      let first = positions.firstIndex(atLeast: range.lowerBound)
+      let end = positions.firstIndex(atLeast: range.upperBound)
+      return TensorAdditions(
+        positions: positions[first..<end].map { $0 - range.lowerBound },
+        deltas: Array(additions[first..<end]))
+    }
+  }
+}
+
+extension [Int] {
+  /// The first index of an ascending array whose element is not below a number. O(log n).
+  fileprivate func firstIndex(atLeast number: Int) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < number { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

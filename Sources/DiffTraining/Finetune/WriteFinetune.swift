@@ -1,0 +1,143 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import Kernels
+import TensorCore
+
+/// What a finetune adds to one tensor of its base.
+package struct TensorAdditions: Sendable {
+  /// The elements, ascending, and what is added to each, which may be zero.
+  package let positions: [Int]
+  package let deltas: [Float]
+
+  package init(positions: [Int], deltas: [Float]) {
+    self.positions = positions
+    self.deltas = deltas
+  }
+}
+
+/// A tensor of float32 that a finetune has and its base lacks, or has otherwise.
+package struct HeadTensor: Sendable {
+  package let name: String
+  package let shape: Shape
+  package let values: [Float]
+
+  package init(name: String, shape: Shape, values: [Float]) {
+    self.name = name
+    self.shape = shape
+    self.values = values
+  }
+}
+
+/// Writes the diff of a finetune: float16 additions at the given positions, each of which counts
+/// even where its value rounds to zero, and the head whole. Base and result have fingerprints.
+///
+/// - Parameters:
+///   - names: The tensors that something is added to.
+///   - additions: What is added to a tensor; asked for one tensor at a time, in order of names.
+/// - Returns: Bytes and values written.
+/// - Throws: `unsupported` if a value is not finite, `mismatch` for tensors that the base lacks or
+///   a head that the base has in another shape or type.
+/// - Complexity: O(bytes of the tensors named), in memory of one tensor's additions.
+package func writeFinetune(
+  of base: any Checkpoint, _ names: [String], head: [HeadTensor], into sink: any ByteSink,
+  metadata: [String: String],
+  _ additions: (String) throws(DiffError) -> TensorAdditions
+) throws(DiffError) -> UInt64 {
+  let writer = try DiffWriter(sink, metadata: metadata)
+  let stored = TensorNames(base)
+  var written: UInt64 = 0
+  let heads = Dictionary(uniqueKeysWithValues: head.map { ($0.name, $0) })
+  let all = names + head.map(\.name)
+  for name in all.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+    let tensor = try stored.find(name)
+    if let head = heads[name] {
+      try write(head, over: tensor, in: base, writer)
+      continue
+    }
+    guard let tensor else {
+      throw DiffError(.mismatch, "no such tensor", path: base.path, tensor: name)
+    }
+    let additions = try additions(name)
+    guard !additions.positions.isEmpty else { continue }
+    try write(additions, to: tensor, in: base, writer)
+    written += UInt64(additions.positions.count)
+  }
+  try writer.finish()
+  return written
+}
+
+private func write(
+  _ additions: TensorAdditions, to tensor: StoredTensor, in base: any Checkpoint,
+  _ writer: DiffWriter
+) throws(DiffError) {
+  guard let type = tensor.type.float else {
+    throw DiffError(.unsupported, "is no float", path: base.path, tensor: tensor.name)
+  }
+  let most = additions.deltas.reduce(0) { max($0, Double($1.magnitude)) }
+  guard additions.deltas.allSatisfy(\.isFinite) else {
+    throw DiffError(.unsupported, "a change is not finite: training diverged", tensor: tensor.name)
+  }
+  let scale = DiffEntry.scale(forLargest: most, .f16, in: type)
+  try writer.begin(
+    DiffEntry(tensor.name, .add(values: .f16, scale: scale), tensor.type, tensor.shape))
+  var before = Fingerprint.Builder(tensor.type, tensor.shape)
+  var after = before
+  let width = UInt64(tensor.type.width)
+  var next = 0
+  var bytes: [UInt8] = []
+  try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    for block in window {
+      try base.read(tensor, block, into: &bytes)
+      let hash = XXH3.hash128(bytes.span)
+      before.append(hash)
+      let start = block.lowerBound / width
+      let first = next
+      while next < additions.positions.count,
+        UInt64(additions.positions[next]) < block.upperBound / width
+      {
+        next += 1
+      }
+      guard next > first else {
+        after.append(hash)
+        continue
+      }
+      let offsets = additions.positions[first..<next].map { UInt32(UInt64($0) - start) }
+      let deltas = additions.deltas[first..<next].map(Double.init)
+      let values = Kernels.narrowed(deltas.span, .f16, scale)
+      var span = bytes.mutableSpan
+      let stored = Kernels.widened(values.span, .f16, scale)
+      Kernels.scatterAdd(&span, type, at: offsets.span, stored.span)
+      after.append(XXH3.hash128(bytes.span))
+      try writer.append(at: start, offsets.span, values.span)
+    }
+  }
+  try writer.end(base: before.fingerprint, result: after.fingerprint)
+}
+
+/// Writes a head: inserted, or if the base has one of its type and shape, by its new bits.
+private func write(
+  _ head: HeadTensor, over tensor: StoredTensor?, in base: any Checkpoint, _ writer: DiffWriter
+) throws(DiffError) {
+  guard head.values.allSatisfy(\.isFinite) else {
+    throw DiffError(.unsupported, "a value is not finite: training diverged", tensor: head.name)
+  }
+  var bytes: [UInt8] = []
+  for value in head.values { bytes += value.bitPattern.littleEndianBytes }
+  let result = Fingerprint.of(.f32, head.shape, bytes.span)
+  let offsets = (0..<UInt32(head.values.count)).map { $0 }
+  guard let tensor else {
+    try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
+    try writer.append(at: 0, offsets.span, bytes.span)
+    return try writer.end(result: result)
+  }
+  guard tensor.type == .f32, tensor.shape == head.shape else {
+    throw DiffError(
+      .mismatch,
+      "the base has a head \(tensor.type) \(tensor.shape), the task's is f32 \(head.shape); "
+        + "take a base without a head", path: base.path, tensor: tensor.name)
+  }
+  try writer.begin(DiffEntry(tensor.name, .replace, .f32, head.shape))
+  try writer.append(at: 0, offsets.span, bytes.span)
+  try writer.end(base: try fingerprint(of: tensor, in: base), result: result)
+}

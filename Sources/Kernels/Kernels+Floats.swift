@@ -1,0 +1,101 @@
+import CKernels
+import TensorCore
+
+extension Kernels {
+  /// Fills `values` with `value · factor` for every value of `bytes`, in float64.
+  package static func widen(
+    _ bytes: Span<UInt8>, _ type: FloatType, factor: Double, into values: inout MutableSpan<Double>
+  ) {
+    precondition(bytes.count == values.count * type.width)
+    unsafe bytes.withUnsafeBufferPointer { from in
+      unsafe values.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_widen(base, type.rawValue, to.count, factor, out)
+      }
+    }
+  }
+
+  /// `value · factor` rounded to `type`, to nearest even.
+  package static func narrow(
+    _ values: Span<Double>, _ type: FloatType, factor: Double, into bytes: inout MutableSpan<UInt8>
+  ) {
+    precondition(bytes.count == values.count * type.width)
+    unsafe values.withUnsafeBufferPointer { from in
+      unsafe bytes.withUnsafeMutableBufferPointer { to in
+        guard let base = from.baseAddress, let out = to.baseAddress else { return }
+        unsafe dk_narrow(base, type.rawValue, from.count, factor, out)
+      }
+    }
+  }
+
+  /// The numbers that values stand for: `value · 2^scale`.
+  package static func widened(_ values: Span<UInt8>, _ type: FloatType, _ scale: Int) -> [Double] {
+    var numbers = [Double](repeating: 0, count: values.count / type.width)
+    var span = numbers.mutableSpan
+    widen(values, type, factor: .powerOfTwo(scale), into: &span)
+    return numbers
+  }
+
+  /// Numbers as the values that `widened` reads, each rounded to nearest even.
+  package static func narrowed(
+    _ numbers: Span<Double>, _ type: FloatType, _ scale: Int
+  ) -> [UInt8] {
+    var values = [UInt8](repeating: 0, count: numbers.count * type.width)
+    var span = values.mutableSpan
+    narrow(numbers, type, factor: .powerOfTwo(-scale), into: &span)
+    return values
+  }
+
+  /// The largest magnitude, zero of none; infinity or NaN if one is there.
+  package static func largest(_ values: Span<Double>) -> Double {
+    unsafe values.withUnsafeBufferPointer {
+      guard let base = $0.baseAddress else { return 0 }
+      return unsafe dk_largest(base, $0.count)
+    }
+  }
+
+  /// Adds `deltas` at the ascending `offsets` of `block`: one addition in float32 (float64
+  /// tensors: in float64), then conversion to the tensor's type, each to nearest even.
+  package static func scatterAdd(
+    _ block: inout MutableSpan<UInt8>, _ type: FloatType, at offsets: Span<UInt32>,
+    _ deltas: Span<Double>
+  ) {
+    precondition(deltas.count >= offsets.count)
+    precondition(
+      offsets.isEmpty || Int(offsets[offsets.count - 1]) < block.count / type.width)
+    unsafe block.withUnsafeMutableBufferPointer { block in
+      unsafe offsets.withUnsafeBufferPointer { at in
+        unsafe deltas.withUnsafeBufferPointer { deltas in
+          guard let out = block.baseAddress, let index = at.baseAddress,
+            let from = deltas.baseAddress
+          else { return }
+          unsafe dk_scatter_add(out, type.rawValue, index, at.count, from)
+        }
+      }
+    }
+  }
+
+  /// `b − a`, element by element, in float32 (float64 tensors: in float64).
+  package static func subtract(
+    _ a: Span<UInt8>, from b: Span<UInt8>, _ type: FloatType,
+    into differences: inout MutableSpan<Double>
+  ) {
+    precondition(a.count == b.count && a.count == differences.count * type.width)
+    unsafe a.withUnsafeBufferPointer { a in
+      unsafe b.withUnsafeBufferPointer { b in
+        unsafe differences.withUnsafeMutableBufferPointer { to in
+          guard let first = a.baseAddress, let second = b.baseAddress, let out = to.baseAddress
+          else { return }
+          unsafe dk_subtract(first, second, type.rawValue, to.count, out)
+        }
+      }
+    }
+  }
+}
+
+extension Double {
+  /// 2^exponent, exactly.
+  package static func powerOfTwo(_ exponent: Int) -> Double {
+    Double(sign: .plus, exponent: exponent, significand: 1)
+  }
+}

@@ -1,0 +1,9 @@
+// The C library of this system, under one name: the only place that knows which one it is.
+
+#if canImport(Glibc)
+@_exported import Glibc
+#elseif canImport(Musl)
+@_exported import Musl
+#elseif canImport(Darwin)
+@_exported import Darwin
+#endif

@@ -1,0 +1,185 @@
+import TensorCore
+
+extension JSONValue {
+  /// Parses a text that is one JSON value, between white space.
+  ///
+  /// Strict where readers differ, so that a text means one thing: valid UTF-8, no member twice in
+  /// an object, no lone surrogate, at most 128 levels.
+  ///
+  /// - Throws: `malformed` with the byte offset in the text.
+  /// - Complexity: O(bytes) in time and memory, on average.
+  package init(parsing bytes: [UInt8]) throws(DiffError) {
+    guard String(validating: bytes, as: UTF8.self) != nil else {
+      throw DiffError(.malformed, "JSON that is not valid UTF-8")
+    }
+    var parser = JSONParser(bytes: bytes)
+    parser.skipSpace()
+    self = try parser.value(depth: 0)
+    parser.skipSpace()
+    guard parser.position == bytes.count else { throw parser.error("more after the JSON value") }
+  }
+}
+
+private struct JSONParser {
+  let bytes: [UInt8]
+  var position = 0
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The next byte, or 0, which JSON does not contain, at the end.
+  private var next: UInt8 { position < bytes.count ? bytes[position] : 0 }
+
+  func error(_ message: String) -> DiffError {
+    DiffError(.malformed, message, offset: UInt64(position))
+  }
+
+  mutating func skipSpace() {
+    while [0x20, 0x09, 0x0A, 0x0D].contains(next) { position += 1 }
+  }
+
+  mutating func value(depth: Int) throws(DiffError) -> JSONValue {
+    guard depth < 128 else { throw error("JSON nested too deeply") }
+    switch next {
+    case UInt8(ascii: "{"): return try object(depth)
+    case UInt8(ascii: "["): return try array(depth)
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+    default:
+      for (word, value) in [
+        ("true", JSONValue.bool(true)), ("false", .bool(false)), ("null", .null),
+      ]
+      where bytes[position...].starts(with: word.utf8) {
+        position += word.utf8.count
+        return value
+      }
+      throw error("no JSON value")
+    }
+  }
+
+  private mutating func object(_ depth: Int) throws(DiffError) -> JSONValue {
+    position += 1
+    var members: [JSONValue.Member] = []
+    var names: Set<[UInt8]> = []
+    skipSpace()
+    while next != UInt8(ascii: "}") {
+      guard next == UInt8(ascii: "\"") else { throw error("no name of a member") }
+      let start = position
+      let name = try string()
+      guard names.insert(Array(name.utf8)).inserted else {
+        position = start
+        throw error("a second member '\(name)'")
+      }
+      skipSpace()
+      try take(":")
+      skipSpace()
+      members.append(JSONValue.Member(name, try value(depth: depth + 1)))
+      skipSpace()
+      if next == UInt8(ascii: "}") { break }
+      try take(",")
+      skipSpace()
+      guard next != UInt8(ascii: "}") else { throw error("a comma before the end") }
+    }
+    position += 1
+    return .object(members)
+  }
+
+  private mutating func array(_ depth: Int) throws(DiffError) -> JSONValue {
+    position += 1
+    var elements: [JSONValue] = []
+    skipSpace()
+    while next != UInt8(ascii: "]") {
+      elements.append(try value(depth: depth + 1))
+      skipSpace()
+      if next == UInt8(ascii: "]") { break }
+      try take(",")
+      skipSpace()
+      guard next != UInt8(ascii: "]") else { throw error("a comma before the end") }
+    }
+    position += 1
+    return .array(elements)
+  }
+
+  private mutating func take(_ character: Unicode.Scalar) throws(DiffError) {
+    guard next == UInt8(ascii: character) else { throw error("'\(character)' is missing") }
+    position += 1
+  }
+
+  private mutating func string() throws(DiffError) -> String {
+    position += 1
+    var out: [UInt8] = []
+    while next != UInt8(ascii: "\"") {
+      guard next >= 0x20 else { throw error("a string that does not end, or a control character") }
+      if next == UInt8(ascii: "\\") {
+        position += 1
+        out += Array(String(try escape()).utf8)
+      } else {
+        out.append(next)
+        position += 1
+      }
+    }
+    position += 1
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  private mutating func escape() throws(DiffError) -> Unicode.Scalar {
+    let character = next
+    position += 1
+    switch character {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(character)
+    case UInt8(ascii: "b"): return "\u{8}"
+    case UInt8(ascii: "f"): return "\u{C}"
+    case UInt8(ascii: "n"): return "\n"
+    case UInt8(ascii: "r"): return "\r"
+    case UInt8(ascii: "t"): return "\t"
+    case UInt8(ascii: "u"):
+      var units = [try unit()]
+      if units[0] & 0xFC00 == 0xD800, next == UInt8(ascii: "\\") {
+        position += 1
+        try take("u")
+        units.append(try unit())
+      }
+      let text = String(validating: units, as: UTF16.self)
+      guard let scalar = text?.unicodeScalars.first, text?.unicodeScalars.count == 1 else {
+        throw error("half of a surrogate pair")
+      }
+      return scalar
+    default:
+      position -= 1
+      throw error("an unknown escape")
+    }
+  }
+
+  private mutating func unit() throws(DiffError) -> UInt16 {
+    var value: UInt16 = 0
+    for _ in 0..<4 {
+      guard let digit = Character(Unicode.Scalar(next)).hexDigitValue else {
+        throw error("no hexadecimal digit")
+      }
+      value = value << 4 | UInt16(digit)
+      position += 1
+    }
+    return value
+  }
+
+  private mutating func number() throws(DiffError) -> JSONValue {
+    let start = position
+    if next == UInt8(ascii: "-") { position += 1 }
+    if next == UInt8(ascii: "0") { position += 1 } else { try digits() }
+    if next == UInt8(ascii: ".") {
+      position += 1
+      try digits()
+    }
+    if next | 0x20 == UInt8(ascii: "e") {
+      position += 1
+      if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
+      try digits()
+    }
+    return .number(String(decoding: bytes[start..<position], as: UTF8.self))
+  }
+
+  private mutating func digits() throws(DiffError) {
+    let start = position
+    while (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) { position += 1 }
+    guard position > start else { throw error("a digit is missing") }
+  }
+}

@@ -1,0 +1,42 @@
+import Platform
+import TensorCore
+
+extension File {
+  /// Whether two paths lead to one existing file.
+  package static func areSame(_ one: String, _ other: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    guard unsafe stat(one, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
+  /// Whether another open file is the same one.
+  package func isSame(as other: File) throws(DiffError) -> Bool {
+    let (one, two) = (try status(), try other.status())
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+  }
+
+  /// The path without symbolic links, or nil if nothing is there.
+  package static func realPath(_ path: String) -> String? {
+    guard let real = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(real) }
+    return unsafe String(cString: real)
+  }
+
+  /// Whether there is something at a path, be it a symbolic link that leads nowhere.
+  package static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0
+  }
+
+  /// Whether a path is a symbolic link.
+  package static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// Removes the name of a file.
+  package static func remove(_ path: String) throws(DiffError) {
+    guard unsafe unlink(path) == 0 else { throw .system("cannot remove", path) }
+  }
+}

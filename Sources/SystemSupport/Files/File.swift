@@ -1,0 +1,119 @@
+import Platform
+import TensorCore
+
+/// An open file, read and written at offsets: no position, so threads may share it.
+public final class File: Sendable {
+  /// The path it was opened with, for messages.
+  public let path: String
+  package let descriptor: Int32
+
+  /// Takes over an open descriptor.
+  package init(adopting descriptor: Int32, path: String) {
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// Opens an existing regular file for reading, or for reading and writing. (Non-blocking, so
+  /// that a pipe is refused instead of waited for.)
+  public convenience init(_ path: String, writable: Bool = false) throws(DiffError) {
+    let descriptor = unsafe open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw .system("cannot open", path) }
+    self.init(adopting: descriptor, path: path)
+    guard try status().st_mode & S_IFMT == S_IFREG else {
+      throw DiffError(.io, "not a regular file", path: path)
+    }
+  }
+
+  /// Creates a file that must not exist yet.
+  package init(creating path: String, mode: mode_t = 0o666) throws(DiffError) {
+    self.path = path
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    guard descriptor >= 0 else { throw .system("cannot create", path) }
+  }
+
+  /// A path by which this process can open the file once more, whatever became of its name.
+  package var descriptorPath: String {
+    #if os(Linux)
+    "/proc/self/fd/\(descriptor)"
+    #else
+    "/dev/fd/\(descriptor)"
+    #endif
+  }
+
+  package func status() throws(DiffError) -> stat {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw .system("cannot stat", path) }
+    return status
+  }
+
+  /// The size in bytes, now.
+  public var size: UInt64 {
+    get throws(DiffError) { UInt64(try status().st_size) }
+  }
+
+  /// What the file takes on its device: less than `size` where it has holes.
+  package var allocatedSize: UInt64 {
+    get throws(DiffError) { UInt64(try status().st_blocks) * 512 }
+  }
+
+  /// Fills `buffer` with the bytes from `offset` on.
+  ///
+  /// - Throws: `truncated` if the file ends before, `io` if it cannot be read.
+  public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
+    var done = 0
+    while done < buffer.count {
+      let got = unsafe buffer.withUnsafeMutableBufferPointer {
+        unsafe pread(
+          descriptor, $0.baseAddress.map { unsafe $0 + done }, $0.count - done,
+          off_t(offset) + off_t(done))
+      }
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", path) }
+      guard got > 0 else {
+        throw DiffError(
+          .truncated, "the file ends too early", path: path, offset: offset + UInt64(done))
+      }
+      done += got
+    }
+  }
+
+  /// All bytes up to the end, of files too that do not tell their size, as in /proc.
+  package func readToEnd() throws(DiffError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let got = unsafe pread(descriptor, &buffer, buffer.count, off_t(bytes.count))
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw .system("cannot read", path) }
+      guard got > 0 else { return bytes }
+      bytes += buffer[..<got]
+    }
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
+    var done = 0
+    while done < bytes.count {
+      let put = unsafe bytes.withUnsafeBufferPointer {
+        unsafe pwrite(
+          descriptor, $0.baseAddress.map { unsafe $0 + done }, $0.count - done,
+          off_t(offset) + off_t(done))
+      }
+      if put < 0 && errno == EINTR { continue }
+      guard put > 0 else { throw .system("cannot write", path) }
+      done += put
+    }
+  }
+
+  /// Makes the contents durable.
+  package func sync() throws(DiffError) {
+    guard fsync(descriptor) == 0 else { throw .system("cannot flush", path) }
+  }
+
+  /// Sets the size; what is new reads as zeros.
+  package func resize(to size: UInt64) throws(DiffError) {
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw .system("cannot resize", path) }
+  }
+}

@@ -1,0 +1,185 @@
+import Platform
+import TensorCore
+
+/// A file that appears under its name only when it is complete and durable.
+///
+/// Until `commit` the contents stand in a file without a name (Linux, where the file system has
+/// `O_TMPFILE`), which even `kill -9` leaves no trace of, or else in a hidden file beside the
+/// destination, which is removed when the object goes away uncommitted.
+package final class OutputFile {
+  /// Where the file will appear.
+  package let destination: String
+  /// The contents, written by whoever made the output.
+  package let file: File
+  private var temporaryPath: String?
+  private let overwriting: Bool
+
+  /// Prepares a file that will appear at `destination`.
+  ///
+  /// - Parameters:
+  ///   - overwriting: whether `commit` may replace an existing file.
+  ///   - permissions: those of the new file; by default what the process's umask leaves.
+  /// - Throws: `exists` if there is one already that must not be replaced, `io` otherwise.
+  package init(
+    _ destination: String, overwriting: Bool, permissions: mode_t? = nil
+  ) throws(DiffError) {
+    guard destination != "-" else {
+      throw DiffError(
+        .usage, "does not go to standard output; name a file (./- is one of that name)", path: "-")
+    }
+    self.destination = destination
+    self.overwriting = overwriting
+    var status = stat()
+    if unsafe lstat(destination, &status) == 0 {
+      guard overwriting else { throw .outputExists(destination) }
+      guard status.st_mode & S_IFMT == S_IFREG else {
+        throw DiffError(.io, "not a regular file, so not replaced", path: destination)
+      }
+    }
+    if let unnamed = File(unnamedBeside: destination) {
+      file = unnamed
+    } else {
+      let path = OutputFile.hiddenName(destination)
+      Interruption.add(temporary: path)
+      do { file = try File(creating: path) } catch {
+        Interruption.remove(temporary: path)
+        // The caller knows the destination, not the name beside it.
+        throw DiffError(error.code, error.message, path: destination)
+      }
+      temporaryPath = path
+    }
+    if let permissions { fchmod(file.descriptor, permissions & 0o777) }
+  }
+
+  /// Prepares a file with the permissions of another one.
+  package convenience init(
+    _ destination: String, overwriting: Bool, permissionsOf source: File
+  ) throws(DiffError) {
+    try self.init(
+      destination, overwriting: overwriting, permissions: source.status().st_mode & 0o777)
+  }
+
+  deinit {
+    guard let temporaryPath else { return }
+    unsafe unlink(temporaryPath)
+    Interruption.remove(temporary: temporaryPath)
+  }
+
+  /// A path by which this process can open the contents before they have their name.
+  package var openablePath: String { temporaryPath ?? "/proc/self/fd/\(file.descriptor)" }
+
+  /// Makes the contents durable and gives them their name: after this the destination is the
+  /// new file, before it the old one or none, whatever happens in between.
+  package func commit() throws(DiffError) {
+    try file.sync()
+    if temporaryPath == nil && overwriting {
+      // A file without a name cannot replace another one, a named one can.
+      let path = OutputFile.hiddenName(destination)
+      Interruption.add(temporary: path)
+      temporaryPath = path
+      try link(to: path)
+    }
+    if let path = temporaryPath {
+      try overwriting ? move(path) : moveExclusively(path)
+      Interruption.remove(temporary: path)
+      temporaryPath = nil
+    } else {
+      try link(to: destination)
+    }
+    do throws(DiffError) { try OutputFile.syncFolder(of: destination) } catch {
+      withdraw()
+      throw error
+    }
+  }
+
+  /// Takes the name away that `commit` gave, unless it was that of another file before: what came
+  /// to nothing leaves nothing.
+  package func withdraw() { if !overwriting { unsafe unlink(destination) } }
+
+  private func move(_ path: String) throws(DiffError) {
+    guard unsafe rename(path, destination) == 0 else {
+      throw .system("cannot rename to", destination)
+    }
+  }
+
+  private func moveExclusively(_ path: String) throws(DiffError) {
+    guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) != 0 else {
+      unsafe unlink(path)
+      return
+    }
+    let error = DiffError.system("cannot create", destination)
+    let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(errno)
+    guard !File.exists(destination) else { throw .outputExists(destination) }
+    // Some file systems, as FAT, give a file one name only; there it is a look and a move.
+    guard hasNoLinks else { throw error }
+    try move(path)
+  }
+
+  private func link(to path: String) throws(DiffError) {
+    #if os(Linux)
+    let contents = "/proc/self/fd/\(file.descriptor)"
+    guard unsafe linkat(AT_FDCWD, contents, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 else {
+      if errno == EEXIST { throw .outputExists(path) }
+      throw .system("cannot create", path)
+    }
+    #endif
+  }
+
+  /// A name beside the destination that hides and is nobody else's.
+  package static func hiddenName(_ destination: String) -> String {
+    let (folder, name) = split(destination)
+    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
+    return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
+  }
+
+  /// The folder and the last component of a path.
+  package static func split(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+    let folder = slash == path.startIndex ? "/" : String(path[..<slash])
+    return (folder, String(path[path.index(after: slash)...]))
+  }
+
+  /// Whether two paths name one place in one folder, be there a file or not.
+  package static func areSamePlace(_ one: String, _ other: String) -> Bool {
+    let (first, second) = (split(one), split(other))
+    return first.name == second.name && File.areSame(first.folder, second.folder)
+  }
+
+  /// Makes durable what the folder of a path holds.
+  package static func syncFolder(of path: String) throws(DiffError) {
+    let folder = split(path).folder
+    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system("cannot open", folder) }
+    defer { close(descriptor) }
+    // Some file systems cannot sync a folder and say EINVAL; there is nothing better to do there.
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("cannot flush", folder) }
+  }
+}
+
+extension File {
+  /// A new file without a name on the file system of `path`, or nil where there is no such thing.
+  fileprivate convenience init?(unnamedBeside path: String) {
+    #if os(Linux)
+    let folder = OutputFile.split(path).folder
+    // glibc's O_TMPFILE is a compound macro that Swift does not import.
+    let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
+    let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { return nil }
+    // Without /proc the file could never be given a name.
+    guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {
+      close(descriptor)
+      return nil
+    }
+    self.init(adopting: descriptor, path: path)
+    #else
+    return nil
+    #endif
+  }
+}
+
+extension DiffError {
+  fileprivate static func outputExists(_ path: String) -> DiffError {
+    DiffError(.exists, "exists already; choose another name or give --force", path: path)
+  }
+}

@@ -1,0 +1,70 @@
+import Platform
+
+/// What a process takes from itself before it touches what it does not trust.
+package enum Confinement {
+  /// Bounds memory, forbids core dumps and all files but two more than the first four (libhdf5
+  /// opens a file that it creates twice); without `writing`, nothing can be written to any file
+  /// either.
+  package static func begin(memory: UInt64, writing: Bool) {
+    for descriptor: Int32 in 4..<1024 { close(descriptor) }
+    #if os(Linux)
+    limit(RLIMIT_AS, memory)
+    #endif
+    limit(RLIMIT_CORE, 0)
+    limit(RLIMIT_NOFILE, 6)
+    if !writing { limit(RLIMIT_FSIZE, 0) }
+  }
+
+  /// Kills this process when it has used so many seconds of processor time from now on.
+  package static func allow(seconds: UInt64) {
+    var usage = rusage()
+    #if canImport(Glibc)
+    unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
+    #else
+    unsafe getrusage(RUSAGE_SELF, &usage)
+    #endif
+    let used = UInt64(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+    var limits = rlimit()
+    unsafe getrlimit(resource(RLIMIT_CPU), &limits)
+    limits.rlim_cur = min(limits.rlim_max, rlim_t(used + seconds + 1))
+    unsafe setrlimit(resource(RLIMIT_CPU), &limits)
+  }
+
+  /// Ends this process as soon as the other end of a socket is closed, even in the middle of a
+  /// call that never returns.
+  package static func endWithPeer(of channel: MessageChannel) {
+    // Leaked on purpose: it is watched as long as the process lives.
+    let watched = unsafe Unmanaged.passRetained(channel).toOpaque()
+    #if os(Linux)
+    var thread = pthread_t()
+    #else
+    var thread: pthread_t?
+    #endif
+    unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        #if os(Linux)
+        guard let argument = unsafe argument else { return nil }
+        #endif
+        let channel = unsafe Unmanaged<MessageChannel>.fromOpaque(argument).takeUnretainedValue()
+        var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)
+        while unsafe poll(&state, 1, -1) <= 0 {}
+        _exit(0)
+      }, watched)
+  }
+}
+
+#if canImport(Glibc)
+private typealias Resource = __rlimit_resource
+private func resource(_ resource: Resource) -> __rlimit_resource_t {
+  __rlimit_resource_t(resource.rawValue)
+}
+#else
+private typealias Resource = Int32
+private func resource(_ resource: Resource) -> Int32 { resource }
+#endif
+
+private func limit(_ kind: Resource, _ value: UInt64) {
+  var limits = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
+  unsafe setrlimit(resource(kind), &limits)
+}

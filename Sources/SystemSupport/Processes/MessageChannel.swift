@@ -1,0 +1,126 @@
+import Platform
+import TensorCore
+
+/// One end of a pair of sockets between two processes that send each other messages: eight bytes
+/// of length, least significant first, and the bytes.
+package final class MessageChannel: Sendable {
+  /// Why no message came or went.
+  package enum Failure: Error, Sendable, Hashable {
+    /// The other end is closed: its process ended.
+    case closed
+    /// It took longer than it may.
+    case late
+    /// The message is longer than the receiver allows.
+    case tooLong
+  }
+
+  package let descriptor: Int32
+
+  /// Takes over an open socket.
+  package init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { close(descriptor) }
+
+  /// Two ends; neither is passed on to other programs by accident.
+  package static func pair() throws(DiffError) -> (MessageChannel, MessageChannel) {
+    var ends: [Int32] = [0, 0]
+    #if os(Linux)
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    #else
+    let kind = SOCK_STREAM
+    #endif
+    guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+      throw .system("cannot create", "a pair of sockets")
+    }
+    #if !os(Linux)
+    for end in ends {
+      _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+      var one: Int32 = 1
+      unsafe setsockopt(
+        end, SOL_SOCKET, SO_NOSIGPIPE, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+    #endif
+    return (MessageChannel(adopting: ends[0]), MessageChannel(adopting: ends[1]))
+  }
+
+  /// Sends a message.
+  ///
+  /// - Parameter deadline: when to give up; nil to wait for ever.
+  package func send(
+    _ message: [UInt8], by deadline: ContinuousClock.Instant? = nil
+  ) throws(Failure) {
+    try put((0..<8).map { UInt8(truncatingIfNeeded: message.count >> (8 * $0)) }, deadline)
+    try put(message, deadline)
+  }
+
+  /// Waits for a message of at most `limit` bytes.
+  package func receive(
+    limit: UInt64, by deadline: ContinuousClock.Instant? = nil
+  ) throws(Failure) -> [UInt8] {
+    let length = try get(8, deadline).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= limit else { throw .tooLong }
+    return try get(Int(length), deadline)
+  }
+
+  private func put(
+    _ bytes: [UInt8], _ deadline: ContinuousClock.Instant?
+  ) throws(Failure) {
+    #if os(Linux)
+    let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+    #else
+    let flags = MSG_DONTWAIT
+    #endif
+    var done = 0
+    while done < bytes.count {
+      let sent = unsafe bytes.withUnsafeBufferPointer { buffer in
+        let rest = unsafe buffer.baseAddress.map { unsafe $0 + done }
+        return unsafe sendBytes(descriptor, rest, buffer.count - done, flags)
+      }
+      if sent > 0 { done += sent } else { try wait(for: POLLOUT, deadline) }
+    }
+  }
+
+  private func get(
+    _ count: Int, _ deadline: ContinuousClock.Instant?
+  ) throws(Failure) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      try wait(for: POLLIN, deadline)
+      let got = unsafe bytes.withUnsafeMutableBufferPointer { buffer in
+        let rest = unsafe buffer.baseAddress.map { unsafe $0 + done }
+        return unsafe read(descriptor, rest, count - done)
+      }
+      if got < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+      guard got > 0 else { throw .closed }
+      done += got
+    }
+    return bytes
+  }
+
+  /// Waits until something can be sent or received; after a failed attempt, finds out why.
+  private func wait(
+    for events: some BinaryInteger, _ deadline: ContinuousClock.Instant?
+  ) throws(Failure) {
+    var state = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+    while true {
+      var milliseconds: Int32 = -1
+      if let deadline {
+        let left = ContinuousClock.now.duration(to: deadline)
+        guard left > .zero else { throw .late }
+        milliseconds = Int32(clamping: Int64(left / .milliseconds(1)) + 1)
+      }
+      let ready = unsafe poll(&state, 1, milliseconds)
+      if ready < 0 && errno == EINTR || ready == 0 { continue }
+      guard ready > 0, state.revents & Int16(POLLNVAL) == 0 else { throw .closed }
+      let isWriting = state.events & Int16(POLLOUT) != 0
+      if isWriting && state.revents & Int16(POLLHUP | POLLERR) != 0 { throw .closed }
+      return
+    }
+  }
+}
+
+// The method's name hides the system's function.
+@unsafe private func sendBytes(
+  _ descriptor: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int, _ flags: Int32
+) -> Int { unsafe send(descriptor, bytes, count, flags) }

@@ -1,0 +1,65 @@
+import CLinux
+import Platform
+
+/// Where this program lies, and its environment.
+package enum ProgramFiles {
+  /// The folders of the running program and of the library or test bundle that this code is in,
+  /// in this order, each once.
+  package static var folders: [String] {
+    var folders: [String] = []
+    for path in [programPath, imagePath].compactMap({ $0 }) {
+      var folder = OutputFile.split(path).folder
+      // A bundle of tests stands beside the other products.
+      if folder.hasSuffix(".xctest/Contents/MacOS") {
+        for _ in 0..<3 { folder = OutputFile.split(folder).folder }
+      }
+      if !folders.contains(folder) { folders.append(folder) }
+    }
+    return folders
+  }
+
+  private static var programPath: String? {
+    #if os(Linux)
+    let path = unsafe realpath("/proc/self/exe", nil)
+    #else
+    var size: UInt32 = 4096
+    var name = [CChar](repeating: 0, count: Int(size))
+    guard unsafe _NSGetExecutablePath(&name, &size) == 0 else { return nil }
+    let path = unsafe realpath(name, nil)
+    #endif
+    guard let path = unsafe path else { return nil }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+  }
+
+  /// The file that this code was loaded from.
+  private static var imagePath: String? {
+    guard let name = unsafe dk_image_path(), let path = unsafe realpath(name, nil)
+    else { return nil }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+  }
+
+  /// Whether there is a file at `path` that this process may run.
+  package static func isExecutable(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+      && access(path, X_OK) == 0
+  }
+
+  package static func environmentVariable(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+
+  /// The variables of the environment, `NAME=VALUE`, that a condition holds for.
+  package static func environment(_ isIncluded: (String) -> Bool) -> [String] {
+    var variables: [String] = []
+    var next = unsafe environ
+    while let variable = unsafe next.pointee {
+      let text = unsafe String(cString: variable)
+      if isIncluded(text) { variables.append(text) }
+      unsafe next += 1
+    }
+    return variables
+  }
+}

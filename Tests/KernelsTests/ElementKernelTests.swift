@@ -1,0 +1,103 @@
+import Kernels
+import TensorCore
+import Testing
+
+@Suite struct ElementKernelTests {
+  private static let counts = [0, 1, 2, 15, 16, 17, 31, 33, 64, 1000]
+
+  private func elements(_ bytes: [UInt8], _ width: Int) -> [[UInt8]] {
+    stride(from: 0, to: bytes.count, by: width).map { Array(bytes[$0..<$0 + width]) }
+  }
+
+  @Test("planes hold byte p of every value, and joining takes them back", arguments: 1...8)
+  func planes(width: Int) {
+    var random = SplitMix64(seed: 5)
+    for count in Self.counts {
+      let values = random.bytes(count * width)
+      var planes = [UInt8](repeating: 0, count: values.count)
+      var span = planes.mutableSpan
+      Kernels.splitPlanes(values.span, width: width, into: &span)
+      let expected = (0..<width).flatMap { p in (0..<count).map { values[$0 * width + p] } }
+      #expect(planes == expected)
+      var back = [UInt8](repeating: 0, count: values.count)
+      var out = back.mutableSpan
+      Kernels.joinPlanes(planes.span, width: width, into: &out)
+      #expect(back == values)
+    }
+  }
+
+  @Test("differences are the elements with another byte anywhere", arguments: 1...8)
+  func differences(width: Int) {
+    var random = SplitMix64(seed: 6)
+    for count in Self.counts {
+      for density in [0, 0.01, 0.3, 1] {
+        let a = random.bytes(count * width)
+        var b = a
+        for element in 0..<count where random.unit() < density {
+          b[element * width + Int.random(in: 0..<width, using: &random)] ^= 1 << 7
+        }
+        var indices = [UInt32](repeating: 0, count: count)
+        var span = indices.mutableSpan
+        let found = Kernels.differences(a.span, b.span, width: width, into: &span)
+        let (x, y) = (elements(a, width), elements(b, width))
+        let expected = (0..<count).filter { x[$0] != y[$0] }.map { UInt32($0) }
+        #expect(Array(indices.prefix(found)) == expected, "\(count) elements, density \(density)")
+      }
+    }
+  }
+
+  @Test("gather takes, scatter stores and XORs whole elements, and no others", arguments: 1...8)
+  func scatter(width: Int) {
+    var random = SplitMix64(seed: 7)
+    for count in Self.counts {
+      let offsets = (0..<UInt32(count)).filter { _ in random.unit() < 0.4 }
+      let block = random.bytes(count * width)
+      let values = random.bytes(offsets.count * width)
+      let old = elements(block, width)
+      let new = elements(values, width)
+      #expect(
+        Kernels.gathered(block.span, width: width, at: offsets.span)
+          == offsets.flatMap { old[Int($0)] })
+      for mode in [Kernels.Scatter.replace, .xor] {
+        var expected = old
+        for (offset, value) in zip(offsets, new) {
+          expected[Int(offset)] =
+            mode == .replace ? value : zip(old[Int(offset)], value).map { $0 ^ $1 }
+        }
+        var changed = block
+        var span = changed.mutableSpan
+        Kernels.scatter(mode, &span, width: width, at: offsets.span, values.span)
+        #expect(changed == expected.flatMap { $0 })
+      }
+    }
+  }
+
+  @Test("exclusive-or and swapping of bytes")
+  func bytes() {
+    var random = SplitMix64(seed: 8)
+    for count in Self.counts {
+      let (a, b) = (random.bytes(count), random.bytes(count))
+      var xor = a
+      var span = xor.mutableSpan
+      Kernels.xor(&span, with: b.span)
+      #expect(xor == zip(a, b).map { $0 ^ $1 })
+      for width in 1...8 {
+        let values = random.bytes(count * width)
+        var swapped = values
+        var out = swapped.mutableSpan
+        Kernels.swapBytes(&out, width: width)
+        #expect(swapped == elements(values, width).flatMap { $0.reversed() })
+      }
+    }
+  }
+
+  @Test("the histogram counts every byte")
+  func histogram() {
+    var random = SplitMix64(seed: 9)
+    for count in Self.counts {
+      let bytes = random.bytes(count).map { $0 & 0x13 }
+      let expected = (0..<256).map { value in UInt32(bytes.count { Int($0) == value }) }
+      #expect(Kernels.histogram(bytes.span) == expected)
+    }
+  }
+}

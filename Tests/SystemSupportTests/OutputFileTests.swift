@@ -1,0 +1,118 @@
+import Platform
+import SystemSupport
+import TensorCore
+import Testing
+import TestSupport
+
+@Suite struct OutputFileTests {
+  @Test("nothing appears before commit, then all of it, and no other file")
+  func commit() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFile(scratch("a"), overwriting: false)
+      try output.file.write([1, 2, 3].span, at: 0)
+      #expect(!scratch.exists("a"))
+      try output.commit()
+      #expect(try contents(ofFile: scratch("a")) == [1, 2, 3])
+      #expect(try scratch.names == ["a"])
+    }
+  }
+
+  @Test("nothing is left of an output that was dropped", arguments: [false, true])
+  func dropped(overwriting: Bool) throws {
+    try Scratch.with { scratch in
+      do {
+        let output = try OutputFile(scratch("a"), overwriting: overwriting)
+        try output.file.write([1, 2, 3].span, at: 0)
+      }
+      #expect(try scratch.names == [])
+    }
+  }
+
+  @Test("an existing file is not overwritten without permission")
+  func existing() throws {
+    try Scratch.with { scratch in
+      try write([7], toFile: scratch("a"))
+      let error = #expect(throws: DiffError.self) {
+        try OutputFile(scratch("a"), overwriting: false)
+      }
+      #expect(error?.code == .exists)
+      #expect(error?.path == scratch("a"))
+      #expect(try contents(ofFile: scratch("a")) == [7])
+    }
+  }
+
+  @Test("a file that came in between is not overwritten either")
+  func race() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFile(scratch("a"), overwriting: false)
+      try write([7], toFile: scratch("a"))
+      let error = #expect(throws: DiffError.self) { try output.commit() }
+      #expect(error?.code == .exists)
+      #expect(try contents(ofFile: scratch("a")) == [7])
+      #expect(try scratch.names == ["a"])
+    }
+  }
+
+  @Test("with permission the old file stays until commit, and then is gone")
+  func overwriting() throws {
+    try Scratch.with { scratch in
+      try write([7, 7], toFile: scratch("a"))
+      do {
+        let output = try OutputFile(scratch("a"), overwriting: true)
+        try output.file.write([1].span, at: 0)
+      }
+      #expect(try contents(ofFile: scratch("a")) == [7, 7])
+      let output = try OutputFile(scratch("a"), overwriting: true)
+      try output.file.write([1].span, at: 0)
+      #expect(try contents(ofFile: scratch("a")) == [7, 7])
+      try output.commit()
+      #expect(try contents(ofFile: scratch("a")) == [1])
+      #expect(try scratch.names == ["a"])
+    }
+  }
+
+  @Test("what is no regular file is never replaced")
+  func irregular() throws {
+    try Scratch.with { scratch in
+      #expect(unsafe mkfifo(scratch("fifo"), 0o600) == 0)
+      #expect(unsafe symlink("target", scratch("link")) == 0)
+      for name in ["fifo", "link", "."] {
+        let error = #expect(throws: DiffError.self) {
+          try OutputFile(scratch(name), overwriting: true)
+        }
+        #expect(error?.code == .io)
+      }
+      let names = try scratch.names
+      #expect(names == ["fifo", "link"])
+    }
+  }
+
+  @Test("a folder that does not exist is an error that names the output")
+  func noFolder() throws {
+    try Scratch.with { scratch in
+      let error = #expect(throws: DiffError.self) {
+        try OutputFile(scratch("no/a"), overwriting: false)
+      }
+      #expect(error?.code == .io)
+      #expect(error?.path == scratch("no/a"))
+    }
+  }
+
+  @Test("the contents can be opened before they have a name")
+  func openable() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFile(scratch("a"), overwriting: false, permissions: 0o640)
+      try output.file.write([5].span, at: 0)
+      #expect(try contents(ofFile: output.openablePath) == [5])
+      try output.commit()
+      #expect(try File(scratch("a")).status().st_mode & 0o777 == 0o640)
+    }
+  }
+
+  @Test("paths are split at the last slash")
+  func split() {
+    #expect(OutputFile.split("a") == (".", "a"))
+    #expect(OutputFile.split("/a") == ("/", "a"))
+    #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
+  }
+}
