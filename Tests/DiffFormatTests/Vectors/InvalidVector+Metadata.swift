@@ -80,6 +80,7 @@ extension InvalidVector {
       extensions("count", "04", plus: 0, "more extensions than bytes left / 2"),
       extensions("equal", "02 05 00 05 00", plus: 3, "equal identifiers"),
       extensions("descending", "02 05 01 FF 04 00", plus: 4, "identifiers that do not ascend"),
+      extensions("descending-cut", "02 05 00 05 09", plus: 3, "the order is seen before the end"),
       extensions("runs-past", "01 05 03 00 00", plus: 3, "an extension past the index"),
       extensions("size-huge", "01 05 FF FF FF FF FF FF FF FF FF 01", plus: 12, "2^64 - 1 bytes"),
       extensions("bytes-behind", "01 05 01 FF 00", plus: 4, "a byte behind the last extension"),

@@ -12,7 +12,8 @@ struct InvalidVector: Sendable {
   /// All of them.
   static func all() throws -> [InvalidVector] {
     try opening() + metadata() + entries() + additions() + pageLists() + pageHeads()
-      + traversals() + bitmaps() + riceCodes() + packedCodes() + planes() + findings()
+      + traversals() + bitmaps() + riceCodes() + packedCodes() + planes() + deflateStreams()
+      + orders() + findings()
   }
 
   init(

@@ -12,6 +12,7 @@ struct ValidVector: Sendable {
   /// All of them.
   static func all() throws -> [ValidVector] {
     try operations() + tensors() + texts() + positions() + sizes() + examples() + choices()
+      + deflateStreams() + limits()
   }
 
   /// What the writer makes of `contents`.
