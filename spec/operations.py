@@ -54,9 +54,10 @@ def fingerprint(dtype: str, shape: tuple[int, ...], data: bytes) -> str:  # 7
 
 
 def apply(diff: Diff, tensors: dict, waive_add: bool = False) -> dict:
-    """The tensors of the result; with waive_add, `add` may go upon any tensor of its type.
+    """The tensors of the result; with waive_add, `add` may go upon any tensor of its type and
+    shape that is not at its result.
 
-    If all are at the result, warns AlreadyApplied and returns `tensors` itself."""
+    If all are at the result, warns AlreadyApplied and returns a copy of `tensors`."""
     return change(diff, diff.entries, tensors, waive_add)
 
 
@@ -85,17 +86,16 @@ def change(diff: Diff, entries: list[Entry], tensors: dict, waive_add: bool) -> 
         if not all("result" in state for state in states):
             raise ApplyError("partly applied: some tensors are at the base, some at the result")
         warnings.warn(AlreadyApplied("already applied"))
-        return tensors
+        return dict(tensors)
     changed = dict(tensors)
     for entry, name, tensor in zip(entries, names, old):
         new = operate(diff, entry, tensor)
         if new is None:
             del changed[name]
             continue
-        if entry.result and new.fingerprint() != entry.result:
-            if entry.operation != "add":
-                raise ApplyError(f"{entry.name!r}: the result has another fingerprint")
-            warnings.warn(Unverified(f"{entry.name!r}: another result (a NaN, or another base)"))
+        waived = entry.operation == "add" and tensor.fingerprint() != entry.base
+        if not waived and entry.result and new.fingerprint() != entry.result:
+            raise ApplyError(f"{entry.name!r}: the result has another fingerprint")
         changed[name or entry.name] = new.array()
     return changed
 
@@ -113,33 +113,46 @@ def match(entries: list[Entry], tensors: dict) -> list[str | None]:  # 8
     return [names[0] if names else None for names in found.values()]
 
 
-def state(diff: Diff, entry: Entry, tensor: RawTensor | None, waive_add: bool) -> set[str]:  # 7
+def state(diff: Diff, entry: Entry, tensor: RawTensor | None, waive_add: bool) -> set[str]:  # 7.1
     """Where the tensor is: at the base, at the result, or perhaps both."""
-    if tensor is None and entry.operation in ("insert", "delete"):
+    whole = stored_fingerprint(diff, entry) if entry.operation in ("insert", "delete") else None
+    if tensor is None and whole:
         return {"base"} if entry.operation == "insert" else {"result"}
     if tensor is None:
         raise ApplyError(f"{entry.name!r}: no such tensor")
     now = tensor.fingerprint()
-    at_base, at_result = now == entry.base, now == entry.result
     as_base = (tensor.dtype, tensor.shape) == (entry.dtype, entry.shape)
-    if entry.operation in ("insert", "delete"):
-        stored = fingerprint(entry.dtype, entry.shape, diff.decode(entry.streams[0])[1].tobytes())
-        at_result = entry.operation == "insert" and now == stored
-        at_base = entry.operation == "delete" and now == (entry.base or stored)
+    at_base, at_result = now == entry.base, now == entry.result
+    if whole:
+        at_base = entry.operation == "delete" and now == whole
+        at_result = entry.operation == "insert" and now == whole
     elif as_base and not entry.base and entry.old:
-        positions, _ = diff.decode(entry.streams[0])
-        at_base = xxh3_128_hexdigest(tensor.data[positions].tobytes()) == entry.old
-    elif as_base and not at_base and not at_result and (
-            not entry.base or waive_add and entry.operation == "add"):
+        at_base = old_hash(diff, entry, tensor) == entry.old
+    elif as_base and not at_base and not at_result and waive_add and entry.operation == "add":
         warnings.warn(Unverified(f"{entry.name!r}: not verified that it is the base's"))
-        at_base, at_result = True, entry.result is None
+        at_base = True
     if not at_base and not at_result:
         if not as_base:
             raise ApplyError(f"{entry.name!r} is {tensor.dtype} {list(tensor.shape)}, "
                              f"the diff is for {entry.dtype} {list(entry.shape)}")
-        hint = "" if entry.result else " (or at the result: that cannot be told)"
+        unknown = [what for what in ("base", "result") if not getattr(entry, what) and not whole]
+        hint = f" (the diff has no fingerprint of: {', '.join(unknown)})" if unknown else ""
         raise ApplyError(f"{entry.name!r} is another tensor than the base's{hint}")
     return {"base"} & {at_base and "base"} | {"result"} & {at_result and "result"}
+
+
+def stored_fingerprint(diff: Diff, entry: Entry) -> str:
+    """That of the elements of an `insert` or `delete`, in either direction."""
+    _, values = diff.decode(entry.streams[0])
+    stored = fingerprint(entry.dtype, entry.shape, values.tobytes())
+    if any(claim and claim != stored for claim in (entry.base, entry.result)):
+        raise ApplyError(f"{entry.name!r}: inconsistent, the stored elements are others")
+    return stored
+
+
+def old_hash(diff: Diff, entry: Entry, tensor: RawTensor) -> str:
+    positions, _ = diff.decode(entry.streams[0])
+    return xxh3_128_hexdigest(tensor.data[positions].tobytes())
 
 
 def operate(diff: Diff, entry: Entry, old: RawTensor | None) -> RawTensor | None:  # 6
@@ -164,10 +177,11 @@ def add(entry: Entry, old: np.ndarray, values: np.ndarray) -> np.ndarray:  # 6.1
     with np.errstate(all="ignore"):
         d = widen(entry.value_type, values).astype("<f8") * 2.0 ** entry.scale
         if entry.dtype == "f64":
-            new = view("f64", old) + d
+            y = view("f64", old) + d
         else:
-            new = widen(entry.dtype, old) + d.astype("<f4")
-            new = round_bf16(new) if entry.dtype == "bf16" else new.astype(NUMPY[entry.dtype])
+            y = widen(entry.dtype, old) + d.astype("<f4")
+        y[np.isnan(y)] = np.nan  # one NaN, whatever the machine makes
+        new = round_bf16(y) if entry.dtype == "bf16" else y.astype(NUMPY[entry.dtype])
     return new.view(np.uint8).reshape(old.shape)
 
 
@@ -180,7 +194,7 @@ def widen(dtype: str, values: np.ndarray) -> np.ndarray:
 def round_bf16(number: np.ndarray) -> np.ndarray:
     bits = number.view("<u4")
     rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
-    return np.where(np.isnan(number), bits >> 16 | 0x40, rounded).astype("<u2")
+    return np.where(np.isnan(number), 0x7FC0, rounded).astype("<u2")
 
 
 def reshape(diff: Diff, entry: Entry, old: RawTensor, positions: np.ndarray,
