@@ -17,8 +17,8 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "TensorCore", targets: ["TensorCore"]),
-    .library(name: "DiffFormat", targets: ["DiffFormat", "SystemSupport"]),
-    .library(name: "DiffOperations", targets: ["DiffOperations", "Checkpoints"]),
+    .library(name: "DiffFormat", targets: ["DiffFormat"]),
+    .library(name: "DiffOperations", targets: ["DiffOperations"]),
     .library(name: "DiffTraining", targets: ["DiffTraining"]),
     .library(name: "HDF5Access", targets: ["HDF5Access"]),
     .executable(name: "diffkit", targets: ["diffkit"]),
@@ -112,14 +112,11 @@ let package = Package(
       dependencies: ["DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", "Platform"],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
-      name: "ReadDiff", dependencies: ["DiffFormat", "TensorCore"], path: "samples/ReadDiff",
+      name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
       swiftSettings: swift),
     .executableTarget(
       name: "DigitsMLP",
-      dependencies: [
-        "Checkpoints", "DiffFormat", "DiffOperations", "DiffTraining", "SystemSupport",
-        "TensorCore",
-      ],
+      dependencies: ["DiffTraining"],
       path: "samples/DigitsMLP",
       exclude: ["digits.csv"], swiftSettings: swift),
     .executableTarget(

@@ -1,37 +1,41 @@
 import TensorCore
 
-/// Starts a new checkpoint at `path` that holds `tensors`, whose elements are undefined until the
-/// caller has written all of them; returns it with the tensors as they will stand in it.
-///
-/// - Parameters:
-///   - tensors: names, types and shapes, each name once.
-///   - metadata: facts about the file: the metadata of a safetensors file, attributes of the root
-///     group in HDF5.
-///   - hdf5: where libhdf5 runs.
-///   - overwriting: whether an existing file may be replaced.
-/// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not have.
-public func makeCheckpoint(
-  at path: String, _ format: CheckpointFormat,
-  _ tensors: [(name: String, type: ElementType, shape: Shape)], metadata: [String: String] = [:],
-  hdf5 host: HDF5Host = .helper, overwriting: Bool = false
-) throws(DiffError) -> (output: any CheckpointOutput, tensors: [StoredTensor]) {
-  let output: any CheckpointOutput
-  switch format {
-  case .hdf5:
-    output = try HDF5Output(
-      creating: path, metadata: metadata, hdf5: host, overwriting: overwriting)
-  case .safetensors:
-    var header = SafeTensorsHeader()
-    if !metadata.isEmpty {
-      header.metadata = metadata.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }
+extension CheckpointFile {
+  /// Starts a new checkpoint at `path` that holds `tensors`, whose elements are undefined until the
+  /// caller has written all of them; returns it with the tensors as they will stand in it.
+  ///
+  /// - Parameters:
+  ///   - tensors: names, types and shapes, each name once.
+  ///   - metadata: facts about the file: the metadata of a safetensors file, attributes of the root
+  ///     group in HDF5.
+  ///   - hdf5: where libhdf5 runs.
+  ///   - overwriting: whether an existing file may be replaced.
+  /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not have.
+  public static func make(
+    at path: String, _ format: CheckpointFormat,
+    _ tensors: [(name: String, type: ElementType, shape: Shape)], metadata: [String: String] = [:],
+    hdf5 host: HDF5Host = .helper, overwriting: Bool = false
+  ) throws(DiffError) -> (output: any CheckpointOutput, tensors: [StoredTensor]) {
+    let output: any CheckpointOutput
+    switch format {
+    case .hdf5:
+      output = try HDF5Output(
+        creating: path, metadata: metadata, hdf5: host, overwriting: overwriting)
+    case .safetensors:
+      var header = SafeTensorsHeader()
+      if !metadata.isEmpty {
+        header.metadata = metadata.sorted { $0.key < $1.key }.map {
+          .init($0.key, .string($0.value))
+        }
+      }
+      let changes = tensors.map { TableChange.insert($0.name, $0.type, $0.shape) }
+      output = try SafeTensorsOutput(
+        path, header.changed(by: changes).header, overwriting: overwriting)
     }
-    let changes = tensors.map { TableChange.insert($0.name, $0.type, $0.shape) }
-    output = try SafeTensorsOutput(
-      path, header.changed(by: changes).header, overwriting: overwriting)
+    var stored: [StoredTensor] = []
+    for tensor in tensors {
+      stored.append(try output.insert(tensor.name, tensor.type, tensor.shape))
+    }
+    return (output, stored)
   }
-  var stored: [StoredTensor] = []
-  for tensor in tensors {
-    stored.append(try output.insert(tensor.name, tensor.type, tensor.shape))
-  }
-  return (output, stored)
 }

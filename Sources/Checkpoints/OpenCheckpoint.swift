@@ -1,21 +1,23 @@
 import SystemSupport
 import TensorCore
 
-/// Opens a checkpoint of whatever format is at `path`: an HDF5 file, a safetensors file, or a
-/// folder of safetensors files (or the index in it).
-///
-/// - Parameter hdf5: where libhdf5 runs, if the file is HDF5.
-/// - Throws: `io` if it cannot be read, `notACheckpoint` with what it seems to be instead, and
-///   what opening that format throws.
-public func openCheckpoint(
-  _ path: String, hdf5 host: HDF5Host = .helper
-) throws(DiffError) -> any Checkpoint {
-  if Folder.exists(path) || path.hasSuffix(SafeTensorsIndex.suffix) {
-    return try SafeTensorsFolder(path)
-  }
-  switch try CheckpointFormat(contentsOf: path) {
-  case .hdf5: return try HDF5Checkpoint(path, hdf5: host)
-  case .safetensors: return try SafeTensorsCheckpoint(path)
+extension CheckpointFile {
+  /// Opens a checkpoint of whatever format is at `path`: an HDF5 file, a safetensors file, or a
+  /// folder of safetensors files (or the index in it).
+  ///
+  /// - Parameter hdf5: where libhdf5 runs, if the file is HDF5.
+  /// - Throws: `io` if it cannot be read, `notACheckpoint` with what it seems to be instead, and
+  ///   what opening that format throws.
+  public static func open(
+    _ path: String, hdf5 host: HDF5Host = .helper
+  ) throws(DiffError) -> any Checkpoint {
+    if Folder.exists(path) || path.hasSuffix(SafeTensorsIndex.suffix) {
+      return try SafeTensorsFolder(path)
+    }
+    switch try CheckpointFormat(contentsOf: path) {
+    case .hdf5: return try HDF5Checkpoint(path, hdf5: host)
+    case .safetensors: return try SafeTensorsCheckpoint(path)
+    }
   }
 }
 

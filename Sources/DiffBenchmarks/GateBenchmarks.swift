@@ -89,7 +89,7 @@ struct GateBenchmarks {
   }
 
   private static func material() throws -> (EncoderModel, [TokenExample]) {
-    let checkpoint = try openCheckpoint(model + "/model.h5")
+    let checkpoint = try CheckpointFile.open(model + "/model.h5")
     let encoder = try EncoderModel(
       EncoderConfiguration(contentsOf: model + "/config.json"), checkpoint: checkpoint,
       head: .classes(2))
@@ -127,7 +127,7 @@ struct GateBenchmarks {
     guard case .finished(let finetune) = try Trainer(model, examples, options).run({ _ in .more })
     else { return }
     let sink = MemorySink()
-    let checkpoint = try openCheckpoint(Self.model + "/model.h5")
+    let checkpoint = try CheckpointFile.open(Self.model + "/model.h5")
     let count = try finetune.write(checkpoint, into: sink, metadata: [:])
     let full = try File(Self.model + "/model.h5").size
     report.row(

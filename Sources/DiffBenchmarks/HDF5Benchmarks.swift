@@ -86,10 +86,10 @@ struct HDF5Benchmarks {
   }
 
   private func holdsSame(_ one: String, _ other: String) throws -> Bool {
-    let (a, b) = (try openCheckpoint(one), try openCheckpoint(other))
+    let (a, b) = (try CheckpointFile.open(one), try CheckpointFile.open(other))
     guard a.tensors.map(\.name) == b.tensors.map(\.name) else { return false }
     return try zip(a.tensors, b.tensors).allSatisfy {
-      try fingerprint(of: $0, in: a) == fingerprint(of: $1, in: b)
+      try a.fingerprint(of: $0) == b.fingerprint(of: $1)
     }
   }
 

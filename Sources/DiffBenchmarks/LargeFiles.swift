@@ -30,7 +30,7 @@ struct LargeFiles {
     let rows = UInt64(gigabytes * 1e9) / UInt64(Self.tensors * type.width) / Self.columns
     guard let shape = Shape([rows, Self.columns]) else { return }
     let names = (0..<Self.tensors).map { "layer.\($0).weight" }
-    let (output, tensors) = try makeCheckpoint(
+    let (output, tensors) = try CheckpointFile.make(
       at: base, format,
       names.map { ($0.replacing(".", with: format == .hdf5 ? "/" : "."), type, shape) })
     let (keep, set): (UInt64, UInt64) =
@@ -59,7 +59,7 @@ struct LargeFiles {
     let file = try File(path(name), writable: true)
     let block: UInt64 = 1 << 20
     var bytes = [UInt8](repeating: 0, count: Int(block))
-    for (number, tensor) in try openCheckpoint(base).tensors.enumerated() {
+    for (number, tensor) in try CheckpointFile.open(base).tensors.enumerated() {
       guard case .contiguous(let offset) = tensor.storage else { continue }
       let positions = positions(tensor, density, hotRows, seed: 12 + UInt64(number))
       var next = 0

@@ -90,7 +90,7 @@ struct BenchmarkInputs {
     tuned = folder + "/tuned.h5"
     let perTensor = elements / UInt64(Self.tensors)
     guard let shape = Shape([perTensor / Self.columns, Self.columns]) else { preconditionFailure() }
-    let sample = try openCheckpoint(Self.sample)
+    let sample = try CheckpointFile.open(Self.sample)
     let output = try sample.makeOutput(at: base, rewriting: [], overwriting: true)
     var random = SplitMix64(seed: 11)
     for number in 0..<Self.tensors {
@@ -99,7 +99,7 @@ struct BenchmarkInputs {
     }
     try output.commit()
 
-    let source = try openCheckpoint(base)
+    let source = try CheckpointFile.open(base)
     let copy = try source.makeOutput(at: tuned, rewriting: [], overwriting: true)
     var changes = 0
     for (number, tensor) in source.tensors.filter({ $0.name.hasPrefix("layer/") }).enumerated() {

@@ -66,7 +66,7 @@ struct ServingBenchmarks {
     let writer = try DiffWriter(sink)
     for (number, tensor) in model.tensors.enumerated() {
       let places = uniformPositions(elements, density: 0.005, seed: seed + UInt64(number))
-      let base = try fingerprint(of: tensor, in: model)
+      let base = try model.fingerprint(of: tensor)
       try writer.begin(
         DiffEntry(tensor.name, .add(values: .f16, scale: -10), .f32, shape, base: base))
       let values = gaussianHalves(places.count, seed: seed + UInt64(number))

@@ -50,7 +50,7 @@ struct TrainingRun {
     let engine = try Engine(precision: arguments.last.flatMap(Precision.init) ?? .f32)
     let model = try EncoderModel(
       EncoderConfiguration(contentsOf: folder + "/config.json"),
-      checkpoint: openCheckpoint(folder + "/model.h5"), head: .classes(2), engine: engine)
+      checkpoint: CheckpointFile.open(folder + "/model.h5"), head: .classes(2), engine: engine)
     let values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 1)
     let gradients = Gradients(model.layout)

@@ -35,7 +35,7 @@ final class TrainingTrial {
   ) throws {
     engine = try Engine(threads: threads, precision: precision)
     let path = [model + "/model.h5", model + "/base.h5"].first { (try? File($0)) != nil }
-    checkpoint = try openCheckpoint(path ?? model)
+    checkpoint = try CheckpointFile.open(path ?? model)
     configuration = try EncoderConfiguration(contentsOf: model + "/config.json")
     let tokenizer = try WordPiece(vocabulary: File.contents(of: model + "/vocab.txt"))
     let all = try TaskData(table: task + "/train.tsv")

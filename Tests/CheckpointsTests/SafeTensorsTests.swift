@@ -28,7 +28,7 @@ import TestSupport
 
   @Test("a tensor of every type, written by the safetensors package")
   func everyType() throws {
-    let file = try #require(try openCheckpoint(Self.types) as? SafeTensorsCheckpoint)
+    let file = try #require(try CheckpointFile.open(Self.types) as? SafeTensorsCheckpoint)
     #expect(file.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
     let names = [
       "bfloat16", "bool", "complex64", "float16", "float32", "float64", "float8_e4m3fn",
@@ -111,7 +111,7 @@ import TestSupport
       let header =
         #"{"x":{"dtype":"F4","shape":[4],"data_offsets":[0,2]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}   "#
       try TestSupport.write(file(header, data: 3), toFile: scratch("f"))
-      let checkpoint = try openCheckpoint(scratch("f"))
+      let checkpoint = try CheckpointFile.open(scratch("f"))
       #expect(checkpoint.tensors.map(\.name) == ["y"])
       #expect(checkpoint.skipped.map(\.name) == ["x"])
       #expect(checkpoint.skipped.map(\.reason) == ["elements of type F4"])
@@ -127,7 +127,7 @@ import TestSupport
         try TestSupport.write(bytes, toFile: scratch("f"))
         defer { try? remove(scratch("f")) }
         do throws(DiffError) {
-          let file = try openCheckpoint(scratch("f"))
+          let file = try CheckpointFile.open(scratch("f"))
           for tensor in file.tensors { _ = try file.bytes(of: tensor) }
           read += 1
         } catch {
@@ -149,7 +149,7 @@ import TestSupport
   @Test("what comes, goes and changes its shape; the rest is bit-identical and stays aligned")
   func changes() throws {
     try Scratch.with { scratch in
-      let base = try openCheckpoint(Self.types)
+      let base = try CheckpointFile.open(Self.types)
       let changing: [TableChange] = [
         .insert("new", .f64, try #require(Shape([2]))), .delete("t/uint16"),
         .reshape("t/float64", try #require(Shape([2, 2]))),
@@ -202,7 +202,7 @@ import TestSupport
       }
       try make(#"{"metadata":{"total_size":8},\#(map)}"#)
       for path in ["m", "m/x.safetensors.index.json"] {
-        let base = try openCheckpoint(scratch(path))
+        let base = try CheckpointFile.open(scratch(path))
         #expect(base.tensors.map(\.name) == ["a", "b"])
         #expect(base.files.count == 2)
         let output = try base.makeOutput(
@@ -212,7 +212,7 @@ import TestSupport
         try write([7], to: base.tensors[0], at: 2, of: output)
         #expect(!scratch.exists("o"))
         try output.commit()
-        let made = try openCheckpoint(scratch("o"))
+        let made = try CheckpointFile.open(scratch("o"))
         #expect(
           try made.tensors.map { try made.bytes(of: $0) } == [[0, 1, 7, 3], [0, 1, 2, 3], [9]])
         let index = try contents(ofFile: scratch("o/x.safetensors.index.json"))
@@ -221,7 +221,7 @@ import TestSupport
         #expect(try contents(ofFile: scratch("o/1_Pooling/config.json")) == [3])
         try remove(scratch("o"))
       }
-      _ = try openCheckpoint(scratch("m")).makeOutput(
+      _ = try CheckpointFile.open(scratch("m")).makeOutput(
         at: scratch("gone"), rewriting: [], overwriting: false)
       #expect(try scratch.names == ["m"])
       for (index, message) in [
@@ -234,7 +234,7 @@ import TestSupport
         ("x", "no JSON value"),
       ] where !message.isEmpty {
         try make(index)
-        let error = #expect(throws: DiffError.self) { try openCheckpoint(scratch("m")) }
+        let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("m")) }
         #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
       }
     }
@@ -249,7 +249,7 @@ import TestSupport
   func others(start: String, message: String) throws {
     try Scratch.with { scratch in
       try TestSupport.write(start.unicodeScalars.map { UInt8($0.value) }, toFile: scratch("f"))
-      let error = #expect(throws: DiffError.self) { try openCheckpoint(scratch("f")) }
+      let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("f")) }
       #expect(error?.code == .notACheckpoint)
       #expect(error?.message.contains(message) == true)
     }

@@ -35,7 +35,7 @@ import TestSupport
 
   /// The bytes of a tensor of a checkpoint.
   private func bytes(_ tensor: String, _ path: String) throws -> [UInt8] {
-    let checkpoint = try openCheckpoint(path)
+    let checkpoint = try CheckpointFile.open(path)
     let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
     var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
     var span = bytes.mutableSpan
@@ -123,7 +123,7 @@ import TestSupport
     tuned[2].bytes[1] ^= 3
     let sink = try FileSink(scratch("task.diff"))
     let head = MemoryTensor("head", .i64, littleEndian([UInt64.max - 4, 6]))
-    _ = try create(from: base, to: MemoryCheckpoint([tuned[0], tuned[2], head]), into: sink)
+    _ = try Diffs.create(from: base, to: MemoryCheckpoint([tuned[0], tuned[2], head]), into: sink)
     try sink.commit()
     let script = Repository.path + "/samples/python/apply_diff.py"
     func python(_ arguments: [String]) throws -> Answer {

@@ -21,7 +21,8 @@ import Foundation
           try Diffkit.run("convert", files(name + ".safetensors"), files(name + ".again.h5")))
       }
       let (hdf5, twin) = (
-        try openCheckpoint(files("base.h5")), try openCheckpoint(files("base.safetensors"))
+        try CheckpointFile.open(files("base.h5")),
+        try CheckpointFile.open(files("base.safetensors"))
       )
       #expect(
         twin.tensors.map(\.name)
@@ -35,8 +36,8 @@ import Foundation
           try Diffkit.run(
             command, files(one), files("exact.diff"), "-o", files("made"), "--force"),
           "2 tensors changed")
-        let made = try openCheckpoint(files("made"))
-        let right = try openCheckpoint(files(other))
+        let made = try CheckpointFile.open(files("made"))
+        let right = try CheckpointFile.open(files(other))
         #expect(try prints(made) == prints(right))
       }
       // And the other way: a diff of the twins, applied to HDF5.
@@ -53,7 +54,7 @@ import Foundation
   private func prints(_ checkpoint: any Checkpoint) throws -> [String: Fingerprint] {
     var prints: [String: Fingerprint] = [:]
     for tensor in checkpoint.tensors {
-      prints[tensor.name.replacing("/", with: ".")] = try fingerprint(of: tensor, in: checkpoint)
+      prints[tensor.name.replacing("/", with: ".")] = try checkpoint.fingerprint(of: tensor)
     }
     return prints
   }
@@ -64,9 +65,9 @@ import Foundation
       let types = Repository.path + "/Tests/CheckpointsTests/Resources/types.safetensors"
       expectSuccess(try Diffkit.run("convert", types, scratch("same.safetensors")))
       let same = try #require(
-        try openCheckpoint(scratch("same.safetensors")) as? SafeTensorsCheckpoint)
+        try CheckpointFile.open(scratch("same.safetensors")) as? SafeTensorsCheckpoint)
       #expect(same.metadata == ["who": "diffkit", "quote": "\"\\é\n"])
-      #expect(try prints(same) == prints(openCheckpoint(types)))
+      #expect(try prints(same) == prints(CheckpointFile.open(types)))
     }
   }
 
@@ -79,7 +80,7 @@ import Foundation
       let one = try SafeTensorsCheckpoint(scratch("one.safetensors"))
       #expect(one.metadata == facts.merging(["format": "pt"]) { old, _ in old })
       expectSuccess(try Diffkit.run("convert", scratch("one.safetensors"), scratch("two.h5")))
-      let two = try #require(try openCheckpoint(scratch("two.h5")) as? HDF5Checkpoint)
+      let two = try #require(try CheckpointFile.open(scratch("two.h5")) as? HDF5Checkpoint)
       #expect(two.metadata == one.metadata)
     }
   }
@@ -140,7 +141,8 @@ import Foundation
       var map: [String] = []
       for (part, names) in [("1.safetensors", ["a.x", "b"]), ("2.safetensors", ["a.y"])] {
         let rows = names.map { ($0, ElementType.f16, Shape(vector: 3)) }
-        let (output, tensors) = try makeCheckpoint(at: scratch("m/" + part), .safetensors, rows)
+        let (output, tensors) = try CheckpointFile.make(
+          at: scratch("m/" + part), .safetensors, rows)
         for tensor in tensors {
           try output.write(
             Array((tensor.name + "123456").utf8.prefix(6)).span, to: tensor, at: 0)
@@ -153,9 +155,9 @@ import Foundation
         toFile: scratch("m/model.safetensors.index.json"))
       expectSuccess(
         try Diffkit.run("convert", scratch("m"), scratch("one.h5")), "hdf5, 3 tensors, 18 B")
-      let one = try openCheckpoint(scratch("one.h5"))
+      let one = try CheckpointFile.open(scratch("one.h5"))
       #expect(one.tensors.map(\.name) == ["a/x", "a/y", "b"])
-      #expect(try prints(one) == prints(openCheckpoint(scratch("m"))))
+      #expect(try prints(one) == prints(CheckpointFile.open(scratch("m"))))
     }
   }
 
@@ -168,7 +170,7 @@ import Foundation
         try Diffkit.run("convert", files("base.h5"), files("tuned.h5")), "tuned.h5", "--force")
       expectTrouble(
         try Diffkit.run("convert", files("base.h5"), files("base.h5"), "--force"), "is an input")
-      let (output, tensors) = try makeCheckpoint(
+      let (output, tensors) = try CheckpointFile.make(
         at: files("two.safetensors"), .safetensors,
         [("a.b", .u8, .scalar), ("a/b", .u8, .scalar), ("__x", .u8, .scalar)])
       for tensor in tensors { try output.write([1].span, to: tensor, at: 0) }

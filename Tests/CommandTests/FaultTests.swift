@@ -66,8 +66,8 @@ struct FaultTests {
 
   /// A safetensors twin of the fixture's base, and a folder of two files.
   private func prepare(_ files: Fixture) throws {
-    let base = try openCheckpoint(files("base.h5"))
-    _ = try convert(base, to: files("base.safetensors"), .safetensors)
+    let base = try CheckpointFile.open(files("base.h5"))
+    _ = try base.convert(to: files("base.safetensors"), .safetensors)
   }
 
   @Test(

@@ -24,7 +24,7 @@ struct Fixture {
 
   /// Copies a checkpoint, with the first elements of some float32 tensors set.
   func change(_ source: String, _ copy: String, _ changes: [String: Float]) throws {
-    let checkpoint = try openCheckpoint(folder(source))
+    let checkpoint = try CheckpointFile.open(folder(source))
     let output = try checkpoint.makeOutput(at: folder(copy), rewriting: [], overwriting: false)
     for tensor in checkpoint.tensors {
       guard let value = changes[tensor.name] else { continue }
@@ -38,8 +38,9 @@ struct Fixture {
     options.mode = mode
     options.metadata = ["task": "example"]
     let sink = try FileSink(folder(name))
-    _ = try create(
-      from: openCheckpoint(folder("base.h5")), to: openCheckpoint(folder("tuned.h5")), into: sink,
+    _ = try Diffs.create(
+      from: CheckpointFile.open(folder("base.h5")), to: CheckpointFile.open(folder("tuned.h5")),
+      into: sink,
       options)
     try sink.commit()
   }
@@ -52,9 +53,9 @@ struct Fixture {
 
   /// Whether two checkpoints hold the same tensors.
   func sameTensors(_ one: String, _ other: String) throws -> Bool {
-    let (a, b) = (try openCheckpoint(folder(one)), try openCheckpoint(folder(other)))
-    let x = try a.tensors.map { try fingerprint(of: $0, in: a) }
-    let y = try b.tensors.map { try fingerprint(of: $0, in: b) }
+    let (a, b) = (try CheckpointFile.open(folder(one)), try CheckpointFile.open(folder(other)))
+    let x = try a.tensors.map { try a.fingerprint(of: $0) }
+    let y = try b.tensors.map { try b.fingerprint(of: $0) }
     return x == y && a.tensors.map(\.name) == b.tensors.map(\.name)
   }
 

@@ -44,8 +44,9 @@ import TestSupport
   @Test("what needs more than a patch is a new file in the old one's place, and is said to be")
   func replaced() throws {
     try Fixture.with { files in
-      _ = try convert(openCheckpoint(files("base.h5")), to: files("base.safetensors"), .safetensors)
-      let base = try openCheckpoint(files("base.safetensors"))
+      _ = try CheckpointFile.open(files("base.h5")).convert(
+        to: files("base.safetensors"), .safetensors)
+      let base = try CheckpointFile.open(files("base.safetensors"))
       let output = try base.makeOutput(
         at: files("more.safetensors"), rewriting: [], changing: [.insert("head", .u8, .scalar)],
         overwriting: false)
@@ -161,9 +162,10 @@ struct InterruptedTests {
   @Test("a folder of files is restored by its own name, its index's or a part's")
   func folder() throws {
     try Fixture.with { files in
-      _ = try convert(openCheckpoint(files("base.h5")), to: files("base.safetensors"), .safetensors)
+      _ = try CheckpointFile.open(files("base.h5")).convert(
+        to: files("base.safetensors"), .safetensors)
       let whole = try files.bytes("base.safetensors")
-      let names = try openCheckpoint(files("base.safetensors")).tensors.map(\.name)
+      let names = try CheckpointFile.open(files("base.safetensors")).tensors.map(\.name)
       let map = names.map { #""\#($0)":"m.safetensors""# }.joined(separator: ",")
       let index = "m.safetensors.index.json"
       for path in ["m", "m/" + index, "m/m.safetensors"] {
@@ -206,14 +208,14 @@ struct InterruptedTests {
         }
         try put(bytes, "x.h5" + Journal.suffix)
         #expect(throws: DiffError.self, "seed \(seed) round \(round)") {
-          try recover(files("x.h5"))
+          try CheckpointFile.recover(files("x.h5"))
         }
         #expect(try files.bytes("x.h5") == torn)
       }
       try put(journal, "x.h5" + Journal.suffix)
       for other in [try files.bytes("exact.diff"), old.map { ~$0 }] {
         try put(other, "x.h5")
-        let error = #expect(throws: DiffError.self) { try recover(files("x.h5")) }
+        let error = #expect(throws: DiffError.self) { try CheckpointFile.recover(files("x.h5")) }
         #expect(error?.code == .changed)
         #expect(try files.bytes("x.h5") == other)
       }

@@ -24,7 +24,7 @@ import TestSupport
         expectSuccess(Answer(try ChildProcess.run("mkdir", [folder.path])))
         let shard = "model-00001-of-00001.safetensors"
         expectSuccess(try Diffkit.run("convert", fixture(name + ".h5"), folder(shard)))
-        let names = try openCheckpoint(folder(shard)).tensors.map {
+        let names = try CheckpointFile.open(folder(shard)).tensors.map {
           "\"\($0.name)\":\"\(shard)\""
         }
         try write(

@@ -32,7 +32,7 @@ private func applyEverything(_ diff: DiffReader) throws(DiffError) {
     tensors.append(MemoryTensor(entry.name, entry.type, entry.shape, bytes))
   }
   for entry in diff where entry.operation == .insert && entry.shape.count > 1 << 20 { return }
-  _ = try apply([diff], to: MemoryCheckpoint(tensors), output: "output")
+  _ = try Diffs.apply([diff], to: MemoryCheckpoint(tensors), output: "output")
 }
 
 /// What callers rely on without looking: offsets ascend and stay inside the page.

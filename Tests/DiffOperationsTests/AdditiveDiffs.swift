@@ -80,7 +80,7 @@ func merged(
   _ diffs: [DiffReader], weights: [Double]? = nil, _ options: MergeOptions = MergeOptions()
 ) throws -> DiffReader {
   let sink = MemorySink()
-  _ = try merge(
+  _ = try Diffs.merge(
     diffs.enumerated().map { MergeInput($1, weight: weights?[$0] ?? 1) }, into: sink, options)
   return try DiffReader(bytes: sink.bytes)
 }

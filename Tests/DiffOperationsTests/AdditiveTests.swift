@@ -209,7 +209,7 @@ import TestSupport
     #expect(error?.tensor == "i")
     options.skipsNonfloat = true
     let sink = MemorySink()
-    let summary = try create(from: base, to: tuned, into: sink, options)
+    let summary = try Diffs.create(from: base, to: tuned, into: sink, options)
     #expect(summary.skipped == ["i"])
     #expect(try DiffReader(bytes: sink.bytes).map(\.name) == ["a", "b", "c"])
   }

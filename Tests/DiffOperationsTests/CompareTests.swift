@@ -82,17 +82,17 @@ import TestSupport
   @Test("all figures of all pairs are those counted by hand", arguments: [1, 2, 3])
   func figures(seed: UInt64) throws {
     let (_, diffs) = try family(5, seed: seed)
-    let comparison = try compare(diffs)
+    let comparison = try Diffs.compare(diffs)
     try expect(diffs, comparison, "seed \(seed)")
     #expect(!comparison.areSame)
     #expect(comparison.isSame(0) && !comparison.isSame(1))
     #expect(comparison.notes.contains { $0.diff == 2 && $0.what.contains("first alone") })
-    let two = try compare([diffs[0], diffs[3]])
+    let two = try Diffs.compare([diffs[0], diffs[3]])
     try expect([diffs[0], diffs[3]], two, "seed \(seed)")
     #expect(two.tensors.map(\.name) == ["a", "b", "c"])
     #expect(two.tensors.reduce(0) { $0 + $1.pair.shared } == two.pair(0, 1).shared)
     #expect(two.tensors.reduce(0) { $0 + $1.differing } == two.differing[1])
-    #expect(try compare([diffs[0], diffs[0], diffs[0]]).areSame)
+    #expect(try Diffs.compare([diffs[0], diffs[0], diffs[0]]).areSame)
   }
 
   @Test("tensors of many windows are counted as small ones are")
@@ -108,7 +108,7 @@ import TestSupport
       try diff(base, $0, .add(.all, values: .f16))
     }
     let exact = try [tuned(4, 1), tuned(6, -2), tuned(6, 3)].map { try diff(base, $0) }
-    for comparison in [try compare(diffs), try compare(exact, base: base)] {
+    for comparison in [try Diffs.compare(diffs), try Diffs.compare(exact, base: base)] {
       #expect(comparison.changes == [750_000, 500_000, 500_000])
       #expect(comparison.pair(0, 1).shared == 250_000)
       #expect(comparison.pair(0, 1).dot == -500_000)
@@ -125,20 +125,20 @@ import TestSupport
     let (base, additive) = try family(2, seed: 9)
     let results = try additive.map { try #require(try patched(base, [$0])) }
     let diffs = [try diff(base, results[0]), try diff(base, results[1], .replace)]
-    let blind = try compare(diffs)
+    let blind = try Diffs.compare(diffs)
     #expect(blind.norms == [nil, nil])
     #expect(blind.pair(0, 1).cosine == nil && blind.pair(0, 1).normRatio == nil)
-    let seen = try compare(diffs, base: base)
+    let seen = try Diffs.compare(diffs, base: base)
     #expect(blind.pair(0, 1).shared == seen.pair(0, 1).shared)
     #expect(seen.notes.allSatisfy { $0.what == "replace, not xor" })
     // Deltas that round to nothing are not in the exact diffs; the values here are exact.
-    let numbers = try compare(additive)
+    let numbers = try Diffs.compare(additive)
     #expect(near(seen.pair(0, 1).dot, numbers.pair(0, 1).dot))
     #expect(near(seen.squares[1] ?? nil, numbers.squares[1] ?? nil))
-    let error = #expect(throws: DiffError.self) { try compare(diffs, base: results[0]) }
+    let error = #expect(throws: DiffError.self) { try Diffs.compare(diffs, base: results[0]) }
     #expect(error?.code == .wrongBase)
-    #expect(try compare([diffs[0], try diff(base, results[0])]).areSame)
-    #expect(try !compare([diffs[0], try diff(results[1], results[0])]).areSame)
+    #expect(try Diffs.compare([diffs[0], try diff(base, results[0])]).areSame)
+    #expect(try !Diffs.compare([diffs[0], try diff(results[1], results[0])]).areSame)
   }
 
   @Test("what comes, goes or changes its shape is compared whole")
@@ -149,11 +149,11 @@ import TestSupport
         base, MemoryCheckpoint([vector("a", [1, 2]), vector("c", grown), vector("h", [head])]))
     }
     let one = try tuned(1, [4, 5, 6])
-    #expect(try compare([one, tuned(1, [4, 5, 6])]).areSame)
-    let notes = try compare([one, tuned(2, [4, 5, 7])]).notes
+    #expect(try Diffs.compare([one, tuned(1, [4, 5, 6])]).areSame)
+    let notes = try Diffs.compare([one, tuned(2, [4, 5, 7])]).notes
     #expect(notes.map(\.tensor) == ["c", "h"])
     #expect(notes.map(\.diff) == [1, 1])
-    #expect(try compare([one, tuned(1, [4])]).notes.map(\.tensor) == ["c"])
+    #expect(try Diffs.compare([one, tuned(1, [4])]).notes.map(\.tensor) == ["c"])
   }
 
   @Test(
@@ -171,9 +171,9 @@ import TestSupport
     func checkpoint(_ value: Double) -> MemoryCheckpoint {
       MemoryCheckpoint([MemoryTensor("w", .f64, littleEndian([0, value, 0]))])
     }
-    let comparison = try compare(checkpoint(a), checkpoint(b), options)
+    let comparison = try checkpoint(a).compare(with: checkpoint(b), options)
     #expect(comparison.areSame == close)
-    let isSame = try compare(checkpoint(a), checkpoint(b)).areSame
+    let isSame = try checkpoint(a).compare(with: checkpoint(b)).areSame
     #expect(isSame == (a.bitPattern == b.bitPattern))
   }
 
@@ -183,11 +183,11 @@ import TestSupport
     let diffs = try [[1, 0, 0.5, 0], [1.25, 0.25, 0.5, 0]].map {
       try diff(base, MemoryCheckpoint([vector("w", $0)]), .add(.all, values: .f16))
     }
-    #expect(try compare(diffs).differing == [0, 2])
+    #expect(try Diffs.compare(diffs).differing == [0, 2])
     for (absolute, differing) in [(0.2, 2), (0.25, 0)] as [(Double, UInt64)] {
       var options = CompareOptions()
       options.tolerance = Tolerance(absolute: absolute)
-      #expect(try compare(diffs, options).differing == [0, differing])
+      #expect(try Diffs.compare(diffs, options).differing == [0, differing])
     }
   }
 
@@ -196,7 +196,7 @@ import TestSupport
     var model = RandomModel(seed: 700 + seed)
     let tensors = model.everything() + (seed == 0 ? model.large() : [])
     let tuned = tensors.map { model.tuned($0, density: 0.01) }
-    let comparison = try compare(MemoryCheckpoint(tensors), MemoryCheckpoint(tuned))
+    let comparison = try MemoryCheckpoint(tensors).compare(with: MemoryCheckpoint(tuned))
     #expect(comparison.tensors.count == tensors.count)
     for tensor in comparison.tensors {
       guard let one = tensors.first(where: { $0.name == tensor.name }),
@@ -222,7 +222,7 @@ import TestSupport
       vector("a.x", [1, 2]), vector("b", [1]), MemoryTensor("c", .i32, littleEndian([1])),
     ])
     let other = MemoryCheckpoint([vector("a/x", [1, 2.5]), vector("c", [1]), vector("d", [1, 2])])
-    let comparison = try compare(one, other)
+    let comparison = try one.compare(with: other)
     #expect((comparison.onlyInFirst, comparison.onlyInSecond) == (["b"], ["d"]))
     #expect(comparison.tensors.map(\.name) == ["a.x", "c"])
     #expect(comparison.tensors.map(\.differing) == [1, nil])

@@ -8,7 +8,7 @@ import TestSupport
 @Suite struct ComposeTests {
   private func composed(_ diffs: [DiffReader]) throws -> DiffReader {
     let sink = MemorySink()
-    _ = try compose(diffs, into: sink)
+    _ = try Diffs.compose(diffs, into: sink)
     return try DiffReader(bytes: sink.bytes)
   }
 

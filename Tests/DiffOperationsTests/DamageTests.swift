@@ -19,7 +19,7 @@ import TestSupport
         var bytes = sound
         bytes[place] ^= 1 << UInt8(bit)
         let error = #expect(throws: DiffError.self, "byte \(place) bit \(bit)") {
-          try apply([DiffReader(bytes: bytes)], to: base, output: "damaged")
+          try Diffs.apply([DiffReader(bytes: bytes)], to: base, output: "damaged")
         }
         #expect(error?.offset != nil, "byte \(place) bit \(bit)")
       }
@@ -57,8 +57,8 @@ import TestSupport
       let names = try scratch.names
       #expect(names == [])
     }
-    #expect(throws: DiffError.self) { try verify(damaged) }
-    #expect(throws: DiffError.self) { try statistics(of: damaged) }
+    #expect(throws: DiffError.self) { try Diffs.verify(damaged) }
+    #expect(throws: DiffError.self) { try Diffs.statistics(of: damaged) }
   }
 
   @Test("a diff whose result is not what it says is refused")

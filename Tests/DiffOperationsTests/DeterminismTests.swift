@@ -54,13 +54,17 @@ import TestSupport
 
   @Test("progress ends at the total")
   func progress() throws {
-    var last: [String: Progress] = [:]
+    var last: [String: OperationProgress] = [:]
     let made = try diff(Steps.base, Steps.first)
-    _ = try create(from: Steps.base, to: Steps.first, into: MemorySink()) { last[$0.phase] = $0 }
-    _ = try apply([made], to: Steps.base, output: "\(last.count)") { last[$0.phase] = $0 }
-    _ = try apply([made], .revert, to: Steps.first, output: "\(last.count)") { last[$0.phase] = $0 }
-    _ = try apply([made], to: Steps.first, output: "\(last.count)") { last[$0.phase] = $0 }
-    _ = try verify(made, against: Steps.base) { last[$0.phase] = $0 }
+    _ = try Diffs.create(from: Steps.base, to: Steps.first, into: MemorySink()) {
+      last[$0.phase] = $0
+    }
+    _ = try Diffs.apply([made], to: Steps.base, output: "\(last.count)") { last[$0.phase] = $0 }
+    _ = try Diffs.apply([made], .revert, to: Steps.first, output: "\(last.count)") {
+      last[$0.phase] = $0
+    }
+    _ = try Diffs.apply([made], to: Steps.first, output: "\(last.count)") { last[$0.phase] = $0 }
+    _ = try Diffs.verify(made, against: Steps.base) { last[$0.phase] = $0 }
     #expect(last.keys.sorted() == ["apply", "compare", "create", "decode", "revert", "verify"])
     for (phase, progress) in last where phase != "decode" {
       #expect(progress.done == progress.total, "\(phase)")

@@ -68,7 +68,7 @@ import TestSupport
   @Test("unchanged tensors have no entry, and the summary counts the others")
   func summary() throws {
     let sink = MemorySink()
-    let summary = try create(from: Steps.first, to: Steps.second, into: sink)
+    let summary = try Diffs.create(from: Steps.first, to: Steps.second, into: sink)
     #expect(try DiffReader(bytes: sink.bytes).map(\.name) == ["a", "c"])
     #expect((summary.changedTensors, summary.tensors) == (2, 3))
     #expect((summary.changes, summary.elements) == (3, 9))

@@ -27,14 +27,14 @@ import Foundation
   }
 
   private static func base() throws -> any Checkpoint {
-    try openCheckpoint(folder + "base.safetensors")
+    try CheckpointFile.open(folder + "base.safetensors")
   }
 
   private func imported(
     _ path: String, _ format: ExchangeFormat, _ options: ImportOptions = ImportOptions()
   ) throws -> DiffReader {
     let sink = MemorySink()
-    _ = try importDiff(path, format, on: try Self.base(), into: sink, options)
+    _ = try Diffs.import(path, format, on: try Self.base(), into: sink, options)
     return try DiffReader(bytes: sink.bytes)
   }
 
@@ -53,7 +53,7 @@ import Foundation
       #expect(try diff.dense(tensor, count: deltas.count) == deltas, "\(name) \(tensor)")
       let stored = try #require(base.tensors.first { $0.name == tensor })
       let entry = try #require(diff.entry(named: tensor))
-      #expect(entry.base == (try fingerprint(of: stored, in: base)))
+      #expect(entry.base == (try base.fingerprint(of: stored)))
       #expect(entry.result == nil)
     }
     guard format != .shira else { return }
@@ -70,13 +70,13 @@ import Foundation
     let diff = try imported(Self.folder + "coo.npz", .cooNpz)
     try Scratch.with { scratch in
       let path = scratch("export")
-      let summary = try export(diff, to: path, format)
+      let summary = try Diffs.export(diff, to: path, format)
       #expect(summary.rounded == 0)
       #expect(summary.heads == 1)
       #expect(try imported(path, format).contents() == diff.contents())
       let half = try DiffReader(bytes: reencoded(diff, .f16))
-      #expect(throws: DiffError.self) { try export(half, to: path, format) }
-      _ = try export(half, to: path, format, overwriting: true)
+      #expect(throws: DiffError.self) { try Diffs.export(half, to: path, format) }
+      _ = try Diffs.export(half, to: path, format, overwriting: true)
       // What fits float16 is stored as such again.
       #expect(try imported(path, format).map(\.operation) == half.map(\.operation))
     }
@@ -86,11 +86,11 @@ import Foundation
     let diff = try imported(Self.folder + "shira.safetensors", .shira)
     try Scratch.with { scratch in
       let path = scratch("adapter.safetensors")
-      _ = try export(diff, to: path, .shira)
+      _ = try Diffs.export(diff, to: path, .shira)
       #expect(try imported(path, .shira).contents() == diff.contents())
       // PEFT's file holds the same bytes for each name.
       let (mine, theirs) = (
-        try openCheckpoint(path), try openCheckpoint(Self.folder + "shira.safetensors")
+        try CheckpointFile.open(path), try CheckpointFile.open(Self.folder + "shira.safetensors")
       )
       #expect(mine.tensors.map(\.name) == theirs.tensors.map(\.name))
       #expect(mine.tensors.map(\.type) == theirs.tensors.map(\.type))
@@ -98,7 +98,7 @@ import Foundation
     }
     let vectors = try imported(Self.folder + "coo.npz", .cooNpz)
     let refusal = #expect(throws: DiffError.self) {
-      try export(vectors, to: "/nowhere/x", .shira)
+      try Diffs.export(vectors, to: "/nowhere/x", .shira)
     }
     #expect(refusal?.code == .unsupported)
     #expect(refusal?.message.contains("extract --except") == true)
@@ -108,8 +108,8 @@ import Foundation
   func archiveBytes() throws {
     let diff = try imported(Self.folder + "coo.npz", .cooNpz)
     try Scratch.with { scratch in
-      _ = try export(diff, to: scratch("a.npz"), .cooNpz)
-      _ = try export(diff, to: scratch("b.npz"), .cooNpz)
+      _ = try Diffs.export(diff, to: scratch("a.npz"), .cooNpz)
+      _ = try Diffs.export(diff, to: scratch("b.npz"), .cooNpz)
       let (mine, theirs) = (
         try NpzFile(scratch("a.npz")), try NpzFile(Self.folder + "coo.npz")
       )
@@ -182,7 +182,7 @@ import Foundation
     _ diff: DiffReader, _ values: FloatType? = nil, _ profile: EncodingProfile = .size
   ) throws -> [UInt8] {
     let sink = MemorySink()
-    _ = try reencode(diff, into: sink, values: values, profile: profile)
+    _ = try Diffs.reencode(diff, into: sink, values: values, profile: profile)
     return sink.bytes
   }
 
@@ -201,7 +201,7 @@ import Foundation
     // float32 holds what float16 does: there and back is the same.
     let wide = try DiffReader(bytes: reencoded(diff, .f32))
     let sink = MemorySink()
-    #expect(try reencode(wide, into: sink, values: .f16) == 0)
+    #expect(try Diffs.reencode(wide, into: sink, values: .f16) == 0)
     for (name, shape) in MergeTests.shapes {
       let count = Int(shape.reduce(1, *))
       let dense = try diff.dense(name, count: count)
@@ -211,6 +211,6 @@ import Foundation
     let third = Double(Float(1) / 3)
     let fine = try additiveDiff([("t", [2], [third, 1e5])], values: .f32)
     let rounded = MemorySink()
-    #expect(try reencode(fine, into: rounded, values: .f16) == 2)
+    #expect(try Diffs.reencode(fine, into: rounded, values: .f16) == 2)
   }
 }

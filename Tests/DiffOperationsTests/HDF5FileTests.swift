@@ -10,7 +10,7 @@ import TestSupport
   /// A finetune of `Repository.base`: every tensor changed in every third element, one deleted,
   /// two inserted.
   private func makeTuned(_ path: String) throws {
-    let base = try openCheckpoint(Repository.base)
+    let base = try CheckpointFile.open(Repository.base)
     let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
     for tensor in base.tensors where tensor.name != "model.x" {
       var bytes = try allBytes(tensor, base)
@@ -42,7 +42,7 @@ import TestSupport
     try Scratch.with { scratch in
       try makeTuned(scratch("tuned.h5"))
       let (base, tuned) = (
-        try openCheckpoint(Repository.base), try openCheckpoint(scratch("tuned.h5"))
+        try CheckpointFile.open(Repository.base), try CheckpointFile.open(scratch("tuned.h5"))
       )
       var options = ApplyOptions()
       options.verification = verification
@@ -50,19 +50,20 @@ import TestSupport
       let made = try diff(base, tuned)
       let applied = scratch("applied.h5")
       #expect(
-        try apply([made], to: base, output: applied, options) == .written(tensors: made.count))
+        try Diffs.apply([made], to: base, output: applied, options) == .written(tensors: made.count)
+      )
       try expectEqual(applied, tuned)
       try expectEqual(Repository.base, base)
       options.undoPath = nil
-      let result = try openCheckpoint(applied)
-      #expect(try apply([made], to: result, output: scratch("no"), options) == .alreadyDone)
-      _ = try apply([made], .revert, to: result, output: scratch("reverted.h5"), options)
+      let result = try CheckpointFile.open(applied)
+      #expect(try Diffs.apply([made], to: result, output: scratch("no"), options) == .alreadyDone)
+      _ = try Diffs.apply([made], .revert, to: result, output: scratch("reverted.h5"), options)
       try expectEqual(scratch("reverted.h5"), base)
       let undo = try DiffReader(scratch("undo.diff"))
-      _ = try apply([undo], to: result, output: scratch("undone.h5"), options)
+      _ = try Diffs.apply([undo], to: result, output: scratch("undone.h5"), options)
       try expectEqual(scratch("undone.h5"), base)
-      #expect(try verify(made, against: base, verification).checkpoint == .base)
-      #expect(try verify(made, against: result, verification).checkpoint == .applied)
+      #expect(try Diffs.verify(made, against: base, verification).checkpoint == .base)
+      #expect(try Diffs.verify(made, against: result, verification).checkpoint == .applied)
       let names = try scratch.names
       #expect(names == ["applied.h5", "reverted.h5", "tuned.h5", "undo.diff", "undone.h5"])
     }
@@ -73,17 +74,17 @@ import TestSupport
     try Scratch.with { scratch in
       try makeTuned(scratch("tuned.h5"))
       let (base, tuned) = (
-        try openCheckpoint(Repository.base), try openCheckpoint(scratch("tuned.h5"))
+        try CheckpointFile.open(Repository.base), try CheckpointFile.open(scratch("tuned.h5"))
       )
-      _ = try apply([diff(base, tuned, .replace)], to: base, output: scratch("replaced.h5"))
+      _ = try Diffs.apply([diff(base, tuned, .replace)], to: base, output: scratch("replaced.h5"))
       try expectEqual(scratch("replaced.h5"), tuned)
       var options = CreateOptions()
       options.mode = .add(.all, values: .f32)
       options.skipsNonfloat = true
       let sum = try DiffReader(bytes: diffBytes(base, tuned, options))
-      _ = try apply([sum], to: base, output: scratch("added.h5"))
-      let added = try openCheckpoint(scratch("added.h5"))
-      #expect(try verify(sum, against: added).checkpoint == .applied)
+      _ = try Diffs.apply([sum], to: base, output: scratch("added.h5"))
+      let added = try CheckpointFile.open(scratch("added.h5"))
+      #expect(try Diffs.verify(sum, against: added).checkpoint == .applied)
     }
   }
 
@@ -92,7 +93,7 @@ import TestSupport
     try Scratch.with { scratch in
       try makeTuned(scratch("tuned.h5"))
       let (base, tuned) = (
-        try openCheckpoint(Repository.base), try openCheckpoint(scratch("tuned.h5"))
+        try CheckpointFile.open(Repository.base), try CheckpointFile.open(scratch("tuned.h5"))
       )
       let made = try diff(base, tuned)
       var options = ApplyOptions()
@@ -103,8 +104,8 @@ import TestSupport
       try output.write([9, 9].span, to: head, at: 700)
       try output.commit()
       let error = #expect(throws: DiffError.self) {
-        try apply(
-          [made], to: openCheckpoint(scratch("other.h5")), output: scratch("no"), options)
+        try Diffs.apply(
+          [made], to: CheckpointFile.open(scratch("other.h5")), output: scratch("no"), options)
       }
       #expect(error?.code == .wrongBase)
       #expect(error?.tensor == "model/packed")

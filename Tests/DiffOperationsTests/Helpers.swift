@@ -10,7 +10,7 @@ func diffBytes(
   _ base: any Checkpoint, _ tuned: any Checkpoint, _ options: CreateOptions = CreateOptions()
 ) throws -> [UInt8] {
   let sink = MemorySink()
-  _ = try create(from: base, to: tuned, into: sink, options)
+  _ = try Diffs.create(from: base, to: tuned, into: sink, options)
   return sink.bytes
 }
 
@@ -30,7 +30,7 @@ func patched(
 ) throws -> MemoryCheckpoint? {
   // Tests that run at the same time share checkpoints.
   let path = "made \(UInt64.random(in: 0 ... .max))"
-  let outcome = try apply(diffs, direction, to: base, output: path, options)
+  let outcome = try Diffs.apply(diffs, direction, to: base, output: path, options)
   #expect((base.output(path) == nil) == (outcome == .alreadyDone))
   return base.output(path)
 }
@@ -42,7 +42,7 @@ func refusal(
 ) -> DiffError? {
   let path = "refused \(UInt64.random(in: 0 ... .max))"
   let error = #expect(throws: DiffError.self) {
-    try apply(diffs, direction, to: base, output: path, options)
+    try Diffs.apply(diffs, direction, to: base, output: path, options)
   }
   #expect(base.output(path) == nil)
   return error

@@ -17,11 +17,11 @@ import TestSupport
       let shape = try #require(Shape([1 << 13, 1 << 20]))
 
       let basePath = scratch("base.h5")
-      let small = try openCheckpoint(Repository.base)
+      let small = try CheckpointFile.open(Repository.base)
       let making = try small.makeOutput(at: basePath, rewriting: [], overwriting: false)
       _ = try making.insert("huge", .u8, shape)
       try making.commit()
-      let base = try openCheckpoint(basePath)
+      let base = try CheckpointFile.open(basePath)
       let huge = try #require(base.tensors.first { $0.name == "huge" })
 
       let tunedPath = scratch("tuned.h5")
@@ -30,7 +30,7 @@ import TestSupport
       try tuning.commit()
 
       let sink = MemorySink()
-      let summary = try create(from: base, to: try openCheckpoint(tunedPath), into: sink)
+      let summary = try Diffs.create(from: base, to: try CheckpointFile.open(tunedPath), into: sink)
       #expect(summary.changes == UInt64(positions.count))
       let diff = try DiffReader(bytes: sink.bytes)
       #expect(sink.bytes.count < 1000)
@@ -38,9 +38,9 @@ import TestSupport
       let madePath = scratch("made.h5")
       var options = ApplyOptions()
       options.verification = .touched
-      _ = try apply([diff], to: base, output: madePath, options)
-      let made = try openCheckpoint(madePath)
-      #expect(try verify(diff, against: made, .touched).checkpoint == .applied)
+      _ = try Diffs.apply([diff], to: base, output: madePath, options)
+      let made = try CheckpointFile.open(madePath)
+      #expect(try Diffs.verify(diff, against: made, .touched).checkpoint == .applied)
       for path in [basePath, tunedPath, madePath] {
         #expect(try File(path).size > count)
         #expect(try File(path).allocatedSize < 16 << 20, "\(path) is not sparse")

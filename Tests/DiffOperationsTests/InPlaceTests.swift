@@ -24,7 +24,7 @@ import TestSupport
     }
 
     func diff(_ mode: CreateMode = .xor) throws -> DiffReader {
-      try DiffOperationsTests.diff(openCheckpoint(base), openCheckpoint(tuned), mode)
+      try DiffOperationsTests.diff(CheckpointFile.open(base), CheckpointFile.open(tuned), mode)
     }
   }
 
@@ -40,7 +40,7 @@ import TestSupport
     let rows = try Self.types.filter { names.contains($0.name) }.map {
       ($0.name, $0.type, try #require(Shape($0.extents)))
     }
-    let (output, tensors) = try makeCheckpoint(at: path, format, rows)
+    let (output, tensors) = try CheckpointFile.make(at: path, format, rows)
     for (number, tensor) in tensors.enumerated() {
       var random = SplitMix64(seed: seed + UInt64(number))
       // Finite floats of every type, whatever the bytes.
@@ -96,14 +96,15 @@ import TestSupport
       let diff = try files.diff()
       let before = try files.bytes(files.base)
       let new = files.scratch("new")
-      _ = try apply([diff], to: openCheckpoint(files.base), output: new, options)
+      _ = try Diffs.apply([diff], to: CheckpointFile.open(files.base), output: new, options)
       let names = try files.scratch.names
-      let done = try applyInPlace([diff], to: openCheckpoint(files.base), options)
+      let done = try Diffs.applyInPlace([diff], to: CheckpointFile.open(files.base), options)
       #expect(done == .patched(tensors: 4))
       #expect(try files.bytes(files.base) == files.bytes(new))
-      let again = try applyInPlace([diff], to: openCheckpoint(files.base), options)
+      let again = try Diffs.applyInPlace([diff], to: CheckpointFile.open(files.base), options)
       #expect(again == .alreadyDone)
-      let back = try applyInPlace([diff], .revert, to: openCheckpoint(files.base), options)
+      let back = try Diffs.applyInPlace(
+        [diff], .revert, to: CheckpointFile.open(files.base), options)
       #expect(back == .patched(tensors: 4))
       #expect(try files.bytes(files.base) == before)
       #expect(try files.scratch.names == names)
@@ -114,10 +115,10 @@ import TestSupport
   func folderInFolder() throws {
     try with(.folder) { files in
       let inside = files.base + "/new"
-      _ = try apply([files.diff()], to: openCheckpoint(files.base), output: inside)
-      let (made, tuned) = (try openCheckpoint(inside), try openCheckpoint(files.tuned))
+      _ = try Diffs.apply([files.diff()], to: CheckpointFile.open(files.base), output: inside)
+      let (made, tuned) = (try CheckpointFile.open(inside), try CheckpointFile.open(files.tuned))
       for (one, other) in zip(made.tensors, tuned.tensors) {
-        #expect(try fingerprint(of: one, in: made) == fingerprint(of: other, in: tuned))
+        #expect(try made.fingerprint(of: one) == tuned.fingerprint(of: other))
       }
       #expect(made.tensors.count == tuned.tensors.count)
       #expect(try Folder.names(inside).sorted() == Folder.names(files.tuned).sorted())
@@ -131,14 +132,16 @@ import TestSupport
       options.mode = .add(.all, values: .f32)
       options.skipsNonfloat = true
       let diff = try DiffReader(
-        bytes: diffBytes(openCheckpoint(files.base), openCheckpoint(files.tuned), options))
+        bytes: diffBytes(CheckpointFile.open(files.base), CheckpointFile.open(files.tuned), options)
+      )
       let before = try files.bytes(files.base)
       var undo = ApplyOptions()
       undo.undoPath = files.scratch("undo.diff")
-      let done = try applyInPlace([diff], to: openCheckpoint(files.base), undo)
+      let done = try Diffs.applyInPlace([diff], to: CheckpointFile.open(files.base), undo)
       #expect(done == .patched(tensors: 3))
       #expect(try files.bytes(files.base) != before)
-      _ = try applyInPlace([DiffReader(files.scratch("undo.diff"))], to: openCheckpoint(files.base))
+      _ = try Diffs.applyInPlace(
+        [DiffReader(files.scratch("undo.diff"))], to: CheckpointFile.open(files.base))
       #expect(try files.bytes(files.base) == before)
     }
   }
@@ -148,9 +151,10 @@ import TestSupport
     try with(kind) { files in
       let diff = try files.diff()
       // Another base, but for its smallest tensor.
-      let tensor = try #require(openCheckpoint(files.base).tensors.first { $0.name == "large" })
+      let tensor = try #require(
+        CheckpointFile.open(files.base).tensors.first { $0.name == "large" })
       guard case .contiguous(let offset) = tensor.storage else { return }
-      let path = try openCheckpoint(files.base).files[tensor.file]
+      let path = try CheckpointFile.open(files.base).files[tensor.file]
       do {
         let file = try File(path, writable: true)
         try file.write([77, 77].span, at: offset + 100)
@@ -158,7 +162,7 @@ import TestSupport
       let before = try files.bytes(files.base)
       let names = try files.scratch.names
       let error = #expect(throws: DiffError.self) {
-        try applyInPlace([diff], to: openCheckpoint(files.base))
+        try Diffs.applyInPlace([diff], to: CheckpointFile.open(files.base))
       }
       #expect(error?.code == .wrongBase)
       #expect(error?.tensor == "large")
@@ -173,16 +177,16 @@ import TestSupport
       let diff = try files.diff()
       let before = try files.bytes(files.base)
       do {
-        let reader = try openCheckpoint(files.base)
+        let reader = try CheckpointFile.open(files.base)
         let error = #expect(throws: DiffError.self) {
-          try applyInPlace([diff], to: openCheckpoint(files.base))
+          try Diffs.applyInPlace([diff], to: CheckpointFile.open(files.base))
         }
         #expect(error?.code == .locked)
         #expect(try files.bytes(files.base) == before)
         withExtendedLifetime(reader) {}
       }
-      let output = try openCheckpoint(files.base).makeInPlaceOutput()
-      let error = #expect(throws: DiffError.self) { try openCheckpoint(files.base) }
+      let output = try CheckpointFile.open(files.base).makeInPlaceOutput()
+      let error = #expect(throws: DiffError.self) { try CheckpointFile.open(files.base) }
       #expect(error?.code == .locked)
       withExtendedLifetime(output) {}
     }
@@ -195,13 +199,13 @@ import TestSupport
       let before = try files.bytes(files.base)
       func expectRefusal(_ path: String, _ message: String) throws {
         let error = #expect(throws: DiffError.self) {
-          try applyInPlace([diff], to: openCheckpoint(path))
+          try Diffs.applyInPlace([diff], to: CheckpointFile.open(path))
         }
         #expect(error?.code == .unsupportedCheckpoint)
         #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
         #expect(try files.bytes(files.base) == before)
       }
-      let file = try openCheckpoint(files.base).files[0]
+      let file = try CheckpointFile.open(files.base).files[0]
       #expect(unsafe chmod(file, 0o444) == 0)
       try expectRefusal(files.base, "read-only")
       #expect(unsafe chmod(file, 0o644) == 0)
@@ -218,19 +222,19 @@ import TestSupport
     try with(kind) { files in
       let shape = try #require(Shape([2]))
       let more = try {
-        let base = try openCheckpoint(files.base)
+        let base = try CheckpointFile.open(files.base)
         let output = try base.makeOutput(
           at: files.scratch("more"), rewriting: [], changing: [.insert("new", .f32, shape)],
           overwriting: false)
         try output.write(
           [1, 2, 3, 4, 5, 6, 7, 8].span, to: output.insert("new", .f32, shape), at: 0)
         try output.commit()
-        return try DiffOperationsTests.diff(base, openCheckpoint(files.scratch("more")))
+        return try DiffOperationsTests.diff(base, CheckpointFile.open(files.scratch("more")))
       }()
       let before = try files.bytes(files.base)
       guard kind != .folder else {
         let error = #expect(throws: DiffError.self) {
-          try applyInPlace([more], to: openCheckpoint(files.base))
+          try Diffs.applyInPlace([more], to: CheckpointFile.open(files.base))
         }
         #expect(error?.code == .unsupported)
         #expect(error?.tensor == "new")
@@ -238,11 +242,12 @@ import TestSupport
         return
       }
       let names = try files.scratch.names
-      #expect(try applyInPlace([more], to: openCheckpoint(files.base)) == .written(tensors: 1))
-      #expect(try openCheckpoint(files.base).tensors.map(\.name).contains("new"))
-      let back = try applyInPlace([more], .revert, to: openCheckpoint(files.base))
+      #expect(
+        try Diffs.applyInPlace([more], to: CheckpointFile.open(files.base)) == .written(tensors: 1))
+      #expect(try CheckpointFile.open(files.base).tensors.map(\.name).contains("new"))
+      let back = try Diffs.applyInPlace([more], .revert, to: CheckpointFile.open(files.base))
       #expect(back == .written(tensors: 1))
-      #expect(try !openCheckpoint(files.base).tensors.map(\.name).contains("new"))
+      #expect(try !CheckpointFile.open(files.base).tensors.map(\.name).contains("new"))
       // HDF5 does not win the space back.
       if kind == .safetensors { #expect(try files.bytes(files.base) == before) }
       #expect(try files.scratch.names == names)
@@ -254,18 +259,18 @@ import TestSupport
     try with(.safetensors) { files in
       let diff = try files.diff()
       let size = try File(files.base).size
-      func change(_: DiffOperations.Progress) {
+      func change(_: OperationProgress) {
         guard let file = try? File(files.base, writable: true) else { return }
         try? file.write([9].span, at: size - 1)
       }
       let before = try contents(ofFile: files.base).dropLast()
       for isInPlace in [false, true] {
         let error = #expect(throws: DiffError.self) {
-          let base = try openCheckpoint(files.base)
+          let base = try CheckpointFile.open(files.base)
           _ =
             try isInPlace
-            ? applyInPlace([diff], to: base, progress: change)
-            : apply([diff], to: base, output: files.scratch("o"), progress: change)
+            ? Diffs.applyInPlace([diff], to: base, progress: change)
+            : Diffs.apply([diff], to: base, output: files.scratch("o"), progress: change)
         }
         #expect([.changed, .wrongBase].contains(error?.code))
         #expect(try contents(ofFile: files.base).dropLast() == before)

@@ -76,7 +76,7 @@ import Foundation
       MergeInput(try diff($1, oracle), weight: one.options.weights?[$0] ?? 1)
     }
     let sink = MemorySink()
-    _ = try merge(inputs, into: sink, try options(one.options))
+    _ = try Diffs.merge(inputs, into: sink, try options(one.options))
     let merged = try DiffReader(bytes: sink.bytes)
     for tensor in oracle.tensors {
       let expected = try #require(one.result[tensor.name])

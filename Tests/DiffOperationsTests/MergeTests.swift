@@ -65,8 +65,8 @@ import TestSupport
     let options = Self.everyMethod[number]
     let one = MemorySink()
     let other = MemorySink()
-    _ = try merge(diffs.map { MergeInput($0) }, into: one, options)
-    _ = try merge([2, 0, 3, 1].map { MergeInput(diffs[$0]) }, into: other, options)
+    _ = try Diffs.merge(diffs.map { MergeInput($0) }, into: one, options)
+    _ = try Diffs.merge([2, 0, 3, 1].map { MergeInput(diffs[$0]) }, into: other, options)
     #expect(one.bytes == other.bytes, "\(options.method) \(options.variant)")
     #expect(one.bytes.count > 500)
   }
@@ -124,7 +124,7 @@ import TestSupport
   @Test func conflictsAreCounted() throws {
     let a = try additiveDiff([("t", [8], [1, 1, 0, -1, 0, 2, 0, 0])])
     let b = try additiveDiff([("t", [8], [1, -1, 0, 0, 3, -2, 0, 1])])
-    let summary = try merge([MergeInput(a), MergeInput(b)], into: MemorySink())
+    let summary = try Diffs.merge([MergeInput(a), MergeInput(b)], into: MemorySink())
     #expect(summary.tensors.map(\.name) == ["t"])
     #expect(summary.tensors[0].shared == 3)
     #expect(summary.tensors[0].opposite == 2)

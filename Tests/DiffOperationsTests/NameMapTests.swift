@@ -64,8 +64,8 @@ import TestSupport
     apply.names = map
     #expect(same(try patched(other, [made], .apply, apply), expected))
     #expect(same(try patched(expected, [made], .revert, apply), other))
-    #expect(try verify(made, against: other, names: map).checkpoint == .base)
-    #expect(try verify(made, against: other).checkpoint == .different)
+    #expect(try Diffs.verify(made, against: other, names: map).checkpoint == .base)
+    #expect(try Diffs.verify(made, against: other).checkpoint == .different)
   }
 
   @Test("a final ':0' does not count where nothing else fits")
@@ -93,7 +93,7 @@ import TestSupport
       error?.message
         == "is not in the checkpoint; 'rnn_1/rnn_1_3/bias' is: --map FILE tells which tensor is "
         + "which")
-    let summary = try create(from: base, to: tuned, into: MemorySink())
+    let summary = try Diffs.create(from: base, to: tuned, into: MemorySink())
     #expect(summary.deleted == ["rnn_1/rnn_1/bias"])
     #expect(summary.inserted == ["rnn_1/rnn_1_3/bias"])
     #expect(summary.alike.map(\.tuned) == ["rnn_1/rnn_1_3/bias"])
@@ -143,27 +143,27 @@ import TestSupport
   func textgenrnn() throws {
     try Scratch.with { scratch in
       let folder = Repository.shared + "/keras/"
-      let base = try openCheckpoint(folder + "textgenrnn_weights.hdf5")
-      let tuned = try openCheckpoint(folder + "reddit_apple_android.hdf5")
+      let base = try CheckpointFile.open(folder + "textgenrnn_weights.hdf5")
+      let tuned = try CheckpointFile.open(folder + "reddit_apple_android.hdf5")
       let map = try NameMap(text: "re:^(\\w+)/(\\w+)/\t$1/$2_3/")
       var options = CreateOptions()
       options.names = map
       let sink = MemorySink()
-      let summary = try create(from: base, to: tuned, into: sink, options)
+      let summary = try Diffs.create(from: base, to: tuned, into: sink, options)
       #expect(summary.inserted.isEmpty && summary.deleted.isEmpty && summary.changedTensors == 10)
       let made = try DiffReader(bytes: sink.bytes)
-      _ = try apply([made], to: base, output: scratch("applied.h5"))
-      let applied = try openCheckpoint(scratch("applied.h5"))
+      _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
+      let applied = try CheckpointFile.open(scratch("applied.h5"))
       for (mine, theirs) in zip(applied.tensors, tuned.tensors) {
-        #expect(try fingerprint(of: mine, in: applied) == fingerprint(of: theirs, in: tuned))
+        #expect(try applied.fingerprint(of: mine) == tuned.fingerprint(of: theirs))
       }
       var apply = ApplyOptions()
       apply.names = map
-      _ = try DiffOperations.apply(
+      _ = try Diffs.apply(
         [made], .revert, to: tuned, output: scratch("reverted.h5"), apply)
-      let reverted = try openCheckpoint(scratch("reverted.h5"))
+      let reverted = try CheckpointFile.open(scratch("reverted.h5"))
       for (mine, theirs) in zip(reverted.tensors, base.tensors) {
-        #expect(try fingerprint(of: mine, in: reverted) == fingerprint(of: theirs, in: base))
+        #expect(try reverted.fingerprint(of: mine) == base.fingerprint(of: theirs))
       }
     }
   }

@@ -172,7 +172,7 @@ import TestSupport
 
   @Test("a mapped file serves as one that was read, and stays as it is")
   func mapped() throws {
-    let checkpoint = try openCheckpoint(Repository.base)
+    let checkpoint = try CheckpointFile.open(Repository.base)
     let (read, mapped) = (
       try ResidentModel(checkpoint), try ResidentModel(checkpoint, mapping: true)
     )
@@ -184,7 +184,7 @@ import TestSupport
           [UInt8](repeating: 1, count: tensor.type.width).span, to: tensor, at: 0)
       }
       try output.commit()
-      let tuned = try openCheckpoint(scratch("t.h5"))
+      let tuned = try CheckpointFile.open(scratch("t.h5"))
       let before = try (0..<1).map { _ in try seen(Overlay(mapped)) }[0]
       let overlay = Overlay(mapped)
       try overlay.attach(PreparedDiff([diff(checkpoint, tuned)], for: mapped))

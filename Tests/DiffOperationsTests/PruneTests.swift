@@ -22,7 +22,7 @@ import TestSupport
     let sink = MemorySink()
     var options = PruneOptions(selection)
     options.perTensor = perTensor
-    let summary = try prune(diff, into: sink, options)
+    let summary = try Diffs.prune(diff, into: sink, options)
     return (try DiffReader(bytes: sink.bytes), summary)
   }
 
@@ -63,7 +63,7 @@ import TestSupport
     #expect(pruning?.code == .unsupported)
     #expect(pruning?.tensor == "t")
     let scaling = #expect(throws: DiffError.self) {
-      try scale(exact, by: 2, into: MemorySink())
+      try Diffs.scale(exact, by: 2, into: MemorySink())
     }
     #expect(scaling?.code == .unsupported)
   }
@@ -72,7 +72,7 @@ import TestSupport
     var random = SplitMix64(seed: 2)
     let diff = try MergeTests.random(&random, density: 0.2, grid: 1000)
     let sink = MemorySink()
-    let summary = try scale(diff, by: factor, into: sink)
+    let summary = try Diffs.scale(diff, by: factor, into: sink)
     let scaled = try DiffReader(bytes: sink.bytes)
     let isPower = factor.magnitude.significand == 1
     #expect(isPower == (summary.rounded == 0))
@@ -85,7 +85,7 @@ import TestSupport
     }
     #expect(scaled.allSatisfy { $0.base != nil && $0.result == nil })
     for factor in [0, Double.infinity, .nan] {
-      #expect(throws: DiffError.self) { try scale(diff, by: factor, into: MemorySink()) }
+      #expect(throws: DiffError.self) { try Diffs.scale(diff, by: factor, into: MemorySink()) }
     }
   }
 
@@ -95,7 +95,7 @@ import TestSupport
     guard contents.tensors.count > 1 else { return }
     let diff = try DiffReader(bytes: contents.encoded())
     let sink = MemorySink()
-    let taken = try extract(
+    let taken = try Diffs.extract(
       diff, tensors: [NamePattern("t*")], except: [NamePattern("t0")], into: sink)
     var expected = contents
     expected.tensors.removeFirst()
@@ -119,11 +119,11 @@ import TestSupport
     for (pattern, name) in not { #expect(!NamePattern(pattern).matches(name), "\(pattern)") }
     let diff = try sample()
     let refusal = #expect(throws: DiffError.self) {
-      try extract(diff, tensors: [NamePattern("haed")], into: MemorySink())
+      try Diffs.extract(diff, tensors: [NamePattern("haed")], into: MemorySink())
     }
     #expect(refusal?.code == .usage)
     #expect(throws: DiffError.self) {
-      try extract(diff, tensors: [], except: [NamePattern("*")], into: MemorySink())
+      try Diffs.extract(diff, tensors: [], except: [NamePattern("*")], into: MemorySink())
     }
   }
 }

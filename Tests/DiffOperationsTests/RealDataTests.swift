@@ -13,21 +13,21 @@ struct RealDataTests {
   @Test("all-MiniLM-L6-v2 with 0.5 % of its weights changed")
   func minilm() throws {
     try Scratch.with { scratch in
-      let base = try openCheckpoint(Self.minilm)
+      let base = try CheckpointFile.open(Self.minilm)
       try tune(base, scratch("tuned.h5"))
-      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let tuned = try CheckpointFile.open(scratch("tuned.h5"))
       let sink = try FileSink(scratch("task.diff"))
-      let summary = try create(from: base, to: tuned, into: sink)
+      let summary = try Diffs.create(from: base, to: tuned, into: sink)
       try sink.commit()
       #expect(summary.elements == 22_713_216)
       #expect(abs(Double(summary.changes) / 22_713_216 - 0.005) < 0.0002)
       let made = try DiffReader(scratch("task.diff"))
       #expect(made.size < 22_713_216 * 4 / 100)
-      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
       try expectEqual(scratch("applied.h5"), tuned)
-      let applied = try openCheckpoint(scratch("applied.h5"))
-      #expect(try apply([made], to: applied, output: scratch("no")) == .alreadyDone)
-      _ = try apply([made], .revert, to: applied, output: scratch("reverted.h5"))
+      let applied = try CheckpointFile.open(scratch("applied.h5"))
+      #expect(try Diffs.apply([made], to: applied, output: scratch("no")) == .alreadyDone)
+      _ = try Diffs.apply([made], .revert, to: applied, output: scratch("reverted.h5"))
       try expectEqual(scratch("reverted.h5"), base)
       // One more change somewhere in the largest tensor: another base.
       let largest = try #require(made.max { $0.shape.count < $1.shape.count })
@@ -36,7 +36,7 @@ struct RealDataTests {
       try output.write([1, 2, 3, 4].span, to: stored, at: stored.byteCount - 4)
       try output.commit()
       let error = #expect(throws: DiffError.self) {
-        try apply([made], to: openCheckpoint(scratch("other.h5")), output: scratch("no"))
+        try Diffs.apply([made], to: CheckpointFile.open(scratch("other.h5")), output: scratch("no"))
       }
       #expect(error?.code == .wrongBase)
       #expect(error?.tensor == largest.name)
@@ -69,14 +69,14 @@ struct RealDataTests {
     ])
   func hackerNews(mode: CreateMode) throws {
     try Scratch.with { scratch in
-      let base = try openCheckpoint(Self.keras + "textgenrnn_weights.hdf5")
-      let tuned = try openCheckpoint(Self.keras + "hacker_news.hdf5")
+      let base = try CheckpointFile.open(Self.keras + "textgenrnn_weights.hdf5")
+      let tuned = try CheckpointFile.open(Self.keras + "hacker_news.hdf5")
       let made = try diff(base, tuned, mode)
-      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
       try expectEqual(scratch("applied.h5"), tuned)
       guard mode == .xor else { return }
-      _ = try apply(
-        [made], .revert, to: openCheckpoint(scratch("applied.h5")), output: scratch("base.h5"))
+      _ = try Diffs.apply(
+        [made], .revert, to: CheckpointFile.open(scratch("applied.h5")), output: scratch("base.h5"))
       try expectEqual(scratch("base.h5"), base)
     }
   }
@@ -90,18 +90,18 @@ struct RealDataTests {
   func layouts(file: String) throws {
     try Scratch.with { scratch in
       let made = try diff(
-        openCheckpoint(Self.keras + "textgenrnn_weights.hdf5"),
-        openCheckpoint(Self.keras + "hacker_news.hdf5"))
-      let base = try openCheckpoint(Self.keras + file)
+        CheckpointFile.open(Self.keras + "textgenrnn_weights.hdf5"),
+        CheckpointFile.open(Self.keras + "hacker_news.hdf5"))
+      let base = try CheckpointFile.open(Self.keras + file)
       for verification in Verification.allCases {
         var options = ApplyOptions()
         options.verification = verification
         options.overwriting = true
-        _ = try apply([made], to: base, output: scratch("applied.h5"), options)
-        try expectEqual(scratch("applied.h5"), openCheckpoint(Self.keras + "hacker_news.hdf5"))
-        let applied = try openCheckpoint(scratch("applied.h5"))
+        _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"), options)
+        try expectEqual(scratch("applied.h5"), CheckpointFile.open(Self.keras + "hacker_news.hdf5"))
+        let applied = try CheckpointFile.open(scratch("applied.h5"))
         #expect(applied.tensors.map(\.storageKind) == base.tensors.map(\.storageKind))
-        _ = try apply([made], .revert, to: applied, output: scratch("reverted.h5"), options)
+        _ = try Diffs.apply([made], .revert, to: applied, output: scratch("reverted.h5"), options)
         try expectEqual(scratch("reverted.h5"), base)
       }
     }

@@ -78,8 +78,8 @@ import TestSupport
       if mode == .xor {
         #expect(try same(patched(tuned, [made], .revert), base))
         #expect(try patched(base, [made], .revert) == nil)
-        #expect(try verify(made, against: base).checkpoint == .base)
-        #expect(try verify(made, against: tuned).checkpoint == .applied)
+        #expect(try Diffs.verify(made, against: base).checkpoint == .base)
+        #expect(try Diffs.verify(made, against: tuned).checkpoint == .applied)
       }
     }
   }
@@ -96,7 +96,7 @@ import TestSupport
     #expect(refusal(try checkpoint(3, 9), [made])?.code == .wrongBase)
     #expect(refusal(try checkpoint(5, 9), [made])?.code == .wrongBase)
     #expect(refusal(try checkpoint(4, 1), [made])?.code == .mismatch)
-    #expect(try verify(made, against: checkpoint(5, 9)).checkpoint == .different)
+    #expect(try Diffs.verify(made, against: checkpoint(5, 9)).checkpoint == .different)
   }
 
   @Test("a reshape among several diffs of one tensor is refused with the way out")

@@ -10,7 +10,7 @@ import TestSupport
   func additive() throws {
     let base = MemoryCheckpoint([vector("a", [0, 0, 0, 0, 0, 0]), vector("b", [0, 0])])
     let tuned = MemoryCheckpoint([vector("a", [0, 1, -2, 0, 0.75, 3]), vector("b", [0, -0.25])])
-    let report = try statistics(of: diff(base, tuned, .add(.all, values: .f16)))
+    let report = try Diffs.statistics(of: diff(base, tuned, .add(.all, values: .f16)))
     #expect(report.entries.map(\.entry.name) == ["a", "b"])
     #expect(report.entries.map(\.statistics.changes) == [4, 1])
     #expect(report.entries.map(\.statistics.elements) == [6, 2])
@@ -36,7 +36,7 @@ import TestSupport
       try writer.end()
     }
     try writer.finish()
-    let report = try statistics(of: DiffReader(bytes: sink.bytes))
+    let report = try Diffs.statistics(of: DiffReader(bytes: sink.bytes))
     #expect(report.sparse.elements == .max)
   }
 
@@ -47,7 +47,7 @@ import TestSupport
     let tuned = base.map { model.tuned($0, density: 0.2) }
     let whole = MemoryTensor("whole", .u8, model.random.bytes(1000))
     let made = try diff(MemoryCheckpoint(base), MemoryCheckpoint(tuned + [whole]))
-    let report = try statistics(of: made)
+    let report = try Diffs.statistics(of: made)
     #expect(report.fileSize == made.size)
     #expect(report.sparse.storedBytes + report.wholeBytes + made.indexSize + 80 == made.size)
     #expect(report.wholeBytes > 1000)
@@ -78,7 +78,7 @@ import TestSupport
     let base = MemoryTensor("w", .u8, [UInt8](repeating: 0, count: 1_000_000))
     var tuned = base
     for i in tuned.bytes.indices where random.unit() < 0.005 { tuned.bytes[i] = 1 }
-    let report = try statistics(of: diff(MemoryCheckpoint([base]), MemoryCheckpoint([tuned])))
+    let report = try Diffs.statistics(of: diff(MemoryCheckpoint([base]), MemoryCheckpoint([tuned])))
     #expect(report.sparse.bitsPerPosition >= report.sparse.boundPerPosition)
     #expect(report.sparse.bitsPerPosition < report.sparse.boundPerPosition * 1.05)
   }

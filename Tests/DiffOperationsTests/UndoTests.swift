@@ -19,7 +19,7 @@ import TestSupport
       #expect(try patched(base, [undo]) == nil, "\(what): undone twice")
       #expect(same(try patched(base, [undo], .revert), result), "\(what): undo undone")
       #expect(same(try patched(result, [undo], .apply, .touched), base), "\(what): touched")
-      _ = try verify(undo)
+      _ = try Diffs.verify(undo)
       #expect(try scratch.names == ["undo.diff"])
     }
   }
@@ -101,7 +101,7 @@ import TestSupport
       options.undoPath = scratch("./output")
       let made = try diff(Steps.base, Steps.first)
       let error = #expect(throws: DiffError.self) {
-        try apply([made], to: Steps.base, output: scratch("output"), options)
+        try Diffs.apply([made], to: Steps.base, output: scratch("output"), options)
       }
       #expect(error?.code == .usage)
       #expect(try scratch.names == [])

@@ -23,12 +23,12 @@ import TestSupport
     ]
     for (checkpoint, state, differing) in cases {
       for verification in Verification.allCases where verification == .full || mode.isExact {
-        let report = try verify(made, against: checkpoint, verification)
+        let report = try Diffs.verify(made, against: checkpoint, verification)
         #expect(report.checkpoint == state, "\(verification)")
         #expect(report.differing == differing, "\(verification)")
       }
     }
-    #expect(try verify(made).checkpoint == nil)
+    #expect(try Diffs.verify(made).checkpoint == nil)
   }
 
   @Test("tensors that come and go have their states too", arguments: Verification.allCases)
@@ -36,14 +36,14 @@ import TestSupport
     let base = MemoryCheckpoint(Steps.base.all + [vector("old", [1])])
     let tuned = MemoryCheckpoint(Steps.base.all + [vector("new", [2]), vector("empty", [])])
     let made = try diff(base, tuned)
-    #expect(try verify(made, against: base, verification).checkpoint == .base)
-    #expect(try verify(made, against: tuned, verification).checkpoint == .applied)
-    let report = try verify(
+    #expect(try Diffs.verify(made, against: base, verification).checkpoint == .base)
+    #expect(try Diffs.verify(made, against: tuned, verification).checkpoint == .applied)
+    let report = try Diffs.verify(
       made, against: MemoryCheckpoint(base.all + [vector("new", [3])]), verification)
     #expect(report.checkpoint == .different)
     #expect(report.differing == ["new"])
     let partly = MemoryCheckpoint(base.all + [vector("new", [2])])
-    #expect(try verify(made, against: partly, verification).checkpoint == .partlyApplied)
+    #expect(try Diffs.verify(made, against: partly, verification).checkpoint == .partlyApplied)
   }
 
   @Test("touched answers as full does, whatever state each tensor is in", arguments: 0..<20)
@@ -60,8 +60,8 @@ import TestSupport
       return model.tuned(pair.1, density: 1)
     }
     let checkpoint = MemoryCheckpoint(mixed)
-    let full = try verify(made, against: checkpoint, .full)
-    let touched = try verify(made, against: checkpoint, .touched)
+    let full = try Diffs.verify(made, against: checkpoint, .full)
+    let touched = try Diffs.verify(made, against: checkpoint, .touched)
     #expect(full == touched, "seed \(seed)")
     if seed < 6 {
       let expected: [CheckpointState] = [.base, .applied, .different]
@@ -73,7 +73,7 @@ import TestSupport
   func refused() throws {
     let made = try diff(Steps.base, Steps.first, .add(.all, values: .f16))
     let error = #expect(throws: DiffError.self) {
-      try verify(made, against: Steps.base, .touched)
+      try Diffs.verify(made, against: Steps.base, .touched)
     }
     #expect(error?.code == .unsupported)
     #expect(refusal(Steps.base, [made], .apply, .touched)?.code == .unsupported)
@@ -91,14 +91,14 @@ import TestSupport
     let changed = MemoryTensor("m", .u8, [UInt8](repeating: 1, count: 100_000))
     let made = try diff(
       MemoryCheckpoint(Steps.base.all + [many]), MemoryCheckpoint(Steps.first.all + [changed]))
-    let report = try verify(made)
+    let report = try Diffs.verify(made)
     #expect((report.entries, report.pages, report.values) == (4, 7, 100_003))
   }
 
   @Test("an empty diff finds any checkpoint to be its base")
   func empty() throws {
     let made = try diff(Steps.base, Steps.base)
-    #expect(try verify(made, against: Steps.second).checkpoint == .base)
+    #expect(try Diffs.verify(made, against: Steps.second).checkpoint == .base)
   }
 }
 

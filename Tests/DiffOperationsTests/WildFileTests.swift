@@ -30,13 +30,13 @@ import Foundation
 
   /// A copy without the tensors whose filters are not here.
   private func readable(_ path: String, _ copy: String) throws -> any Checkpoint {
-    let file = try openCheckpoint(path)
+    let file = try CheckpointFile.open(path)
     let output = try file.makeOutput(at: copy, rewriting: [], overwriting: false)
-    for tensor in file.tensors where (try? fingerprint(of: tensor, in: file)) == nil {
+    for tensor in file.tensors where (try? file.fingerprint(of: tensor)) == nil {
       try output.delete(tensor)
     }
     try output.commit()
-    return try openCheckpoint(copy)
+    return try CheckpointFile.open(copy)
   }
 
   /// Changes some elements of each tensor.
@@ -79,16 +79,16 @@ import Foundation
       try tune(base, scratch("tuned.h5"))
       var options = CreateOptions()
       options.includesOptimizer = true
-      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let tuned = try CheckpointFile.open(scratch("tuned.h5"))
       let made = try DiffReader(bytes: diffBytes(base, tuned, options))
       for verification in Verification.allCases {
         var options = ApplyOptions()
         options.verification = verification
         options.overwriting = true
-        _ = try apply([made], to: base, output: scratch("applied.h5"), options)
+        _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"), options)
         try expectEqual(scratch("applied.h5"), tuned)
-        _ = try apply(
-          [made], .revert, to: openCheckpoint(scratch("applied.h5")),
+        _ = try Diffs.apply(
+          [made], .revert, to: CheckpointFile.open(scratch("applied.h5")),
           output: scratch("reverted.h5"), options)
         try expectEqual(scratch("reverted.h5"), base)
       }
@@ -113,11 +113,11 @@ import Foundation
     .enabled(if: Repository.haveShared, "needs ../shared"))
   func optimizer() throws {
     try Scratch.with { scratch in
-      let base = try openCheckpoint(Repository.shared + "/keras/emotion_model.hdf5")
+      let base = try CheckpointFile.open(Repository.shared + "/keras/emotion_model.hdf5")
       try tune(base, scratch("tuned.h5"))
-      let tuned = try openCheckpoint(scratch("tuned.h5"))
+      let tuned = try CheckpointFile.open(scratch("tuned.h5"))
       let sink = MemorySink()
-      let summary = try create(from: base, to: tuned, into: sink)
+      let summary = try Diffs.create(from: base, to: tuned, into: sink)
       let state = base.tensors.filter(\.isOptimizerState)
       #expect(state.count == 105)
       #expect(summary.tensors == base.tensors.count - state.count)
@@ -126,10 +126,10 @@ import Foundation
           == [SkippedObject(name: "optimizer", reason: "105 tensors (--optimizer compares them)")])
       let made = try DiffReader(bytes: sink.bytes)
       #expect(made.allSatisfy { !$0.name.hasPrefix("optimizer_weights") })
-      _ = try apply([made], to: base, output: scratch("applied.h5"))
-      let applied = try openCheckpoint(scratch("applied.h5"))
+      _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
+      let applied = try CheckpointFile.open(scratch("applied.h5"))
       for (one, other) in zip(state, applied.tensors.filter(\.isOptimizerState)) {
-        #expect(try fingerprint(of: one, in: base) == fingerprint(of: other, in: applied))
+        #expect(try base.fingerprint(of: one) == applied.fingerprint(of: other))
       }
     }
   }
@@ -140,7 +140,7 @@ import Foundation
   func reshaped(name: String) throws {
     try Scratch.with { scratch in
       let path = "\(Self.resources)/\(name).h5"
-      let base = try openCheckpoint(path)
+      let base = try CheckpointFile.open(path)
       let output = try base.makeOutput(at: scratch("grown.h5"), rewriting: [], overwriting: false)
       let chosen: Set = [
         "model/kernel:0", "model/half", "model/packed", "cube", "four", "plain", "scalar",
@@ -154,12 +154,12 @@ import Foundation
         try output.write(bytes.span, to: grown, at: 0)
       }
       try output.commit()
-      let grown = try openCheckpoint(scratch("grown.h5"))
+      let grown = try CheckpointFile.open(scratch("grown.h5"))
       let made = try diff(base, grown)
-      _ = try apply([made], to: base, output: scratch("applied.h5"))
+      _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
       try expectEqual(scratch("applied.h5"), grown)
       try expectSameObjects("all", scratch("grown.h5"), scratch("applied.h5"))
-      _ = try apply([made], .revert, to: grown, output: scratch("reverted.h5"))
+      _ = try Diffs.apply([made], .revert, to: grown, output: scratch("reverted.h5"))
       try expectEqual(scratch("reverted.h5"), base)
       try expectSameObjects("all", path, scratch("reverted.h5"))
     }

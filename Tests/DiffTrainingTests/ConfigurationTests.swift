@@ -55,7 +55,7 @@ import TestSupport
   @Test("a checkpoint that does not fit its configuration is refused by tensor")
   func wrongCheckpoint() throws {
     let path = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-bert.safetensors"
-    let checkpoint = try openCheckpoint(path)
+    let checkpoint = try CheckpointFile.open(path)
     func error(_ from: String, _ to: String) throws -> DiffError? {
       let configuration = try self.configuration(Self.bert.replacing(from, with: to))
       return #expect(throws: DiffError.self) {
@@ -76,7 +76,7 @@ import TestSupport
     #expect(one?.code == .usage)
     let other = #expect(throws: DiffError.self) {
       try EncoderModel(
-        configuration, checkpoint: openCheckpoint(Repository.base), head: .number)
+        configuration, checkpoint: CheckpointFile.open(Repository.base), head: .number)
     }
     #expect(other?.message.contains("not a checkpoint of this type of model") == true)
   }

@@ -25,7 +25,7 @@ import TestSupport
   private func model(_ one: Case, threads: Int? = nil) throws -> EncoderModel {
     try EncoderModel(
       EncoderConfiguration(contentsOf: Self.folder + one.name + ".json"),
-      checkpoint: openCheckpoint(Self.folder + one.name + ".safetensors"), head: one.head,
+      checkpoint: CheckpointFile.open(Self.folder + one.name + ".safetensors"), head: one.head,
       pooling: one.pooling, engine: try Engine(threads: threads))
   }
 

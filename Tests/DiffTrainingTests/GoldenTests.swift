@@ -28,7 +28,7 @@ struct GoldenTests {
     summary = try JSONValue(parsing: Array(json))
     model = try EncoderModel(
       EncoderConfiguration(contentsOf: Self.folder + "/config.json"),
-      checkpoint: openCheckpoint(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls)
+      checkpoint: CheckpointFile.open(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls)
     values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 1)
     let head = try #require(model.layout["classifier/weight"])
@@ -116,7 +116,7 @@ struct GoldenTests {
   func half() throws {
     let half = try EncoderModel(
       EncoderConfiguration(contentsOf: Self.folder + "/config.json"),
-      checkpoint: openCheckpoint(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls,
+      checkpoint: CheckpointFile.open(Self.folder + "/model.h5"), head: .classes(2), pooling: .cls,
       engine: try Engine(precision: .bf16))
     let examples = try examples("single", labels: golden.integers("grad/labels"))
     let outputs = try half.outputs(of: examples, at: values)

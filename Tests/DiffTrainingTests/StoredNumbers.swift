@@ -7,7 +7,7 @@ import Testing
 struct StoredNumbers {
   let checkpoint: any Checkpoint
 
-  init(_ path: String) throws { checkpoint = try openCheckpoint(path) }
+  init(_ path: String) throws { checkpoint = try CheckpointFile.open(path) }
 
   func tensor(_ name: String) throws -> StoredTensor {
     try #require(checkpoint.tensors.first { $0.name == name }, "no \(name)")

@@ -23,7 +23,7 @@ struct TenStepTests {
     configuration.attentionDropout = 0
     configuration.headDropout = 0
     let model = try EncoderModel(
-      configuration, checkpoint: openCheckpoint(folder + "/model.h5"), head: .classes(2))
+      configuration, checkpoint: CheckpointFile.open(folder + "/model.h5"), head: .classes(2))
     #expect(model.pooling == .pooler)
     let values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 1)

@@ -46,7 +46,7 @@ import TestSupport
   private func model() throws -> EncoderModel {
     try EncoderModel(
       EncoderConfiguration(contentsOf: Self.path + ".json"),
-      checkpoint: openCheckpoint(Self.path + ".safetensors"), head: .classes(3),
+      checkpoint: CheckpointFile.open(Self.path + ".safetensors"), head: .classes(3),
       engine: try Engine(threads: 2))
   }
 

@@ -2,12 +2,7 @@
 // layers.
 //
 //   swift run -c release DigitsMLP samples/DigitsMLP/digits.csv
-import Checkpoints
-import DiffFormat
-import DiffOperations
 import DiffTraining
-import SystemSupport
-import TensorCore
 
 /// A picture and the digit that it shows.
 struct Digit: TrainingExample {

@@ -2,8 +2,6 @@
 //
 //   swift run -c release ReadDiff task.diff [TENSOR]
 import DiffFormat
-import SystemSupport
-import TensorCore
 
 /// Serves ranges of another source and counts what was asked for; an HTTP client would send
 /// `Range: bytes=…` instead.

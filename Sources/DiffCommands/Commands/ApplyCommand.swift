@@ -106,12 +106,12 @@ struct TransferOptions: ParsableArguments {
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
     let readers = try diffs.map(openDiff)
-    let base = try openCheckpoint(source)
+    let base = try CheckpointFile.open(source)
     let show = report.progress.show
     let outcome =
       try inPlace
-      ? applyInPlace(readers, direction, to: base, options, progress: show)
-      : apply(readers, direction, to: base, output: output, options, progress: show)
+      ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
+      : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
     try report.print(TransferOutput(source, output, direction, outcome, isInPlace: inPlace))
   }
 }

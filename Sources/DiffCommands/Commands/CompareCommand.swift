@@ -56,8 +56,8 @@ struct CompareCommand: ParsableCommand {
     if let other = areDiffs.firstIndex(of: false) {
       throw DiffError(.notADiff, "not a diff, as others of the files are", path: files[other])
     }
-    let comparison = try compare(
-      files.map(openDiff), base: base.map { try openCheckpoint($0) }, options)
+    let comparison = try Diffs.compare(
+      files.map(openDiff), base: base.map { try CheckpointFile.open($0) }, options)
     try report.print(DiffComparisonOutput(files, comparison))
     if !comparison.areSame { throw ExitStatus.different }
   }
@@ -68,9 +68,8 @@ struct CompareCommand: ParsableCommand {
         .usage, base == nil ? "checkpoints are compared two at a time" : "--base goes with diffs",
         path: files[0])
     }
-    let comparison = try compare(
-      openCheckpoint(files[0]), openCheckpoint(files[1]), options,
-      progress: report.progress.show)
+    let comparison = try CheckpointFile.open(files[0]).compare(
+      with: CheckpointFile.open(files[1]), options, progress: report.progress.show)
     try report.print(CheckpointComparisonOutput(files, comparison))
     if !comparison.areSame { throw ExitStatus.different }
   }

@@ -37,9 +37,9 @@ struct ComposeCommand: ParsableCommand {
     try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
     let readers = try openDiffs(diffs)
     try writeDiff(path, force: outputs.force) { sink in
-      guard let base else { return try compose(readers, into: sink, profile: profile) }
-      return try compose(
-        readers, on: try openCheckpoint(base), scratch: path == "-" ? base : path, into: sink,
+      guard let base else { return try Diffs.compose(readers, into: sink, profile: profile) }
+      return try Diffs.compose(
+        readers, on: try CheckpointFile.open(base), scratch: path == "-" ? base : path, into: sink,
         profile: profile, progress: report.progress.show)
     } tell: { summary, size in
       try report.print(

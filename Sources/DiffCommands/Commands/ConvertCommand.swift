@@ -48,9 +48,9 @@ struct ConvertCommand: ParsableCommand {
         path: output)
     }
     try check(output: output, isNoneOf: [input])
-    let source = try openCheckpoint(input)
-    let summary = try convert(
-      source, to: output, format, overwriting: force, progress: report.progress.show)
+    let source = try CheckpointFile.open(input)
+    let summary = try source.convert(
+      to: output, format, overwriting: force, progress: report.progress.show)
     try report.print(
       ConvertOutput(
         output: output, format: format.rawValue, tensors: summary.tensors, bytes: summary.bytes,

@@ -86,9 +86,9 @@ struct CreateCommand: ParsableCommand {
     }
     let path = outputs.output ?? stem(tuned) + ".diff"
     try check(output: path, isNoneOf: [base, tuned])
-    let (before, after) = (try openCheckpoint(base), try openCheckpoint(tuned))
+    let (before, after) = (try CheckpointFile.open(base), try CheckpointFile.open(tuned))
     try writeDiff(path, force: outputs.force) { sink in
-      try create(from: before, to: after, into: sink, options, progress: report.progress.show)
+      try Diffs.create(from: before, to: after, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
       try report.print(CreateOutput(path, tuned, summary, size: size))
     }

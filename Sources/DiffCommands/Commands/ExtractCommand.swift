@@ -38,7 +38,7 @@ struct ExtractCommand: ParsableCommand {
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
-      try extract(
+      try Diffs.extract(
         reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
         into: sink)
     } tell: { taken, size in

@@ -32,7 +32,7 @@ struct InspectCommand: ParsableCommand {
       }
       return try DiffInspection(openDiff(file)).print(json: json.json)
     }
-    let checkpoint = try openCheckpoint(file)
+    let checkpoint = try CheckpointFile.open(file)
     try CheckpointInspection(checkpoint, hashing: hash).print(json: json.json)
   }
 }

@@ -92,7 +92,7 @@ struct MergeCommand: ParsableCommand {
       MergeInput($1, weight: weights?.numbers[$0] ?? 1)
     }
     try writeDiff(path, force: outputs.force) { sink in
-      try merge(inputs, into: sink, options, progress: report.progress.show)
+      try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
       try report.print(MergeOutput(path, size, options, diffs.count, summary))
     }

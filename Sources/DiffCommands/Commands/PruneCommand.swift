@@ -57,7 +57,7 @@ struct PruneCommand: ParsableCommand {
     options.profile = profile
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
-      try prune(reader, into: sink, options)
+      try Diffs.prune(reader, into: sink, options)
     } tell: { summary, size in
       try report.print(
         PruneOutput(

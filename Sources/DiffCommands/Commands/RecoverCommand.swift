@@ -21,7 +21,8 @@ struct RecoverCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    try report.print(RecoverOutput(checkpoint, try recover(checkpoint, forced: force)))
+    try report.print(
+      RecoverOutput(checkpoint, try CheckpointFile.recover(checkpoint, forced: force)))
   }
 }
 

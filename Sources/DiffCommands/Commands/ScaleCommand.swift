@@ -29,7 +29,7 @@ struct ScaleCommand: ParsableCommand {
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
-      try scale(reader, by: factor, into: sink, profile: profile)
+      try Diffs.scale(reader, by: factor, into: sink, profile: profile)
     } tell: { summary, _ in
       try report.print(
         ScaleOutput(

@@ -40,7 +40,7 @@ struct StatsCommand: ParsableCommand {
     if try !isDiff(files[0]) {
       base = diffs.removeFirst()
       guard !diffs.isEmpty else {
-        let checkpoint = try openCheckpoint(files[0])
+        let checkpoint = try CheckpointFile.open(files[0])
         return try report.print(
           CheckpointMeasures(checkpoint, progress: report.progress.show))
       }
@@ -90,10 +90,10 @@ struct StatsOutput: CommandOutput {
   let storage: Storage?
 
   init(_ base: String?, _ readers: [DiffReader]) throws {
-    let checkpoint = try base.map { try openCheckpoint($0) }
+    let checkpoint = try base.map { try CheckpointFile.open($0) }
     let elements = checkpoint?.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
     diffs = try readers.map { reader in
-      let report = try statistics(of: reader)
+      let report = try Diffs.statistics(of: reader)
       return Diff(
         path: reader.path ?? "", size: report.fileSize, wholeTensorBytes: report.wholeBytes,
         sparse: Figures(report.sparse),

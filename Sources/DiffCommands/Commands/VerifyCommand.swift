@@ -30,8 +30,8 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let names = try map.read()
     let reader = try openDiff(diff)
-    let report = try DiffOperations.verify(
-      reader, against: try checkpoint.map { try openCheckpoint($0) }, verify, names: names,
+    let report = try Diffs.verify(
+      reader, against: try checkpoint.map { try CheckpointFile.open($0) }, verify, names: names,
       progress: options.progress.show)
     let output = VerifyOutput(
       path: reader.path ?? "", identity: reader.identity.description, entries: report.entries,

@@ -37,7 +37,7 @@ struct CheckpointInspection: CommandOutput {
         name: tensor.name, type: tensor.type.name, layout: tensor.storage.text,
         shape: tensor.shape.extents, bytes: tensor.byteCount, bigEndian: tensor.isBigEndian,
         aliases: tensor.aliases, label: tensor.label,
-        fingerprint: hashing ? try fingerprint(of: tensor, in: checkpoint).description : nil)
+        fingerprint: hashing ? try checkpoint.fingerprint(of: tensor).description : nil)
     }
     skipped = checkpoint.skipped.map { Skipped(name: $0.name, reason: $0.reason) }
   }

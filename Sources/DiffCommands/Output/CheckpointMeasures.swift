@@ -33,7 +33,7 @@ struct CheckpointMeasures: CommandOutput {
 
   init(_ checkpoint: any Checkpoint, progress: ProgressHandler?) throws(DiffError) {
     path = checkpoint.path
-    tensors = try statistics(of: checkpoint, progress: progress).map {
+    tensors = try checkpoint.statistics(progress: progress).map {
       Tensor(
         name: $0.tensor.name, type: $0.tensor.type.name, shape: $0.tensor.shape.extents,
         values: $0.statistics.map(Values.init))

@@ -75,7 +75,7 @@ struct DiffConversion: ParsableArguments {
     guard let target = try exportFormat(output) else {
       return try writeDiff(output, force: force) { sink in
         var summary = ExchangeSummary()
-        summary.rounded = try reencode(diff, into: sink, values: values, profile: profile)
+        summary.rounded = try Diffs.reencode(diff, into: sink, values: values, profile: profile)
         summary.tensors = diff.count { $0.isSparse }
         summary.heads = diff.count - summary.tensors
         summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
@@ -90,7 +90,7 @@ struct DiffConversion: ParsableArguments {
     guard values == nil else {
       throw DiffError(.usage, "--values is about diffs; '\(target.rawValue)' has its own type")
     }
-    let summary = try export(diff, to: output, target, overwriting: force)
+    let summary = try Diffs.export(diff, to: output, target, overwriting: force)
     try report.print(DiffConversionOutput(output, target.rawValue, summary))
   }
 
@@ -131,7 +131,8 @@ struct DiffConversion: ParsableArguments {
     options.profile = profile
     options.names = try map.read()
     let sink = try FileSink(output, overwriting: force)
-    let summary = try importDiff(input, format, on: try openCheckpoint(base), into: sink, options)
+    let summary = try Diffs.import(
+      input, format, on: try CheckpointFile.open(base), into: sink, options)
     try sink.commit()
     try report.print(DiffConversionOutput(output, "diff", summary))
   }

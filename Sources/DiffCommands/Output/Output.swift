@@ -91,7 +91,7 @@ final class ProgressLine {
 
   deinit { if shown != nil { StandardError.write("\r\u{1B}[K") } }
 
-  func show(_ progress: Progress) {
+  func show(_ progress: OperationProgress) {
     guard isEnabled else { return }
     let now = clock.now
     // The first half second, and then a tenth of one, pass in silence.

@@ -38,7 +38,7 @@ struct ReportCommand: ParsableCommand {
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 })
     let readers = try diffs.map(openDiff)
     let facts = try ReportFacts(
-      readers, base: base.map { try openCheckpoint($0) }, tensor: tensor, names: map.read())
+      readers, base: base.map { try CheckpointFile.open($0) }, tensor: tensor, names: map.read())
     let page = Array(ReportPage(facts).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)
@@ -80,10 +80,10 @@ struct ReportFacts {
     _ readers: [DiffReader], base: (any Checkpoint)?, tensor: String?, names: NameMap
   ) throws {
     diffs = try readers.map { reader in
-      let report = try statistics(of: reader)
+      let report = try Diffs.statistics(of: reader)
       var values: ValueDistribution? = report.sparse.values
       if report.sparse.values.count == 0 {
-        values = try base.flatMap { try magnitudes(of: reader, base: $0, names: names) }
+        values = try base.flatMap { try Diffs.magnitudes(of: reader, base: $0, names: names) }
       }
       return Diff(
         path: reader.path ?? "", identity: reader.identity.description,
@@ -98,6 +98,6 @@ struct ReportFacts {
     modelElements = base?.tensors.map(\.shape.count).clampedSum
     var options = CompareOptions()
     options.names = names
-    comparison = readers.count > 1 ? try compare(readers, base: base, options) : nil
+    comparison = readers.count > 1 ? try Diffs.compare(readers, base: base, options) : nil
   }
 }

@@ -18,8 +18,8 @@ struct FileTour: Tour {
   }
 
   func run(into folder: String) throws {
-    let before = try openCheckpoint(base)
-    let after = try openCheckpoint(tuned)
+    let before = try CheckpointFile.open(base)
+    let after = try CheckpointFile.open(tuned)
     let (exact, added) = ("\(folder)/exact.diff", "\(folder)/half-percent.diff")
     let (applied, reverted) = ("\(folder)/tuned.h5", "\(folder)/base.h5")
 
@@ -31,20 +31,23 @@ struct FileTour: Tour {
     let half = try create(added, before, after, options)
 
     try say("3  apply: base + exact diff")
-    _ = try apply([DiffReader(exact)], to: before, output: applied)
+    _ = try Diffs.apply([DiffReader(exact)], to: before, output: applied)
     try compare(applied, with: after, tuned)
     try say("4  apply once more")
-    let again = try apply([DiffReader(exact)], to: openCheckpoint(applied), output: "\(folder)/no")
+    let again = try Diffs.apply(
+      [DiffReader(exact)], to: CheckpointFile.open(applied), output: "\(folder)/no")
     guard again == .alreadyDone else {
       throw DiffError(.checksum, "was not recognised as the result", path: applied)
     }
     try say("   already applied, nothing written")
     try say("5  revert: tuned + the same diff")
-    _ = try apply([DiffReader(exact)], .revert, to: openCheckpoint(applied), output: reverted)
+    _ = try Diffs.apply(
+      [DiffReader(exact)], .revert, to: CheckpointFile.open(applied), output: reverted)
     try compare(reverted, with: before, base)
     try say("6  apply: base + 0.5 % diff")
-    _ = try apply([DiffReader(added)], to: before, output: "\(folder)/half-percent.h5")
-    let state = try verify(DiffReader(added), against: openCheckpoint("\(folder)/half-percent.h5"))
+    _ = try Diffs.apply([DiffReader(added)], to: before, output: "\(folder)/half-percent.h5")
+    let state = try Diffs.verify(
+      DiffReader(added), against: CheckpointFile.open("\(folder)/half-percent.h5"))
     guard state.checkpoint == .applied else {
       throw DiffError(.checksum, "is not the result of \(added)", path: "\(folder)/half-percent.h5")
     }
@@ -59,7 +62,7 @@ struct FileTour: Tour {
     _ path: String, _ base: any Checkpoint, _ tuned: any Checkpoint, _ options: CreateOptions
   ) throws -> FileTourOutput.Diff {
     let sink = try FileSink(path)
-    let summary = try DiffOperations.create(from: base, to: tuned, into: sink, options)
+    let summary = try Diffs.create(from: base, to: tuned, into: sink, options)
     try sink.commit()
     let size = try File(path).size
     let density = Double(summary.changes) / Double(summary.elements)
@@ -75,10 +78,10 @@ struct FileTour: Tour {
   private func compare(
     _ path: String, with expected: any Checkpoint, _ name: String
   ) throws {
-    let made = try openCheckpoint(path)
+    let made = try CheckpointFile.open(path)
     for (one, other) in zip(made.tensors, expected.tensors) {
-      let found = try fingerprint(of: one, in: made)
-      let wanted = try fingerprint(of: other, in: expected)
+      let found = try made.fingerprint(of: one)
+      let wanted = try expected.fingerprint(of: other)
       guard one.name == other.name, found == wanted else {
         throw DiffError(.checksum, "differs from \(name)", path: path, tensor: one.name)
       }

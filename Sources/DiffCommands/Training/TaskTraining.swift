@@ -53,7 +53,7 @@ struct TaskTraining {
 
   func run() throws {
     line.start()
-    let checkpoint = try openCheckpoint(command.base)
+    let checkpoint = try CheckpointFile.open(command.base)
     let configuration = try command.files.configuration(beside: command.base)
     let tokenizer = try command.files.tokenizer(beside: command.base)
     let maxLength = min(job.maxLength, configuration.longest)

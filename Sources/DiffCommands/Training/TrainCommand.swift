@@ -112,7 +112,7 @@ struct TrainCommand: ParsableCommand {
   private func compareBase(with source: String) throws {
     guard !report.isQuiet else { return }
     let diff = try DiffReader(source)
-    if try verify(diff, against: openCheckpoint(base)).checkpoint != .base {
+    if try Diffs.verify(diff, against: CheckpointFile.open(base)).checkpoint != .base {
       let note = "\(base): is not the checkpoint that \(source) was trained from"
       StandardError.write(note.escapingControls + "\n")
     }

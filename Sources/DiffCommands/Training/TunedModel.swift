@@ -18,7 +18,7 @@ struct TunedModel {
     _ base: String, diff: String?, files: ModelFiles, precision: PrecisionOption,
     allowsOtherBase: Bool = false, kind: TaskDescription.Kind? = nil
   ) throws {
-    let checkpoint = try openCheckpoint(base)
+    let checkpoint = try CheckpointFile.open(base)
     let configuration = try files.configuration(beside: base)
     let tuned: any Checkpoint
     if let diff {

@@ -30,55 +30,59 @@ public enum ApplyOutcome: Sendable, Hashable {
   case alreadyDone
 }
 
-/// Writes the checkpoint that `diffs`, taken one after the other, make of `base`; or the one that
-/// they were made from, if `direction` is `revert`. Additions that have one base are summed in
-/// float64 and applied once. What no diff touches is bit-identical in the output, which appears
-/// only when it is complete and durable.
-///
-/// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-///   `unsupported`, `exists`, `io`, `no-room`, `changed` if somebody writes to the base meanwhile,
-///   `usage` if the undo file is the output; nothing is written then.
-/// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
-public func apply(
-  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
-  output path: String, _ options: ApplyOptions = ApplyOptions(),
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> ApplyOutcome {
-  try transfer(diffs, direction, base, path, options, handler) { plans throws(DiffError) in
-    try Target(plans, base, path, options, overwriting: options.overwriting)
+extension Diffs {
+  /// Writes the checkpoint that `diffs`, taken one after the other, make of `base`; or the one that
+  /// they were made from, if `direction` is `revert`. Additions that have one base are summed in
+  /// float64 and applied once. What no diff touches is bit-identical in the output, which appears
+  /// only when it is complete and durable.
+  ///
+  /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
+  ///   `unsupported`, `exists`, `io`, `no-room`, `changed` if somebody writes to the base meanwhile,
+  ///   `usage` if the undo file is the output; nothing is written then.
+  /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
+  public static func apply(
+    _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+    output path: String, _ options: ApplyOptions = ApplyOptions(),
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> ApplyOutcome {
+    try transfer(diffs, direction, base, path, options, handler) { plans throws(DiffError) in
+      try Target(plans, base, path, options, overwriting: options.overwriting)
+    }
   }
 }
 
-/// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
-/// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind an
-/// undo journal; else a
-/// whole new file takes the place of the old one, which a folder of files does not allow.
-///
-/// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
-/// until `recover` has made it the old one. The base is verified, under a lock, before its first
-/// byte changes.
-///
-/// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint.
-/// - Complexity: to patch, O(bytes that are verified + changes).
-public func applyInPlace(
-  _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
-  _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
-) throws(DiffError) -> ApplyOutcome {
-  try transfer(diffs, direction, base, base.path, options, handler) { plans throws(DiffError) in
-    let patch = try base.makeInPlaceOutput()
-    guard !plans.allSatisfy(\.isPatchable) else {
-      return Target(output: patch, copiesAll: true, isPatch: true)
+extension Diffs {
+  /// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
+  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind an
+  /// undo journal; else a
+  /// whole new file takes the place of the old one, which a folder of files does not allow.
+  ///
+  /// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
+  /// until `recover` has made it the old one. The base is verified, under a lock, before its first
+  /// byte changes.
+  ///
+  /// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint.
+  /// - Complexity: to patch, O(bytes that are verified + changes).
+  public static func applyInPlace(
+    _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+    _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> ApplyOutcome {
+    try transfer(diffs, direction, base, base.path, options, handler) { plans throws(DiffError) in
+      let patch = try base.makeInPlaceOutput()
+      guard !plans.allSatisfy(\.isPatchable) else {
+        return Target(output: patch, copiesAll: true, isPatch: true)
+      }
+      if Folder.exists(base.path) || base.files.count > 1 {
+        throw DiffError(
+          .unsupported,
+          "more changes than elements, which is not done in place in a folder of files; write a new "
+            + "one with -o",
+          path: base.path, tensor: plans.first { !$0.isPatchable }?.name)
+      }
+      var target = try Target(plans, base, base.path, options, overwriting: true)
+      target.lock = patch
+      return target
     }
-    if Folder.exists(base.path) || base.files.count > 1 {
-      throw DiffError(
-        .unsupported,
-        "more changes than elements, which is not done in place in a folder of files; write a new "
-          + "one with -o",
-        path: base.path, tensor: plans.first { !$0.isPatchable }?.name)
-    }
-    var target = try Target(plans, base, base.path, options, overwriting: true)
-    target.lock = patch
-    return target
   }
 }
 
@@ -206,8 +210,7 @@ func look(
   if options.allowsOtherBase && plan.isSum { return .base }
   if plan.isReshape { return try ReshapePass(plan: plan, source: base).look() }
   guard plan.existsBefore else {
-    let fingerprint = try fingerprint(of: stored, in: base)
-    return fingerprint == plan.after ? .result : .other
+    return try base.fingerprint(of: stored) == plan.after ? .result : .other
   }
   var pass = TensorPass(plan: plan, source: base, verification: verification(plan, options))
   pass.outputHasCopy = true
@@ -269,22 +272,24 @@ private func confirmDone(
   return .alreadyDone
 }
 
-/// The fingerprint of a tensor of a checkpoint. O(its bytes), on all cores.
-public func fingerprint(
-  of tensor: StoredTensor, in checkpoint: any Checkpoint
-) throws(DiffError) -> Fingerprint {
-  try Blocks.check(tensor.type, tensor.name)
-  var builder = Fingerprint.Builder(tensor.type, tensor.shape)
-  var works = [(room: [UInt8], hash: Fingerprint)](
-    repeating: ([], Fingerprint(high: 0, low: 0)), count: Blocks.perWindow)
-  try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
-    try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-      try checkpoint.read(tensor, window[index], into: &work.room)
-      work.hash = XXH3.hash128(work.room.span)
+extension Checkpoint {
+  /// The fingerprint of a tensor of a checkpoint. O(its bytes), on all cores.
+  public func fingerprint(
+    of tensor: StoredTensor
+  ) throws(DiffError) -> Fingerprint {
+    try Blocks.check(tensor.type, tensor.name)
+    var builder = Fingerprint.Builder(tensor.type, tensor.shape)
+    var works = [(room: [UInt8], hash: Fingerprint)](
+      repeating: ([], Fingerprint(high: 0, low: 0)), count: Blocks.perWindow)
+    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+        try read(tensor, window[index], into: &work.room)
+        work.hash = XXH3.hash128(work.room.span)
+      }
+      for work in works.prefix(window.count) { builder.append(work.hash) }
     }
-    for work in works.prefix(window.count) { builder.append(work.hash) }
+    return builder.fingerprint
   }
-  return builder.fingerprint
 }
 
 private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError {

@@ -14,7 +14,7 @@ struct ReshapePass {
   /// Tells which of its two shapes and fingerprints the tensor has. O(bytes of the tensor).
   func look() throws(DiffError) -> TensorState {
     guard let stored = plan.stored else { return .other }
-    let found = try fingerprint(of: stored, in: source)
+    let found = try source.fingerprint(of: stored)
     return found == plan.before ? .base : found == plan.after ? .result : .other
   }
 

@@ -30,41 +30,43 @@ public struct CheckpointComparison: Sendable {
   }
 }
 
-/// Compares two checkpoints of whatever formats, tensor by tensor.
-///
-/// - Throws: `io`, and `mismatch` if a name fits several tensors.
-/// - Complexity: O(bytes), on all cores, in memory of a window of blocks of each.
-public func compare(
-  _ first: any Checkpoint, _ second: any Checkpoint, _ options: CompareOptions = CompareOptions(),
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> CheckpointComparison {
-  var comparison = CheckpointComparison()
-  let names = TensorNames(second, options.names)
-  var found: Set<[UInt8]> = []
-  var pairs: [(StoredTensor, StoredTensor)] = []
-  for tensor in first.tensors {
-    guard let other = try names.find(tensor.name) else {
-      comparison.onlyInFirst.append(tensor.name)
-      continue
+extension Checkpoint {
+  /// Compares two checkpoints of whatever formats, tensor by tensor.
+  ///
+  /// - Throws: `io`, and `mismatch` if a name fits several tensors.
+  /// - Complexity: O(bytes), on all cores, in memory of a window of blocks of each.
+  public func compare(
+    with second: any Checkpoint, _ options: CompareOptions = CompareOptions(),
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> CheckpointComparison {
+    var comparison = CheckpointComparison()
+    let names = TensorNames(second, options.names)
+    var found: Set<[UInt8]> = []
+    var pairs: [(StoredTensor, StoredTensor)] = []
+    for tensor in tensors {
+      guard let other = try names.find(tensor.name) else {
+        comparison.onlyInFirst.append(tensor.name)
+        continue
+      }
+      found.insert(Array(other.name.utf8))
+      pairs.append((tensor, other))
     }
-    found.insert(Array(other.name.utf8))
-    pairs.append((tensor, other))
-  }
-  comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains(Array($0.utf8)) }
-  var progress = ProgressCounter(
-    "compare", total: pairs.map { $0.0.byteCount }.clampedSum, handler)
-  for (one, other) in pairs {
-    var row = CheckpointComparison.Tensor(
-      name: one.name, otherName: other.name, type: one.type, otherType: other.type,
-      shape: one.shape, otherShape: other.shape)
-    if one.type == other.type && one.shape == other.shape {
-      let pass = ComparisonPass(first: (first, one), second: (second, other), options.tolerance)
-      let result = try pass.run(&progress)
-      (row.differing, row.largest) = (result.differing, result.largest)
+    comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains(Array($0.utf8)) }
+    var progress = ProgressCounter(
+      "compare", total: pairs.map { $0.0.byteCount }.clampedSum, handler)
+    for (one, other) in pairs {
+      var row = CheckpointComparison.Tensor(
+        name: one.name, otherName: other.name, type: one.type, otherType: other.type,
+        shape: one.shape, otherShape: other.shape)
+      if one.type == other.type && one.shape == other.shape {
+        let pass = ComparisonPass(first: (self, one), second: (second, other), options.tolerance)
+        let result = try pass.run(&progress)
+        (row.differing, row.largest) = (result.differing, result.largest)
+      }
+      comparison.tensors.append(row)
     }
-    comparison.tensors.append(row)
+    return comparison
   }
-  return comparison
 }
 
 /// Compares two tensors of one type and shape.

@@ -14,53 +14,58 @@ public struct CompareOptions: Sendable {
   public init() {}
 }
 
-/// Compares diffs by what they change. Deltas are known of additive diffs, and of exact ones with
-/// the base that they were made for.
-///
-/// All changes of a window of a tensor, of all diffs, are sorted by position; whatever changes one
-/// position then stands together, so that only pairs that share a position cost anything.
-///
-/// - Parameter base: the checkpoint that the exact diffs were made for, or nil.
-/// - Throws: what reading a diff throws; `wrong-base` with the name of a tensor; `mismatch`.
-/// - Complexity: O(changes + pairs of changes at one position), on all cores, in memory of some
-///   windows of half a million changes and O(diffs²) counters.
-public func compare(
-  _ diffs: [DiffReader], base: (any Checkpoint)? = nil, _ options: CompareOptions = CompareOptions()
-) throws(DiffError) -> DiffComparison {
-  let (groups, notes) = try group(diffs, base, options.names)
-  var counting = Counting(diffs: diffs, groups: groups, tolerance: options.tolerance)
-  try counting.run()
-  let counts = counting.total
-  var changes = [UInt64](repeating: 0, count: diffs.count)
-  var areKnown = [Bool](repeating: true, count: diffs.count)
-  for group in groups {
-    for (diff, entry) in group.entries {
-      changes[diff] += entry.count
-      if entry.count > 0 && group.kind(of: entry) != .delta { areKnown[diff] = false }
+extension Diffs {
+  /// Compares diffs by what they change. Deltas are known of additive diffs, and of exact ones with
+  /// the base that they were made for.
+  ///
+  /// All changes of a window of a tensor, of all diffs, are sorted by position; whatever changes one
+  /// position then stands together, so that only pairs that share a position cost anything.
+  ///
+  /// - Parameter base: the checkpoint that the exact diffs were made for, or nil.
+  /// - Throws: what reading a diff throws; `wrong-base` with the name of a tensor; `mismatch`.
+  /// - Complexity: O(changes + pairs of changes at one position), on all cores, in memory of some
+  ///   windows of half a million changes and O(diffs²) counters.
+  public static func compare(
+    _ diffs: [DiffReader], base: (any Checkpoint)? = nil,
+    _ options: CompareOptions = CompareOptions()
+  ) throws(DiffError) -> DiffComparison {
+    let (groups, notes) = try group(diffs, base, options.names)
+    var counting = Counting(diffs: diffs, groups: groups, tolerance: options.tolerance)
+    try counting.run()
+    let counts = counting.total
+    var changes = [UInt64](repeating: 0, count: diffs.count)
+    var areKnown = [Bool](repeating: true, count: diffs.count)
+    for group in groups {
+      for (diff, entry) in group.entries {
+        changes[diff] += entry.count
+        if entry.count > 0 && group.kind(of: entry) != .delta { areKnown[diff] = false }
+      }
     }
+    var comparison = DiffComparison(
+      changes: changes,
+      squares: zip(counts.squares, areKnown).map { $1 ? $0 : nil },
+      differing: counts.differences, notes: notes, pairs: counts.pairs)
+    if diffs.count == 2 { comparison.tensors = counting.tensors }
+    return comparison
   }
-  var comparison = DiffComparison(
-    changes: changes,
-    squares: zip(counts.squares, areKnown).map { $1 ? $0 : nil },
-    differing: counts.differences, notes: notes, pairs: counts.pairs)
-  if diffs.count == 2 { comparison.tensors = counting.tensors }
-  return comparison
 }
 
-/// How the deltas of an exact diff of float tensors are distributed, its base being at hand.
-///
-/// - Throws: `wrong-base` with the name of a tensor; what reading throws.
-/// - Complexity: O(changes + bytes of the tensors that they are in).
-public func magnitudes(
-  of diff: DiffReader, base: any Checkpoint, names: NameMap = NameMap()
-) throws(DiffError) -> ValueDistribution {
-  var all = ValueDistribution()
-  for group in try group([diff], base, names).groups where group.type.float != nil {
-    for window in group.windows(budget: 0x1p19) {
-      all.add(try group.changes(in: window, [diff]).map(\.number))
+extension Diffs {
+  /// How the deltas of an exact diff of float tensors are distributed, its base being at hand.
+  ///
+  /// - Throws: `wrong-base` with the name of a tensor; what reading throws.
+  /// - Complexity: O(changes + bytes of the tensors that they are in).
+  public static func magnitudes(
+    of diff: DiffReader, base: any Checkpoint, names: NameMap = NameMap()
+  ) throws(DiffError) -> ValueDistribution {
+    var all = ValueDistribution()
+    for group in try group([diff], base, names).groups where group.type.float != nil {
+      for window in group.windows(budget: 0x1p19) {
+        all.add(try group.changes(in: window, [diff]).map(\.number))
+      }
     }
+    return all
   }
-  return all
 }
 
 /// The work of counting: windows of tensors, dealt to lanes whose sums are added in order, so that

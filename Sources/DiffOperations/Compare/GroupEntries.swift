@@ -110,7 +110,7 @@ extension ChangeGroup {
         .mismatch, "is \(stored.type) \(stored.shape) in the base, not \(type) \(shape)",
         path: checkpoint.path, tensor: name)
     }
-    let found = try fingerprint(of: stored, in: checkpoint)
+    let found = try checkpoint.fingerprint(of: stored)
     for (diff, entry) in exact where entry.base != nil && entry.base != found {
       throw DiffError(
         .wrongBase, "is not the one that '\(diffs[diff].path ?? "a diff")' was made for",

@@ -14,39 +14,41 @@ public struct ComposeSummary: Sendable, Hashable {
   public init() {}
 }
 
-/// Writes one exact diff that does what several do in order.
-///
-/// XOR upon XOR is their XOR; new bits upon new bits are the later ones; XOR upon new bits, where
-/// those are, gives new bits; what follows an inserted tensor, or goes before a deleted one, goes
-/// into it; a tensor that is deleted and inserted again becomes the XOR of the two. Any other
-/// chain, such as new bits upon a XOR elsewhere, or two changes of shape, needs the base: apply
-/// the diffs, then `create`.
-///
-/// - Throws: `unsupported` for additions, for diffs that do not follow from each other by their
-///   fingerprints, and for chains that need the base; what reading and writing throw.
-/// - Complexity: O(changes), in memory of a few blocks of elements.
-public func compose(
-  _ diffs: [DiffReader], into sink: any ByteSink, profile: EncodingProfile = .size,
-  metadata: [String: String] = [:]
-) throws(DiffError) -> ComposeSummary {
-  guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
-  let facts = metadata.merging(parents(of: diffs)) { $1 }
-  let writer = try DiffWriter(sink, metadata: facts, profile: profile)
-  var summary = ComposeSummary()
-  let tensors = try AlignedTensor.all(diffs).sorted {
-    $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-  }
-  for tensor in tensors {
-    let chain = try EntryChain(tensor, diffs)
-    if let changes = try chain.write(to: writer) {
-      summary.tensors += 1
-      summary.changes += changes
-    } else {
-      summary.unchanged.append(tensor.name)
+extension Diffs {
+  /// Writes one exact diff that does what several do in order.
+  ///
+  /// XOR upon XOR is their XOR; new bits upon new bits are the later ones; XOR upon new bits, where
+  /// those are, gives new bits; what follows an inserted tensor, or goes before a deleted one, goes
+  /// into it; a tensor that is deleted and inserted again becomes the XOR of the two. Any other
+  /// chain, such as new bits upon a XOR elsewhere, or two changes of shape, needs the base: apply
+  /// the diffs, then `create`.
+  ///
+  /// - Throws: `unsupported` for additions, for diffs that do not follow from each other by their
+  ///   fingerprints, and for chains that need the base; what reading and writing throw.
+  /// - Complexity: O(changes), in memory of a few blocks of elements.
+  public static func compose(
+    _ diffs: [DiffReader], into sink: any ByteSink, profile: EncodingProfile = .size,
+    metadata: [String: String] = [:]
+  ) throws(DiffError) -> ComposeSummary {
+    guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
+    let facts = metadata.merging(parents(of: diffs)) { $1 }
+    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    var summary = ComposeSummary()
+    let tensors = try AlignedTensor.all(diffs).sorted {
+      $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
     }
+    for tensor in tensors {
+      let chain = try EntryChain(tensor, diffs)
+      if let changes = try chain.write(to: writer) {
+        summary.tensors += 1
+        summary.changes += changes
+      } else {
+        summary.unchanged.append(tensor.name)
+      }
+    }
+    try writer.finish()
+    return summary
   }
-  try writer.finish()
-  return summary
 }
 
 /// Metadata that tells what a diff was composed of.

@@ -3,50 +3,52 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// The same as `compose` for any chain of exact diffs: applies them to the base one after the
-/// other and makes the XOR diff from the base to the last result.
-///
-/// - Parameter scratch: a path beside which there is room for two checkpoints, which are removed
-///   in the end.
-/// - Throws: what `apply` and `create` throw; `unsupported` for additions.
-/// - Complexity: O(size of the base) for each diff.
-public func compose(
-  _ diffs: [DiffReader], on base: any Checkpoint, scratch: String, into sink: any ByteSink,
-  profile: EncodingProfile = .size, metadata: [String: String] = [:],
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> ComposeSummary {
-  for tensor in try AlignedTensor.all(diffs) { _ = try EntryChain(tensor, diffs) }
-  var results: [String] = []
-  defer { for path in results { removeScratch(path) } }
-  var last = base
-  for diff in diffs {
-    let path = OutputFile.hiddenName(scratch)
-    Interruption.add(temporary: path)
-    results.append(path)
-    let outcome = try apply([diff], to: last, output: path, progress: handler)
-    guard outcome != .alreadyDone else {
-      // A diff that changes nothing leaves what is there.
-      guard try verify(diff, against: last).checkpoint == .base else {
-        throw DiffError(
-          .wrongBase,
-          "is not the one that '\(diff.path ?? "the diff")' was made for, but its result",
-          path: base.path)
+extension Diffs {
+  /// The same as `compose` for any chain of exact diffs: applies them to the base one after the
+  /// other and makes the XOR diff from the base to the last result.
+  ///
+  /// - Parameter scratch: a path beside which there is room for two checkpoints, which are removed
+  ///   in the end.
+  /// - Throws: what `apply` and `create` throw; `unsupported` for additions.
+  /// - Complexity: O(size of the base) for each diff.
+  public static func compose(
+    _ diffs: [DiffReader], on base: any Checkpoint, scratch: String, into sink: any ByteSink,
+    profile: EncodingProfile = .size, metadata: [String: String] = [:],
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> ComposeSummary {
+    for tensor in try AlignedTensor.all(diffs) { _ = try EntryChain(tensor, diffs) }
+    var results: [String] = []
+    defer { for path in results { removeScratch(path) } }
+    var last = base
+    for diff in diffs {
+      let path = OutputFile.hiddenName(scratch)
+      Interruption.add(temporary: path)
+      results.append(path)
+      let outcome = try apply([diff], to: last, output: path, progress: handler)
+      guard outcome != .alreadyDone else {
+        // A diff that changes nothing leaves what is there.
+        guard try verify(diff, against: last).checkpoint == .base else {
+          throw DiffError(
+            .wrongBase,
+            "is not the one that '\(diff.path ?? "the diff")' was made for, but its result",
+            path: base.path)
+        }
+        continue
       }
-      continue
+      last = try CheckpointFile.open(path)
+      if results.count > 2 { removeScratch(results.removeFirst()) }
     }
-    last = try openCheckpoint(path)
-    if results.count > 2 { removeScratch(results.removeFirst()) }
+    var options = CreateOptions()
+    options.profile = profile
+    // What the diffs change of the optimizer's state is to be composed, too.
+    options.includesOptimizer = true
+    options.metadata = metadata.merging(parents(of: diffs)) { $1 }
+    let created = try create(from: base, to: last, into: sink, options, progress: handler)
+    var summary = ComposeSummary()
+    summary.tensors = created.changedTensors
+    summary.changes = created.changes
+    return summary
   }
-  var options = CreateOptions()
-  options.profile = profile
-  // What the diffs change of the optimizer's state is to be composed, too.
-  options.includesOptimizer = true
-  options.metadata = metadata.merging(parents(of: diffs)) { $1 }
-  let created = try create(from: base, to: last, into: sink, options, progress: handler)
-  var summary = ComposeSummary()
-  summary.tensors = created.changedTensors
-  summary.changes = created.changes
-  return summary
 }
 
 /// Removes a checkpoint, if it is there: a file or, sharded, a folder.

@@ -62,70 +62,73 @@ public struct CreateSummary: Sendable, Hashable {
   public var notCompared: [SkippedObject] = []
 }
 
-/// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
-///
-/// A tensor that has another shape in the tuned checkpoint is stored exactly in every mode.
-///
-/// - Throws: `unsupported` if a tensor's type differs, or an additive diff cannot hold a change;
-///   `mismatch` for ambiguous names; `io`.
-/// - Complexity: O(size of both), in memory of a few windows of blocks; additive diffs with a
-///   density read both files two or three times more.
-public func create(
-  from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
-  _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
-) throws(DiffError) -> CreateSummary {
-  let stamps = InputStamps([base, tuned])
-  let all = try TensorPair.all(base, tuned, options.names)
-  let pairs = options.includesOptimizer ? all : all.filter { !$0.isOptimizerState }
-  let bytes = pairs.map(\.byteCount).clampedSum
-  let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
-  var summary = CreateSummary()
-  let compared = base.tensors.filter { options.includesOptimizer || !$0.isOptimizerState }
-  summary.tensors = compared.count
-  summary.notCompared = base.skipped + tuned.skipped.filter { !base.skipped.contains($0) }
-  if pairs.count < all.count {
-    summary.notCompared.append(
-      SkippedObject(
-        name: "optimizer", reason: "\(all.count - pairs.count) tensors (--optimizer compares them)")
-    )
-  }
-  summary.elements = compared.map(\.shape.count).clampedSum
-  summary.addNames(of: pairs)
-  var additive: AdditivePlan?
-  if case .add(let selection, let values) = options.mode {
-    var progress = ProgressCounter("survey", total: bytes, handler)
-    additive = try AdditivePlan(
-      pairs, selection, values, skipsNonfloat: options.skipsNonfloat, &progress)
-    summary.skipped = additive?.skipped ?? []
-  }
-  var progress = ProgressCounter("create", total: bytes, handler)
-  var written: [[UInt8]: String] = [:]
-  for pair in pairs {
-    let changes: UInt64?
-    switch (pair.base, pair.tuned) {
-    case (nil, let tensor?): changes = try pair.write(whole: tensor, tuned, .insert, writer)
-    case (let tensor?, nil): changes = try pair.write(whole: tensor, base, .delete, writer)
-    case (let old?, let new?) where pair.isReshape:
-      changes = try pair.writeReshape(old, new, writer)
-    default:
-      changes =
-        try additive == nil
-        ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
+extension Diffs {
+  /// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
+  ///
+  /// A tensor that has another shape in the tuned checkpoint is stored exactly in every mode.
+  ///
+  /// - Throws: `unsupported` if a tensor's type differs, or an additive diff cannot hold a change;
+  ///   `mismatch` for ambiguous names; `io`.
+  /// - Complexity: O(size of both), in memory of a few windows of blocks; additive diffs with a
+  ///   density read both files two or three times more.
+  public static func create(
+    from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
+    _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> CreateSummary {
+    let stamps = InputStamps([base, tuned])
+    let all = try TensorPair.all(base, tuned, options.names)
+    let pairs = options.includesOptimizer ? all : all.filter { !$0.isOptimizerState }
+    let bytes = pairs.map(\.byteCount).clampedSum
+    let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
+    var summary = CreateSummary()
+    let compared = base.tensors.filter { options.includesOptimizer || !$0.isOptimizerState }
+    summary.tensors = compared.count
+    summary.notCompared = base.skipped + tuned.skipped.filter { !base.skipped.contains($0) }
+    if pairs.count < all.count {
+      summary.notCompared.append(
+        SkippedObject(
+          name: "optimizer",
+          reason: "\(all.count - pairs.count) tensors (--optimizer compares them)")
+      )
     }
-    if let changes {
-      if let other = written.updateValue(pair.name, forKey: TensorNames.fold(pair.name)) {
-        throw DiffError(
-          .mismatch, "differs from '\(other)' in the separator only; rename one of them",
-          tensor: pair.name)
+    summary.elements = compared.map(\.shape.count).clampedSum
+    summary.addNames(of: pairs)
+    var additive: AdditivePlan?
+    if case .add(let selection, let values) = options.mode {
+      var progress = ProgressCounter("survey", total: bytes, handler)
+      additive = try AdditivePlan(
+        pairs, selection, values, skipsNonfloat: options.skipsNonfloat, &progress)
+      summary.skipped = additive?.skipped ?? []
+    }
+    var progress = ProgressCounter("create", total: bytes, handler)
+    var written: [[UInt8]: String] = [:]
+    for pair in pairs {
+      let changes: UInt64?
+      switch (pair.base, pair.tuned) {
+      case (nil, let tensor?): changes = try pair.write(whole: tensor, tuned, .insert, writer)
+      case (let tensor?, nil): changes = try pair.write(whole: tensor, base, .delete, writer)
+      case (let old?, let new?) where pair.isReshape:
+        changes = try pair.writeReshape(old, new, writer)
+      default:
+        changes =
+          try additive == nil
+          ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
       }
-      summary.changedTensors += 1
-      summary.changes += changes
+      if let changes {
+        if let other = written.updateValue(pair.name, forKey: TensorNames.fold(pair.name)) {
+          throw DiffError(
+            .mismatch, "differs from '\(other)' in the separator only; rename one of them",
+            tensor: pair.name)
+        }
+        summary.changedTensors += 1
+        summary.changes += changes
+      }
+      progress.add(pair.byteCount)
     }
-    progress.add(pair.byteCount)
+    try stamps.check()
+    try writer.finish()
+    return summary
   }
-  try stamps.check()
-  try writer.finish()
-  return summary
 }
 
 /// A tensor of two checkpoints.

@@ -150,7 +150,7 @@ extension AdditivePlan.Work {
 extension TensorPair {
   fileprivate func isChanged() throws(DiffError) -> Bool {
     guard let base, let tuned else { return false }
-    return try fingerprint(of: base, in: baseFile) != fingerprint(of: tuned, in: tunedFile)
+    return try baseFile.fingerprint(of: base) != tunedFile.fingerprint(of: tuned)
   }
 
   /// Where two blocks differ and by how much.

@@ -34,8 +34,8 @@ extension TensorPair {
     try writer.begin(.newRemainder)
     try writeRemainder(of: tuned, in: tunedFile, new, writer)
     try writer.end(
-      base: try fingerprint(of: base, in: baseFile),
-      result: try fingerprint(of: tuned, in: tunedFile))
+      base: try baseFile.fingerprint(of: base),
+      result: try tunedFile.fingerprint(of: tuned))
     return changes
   }
 

@@ -12,54 +12,56 @@ public struct ConvertSummary: Sendable, Hashable {
   public var skipped: [SkippedObject] = []
 }
 
-/// Writes the tensors of a checkpoint as one of another format, elements bit for bit (in
-/// little-endian order). Between formats, names get the separator of the new one: '/' in HDF5,
-/// where names are paths, '.' in safetensors.
-///
-/// A diff made on either checkpoint applies to the other.
-///
-/// - Throws: `mismatch` if two names would become one; `unsupported` for names and types that the
-///   format does not have; `exists`, `io`.
-/// - Complexity: O(bytes), in memory of a window of blocks.
-public func convert(
-  _ source: any Checkpoint, to path: String, _ format: CheckpointFormat, overwriting: Bool = false,
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> ConvertSummary {
-  let stamps = InputStamps([source])
-  let isSame = (format == .hdf5) == (source is HDF5Checkpoint)
-  var names: [[UInt8]: String] = [:]
-  var renamed: [(name: String, type: ElementType, shape: Shape)] = []
-  for tensor in source.tensors {
-    try Blocks.check(tensor.type, tensor.name)
-    let name = isSame ? tensor.name : format.rename(tensor.name)
-    if let other = names.updateValue(tensor.name, forKey: Array(name.utf8)) {
-      throw DiffError(
-        .mismatch, "and '\(other)' would both be '\(name)'", path: source.path, tensor: tensor.name)
-    }
-    renamed.append((name, tensor.type, tensor.shape))
-  }
-  try FreeSpace.require(source.tensors.map(\.byteCount).clampedSum, at: path)
-  let (output, stored) = try makeCheckpoint(
-    at: path, format, renamed, metadata: metadata(of: source, format), overwriting: overwriting)
-  var summary = ConvertSummary()
-  summary.skipped = source.skipped
-  var progress = ProgressCounter(
-    "convert", total: source.tensors.map(\.byteCount).clampedSum, handler)
-  var rooms = [[UInt8]](repeating: [], count: Blocks.perWindow)
-  for (tensor, target) in zip(source.tensors, stored) {
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
-      try parallelForEach(&rooms, count: window.count) { index, room throws(DiffError) in
-        try source.read(tensor, window[index], into: &room)
-        try output.write(room.span, to: target, at: window[index].lowerBound)
+extension Checkpoint {
+  /// Writes the tensors of a checkpoint as one of another format, elements bit for bit (in
+  /// little-endian order). Between formats, names get the separator of the new one: '/' in HDF5,
+  /// where names are paths, '.' in safetensors.
+  ///
+  /// A diff made on either checkpoint applies to the other.
+  ///
+  /// - Throws: `mismatch` if two names would become one; `unsupported` for names and types that the
+  ///   format does not have; `exists`, `io`.
+  /// - Complexity: O(bytes), in memory of a window of blocks.
+  public func convert(
+    to path: String, _ format: CheckpointFormat, overwriting: Bool = false,
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> ConvertSummary {
+    let stamps = InputStamps([self])
+    let isSame = (format == .hdf5) == (self is HDF5Checkpoint)
+    var names: [[UInt8]: String] = [:]
+    var renamed: [(name: String, type: ElementType, shape: Shape)] = []
+    for tensor in tensors {
+      try Blocks.check(tensor.type, tensor.name)
+      let name = isSame ? tensor.name : format.rename(tensor.name)
+      if let other = names.updateValue(tensor.name, forKey: Array(name.utf8)) {
+        throw DiffError(
+          .mismatch, "and '\(other)' would both be '\(name)'", path: path, tensor: tensor.name)
       }
-      progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+      renamed.append((name, tensor.type, tensor.shape))
     }
-    summary.tensors += 1
-    summary.bytes += tensor.byteCount
+    try FreeSpace.require(tensors.map(\.byteCount).clampedSum, at: path)
+    let (output, stored) = try CheckpointFile.make(
+      at: path, format, renamed, metadata: metadata(of: self, format), overwriting: overwriting)
+    var summary = ConvertSummary()
+    summary.skipped = skipped
+    var progress = ProgressCounter(
+      "convert", total: tensors.map(\.byteCount).clampedSum, handler)
+    var rooms = [[UInt8]](repeating: [], count: Blocks.perWindow)
+    for (tensor, target) in zip(tensors, stored) {
+      try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+        try parallelForEach(&rooms, count: window.count) { index, room throws(DiffError) in
+          try read(tensor, window[index], into: &room)
+          try output.write(room.span, to: target, at: window[index].lowerBound)
+        }
+        progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+      }
+      summary.tensors += 1
+      summary.bytes += tensor.byteCount
+    }
+    try stamps.check()
+    try output.commit()
+    return summary
   }
-  try stamps.check()
-  try output.commit()
-  return summary
 }
 
 /// The facts to store with the new file.

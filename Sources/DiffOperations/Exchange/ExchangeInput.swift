@@ -22,7 +22,7 @@ struct ExchangeInput {
       (archive, checkpoint) = (file, nil)
       names = file.names
     case .shira, .sparseHDF5:
-      let file = try openCheckpoint(path)
+      let file = try CheckpointFile.open(path)
       (archive, checkpoint) = (nil, file)
       names = file.tensors.map(\.name)
     }

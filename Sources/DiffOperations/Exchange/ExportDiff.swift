@@ -2,54 +2,56 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// Writes the changes of an additive diff as a file of another tool. Fingerprints, metadata and
-/// the type of the stored values are not kept: an import takes them from the base.
-///
-/// - Throws: `unsupported` for exact changes, deleted tensors and what the format does not hold;
-///   `exists`, `io`.
-/// - Complexity: O(changes), in memory of those of one tensor.
-public func export(
-  _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
-) throws(DiffError) -> ExchangeSummary {
-  let terms = try diff.additions("exported")
-  let wholes = diff.filter { !$0.isAddition }
-  var arrays: [(name: String, type: ElementType, shape: Shape)] = []
-  for term in terms {
-    arrays += try format.arrays(
-      DiffEntryFacts(
-        name: term.entry.name, type: term.entry.type, shape: term.entry.shape,
-        count: term.entry.count))
-  }
-  for entry in wholes {
-    guard entry.operation == .insert, let name = format.headName(entry.name) else {
-      throw DiffError(
-        .unsupported,
-        "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'; "
-          + "'extract --except' leaves it out", path: diff.path, tensor: entry.name)
+extension Diffs {
+  /// Writes the changes of an additive diff as a file of another tool. Fingerprints, metadata and
+  /// the type of the stored values are not kept: an import takes them from the base.
+  ///
+  /// - Throws: `unsupported` for exact changes, deleted tensors and what the format does not hold;
+  ///   `exists`, `io`.
+  /// - Complexity: O(changes), in memory of those of one tensor.
+  public static func export(
+    _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
+  ) throws(DiffError) -> ExchangeSummary {
+    let terms = try diff.additions("exported")
+    let wholes = diff.filter { !$0.isAddition }
+    var arrays: [(name: String, type: ElementType, shape: Shape)] = []
+    for term in terms {
+      arrays += try format.arrays(
+        DiffEntryFacts(
+          name: term.entry.name, type: term.entry.type, shape: term.entry.shape,
+          count: term.entry.count))
     }
-    arrays.append((name, entry.type, entry.shape))
-  }
-  let output = try ExchangeOutput(path, format, arrays, overwriting: overwriting)
-  var summary = ExchangeSummary()
-  for term in terms {
-    let tensor = try term.exchanged(&summary.rounded)
-    for bytes in format.elements(tensor) { try output.write(next: bytes) }
-    summary.tensors += 1
-    summary.changes += UInt64(tensor.positions.count)
-  }
-  for entry in wholes {
-    var bytes: [UInt8] = []
-    var pages = diff.pages(of: entry)
-    do throws(DiffError) {
-      while try pages.next() { bytes.append(copying: pages.page.values) }
-    } catch {
-      throw error.at(path: diff.path)
+    for entry in wholes {
+      guard entry.operation == .insert, let name = format.headName(entry.name) else {
+        throw DiffError(
+          .unsupported,
+          "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'; "
+            + "'extract --except' leaves it out", path: diff.path, tensor: entry.name)
+      }
+      arrays.append((name, entry.type, entry.shape))
     }
-    try output.write(next: bytes)
-    summary.heads += 1
+    let output = try ExchangeOutput(path, format, arrays, overwriting: overwriting)
+    var summary = ExchangeSummary()
+    for term in terms {
+      let tensor = try term.exchanged(&summary.rounded)
+      for bytes in format.elements(tensor) { try output.write(next: bytes) }
+      summary.tensors += 1
+      summary.changes += UInt64(tensor.positions.count)
+    }
+    for entry in wholes {
+      var bytes: [UInt8] = []
+      var pages = diff.pages(of: entry)
+      do throws(DiffError) {
+        while try pages.next() { bytes.append(copying: pages.page.values) }
+      } catch {
+        throw error.at(path: diff.path)
+      }
+      try output.write(next: bytes)
+      summary.heads += 1
+    }
+    try output.commit()
+    return summary
   }
-  try output.commit()
-  return summary
 }
 
 extension MergeTerm {
@@ -87,7 +89,7 @@ private final class ExchangeOutput {
       checkpoint = nil
     case .shira, .sparseHDF5:
       archive = nil
-      let made = try makeCheckpoint(
+      let made = try CheckpointFile.make(
         at: path, format == .shira ? .safetensors : .hdf5, arrays,
         metadata: format == .shira ? ["format": "pt"] : [:], overwriting: overwriting)
       checkpoint = (made.output, made.tensors)

@@ -19,66 +19,69 @@ public struct ImportOptions: Sendable {
   public init() {}
 }
 
-/// Writes an additive diff with the changes in a file of another tool. Types, shapes and
-/// fingerprints are those of the base, which the file itself does not tell.
-///
-/// - Throws: `mismatch` for tensors that the base lacks or has in another shape, `malformed` for a
-///   damaged file, `unsupported` for values that the type does not hold; `io`.
-/// - Complexity: O(changes log changes) and O(elements of the base's tensors concerned), in memory
-///   of the changes of one tensor.
-public func importDiff(
-  _ path: String, _ format: ExchangeFormat, on base: any Checkpoint, into sink: any ByteSink,
-  _ options: ImportOptions = ImportOptions()
-) throws(DiffError) -> ExchangeSummary {
-  let input = try ExchangeInput(path, format)
-  let names = TensorNames(base, options.names)
-  var found: [(name: String, source: String, stored: StoredTensor?)] = []
-  var missing: [String] = []
-  for (name, kinds) in input.tensors {
-    let stored = try names.find(name)
-    if kinds["head"] != nil {
-      guard stored == nil else {
-        throw DiffError(
-          .mismatch, "is a head in \(path), but in the base as well", path: base.path, tensor: name)
+extension Diffs {
+  /// Writes an additive diff with the changes in a file of another tool. Types, shapes and
+  /// fingerprints are those of the base, which the file itself does not tell.
+  ///
+  /// - Throws: `mismatch` for tensors that the base lacks or has in another shape, `malformed` for a
+  ///   damaged file, `unsupported` for values that the type does not hold; `io`.
+  /// - Complexity: O(changes log changes) and O(elements of the base's tensors concerned), in memory
+  ///   of the changes of one tensor.
+  public static func `import`(
+    _ path: String, _ format: ExchangeFormat, on base: any Checkpoint, into sink: any ByteSink,
+    _ options: ImportOptions = ImportOptions()
+  ) throws(DiffError) -> ExchangeSummary {
+    let input = try ExchangeInput(path, format)
+    let names = TensorNames(base, options.names)
+    var found: [(name: String, source: String, stored: StoredTensor?)] = []
+    var missing: [String] = []
+    for (name, kinds) in input.tensors {
+      let stored = try names.find(name)
+      if kinds["head"] != nil {
+        guard stored == nil else {
+          throw DiffError(
+            .mismatch, "is a head in \(path), but in the base as well", path: base.path,
+            tensor: name)
+        }
+      } else if stored == nil {
+        missing.append(name)
       }
-    } else if stored == nil {
-      missing.append(name)
+      found.append((stored?.name ?? name, name, stored))
     }
-    found.append((stored?.name ?? name, name, stored))
+    try names.requireAll(missing)
+    found.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    var summary = ExchangeSummary()
+    let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
+    for (name, source, stored) in found {
+      guard let stored else {
+        let head = try input.array(source, "head")
+        try writer.begin(DiffEntry(name, .insert, head.type, head.shape))
+        try writer.append(
+          Array(0..<head.shape.count), head.bytes, width: head.type.width)
+        try writer.end(result: .of(head.type, head.shape, head.bytes.span))
+        summary.heads += 1
+        continue
+      }
+      guard let float = stored.type.float else {
+        throw DiffError(
+          .unsupported, "is \(stored.type) in the base, to which nothing can be added",
+          path: base.path, tensor: stored.name)
+      }
+      let tensor = try input.changes(source, stored.shape)
+      guard !tensor.positions.isEmpty else { continue }
+      let encoded = try tensor.encoded(options.values, float, &summary.rounded, path)
+      try writer.begin(
+        DiffEntry(
+          name, .add(values: encoded.type, scale: encoded.scale), stored.type, stored.shape,
+          base: try base.fingerprint(of: stored)))
+      try writer.append(tensor.positions, encoded.bytes, width: encoded.type.width)
+      try writer.end()
+      summary.tensors += 1
+      summary.changes += UInt64(tensor.positions.count)
+    }
+    try writer.finish()
+    return summary
   }
-  try names.requireAll(missing)
-  found.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-  var summary = ExchangeSummary()
-  let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
-  for (name, source, stored) in found {
-    guard let stored else {
-      let head = try input.array(source, "head")
-      try writer.begin(DiffEntry(name, .insert, head.type, head.shape))
-      try writer.append(
-        Array(0..<head.shape.count), head.bytes, width: head.type.width)
-      try writer.end(result: .of(head.type, head.shape, head.bytes.span))
-      summary.heads += 1
-      continue
-    }
-    guard let float = stored.type.float else {
-      throw DiffError(
-        .unsupported, "is \(stored.type) in the base, to which nothing can be added",
-        path: base.path, tensor: stored.name)
-    }
-    let tensor = try input.changes(source, stored.shape)
-    guard !tensor.positions.isEmpty else { continue }
-    let encoded = try tensor.encoded(options.values, float, &summary.rounded, path)
-    try writer.begin(
-      DiffEntry(
-        name, .add(values: encoded.type, scale: encoded.scale), stored.type, stored.shape,
-        base: try fingerprint(of: stored, in: base)))
-    try writer.append(tensor.positions, encoded.bytes, width: encoded.type.width)
-    try writer.end()
-    summary.tensors += 1
-    summary.changes += UInt64(tensor.positions.count)
-  }
-  try writer.finish()
-  return summary
 }
 
 extension ExchangedTensor {

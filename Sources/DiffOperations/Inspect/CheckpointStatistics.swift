@@ -49,37 +49,41 @@ public struct TensorStatistics: Sendable, Hashable {
   }
 }
 
-/// Measures the float tensors of a checkpoint: nil for tensors of other types.
-///
-/// - Complexity: O(bytes), on all cores, in memory of a window of blocks.
-public func statistics(
-  of checkpoint: any Checkpoint, progress handler: ProgressHandler? = nil
-) throws(DiffError) -> [(tensor: StoredTensor, statistics: TensorStatistics?)] {
-  struct Work: Sendable {
-    var bytes: [UInt8] = []
-    var statistics = TensorStatistics()
-  }
-  var works = [Work](repeating: Work(), count: Blocks.perWindow)
-  let floats = checkpoint.tensors.filter { $0.type.float != nil }
-  var progress = ProgressCounter("measure", total: floats.map(\.byteCount).clampedSum, handler)
-  var report: [(tensor: StoredTensor, statistics: TensorStatistics?)] = []
-  for tensor in checkpoint.tensors {
-    guard let type = tensor.type.float else {
-      report.append((tensor, nil))
-      continue
-    }
-    var all = TensorStatistics()
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try checkpoint.read(tensor, window[index], into: &work.bytes)
-        work.statistics = TensorStatistics()
-        work.statistics.add(Kernels.widened(work.bytes.span, type, 0))
+/// What measures a block.
+private struct BlockMeasure: Sendable {
+  var bytes: [UInt8] = []
+  var statistics = TensorStatistics()
+}
+
+extension Checkpoint {
+  /// Measures the float tensors of a checkpoint: nil for tensors of other types.
+  ///
+  /// - Complexity: O(bytes), on all cores, in memory of a window of blocks.
+  public func statistics(
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> [(tensor: StoredTensor, statistics: TensorStatistics?)] {
+    var works = [BlockMeasure](repeating: BlockMeasure(), count: Blocks.perWindow)
+    let floats = tensors.filter { $0.type.float != nil }
+    var progress = ProgressCounter("measure", total: floats.map(\.byteCount).clampedSum, handler)
+    var report: [(tensor: StoredTensor, statistics: TensorStatistics?)] = []
+    for tensor in tensors {
+      guard let type = tensor.type.float else {
+        report.append((tensor, nil))
+        continue
       }
-      // In the order of the blocks, so that sums do not depend on the number of cores.
-      for work in works.prefix(window.count) { all.add(work.statistics) }
-      progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+      var all = TensorStatistics()
+      try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+        try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+          try read(tensor, window[index], into: &work.bytes)
+          work.statistics = TensorStatistics()
+          work.statistics.add(Kernels.widened(work.bytes.span, type, 0))
+        }
+        // In the order of the blocks, so that sums do not depend on the number of cores.
+        for work in works.prefix(window.count) { all.add(work.statistics) }
+        progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
+      }
+      report.append((tensor, all))
     }
-    report.append((tensor, all))
+    return report
   }
-  return report
 }

@@ -111,36 +111,38 @@ public struct DiffReport: Sendable {
   public var fileSize: UInt64 = 0
 }
 
-/// Measures a diff by decoding all of it.
-///
-/// - Complexity: O(size of the diff).
-public func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
-  var report = DiffReport()
-  report.fileSize = diff.size
-  for entry in diff {
-    var statistics = DiffStatistics()
-    statistics.elements = entry.shape.count
-    statistics.changes = entry.count
-    statistics.storedBytes = entry.storedSize
-    var pages = diff.pages(of: entry)
-    do throws(DiffError) {
-      while try pages.next() {
-        statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
-        guard case .add(let type, let scale) = entry.operation else { continue }
-        statistics.values.add(Kernels.widened(pages.page.values, type, scale))
+extension Diffs {
+  /// Measures a diff by decoding all of it.
+  ///
+  /// - Complexity: O(size of the diff).
+  public static func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
+    var report = DiffReport()
+    report.fileSize = diff.size
+    for entry in diff {
+      var statistics = DiffStatistics()
+      statistics.elements = entry.shape.count
+      statistics.changes = entry.count
+      statistics.storedBytes = entry.storedSize
+      var pages = diff.pages(of: entry)
+      do throws(DiffError) {
+        while try pages.next() {
+          statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
+          guard case .add(let type, let scale) = entry.operation else { continue }
+          statistics.values.add(Kernels.widened(pages.page.values, type, scale))
+        }
+      } catch {
+        throw error.at(path: diff.path)
       }
-    } catch {
-      throw error.at(path: diff.path)
+      switch entry.operation {
+      case .insert, .delete, .reshape: report.wholeBytes += entry.storedSize
+      case .add, .replace, .xor:
+        statistics.positionBound = log2Choose(entry.shape.count, entry.count)
+        report.sparse.add(statistics)
+      }
+      report.entries.append((entry, statistics))
     }
-    switch entry.operation {
-    case .insert, .delete, .reshape: report.wholeBytes += entry.storedSize
-    case .add, .replace, .xor:
-      statistics.positionBound = log2Choose(entry.shape.count, entry.count)
-      report.sparse.add(statistics)
-    }
-    report.entries.append((entry, statistics))
+    return report
   }
-  return report
 }
 
 /// What N tasks take, as the paper counts it: one base and N diffs beside N full copies.

@@ -27,32 +27,34 @@ public enum CheckpointState: String, Sendable, Hashable {
   case different
 }
 
-/// Decodes all of a diff, and compares it with a checkpoint if one is given.
-///
-/// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
-///   if the diff lacks the hashes that would tell.
-/// - Complexity: O(size of the diff + bytes of the tensors it changes).
-public func verify(
-  _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
-  _ verification: Verification = .full, names: NameMap = NameMap(),
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> VerifyReport {
-  var report = VerifyReport()
-  var progress = ProgressCounter("decode", total: diff.size, handler)
-  for entry in diff {
-    report.entries += 1
-    for stream in entry.operation.streams {
-      let pages = entry.pages[stream] ?? []
-      try decode(pages, entry, stream, diff)
-      report.pages += pages.count
+extension Diffs {
+  /// Decodes all of a diff, and compares it with a checkpoint if one is given.
+  ///
+  /// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
+  ///   if the diff lacks the hashes that would tell.
+  /// - Complexity: O(size of the diff + bytes of the tensors it changes).
+  public static func verify(
+    _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
+    _ verification: Verification = .full, names: NameMap = NameMap(),
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> VerifyReport {
+    var report = VerifyReport()
+    var progress = ProgressCounter("decode", total: diff.size, handler)
+    for entry in diff {
+      report.entries += 1
+      for stream in entry.operation.streams {
+        let pages = entry.pages[stream] ?? []
+        try decode(pages, entry, stream, diff)
+        report.pages += pages.count
+      }
+      report.values += entry.count
+      progress.add(entry.storedSize)
     }
-    report.values += entry.count
-    progress.add(entry.storedSize)
+    if let checkpoint {
+      try check(diff, checkpoint, verification, names, &report, handler)
+    }
+    return report
   }
-  if let checkpoint {
-    try compare(diff, checkpoint, verification, names, &report, handler)
-  }
-  return report
 }
 
 /// Decodes pages on all cores and keeps nothing.
@@ -72,7 +74,7 @@ private func decode(
   }
 }
 
-private func compare(
+private func check(
   _ diff: DiffReader, _ checkpoint: any Checkpoint, _ verification: Verification,
   _ names: NameMap, _ report: inout VerifyReport, _ handler: ProgressHandler?
 ) throws(DiffError) {

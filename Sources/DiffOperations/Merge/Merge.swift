@@ -36,25 +36,27 @@ public struct MergeSummary: Sendable, Hashable {
   }
 }
 
-/// Writes one additive diff that stands for several. The order of the diffs is of no consequence:
-/// they are taken in the order of their identities. Changes are decoded to float64 (stored value
-/// × 2^scale, times weight and rescaling: one rounding), summed in float64, and stored with one
-/// rounding, with a power-of-two scale per tensor chosen as `create` does. What comes to zero is
-/// left out. Metadata names the parents, weights and parameters.
-///
-/// The result has the base's fingerprints but none of its own, since nothing is known of the
-/// elements that do not change.
-///
-/// - Throws: `unsupported` for exact diffs, `wrongBase` for different bases, `mismatch` for types,
-///   shapes and heads that differ, all with the name of the tensor and the way out; `usage` for
-///   options that contradict each other; what reading and writing throw.
-/// - Complexity: O(changes) time, in memory of some 40 MB and 40 kB for each diff beside its
-///   index. Methods that need to know all of a diff, or of all, read the diffs two or three times.
-public func merge(
-  _ inputs: [MergeInput], into sink: any ByteSink, _ options: MergeOptions = MergeOptions(),
-  progress handler: ProgressHandler? = nil
-) throws(DiffError) -> MergeSummary {
-  try options.check(inputs)
-  var run = MergeRun(try MergeInputs(inputs), options, handler)
-  return try run.write(to: sink)
+extension Diffs {
+  /// Writes one additive diff that stands for several. The order of the diffs is of no consequence:
+  /// they are taken in the order of their identities. Changes are decoded to float64 (stored value
+  /// × 2^scale, times weight and rescaling: one rounding), summed in float64, and stored with one
+  /// rounding, with a power-of-two scale per tensor chosen as `create` does. What comes to zero is
+  /// left out. Metadata names the parents, weights and parameters.
+  ///
+  /// The result has the base's fingerprints but none of its own, since nothing is known of the
+  /// elements that do not change.
+  ///
+  /// - Throws: `unsupported` for exact diffs, `wrongBase` for different bases, `mismatch` for types,
+  ///   shapes and heads that differ, all with the name of the tensor and the way out; `usage` for
+  ///   options that contradict each other; what reading and writing throw.
+  /// - Complexity: O(changes) time, in memory of some 40 MB and 40 kB for each diff beside its
+  ///   index. Methods that need to know all of a diff, or of all, read the diffs two or three times.
+  public static func merge(
+    _ inputs: [MergeInput], into sink: any ByteSink, _ options: MergeOptions = MergeOptions(),
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> MergeSummary {
+    try options.check(inputs)
+    var run = MergeRun(try MergeInputs(inputs), options, handler)
+    return try run.write(to: sink)
+  }
 }

@@ -6,7 +6,7 @@ import TensorCore
 /// Serves one base model under many finetunes: the base stays in memory, and switching from one
 /// diff to another moves the changed elements alone.
 ///
-///     let model = try ResidentModel(openCheckpoint("base.safetensors"), mapping: true)
+///     let model = try ResidentModel(CheckpointFile.open("base.safetensors"), mapping: true)
 ///     let overlay = Overlay(model)
 ///     let sms = try PreparedDiff([DiffReader("sms.diff")], for: model)
 ///     try overlay.attach(sms)

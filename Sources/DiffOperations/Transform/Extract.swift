@@ -1,43 +1,45 @@
 import DiffFormat
 import TensorCore
 
-/// Writes a diff with some of the tensors of another one, of any operation, as they are stored
-/// there, fingerprints included.
-///
-/// - Parameters:
-///   - patterns: names with wildcards, see `NamePattern`; none takes all.
-///   - exceptions: what is left out of these.
-/// - Returns: how many tensors were taken.
-/// - Throws: `usage` if a pattern matches no tensor, or nothing is left; what reading and writing
-///   throw.
-/// - Complexity: O(bytes taken), in memory of a page.
-public func extract(
-  _ diff: DiffReader, tensors patterns: [NamePattern], except exceptions: [NamePattern] = [],
-  into sink: any ByteSink
-) throws(DiffError) -> Int {
-  let entries = Array(diff)
-  for pattern in patterns + exceptions {
-    guard entries.contains(where: { pattern.matches($0.name) }) else {
-      let close = CloseNames.closest(to: pattern.text, among: entries.map(\.name))
-      throw DiffError(
-        .usage,
-        "no tensor of the diff matches '\(pattern.text)'"
-          + (close.map { "; there is '\($0)'" } ?? ""), path: diff.path)
+extension Diffs {
+  /// Writes a diff with some of the tensors of another one, of any operation, as they are stored
+  /// there, fingerprints included.
+  ///
+  /// - Parameters:
+  ///   - patterns: names with wildcards, see `NamePattern`; none takes all.
+  ///   - exceptions: what is left out of these.
+  /// - Returns: how many tensors were taken.
+  /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; what reading and writing
+  ///   throw.
+  /// - Complexity: O(bytes taken), in memory of a page.
+  public static func extract(
+    _ diff: DiffReader, tensors patterns: [NamePattern], except exceptions: [NamePattern] = [],
+    into sink: any ByteSink
+  ) throws(DiffError) -> Int {
+    let entries = Array(diff)
+    for pattern in patterns + exceptions {
+      guard entries.contains(where: { pattern.matches($0.name) }) else {
+        let close = CloseNames.closest(to: pattern.text, among: entries.map(\.name))
+        throw DiffError(
+          .usage,
+          "no tensor of the diff matches '\(pattern.text)'"
+            + (close.map { "; there is '\($0)'" } ?? ""), path: diff.path)
+      }
     }
+    let taken = entries.filter { entry in
+      (patterns.isEmpty || patterns.contains { $0.matches(entry.name) })
+        && !exceptions.contains { $0.matches(entry.name) }
+    }
+    guard !taken.isEmpty else {
+      throw DiffError(.usage, "no tensor is left to extract", path: diff.path)
+    }
+    var facts = diff.metadata
+    facts["diffkit.extract.parent"] = diff.identity.description
+    let writer = try DiffWriter(sink, metadata: facts)
+    for entry in taken { try writer.copy(entry, of: diff) }
+    try writer.finish()
+    return taken.count
   }
-  let taken = entries.filter { entry in
-    (patterns.isEmpty || patterns.contains { $0.matches(entry.name) })
-      && !exceptions.contains { $0.matches(entry.name) }
-  }
-  guard !taken.isEmpty else {
-    throw DiffError(.usage, "no tensor is left to extract", path: diff.path)
-  }
-  var facts = diff.metadata
-  facts["diffkit.extract.parent"] = diff.identity.description
-  let writer = try DiffWriter(sink, metadata: facts)
-  for entry in taken { try writer.copy(entry, of: diff) }
-  try writer.finish()
-  return taken.count
 }
 
 /// A name in which `*` stands for any letters, none included, and `?` for one; '/' and '.' are the

@@ -28,65 +28,67 @@ public struct PruneSummary: Sendable, Hashable {
   public var normShare: Double { squares == 0 ? 1 : (keptSquares / squares).squareRoot() }
 }
 
-/// Writes an additive diff with its largest changes only, their bits as they are; among equals the
-/// first by tensor name, then position. Heads are kept. The result has the base's fingerprints,
-/// but none of its own.
-///
-/// - Throws: `unsupported` for exact changes, which without some of their elements make no tensor
-///   that anybody wants; `usage` for a density outside of 0 ... 1; what reading and writing throw.
-/// - Complexity: O(changes), in memory of a few MB; densities read the diff two or three times
-///   more.
-public func prune(
-  _ diff: DiffReader, into sink: any ByteSink, _ options: PruneOptions
-) throws(DiffError) -> PruneSummary {
-  if case .density(let density) = options.selection, !(0...1).contains(density) {
-    throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
-  }
-  let terms = try diff.additions("pruned")
-  var cut: MagnitudeCut?
-  if !options.perTensor { cut = try MagnitudeCut(terms, options.selection) }
-  var summary = PruneSummary()
-  var facts = diff.metadata
-  facts["diffkit.prune.parent"] = diff.identity.description
-  facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
-  let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
-  for entry in diff {
-    guard entry.isAddition else {
-      try writer.copy(entry, of: diff)
-      summary.tensors += 1
-      continue
+extension Diffs {
+  /// Writes an additive diff with its largest changes only, their bits as they are; among equals the
+  /// first by tensor name, then position. Heads are kept. The result has the base's fingerprints,
+  /// but none of its own.
+  ///
+  /// - Throws: `unsupported` for exact changes, which without some of their elements make no tensor
+  ///   that anybody wants; `usage` for a density outside of 0 ... 1; what reading and writing throw.
+  /// - Complexity: O(changes), in memory of a few MB; densities read the diff two or three times
+  ///   more.
+  public static func prune(
+    _ diff: DiffReader, into sink: any ByteSink, _ options: PruneOptions
+  ) throws(DiffError) -> PruneSummary {
+    if case .density(let density) = options.selection, !(0...1).contains(density) {
+      throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
     }
-    let term = MergeTerm(diff: 0, reader: diff, entry: entry)
-    var own = try options.perTensor ? MagnitudeCut([term], options.selection) : nil
-    var kept: UInt64 = 0
-    try term.forEachStoredPage { page, values throws(DiffError) in
-      var indices: [Int] = []
-      for (index, value) in values.enumerated() {
-        let isKept = own?.keeps(value) ?? cut?.keeps(value) ?? true
-        summary.squares += value * value
-        guard isKept else { continue }
-        summary.keptSquares += value * value
-        indices.append(index)
+    let terms = try diff.additions("pruned")
+    var cut: MagnitudeCut?
+    if !options.perTensor { cut = try MagnitudeCut(terms, options.selection) }
+    var summary = PruneSummary()
+    var facts = diff.metadata
+    facts["diffkit.prune.parent"] = diff.identity.description
+    facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
+    let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
+    for entry in diff {
+      guard entry.isAddition else {
+        try writer.copy(entry, of: diff)
+        summary.tensors += 1
+        continue
       }
-      summary.changes += UInt64(values.count)
-      guard !indices.isEmpty else { return }
-      if kept == 0 {
-        var entry = entry
-        entry.result = nil
-        try writer.begin(entry)
+      let term = MergeTerm(diff: 0, reader: diff, entry: entry)
+      var own = try options.perTensor ? MagnitudeCut([term], options.selection) : nil
+      var kept: UInt64 = 0
+      try term.forEachStoredPage { page, values throws(DiffError) in
+        var indices: [Int] = []
+        for (index, value) in values.enumerated() {
+          let isKept = own?.keeps(value) ?? cut?.keeps(value) ?? true
+          summary.squares += value * value
+          guard isKept else { continue }
+          summary.keptSquares += value * value
+          indices.append(index)
+        }
+        summary.changes += UInt64(values.count)
+        guard !indices.isEmpty else { return }
+        if kept == 0 {
+          var entry = entry
+          entry.result = nil
+          try writer.begin(entry)
+        }
+        kept += UInt64(indices.count)
+        let (offsets, bytes) = page.picked(indices)
+        try writer.append(at: page.start, offsets.span, bytes.span)
       }
-      kept += UInt64(indices.count)
-      let (offsets, bytes) = page.picked(indices)
-      try writer.append(at: page.start, offsets.span, bytes.span)
+      summary.kept += kept
+      if kept > 0 {
+        try writer.end()
+        summary.tensors += 1
+      }
     }
-    summary.kept += kept
-    if kept > 0 {
-      try writer.end()
-      summary.tensors += 1
-    }
+    try writer.finish()
+    return summary
   }
-  try writer.finish()
-  return summary
 }
 
 /// Tells which of changes, given one after the other, are among the largest.

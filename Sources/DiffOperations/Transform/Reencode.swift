@@ -2,40 +2,42 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// Writes a diff with other encodings, and its additions with another type of values, if one is
-/// given. Fingerprints of results are kept where no value was rounded.
-///
-/// - Throws: `unsupported` for a value that the type does not hold; what reading and writing
-///   throw.
-/// - Returns: how many values were rounded.
-/// - Complexity: O(changes), in memory of a few pages.
-public func reencode(
-  _ diff: DiffReader, into sink: any ByteSink, values: FloatType? = nil,
-  profile: EncodingProfile = .size
-) throws(DiffError) -> UInt64 {
-  let writer = try DiffWriter(sink, metadata: diff.metadata, profile: profile)
-  var rounded: UInt64 = 0
-  for entry in diff {
-    if case .add(let type, _) = entry.operation, let values, values != type {
-      rounded += try MergeTerm(diff: 0, reader: diff, entry: entry).write(as: values, to: writer)
-      continue
-    }
-    try writer.begin(entry)
-    for stream in entry.operation.streams {
-      if stream != .changes { try writer.begin(stream) }
-      var pages = diff.pages(of: entry, stream)
-      do throws(DiffError) {
-        while try pages.next() {
-          try writer.append(at: pages.page.start, pages.page.offsets, pages.page.values)
-        }
-      } catch {
-        throw error.at(path: diff.path)
+extension Diffs {
+  /// Writes a diff with other encodings, and its additions with another type of values, if one is
+  /// given. Fingerprints of results are kept where no value was rounded.
+  ///
+  /// - Throws: `unsupported` for a value that the type does not hold; what reading and writing
+  ///   throw.
+  /// - Returns: how many values were rounded.
+  /// - Complexity: O(changes), in memory of a few pages.
+  public static func reencode(
+    _ diff: DiffReader, into sink: any ByteSink, values: FloatType? = nil,
+    profile: EncodingProfile = .size
+  ) throws(DiffError) -> UInt64 {
+    let writer = try DiffWriter(sink, metadata: diff.metadata, profile: profile)
+    var rounded: UInt64 = 0
+    for entry in diff {
+      if case .add(let type, _) = entry.operation, let values, values != type {
+        rounded += try MergeTerm(diff: 0, reader: diff, entry: entry).write(as: values, to: writer)
+        continue
       }
+      try writer.begin(entry)
+      for stream in entry.operation.streams {
+        if stream != .changes { try writer.begin(stream) }
+        var pages = diff.pages(of: entry, stream)
+        do throws(DiffError) {
+          while try pages.next() {
+            try writer.append(at: pages.page.start, pages.page.offsets, pages.page.values)
+          }
+        } catch {
+          throw error.at(path: diff.path)
+        }
+      }
+      try writer.end()
     }
-    try writer.end()
+    try writer.finish()
+    return rounded
   }
-  try writer.finish()
-  return rounded
 }
 
 extension MergeTerm {

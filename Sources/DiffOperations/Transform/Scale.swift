@@ -8,63 +8,65 @@ public struct ScaleSummary: Sendable, Hashable {
   public var changes: UInt64 = 0, rounded: UInt64 = 0
 }
 
-/// Writes an additive diff with all its changes multiplied. If the factor is a power of two, only
-/// the scale of each tensor changes and every value stays exact; else values are rounded once, to
-/// their own type. Heads and other whole tensors stay as they are. The result has the base's
-/// fingerprints, but none of its own.
-///
-/// - Throws: `unsupported` for exact changes and for products that the type of the values does not
-///   hold; `usage` for a factor of zero or one that is not finite.
-/// - Complexity: O(size of the diff), in memory of a page.
-public func scale(
-  _ diff: DiffReader, by factor: Double, into sink: any ByteSink,
-  profile: EncodingProfile = .size
-) throws(DiffError) -> ScaleSummary {
-  guard factor.isFinite, factor != 0 else {
-    throw DiffError(.usage, "the factor must be a finite number other than zero, not \(factor)")
-  }
-  _ = try diff.additions("scaled")
-  var facts = diff.metadata
-  facts["diffkit.scale.parent"] = diff.identity.description
-  facts["diffkit.scale.factor"] = "\(factor)"
-  let writer = try DiffWriter(sink, metadata: facts, profile: profile)
-  var summary = ScaleSummary()
-  for entry in diff {
-    guard case .add(let type, let scale) = entry.operation, let tensor = entry.type.float else {
-      try writer.copy(entry, of: diff)
-      continue
+extension Diffs {
+  /// Writes an additive diff with all its changes multiplied. If the factor is a power of two, only
+  /// the scale of each tensor changes and every value stays exact; else values are rounded once, to
+  /// their own type. Heads and other whole tensors stay as they are. The result has the base's
+  /// fingerprints, but none of its own.
+  ///
+  /// - Throws: `unsupported` for exact changes and for products that the type of the values does not
+  ///   hold; `usage` for a factor of zero or one that is not finite.
+  /// - Complexity: O(size of the diff), in memory of a page.
+  public static func scale(
+    _ diff: DiffReader, by factor: Double, into sink: any ByteSink,
+    profile: EncodingProfile = .size
+  ) throws(DiffError) -> ScaleSummary {
+    guard factor.isFinite, factor != 0 else {
+      throw DiffError(.usage, "the factor must be a finite number other than zero, not \(factor)")
     }
-    summary.changes += entry.count
-    var scaled = entry
-    scaled.result = nil
-    let shifted = scale + Int(factor.exponent)
-    if factor > 0, factor.significand == 1, DiffEntry.scales(of: tensor).contains(shifted) {
-      scaled.operation = .add(values: type, scale: shifted)
-      try writer.copy(scaled, of: diff)
-      continue
-    }
-    let term = MergeTerm(diff: 0, reader: diff, entry: entry)
-    var largest = 0.0
-    try term.forEachPage { _, _, values throws(DiffError) in
-      for value in values { largest = max(largest, (value * factor).magnitude) }
-    }
-    let newScale = DiffEntry.scale(forLargest: largest, type, in: tensor)
-    scaled.operation = .add(values: type, scale: newScale)
-    try writer.begin(scaled)
-    try term.forEachPage { page, offsets, values throws(DiffError) in
-      let products = values.map { $0 * factor }
-      let bytes = Kernels.narrowed(products.span, type, newScale)
-      let stored = Kernels.widened(bytes.span, type, newScale)
-      for i in products.indices where stored[i] != products[i] { summary.rounded += 1 }
-      guard stored.allSatisfy(\.isFinite) else {
-        throw DiffError(
-          .unsupported, "a change times \(factor) is not a finite \(type)", path: diff.path,
-          tensor: entry.name)
+    _ = try diff.additions("scaled")
+    var facts = diff.metadata
+    facts["diffkit.scale.parent"] = diff.identity.description
+    facts["diffkit.scale.factor"] = "\(factor)"
+    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    var summary = ScaleSummary()
+    for entry in diff {
+      guard case .add(let type, let scale) = entry.operation, let tensor = entry.type.float else {
+        try writer.copy(entry, of: diff)
+        continue
       }
-      try writer.append(at: page.start, offsets, bytes.span)
+      summary.changes += entry.count
+      var scaled = entry
+      scaled.result = nil
+      let shifted = scale + Int(factor.exponent)
+      if factor > 0, factor.significand == 1, DiffEntry.scales(of: tensor).contains(shifted) {
+        scaled.operation = .add(values: type, scale: shifted)
+        try writer.copy(scaled, of: diff)
+        continue
+      }
+      let term = MergeTerm(diff: 0, reader: diff, entry: entry)
+      var largest = 0.0
+      try term.forEachPage { _, _, values throws(DiffError) in
+        for value in values { largest = max(largest, (value * factor).magnitude) }
+      }
+      let newScale = DiffEntry.scale(forLargest: largest, type, in: tensor)
+      scaled.operation = .add(values: type, scale: newScale)
+      try writer.begin(scaled)
+      try term.forEachPage { page, offsets, values throws(DiffError) in
+        let products = values.map { $0 * factor }
+        let bytes = Kernels.narrowed(products.span, type, newScale)
+        let stored = Kernels.widened(bytes.span, type, newScale)
+        for i in products.indices where stored[i] != products[i] { summary.rounded += 1 }
+        guard stored.allSatisfy(\.isFinite) else {
+          throw DiffError(
+            .unsupported, "a change times \(factor) is not a finite \(type)", path: diff.path,
+            tensor: entry.name)
+        }
+        try writer.append(at: page.start, offsets, bytes.span)
+      }
+      try writer.end()
     }
-    try writer.end()
+    try writer.finish()
+    return summary
   }
-  try writer.finish()
-  return summary
 }

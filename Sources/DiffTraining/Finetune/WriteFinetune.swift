@@ -139,5 +139,5 @@ private func write(
   }
   try writer.begin(DiffEntry(tensor.name, .replace, .f32, head.shape))
   try writer.append(at: 0, offsets.span, bytes.span)
-  try writer.end(base: try fingerprint(of: tensor, in: base), result: result)
+  try writer.end(base: try base.fingerprint(of: tensor), result: result)
 }

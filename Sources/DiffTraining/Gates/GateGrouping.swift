@@ -64,7 +64,7 @@ extension GateGrouping: Codable, LosslessStringConvertible {
   }
 
   /// Writes the description.
-  public func encode(to encoder: any Swift.Encoder) throws {
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
   }

@@ -39,7 +39,7 @@ public final class EncoderModel: TrainableModel {
   /// The parameters, under the names of the checkpoint.
   public let layout: ParameterLayout
   private let tensors: CheckpointTensors
-  private let encoder: Encoder
+  private let encoder: TextEncoder
   let engine: Engine
 
   /// - Parameters:
@@ -74,7 +74,7 @@ public final class EncoderModel: TrainableModel {
       configuration, tensors, withPooler: self.pooling == .pooler && head != .span,
       headName: head.name, outputs: head.outputs, layout: &layout)
     self.layout = layout
-    encoder = Encoder(configuration: configuration, parameters: parameters)
+    encoder = TextEncoder(configuration: configuration, parameters: parameters)
   }
 
   /// The configuration, what stands for a text, and what products are calculated in.

@@ -1,5 +1,5 @@
 /// How far a long operation is.
-public struct Progress: Sendable {
+public struct OperationProgress: Sendable {
   /// What is being done, in a word or two.
   public var phase: String
   /// Bytes done and bytes in all.
@@ -7,15 +7,15 @@ public struct Progress: Sendable {
 }
 
 /// Receives the progress of a long operation, on the thread that called it.
-public typealias ProgressHandler = (Progress) -> Void
+public typealias ProgressHandler = (OperationProgress) -> Void
 
 /// Counts bytes and tells the handler.
 struct ProgressCounter {
-  private var progress: Progress
+  private var progress: OperationProgress
   private let handler: ProgressHandler?
 
   init(_ phase: String, total: UInt64, _ handler: ProgressHandler?) {
-    progress = Progress(phase: phase, done: 0, total: total)
+    progress = OperationProgress(phase: phase, done: 0, total: total)
     self.handler = handler
   }
 

@@ -1,6 +1,6 @@
 /// The encoder that BERT, MiniLM, RoBERTa and DistilBERT share (Devlin et al. 2019): embeddings,
 /// and layers of attention and a pair of products, each half normalized behind its residual sum.
-struct Encoder: Sendable {
+struct TextEncoder: Sendable {
   let configuration: EncoderConfiguration
   let parameters: EncoderParameters
 

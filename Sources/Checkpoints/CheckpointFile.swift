@@ -1,0 +1,2 @@
+/// Checkpoints by their paths: `CheckpointFile.open`, `make` and `recover`.
+public enum CheckpointFile {}

@@ -1,0 +1,2 @@
+// Checkpoints are what training begins with, diffs what it makes.
+@_exported import DiffOperations

@@ -1,0 +1,2 @@
+// Checkpoints read in this process are those of that module.
+@_exported import Checkpoints
