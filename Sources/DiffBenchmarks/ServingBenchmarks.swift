@@ -107,6 +107,8 @@ struct ServingBenchmarks {
 /// A checkpoint of float32 tensors whose elements are a function of their places.
 private final class NoiseCheckpoint: Checkpoint {
   let path = "noise"
+  let format: CheckpointFormat? = nil
+  let metadata: [String: String] = [:]
   let tensors: [StoredTensor]
 
   init(tensors count: Int, _ shape: Shape) {

@@ -29,6 +29,8 @@ package struct MemoryTensor: Sendable {
 /// A checkpoint in memory: any type, shape and name, no file format.
 package final class MemoryCheckpoint: Checkpoint {
   package let path: String
+  package let format: CheckpointFormat? = nil
+  package let metadata: [String: String] = [:]
   package let tensors: [StoredTensor]
   private let contents: [[UInt8]: [UInt8]]
   private let committed = Mutex<[String: MemoryCheckpoint]>([:])

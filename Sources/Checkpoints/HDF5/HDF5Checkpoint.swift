@@ -9,6 +9,8 @@ import TensorCore
 public final class HDF5Checkpoint: Checkpoint {
   /// The path it was opened with.
   public let path: String
+  /// HDF5.
+  public let format: CheckpointFormat? = .hdf5
   /// The tensors, ascending by the UTF-8 bytes of their names.
   public let tensors: [StoredTensor]
   /// What is in the file and no tensor, and why: links that are not followed, datatypes that

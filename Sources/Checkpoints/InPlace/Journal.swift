@@ -35,11 +35,13 @@ package enum Journal {
   static func pending(for path: String) throws(DiffError) -> String? {
     let real = File.realPath(path) ?? path
     if File.exists(Self.path(of: real)) { return Self.path(of: real) }
-    guard real.hasSuffix(".safetensors") else { return nil }
-    // Perhaps it is one of several that were changed together.
+    // Perhaps it is one of several that were changed together, behind a journal of their index:
+    // what has the name of a checkpoint's file itself is a journal of that file alone.
     let (folder, name) = OutputFile.split(real)
-    for journal in (try? Folder.names(folder)) ?? []
-    where journal.hasSuffix(Self.path(of: SafeTensorsIndex.suffix)) {
+    for journal in (try? Folder.names(folder)) ?? [] where journal.hasSuffix(suffix) {
+      guard CheckpointFormat(suffixOf: String(journal.dropLast(suffix.count))) == nil else {
+        continue
+      }
       let reader = try JournalReader("\(folder)/\(journal)")
       if reader.files.contains(where: { $0.name == name }) { return reader.path }
     }
@@ -54,15 +56,5 @@ package enum Journal {
       "a change in place was interrupted (\(OutputFile.split(journal).name) is there); "
         + "restore the file first: diffkit recover '\(path)'",
       path: path)
-  }
-}
-
-extension File {
-  /// Opens a file of a checkpoint to read it: keeps those away who would change it in place, and
-  /// refuses one that such a change has left half done.
-  convenience init(ofCheckpoint path: String) throws(DiffError) {
-    try self.init(path)
-    try lock(.shared)
-    try Journal.refuseInterrupted(path)
   }
 }

@@ -69,74 +69,30 @@ final class PatchOutput: CheckpointOutput {
   ) throws(DiffError) {
     guard bytes.count > 0 else { return }
     tensor.check(offset, bytes.count)
-    guard tensor.isChangeableInPlace else { throw Self.unsupported(tensor.name) }
-    guard tensor.isBigEndian else { return try note(bytes, tensor, offset) }
+    guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
+    guard tensor.isBigEndian else { return try note(bytes, tensor.file, units, at: offset) }
     var swapped: [UInt8] = []
     swapped.append(copying: bytes)
     var span = swapped.mutableSpan
     Kernels.swapBytes(&span, width: tensor.type.width)
-    try note(swapped.span, tensor, offset)
+    try note(swapped.span, tensor.file, units, at: offset)
   }
 
   /// Notes bytes in the order of the file.
   private func note(
-    _ bytes: Span<UInt8>, _ tensor: StoredTensor, _ offset: UInt64
+    _ bytes: Span<UInt8>, _ file: Int, _ units: any WriteUnits, at offset: UInt64
   ) throws(DiffError) {
-    switch tensor.storage {
-    case .contiguous(let start): try note(bytes, tensor.file, start + offset)
-    case .chunked(let chunks):
-      let grid = ChunkGrid(tensor, chunks)
-      var done = 0
-      while done < bytes.count {
-        let strip = grid.strip(at: offset + UInt64(done))
-        let start = Int(offset + UInt64(done) - strip.range.lowerBound)
-        let part = start..<start + min(bytes.count - done, strip.range.count - start)
-        try note(bytes.extracting(done..<done + part.count), part, of: strip, grid, chunks, tensor)
-        done += part.count
-      }
-    case .compact, .unallocated: break
-    }
-  }
-
-  /// Notes part of the bytes of a strip, chunk by chunk.
-  private func note(
-    _ bytes: Span<UInt8>, _ part: Range<Int>, of strip: ChunkGrid.Strip, _ grid: ChunkGrid,
-    _ chunks: StoredTensor.Chunks, _ tensor: StoredTensor
-  ) throws(DiffError) {
-    let first = strip.range.lowerBound
-    let touched = grid.chunks(
-      of: strip, touching: first + UInt64(part.lowerBound)..<first + UInt64(part.upperBound))
-    for chunk in chunks.chunks[chunks.stored(touched)] {
-      var old = [UInt8](repeating: 0, count: Int(chunk.size))
+    for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
+      var old = [UInt8](repeating: 0, count: unit.count)
       var span = old.mutableSpan
-      try files[tensor.file].read(at: chunk.offset, into: &span)
-      // Row by row: what is noted holds no byte that another write to this chunk may change.
-      var rows: [(inside: Range<Int>, start: Int)] = []
-      grid.forEachRun(of: grid.place(of: chunk.index), in: strip) {
-        count, length, inside, outside in
-        for row in 0..<count {
-          let here = outside.start + row * outside.stride
-          let (start, end) = (max(here, part.lowerBound), min(here + length, part.upperBound))
-          guard start < end else { continue }
-          let first = inside.start + row * inside.stride + start - here
-          rows.append((first..<first + end - start, start - part.lowerBound))
-        }
-      }
-      for row in rows {
+      try files[file].read(at: unit.offset, into: &span)
+      for run in unit.runs {
         try journal.append(
-          file: tensor.file, at: chunk.offset + UInt64(row.inside.lowerBound),
-          old: old.span.extracting(row.inside),
-          new: bytes.extracting(row.start..<row.start + row.inside.count))
+          file: file, at: unit.offset + UInt64(run.inside.lowerBound),
+          old: old.span.extracting(run.inside),
+          new: bytes.extracting(run.start..<run.start + run.inside.count))
       }
     }
-  }
-
-  /// Notes bytes that stand in one piece.
-  private func note(_ bytes: Span<UInt8>, _ file: Int, _ place: UInt64) throws(DiffError) {
-    var old = [UInt8](repeating: 0, count: bytes.count)
-    var span = old.mutableSpan
-    try files[file].read(at: place, into: &span)
-    try journal.append(file: file, at: place, old: old.span, new: bytes)
   }
 
   func insert(
@@ -184,20 +140,6 @@ final class PatchOutput: CheckpointOutput {
         error.code,
         "\(error.message); the checkpoint may be changed in part: diffkit recover "
           + "'\(reader.checkpoint)' restores it", path: error.path)
-    }
-  }
-}
-
-extension StoredTensor {
-  /// Whether its elements can be changed where they stand: they lie in one piece, or in chunks that
-  /// pass no filters and are all there.
-  package var isChangeableInPlace: Bool {
-    switch storage {
-    case .contiguous: return true
-    case .compact, .unallocated: return false
-    case .chunked(let chunks):
-      guard let codec = ChunkCodec(self), !codec.isFiltered, byteCount > 0 else { return false }
-      return UInt64(chunks.chunks.count) == ChunkGrid(self, chunks).counts.reduce(1, *)
     }
   }
 }

@@ -1,14 +1,6 @@
 import SystemSupport
 import TensorCore
 
-/// What `recover` did.
-public enum RecoverOutcome: Sendable, Hashable {
-  /// So many files are as they were before the change.
-  case restored(files: Int)
-  /// No change was interrupted.
-  case nothingToDo
-}
-
 extension CheckpointFile {
   /// Takes back a change in place that was interrupted. May itself be interrupted, and run again.
   ///

@@ -4,6 +4,8 @@ import TensorCore
 public final class SafeTensorsCheckpoint: Checkpoint {
   /// The path it was opened with.
   public let path: String
+  /// safetensors.
+  public let format: CheckpointFormat? = .safetensors
   /// The tensors, ascending by the UTF-8 bytes of their names.
   public let tensors: [StoredTensor]
   /// Tensors of types narrower than a byte.
@@ -42,21 +44,5 @@ public final class SafeTensorsCheckpoint: Checkpoint {
   /// Starts to change this file itself.
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     try PatchOutput(path, [part.file])
-  }
-}
-
-extension SafeTensorsHeader {
-  /// The metadata; of a fact that occurs under two spellings of one name, the last.
-  var facts: [String: String] {
-    var facts: [String: String] = [:]
-    for member in metadata ?? [] { facts[member.name] = member.value.text }
-    return facts
-  }
-}
-
-extension [StoredTensor] {
-  /// In the order of tables: by the bytes of the names.
-  var sortedByName: [StoredTensor] {
-    sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 }

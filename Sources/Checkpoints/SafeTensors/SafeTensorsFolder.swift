@@ -5,6 +5,11 @@ import TensorCore
 public final class SafeTensorsFolder: Checkpoint {
   /// The path it was opened with: the folder, or its index.
   public let path: String
+  /// safetensors.
+  public let format: CheckpointFormat? = .safetensors
+  /// The facts that the index and the files state about themselves: of one that they state
+  /// differently, what the first file says.
+  public let metadata: [String: String]
   /// The files that hold tensors.
   public let files: [String]
   /// The tensors of all files, ascending by the UTF-8 bytes of their names.
@@ -36,6 +41,9 @@ public final class SafeTensorsFolder: Checkpoint {
     files = parts.map(\.file.path)
     tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sortedByName
     skipped = parts.flatMap(\.skipped)
+    metadata = parts.reduce(into: [:]) { facts, part in
+      facts.merge(part.header.facts) { first, _ in first }
+    }.merging(index.facts) { ofFile, _ in ofFile }
     self.parts = parts
     if let twice = zip(tensors, tensors.dropFirst()).first(where: {
       $0.name.utf8.elementsEqual($1.name.utf8)
@@ -100,46 +108,5 @@ public final class SafeTensorsFolder: Checkpoint {
   /// Starts to change the files themselves, all behind one journal.
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     try PatchOutput(index.name.map { "\(folder)/\($0)" } ?? files[0], parts.map(\.file))
-  }
-}
-
-/// A folder of safetensors files in the making.
-private final class SafeTensorsFolderOutput: CheckpointOutput {
-  private let folder: OutputFolder
-  private let parts: [SafeTensorsOutput]
-  private let owners: [[UInt8]: Int]
-
-  init(_ folder: OutputFolder, _ parts: [SafeTensorsOutput], _ owners: [[UInt8]: Int]) {
-    self.folder = folder
-    self.parts = parts
-    self.owners = owners
-  }
-
-  private func part(_ name: String) throws(DiffError) -> SafeTensorsOutput {
-    guard let part = owners[Array(name.utf8)] else {
-      throw DiffError(
-        .usage, "was not announced when the output was begun", path: folder.destination,
-        tensor: name)
-    }
-    return parts[part]
-  }
-
-  func write(
-    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
-  ) throws(DiffError) { try part(tensor.name).write(bytes, to: tensor, at: offset) }
-
-  func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
-  ) throws(DiffError) -> StoredTensor { try part(name).insert(name, type, shape) }
-
-  func delete(_ tensor: StoredTensor) throws(DiffError) { try part(tensor.name).delete(tensor) }
-
-  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
-    try part(tensor.name).reshape(tensor, to: shape)
-  }
-
-  func commit() throws(DiffError) {
-    for part in parts { try part.commit() }
-    try folder.commit()
   }
 }

@@ -77,6 +77,13 @@ struct SafeTensorsIndex: Sendable {
     return parts.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  /// The texts among the facts that the index states.
+  var facts: [String: String] {
+    var facts: [String: String] = [:]
+    for member in json["metadata"]?.members ?? [] { facts[member.name] = member.value.text }
+    return facts
+  }
+
   /// Refuses a map that is not that of the files.
   ///
   /// - Complexity: O(n log n) in tensors.

@@ -28,7 +28,7 @@ struct CheckpointInspection: CommandOutput {
 
   init(_ checkpoint: any Checkpoint, hashing: Bool) throws(DiffError) {
     path = checkpoint.path
-    format = (checkpoint is HDF5Checkpoint ? CheckpointFormat.hdf5 : .safetensors).rawValue
+    format = checkpoint.format?.rawValue ?? "memory"
     files = checkpoint.files
     size = try checkpoint.files.map { path throws(DiffError) in try File(path).size }.clampedSum
     elements = checkpoint.tensors.map(\.shape.count).clampedSum

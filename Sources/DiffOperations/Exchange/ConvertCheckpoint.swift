@@ -27,12 +27,11 @@ extension Checkpoint {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ConvertSummary {
     let stamps = InputStamps([self])
-    let isSame = (format == .hdf5) == (self is HDF5Checkpoint)
     var names: [[UInt8]: String] = [:]
     var renamed: [(name: String, type: ElementType, shape: Shape)] = []
     for tensor in tensors {
       try Blocks.check(tensor.type, tensor.name)
-      let name = isSame ? tensor.name : format.rename(tensor.name)
+      let name = format == self.format ? tensor.name : format.rename(tensor.name)
       if let other = names.updateValue(tensor.name, forKey: Array(name.utf8)) {
         throw DiffError(
           .mismatch, "and '\(other)' would both be '\(name)'", path: path, tensor: tensor.name)
@@ -68,10 +67,9 @@ extension Checkpoint {
 private func metadata(
   of source: any Checkpoint, _ format: CheckpointFormat
 ) -> [String: String] {
-  if let file = source as? SafeTensorsCheckpoint { return file.metadata }
-  let facts = (source as? HDF5Checkpoint)?.metadata ?? [:]
+  guard format == .safetensors, source.format != format else { return source.metadata }
   // Loaders of the transformers library want to be told how tensors are laid out.
-  return format == .safetensors ? facts.merging(["format": "pt"]) { old, _ in old } : facts
+  return source.metadata.merging(["format": "pt"]) { old, _ in old }
 }
 
 extension CheckpointFormat {

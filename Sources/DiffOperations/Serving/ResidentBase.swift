@@ -13,6 +13,8 @@ final class ResidentBase: Checkpoint {
   }
 
   var path: String { model.path }
+  var format: CheckpointFormat? { model.format }
+  var metadata: [String: String] { model.metadata }
   var tensors: [StoredTensor] { model.tensors }
 
   func read(

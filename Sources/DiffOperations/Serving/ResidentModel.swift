@@ -6,6 +6,10 @@ import TensorCore
 public final class ResidentModel: Checkpoint {
   /// The path of the checkpoint.
   public let path: String
+  /// The format of the checkpoint.
+  public let format: CheckpointFormat?
+  /// The facts that the checkpoint states about itself.
+  public let metadata: [String: String]
   /// The tensors, ascending by the UTF-8 bytes of their names.
   public let tensors: [StoredTensor]
   private let contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)]
@@ -27,6 +31,8 @@ public final class ResidentModel: Checkpoint {
   /// - Complexity: O(bytes); O(tensors) where they are mapped.
   public init(_ checkpoint: any Checkpoint, mapping: Bool = false) throws(DiffError) {
     path = checkpoint.path
+    format = checkpoint.format
+    metadata = checkpoint.metadata
     tensors = checkpoint.tensors
     var contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)] = [:]
     var files: [Int: File] = [:]

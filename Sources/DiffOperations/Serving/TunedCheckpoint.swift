@@ -6,6 +6,10 @@ import TensorCore
 public final class TunedCheckpoint: Checkpoint {
   /// The path of the base.
   public var path: String { overlay.model.path }
+  /// The format of the base.
+  public var format: CheckpointFormat? { overlay.model.format }
+  /// The facts that the base states about itself.
+  public var metadata: [String: String] { overlay.model.metadata }
   /// The tensors, those that the diffs insert among them.
   public let tensors: [StoredTensor]
   private let overlay: Overlay

@@ -29,6 +29,10 @@ public final class ParameterCheckpoint: Checkpoint {
       .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
+  /// None: it is in memory.
+  public var format: CheckpointFormat? { nil }
+  /// None.
+  public var metadata: [String: String] { [:] }
   /// None.
   public var files: [String] { [] }
 

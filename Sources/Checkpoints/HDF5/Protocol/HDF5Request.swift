@@ -24,14 +24,6 @@ package enum HDF5Request {
   case close
 }
 
-/// A chunk as it stands in a file.
-package struct PackedChunk: Sendable {
-  /// The element that it begins with, in each dimension.
-  package var place: [UInt64]
-  package var filterMask: UInt32
-  package var bytes: [UInt8]
-}
-
 extension HDF5Request {
   package var message: [UInt8] {
     var out = MessageWriter()
@@ -117,19 +109,5 @@ extension HDF5Request {
     default: throw .brokenMessage
     }
     try reader.end()
-  }
-}
-
-extension MessageReader {
-  mutating func type() throws(DiffError) -> ElementType {
-    guard let code = UInt8(exactly: try number()), let type = ElementType(rawValue: code) else {
-      throw .brokenMessage
-    }
-    return type
-  }
-
-  mutating func shape() throws(DiffError) -> Shape {
-    guard let shape = Shape(try numbers()) else { throw .brokenMessage }
-    return shape
   }
 }

@@ -1,17 +1,5 @@
 import TensorCore
 
-/// What is in an HDF5 file.
-package struct HDF5Table {
-  /// The tensors, ascending by name.
-  package var tensors: [StoredTensor] = []
-  /// What is no tensor, and why, in the order of the names.
-  package var skipped: [SkippedObject] = []
-  /// The texts among the attributes of the root group.
-  package var facts: [String: String] = [:]
-
-  package init() {}
-}
-
 extension MessageWriter {
   package mutating func put(_ table: HDF5Table) {
     put(table.tensors.count)

@@ -1,36 +1,5 @@
 import TensorCore
 
-/// Builds a message between diffkit and its helper: numbers of eight bytes, least significant
-/// first, and runs of bytes behind their length.
-package struct MessageWriter {
-  package private(set) var bytes: [UInt8] = []
-
-  package init() {}
-
-  package mutating func put(_ number: UInt64) {
-    for byte in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * UInt64(byte)))) }
-  }
-
-  package mutating func put(_ number: Int) { put(UInt64(number)) }
-
-  package mutating func put(_ run: [UInt8]) {
-    put(run.count)
-    bytes += run
-  }
-
-  package mutating func put(_ text: String) { put(Array(text.utf8)) }
-
-  package mutating func put(_ numbers: [UInt64]) {
-    put(numbers.count)
-    for number in numbers { put(number) }
-  }
-
-  package mutating func put(_ texts: [String]) {
-    put(texts.count)
-    for text in texts { put(text) }
-  }
-}
-
 /// Takes a message apart that may hold anything.
 package struct MessageReader {
   private let bytes: [UInt8]
@@ -78,6 +47,20 @@ package struct MessageReader {
   /// Refuses what is left over.
   package func end() throws(DiffError) {
     guard next == bytes.count else { throw .brokenMessage }
+  }
+}
+
+extension MessageReader {
+  mutating func type() throws(DiffError) -> ElementType {
+    guard let code = UInt8(exactly: try number()), let type = ElementType(rawValue: code) else {
+      throw .brokenMessage
+    }
+    return type
+  }
+
+  mutating func shape() throws(DiffError) -> Shape {
+    guard let shape = Shape(try numbers()) else { throw .brokenMessage }
+    return shape
   }
 }
 

@@ -2,42 +2,9 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-extension HDF5File {
-  /// All tensors that hard links lead to from the root.
-  ///
-  /// - Parameter takesStandardOutput: see `HDF5ChunkTable`.
-  /// - Complexity: O(n log n) in links and chunks.
-  func table(takesStandardOutput: Bool) throws(DiffError) -> HDF5Table {
-    HDF5Library.lock()
-    defer { HDF5Library.unlock() }
-    var walk = Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
-    let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
-    walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
-    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
-    walk.table.facts = HDF5Attribute.texts(of: root.id)
-    // Only now all the names of each object are known.
-    for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
-    walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    return walk.table
-  }
-}
-
-/// What a hard link leads to.
-private struct HDF5Object {
-  var address: haddr_t
-  var type: H5O_type_t
-
-  init(_ group: hid_t, _ name: [CChar]) throws(DiffError) {
-    var info = H5O_info_t()
-    try unsafe H5Oget_info_by_name2(group, name, &info, H5O_INFO_BASIC, dk_H5P_DEFAULT)
-      .orThrow("cannot read an object's header")
-    (address, type) = (info.addr, info.type)
-  }
-}
-
 /// A traversal in ascending order of paths. It enters a group once, under the smallest path that
 /// leads through no group twice, so that cycles end.
-private struct Walk {
+struct HDF5Walk {
   let userBlock: UInt64
   let takesStandardOutput: Bool
   var table = HDF5Table()
@@ -91,8 +58,8 @@ private struct Walk {
   ) throws(DiffError) {
     switch object.type {
     case H5O_TYPE_GROUP:
-      guard depth < Walk.maximumDepth else {
-        return skip(path, "nested in more than \(Walk.maximumDepth) groups")
+      guard depth < Self.maximumDepth else {
+        return skip(path, "nested in more than \(Self.maximumDepth) groups")
       }
       guard groups.insert(object.address).inserted else { return }
       let child = try open(link, of: group)

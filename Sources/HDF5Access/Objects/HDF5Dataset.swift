@@ -29,7 +29,7 @@ final class HDF5Dataset {
     memoryType = try HDF5ElementType.littleEndian(stored.id)
     let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
     if let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count) {
-      let cache = ChunkCache(
+      let cache = HDF5ChunkCache(
         shape, chunk, width, isFiltered: H5Pget_nfilters(creation.id) > 0)
       try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
         .orThrow("cannot set up libhdf5")
@@ -104,27 +104,4 @@ final class HDF5Dataset {
 
 private struct Selection: ~Copyable {
   let file, memory: HDF5Handle
-}
-
-/// How many unpacked chunks of a dataset the library keeps, so that reading on from block to
-/// block does not unpack each of them again and again.
-private struct ChunkCache {
-  var bytes, slots: Int
-
-  private static let maximumBytes: UInt64 = 16 << 20
-
-  init(_ shape: Shape, _ chunk: Shape, _ width: UInt64, isFiltered: Bool) {
-    let bytes = chunk.count.multipliedReportingOverflow(by: width)
-    let size = bytes.overflow ? ChunkCache.maximumBytes : bytes.partialValue
-    // A band is all the chunks that one row of the tensor runs through.
-    let most = max(1, ChunkCache.maximumBytes / max(1, size))
-    var band: UInt64 = 1
-    for (extent, side) in zip(shape.extents, chunk.extents).dropFirst() where extent > 0 {
-      band = min(most, band.multipliedReportingOverflow(by: (extent - 1) / side + 1).partialValue)
-    }
-    // Filtered chunks are unpacked whole in any case, so keep at least one, whatever its size.
-    let kept = isFiltered ? size * band : min(size * band, ChunkCache.maximumBytes)
-    self.bytes = Int(clamping: kept)
-    slots = Int(band) * 10 + 1
-  }
 }

@@ -1,0 +1,64 @@
+import SystemSupport
+import TensorCore
+
+/// The formats of checkpoints.
+public enum CheckpointFormat: String, Sendable, CaseIterable {
+  case hdf5
+  case safetensors
+
+  /// The format that a file name's suffix stands for, or nil.
+  public init?(suffixOf path: String) {
+    let name = OutputFile.split(path).name.lowercased()
+    if [".h5", ".hdf5", ".he5", ".hdf"].contains(where: name.hasSuffix) {
+      self = .hdf5
+    } else if name.hasSuffix(".safetensors") {
+      self = .safetensors
+    } else {
+      return nil
+    }
+  }
+
+  /// The format of a file, told by its first bytes.
+  ///
+  /// - Throws: `io`, or `notACheckpoint` with what the file seems to be.
+  init(contentsOf path: String) throws(DiffError) {
+    let file = try File(path)
+    let size = try file.size
+    func bytes(at offset: UInt64, _ count: Int) throws(DiffError) -> [UInt8] {
+      guard offset <= size else { return [] }
+      var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
+      var span = bytes.mutableSpan
+      try file.read(at: offset, into: &span)
+      return bytes
+    }
+    // Behind a user block, HDF5's signature stands at a power of two.
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+    var offset: UInt64 = 0
+    while offset < size {
+      if try bytes(at: offset, 8) == signature {
+        self = .hdf5
+        return
+      }
+      offset = offset == 0 ? 512 : offset * 2
+    }
+    let start = try bytes(at: 0, 16)
+    if start.count > 8, start[8] == UInt8(ascii: "{"), start[5...7].allSatisfy({ $0 == 0 }) {
+      self = .safetensors
+      return
+    }
+    throw DiffError(.notACheckpoint, Self.guess(start), path: path)
+  }
+
+  /// What a file is that is no checkpoint.
+  private static func guess(_ start: [UInt8]) -> String {
+    if start.starts(with: "PK".utf8) {
+      return "a ZIP archive (PyTorch's or Keras 3's), which is not read; "
+        + "save the model as safetensors or as HDF5 weights"
+    }
+    if start.first == 0x80 {
+      return "a Python pickle, which is not read since it may run code; save it as safetensors"
+    }
+    if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
+    return "neither HDF5 nor safetensors"
+  }
+}

@@ -1,0 +1,50 @@
+import TensorCore
+
+/// A checkpoint in the making: a copy of another one. What the caller does not touch is
+/// bit-identical in the copy. Nothing appears at the destination before `commit`, and nothing
+/// ever if the object goes away without it.
+public protocol CheckpointOutput: AnyObject, Sendable {
+  /// Overwrites bytes of a tensor that the source has, given little-endian. Different ranges may
+  /// be written from several threads.
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError)
+
+  /// Adds a tensor, with the groups that its name needs. Its elements are undefined until the
+  /// caller has written all of them.
+  ///
+  /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if
+  ///   something of that name is there.
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor
+
+  /// Removes a tensor and all its names; space inside the file need not be won back.
+  func delete(_ tensor: StoredTensor) throws(DiffError)
+
+  /// Gives a tensor another shape and keeps what else belongs to it. Its elements are undefined
+  /// until the caller has written all of them.
+  ///
+  /// - Throws: `unsupported` if the format cannot hold the shape.
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
+
+  /// Says that everything of a tensor before `offset` that will be written has been written: what
+  /// must be packed can be, on all cores. Called while no other thread writes; not needed.
+  func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError)
+
+  /// Makes the file durable and gives it its name.
+  func commit() throws(DiffError)
+}
+
+extension CheckpointOutput {
+  /// Nothing, for formats that pack nothing.
+  public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}
+
+  /// For formats in which nothing but names, types and elements belongs to a tensor.
+  public func reshape(
+    _ tensor: StoredTensor, to shape: Shape
+  ) throws(DiffError) -> StoredTensor {
+    try delete(tensor)
+    return try insert(tensor.name, tensor.type, shape)
+  }
+}

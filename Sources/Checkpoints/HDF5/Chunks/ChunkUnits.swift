@@ -1,0 +1,53 @@
+/// The chunks of a tensor that pass no filters, as units that are written.
+struct ChunkUnits: WriteUnits {
+  let grid: ChunkGrid
+  let chunks: StoredTensor.Chunks
+
+  /// Nil if chunks are filtered or missing: a change of an element then moves others, or needs
+  /// a place.
+  init?(_ tensor: StoredTensor, _ chunks: StoredTensor.Chunks) {
+    guard let codec = ChunkCodec(tensor), !codec.isFiltered, tensor.byteCount > 0 else {
+      return nil
+    }
+    grid = ChunkGrid(tensor, chunks)
+    self.chunks = chunks
+    guard UInt64(chunks.chunks.count) == grid.counts.reduce(1, *) else { return nil }
+  }
+
+  func units(of range: Range<UInt64>) -> [WriteUnit] {
+    var units: [WriteUnit] = []
+    var next = range.lowerBound
+    while next < range.upperBound {
+      let strip = grid.strip(at: next)
+      let part = next..<min(range.upperBound, strip.range.upperBound)
+      for chunk in chunks.chunks[chunks.stored(grid.chunks(of: strip, touching: part))] {
+        let runs = runs(of: chunk, strip, part, from: Int(next - range.lowerBound))
+        if let unit = WriteUnit(covering: runs, from: chunk.offset) { units.append(unit) }
+      }
+      next = part.upperBound
+    }
+    return units
+  }
+
+  /// The rows of a chunk that lie in a part of a strip: no other bytes, which another thread may be
+  /// changing.
+  private func runs(
+    of chunk: StoredTensor.Chunk, _ strip: ChunkGrid.Strip, _ part: Range<UInt64>, from start: Int
+  ) -> [WriteUnit.Run] {
+    let first = Int(part.lowerBound - strip.range.lowerBound)
+    let wanted = first..<first + part.count
+    var runs: [WriteUnit.Run] = []
+    grid.forEachRun(of: grid.place(of: chunk.index), in: strip) { count, length, inside, outside in
+      for row in 0..<count {
+        let here = outside.start + row * outside.stride
+        let shared = (here..<here + length).clamped(to: wanted)
+        guard !shared.isEmpty else { continue }
+        let at = inside.start + row * inside.stride + shared.lowerBound - here
+        runs.append(
+          WriteUnit.Run(
+            inside: at..<at + shared.count, start: start + shared.lowerBound - wanted.lowerBound))
+      }
+    }
+    return runs
+  }
+}

@@ -1,0 +1,43 @@
+import SystemSupport
+import TensorCore
+
+/// A folder of safetensors files in the making.
+final class SafeTensorsFolderOutput: CheckpointOutput {
+  private let folder: OutputFolder
+  private let parts: [SafeTensorsOutput]
+  private let owners: [[UInt8]: Int]
+
+  init(_ folder: OutputFolder, _ parts: [SafeTensorsOutput], _ owners: [[UInt8]: Int]) {
+    self.folder = folder
+    self.parts = parts
+    self.owners = owners
+  }
+
+  private func part(_ name: String) throws(DiffError) -> SafeTensorsOutput {
+    guard let part = owners[Array(name.utf8)] else {
+      throw DiffError(
+        .usage, "was not announced when the output was begun", path: folder.destination,
+        tensor: name)
+    }
+    return parts[part]
+  }
+
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
+  ) throws(DiffError) { try part(tensor.name).write(bytes, to: tensor, at: offset) }
+
+  func insert(
+    _ name: String, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) -> StoredTensor { try part(name).insert(name, type, shape) }
+
+  func delete(_ tensor: StoredTensor) throws(DiffError) { try part(tensor.name).delete(tensor) }
+
+  func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
+    try part(tensor.name).reshape(tensor, to: shape)
+  }
+
+  func commit() throws(DiffError) {
+    for part in parts { try part.commit() }
+    try folder.commit()
+  }
+}

@@ -1,0 +1,50 @@
+import TensorCore
+
+extension SafeTensorsHeader {
+  /// The header after changes, and for each of its items the bytes in this one that it keeps. The
+  /// widest elements come first, so that all are aligned. O(n log n).
+  func changed(
+    by changes: [TableChange]
+  ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
+    var rows = items.map { (item: $0, kept: Optional($0.range)) }
+    var places: [[UInt8]: Int] = [:]
+    for (place, item) in items.enumerated() { places[Array(item.name.utf8)] = place }
+    func find(_ name: String) throws(DiffError) -> Int {
+      guard let place = places[Array(name.utf8)] else {
+        throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
+      }
+      return place
+    }
+    for change in changes {
+      switch change {
+      case .insert(let name, let type, let shape):
+        guard places.updateValue(rows.count, forKey: Array(name.utf8)) == nil else {
+          throw DiffError(.mismatch, "there is something of that name already", tensor: name)
+        }
+        rows.append((try Item(name, type, shape), nil))
+      case .delete(let name):
+        _ = try find(name)
+        places[Array(name.utf8)] = nil
+      case .reshape(let name, let shape):
+        let place = try find(name)
+        guard let type = rows[place].item.type else { continue }
+        rows[place] = (try Item(name, type, shape), nil)
+      }
+    }
+    // By width, and else as they were: what belongs together stays together.
+    let order = places.values.sorted {
+      let (a, b) = (rows[$0].item.type?.width ?? 0, rows[$1].item.type?.width ?? 0)
+      return a == b ? $0 < $1 : a > b
+    }
+    var header = self
+    header.items = []
+    var end: UInt64 = 0
+    for row in order {
+      var item = rows[row].item
+      item.range = end..<end + UInt64(item.range.count)
+      end = item.range.upperBound
+      header.items.append(item)
+    }
+    return (header, order.map { rows[$0].kept })
+  }
+}

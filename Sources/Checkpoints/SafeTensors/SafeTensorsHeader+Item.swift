@@ -1,0 +1,63 @@
+import StrictJSON
+import TensorCore
+
+extension SafeTensorsHeader.Item {
+  /// Reads a member of the header.
+  init(_ member: JSONValue.Member) throws(DiffError) {
+    guard let dtype = member.value["dtype"]?.text,
+      let extents = member.value["shape"]?.elements?.map(\.unsigned),
+      let offsets = member.value["data_offsets"]?.elements?.map(\.unsigned), offsets.count == 2,
+      let begin = offsets[0], let end = offsets[1], begin <= end
+    else {
+      throw DiffError(.malformed, "needs 'dtype', 'shape' and 'data_offsets'")
+    }
+    guard let bits = Self.bits[dtype] else {
+      throw DiffError(.malformed, "has the unknown dtype '\(dtype)'")
+    }
+    guard let shape = Shape(extents.map { $0 ?? .max }), extents.allSatisfy({ $0 != nil }) else {
+      throw DiffError(.malformed, "has a shape that no tensor can have")
+    }
+    let (total, overflow) = shape.count.multipliedReportingOverflow(by: bits)
+    guard !overflow, total % 8 == 0, total / 8 == end - begin else {
+      throw DiffError(
+        .malformed, "has \(end - begin) bytes, which are not those of \(dtype) \(shape)")
+    }
+    self.init(
+      name: member.name, type: Self.types[dtype], dtype: dtype, extents: shape.extents,
+      range: begin..<end)
+  }
+
+  /// Bits of an element of each type of the format.
+  private static let bits: [String: UInt64] = {
+    var bits: [String: UInt64] = ["F4": 4, "F6_E2M3": 6, "F6_E3M2": 6]
+    for (dtype, type) in types { bits[dtype] = UInt64(type.width) * 8 }
+    return bits
+  }()
+
+  /// The types that diffkit has too.
+  static let types: [String: ElementType] = [
+    "BOOL": .bool, "U8": .u8, "I8": .i8, "U16": .u16, "I16": .i16, "U32": .u32, "I32": .i32,
+    "U64": .u64, "I64": .i64, "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64,
+    "F8_E4M3": .f8e4m3, "F8_E5M2": .f8e5m2, "F8_E8M0": .f8e8m0, "C64": .c64,
+  ]
+
+  /// How a type is written, or nil if the format does not have it.
+  static func dtype(_ type: ElementType) -> String? { types.first { $0.value == type }?.key }
+}
+
+extension SafeTensorsHeader.Item {
+  /// A new tensor, its bytes not placed yet.
+  ///
+  /// - Throws: `unsupported` for types and names that the format does not have.
+  init(_ name: String, _ type: ElementType, _ shape: Shape) throws(DiffError) {
+    guard let dtype = Self.dtype(type) else {
+      throw DiffError(.unsupported, "safetensors has no type for \(type)", tensor: name)
+    }
+    guard name != "__metadata__" else {
+      throw DiffError(.unsupported, "a name that safetensors keeps for itself", tensor: name)
+    }
+    self.init(
+      name: name, type: type, dtype: dtype, extents: shape.extents,
+      range: 0..<shape.count * UInt64(type.width))
+  }
+}

@@ -1,0 +1,11 @@
+import TensorCore
+
+/// A change to the table of a checkpoint.
+public enum TableChange: Sendable, Hashable {
+  /// A new tensor.
+  case insert(String, ElementType, Shape)
+  /// The end of the tensor of this name.
+  case delete(String)
+  /// Another shape for the tensor of this name.
+  case reshape(String, Shape)
+}

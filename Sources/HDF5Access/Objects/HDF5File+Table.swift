@@ -1,0 +1,23 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+extension HDF5File {
+  /// All tensors that hard links lead to from the root.
+  ///
+  /// - Parameter takesStandardOutput: see `HDF5ChunkTable`.
+  /// - Complexity: O(n log n) in links and chunks.
+  func table(takesStandardOutput: Bool) throws(DiffError) -> HDF5Table {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
+    let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
+    walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
+    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
+    walk.table.facts = HDF5Attribute.texts(of: root.id)
+    // Only now all the names of each object are known.
+    for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
+    walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    return walk.table
+  }
+}
