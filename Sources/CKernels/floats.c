@@ -90,12 +90,25 @@ CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint
   FOR_KIND(NARROW)
 }
 
+// A sum as it is stored. Which NaN an addition makes depends on the processor; what is stored must
+// not.
+INLINE void put_f16(uint8_t *p, float v) { to_f16(p, v == v ? v : __builtin_nanf("")); }
+INLINE void put_f32(uint8_t *p, float v) { to_f32(p, v == v ? v : __builtin_nanf("")); }
+INLINE void put_f64(uint8_t *p, double v) { to_f64(p, v == v ? v : __builtin_nan("")); }
+INLINE void put_bf16(uint8_t *p, float v) {
+  uint32_t bits;
+  memcpy(&bits, &v, 4);
+  uint16_t rounded = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  uint16_t narrow = v == v ? rounded : 0x7fc0;
+  memcpy(p, &narrow, 2);
+}
+
 CLONES void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n,
                            const double *deltas) {
 #define SCATTER_ADD(T, F, W)                                                                  \
   for (size_t i = 0; i < n; i++) {                                                            \
     uint8_t *p = dst + (size_t)at[i] * W;                                                     \
-    to_##T(p, from_##T(p) + (F)deltas[i]);                                                    \
+    put_##T(p, from_##T(p) + (F)deltas[i]);                                                   \
   }
   FOR_KIND(SCATTER_ADD)
 }

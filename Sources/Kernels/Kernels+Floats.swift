@@ -55,7 +55,8 @@ extension Kernels {
   }
 
   /// Adds `deltas` at the ascending `offsets` of `block`: one addition in float32 (float64
-  /// tensors: in float64), then conversion to the tensor's type, each to nearest even.
+  /// tensors: in float64), then conversion to the tensor's type, each to nearest even. A NaN becomes
+  /// the one of the file format: positive, quiet, without payload.
   package static func scatterAdd(
     _ block: inout MutableSpan<UInt8>, _ type: FloatType, at offsets: Span<UInt32>,
     _ deltas: Span<Double>

@@ -43,11 +43,21 @@ package enum FloatOracle {
     Double(Float(bitPattern: UInt32(pattern) << 16))
   }
 
-  /// One addition in the tensor's type of calculation, then conversion.
+  /// One addition in the tensor's type of calculation, then conversion; a NaN is always the same.
   package static func sum(_ old: UInt64, _ delta: Double, _ type: FloatType) -> UInt64 {
     let x = widened(old, type)
-    if type == .f64 { return narrowed(x + delta, type) }
-    return narrowed(Double(Float(x) + Float(delta)), type)
+    let y = type == .f64 ? x + delta : Double(Float(x) + Float(delta))
+    return y.isNaN ? quietNaN(type) : narrowed(y, type)
+  }
+
+  /// The NaN that additions make: positive, quiet, without payload.
+  package static func quietNaN(_ type: FloatType) -> UInt64 {
+    switch type {
+    case .f16: 0x7E00
+    case .bf16: 0x7FC0
+    case .f32: 0x7FC0_0000
+    case .f64: 0x7FF8_0000_0000_0000
+    }
   }
 
   package static func isNaN(_ bits: UInt64, _ type: FloatType) -> Bool { widened(bits, type).isNaN }

@@ -71,7 +71,8 @@ enum { DK_F16 = 0, DK_BF16 = 1, DK_F32 = 2, DK_F64 = 3 };
 void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out);
 /// out[i] = src[i] * factor rounded to `kind`, to nearest even.
 void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out);
-/// dst[at[i]] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`.
+/// dst[at[i]] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`. Every
+/// NaN that comes of it is the positive quiet one without payload.
 void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const double *deltas);
 /// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
