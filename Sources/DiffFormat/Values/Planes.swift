@@ -56,17 +56,25 @@ enum Planes {
     let block = HuffmanBlock(histogram)
     let limit = min(block.size, plane.count)
     // Huffman codes take a bit at least, however likely a byte is; runs then take less.
-    if most > 0.5, let matches = deflater.compress(plane, limit: limit) {
+    if most > 0.5, let matches = deflater.compress(plane, limit: limit),
+      isSmaller(matches.count, than: plane)
+    {
       bytes.append(PlaneCoding.deflate.rawValue)
       bytes.append(varint: UInt64(matches.count))
       bytes += matches
       return true
     }
-    guard block.size < plane.count else { return false }
+    guard isSmaller(block.size, than: plane) else { return false }
     bytes.append(PlaneCoding.deflate.rawValue)
     bytes.append(varint: UInt64(block.size))
     block.encode(plane, into: &bytes)
     return true
+  }
+
+  /// Whether a stream of `size` bytes and its size field are smaller than the plane.
+  private static func isSmaller(_ size: Int, than plane: Span<UInt8>) -> Bool {
+    let sizeField = (Int.bitWidth - size.leadingZeroBitCount + 6) / 7
+    return sizeField + size < plane.count
   }
 
   /// Fills `values` from exactly `range` of `bytes`; `scratch` has the same room.
