@@ -85,6 +85,91 @@ import TestSupport
     #expect(first.outputsBegun == 0)
   }
 
+  @Test("what is at its result is not added to again, whatever base is allowed")
+  func addedTwice() throws {
+    let made = try diff(Steps.base, Steps.first, .add(.all, values: .f32))
+    #expect(try patched(Steps.first, [made], .apply, .otherBase) == nil)
+    // A base of its own, and one tensor that has the additions.
+    let mixed = MemoryCheckpoint([
+      vector("a", [9, 9, 9]), Steps.first.all[1], vector("c", [1, 1, 1, 1]),
+    ])
+    let error = refusal(mixed, [made], .apply, .otherBase)
+    #expect(error?.code == .partlyApplied)
+    #expect(try Diffs.verify(made, against: Steps.first).checkpoint == .applied)
+    let other = MemoryCheckpoint([
+      vector("a", [9, 9, 9]), vector("b", [0, 0]), vector("c", [1, 1, 1, 1]),
+    ])
+    let sum = MemoryCheckpoint([
+      vector("a", [9, 9.5, 9]), vector("b", [0.5, 0]), vector("c", [1, 1, 1, 1.5]),
+    ])
+    #expect(same(try patched(other, [made], .apply, .otherBase), sum))
+  }
+
+  @Test("of several additive diffs none is added a second time")
+  func oneOfTwoAdded() throws {
+    let mode = CreateMode.add(.all, values: .f32)
+    let two = MemoryCheckpoint([
+      vector("a", [1, 2, 4]), vector("b", [4, 6]), vector("c", [6, 8, 8, 9]),
+    ])
+    let diffs = try [diff(Steps.base, Steps.first, mode), diff(Steps.base, two, mode)]
+    for done in [Steps.first, two] {
+      let error = refusal(done, diffs, .apply, .otherBase)
+      #expect(error?.code == .partlyApplied)
+      #expect(error?.message.contains("second time") == true)
+    }
+  }
+
+  @Test("additions that change nothing are at the base and at the result")
+  func neutral() throws {
+    let entry = DiffEntry(
+      "a", .add(values: .f32, scale: 0), .f32, Steps.base.all[0].shape,
+      base: Steps.base.all[0].fingerprint, result: Steps.base.all[0].fingerprint)
+    let made = try DiffReader(
+      bytes: Contents([.init(entry, Changes([1], littleEndian([0 as Float])))]).encoded())
+    for options in [ApplyOptions(), .otherBase] {
+      #expect(same(try patched(Steps.base, [made], .apply, options), Steps.base))
+    }
+  }
+
+  @Test(
+    "a tensor goes only if the diff can bring it back", arguments: [Direction.apply, .revert])
+  func inconsistent(direction: Direction) throws {
+    let (kept, stored) = (vector("head", [1, 2]), vector("head", [1, 3]))
+    let entry =
+      direction == .apply
+      ? DiffEntry("head", .delete, .f32, kept.shape, base: kept.fingerprint)
+      : DiffEntry("head", .insert, .f32, kept.shape, result: kept.fingerprint)
+    let made = try DiffReader(
+      bytes: Contents([.init(entry, Changes(whole: stored.bytes, width: 4))]).encoded())
+    let checkpoint = MemoryCheckpoint([kept, vector("other", [1])])
+    let goes = refusal(checkpoint, [made], direction)
+    #expect(goes?.code == .checksum)
+    #expect(goes?.tensor == "head")
+    #expect(goes?.message.contains("stored elements") == true)
+    let without = MemoryCheckpoint([vector("other", [1])])
+    let comes = refusal(without, [made], direction == .apply ? .revert : .apply)
+    #expect(comes?.code == .checksum)
+    let error = #expect(throws: DiffError.self) { try Diffs.verify(made) }
+    #expect(error?.code == .checksum)
+    #expect(error?.tensor == "head")
+  }
+
+  @Test("reverting says which fingerprint is missing, and what is not restored")
+  func revertMessages() throws {
+    let first = Steps.first.all[0]
+    var entry = DiffEntry("a", .xor, .f32, first.shape, base: Steps.base.all[0].fingerprint)
+    func made() throws -> DiffReader {
+      try DiffReader(bytes: Contents([.init(entry, Changes([0], [1, 0, 0, 0]))]).encoded())
+    }
+    let unknown = refusal(Steps.first, [try made()], .revert)
+    #expect(unknown?.code == .unsupported)
+    #expect(unknown?.message.contains("no fingerprint of its result") == true)
+    entry.result = first.fingerprint
+    let wrong = refusal(Steps.first, [try made()], .revert)
+    #expect(wrong?.code == .checksum)
+    #expect(wrong?.message.contains("restored elements") == true)
+  }
+
   @Test("a tensor to be inserted that is there with other elements is refused")
   func insertedAlready() throws {
     let head = vector("head", [1, 2])

@@ -7,7 +7,7 @@ import TensorCore
 public struct ApplyOptions: Sendable {
   /// How the base is recognised.
   public var verification = Verification.full
-  /// Whether additive diffs may be applied to another base than theirs.
+  /// Whether additive diffs may be applied to another base than theirs, though not to a result.
   public var allowsOtherBase = false
   /// Whether an existing output file may be replaced.
   public var overwriting = false
@@ -194,7 +194,9 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
     {
       throw DiffError(
         .unsupported,
-        "has no fingerprint of its base, so the base cannot be verified"
+        first.isReversed
+          ? "has no fingerprint of its result, so the checkpoint cannot be verified"
+          : "has no fingerprint of its base, so the base cannot be verified"
           + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
         path: first.reader.path, tensor: plan.name)
     }
@@ -207,7 +209,11 @@ func look(
   _ progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
   guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
-  if options.allowsOtherBase && plan.isSum { return .base }
+  if options.allowsOtherBase && plan.isSum {
+    // Only what is at its result already is not to be taken for a base.
+    guard plan.entries.contains(where: { $0.after != nil }) else { return .base }
+    return try plan.isDone(base.fingerprint(of: stored)) ? .result : .base
+  }
   if plan.isReshape { return try ReshapePass(plan: plan, source: base).look() }
   guard plan.existsBefore else {
     return try base.fingerprint(of: stored) == plan.after ? .result : .other

@@ -58,6 +58,34 @@ struct TensorPlan: Sendable {
   var isNeutral: Bool { existsBefore && existsAfter && before != nil && before == after }
 
   var patch: Patch { Patch(entries, isSum: isSum) }
+
+  /// Whether a tensor with this fingerprint holds the additions already, whatever else it may be.
+  ///
+  /// - Throws: `partly-applied` if it holds those of one of several diffs.
+  func isDone(_ found: Fingerprint) throws(DiffError) -> Bool {
+    guard found != before, let done = entries.first(where: { $0.after == found }) else {
+      return false
+    }
+    guard entries.count > 1 else { return true }
+    throw DiffError(
+      .partlyApplied,
+      "is at the result of '\(done.reader.path ?? "one of the diffs")' already, which would be added "
+        + "a second time", tensor: name)
+  }
+
+  /// Refuses what a pass made of the base if it is not what the diff has a fingerprint of. Of a
+  /// tensor that goes, a pass makes the elements that the diff stores: they must be its own, or
+  /// nothing could bring it back.
+  func requireConsistent(_ made: Fingerprint) throws(DiffError) {
+    let last = entries[entries.count - 1]
+    guard let claimed = existsAfter ? after : last.before, !checksumsMatch(made, claimed) else {
+      return
+    }
+    let what =
+      !existsAfter || last.inserts
+      ? "stored elements" : last.isReversed ? "restored elements" : "elements of the result"
+    throw .inconsistent(what, made, claimed).at(path: last.reader.path, tensor: name)
+  }
 }
 
 extension TensorPlan {

@@ -1,6 +1,42 @@
 import DiffFormat
 import TensorCore
 
+/// Makes a tensor's fingerprint from its bytes, run by run.
+struct FingerprintStream {
+  private var builder: Fingerprint.Builder
+  private var block: [UInt8] = []
+
+  /// The fingerprint of a tensor of which no byte has come yet.
+  init(_ type: ElementType, _ shape: Shape) { builder = Fingerprint.Builder(type, shape) }
+
+  /// Takes the next bytes.
+  mutating func append(_ bytes: Span<UInt8>) {
+    block.append(copying: bytes)
+    while block.count >= Blocks.size {
+      builder.append(XXH3.hash128(block.span.extracting(0..<Blocks.size)))
+      block.removeFirst(Blocks.size)
+    }
+  }
+
+  /// The fingerprint, after the last byte.
+  consuming func finish() -> Fingerprint {
+    if !block.isEmpty { builder.append(XXH3.hash128(block.span)) }
+    return builder.fingerprint
+  }
+}
+
+extension DiffEntry {
+  /// The fingerprint that the file has of a tensor that it holds whole; nil if it has none, or
+  /// holds changes.
+  var wholeFingerprint: Fingerprint? {
+    switch operation {
+    case .insert: result
+    case .delete: base
+    default: nil
+    }
+  }
+}
+
 extension DiffReader {
   /// The entry with the fingerprint of the tensor that it holds whole, where the file lacks it:
   /// the stored elements serve in its place (spec/FORMAT.md, section 7).
@@ -16,21 +52,36 @@ extension DiffReader {
     return entry
   }
 
+  /// Refuses an `insert` or `delete` whose stored elements are not those that its fingerprint is of.
+  ///
+  /// - Complexity: O(elements).
+  func requireConsistent(_ entry: DiffEntry) throws(DiffError) {
+    try requireConsistent(entry, try fingerprint(ofWhole: entry))
+  }
+
+  /// Refuses an entry whose stored elements, with the fingerprint `stored`, are not those that its
+  /// fingerprint is of.
+  func requireConsistent(_ entry: DiffEntry, _ stored: Fingerprint) throws(DiffError) {
+    guard let claimed = entry.wholeFingerprint, !checksumsMatch(stored, claimed) else { return }
+    throw .inconsistent("stored elements", stored, claimed).at(path: path, tensor: entry.name)
+  }
+
   private func fingerprint(ofWhole entry: DiffEntry) throws(DiffError) -> Fingerprint {
-    var builder = Fingerprint.Builder(entry.type, entry.shape)
-    var block: [UInt8] = []
-    var page = PageBuffer()
-    for info in entry.pages[.changes] ?? [] {
-      do { try page.load(info, of: entry, .changes, from: source) } catch {
-        throw error.at(path: path)
-      }
-      block.append(copying: page.values)
-      while block.count >= Blocks.size {
-        builder.append(XXH3.hash128(block.span.extracting(0..<Blocks.size)))
-        block.removeFirst(Blocks.size)
-      }
-    }
-    if !block.isEmpty { builder.append(XXH3.hash128(block.span)) }
-    return builder.fingerprint
+    var stream = FingerprintStream(entry.type, entry.shape)
+    var pages = pages(of: entry)
+    do throws(DiffError) {
+      while try pages.next() { stream.append(pages.page.values) }
+    } catch { throw error.at(path: path) }
+    return stream.finish()
+  }
+}
+
+extension DiffError {
+  /// Elements that the diff has, or makes, are not those that its fingerprint is of.
+  static func inconsistent(
+    _ what: String, _ found: Fingerprint, _ claimed: Fingerprint
+  ) -> DiffError {
+    DiffError(
+      .checksum, "the \(what) have fingerprint \(found), not \(claimed): the diff is inconsistent")
   }
 }

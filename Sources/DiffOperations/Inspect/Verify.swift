@@ -30,7 +30,8 @@ public enum CheckpointState: String, Sendable, Hashable {
 extension Diffs {
   /// Decodes all of a diff, and compares it with a checkpoint if one is given.
   ///
-  /// - Throws: what reading the diff throws if it is damaged; `io` for the checkpoint; `unsupported`
+  /// - Throws: what reading the diff throws if it is damaged; `checksum` if the elements of a tensor
+  ///   that comes or goes are not those of its fingerprint; `io` for the checkpoint; `unsupported`
   ///   if the diff lacks the hashes that would tell.
   /// - Complexity: O(size of the diff + bytes of the tensors it changes).
   public static func verify(
@@ -42,11 +43,13 @@ extension Diffs {
     var progress = ProgressCounter("decode", total: diff.size, handler)
     for entry in diff {
       report.entries += 1
+      var whole = entry.wholeFingerprint.map { _ in FingerprintStream(entry.type, entry.shape) }
       for stream in entry.operation.streams {
         let pages = entry.pages[stream] ?? []
-        try decode(pages, entry, stream, diff)
+        try decode(pages, entry, stream, diff, &whole)
         report.pages += pages.count
       }
+      if let whole { try diff.requireConsistent(entry, whole.finish()) }
       report.values += entry.count
       progress.add(entry.storedSize)
     }
@@ -57,9 +60,10 @@ extension Diffs {
   }
 }
 
-/// Decodes pages on all cores and keeps nothing.
+/// Decodes pages on all cores and keeps nothing but the fingerprint of a whole tensor.
 private func decode(
-  _ pages: [PageInfo], _ entry: DiffEntry, _ stream: DiffStream, _ diff: DiffReader
+  _ pages: [PageInfo], _ entry: DiffEntry, _ stream: DiffStream, _ diff: DiffReader,
+  _ whole: inout FingerprintStream?
 ) throws(DiffError) {
   var buffers = [PageBuffer](repeating: PageBuffer(), count: min(pages.count, 16))
   for start in stride(from: 0, to: pages.count, by: 16) {
@@ -71,6 +75,7 @@ private func decode(
         throw error.at(path: diff.path)
       }
     }
+    for buffer in buffers.prefix(pages.count - start) { whole?.append(buffer.values) }
   }
 }
 

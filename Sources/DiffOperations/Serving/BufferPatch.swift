@@ -36,7 +36,10 @@ package struct BufferPatch {
   ) throws(DiffError) -> TensorState? {
     try check(bytes.count, entry, diff)
     let found = Fingerprint.of(entry.type, entry.shape, bytes)
-    if let base = entry.base, checksumsMatch(base, found) { return .base }
+    if let base = entry.base, checksumsMatch(base, found) {
+      if entry.operation == .delete { try diff.requireConsistent(entry) }
+      return .base
+    }
     if let result = entry.result, checksumsMatch(result, found) { return .result }
     return entry.base == nil ? nil : .other
   }
@@ -66,6 +69,7 @@ package struct BufferPatch {
       }
     }
     // Once to see that every page is sound, and once to change.
+    if verifying && isNew { try diff.requireConsistent(entry) }
     var pages = diff.pages(of: entry)
     do throws(DiffError) {
       while try pages.next() {}

@@ -32,7 +32,8 @@ public struct PreparedDiff: Sendable {
   /// - Parameters:
   ///   - verification: `full` hashes each tensor that changes, `touched` the elements that change
   ///     (a single exact diff).
-  ///   - allowsOtherBase: whether additions may go upon another base than theirs.
+  ///   - allowsOtherBase: whether additions may go upon another base than theirs, though not upon
+  ///     their result.
   /// - Throws: what `apply` throws: `wrong-base`, `mismatch`, `unsupported`; `unsupported` for
   ///   tensors that change their shape.
   /// - Complexity: O(changes) in time and memory, besides the verification.
@@ -124,6 +125,7 @@ public struct PreparedDiff: Sendable {
         bytes.change(at: Int(block.lowerBound), count: room.count) { $0.copy(room.span) }
       }
     }
+    try plan.requireConsistent(.of(plan.type, plan.shape, bytes.span))
     return bytes
   }
 }
