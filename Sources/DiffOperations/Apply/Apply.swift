@@ -197,7 +197,7 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
         first.isReversed
           ? "has no fingerprint of its result, so the checkpoint cannot be verified"
           : "has no fingerprint of its base, so the base cannot be verified"
-          + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
+            + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
         path: first.reader.path, tensor: plan.name)
     }
   }
