@@ -1,71 +1,96 @@
 import CHDF5
 import Platform
+import TensorCore
 
 /// Attributes that tell what something is.
 enum HDF5Attribute {
+  private static let what = "cannot read an attribute"
+
   /// The attribute of a name if it is there and one string. Those that say what something is are
   /// short.
-  static func text(_ name: String, of object: hid_t, maximumSize: Int = 256) -> String? {
-    guard unsafe H5Aexists(object, name) > 0,
-      let attribute = try? HDF5Handle(unsafe H5Aopen(object, name, dk_H5P_DEFAULT), "")
-    else { return nil }
-    return text(attribute, maximumSize)
+  static func text(
+    _ name: String, of object: hid_t, maximumSize: Int = 256
+  ) throws(DiffError) -> String? {
+    let found = unsafe H5Aexists(object, name)
+    try found.orThrow(what)
+    guard found > 0 else { return nil }
+    return try text(HDF5Handle(unsafe H5Aopen(object, name, dk_H5P_DEFAULT), what), maximumSize)
+  }
+
+  /// How many attributes an object has.
+  static func count(of object: hid_t) throws(DiffError) -> hsize_t {
+    var info = H5O_info_t()
+    try unsafe H5Oget_info2(object, &info, H5O_INFO_NUM_ATTRS).orThrow(what)
+    return info.num_attrs
+  }
+
+  /// The attribute of a number, in the order of the names.
+  static func open(_ number: hsize_t, of object: hid_t) throws(DiffError) -> HDF5Handle {
+    try HDF5Handle(
+      unsafe H5Aopen_by_idx(
+        object, ".", H5_INDEX_NAME, H5_ITER_INC, number, dk_H5P_DEFAULT, dk_H5P_DEFAULT), what)
+  }
+
+  /// The name of an attribute, with the terminating zero.
+  static func name(_ attribute: hid_t) throws(DiffError) -> [CChar] {
+    let length = H5Aget_name(attribute, 0, nil)
+    guard length > 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what) }
+    var name = [CChar](repeating: 0, count: length + 1)
+    guard unsafe H5Aget_name(attribute, name.count, &name) > 0 else {
+      throw HDF5Library.error(.unsupportedCheckpoint, what)
+    }
+    return name
   }
 
   /// All attributes of an object that are one string, as far as they take half a mebibyte in all.
-  static func texts(of object: hid_t) -> [String: String] {
+  static func texts(of object: hid_t) throws(DiffError) -> [String: String] {
     var texts: [String: String] = [:]
     var left = 512 << 10
-    var index: hsize_t = 0
-    while left > 0,
-      let attribute = try? HDF5Handle(
-        unsafe H5Aopen_by_idx(
-          object, ".", H5_INDEX_NAME, H5_ITER_INC, index, dk_H5P_DEFAULT, dk_H5P_DEFAULT), "")
-    {
-      index += 1
-      var bytes = [CChar](repeating: 0, count: 1024)
-      let length = unsafe H5Aget_name(attribute.id, bytes.count, &bytes)
-      guard length > 0, length < bytes.count,
-        let name = String(
-          validating: bytes.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      else { continue }
-      left -= length
-      guard let text = text(attribute, left) else { continue }
+    for number in 0..<(try count(of: object)) where left > 0 {
+      let attribute = try open(number, of: object)
+      let bytes = try name(attribute.id).dropLast().map { UInt8(bitPattern: $0) }
+      guard bytes.count < 1024, let name = String(validating: bytes, as: UTF8.self) else {
+        continue
+      }
+      left -= bytes.count
+      guard let text = try text(attribute, left) else { continue }
       left -= text.utf8.count
       texts[name] = text
     }
     return texts
   }
 
-  private static func text(_ attribute: borrowing HDF5Handle, _ maximumSize: Int) -> String? {
-    guard
-      let datatype = try? HDF5Handle(H5Aget_type(attribute.id), ""),
-      let space = try? HDF5Handle(H5Aget_space(attribute.id), ""),
-      H5Tget_class(datatype.id) == H5T_STRING, H5Sget_simple_extent_npoints(space.id) == 1
+  /// An attribute if it is one string of at most so many bytes.
+  private static func text(
+    _ attribute: borrowing HDF5Handle, _ maximumSize: Int
+  ) throws(DiffError) -> String? {
+    let datatype = try HDF5Handle(H5Aget_type(attribute.id), what)
+    let space = try HDF5Handle(H5Aget_space(attribute.id), what)
+    let id = datatype.id
+    guard try HDF5Library.value(what, { H5Tget_class(id) }) == H5T_STRING,
+      H5Sget_simple_extent_npoints(space.id) == 1
     else { return nil }
-    return H5Tis_variable_str(datatype.id) > 0
-      ? variableString(attribute.id, datatype.id, maximumSize)
-      : fixedString(attribute.id, datatype.id, maximumSize)
+    return try HDF5Library.value(what) { H5Tis_variable_str(id) } > 0
+      ? variableString(attribute.id, id, maximumSize) : fixedString(attribute.id, id, maximumSize)
   }
 
   private static func variableString(
     _ attribute: hid_t, _ datatype: hid_t, _ maximumSize: Int
-  ) -> String? {
+  ) throws(DiffError) -> String? {
     var text: UnsafeMutablePointer<CChar>?
-    guard unsafe H5Aread(attribute, datatype, &text) >= 0, let text = unsafe text else {
-      return nil
-    }
+    try unsafe H5Aread(attribute, datatype, &text).orThrow(what)
+    guard let text = unsafe text else { return nil }
     defer { unsafe H5free_memory(text) }
     return unsafe strlen(text) <= maximumSize ? String(validatingCString: text) : nil
   }
 
   private static func fixedString(
     _ attribute: hid_t, _ datatype: hid_t, _ maximumSize: Int
-  ) -> String? {
-    let size = H5Tget_size(datatype)
+  ) throws(DiffError) -> String? {
+    let size = try HDF5Library.value(what) { H5Tget_size(datatype) }
     guard size <= maximumSize else { return nil }
     var bytes = [UInt8](repeating: 0, count: size)
-    guard unsafe H5Aread(attribute, datatype, &bytes) >= 0 else { return nil }
+    try unsafe H5Aread(attribute, datatype, &bytes).orThrow(what)
     // Padded with zeros or with spaces.
     let text = bytes.prefix { $0 != 0 }
     let end = text.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0

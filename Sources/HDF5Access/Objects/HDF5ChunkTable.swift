@@ -19,11 +19,14 @@ enum HDF5ChunkTable {
     takesStandardOutput: Bool
   ) throws(DiffError) -> [StoredTensor.Chunk] {
     // Without any, some versions crash on the table that is not there.
-    guard H5Dget_storage_size(dataset) > 0 else { return [] }
+    var status = H5D_SPACE_STATUS_ERROR
+    try unsafe H5Dget_space_status(dataset, &status).orThrow("cannot look up the chunks")
+    guard status != H5D_SPACE_STATUS_NOT_ALLOCATED else { return [] }
     let records =
       try dk_can_iterate_chunks()
       ? iterated(dataset, rank: shape.extents.count)
       : takesStandardOutput ? printed(dataset) : numbered(dataset, space)
+    for record in records { try requireFound(record, dataset, shape) }
     let addend = dk_chunk_addresses_count_user_block() ? 0 : userBlock
     return try records.map { (record) throws(DiffError) in
       let (offset, overflow) = record.address.addingReportingOverflow(addend)
@@ -40,6 +43,20 @@ enum HDF5ChunkTable {
     var size, address: UInt64
     /// The element that the chunk begins with.
     var place: [UInt64]
+  }
+
+  /// Refuses a chunk that a search does not find: some indexes have no checksums, and whoever reads
+  /// elements by the library gets, for such a chunk, the fill value.
+  private static func requireFound(
+    _ record: Record, _ dataset: hid_t, _ shape: Shape
+  ) throws(DiffError) {
+    guard record.place.count >= shape.extents.count else { return }
+    var size: hsize_t = 0
+    let found = unsafe H5Dget_chunk_storage_size(dataset, record.place, &size) >= 0
+    guard found, size == record.size else {
+      throw DiffError(
+        .malformed, "the index of its chunks contradicts itself", offset: record.address)
+    }
   }
 
   /// The row-major index of the chunk that begins at the element `place`.

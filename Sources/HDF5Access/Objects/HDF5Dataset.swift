@@ -13,28 +13,45 @@ final class HDF5Dataset {
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
   init(_ name: String, in file: hid_t) throws(DiffError) {
     let what = "cannot be opened"
-    // The size of the cache must be known before the dataset is open, and depends on it.
-    let first = try HDF5Handle(unsafe H5Dopen2(file, name, dk_H5P_DEFAULT), what)
-    let creation = try HDF5Handle(H5Dget_create_plist(first.id), what)
-    // Whoever asks has the table, where neither is.
-    guard H5Pget_layout(creation.id) != H5D_VIRTUAL, H5Pget_external_count(creation.id) == 0
-    else { throw DiffError(.unsupportedCheckpoint, "has its elements in other files") }
-    for filter in try HDF5Filter.all(of: creation.id) { try filter.requireAvailable() }
-    let stored = try HDF5Handle(H5Dget_type(first.id), what)
-    let space = try HDF5Handle(H5Dget_space(first.id), what)
-    guard let shape = try StoredTensor.shape(of: space.id), (1...8).contains(H5Tget_size(stored.id))
-    else { throw DiffError(.unsupportedCheckpoint, what) }
-    self.shape = shape
-    width = UInt64(H5Tget_size(stored.id))
-    memoryType = try HDF5ElementType.littleEndian(stored.id)
     let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
-    if let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count) {
-      let cache = HDF5ChunkCache(
-        shape, chunk, width, isFiltered: H5Pget_nfilters(creation.id) > 0)
+    if let cache = try Self.cache(name, file) {
       try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
         .orThrow("cannot set up libhdf5")
     }
     dataset = try HDF5Handle(unsafe H5Dopen2(file, name, access.id), what)
+    let stored = try HDF5Handle(H5Dget_type(dataset.id), what)
+    let size = try HDF5Library.value(what) { H5Tget_size(stored.id) }
+    let space = try HDF5Handle(H5Dget_space(dataset.id), what)
+    guard let shape = try StoredTensor.shape(of: space.id), (1...8).contains(size) else {
+      throw DiffError(.unsupportedCheckpoint, what)
+    }
+    self.shape = shape
+    width = UInt64(size)
+    memoryType = try HDF5ElementType.littleEndian(stored.id)
+  }
+
+  /// The cache for a dataset's chunks, if it has some. Its size must be known before the dataset is
+  /// open for use, and depends on it: of one that is open twice, the library keeps the first cache.
+  ///
+  /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
+  private static func cache(_ name: String, _ file: hid_t) throws(DiffError) -> HDF5ChunkCache? {
+    let what = "cannot be opened"
+    let dataset = try HDF5Handle(unsafe H5Dopen2(file, name, dk_H5P_DEFAULT), what)
+    let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), what)
+    let layout = try HDF5Library.value(what) { H5Pget_layout(creation.id) }
+    // Whoever asks has the table, where neither is.
+    guard layout != H5D_VIRTUAL, H5Pget_external_count(creation.id) == 0 else {
+      throw DiffError(.unsupportedCheckpoint, "has its elements in other files")
+    }
+    let filters = try HDF5Filter.all(of: creation.id)
+    for filter in filters { try filter.requireAvailable() }
+    let stored = try HDF5Handle(H5Dget_type(dataset.id), what)
+    let width = try HDF5Library.value(what) { H5Tget_size(stored.id) }
+    let space = try HDF5Handle(H5Dget_space(dataset.id), what)
+    guard let shape = try StoredTensor.shape(of: space.id),
+      let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count)
+    else { return nil }
+    return HDF5ChunkCache(shape, chunk, UInt64(width), isFiltered: !filters.isEmpty)
   }
 
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {

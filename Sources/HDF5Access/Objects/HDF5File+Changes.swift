@@ -74,7 +74,7 @@ extension HDF5File {
     for count in 1..<components.count {
       let path = components.prefix(count).joined(separator: "/")
       if try exists(path) {
-        guard isGroup(path) else {
+        guard try isGroup(path) else {
           throw DiffError(.mismatch, "'\(path)' is there and is not a group")
         }
         continue
@@ -92,13 +92,16 @@ extension HDF5File {
   }
 
   /// Whether a hard link leads from `path` to a group.
-  private func isGroup(_ path: String) -> Bool {
+  private func isGroup(_ path: String) throws(DiffError) -> Bool {
+    let what = "cannot look up '\(path)'"
     var link = H5L_info_t()
+    try unsafe H5Lget_info(handle.id, path, &link, dk_H5P_DEFAULT).orThrow(what)
+    guard link.type == H5L_TYPE_HARD else { return false }
     var object = H5O_info_t()
-    return unsafe H5Lget_info(handle.id, path, &link, dk_H5P_DEFAULT) >= 0
-      && link.type == H5L_TYPE_HARD
-      && H5Oget_info_by_name2(handle.id, path, &object, H5O_INFO_BASIC, dk_H5P_DEFAULT) >= 0
-      && object.type == H5O_TYPE_GROUP
+    try unsafe H5Oget_info_by_name2(
+      handle.id, path, &object, H5O_INFO_BASIC, dk_H5P_DEFAULT
+    ).orThrow(what)
+    return object.type == H5O_TYPE_GROUP
   }
 
   func utf8Links() throws(DiffError) -> HDF5Handle {

@@ -14,7 +14,10 @@ extension HDF5File {
     let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
     walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
     try walk.visit(root.id, prefix: "", label: nil, depth: 0)
-    walk.table.facts = HDF5Attribute.texts(of: root.id)
+    // They describe the file; its tensors can be had without them.
+    do { walk.table.facts = try HDF5Attribute.texts(of: root.id) } catch {
+      walk.table.skipped.append(SkippedObject(name: "/", reason: error.message))
+    }
     // Only now all the names of each object are known.
     for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
     walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }

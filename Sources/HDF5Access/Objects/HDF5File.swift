@@ -16,20 +16,29 @@ final class HDF5File: @unchecked Sendable {
   ///
   /// - Throws: `notACheckpoint` if libhdf5 does not open it.
   convenience init(_ path: String, writable: Bool) throws(DiffError) {
-    try self.init { access in
-      let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
-      return unsafe H5Fopen(path, mode, access)
+    let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
+    do throws(DiffError) {
+      try self.init(by: .streams) { access in unsafe H5Fopen(path, mode, access) }
+    } catch {
+      // That driver forgets what was wrong. The other one says so; it opens nothing more.
+      _ = try HDF5File(by: .descriptors) { access in
+        unsafe H5Fopen(path, dk_H5F_ACC_RDONLY(), access)
+      }
+      throw error
     }
   }
 
   /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
   convenience init(creating path: String) throws(DiffError) {
-    try self.init { access in
+    try self.init(by: .streams) { access in
       unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
     }
   }
 
-  private init(_ open: (hid_t) -> hid_t) throws(DiffError) {
+  /// The library's drivers for files.
+  private enum Driver { case descriptors, streams }
+
+  private init(by driver: Driver, _ open: (hid_t) -> hid_t) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
@@ -38,7 +47,9 @@ final class HDF5File: @unchecked Sendable {
     // Files are opened by a link in /proc, which leads to no path if they have no name yet; with
     // the driver for descriptors the library insists on resolving it, with the one for C streams
     // it does not.
-    try H5Pset_fapl_stdio(access.id).orThrow("cannot set up libhdf5")
+    if driver == .streams {
+      try H5Pset_fapl_stdio(access.id).orThrow("cannot set up libhdf5")
+    }
     let id = open(access.id)
     guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
     handle = try HDF5Handle(id, "")

@@ -63,7 +63,7 @@ struct HDF5Walk {
       }
       guard groups.insert(object.address).inserted else { return }
       let child = try open(link, of: group)
-      let label = link.text == "vars" ? HDF5Attribute.text("name", of: child.id) : nil
+      let label = link.text == "vars" ? try HDF5Attribute.text("name", of: child.id) : nil
       try visit(child.id, prefix: path + "/", label: label, depth: depth + 1)
     case H5O_TYPE_DATASET:
       if let seen = datasets[object.address] {
@@ -82,7 +82,8 @@ struct HDF5Walk {
         datasets[object.address] = .some(nil)
         skip(path, reason)
       }
-    default: break
+    case H5O_TYPE_NAMED_DATATYPE: break
+    default: skip(path, "an object of an unknown kind")
     }
   }
 

@@ -14,24 +14,28 @@ extension StoredTensor {
     _ dataset: hid_t, _ name: String, userBlock: UInt64, takesStandardOutput: Bool
   ) throws(DiffError) -> Description {
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), "cannot read the layout")
-    let layout = H5Pget_layout(creation.id)
+    let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation.id) }
     // First of all: to ask a virtual dataset for more would open the files behind it.
     if layout == H5D_VIRTUAL { return .skipped(reason: "a virtual dataset") }
-    if H5Pget_external_count(creation.id) != 0 { return .skipped(reason: "external storage") }
-    guard let element = try elementType(of: dataset) else {
-      return .skipped(reason: "a datatype that tensors do not have")
+    let files = H5Pget_external_count(creation.id)
+    try files.orThrow("cannot read the layout")
+    if files > 0 { return .skipped(reason: "external storage") }
+    let datatype = try HDF5Handle(H5Dget_type(dataset), "cannot read the datatype")
+    guard let element = try elementType(datatype.id, of: dataset) else {
+      return .skipped(reason: try HDF5ElementType.name(datatype.id))
     }
     let space = try HDF5Handle(H5Dget_space(dataset), "cannot read the dataspace")
-    if H5Sget_simple_extent_type(space.id) == H5S_NULL {
-      return .skipped(reason: "a null dataspace")
+    let extent = try HDF5Library.value("cannot read the dataspace") {
+      H5Sget_simple_extent_type(space.id)
     }
+    if extent == H5S_NULL { return .skipped(reason: "a null dataspace") }
     guard let shape = try shape(of: space.id) else {
       return .skipped(reason: "more elements than diffkit supports")
     }
     var tensor = StoredTensor(
       name: name, aliases: [], type: element.type, shape: shape,
       isBigEndian: element.isBigEndian, storage: .unallocated,
-      fill: try fill(creation.id, of: dataset))
+      fill: try fill(creation.id, datatype.id))
     switch layout {
     case H5D_COMPACT: tensor.storage = .compact
     case H5D_CHUNKED:
@@ -42,13 +46,7 @@ extension StoredTensor {
       else { return .skipped(reason: "a layout of chunks that diffkit does not support") }
       tensor.storage = .chunked(chunks)
     case H5D_CONTIGUOUS:
-      // The library adds the user block to the address, even to the one that says there is none.
-      let stored = H5Dget_storage_size(dataset)
-      if stored > 0 && shape.count > 0 {
-        let offset = UInt64(H5Dget_offset(dataset))
-        guard stored >= tensor.byteCount else {
-          throw DiffError(.malformed, "less storage than elements", offset: offset)
-        }
+      if let offset = try contiguousOffset(dataset, tensor.byteCount) {
         tensor.storage = .contiguous(offset: offset)
       }
     default: return .skipped(reason: "an unknown layout")
@@ -56,24 +54,44 @@ extension StoredTensor {
     return .tensor(tensor)
   }
 
+  /// Where a dataset in one piece begins, or nil if its elements are nowhere.
+  private static func contiguousOffset(
+    _ dataset: hid_t, _ byteCount: UInt64
+  ) throws(DiffError) -> UInt64? {
+    let what = "cannot read the layout"
+    // Not by the address: the library adds the user block to it, even to the one for nowhere.
+    var status = H5D_SPACE_STATUS_ERROR
+    try unsafe H5Dget_space_status(dataset, &status).orThrow(what)
+    guard status != H5D_SPACE_STATUS_NOT_ALLOCATED, byteCount > 0 else { return nil }
+    let stored = try HDF5Library.value(what) { H5Dget_storage_size(dataset) }
+    let offset = try HDF5Library.value(what) { H5Dget_offset(dataset) }
+    guard stored >= byteCount else {
+      throw DiffError(.malformed, "less storage than elements", offset: UInt64(offset))
+    }
+    return UInt64(offset)
+  }
+
   /// The bits of elements that are not stored; zeros where the file does not define them.
-  private static func fill(_ creation: hid_t, of dataset: hid_t) throws(DiffError) -> UInt64 {
-    var status = H5D_FILL_VALUE_UNDEFINED
-    guard unsafe H5Pfill_value_defined(creation, &status) >= 0,
-      status != H5D_FILL_VALUE_UNDEFINED
-    else { return 0 }
-    let stored = try HDF5Handle(H5Dget_type(dataset), "cannot read the datatype")
-    let memory = try HDF5ElementType.littleEndian(stored.id)
-    guard H5Tget_size(memory.id) <= 8 else { return 0 }
+  private static func fill(_ creation: hid_t, _ datatype: hid_t) throws(DiffError) -> UInt64 {
+    let what = "cannot read the fill value"
+    var status = H5D_FILL_VALUE_ERROR
+    try unsafe H5Pfill_value_defined(creation, &status).orThrow(what)
+    var time = H5D_FILL_TIME_ERROR
+    try unsafe H5Pget_fill_time(creation, &time).orThrow(what)
+    guard status != H5D_FILL_VALUE_UNDEFINED, time != H5D_FILL_TIME_NEVER else { return 0 }
+    let memory = try HDF5ElementType.littleEndian(datatype)
+    let size = try HDF5Library.value(what) { H5Tget_size(memory.id) }
+    guard size <= 8 else { return 0 }
     var fill: UInt64 = 0
-    try unsafe H5Pget_fill_value(creation, memory.id, &fill).orThrow("cannot read the fill value")
+    try unsafe H5Pget_fill_value(creation, memory.id, &fill).orThrow(what)
     return UInt64(littleEndian: fill)
   }
 
-  private static func elementType(of dataset: hid_t) throws(DiffError) -> HDF5ElementType? {
-    let datatype = try HDF5Handle(H5Dget_type(dataset), "cannot read the datatype")
-    if let element = HDF5ElementType(datatype.id) { return element }
-    return HDF5ElementType(opaque: datatype.id, of: dataset)
+  private static func elementType(
+    _ datatype: hid_t, of dataset: hid_t
+  ) throws(DiffError) -> HDF5ElementType? {
+    if let element = try HDF5ElementType(datatype) { return element }
+    return try HDF5ElementType(opaque: datatype, of: dataset)
   }
 
   static func shape(of space: hid_t) throws(DiffError) -> Shape? {
@@ -104,7 +122,8 @@ extension StoredTensor {
 
   /// The extents of the chunks of a dataset that has some.
   static func chunkShape(_ creation: hid_t, rank: Int) throws(DiffError) -> Shape? {
-    guard H5Pget_layout(creation) == H5D_CHUNKED else { return nil }
+    let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation) }
+    guard layout == H5D_CHUNKED else { return nil }
     var extents = [hsize_t](repeating: 0, count: Shape.maximumRank)
     let found = unsafe H5Pget_chunk(creation, Int32(extents.count), &extents)
     try found.orThrow("cannot read the layout")

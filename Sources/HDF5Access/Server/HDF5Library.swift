@@ -29,6 +29,19 @@ enum HDF5Library {
   /// into this process.
   private static let settings: Void = { H5PLset_loading_state(0) }()
 
+  /// What a call returns whose error value may also be a value: a size or a count of zero, an
+  /// address that says that there is none, false.
+  ///
+  /// - Throws: what the library says, if the call left an error, whatever it returned.
+  static func value<Value>(
+    _ what: @autoclosure () -> String, _ call: () -> Value
+  ) throws(DiffError) -> Value {
+    H5Eclear2(dk_H5E_DEFAULT)
+    let value = call()
+    guard H5Eget_num(dk_H5E_DEFAULT) == 0 else { throw error(.unsupportedCheckpoint, what()) }
+    return value
+  }
+
   /// The error that the last call left, as one line. To be asked before any other call.
   static func error(
     _ code: DiffError.Code, _ what: String
@@ -44,7 +57,39 @@ enum HDF5Library {
       }, Unmanaged.passUnretained(walked).toOpaque())
     // The innermost description is the cause; the others repeat what was asked for.
     guard let cause = walked.lines.first else { return DiffError(code, what) }
-    return DiffError(code, "\(what): \(cause)")
+    return DiffError(code, "\(what): \(explained(cause))")
+  }
+
+  /// What the library gives as the cause, in words for who has the file.
+  private static func explained(_ cause: String) -> String {
+    if cause.hasPrefix("file is already open for") {
+      return "it is marked as open for writing: its writer is at work, or ended without closing it "
+        + "(then 'h5clear -s' removes the mark)"
+    }
+    let numbers = cause.split { !("0"..."9").contains($0) }
+    if cause.hasPrefix("truncated file"), let size = numbers.first, let whole = numbers.last {
+      return "it was cut off, as by a copy that did not come to its end: it has \(size) bytes of "
+        + "\(whole)"
+    }
+    // Where the library read past its buffers, it may tell addresses in its own memory.
+    let words = cause.split(separator: " ", omittingEmptySubsequences: false)
+    let text = words.map { $0.contains("0x") ? "…" : $0 }.joined(separator: " ")
+    return isAboutVersions(cause)
+      ? "\(text): written by a newer HDF5 than \(version), or damaged" : text
+  }
+
+  /// Whether the library met a version, a flag or a message that it does not know.
+  private static func isAboutVersions(_ cause: String) -> Bool {
+    let isUnknown = ["bad ", "wrong ", "unknown "].contains(where: cause.hasPrefix)
+    return isUnknown && ["version", "flag", "unknown message"].contains(where: cause.contains)
+      || cause.contains("version") && cause.hasSuffix("out of bounds")
+  }
+
+  /// The version of the library, as `1.10.8`.
+  private static var version: String {
+    var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
+    _ = unsafe H5get_libversion(&major, &minor, &release)
+    return "\(major).\(minor).\(release)"
   }
 
   private final class Descriptions { var lines: [String] = [] }

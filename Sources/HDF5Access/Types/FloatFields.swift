@@ -21,18 +21,19 @@ struct FloatFields: Equatable {
   }
 
   /// The fields of a float datatype, or nil if it has padding or no implied leading bit.
-  init?(_ datatype: hid_t) {
+  init?(_ datatype: hid_t) throws(DiffError) {
     var fields: (Int, Int, Int, Int, Int) = (0, 0, 0, 0, 0)
-    guard
-      unsafe H5Tget_fields(
-        datatype, &fields.0, &fields.1, &fields.2, &fields.3, &fields.4) >= 0,
-      H5Tget_norm(datatype) == H5T_NORM_IMPLIED, H5Tget_offset(datatype) == 0,
-      (1...8).contains(H5Tget_size(datatype)),
-      H5Tget_precision(datatype) == H5Tget_size(datatype) * 8,
-      let bias = Int(exactly: H5Tget_ebias(datatype))
+    try unsafe H5Tget_fields(
+      datatype, &fields.0, &fields.1, &fields.2, &fields.3, &fields.4
+    ).orThrow("cannot read the datatype")
+    size = try HDF5ElementType.get { H5Tget_size(datatype) }
+    guard (1...8).contains(size),
+      try HDF5ElementType.get({ H5Tget_norm(datatype) }) == H5T_NORM_IMPLIED,
+      try HDF5ElementType.get({ H5Tget_offset(datatype) }) == 0,
+      try HDF5ElementType.get({ H5Tget_precision(datatype) }) == size * 8,
+      let bias = Int(exactly: try HDF5ElementType.get { H5Tget_ebias(datatype) })
     else { return nil }
     (sign, exponent, exponentSize, mantissa, mantissaSize) = fields
-    size = H5Tget_size(datatype)
     self.bias = bias
   }
 }

@@ -28,7 +28,7 @@ extension HDF5ElementType {
   /// The datatype that `datatype` reads as: the same in little-endian order.
   static func littleEndian(_ datatype: hid_t) throws(DiffError) -> HDF5Handle {
     let copy = try copy(datatype)
-    let kind = H5Tget_class(datatype)
+    let kind = try get { H5Tget_class(datatype) }
     if kind == H5T_INTEGER || kind == H5T_FLOAT {
       try H5Tset_order(copy.id, H5T_ORDER_LE).orThrow("cannot make a datatype")
     }

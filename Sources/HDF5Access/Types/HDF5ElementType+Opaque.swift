@@ -4,9 +4,10 @@ import TensorCore
 
 extension HDF5ElementType {
   /// bfloat16 as Keras 3 stores it: two opaque bytes, and an attribute that names the type.
-  init?(opaque datatype: hid_t, of dataset: hid_t) {
-    guard H5Tget_class(datatype) == H5T_OPAQUE, H5Tget_size(datatype) == 2,
-      HDF5Attribute.text("dtype", of: dataset) == "bfloat16"
+  init?(opaque datatype: hid_t, of dataset: hid_t) throws(DiffError) {
+    guard try Self.get({ H5Tget_class(datatype) }) == H5T_OPAQUE,
+      try Self.get({ H5Tget_size(datatype) }) == 2,
+      try HDF5Attribute.text("dtype", of: dataset) == "bfloat16"
     else { return nil }
     type = .bf16
     isBigEndian = false

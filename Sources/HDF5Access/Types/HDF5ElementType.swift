@@ -1,5 +1,4 @@
 import CHDF5
-import Checkpoints
 import TensorCore
 
 /// An element type as a dataset stores it.
@@ -8,32 +7,34 @@ struct HDF5ElementType {
   var isBigEndian: Bool
 
   /// What `datatype` is, or nil if tensors have no such elements.
-  init?(_ datatype: hid_t) {
-    let order = H5Tget_order(datatype)
-    isBigEndian = order == H5T_ORDER_BE
-    switch H5Tget_class(datatype) {
-    case H5T_INTEGER:
-      guard order == H5T_ORDER_LE || isBigEndian, let type = HDF5ElementType.integer(datatype)
-      else { return nil }
-      self.type = type
-    case H5T_FLOAT:
-      guard order == H5T_ORDER_LE || isBigEndian, let type = HDF5ElementType.float(datatype)
-      else { return nil }
-      self.type = type
-    case H5T_ENUM:
-      guard HDF5ElementType.isBool(datatype) else { return nil }
-      type = .bool
-    default: return nil
-    }
-    if type.width == 1 { isBigEndian = false }
+  init?(_ datatype: hid_t) throws(DiffError) {
+    guard let type = try Self.type(datatype) else { return nil }
+    let order = try Self.get { H5Tget_order(datatype) }
+    guard order == H5T_ORDER_LE || order == H5T_ORDER_BE || type == .bool else { return nil }
+    self.type = type
+    isBigEndian = order == H5T_ORDER_BE && type.width > 1
   }
 
-  private static func integer(_ datatype: hid_t) -> ElementType? {
-    let size = H5Tget_size(datatype)
-    guard size <= 8, H5Tget_precision(datatype) == size * 8, H5Tget_offset(datatype) == 0 else {
-      return nil
+  private static func type(_ datatype: hid_t) throws(DiffError) -> ElementType? {
+    switch try get({ H5Tget_class(datatype) }) {
+    case H5T_INTEGER: try integer(datatype)
+    case H5T_FLOAT: try float(datatype)
+    case H5T_ENUM: try isBool(datatype) ? .bool : nil
+    default: nil
     }
-    let isSigned = H5Tget_sign(datatype) == H5T_SGN_2
+  }
+
+  /// A property of a datatype; see `HDF5Library.value`.
+  static func get<Value>(_ call: () -> Value) throws(DiffError) -> Value {
+    try HDF5Library.value("cannot read the datatype", call)
+  }
+
+  private static func integer(_ datatype: hid_t) throws(DiffError) -> ElementType? {
+    let size = try get { H5Tget_size(datatype) }
+    guard size <= 8, try get({ H5Tget_precision(datatype) }) == size * 8,
+      try get({ H5Tget_offset(datatype) }) == 0
+    else { return nil }
+    let isSigned = try get { H5Tget_sign(datatype) } == H5T_SGN_2
     switch size {
     case 1: return isSigned ? .i8 : .u8
     case 2: return isSigned ? .i16 : .u16
@@ -43,22 +44,22 @@ struct HDF5ElementType {
     }
   }
 
-  private static func float(_ datatype: hid_t) -> ElementType? {
-    guard let fields = FloatFields(datatype) else { return nil }
+  private static func float(_ datatype: hid_t) throws(DiffError) -> ElementType? {
+    guard let fields = try FloatFields(datatype) else { return nil }
     return FloatType.allCases.first { FloatFields($0) == fields }?.elementType
   }
 
   /// Whether this is the enumeration that h5py writes for booleans.
-  private static func isBool(_ datatype: hid_t) -> Bool {
-    let base = H5Tget_super(datatype)
-    guard base >= 0 else { return false }
-    defer { H5Tclose(base) }
-    guard H5Tget_class(base) == H5T_INTEGER, H5Tget_size(base) == 1,
-      H5Tget_nmembers(datatype) == 2
+  private static func isBool(_ datatype: hid_t) throws(DiffError) -> Bool {
+    let base = try HDF5Handle(H5Tget_super(datatype), "cannot read the datatype")
+    guard try get({ H5Tget_class(base.id) }) == H5T_INTEGER,
+      try get({ H5Tget_size(base.id) }) == 1, try get({ H5Tget_nmembers(datatype) }) == 2
     else { return false }
     return value(of: "FALSE", in: datatype) == 0 && value(of: "TRUE", in: datatype) == 1
   }
 
+  /// The value of a member; nil also if there is none of that name, which is an error to the
+  /// library.
   private static func value(of member: String, in datatype: hid_t) -> Int8? {
     var value: Int8 = 0
     return unsafe H5Tenum_valueof(datatype, member, &value) >= 0 ? value : nil

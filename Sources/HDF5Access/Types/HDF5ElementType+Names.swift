@@ -1,0 +1,40 @@
+import CHDF5
+import TensorCore
+
+extension HDF5ElementType {
+  /// What a datatype is that tensors do not have, in words.
+  static func name(_ datatype: hid_t) throws(DiffError) -> String {
+    let size = try get { H5Tget_size(datatype) }
+    switch try get({ H5Tget_class(datatype) }) {
+    case H5T_INTEGER:
+      let bits = try get { H5Tget_precision(datatype) }
+      return "integers of \(bits) bits in \(size) bytes"
+    case H5T_FLOAT:
+      return "floating-point numbers of \(size) bytes that are not f16, bf16, f32, f64"
+    case H5T_STRING: return "text (strings)"
+    case H5T_BITFIELD: return "bit fields"
+    case H5T_OPAQUE: return "opaque elements of \(size) bytes"
+    case H5T_COMPOUND: return try compoundName(datatype)
+    case H5T_REFERENCE: return "references"
+    case H5T_ENUM: return "an enumeration"
+    case H5T_VLEN: return "sequences of variable length"
+    case H5T_ARRAY: return "arrays as elements"
+    case H5T_TIME: return "times"
+    default: return "a datatype that is not known"
+    }
+  }
+
+  /// `compound elements (r, i)`.
+  private static func compoundName(_ datatype: hid_t) throws(DiffError) -> String {
+    let count = try get { H5Tget_nmembers(datatype) }
+    var names: [String] = []
+    for number in 0..<UInt32(clamping: min(count, 4)) {
+      guard let name = unsafe H5Tget_member_name(datatype, number) else {
+        throw HDF5Library.error(.unsupportedCheckpoint, "cannot read the datatype")
+      }
+      defer { unsafe H5free_memory(name) }
+      names.append(String(unsafe String(cString: name).prefix(20)))
+    }
+    return "compound elements (\(names.joined(separator: ", "))\(count > 4 ? ", …" : ""))"
+  }
+}
