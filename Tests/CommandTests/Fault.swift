@@ -12,12 +12,15 @@ struct Fault {
     case lasting(Int)
     /// The process is killed; a write is done by half.
     case kill
+    /// The process gets a signal; the call waits for what that does, or is done.
+    case signal(Int32, waits: Bool)
 
     var description: String {
       switch self {
       case .error(let number): "error \(number)"
       case .lasting(let number): "lasting error \(number)"
       case .kill: "kill"
+      case .signal(let number, _): "signal \(number)"
       }
     }
   }
@@ -41,8 +44,11 @@ struct Fault {
   let kind: Kind
   /// 1 where the file system has no files without a name, 2 where none has two names either.
   var named = 0
+  /// Options of `env`, which starts diffkit.
+  var start: [String] = []
 
-  /// Runs diffkit with the `at`-th call below the folder failing; nil if it made fewer.
+  /// Runs diffkit with the `at`-th call below the folder failing; nil if it made fewer. One that
+  /// hangs is killed.
   func run(_ arguments: [String], at call: Int) throws -> ChildProcess? {
     let report = folder.path + ".report"
     removeFile(report)
@@ -54,8 +60,11 @@ struct Fault {
     case .error(let number): settings.append("FAULT_ERRNO=\(number)")
     case .lasting(let number): settings += ["FAULT_ERRNO=\(number)", "FAULT_STAYS=1"]
     case .kill: settings.append("FAULT_ERRNO=0")
+    case .signal(let number, let waits):
+      settings += ["FAULT_SIGNAL=\(number)", "FAULT_WAITS=\(waits ? 1 : 0)"]
     }
-    let child = try ChildProcess.run("env", settings + [Diffkit.path] + arguments)
+    let child = try ChildProcess.run(
+      "env", start + settings + [Diffkit.path] + arguments, killedAfter: 300)
     defer { removeFile(report) }
     return File.exists(report) ? child : nil
   }

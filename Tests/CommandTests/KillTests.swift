@@ -9,7 +9,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// `kill -9` at random moments. DIFFKIT_KILLS sets how many; 300 are the bar.
+/// `kill -9` at random moments, one in each of as many parts of a run. DIFFKIT_KILLS sets how many;
+/// 300 are the bar.
 @Suite(.serialized) struct KillTests {
   private static let rounds =
     ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 40
@@ -26,7 +27,7 @@ import Foundation
     elements: Int, _ body: (Scratch, BigModel, inout SplitMix64, String) throws -> Void
   ) throws {
     try Scratch.with { scratch in
-      let seed = UInt64.random(in: 0..<1000)
+      let seed = TestSeed.value
       var random = SplitMix64(seed: seed)
       let model = try BigModel(scratch, &random, elements: elements)
       try body(scratch, model, &random, "seed \(seed)")
@@ -45,7 +46,7 @@ import Foundation
       let inputs = try scratch.names
       var killed = 0
       for round in 0..<Self.rounds {
-        let delay = random.unit() * whole.seconds * 1.1
+        let delay = (Double(round) + random.unit()) / Double(Self.rounds) * whole.seconds * 1.1
         let child = try ChildProcess.run(Diffkit.path, arguments, killedAfter: delay)
         let what: Comment = "\(seed) round \(round) after \(delay) s"
         if child.ending == .signal(9) { killed += 1 } else { #expect(child.ending == .exit(0)) }
@@ -85,7 +86,9 @@ import Foundation
       var (killed, recovered, finished, isNew) = (0, 0, 0, false)
       for round in 0..<Self.rounds {
         let number = isNew ? 1 : 0
-        let delay = random.unit() * longest[number] * 1.3
+        let share = (Double(round) + random.unit()) / Double(Self.rounds)
+        // The last one is let alone.
+        let delay = round == Self.rounds - 1 ? 600 : share * longest[number] * 1.3
         let child = try ChildProcess.run(Diffkit.path, commands[number], killedAfter: delay)
         let what: Comment = "\(seed) round \(round), \(commands[number][0]) after \(delay) s"
         if child.ending == .signal(9) { killed += 1 } else { #expect(child.ending == .exit(0)) }

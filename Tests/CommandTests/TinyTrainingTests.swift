@@ -8,29 +8,31 @@ import TestSupport
 
 /// `train`, `evaluate` and `predict` on a model of one layer, on any machine.
 @Suite(.serialized) struct TinyTrainingTests {
-  @Test("a run that is killed again and again and resumed ends like one that is not")
+  @Test(
+    "a run that is killed again and again and resumed ends like one that is not",
+    .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
   func killedRunsGoOn() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
       let arguments = try arguments(scratch, model)
       let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
       #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
-      let seed = UInt64.random(in: 0..<1000)
-      var random = SplitMix64(seed: seed)
-      var (kills, resumed) = (0, 0)
-      var ending = ProcessEnding.signal(9)
-      for _ in 0..<30 where ending != .exit(0) {
-        let hasState = scratch.exists("parts.diff.state")
-        resumed += hasState ? 1 : 0
-        let all = arguments(
-          "parts", ["--save-every", "0.02", "--force"] + (hasState ? ["--resume"] : []))
-        // Saving takes time, too; the last runs may end.
-        let delay = kills < 5 ? (0.2 + random.unit()) * whole.seconds / 2 : 120
-        ending = try ChildProcess.run(Diffkit.path, all, killedAfter: delay).ending
-        if ending == .signal(9) { kills += 1 }
+      var random = SplitMix64(seed: TestSeed.value)
+      // With a state saved at every step, so that many kills come long before the end; the first
+      // ones perhaps before there is one.
+      var (resumed, latest) = (0, UInt64(50))
+      while resumed < 5 {
+        let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
+        resumed += resuming.count
+        let call = Int(latest + random.next() % latest)
+        let child = try Fault(folder: scratch, kind: .kill).run(
+          arguments("parts", ["--save-every", "1e-9", "--force"] + resuming), at: call)
+        #expect(child?.ending == .signal(9), "seed \(TestSeed.value), call \(call)")
+        try #require(child != nil)
+        if !scratch.exists("parts.diff.state") { latest *= 2 }
       }
-      #expect(ending == .exit(0), "seed \(seed)")
-      #expect(kills > 0 && resumed > 0, "seed \(seed): \(kills) killed, \(resumed) resumed")
+      let last = try ChildProcess.run(Diffkit.path, arguments("parts", ["--force", "--resume"]))
+      #expect(last.ending == .exit(0), "seed \(TestSeed.value)")
       try expectSame(scratch, "parts", "whole")
       #expect(!scratch.exists("parts.diff.state"))
     }
@@ -53,31 +55,26 @@ import TestSupport
     }
   }
 
-  @Test("Ctrl-C saves and stops, and --resume goes on to the same end")
+  @Test(
+    "Ctrl-C saves and stops, and --resume goes on to the same end",
+    .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
   func interrupts() throws {
     try Scratch.with { scratch in
       let arguments = try arguments(scratch, TinyModel(scratch))
       let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
       #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
-      var stops = 0
-      for share in [0.5, 0.6, 0.7, 0.8] where !scratch.exists("parts.diff") {
-        let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
-        let child = try ChildProcess.run(
-          "timeout",
-          ["--preserve-status", "-s", "INT", "\(share * whole.seconds)", Diffkit.path]
-            + arguments("parts", ["--force"] + resuming))
-        if child.ending == .exit(2) {
-          stops += 1
-          #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
-          #expect(scratch.exists("parts.diff.state"))
-        }
+      // The signal comes when a state is saved, long before the end.
+      for resuming in [[], ["--resume"]] {
+        let fault = Fault(folder: scratch, kind: .signal(2, waits: false))
+        let child = try #require(
+          try fault.run(
+            arguments("parts", ["--save-every", "1e-9", "--force"] + resuming), at: 60))
+        #expect(child.ending == .exit(2))
+        #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
+        #expect(scratch.exists("parts.diff.state") && !scratch.exists("parts.diff"))
       }
-      #expect(stops > 0)
-      if !scratch.exists("parts.diff") {
-        let last = try ChildProcess.run(
-          Diffkit.path, arguments("parts", ["--force", "--resume"]))
-        #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
-      }
+      let last = try ChildProcess.run(Diffkit.path, arguments("parts", ["--force", "--resume"]))
+      #expect(last.ending == .exit(0), "\(String(decoding: last.errors, as: UTF8.self))")
       try expectSame(scratch, "parts", "whole")
     }
   }

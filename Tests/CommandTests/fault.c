@@ -5,6 +5,8 @@
    FAULT_AT       which call, from 1 on
    FAULT_ERRNO    the error; 0: kill -9, a write being done by half before
    FAULT_STAYS    1: all later calls that take room fail too
+   FAULT_SIGNAL   diffkit itself (not its helper) gets this signal instead
+   FAULT_WAITS    1: the call then waits for what the signal does
    FAULT_REPORT   a file that is made when it happens
    FAULT_NAMED    1: there are no files without a name; 2: nor files with two, as on FAT */
 #define _GNU_SOURCE
@@ -45,11 +47,18 @@ static int is_ours(int descriptor) {
 
 /* Whether this call is to fail. One that kills tells so by `kills` and leaves it to the caller. */
 static int fails(int takes_room, int *kills) {
+  long signal = number("FAULT_SIGNAL");
+  if (signal && strcmp(program_invocation_short_name, "diffkit")) return 0;
   int call = atomic_fetch_add(&calls, 1) + 1;
   long at = number("FAULT_AT");
   if (at == 0 || call < at || (call > at && !(number("FAULT_STAYS") && takes_room))) return 0;
   const char *report = getenv("FAULT_REPORT");
   if (report) close(syscall(SYS_open, report, O_WRONLY | O_CREAT, 0666));
+  if (signal) {
+    kill(getpid(), signal);
+    while (number("FAULT_WAITS")) pause();
+    return 0;
+  }
   errno = number("FAULT_ERRNO");
   *kills = errno == 0;
   return 1;

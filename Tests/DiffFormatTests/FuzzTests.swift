@@ -18,7 +18,7 @@ import Foundation
 
   @Test("a mutated file is read or refused, and what is read is in order")
   func mutated() throws {
-    let first = Self.variable("DIFFKIT_FUZZ_SEED", 0)
+    let first = Self.variable("DIFFKIT_FUZZ_SEED", TestSeed.value)
     let iterations = Self.variable("DIFFKIT_FUZZ_ITERATIONS", 4000)
     var outcomes: [String: Int] = [:]
     for seed in first..<first + iterations {

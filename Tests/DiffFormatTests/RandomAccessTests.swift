@@ -106,25 +106,26 @@ import TestSupport
   func files() throws {
     let bytes = try sample()
     let expected = try DiffReader(bytes: bytes).contents()
-    let path = "/tmp/diffkit-test-\(UInt64.random(in: 0 ... .max)).diff"
-    defer { removeFile(path) }
-    do {
-      let abandoned = try FileSink(path)
-      try expected.write(to: abandoned)
+    try Scratch.with { scratch in
+      let path = scratch("file.diff")
+      do {
+        let abandoned = try FileSink(path)
+        try expected.write(to: abandoned)
+      }
+      #expect(throws: DiffError.self) { try DiffReader(path) }
+      let sink = try FileSink(path)
+      try expected.write(to: sink)
+      try sink.commit()
+      let reader = try DiffReader(path)
+      #expect(try reader.contents() == expected)
+      #expect(reader.size == UInt64(bytes.count) && reader.path == path)
+      #expect(try DiffReader.isDiff(path))
+      #expect(#expect(throws: DiffError.self) { try FileSink(path) }?.code == .exists)
+      let cut = try FileSink(path, overwriting: true)
+      try cut.write(bytes.span.extracting(0..<50))
+      try cut.commit()
+      let error = #expect(throws: DiffError.self) { try DiffReader(path) }
+      #expect(error?.code == .truncated && error?.path == path)
     }
-    #expect(throws: DiffError.self) { try DiffReader(path) }
-    let sink = try FileSink(path)
-    try expected.write(to: sink)
-    try sink.commit()
-    let reader = try DiffReader(path)
-    #expect(try reader.contents() == expected)
-    #expect(reader.size == UInt64(bytes.count) && reader.path == path)
-    #expect(try DiffReader.isDiff(path))
-    #expect(#expect(throws: DiffError.self) { try FileSink(path) }?.code == .exists)
-    let cut = try FileSink(path, overwriting: true)
-    try cut.write(bytes.span.extracting(0..<50))
-    try cut.commit()
-    let error = #expect(throws: DiffError.self) { try DiffReader(path) }
-    #expect(error?.code == .truncated && error?.path == path)
   }
 }

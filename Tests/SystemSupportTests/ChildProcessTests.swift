@@ -13,16 +13,14 @@ import TestSupport
 
   @Test("a program that runs too long is killed")
   func killed() throws {
-    let child = try ChildProcess.run("sleep", ["60"], killedAfter: 0.05)
+    let child = try ChildProcess.run("tail", ["-f", "/dev/null"], killedAfter: 0.05)
     #expect(child.ending == .signal(9))
-    #expect(child.seconds < 30)
   }
 
-  @Test("a program that ends in time is not waited for any longer")
+  @Test("a program that ends in time is not waited for any longer", .timeLimit(.minutes(1)))
   func endsInTime() throws {
-    let child = try ChildProcess.run("true", [], killedAfter: 60)
+    let child = try ChildProcess.run("true", [], killedAfter: 1e6)
     #expect(child.ending == .exit(0))
-    #expect(child.seconds < 30)
   }
 
   @Test("output can go to a file")

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Synchronization
 import SystemSupport
 import Testing
@@ -6,25 +7,33 @@ import Testing
 @Suite struct ReadWriteLockTests {
   private final class Shared: Sendable {
     let lock = ReadWriteLock()
+    /// How often a reader came in, and how many readers have given up.
+    let entries = Atomic(0)
+    let finished = Atomic(0)
     let isDone = Atomic(false)
-    let reads = Atomic(0)
+
+    /// Comes in again and again, without a pause between readers: each stays until another has come
+    /// in after it, or for a while if none can.
+    func read() {
+      for _ in 0..<2000 where !isDone.load(ordering: .relaxed) {
+        lock.reading {
+          let mine = entries.add(1, ordering: .relaxed).newValue
+          for _ in 0..<10_000 where entries.load(ordering: .relaxed) == mine { sched_yield() }
+        }
+      }
+      finished.add(1, ordering: .relaxed)
+    }
   }
 
   @Test("a writer gets in though readers overlap without a pause")
   func writersAreNotStarved() {
     let shared = Shared()
-    // One of three is inside at any time; without the writer they would go on for 20 seconds.
-    let end = Date(timeIntervalSinceNow: 20)
-    for _ in 0..<3 {
-      Thread.detachNewThread {
-        while !shared.isDone.load(ordering: .relaxed), Date() < end {
-          shared.lock.reading { _ = usleep(5000) }
-          shared.reads.add(1, ordering: .relaxed)
-        }
-      }
+    for _ in 0..<3 { Thread.detachNewThread { shared.read() } }
+    while shared.entries.load(ordering: .relaxed) < 10 { sched_yield() }
+    shared.lock.writing {
+      #expect(shared.finished.load(ordering: .relaxed) == 0)
+      shared.isDone.store(true, ordering: .relaxed)
     }
-    while shared.reads.load(ordering: .relaxed) < 10 { usleep(1000) }
-    shared.lock.writing { shared.isDone.store(true, ordering: .relaxed) }
-    #expect(Date() < end)
+    while shared.finished.load(ordering: .relaxed) < 3 { sched_yield() }
   }
 }
