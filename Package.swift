@@ -152,7 +152,8 @@ let package = Package(
         "TestSupport", "diffkit-hdf5",
       ],
       exclude: [
-        "Resources", "base.py", "chunks.py", "every_kind.py", "every_type.py", "oracle.py",
+        "Resources", "base.py", "chunks.py", "every_kind.py", "every_type.py", "keras_files.py",
+        "oracle.py",
       ], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests",
@@ -170,7 +171,8 @@ let package = Package(
       ],
       exclude: [
         "Resources", "adamw_oracle.py", "bpe_oracle.py", "encoders.py", "gates.py",
-        "metrics_oracle.py", "random_texts.py", "ten_steps.py", "wordpiece_oracle.py",
+        "metrics_oracle.py", "minilm.py", "random_texts.py", "ten_steps.py",
+        "wordpiece_oracle.py",
       ],
       swiftSettings: swift),
     .testTarget(

@@ -5,16 +5,19 @@ import TensorCore
 import Testing
 
 @Suite struct HDF5ReadingTests {
-  @Test(arguments: Oracle.names(in: "Resources"))
-  func readsWhatH5pyReads(file: String) throws { try compare(file, .helper) }
-
-  @Test(arguments: Oracle.names(in: "Resources"))
-  func readsTheSameInThisProcess(file: String) throws { try compare(file, .inProcess) }
+  @Test("tensors are what h5py reads", arguments: Oracle.names(in: "Resources"))
+  func helper(file: String) throws { try compare(file, .helper) }
 
   @Test(
+    "tensors are what h5py reads, with libhdf5 in this process",
+    arguments: Oracle.names(in: "Resources"))
+  func inProcess(file: String) throws { try compare(file, .inProcess) }
+
+  @Test(
+    "tensors of real files are what h5py reads",
     .enabled(if: TestFiles.haveShared, "needs ../shared/data"),
     arguments: Oracle.names(in: "keras") + Oracle.names(in: "hdf5-features"))
-  func readsRealFilesAsH5pyDoes(file: String) throws { try compare(file, .helper) }
+  func realFiles(file: String) throws { try compare(file, .helper) }
 
   private func compare(_ file: String, _ host: HDF5Host) throws {
     let expected = try #require(Oracle.files[file])
@@ -39,8 +42,8 @@ import Testing
 
   private func hash(_ bytes: [UInt8]) -> String { XXH3.hash128(bytes.span).description }
 
-  @Test(arguments: [TestFiles.base, TestFiles.chunks])
-  func readsFromSeveralThreads(path: String) throws {
+  @Test("several threads read at a time", arguments: [TestFiles.base, TestFiles.chunks])
+  func threads(path: String) throws {
     let checkpoint = try HDF5Checkpoint(path)
     let expected = try checkpoint.tensors.map { try checkpoint.bytes(of: $0) }
     try parallelFor(60) { (index) throws(DiffError) in
@@ -52,22 +55,24 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: TestFiles.haveShared, "needs ../shared/data"))
-  func tellsTheNamesOfLayers() throws {
-    let checkpoint = try HDF5Checkpoint(TestFiles.path("keras/k3.weights.h5"))
-    #expect(checkpoint["layers/dense/vars/0"]?.label == "d1")
-    #expect(checkpoint["layers/dense_1/vars/1"]?.label == "out")
+  @Test("tensors of Keras 3 are labelled with the names of their layers")
+  func labels() throws {
+    let checkpoint = try HDF5Checkpoint(TestFiles.path("Resources/keras-weights.h5"))
+    #expect(checkpoint["layers/dense/vars/0"]?.label == "output")
+    #expect(checkpoint["layers/embedding/vars/0"]?.label == "embedding")
     #expect(try HDF5Checkpoint(TestFiles.base).tensors.allSatisfy { $0.label == nil })
   }
 
-  @Test func saysWhatItSkips() throws {
+  @Test("objects that are no tensors are listed")
+  func skipped() throws {
     let skipped = try HDF5Checkpoint(TestFiles.base).skipped
     #expect(
       skipped.map(\.name)
         == ["external", "null", "outside", "soft", "text", "virtual", "\u{FFFD}"])
   }
 
-  @Test func tellsTheLayout() throws {
+  @Test("the layout of every tensor is known")
+  func layout() throws {
     let checkpoint = try HDF5Checkpoint(TestFiles.base)
     #expect(checkpoint["compact"]?.storage == .compact)
     #expect(checkpoint["unallocated"]?.storage == .unallocated)
@@ -82,12 +87,16 @@ import Testing
     #expect(chunks.chunks.map(\.index) == Array(0..<9))
   }
 
-  @Test(.enabled(if: TestFiles.haveShared, "needs ../shared/data"))
-  func addressesCountTheUserBlock() throws {
-    let path = TestFiles.path("keras/ub.h5")
+  @Test("addresses of chunks count from the user block")
+  func userBlock() throws {
+    let path = TestFiles.path("Resources/user-block.h5")
     let checkpoint = try HDF5Checkpoint(path)
-    let tensor = try #require(checkpoint["chk"])
-    guard case .chunked(let chunks) = tensor.storage else { return }
+    let tensor = try #require(checkpoint["chunked"])
+    guard case .chunked(let chunks) = tensor.storage else {
+      Issue.record("not chunked")
+      return
+    }
+    #expect(chunks.chunks.count == 3)
     let file = try File(path)
     var stored: [UInt8] = []
     for chunk in chunks.chunks {
@@ -99,13 +108,15 @@ import Testing
     #expect(try stored == checkpoint.bytes(of: tensor))
   }
 
-  @Test func refusesOtherFiles() throws {
+  @Test("files that are not HDF5 are refused")
+  func otherFiles() throws {
     #expect(code(of: "/dev/null") == .io)
     #expect(code(of: "/nowhere/model.h5") == .io)
     #expect(code(of: #filePath) == .notACheckpoint)
   }
 
-  @Test func refusesTruncatedFiles() throws {
+  @Test("truncated files are refused")
+  func truncated() throws {
     try TestFiles.withFolder { folder in
       let whole = try File(TestFiles.base)
       for size in stride(from: 0, to: try whole.size, by: 512) {

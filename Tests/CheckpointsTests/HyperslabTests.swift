@@ -2,10 +2,12 @@ import HDF5Access
 import Testing
 
 @Suite struct HyperslabTests {
-  @Test(arguments: [
-    [], [7], [1, 1], [3, 4], [1, 5, 1], [2, 3, 4], [3, 1, 2, 2], [2, 2, 2, 2, 2],
-  ])
-  func everyRangeIsCoveredInOrder(extents: [UInt64]) {
+  @Test(
+    "every range is covered, in order",
+    arguments: [
+      [], [7], [1, 1], [3, 4], [1, 5, 1], [2, 3, 4], [3, 1, 2, 2], [2, 2, 2, 2, 2],
+    ])
+  func ranges(extents: [UInt64]) {
     let count = extents.reduce(1, *)
     for lower in 0...count {
       for upper in lower...count {

@@ -136,15 +136,29 @@ import TestSupport
     #expect(refusal(MemoryCheckpoint([wrong]), [made])?.code == .wrongBase)
   }
 
-  @Test(
-    "two real Keras finetunes whose names carry suffixes, with a map of one line",
-    // The files are not in the repository.
-    .enabled(if: Repository.haveShared, "needs ../shared/data"))
-  func textgenrnn() throws {
+  @Test("a finetune whose names carry suffixes, with a map of one line")
+  func suffixes() throws {
     try Scratch.with { scratch in
-      let folder = Repository.shared + "/keras/"
-      let base = try CheckpointFile.open(folder + "textgenrnn_weights.hdf5")
-      let tuned = try CheckpointFile.open(folder + "reddit_apple_android.hdf5")
+      try copy(
+        CheckpointFile.open(Repository.path + "/samples/textgenrnn_hacker_news.hdf5"),
+        to: scratch("tuned.h5"), suffix: "_3")
+      try expectSuffixes(
+        Repository.path + "/samples/textgenrnn_weights.hdf5", scratch("tuned.h5"))
+    }
+  }
+
+  @Test(
+    "a real finetune whose names carry suffixes, with a map of one line",
+    .enabled(if: Repository.haveShared, "needs ../shared/data"))
+  func realSuffixes() throws {
+    let folder = Repository.shared + "/keras/"
+    try expectSuffixes(
+      folder + "textgenrnn_weights.hdf5", folder + "reddit_apple_android.hdf5")
+  }
+
+  private func expectSuffixes(_ base: String, _ tuned: String) throws {
+    try Scratch.with { scratch in
+      let (base, tuned) = (try CheckpointFile.open(base), try CheckpointFile.open(tuned))
       let map = try NameMap(text: "re:^(\\w+)/(\\w+)/\t$1/$2_3/")
       var options = CreateOptions()
       options.names = map

@@ -5,24 +5,35 @@ import TensorCore
 import Testing
 import TestSupport
 
-@Suite(.enabled(if: Repository.haveShared, "needs ../shared/data"))
-struct RealDataTests {
-  private static let minilm = Repository.shared + "/models/minilm-l6/model.h5"
+@Suite struct RealDataTests {
+  private static let samples = Repository.path + "/samples/"
   private static let keras = Repository.shared + "/keras/"
+  private static let resources = Repository.path + "/Tests/CheckpointsTests/Resources/"
 
-  @Test("all-MiniLM-L6-v2 with 0.5 % of its weights changed")
-  func minilm() throws {
+  @Test("the MiniLM in samples with 0.5 % of its weights changed")
+  func sampleModel() throws {
+    try changeAtRandom(Self.samples + "minilm-l3-small/base.h5", elements: 7_825_536)
+  }
+
+  @Test(
+    "all-MiniLM-L6-v2 with 0.5 % of its weights changed",
+    .enabled(if: Repository.haveShared, "needs ../shared/data"))
+  func miniLM() throws {
+    try changeAtRandom(Repository.shared + "/models/minilm-l6/model.h5", elements: 22_713_216)
+  }
+
+  private func changeAtRandom(_ path: String, elements: UInt64) throws {
     try Scratch.with { scratch in
-      let base = try CheckpointFile.open(Self.minilm)
+      let base = try CheckpointFile.open(path)
       try tune(base, scratch("tuned.h5"))
       let tuned = try CheckpointFile.open(scratch("tuned.h5"))
       let sink = try FileSink(scratch("task.diff"))
       let summary = try Diffs.create(from: base, to: tuned, into: sink)
       try sink.commit()
-      #expect(summary.elements == 22_713_216)
-      #expect(abs(Double(summary.changes) / 22_713_216 - 0.005) < 0.0002)
+      #expect(summary.elements == elements)
+      #expect(abs(Double(summary.changes) / Double(elements) - 0.005) < 0.0002)
       let made = try DiffReader(scratch("task.diff"))
-      #expect(made.size < 22_713_216 * 4 / 100)
+      #expect(made.size < elements * 4 / 100)
       _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
       try expectEqual(scratch("applied.h5"), tuned)
       let applied = try CheckpointFile.open(scratch("applied.h5"))
@@ -55,7 +66,8 @@ struct RealDataTests {
       try base.read(tensor, at: 0, into: &span)
       for element in 0..<Int(tensor.shape.count) where random.next() % 200 == 0 {
         // Bits of the fraction and of the exponent.
-        bytes[element * 4 + 2] ^= UInt8(1 + random.next() % 255)
+        let width = tensor.type.width
+        bytes[element * width + width / 2] ^= UInt8(1 + random.next() % 255)
       }
       try output.write(bytes.span, to: tensor, at: 0)
     }
@@ -69,8 +81,8 @@ struct RealDataTests {
     ])
   func hackerNews(mode: CreateMode) throws {
     try Scratch.with { scratch in
-      let base = try CheckpointFile.open(Self.keras + "textgenrnn_weights.hdf5")
-      let tuned = try CheckpointFile.open(Self.keras + "hacker_news.hdf5")
+      let base = try CheckpointFile.open(Self.samples + "textgenrnn_weights.hdf5")
+      let tuned = try CheckpointFile.open(Self.samples + "textgenrnn_hacker_news.hdf5")
       let made = try diff(base, tuned, mode)
       _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))
       try expectEqual(scratch("applied.h5"), tuned)
@@ -83,22 +95,36 @@ struct RealDataTests {
 
   @Test(
     "a diff made on one layout applies to every other of the same values",
+    arguments: ["keras-base-gzip.h5", "keras-base-latest.h5"])
+  func layouts(file: String) throws {
+    try expectEveryLayout(
+      Self.resources + "keras-base.h5", Self.resources + "keras-tuned.h5", Self.resources + file)
+  }
+
+  @Test(
+    "a diff of textgenrnn made on one layout applies to every other of the same values",
+    .enabled(if: Repository.haveShared, "needs ../shared/data"),
     arguments: [
       "textgenrnn.latest.h5", "textgenrnn.v110.h5", "textgenrnn.chunked.h5",
       "textgenrnn.gzip-shuffle.h5",
     ])
-  func layouts(file: String) throws {
+  func realLayouts(file: String) throws {
+    try expectEveryLayout(
+      Self.keras + "textgenrnn_weights.hdf5", Self.keras + "hacker_news.hdf5", Self.keras + file)
+  }
+
+  /// Applies the diff of a base and a finetune to `other`, which holds the base in another layout.
+  private func expectEveryLayout(_ base: String, _ tuned: String, _ other: String) throws {
     try Scratch.with { scratch in
-      let made = try diff(
-        CheckpointFile.open(Self.keras + "textgenrnn_weights.hdf5"),
-        CheckpointFile.open(Self.keras + "hacker_news.hdf5"))
-      let base = try CheckpointFile.open(Self.keras + file)
+      let tuned = try CheckpointFile.open(tuned)
+      let made = try diff(CheckpointFile.open(base), tuned)
+      let base = try CheckpointFile.open(other)
       for verification in Verification.allCases {
         var options = ApplyOptions()
         options.verification = verification
         options.overwriting = true
         _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"), options)
-        try expectEqual(scratch("applied.h5"), CheckpointFile.open(Self.keras + "hacker_news.hdf5"))
+        try expectEqual(scratch("applied.h5"), tuned)
         let applied = try CheckpointFile.open(scratch("applied.h5"))
         #expect(applied.tensors.map(\.storageKind) == base.tensors.map(\.storageKind))
         _ = try Diffs.apply([made], .revert, to: applied, output: scratch("reverted.h5"), options)

@@ -64,8 +64,11 @@ import Foundation
 
   @Test(
     "apply and revert, and what is not touched stays",
-    arguments: ["base", "chunks", "types"].map { "\(resources)/\($0).h5" })
-  func ownFiles(path: String) throws { try roundTrip(path) }
+    arguments: [
+      "base", "chunks", "keras-base", "keras-base-gzip", "keras-base-latest", "keras-model",
+      "keras-tuned", "keras-weights", "types", "user-block",
+    ])
+  func ownFiles(name: String) throws { try roundTrip("\(Self.resources)/\(name).h5") }
 
   @Test(
     "apply and revert on real files, and what is not touched stays",
@@ -108,22 +111,31 @@ import Foundation
     #expect(child.ending == .exit(1))
   }
 
+  @Test("the optimizer's state is left alone unless asked for")
+  func optimizer() throws { try leaveOptimizer("\(Self.resources)/keras-model.h5", tensors: 14) }
+
   @Test(
-    "the optimizer's state is left alone unless asked for",
+    "the optimizer's state of a real model is left alone unless asked for",
     .enabled(if: Repository.haveShared, "needs ../shared"))
-  func optimizer() throws {
+  func realOptimizer() throws {
+    try leaveOptimizer(Repository.shared + "/keras/emotion_model.hdf5", tensors: 105)
+  }
+
+  private func leaveOptimizer(_ path: String, tensors count: Int) throws {
     try Scratch.with { scratch in
-      let base = try CheckpointFile.open(Repository.shared + "/keras/emotion_model.hdf5")
+      let base = try CheckpointFile.open(path)
       try tune(base, scratch("tuned.h5"))
       let tuned = try CheckpointFile.open(scratch("tuned.h5"))
       let sink = MemorySink()
       let summary = try Diffs.create(from: base, to: tuned, into: sink)
       let state = base.tensors.filter(\.isOptimizerState)
-      #expect(state.count == 105)
+      #expect(state.count == count)
       #expect(summary.tensors == base.tensors.count - state.count)
       #expect(
         summary.notCompared
-          == [SkippedObject(name: "optimizer", reason: "105 tensors (--optimizer compares them)")])
+          == [
+            SkippedObject(name: "optimizer", reason: "\(count) tensors (--optimizer compares them)")
+          ])
       let made = try DiffReader(bytes: sink.bytes)
       #expect(made.allSatisfy { !$0.name.hasPrefix("optimizer_weights") })
       _ = try Diffs.apply([made], to: base, output: scratch("applied.h5"))

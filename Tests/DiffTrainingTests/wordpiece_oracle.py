@@ -47,9 +47,9 @@ def blocks(tokenizer, texts, size, places=True):
     return [digest(tokenizer, texts[i:i + size], places) for i in range(0, len(texts), size)]
 
 
-def task_digests(tokenizer):
+def task_digests(tokenizer, tasks=shared / "tasks"):
     digests = {}
-    for file in sorted((shared / "tasks").glob("*/*.tsv")):
+    for file in sorted(tasks.glob("*/*.tsv")):
         texts = [t for line in file.read_text("utf-8").rstrip("\n").split("\n")
                  for t in line.split("\t")[:-1]]
         digests[f"{file.parent.name}/{file.name}"] = digest(tokenizer, texts)
@@ -82,6 +82,7 @@ def main(path):
     large = BertTokenizer(vocab=read_vocabulary(shared / "models/minilm-l6/vocab.txt"))
     small = BertTokenizer(vocab=read_vocabulary(here / "Resources/vocab.txt"))
     oracle["tasks"] = task_digests(large)
+    oracle["shipped"] = task_digests(small, here.parents[1] / "samples")
     samples = lines("sms-spam/dev.tsv", 40) + lines("vader-movie/dev.tsv", 40) + random_texts(7, 120)
     oracle["samples"] = [
         {"text": text, "ids": ids, "offsets": [b for pair in offsets for b in pair]}

@@ -115,6 +115,13 @@ import TestSupport
     }
   }
 
+  @Test("the task in samples is what it is")
+  func sampleTask() throws {
+    let data = try TaskData(table: Repository.path + "/samples/sms-spam/train.tsv")
+    #expect(data.description.kind == .classification(labels: ["ham", "spam"]))
+    #expect(!data.description.isPair && data.rows.count == 4460)
+  }
+
   @Test(
     "the real tasks are what they are",
     .enabled(if: Repository.haveShared, "needs ../shared/data"))

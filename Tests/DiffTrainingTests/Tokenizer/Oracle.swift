@@ -24,8 +24,7 @@ struct Oracle {
   }
 
   /// All texts of a file of a task.
-  static func taskTexts(_ name: String) throws -> [String] {
-    let path = Repository.shared + "/tasks/" + name
+  static func taskTexts(_ path: String) throws -> [String] {
     let content = String(decoding: try File.contents(of: path), as: UTF8.self)
     return content.unicodeScalars.split(separator: "\n").flatMap {
       $0.split(separator: "\t", omittingEmptySubsequences: false).dropLast().map(String.init)

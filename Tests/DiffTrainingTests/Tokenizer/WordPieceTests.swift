@@ -77,6 +77,16 @@ import TestSupport
     }
   }
 
+  @Test("every text of the task in samples has the ids of Hugging Face's")
+  func everySampleText() throws {
+    let tasks = try #require(oracle.json["shipped"]?.members)
+    #expect(tasks.count == 2)
+    for task in tasks {
+      let texts = try Oracle.taskTexts("\(Repository.path)/samples/\(task.name)")
+      #expect(Oracle.hashes(small, texts, block: texts.count) == [task.value.text], "\(task.name)")
+    }
+  }
+
   @Test(
     "every text of the tasks has the ids of Hugging Face's",
     .enabled(if: Repository.haveShared, "needs ../shared/data"))
@@ -87,7 +97,7 @@ import TestSupport
     let tasks = try #require(oracle.json["tasks"]?.members)
     #expect(tasks.count == 21)
     for task in tasks {
-      let texts = try Oracle.taskTexts(task.name)
+      let texts = try Oracle.taskTexts("\(folder)/tasks/\(task.name)")
       #expect(
         Oracle.hashes(large, texts, block: texts.count) == [task.value.text], "\(task.name)")
     }
