@@ -40,7 +40,8 @@ import TestSupport
     }
   }
 
-  @Test func merging() throws {
+  @Test("merge sums, counts conflicts, and says so in JSON")
+  func merging() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
       let scaled = fixture("scaled.diff")
@@ -78,7 +79,8 @@ import TestSupport
     }
   }
 
-  @Test func mergingWhatCannotBe() throws {
+  @Test("merge refuses exact diffs, single ones and options that contradict")
+  func refused() throws {
     try Fixture.with { fixture in
       let (add, exact, made) = (fixture("add.diff"), fixture("exact.diff"), fixture("made.diff"))
       expectTrouble(
@@ -94,7 +96,8 @@ import TestSupport
     }
   }
 
-  @Test func composing() throws {
+  @Test("compose makes one exact diff of a chain")
+  func composing() throws {
     try Fixture.with { fixture in
       try fixture.change("tuned.h5", "third.h5", ["model/kernel:0": -3])
       func create(_ from: String, _ to: String, _ name: String, _ flags: String...) throws {
@@ -131,7 +134,8 @@ import TestSupport
     }
   }
 
-  @Test func converting() throws {
+  @Test("a diff goes to other formats and comes back")
+  func converting() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
       for name in ["a.npz", "a.h5"] {
@@ -155,7 +159,8 @@ import TestSupport
     }
   }
 
-  @Test func pruningAndExtracting() throws {
+  @Test("prune, scale and extract")
+  func pruning() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
       expectSuccess(

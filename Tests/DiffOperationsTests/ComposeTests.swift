@@ -23,8 +23,8 @@ import TestSupport
     return steps
   }
 
-  @Test(arguments: 1...3, [CreateMode.xor, .replace])
-  func chainsOfOneOperation(_ seed: Int, _ mode: CreateMode) throws {
+  @Test("a chain of one operation becomes one diff", arguments: 1...3, [CreateMode.xor, .replace])
+  func chains(_ seed: Int, _ mode: CreateMode) throws {
     var random = RandomModel(seed: seed)
     let steps = steps(&random, 4)
     let diffs = try zip(steps, steps.dropFirst()).map { try diff($0, $1, mode) }
@@ -35,14 +35,16 @@ import TestSupport
     if mode == .xor { #expect(same(try patched(steps[4], [one], .revert), steps[0])) }
   }
 
-  @Test func thereAndBackIsNothing() throws {
+  @Test("there and back is nothing")
+  func thereAndBack() throws {
     var random = RandomModel(seed: 9)
     let steps = steps(&random, 1)
     let one = try composed([try diff(steps[0], steps[1]), try diff(steps[1], steps[0])])
     #expect(one.isEmpty)
   }
 
-  @Test func newBitsAndXORWhereBothChange() throws {
+  @Test("new bits and XOR where both change")
+  func mixed() throws {
     func model(_ bytes: [UInt8]) -> MemoryCheckpoint {
       MemoryCheckpoint([MemoryTensor("t", .u8, bytes)])
     }
@@ -61,7 +63,8 @@ import TestSupport
     #expect(refusal?.message.contains("--base") == true)
   }
 
-  @Test func tensorsThatComeAndGo() throws {
+  @Test("tensors that come and go")
+  func comingAndGoing() throws {
     let old = MemoryTensor("t", .u8, [1, 2, 3, 4])
     let tuned = MemoryTensor("t", .u8, [1, 9, 3, 4])
     let other = MemoryTensor("u", .f32, [0, 0, 0, 1])
@@ -88,7 +91,8 @@ import TestSupport
     try check([without, first, without, second], [.insert])
   }
 
-  @Test func whatDoesNotFollowIsRefused() throws {
+  @Test("diffs that do not follow each other are refused")
+  func refused() throws {
     var random = RandomModel(seed: 3)
     let steps = steps(&random, 2)
     let (one, two) = (try diff(steps[0], steps[1]), try diff(steps[1], steps[2]))
@@ -102,7 +106,8 @@ import TestSupport
   }
 
   /// Fingerprints can be forged: they alone do not tell that one entry follows another.
-  @Test func otherTypesAndShapesDoNotFollow() throws {
+  @Test("diffs of other types and shapes do not follow")
+  func otherShapes() throws {
     let forged = Fingerprint(high: 1, low: 2)
     func step(_ type: ElementType, _ count: UInt64) throws -> DiffReader {
       let entry = DiffEntry(
@@ -118,7 +123,8 @@ import TestSupport
   }
 
   /// Blocks and pages of large tensors; chains that need the base, on files.
-  @Test func largeTensorsAndTheBase() throws {
+  @Test("large tensors are composed block by block")
+  func large() throws {
     var random = RandomModel(seed: 5)
     let tensors = random.large()
     let tuned = tensors.map { random.tuned($0, density: 0.01) }

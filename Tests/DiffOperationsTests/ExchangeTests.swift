@@ -82,7 +82,8 @@ import Foundation
     }
   }
 
-  @Test func shiraComesBack() throws {
+  @Test("an export to SHiRA comes back")
+  func shira() throws {
     let diff = try imported(Self.folder + "shira.safetensors", .shira)
     try Scratch.with { scratch in
       let path = scratch("adapter.safetensors")
@@ -143,7 +144,8 @@ import Foundation
     }
   }
 
-  @Test func whatDoesNotFitTheBase() throws {
+  @Test("arrays that do not fit the base are refused")
+  func unfit() throws {
     func error(_ arrays: [String: (ElementType, [UInt64], [UInt8])]) throws -> DiffError? {
       try Scratch.with { scratch in
         let output = try NpzOutput(scratch("x.npz"), overwriting: false)
@@ -186,7 +188,8 @@ import Foundation
     return sink.bytes
   }
 
-  @Test(arguments: 1...20) func otherEncodingsHoldTheSame(_ seed: Int) throws {
+  @Test("other encodings hold the same", arguments: 1...20)
+  func encodings(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let contents = Contents.random(&random)
     let diff = try DiffReader(bytes: contents.encoded())
@@ -195,7 +198,8 @@ import Foundation
     #expect(try reencoded(fast) == contents.encoded(), "seed \(seed)")
   }
 
-  @Test func otherTypesOfValues() throws {
+  @Test("values of other types")
+  func types() throws {
     var random = SplitMix64(seed: 6)
     let diff = try MergeTests.random(&random, density: 0.1)
     // float32 holds what float16 does: there and back is the same.

@@ -62,14 +62,17 @@ import Foundation
     return all
   }
 
-  @Test func theOracleIsThere() throws {
+  @Test("the oracle has cases of every source")
+  func present() throws {
     let oracle = try #require(Self.oracle)
     #expect(Set(oracle.cases.map(\.source)) == ["NumPy", "mergekit", "PEFT", "ties-merging"])
     #expect(oracle.cases.count > 45)
   }
 
-  @Test(arguments: 0..<(oracle?.cases.count ?? 0))
-  func mergesAsOthersDo(_ number: Int) throws {
+  @Test(
+    "merging gives what NumPy, mergekit, PEFT and ties-merging give",
+    arguments: 0..<(oracle?.cases.count ?? 0))
+  func merges(_ number: Int) throws {
     let oracle = try #require(Self.oracle)
     let one = oracle.cases[number]
     let inputs = try oracle.deltas.enumerated().map {

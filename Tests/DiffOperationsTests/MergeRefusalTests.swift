@@ -26,7 +26,7 @@ import TestSupport
     return try DiffReader(bytes: Contents([Contents.Tensor(entry, changes)]).encoded())
   }
 
-  @Test(arguments: [DiffOperation.xor, .replace])
+  @Test("exact diffs are refused with the way out", arguments: [DiffOperation.xor, .replace])
   func exactDiffs(_ operation: DiffOperation) throws {
     let error = error([try additiveDiff([("t", [4], one)]), try exact(operation)])
     #expect(error?.code == .unsupported)
@@ -34,7 +34,8 @@ import TestSupport
     #expect(error?.message.contains("create --add") == true)
   }
 
-  @Test func otherBasesTypesAndShapes() throws {
+  @Test("other bases, types and shapes are refused")
+  func otherBases() throws {
     let diff = try additiveDiff([("t", [4], one)])
     let otherShape = try additiveDiff([("t", [2, 2], one)])
     #expect(error([diff, otherShape])?.code == .mismatch)
@@ -56,7 +57,8 @@ import TestSupport
     #expect(both.first?.base == nil)
   }
 
-  @Test func headsThatDiffer() throws {
+  @Test("heads that differ are refused by name")
+  func heads() throws {
     func diff(_ byte: UInt8) throws -> DiffReader {
       try additiveDiff(
         [("t", [4], one)], heads: [DiffFormatHead(name: "head", bytes: [byte, 2, 3])])
@@ -81,7 +83,8 @@ import TestSupport
     #expect(try head([a], .drop) == [1, 2, 3])
   }
 
-  @Test func headsByName() throws {
+  @Test("a head is taken from the diff that is named")
+  func namedHeads() throws {
     try Scratch.with { scratch in
       var paths: [String] = []
       for byte in [UInt8(1), 9] {
@@ -103,7 +106,8 @@ import TestSupport
     }
   }
 
-  @Test func optionsThatContradict() throws {
+  @Test("options that make no sense are refused")
+  func options() throws {
     let diff = try additiveDiff([("t", [4], one)])
     #expect(error([])?.code == .usage)
     #expect(error([diff], weights: [.infinity])?.code == .usage)
@@ -119,7 +123,8 @@ import TestSupport
     #expect(error([diff]) { $0.values = .f64 }?.code == .usage)
   }
 
-  @Test func changesThatAreNotFinite() throws {
+  @Test("changes that are not finite are refused")
+  func notFinite() throws {
     let changes = Changes([1], [0, 0x7C])
     let base = try #require(try additiveDiff([("t", [4], one)]).first?.base)
     let entry = DiffEntry("t", .add(values: .f16, scale: 0), .f32, Shape(vector: 4), base: base)

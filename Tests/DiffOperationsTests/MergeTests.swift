@@ -47,7 +47,8 @@ import TestSupport
     }
   }
 
-  @Test(arguments: 1...3) func theSumOfOneIsTheDiff(_ seed: Int) throws {
+  @Test("the sum of one diff is the diff", arguments: 1...3)
+  func one(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let diff = try Self.random(&random, density: 0.1)
     let one = try merged([diff])
@@ -59,7 +60,8 @@ import TestSupport
     #expect(again.allSatisfy { $0.result == nil })
   }
 
-  @Test(arguments: everyMethod.indices) func theOrderIsOfNoConsequence(_ number: Int) throws {
+  @Test("the order of the diffs does not matter", arguments: everyMethod.indices)
+  func order(_ number: Int) throws {
     var random = SplitMix64(seed: 40)
     let diffs = try (0..<4).map { _ in try Self.random(&random, density: 0.08) }
     let options = Self.everyMethod[number]
@@ -71,7 +73,8 @@ import TestSupport
     #expect(one.bytes.count > 500)
   }
 
-  @Test(arguments: 1...3) func sumsAreThoseOfDenseTensors(_ seed: Int) throws {
+  @Test("sums are those of dense tensors", arguments: 1...3)
+  func sums(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 100)
     let diffs = try (0..<9).map { _ in try Self.random(&random, density: 0.2) }
     let weights = diffs.map { _ in Double(Int.random(in: -2...2, using: &random)) }
@@ -85,7 +88,8 @@ import TestSupport
     }
   }
 
-  @Test(arguments: 1...3) func theSumIsAppliedAsBothAre(_ seed: Int) throws {
+  @Test("the sum is applied as both are", arguments: 1...3)
+  func applied(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 200)
     let base = MemoryCheckpoint(
       Self.shapes.compactMap { name, extents in
@@ -99,7 +103,8 @@ import TestSupport
     #expect(same(try patched(base, [try merged([a, b])]), both), "seed \(seed)")
   }
 
-  @Test func disjointDiffsAreMergedByTiesAsBySum() throws {
+  @Test("disjoint diffs are merged by ties and ram as by sum")
+  func disjoint() throws {
     var random = SplitMix64(seed: 7)
     let all = try Self.dense(try Self.random(&random, density: 0.3))
     let parts = try (0..<3).map { part in
@@ -121,7 +126,8 @@ import TestSupport
     }
   }
 
-  @Test func conflictsAreCounted() throws {
+  @Test("conflicts are counted")
+  func conflicts() throws {
     let a = try additiveDiff([("t", [8], [1, 1, 0, -1, 0, 2, 0, 0])])
     let b = try additiveDiff([("t", [8], [1, -1, 0, 0, 3, -2, 0, 1])])
     let summary = try Diffs.merge([MergeInput(a), MergeInput(b)], into: MemorySink())
@@ -133,7 +139,8 @@ import TestSupport
     #expect(summary.total.read == 9)
   }
 
-  @Test func dareKeepsTheExpectation() throws {
+  @Test("DARE and DELLA keep the expectation")
+  func expectation() throws {
     let count = 4000
     let diff = try additiveDiff([("t", [40, 100], [Double](repeating: 1, count: count))])
     var options = MergeOptions()
@@ -157,7 +164,8 @@ import TestSupport
     }
   }
 
-  @Test func chanceDependsOnSeedTensorPositionAndDiffAlone() throws {
+  @Test("chance depends on seed, tensor, position and diff alone")
+  func chance() throws {
     let ones = [Double](repeating: 1, count: 3000)
     var options = MergeOptions()
     options.method = .dareLinear
@@ -176,7 +184,8 @@ import TestSupport
   }
 
   /// The probability of DELLA grows with the rank in the row, from d − ε to d + ε.
-  @Test func dellaKeepsTheLargeMoreOften() throws {
+  @Test("DELLA keeps the large ones of a row more often")
+  func della() throws {
     let row = [8.0, 1, 4, 2]
     let diff = try additiveDiff([("t", [2, 4], row + row)])
     var options = MergeOptions()
@@ -199,7 +208,8 @@ import TestSupport
     }
   }
 
-  @Test func densitiesOfElementsAndOfNonzerosDiffer() throws {
+  @Test("densities of elements and of nonzeros differ")
+  func densities() throws {
     var deltas = [Double](repeating: 0, count: 1000)
     for at in 0..<100 { deltas[at * 10] = Double(at + 1) }
     let diff = try additiveDiff([("t", [1000], deltas)])
@@ -221,7 +231,8 @@ import TestSupport
     #expect(made.filter { $0 != 0 } == Array(deltas.filter { $0 != 0 }.suffix(10)))
   }
 
-  @Test(arguments: [0.01, 0.1, 0.5, 1]) func pruningTheResultIsExact(_ density: Double) throws {
+  @Test("pruning the result is exact", arguments: [0.01, 0.1, 0.5, 1])
+  func pruning(_ density: Double) throws {
     var random = SplitMix64(seed: 12)
     let diffs = try (0..<3).map { _ in try Self.random(&random, density: 0.2) }
     var options = MergeOptions()
@@ -238,7 +249,8 @@ import TestSupport
   }
 
   /// Tensors that do not fit what is decoded at once.
-  @Test func largeTensorsAreMergedInWindows() throws {
+  @Test("large tensors are merged in windows")
+  func windows() throws {
     let count = 1 << 21
     func delta(_ at: Int, _ number: Int) -> Double { Double((at * 7 + number * 3) % 5 - 2) }
     var diffs: [DiffReader] = []
@@ -257,7 +269,8 @@ import TestSupport
   }
 
   /// '/' and '.' are one separator, and the result is in order all the same.
-  @Test func namesOfTwoSpellings() throws {
+  @Test("names of two spellings are one")
+  func names() throws {
     let a = try additiveDiff([("m.z", [2], [1, 0]), ("n", [2], [1, 1])])
     let b = try additiveDiff([("m/a", [2], [0, 1]), ("m/z", [2], [1, 2]), ("n", [2], [0, 1])])
     for diffs in [[a, b], [b, a]] {
@@ -271,7 +284,8 @@ import TestSupport
   }
 
   /// Tensors that no memory holds, with changes at both ends.
-  @Test func hugeTensorsAreMergedWhereTheyChange() throws {
+  @Test("huge tensors are merged where they change")
+  func huge() throws {
     let shape = Shape(vector: 1 << 59)
     let places: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
     let diffs = try (0..<3).map { number in

@@ -26,7 +26,8 @@ import TestSupport
     return (try DiffReader(bytes: sink.bytes), summary)
   }
 
-  @Test func globally() throws {
+  @Test("the largest of all tensors are kept")
+  func global() throws {
     let (diff, summary) = try pruned(try sample(), .density(0.2))
     // ⌊0.2 · 20⌋ = 4: 4, 3, and of four twos the first ones by name, then position.
     #expect(try diff.dense("a", count: 10) == [0, 3, 0, 0, 2, 0, 0, 0, 0, 0])
@@ -40,7 +41,8 @@ import TestSupport
     #expect(try diff.entry(named: "a")?.base == sample().entry(named: "a")?.base)
   }
 
-  @Test func byTensorAndByThreshold() throws {
+  @Test("the largest of each tensor, or those above a threshold, are kept")
+  func local() throws {
     let (each, _) = try pruned(try sample(), .density(0.1), perTensor: true)
     #expect(try each.dense("a", count: 10) == [0, 3, 0, 0, 0, 0, 0, 0, 0, 0])
     #expect(try each.dense("b", count: 10) == [0, 0, -4, 0, 0, 0, 0, 0, 0, 0])
@@ -55,7 +57,8 @@ import TestSupport
     #expect(nothing.normShare == 0)
   }
 
-  @Test func exactDiffsAreNeitherPrunedNorScaled() throws {
+  @Test("exact diffs are neither pruned nor scaled")
+  func exactDiffs() throws {
     let entry = DiffEntry("t", .xor, .f32, Shape(vector: 4))
     let exact = try DiffReader(
       bytes: Contents([Contents.Tensor(entry, Changes([1], [1, 2, 3, 4]))]).encoded())
@@ -68,7 +71,8 @@ import TestSupport
     #expect(scaling?.code == .unsupported)
   }
 
-  @Test(arguments: [2, 0.125, -1, 0.3, -3, 1e-3]) func scaling(_ factor: Double) throws {
+  @Test("scaling is exact where the encoding allows it", arguments: [2, 0.125, -1, 0.3, -3, 1e-3])
+  func scaling(_ factor: Double) throws {
     var random = SplitMix64(seed: 2)
     let diff = try MergeTests.random(&random, density: 0.2, grid: 1000)
     let sink = MemorySink()
@@ -89,7 +93,8 @@ import TestSupport
     }
   }
 
-  @Test(arguments: 1...20) func extractingTakesEntriesAsTheyAre(_ seed: Int) throws {
+  @Test("extracting takes entries as they are", arguments: 1...20)
+  func extracting(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let contents = Contents.random(&random)
     guard contents.tensors.count > 1 else { return }
@@ -106,7 +111,8 @@ import TestSupport
     #expect(taken == expected.tensors.count)
   }
 
-  @Test func patterns() throws {
+  @Test("patterns match names")
+  func patterns() throws {
     let fits = [
       ("encoder.layer.0.*", "encoder/layer/0/attention/query"), ("*", ""), ("*.bias", "a.b.bias"),
       ("a?c", "abc"), ("a*b*c", "aXXbYbZc"), ("a.b", "a/b"), ("é?", "éé"),

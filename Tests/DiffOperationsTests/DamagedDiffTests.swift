@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-@Suite struct DamageTests {
+@Suite struct DamagedDiffTests {
   @Test(
     "a diff with one bit flipped anywhere never makes an output",
     arguments: [

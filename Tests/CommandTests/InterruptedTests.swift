@@ -1,0 +1,119 @@
+import Checkpoints
+import DiffOperations
+import SystemSupport
+import TensorCore
+import Testing
+import TestSupport
+
+/// What an interrupted change in place leaves.
+@Suite(.enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
+struct InterruptedTests {
+  /// Applies in place until the process is killed between two changes of `file`.
+  private func interrupt(_ path: String, _ file: String, _ files: Fixture) throws {
+    let old = try files.bytes(file)
+    for call in 1..<100 {
+      let fault = Fault(folder: files.folder, kind: .kill)
+      let child = try #require(
+        try fault.run(["apply", "--in-place", files(path), files("exact.diff")], at: call))
+      #expect(child.ending == .signal(9))
+      if try files.bytes(file) != old { return }
+      // With a journal, and nothing changed yet, or with nothing at all.
+      _ = try Diffkit.run("recover", files(path))
+    }
+    Issue.record("never interrupted in between")
+  }
+
+  @Test("every command refuses the checkpoint, and says what restores it; recover does")
+  func commands() throws {
+    try Fixture.with { files in
+      let (x, diff, tuned) = (files("x.h5"), files("exact.diff"), files("tuned.h5"))
+      let old = try files.bytes("base.h5")
+      try write(old, toFile: x)
+      try interrupt("x.h5", "x.h5", files)
+      let torn = try files.bytes("x.h5")
+      let names = try files.folder.names
+      for arguments in [
+        ["apply", x, diff, "-o", files("no")], ["apply", x, diff, "--in-place"],
+        ["revert", x, diff, "-o", files("no")], ["create", x, tuned, "-o", files("no")],
+        ["create", tuned, x, "-o", files("no")], ["convert", x, files("no.safetensors")],
+        ["verify", diff, x], ["stats", x, diff], ["apply", tuned, diff, "-o", x, "--force"],
+        ["create", tuned, tuned, "-o", x, "--force"], ["convert", tuned, x, "--force"],
+      ] {
+        expectTrouble(Answer(try .run(Diffkit.path, arguments)), x, "diffkit recover '\(x)'")
+      }
+      #expect(try files.folder.names == names)
+      #expect(try files.bytes("x.h5") == torn)
+      expectSuccess(try Diffkit.run("recover", x), "x.h5: restored")
+      #expect(try files.bytes("x.h5") == old)
+      expectSuccess(try Diffkit.run("recover", x), "nothing to do")
+    }
+  }
+
+  @Test("a folder of files is restored by its own name, its index's or a part's")
+  func folder() throws {
+    try Fixture.with { files in
+      _ = try CheckpointFile.open(files("base.h5")).convert(
+        to: files("base.safetensors"), .safetensors)
+      let whole = try files.bytes("base.safetensors")
+      let names = try CheckpointFile.open(files("base.safetensors")).tensors.map(\.name)
+      let map = names.map { #""\#($0)":"m.safetensors""# }.joined(separator: ",")
+      let index = "m.safetensors.index.json"
+      for path in ["m", "m/" + index, "m/m.safetensors"] {
+        try makeFolder(files("m"))
+        try write(whole, toFile: files("m/m.safetensors"))
+        try write(Array(#"{"weight_map":{\#(map)}}"#.utf8), toFile: files("m/" + index))
+        try interrupt("m", "m/m.safetensors", files)
+        for torn in ["m", "m/" + index, "m/m.safetensors"] {
+          expectTrouble(
+            try Diffkit.run("verify", files("exact.diff"), files(torn)), "diffkit recover")
+        }
+        expectSuccess(try Diffkit.run("recover", files(path)), "restored")
+        #expect(try files.bytes("m/m.safetensors") == whole)
+        #expect(try Folder.names(files("m")) == ["m.safetensors", index])
+        _ = try ChildProcess.run("rm", ["-r", files("m")])
+      }
+    }
+  }
+
+  @Test("a damaged journal is not used, and a checkpoint it does not fit stays as it is")
+  func damaged() throws {
+    try Fixture.with { files in
+      let old = try files.bytes("base.h5")
+      try write(old, toFile: files("x.h5"))
+      try interrupt("x.h5", "x.h5", files)
+      let torn = try files.bytes("x.h5")
+      let journal = try files.bytes("x.h5" + Journal.suffix)
+      let seed = TestSeed.value
+      var random = SplitMix64(seed: seed)
+      func put(_ bytes: [UInt8], _ name: String) throws {
+        removeFile(files(name))
+        try write(bytes, toFile: files(name))
+      }
+      for round in 0..<300 {
+        var bytes = journal
+        if round % 3 == 0 {
+          bytes.removeLast(1 + Int(random.next() % UInt64(bytes.count)))
+        } else {
+          bytes[Int(random.next() % UInt64(bytes.count))] ^= 1 << UInt8(random.next() % 8)
+        }
+        try put(bytes, "x.h5" + Journal.suffix)
+        #expect(throws: DiffError.self, "seed \(seed) round \(round)") {
+          try CheckpointFile.recover(files("x.h5"))
+        }
+        #expect(try files.bytes("x.h5") == torn)
+      }
+      try put(journal, "x.h5" + Journal.suffix)
+      for other in [try files.bytes("exact.diff"), old.map { ~$0 }] {
+        try put(other, "x.h5")
+        let error = #expect(throws: DiffError.self) { try CheckpointFile.recover(files("x.h5")) }
+        #expect(error?.code == .changed)
+        #expect(try files.bytes("x.h5") == other)
+      }
+      // By force, what has the right size gets the old bytes where they belong.
+      expectTrouble(try Diffkit.run("recover", files("x.h5")), "is not the file")
+      expectSuccess(try Diffkit.run("recover", files("x.h5"), "--force"), "restored")
+      #expect(!files.folder.exists("x.h5" + Journal.suffix))
+      expectTrouble(try Diffkit.run("recover", files("none.h5")), "none.h5", "no such file")
+    }
+  }
+}
