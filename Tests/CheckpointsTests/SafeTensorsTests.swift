@@ -226,7 +226,7 @@ import TestSupport
       #expect(try scratch.names == ["m"])
       // A file that the index does not name is none of the checkpoint's.
       try make(#"{"weight_map":{"a":"1.safetensors"}}"#)
-      #expect(try openCheckpoint(scratch("m")).tensors.map(\.name) == ["a"])
+      #expect(try CheckpointFile.open(scratch("m")).tensors.map(\.name) == ["a"])
       for (index, message) in [
         (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index and in no"),
         (#"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not say so"),

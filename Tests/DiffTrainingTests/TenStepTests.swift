@@ -49,7 +49,8 @@ import Foundation
     configuration.attentionDropout = 0
     configuration.headDropout = 0
     let model = try EncoderModel(
-      configuration, checkpoint: CheckpointFile.open("\(run.folder)/\(run.file)"), head: .classes(2),
+      configuration, checkpoint: CheckpointFile.open("\(run.folder)/\(run.file)"),
+      head: .classes(2),
       pooling: run.pooling)
     #expect(model.pooling == run.pooling)
     let values = FloatBuffer(count: model.layout.count)
