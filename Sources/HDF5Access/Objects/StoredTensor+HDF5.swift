@@ -95,10 +95,16 @@ extension StoredTensor {
   }
 
   static func shape(of space: hid_t) throws(DiffError) -> Shape? {
+    let what = "cannot read the dataspace"
     let rank = H5Sget_simple_extent_ndims(space)
-    try rank.orThrow("cannot read the dataspace")
+    try rank.orThrow(what)
     var extents = [hsize_t](repeating: 0, count: Int(rank))
-    try unsafe H5Sget_simple_extent_dims(space, &extents, nil).orThrow("cannot read the dataspace")
+    var maximum = extents
+    try unsafe H5Sget_simple_extent_dims(space, &extents, &maximum).orThrow(what)
+    // Without limits, a maximum is the largest number.
+    guard zip(extents, maximum).allSatisfy({ $0 <= $1 }) else {
+      throw DiffError(.malformed, "has more elements than its dataspace allows")
+    }
     return Shape(extents)
   }
 
