@@ -76,8 +76,8 @@ let package = Package(
     .target(
       name: "DiffOperations",
       dependencies: [
-        "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport", "Compression",
-        "Platform", "CKernels",
+        "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport", "StrictJSON",
+        "Compression", "Platform", "CKernels",
       ], swiftSettings: swift),
     .target(
       name: "DiffTraining",
