@@ -40,7 +40,7 @@ extension Checkpoint {
     }
     try FreeSpace.require(tensors.map(\.byteCount).clampedSum, at: path)
     let (output, stored) = try CheckpointFile.make(
-      at: path, format, renamed, metadata: metadata(of: self, format), overwriting: overwriting)
+      at: path, format, renamed, metadata: storedMetadata(of: self, format), overwriting: overwriting)
     var summary = ConvertSummary()
     summary.skipped = skipped
     var progress = ProgressCounter(
@@ -64,7 +64,7 @@ extension Checkpoint {
 }
 
 /// The facts to store with the new file.
-private func metadata(
+private func storedMetadata(
   of source: any Checkpoint, _ format: CheckpointFormat
 ) -> [String: String] {
   guard format == .safetensors, source.format != format else { return source.metadata }
