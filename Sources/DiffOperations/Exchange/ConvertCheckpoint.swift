@@ -40,7 +40,8 @@ extension Checkpoint {
     }
     try FreeSpace.require(tensors.map(\.byteCount).clampedSum, at: path)
     let (output, stored) = try CheckpointFile.make(
-      at: path, format, renamed, metadata: storedMetadata(of: self, format), overwriting: overwriting)
+      at: path, format, renamed, metadata: storedMetadata(of: self, format),
+      overwriting: overwriting)
     var summary = ConvertSummary()
     summary.skipped = skipped
     var progress = ProgressCounter(
