@@ -1,3 +1,5 @@
+import TensorCore
+
 /// An object of a checkpoint that is not among its tensors.
 public struct SkippedObject: Sendable, Hashable {
   /// The path inside the file, without a leading separator; bytes that are not valid UTF-8 are
@@ -5,9 +7,12 @@ public struct SkippedObject: Sendable, Hashable {
   public var name: String
   /// Why it was passed over, such as `a soft link, which is not followed`.
   public var reason: String
+  /// How it would not be passed over, if it need not be.
+  public var remedy: Remedy?
 
-  package init(name: String, reason: String) {
+  package init(name: String, reason: String, remedy: Remedy? = nil) {
     self.name = name
     self.reason = reason
+    self.remedy = remedy
   }
 }

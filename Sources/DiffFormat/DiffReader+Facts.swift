@@ -27,7 +27,8 @@ extension DiffReader {
         let traversal = Traversal(rawValue: code >> 4)
       else {
         throw DiffError(
-          .malformed, "unknown position coding", tensor: entry.name, offset: page.offset)
+          .malformed, "unknown position coding", path: path, tensor: entry.name,
+          offset: page.offset)
       }
       names.insert(traversal == .rows ? "\(coding)" : "\(coding) by \(traversal)")
     }

@@ -14,8 +14,6 @@ import TensorCore
 public final class DiffReader: Sendable {
   /// Where the bytes come from.
   public let source: any ByteSource
-  /// The path, if it was opened by path.
-  public let path: String?
   /// The version of the file.
   public let major, minor: UInt16
   /// Free-form facts about the diff: task, provenance, hyperparameters, parents.
@@ -35,8 +33,7 @@ public final class DiffReader: Sendable {
   /// - Throws: an error whose code is one of `spec/FORMAT.md`, section 10, or `io`.
   /// - Complexity: O(size of the index).
   public convenience init(_ path: String) throws(DiffError) {
-    let file = try File(path)
-    do { try self.init(file, path: path) } catch { throw error.at(path: path) }
+    try self.init(File(path))
   }
 
   /// Opens a diff in memory.
@@ -45,9 +42,12 @@ public final class DiffReader: Sendable {
   }
 
   /// Opens a diff wherever its bytes are: three reads, of the header, the footer and the index.
-  public init(_ source: any ByteSource, path: String? = nil) throws(DiffError) {
+  public convenience init(_ source: any ByteSource) throws(DiffError) {
+    do { try self.init(reading: source) } catch { throw error.at(path: source.name) }
+  }
+
+  private init(reading source: any ByteSource) throws(DiffError) {
     self.source = source
-    self.path = path
     size = try source.size
     (major, minor) = try readHeader(source, size)
     (indexSize, identity) = try readFooter(source, size)
@@ -74,6 +74,11 @@ public final class DiffReader: Sendable {
         offset: indexOffset)
     }
   }
+}
+
+extension DiffReader {
+  /// The path, if it was opened by path, or what its source is called.
+  public var path: String? { source.name }
 }
 
 extension DiffReader: RandomAccessCollection {

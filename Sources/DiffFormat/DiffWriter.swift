@@ -234,8 +234,8 @@ public final class DiffWriter {
         let bytes = try source.bytes(at: page.offset, count: Int(page.storedSize))
         guard checksumsMatch(XXH3.hash64(bytes.span), page.checksum) else {
           throw DiffError(
-            .checksum, "a page does not match its checksum", tensor: entry.name,
-            offset: page.offset)
+            .checksum, "a page does not match its checksum", path: source.name,
+            tensor: entry.name, offset: page.offset)
         }
         try write(
           bytes, start: page.start, span: page.span, count: page.count, entry: 0, stream)

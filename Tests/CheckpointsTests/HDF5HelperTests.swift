@@ -30,7 +30,7 @@ import Foundation
   @Test("a helper that is not there is told by path")
   func missing() {
     let error = error(.helper(at: "/nowhere/diffkit-hdf5"))
-    #expect(error?.code == .io)
+    #expect(error?.code == .notFound)
     #expect(error?.description.contains("/nowhere/diffkit-hdf5") == true)
   }
 

@@ -111,7 +111,7 @@ import Testing
   @Test("files that are not HDF5 are refused")
   func otherFiles() throws {
     #expect(code(of: "/dev/null") == .io)
-    #expect(code(of: "/nowhere/model.h5") == .io)
+    #expect(code(of: "/nowhere/model.h5") == .notFound)
     #expect(code(of: #filePath) == .notACheckpoint)
   }
 

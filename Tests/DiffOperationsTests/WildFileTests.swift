@@ -134,7 +134,7 @@ import Foundation
       #expect(
         summary.notCompared
           == [
-            SkippedObject(name: "optimizer", reason: "\(count) tensors (--optimizer compares them)")
+            SkippedObject(name: "optimizer", reason: "\(count) tensors", remedy: .includeOptimizer)
           ])
       let made = try DiffReader(bytes: sink.bytes)
       #expect(made.allSatisfy { !$0.name.hasPrefix("optimizer_weights") })

@@ -42,6 +42,6 @@ import TestSupport
   @Test("a program that does not exist is an error")
   func missing() throws {
     let error = #expect(throws: DiffError.self) { try ChildProcess.run("/no/program", []) }
-    #expect(error?.code == .io)
+    #expect(error?.code == .notFound)
   }
 }

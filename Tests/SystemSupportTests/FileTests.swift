@@ -11,7 +11,7 @@ import TestSupport
       #expect(unsafe mkfifo(scratch("fifo"), 0o600) == 0)
       for path in [scratch("fifo"), scratch.path, "/dev/null", scratch("missing")] {
         let error = #expect(throws: DiffError.self) { try File(path) }
-        #expect(error?.code == .io)
+        #expect(error?.code == (path.hasSuffix("missing") ? .notFound : .io))
         #expect(error?.path == path)
       }
     }

@@ -93,8 +93,9 @@ import TestSupport
       let error = #expect(throws: DiffError.self) {
         try OutputFile(scratch("no/a"), overwriting: false)
       }
-      #expect(error?.code == .io)
+      #expect(error?.code == .notFound)
       #expect(error?.path == scratch("no/a"))
+      #expect(error?.errno == ENOENT)
     }
   }
 

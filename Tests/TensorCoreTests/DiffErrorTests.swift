@@ -9,6 +9,31 @@ import Testing
     #expect(full.description == "p: tensor 't': byte 3: no")
   }
 
+  @Test("the remedy follows the message, in the words that are asked for")
+  func remedies() {
+    let error = DiffError(.exists, "exists already", path: "p", remedy: .overwrite)
+    #expect(
+      error.description == "p: exists already; choose another name or allow the file to be replaced"
+    )
+    #expect(error.line { $0.name } == "p: exists already; overwrite")
+    let advised = DiffError(.unsupported, "is read-only; chmod it", remedy: .newOutput)
+    #expect(advised.description == "is read-only; chmod it, or write a new file")
+    #expect(advised.saying("no").description == "no; write a new file")
+    #expect(advised.at(path: "q").remedy == .newOutput)
+  }
+
+  @Test("errors are equal if what they say and what led to them are")
+  func causes() {
+    let (one, other) = (DiffError(.io, "no", path: "a"), DiffError(.io, "no", path: "b"))
+    let error = DiffError(.malformed, "broken", cause: one)
+    #expect(error.cause as? DiffError == one)
+    #expect(error == DiffError(.malformed, "broken", cause: one))
+    #expect(error != DiffError(.malformed, "broken", cause: other))
+    #expect(error != DiffError(.malformed, "broken"))
+    #expect(error.at(tensor: "t").cause as? DiffError == one)
+    #expect(Set([error, error.at(), DiffError(.malformed, "broken", cause: one)]).count == 1)
+  }
+
   @Test("what is known already is not replaced")
   func places() {
     let error = DiffError(.io, "no", tensor: "t").at(path: "p", tensor: "u", offset: 1)

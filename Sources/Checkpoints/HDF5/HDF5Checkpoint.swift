@@ -36,12 +36,10 @@ public final class HDF5Checkpoint: Checkpoint {
     file = try File(ofCheckpoint: path)
     hdf5 = HDF5Client(host, file, .reading)
     chunks = ChunkReader(file)
-    do throws(DiffError) {
-      let table = try hdf5.table()
-      tensors = table.tensors
-      skipped = table.skipped
-      metadata = table.facts
-    } catch { throw error.at(path: path) }
+    let table = try hdf5.table()
+    tensors = table.tensors
+    skipped = table.skipped
+    metadata = table.facts
     // Mostly it has no more to do.
     if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
   }
@@ -70,7 +68,7 @@ public final class HDF5Checkpoint: Checkpoint {
         }
         try chunks.read(tensor, codec, at: offset, into: &buffer)
       }
-    } catch { throw error.at(path: path, tensor: tensor.name) }
+    } catch { throw error.at(tensor: tensor.name) }
   }
 
   /// Whether this is a row of the table. O(log n).

@@ -25,22 +25,27 @@ final class HDF5Client: Sendable {
   func table() throws(DiffError) -> HDF5Table {
     let size = try file.size
     // A row of the table takes no more than twice what its object takes in the file.
-    var reply = try call(
-      .table, limit: min(2 * size, 256 << 20), seconds: Double(size / (16 << 20)))
-    var table = try reply.table()
-    try table.check(fileSize: size)
-    return table
+    return try call(
+      .table, limit: min(2 * size, 256 << 20), seconds: Double(size / (16 << 20))
+    ) { reply throws(DiffError) in
+      var table = try reply.table()
+      try table.check(fileSize: size)
+      return table
+    }
   }
 
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     let count = buffer.count
-    var reply = try call(
+    let bytes = try call(
       .read(name: tensor.name, offset: offset, count: count), limit: UInt64(count),
-      seconds: seconds(tensor))
-    let bytes = try reply.run()
-    guard bytes.count == count else { throw .brokenMessage }
+      seconds: seconds(tensor)
+    ) { reply throws(DiffError) in
+      let bytes = try reply.run()
+      guard bytes.count == count else { throw .brokenMessage }
+      return bytes
+    }
     buffer.copy(bytes.span)
   }
 
@@ -49,33 +54,34 @@ final class HDF5Client: Sendable {
   ) throws(DiffError) {
     var copy: [UInt8] = []
     copy.append(copying: bytes)
-    _ = try call(
-      .write(name: tensor.name, offset: offset, bytes: copy), seconds: seconds(tensor))
+    try call(.write(name: tensor.name, offset: offset, bytes: copy), seconds: seconds(tensor))
   }
 
   func write(_ chunks: [PackedChunk], to tensor: StoredTensor) throws(DiffError) {
     let size = chunks.reduce(0) { $0 + $1.bytes.count }
-    _ = try call(.writeChunks(name: tensor.name, chunks), seconds: Double(size) / 1e6)
+    try call(.writeChunks(name: tensor.name, chunks), seconds: Double(size) / 1e6)
   }
 
   func insert(
     _ name: String, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
-    var reply = try call(.insert(name: name, type, shape))
-    return try reply.newTensor(name, type, shape, fileSize: file.size)
+    try call(.insert(name: name, type, shape)) { reply throws(DiffError) in
+      try reply.newTensor(name, type, shape, fileSize: file.size)
+    }
   }
 
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
-    var reply = try call(.reshape(names: [tensor.name] + tensor.aliases, shape))
-    return try reply.newTensor(tensor.name, tensor.type, shape, fileSize: file.size)
+    try call(.reshape(names: [tensor.name] + tensor.aliases, shape)) { reply throws(DiffError) in
+      try reply.newTensor(tensor.name, tensor.type, shape, fileSize: file.size)
+    }
   }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
-    _ = try call(.delete(names: [tensor.name] + tensor.aliases))
+    try call(.delete(names: [tensor.name] + tensor.aliases))
   }
 
   func setAttribute(_ name: String, _ text: String) throws(DiffError) {
-    _ = try call(.setAttribute(name: name, text: text))
+    try call(.setAttribute(name: name, text: text))
   }
 
   /// Writes back everything and closes the file; the next call opens it again.
@@ -95,12 +101,22 @@ final class HDF5Client: Sendable {
     try state.withLock { state throws(DiffError) in _ = try opened(&state) }
   }
 
-  private func call(
-    _ request: HDF5Request, limit: UInt64 = 0, seconds: Double = 0
-  ) throws(DiffError) -> MessageReader {
-    try state.withLock { state throws(DiffError) in
-      try ask(opened(&state), request, limit: limit, seconds: seconds)
-    }
+  /// Sends a request and takes its answer apart. What goes wrong is about the file.
+  private func call<Result>(
+    _ request: HDF5Request, limit: UInt64 = 0, seconds: Double = 0,
+    _ body: (inout MessageReader) throws(DiffError) -> Result
+  ) throws(DiffError) -> Result {
+    do throws(DiffError) {
+      var reply = try state.withLock { state throws(DiffError) in
+        try ask(opened(&state), request, limit: limit, seconds: seconds)
+      }
+      return try body(&reply)
+    } catch { throw error.at(path: file.path) }
+  }
+
+  /// Sends a request that has no answer but success.
+  private func call(_ request: HDF5Request, seconds: Double = 0) throws(DiffError) {
+    try call(request, seconds: seconds) { _ throws(DiffError) in }
   }
 
   private func opened(

@@ -48,7 +48,8 @@ package final class HDF5Helper: HDF5Session {
     case .late:
       return DiffError(
         .unsupportedCheckpoint,
-        "libhdf5 took more than \(Int(seconds)) seconds on this file, so it was stopped")
+        "libhdf5 took more than \(Int(seconds)) seconds on this file, so it was stopped",
+        cause: failure)
     case .closed: break
     }
     switch helper.end(killing: false) {

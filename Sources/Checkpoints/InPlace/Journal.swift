@@ -53,8 +53,7 @@ package enum Journal {
     guard let journal = try pending(for: path) else { return }
     throw DiffError(
       .interrupted,
-      "a change in place was interrupted (\(OutputFile.split(journal).name) is there); "
-        + "restore the file first: diffkit recover '\(path)'",
-      path: path)
+      "a change in place was interrupted (\(OutputFile.split(journal).name) is there)",
+      path: path, remedy: .recover(path))
   }
 }

@@ -23,24 +23,25 @@ struct JournalReader {
     var at: UInt64 = 16
     do throws(DiffError) {
       let start = try Self.bytes(of: file, at: 0, 16)
-      guard start.starts(with: Journal.signature) else { throw Self.damaged }
+      guard start.starts(with: Journal.signature) else { throw Self.damaged(path) }
       guard start.littleEndian(at: 8) == Journal.version else {
-        throw DiffError(.unsupportedVersion, "a journal of another version of diffkit")
+        throw DiffError(
+          .unsupportedVersion, "a journal of another version of diffkit", path: path)
       }
       let count: UInt32 = start.littleEndian(at: 12)
       for _ in 0..<count {
         let length: UInt32 = try Self.bytes(of: file, at: at, 4).littleEndian(at: 0)
         // No name of a file is as long.
-        guard length <= 4096 else { throw Self.damaged }
+        guard length <= 4096 else { throw Self.damaged(path) }
         let bytes = try Self.bytes(of: file, at: at + 4, Int(length) + 8)
         guard let name = String(validating: bytes.prefix(Int(length)), as: UTF8.self),
           !name.utf8.contains(UInt8(ascii: "/"))
-        else { throw Self.damaged }
+        else { throw Self.damaged(path) }
         files.append((name, bytes.littleEndian(at: Int(length))))
         at += 4 + UInt64(bytes.count)
       }
-      guard size >= at + 24 else { throw Self.damaged }
-    } catch { throw (error.code == .truncated ? Self.damaged : error).at(path: path) }
+      guard size >= at + 24 else { throw Self.damaged(path) }
+    } catch { throw error.code == .truncated ? Self.damaged(path, error) : error }
     self.files = files
     batches = at..<size - 24
   }
@@ -65,7 +66,7 @@ struct JournalReader {
       at += UInt64(bytes.count)
     }
     guard try Self.bytes(of: file, at: end, 16) == hash.digest.bytes else {
-      throw Self.damaged.at(path: path)
+      throw Self.damaged(path)
     }
   }
 
@@ -90,7 +91,7 @@ struct JournalReader {
   /// Writes one version of all spans, and makes it durable.
   func write(_ version: Version, to files: [File]) throws(DiffError) {
     try forEachRun { number, place, spans, batch throws(DiffError) in
-      guard number < files.count else { throw Self.damaged.at(path: path) }
+      guard number < files.count else { throw Self.damaged(path) }
       // Between the spans stands what stands in the file.
       var bytes = try Self.bytes(of: files[number], at: place.lowerBound, place.count)
       for span in spans {
@@ -124,7 +125,7 @@ struct JournalReader {
       let number: UInt32 = header.littleEndian(at: 0)
       let length: UInt32 = header.littleEndian(at: 4)
       guard number < UInt32(files.count), length <= Journal.maximumBatch else {
-        throw Self.damaged.at(path: path)
+        throw Self.damaged(path)
       }
       let batch = try Self.bytes(of: file, at: at + 8, Int(length))
       let spans = try spans(of: batch, fileSize: files[Int(number)].size)
@@ -150,14 +151,14 @@ struct JournalReader {
     var spans: [Change] = []
     var next = 0
     while next < batch.count {
-      guard batch.count - next >= 12 else { throw Self.damaged.at(path: path) }
+      guard batch.count - next >= 12 else { throw Self.damaged(path) }
       let offset: UInt64 = batch.littleEndian(at: next)
       let length: UInt32 = batch.littleEndian(at: next + 8)
       let span = Change(
         offset: offset, count: Int(length), old: next + 12, new: next + 12 + Int(length))
       next = span.new + Int(length)
       guard next <= batch.count, offset <= fileSize, UInt64(length) <= fileSize - offset else {
-        throw Self.damaged.at(path: path)
+        throw Self.damaged(path)
       }
       spans.append(span)
     }
@@ -173,8 +174,10 @@ struct JournalReader {
     return bytes
   }
 
-  private static let damaged = DiffError(
-    .malformed,
-    "a damaged journal; the checkpoint beside it may be changed in part: restore that from a "
-      + "copy, then remove the journal")
+  private static func damaged(_ path: String, _ cause: DiffError? = nil) -> DiffError {
+    DiffError(
+      .malformed,
+      "a damaged journal; the checkpoint beside it may be changed in part: restore that from a "
+        + "copy, then remove the journal", path: path, cause: cause)
+  }
 }

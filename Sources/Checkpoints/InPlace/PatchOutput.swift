@@ -44,23 +44,21 @@ final class PatchOutput: CheckpointOutput {
     guard !File.isLink(file.path) else {
       throw DiffError(
         .unsupportedCheckpoint,
-        "a symbolic link, which is not changed in place; name the file that it leads to, or write "
-          + "a new file with -o",
-        path: file.path)
+        "a symbolic link, which is not changed in place; name the file that it leads to",
+        path: file.path, remedy: .newOutput)
     }
     let status = try file.status()
     guard status.st_mode & 0o222 != 0 else {
       throw DiffError(
         .unsupportedCheckpoint,
-        "is read-only, so it is not changed in place; chmod u+w allows it, or write a new file "
-          + "with -o",
-        path: file.path)
+        "is read-only, so it is not changed in place; chmod u+w allows it", path: file.path,
+        remedy: .newOutput)
     }
     guard status.st_nlink == 1 else {
       throw DiffError(
         .unsupportedCheckpoint,
-        "has other names (hard links), under which it would change too; write a new file with -o",
-        path: file.path)
+        "has other names (hard links), under which it would change too", path: file.path,
+        remedy: .newOutput)
     }
   }
 

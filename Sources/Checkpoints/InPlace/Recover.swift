@@ -44,7 +44,7 @@ extension CheckpointFile {
 /// The journals of a checkpoint.
 private func journals(of path: String) throws(DiffError) -> [String] {
   guard Folder.exists(path) else {
-    guard File.exists(path) else { throw DiffError(.io, "there is no such file", path: path) }
+    guard File.exists(path) else { throw DiffError(.notFound, "there is no such file", path: path) }
     return try Journal.pending(for: path).map { [$0] } ?? []
   }
   return try Folder.names(path).filter { $0.hasSuffix(Journal.suffix) }.map { "\(path)/\($0)" }

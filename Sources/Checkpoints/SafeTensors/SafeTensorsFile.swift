@@ -10,7 +10,7 @@ struct SafeTensorsFile: Sendable {
 
   init(_ path: String) throws(DiffError) {
     file = try File(ofCheckpoint: path)
-    do { (header, start) = try SafeTensorsHeader.read(file) } catch { throw error.at(path: path) }
+    (header, start) = try SafeTensorsHeader.read(file)
   }
 
   /// The rows of the file's table, those whose types diffkit has.

@@ -37,7 +37,7 @@ public final class SafeTensorsFolder: Checkpoint {
     }
     var parts: [SafeTensorsFile] = []
     for part in index.parts { parts.append(try SafeTensorsFile("\(folder)/\(part)")) }
-    do { try index.check(parts) } catch { throw error.at(path: path) }
+    try index.check(parts)
     files = parts.map(\.file.path)
     tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sortedByName
     skipped = parts.flatMap(\.skipped)

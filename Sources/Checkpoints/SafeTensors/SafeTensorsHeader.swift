@@ -33,6 +33,14 @@ struct SafeTensorsHeader: Sendable {
   /// - Throws: `malformed` for whatever the format does not allow: ranges with holes between them
   ///   or that overlap, lengths that are not those of the shapes, names or facts twice.
   static func read(_ file: File) throws(DiffError) -> (header: SafeTensorsHeader, start: UInt64) {
+    do throws(DiffError) {
+      let (bytes, dataSize) = try text(of: file)
+      return (try SafeTensorsHeader(parse(bytes), dataSize: dataSize), 8 + UInt64(bytes.count))
+    } catch { throw error.at(path: file.path) }
+  }
+
+  /// The JSON of a header, and how many bytes follow it.
+  private static func text(of file: File) throws(DiffError) -> (bytes: [UInt8], dataSize: UInt64) {
     let size = try file.size
     guard size >= 8 else { throw DiffError(.malformed, "too short for safetensors") }
     var prefix = [UInt8](repeating: 0, count: 8)
@@ -48,14 +56,16 @@ struct SafeTensorsHeader: Sendable {
     var bytes = [UInt8](repeating: 0, count: Int(length))
     span = bytes.mutableSpan
     try file.read(at: 8, into: &span)
+    return (bytes, size - 8 - length)
+  }
+
+  private static func parse(_ bytes: [UInt8]) throws(DiffError) -> JSONValue {
     guard bytes.first == UInt8(ascii: "{") else {
       throw DiffError(.malformed, "the header is no JSON object", offset: 8)
     }
-    let json: JSONValue
-    do { json = try JSONValue(parsing: bytes) } catch {
+    do { return try JSONValue(parsing: bytes) } catch {
       throw DiffError(error.code, error.message, offset: 8 + (error.offset ?? 0))
     }
-    return (try SafeTensorsHeader(json, dataSize: size - 8 - length), 8 + length)
   }
 
   /// An empty header.

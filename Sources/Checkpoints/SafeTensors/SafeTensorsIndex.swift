@@ -5,12 +5,14 @@ import TensorCore
 /// The index of a checkpoint in several safetensors files, as transformers writes it: a JSON
 /// object whose `weight_map` names the file of each tensor.
 struct SafeTensorsIndex: Sendable {
+  /// The path of the index file, or of a folder without one.
+  private let path: String
   /// The name of the index file in its folder; nil if there is none, but only one file.
-  var name: String?
+  let name: String?
   /// The files, sorted, as names in the folder.
-  var parts: [String]
+  let parts: [String]
   /// The whole object, to be written back.
-  private var json: JSONValue = .object([])
+  private let json: JSONValue
 
   /// What the name of an index ends with.
   static let suffix = ".safetensors.index.json"
@@ -40,22 +42,21 @@ struct SafeTensorsIndex: Sendable {
           : "a folder of \(files.count) safetensors files without an index; name one of them",
         path: folder)
     }
+    path = folder
     name = nil
     parts = files
+    json = .object([])
   }
 
   /// Reads an index.
   init(_ path: String, name: String) throws(DiffError) {
+    self.path = path
     self.name = name
-    parts = []
-    let file = try File(path)
-    guard try file.size <= SafeTensorsHeader.maximumLength else {
-      throw DiffError(.limit, "too long for an index", path: path)
+    (json, parts) = try File.parse(path, limit: SafeTensorsHeader.maximumLength) {
+      bytes throws(DiffError) in
+      let json = try JSONValue(parsing: bytes)
+      return (json, try Self.parts(json))
     }
-    do {
-      json = try JSONValue(parsing: file.contents())
-      parts = try Self.parts(json)
-    } catch { throw error.at(path: path) }
   }
 
   private static func parts(_ json: JSONValue) throws(DiffError) -> [String] {
@@ -95,13 +96,15 @@ struct SafeTensorsIndex: Sendable {
       for item in file.header.items {
         guard mapped.removeValue(forKey: Array(item.name.utf8)) == part else {
           throw DiffError(
-            .malformed, "is in \(part), but the index does not say so", tensor: item.name)
+            .malformed, "is in \(part), but the index does not say so", path: path,
+            tensor: item.name)
         }
       }
     }
     if let name = mapped.keys.min(by: { $0.lexicographicallyPrecedes($1) }) {
       throw DiffError(
-        .malformed, "is in the index and in no file", tensor: String(decoding: name, as: UTF8.self))
+        .malformed, "is in the index and in no file", path: path,
+        tensor: String(decoding: name, as: UTF8.self))
     }
   }
 

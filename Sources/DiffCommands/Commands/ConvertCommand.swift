@@ -54,7 +54,7 @@ struct ConvertCommand: ParsableCommand {
     try report.print(
       ConvertOutput(
         output: output, format: format.rawValue, tensors: summary.tensors, bytes: summary.bytes,
-        skipped: summary.skipped.map { .init(name: $0.name, reason: $0.reason) }))
+        skipped: summary.skipped.map { .init($0) }))
   }
 }
 

@@ -127,7 +127,7 @@ private struct CreateOutput: CommandOutput {
     tensors = summary.tensors
     (reshaped, deleted, inserted) = (summary.reshaped, summary.deleted, summary.inserted)
     alike = summary.alike.map { Pair(base: $0.base, tuned: $0.tuned) }
-    notCompared = summary.notCompared.map { .init(name: $0.name, reason: $0.reason) }
+    notCompared = summary.notCompared.map { .init($0) }
     leftOut = summary.skipped
   }
 

@@ -63,13 +63,7 @@ private struct DiffInspection: CommandOutput {
     size = diff.size
     indexSize = diff.indexSize
     metadata = diff.metadata
-    var tensors: [Tensor] = []
-    for entry in diff {
-      do throws(DiffError) { tensors.append(try Tensor(entry, diff)) } catch {
-        throw error.at(path: diff.path)
-      }
-    }
-    self.tensors = tensors
+    tensors = try diff.map { entry throws(DiffError) in try Tensor(entry, diff) }
     changes = tensors.reduce(0) { $0 + $1.changes }
   }
 

@@ -65,9 +65,7 @@ struct OutputOptions: ParsableArguments {
 /// Opens a diff; '-' is standard input, which is read into memory as a whole.
 func openDiff(_ path: String) throws(DiffError) -> DiffReader {
   guard path == "-" else { return try DiffReader(path) }
-  let name = "standard input"
-  let source = MemorySource(try StandardInput.readAll())
-  do { return try DiffReader(source, path: name) } catch { throw error.at(path: name) }
+  return try DiffReader(MemorySource(StandardInput.readAll(), name: "standard input"))
 }
 
 /// Opens diffs, one of which may be '-'.

@@ -18,6 +18,11 @@ struct CheckpointInspection: CommandOutput {
 
   struct Skipped: Encodable {
     let name, reason: String
+
+    init(_ object: SkippedObject) {
+      name = object.name
+      reason = object.reason + (object.remedy.map { " (\($0.commandLine))" } ?? "")
+    }
   }
 
   let path, format: String
@@ -39,7 +44,7 @@ struct CheckpointInspection: CommandOutput {
         aliases: tensor.aliases, label: tensor.label,
         fingerprint: hashing ? try checkpoint.fingerprint(of: tensor).description : nil)
     }
-    skipped = checkpoint.skipped.map { Skipped(name: $0.name, reason: $0.reason) }
+    skipped = checkpoint.skipped.map(Skipped.init)
   }
 
   var text: String {

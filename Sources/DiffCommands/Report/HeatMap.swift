@@ -35,17 +35,15 @@ struct HeatMap {
     let (rows, columns) = (min(height, Self.mostRows), min(width, Self.mostColumns))
     var counts = [UInt64](repeating: 0, count: Int(rows * columns))
     var pages = diff.pages(of: entry)
-    do throws(DiffError) {
-      while try pages.next() {
-        let page = pages.page
-        for i in page.offsets.indices {
-          let position = page.start + UInt64(page.offsets[i])
-          let row = Self.cell(position / width, of: height, in: rows)
-          let column = Self.cell(position % width, of: width, in: columns)
-          counts[Int(row * columns + column)] += 1
-        }
+    while try pages.next() {
+      let page = pages.page
+      for i in page.offsets.indices {
+        let position = page.start + UInt64(page.offsets[i])
+        let row = Self.cell(position / width, of: height, in: rows)
+        let column = Self.cell(position % width, of: width, in: columns)
+        counts[Int(row * columns + column)] += 1
       }
-    } catch { throw error.at(path: diff.path) }
+    }
     (self.rows, self.columns) = (Int(rows), Int(columns))
     densities = counts.enumerated().map { index, count in
       let (row, column) = (UInt64(index) / columns, UInt64(index) % columns)

@@ -104,9 +104,7 @@ struct TaskTraining {
     }
     if let trouble { throw trouble }
     guard case .finished(let finetune) = outcome else {
-      throw DiffError(
-        DiffError.Code("stopped"), "stopped; the same command with --resume goes on from here",
-        path: statePath)
+      throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
     }
     try finish(finetune, facts, data, checkpoint, engine.threads, configuration, dev)
   }

@@ -66,7 +66,7 @@ struct TrainingJob: Codable {
     do {
       self = try JSONDecoder().decode(Self.self, from: Data(merged.compact.utf8))
     } catch let error as DecodingError {
-      throw DiffError(.usage, error.summary)
+      throw DiffError(.usage, error.summary, cause: error)
     }
   }
 

@@ -23,7 +23,7 @@ struct TunedModel {
     let tuned: any Checkpoint
     if let diff {
       let reader = try DiffReader(diff)
-      do { facts = try TaskFacts(reader.metadata) } catch { throw error.at(path: diff) }
+      facts = try TaskFacts(reader.metadata, path: diff)
       tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
     } else {
       guard let kind else { throw DiffError(.usage, "no diff says what is asked", path: base) }

@@ -3,6 +3,9 @@ import TensorCore
 
 /// Bytes that can be read at any offset: a file, memory, or ranges fetched over a network.
 public protocol ByteSource: Sendable {
+  /// The path or address that errors name; nil if there is none.
+  var name: String? { get }
+
   /// How many bytes there are.
   var size: UInt64 { get throws(DiffError) }
 
@@ -10,9 +13,15 @@ public protocol ByteSource: Sendable {
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError)
 }
 
-extension File: ByteSource {}
+extension File: ByteSource {
+  /// The path.
+  public var name: String? { path }
+}
 
 extension ByteSource {
+  /// None.
+  public var name: String? { nil }
+
   /// The bytes of a range that the caller has checked against `size`.
   func bytes(at offset: UInt64, count: Int) throws(DiffError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
@@ -24,10 +33,15 @@ extension ByteSource {
 
 /// Bytes in memory.
 public struct MemorySource: ByteSource {
+  /// What the bytes were read from, if that has a name.
+  public let name: String?
   private let bytes: [UInt8]
 
   /// A source that serves `bytes`.
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8], name: String? = nil) {
+    self.bytes = bytes
+    self.name = name
+  }
 
   /// How many bytes there are.
   public var size: UInt64 { UInt64(bytes.count) }
@@ -35,7 +49,7 @@ public struct MemorySource: ByteSource {
   /// Fills `buffer` with the bytes from `offset` on.
   public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
     guard offset <= size, UInt64(buffer.count) <= size - offset else {
-      throw DiffError(.truncated, "the data ends too early", offset: size)
+      throw DiffError(.truncated, "the data ends too early", path: name, offset: size)
     }
     let start = Int(offset)
     buffer.copy(bytes.span.extracting(start..<start + buffer.count))

@@ -9,6 +9,8 @@ package struct ReopenedFile: ByteSource {
 
   package init(_ path: String) { self.path = path }
 
+  package var name: String? { path }
+
   package var size: UInt64 { get throws(DiffError) { try File(path).size } }
 
   package func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
@@ -30,11 +32,7 @@ extension DiffReader {
         readers.append(try DiffReader(path))
         continue
       }
-      do throws(DiffError) {
-        readers.append(try DiffReader(ReopenedFile(path), path: path))
-      } catch {
-        throw error.at(path: path)
-      }
+      readers.append(try DiffReader(ReopenedFile(path)))
     }
     return readers
   }

@@ -43,14 +43,14 @@ public struct PageBuffer: Sendable {
     try read(page, from: source)
     guard checksumsMatch(XXH3.hash64(stored.span), page.checksum) else {
       throw DiffError(
-        .checksum, "a page does not match its checksum", tensor: entry.name, offset: page.offset)
+        .checksum, "a page does not match its checksum", path: source.name, tensor: entry.name,
+        offset: page.offset)
     }
-    do throws(PageFault) {
+    do throws(DiffError) {
       try decode(page, entry.grid(of: stream), valueWidth: entry.valueWidth)
     } catch {
       count = 0
-      throw DiffError(
-        .malformed, error.message, tensor: entry.name, offset: page.offset + UInt64(error.at))
+      throw error.inFile(source.name, page, of: entry)
     }
   }
 
@@ -66,7 +66,7 @@ public struct PageBuffer: Sendable {
 
   private mutating func decode(
     _ page: PageInfo, _ grid: Grid, valueWidth: Int
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     start = page.start
     end = page.end
     count = page.count
@@ -84,7 +84,7 @@ public struct PageBuffer: Sendable {
   private static func decode(
     _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], _ room: inout [UInt32],
     _ scratch: inout [UInt32]
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     var offsets = room.mutableSpan._consumingExtracting(0..<positions.count)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<positions.count)
     try positions.decode(
@@ -94,7 +94,7 @@ public struct PageBuffer: Sendable {
   private static func decode(
     values count: Int, width: Int, _ head: PageHead, _ bytes: [UInt8],
     _ room: inout [UInt8], _ scratch: inout [UInt8]
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     var values = room.mutableSpan._consumingExtracting(0..<count * width)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<count * width)
     try Planes.decode(
@@ -131,18 +131,14 @@ struct PageHead {
   /// Where the positions are.
   let positions: Range<Int>
 
-  init(_ bytes: [UInt8]) throws(PageFault) {
+  init(_ bytes: [UInt8]) throws(DiffError) {
     var cursor = Cursor(bytes, origin: 0)
-    do throws(DiffError) {
-      let code = try cursor.byte("page header")
-      guard let coding = PositionCoding(rawValue: code & 15),
-        let traversal = Traversal(rawValue: code >> 4)
-      else { throw DiffError(.malformed, "unknown position coding \(code)", offset: 0) }
-      self.coding = coding
-      self.traversal = traversal
-      positions = try cursor.take(try cursor.varint("size of the positions"), "positions")
-    } catch {
-      throw PageFault(error.message, at: error.offset.map(Int.init) ?? 0)
-    }
+    let code = try cursor.byte("page header")
+    guard let coding = PositionCoding(rawValue: code & 15),
+      let traversal = Traversal(rawValue: code >> 4)
+    else { throw .inPage("unknown position coding \(code)", at: 0) }
+    self.coding = coding
+    self.traversal = traversal
+    positions = try cursor.take(try cursor.varint("size of the positions"), "positions")
   }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import TensorCore
 
 /// Gaps in binary, as many bits for each of 128 as the largest needs (BP128: Lemire, Boytsov
 /// 2015, "Decoding billions of integers per second through vectorization"; here the values lie
@@ -27,18 +28,18 @@ enum BinaryPacking {
   /// Fills `values` from exactly `range` of `bytes`.
   static func decode(
     _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     let widths = range.lowerBound
     var at = widths + (values.count + blockLength - 1) / blockLength
     guard at <= range.upperBound else {
-      throw PageFault("block widths run past their page", at: widths)
+      throw .inPage("block widths run past their page", at: widths)
     }
     var next: UInt64 = 0
     for (block, part) in blocks(of: values.count) {
       let bits = Int(bytes[widths + block])
       let size = packedSize(part.count, bits: bits)
       guard bits <= 32, size <= range.upperBound - at else {
-        throw PageFault("a block of gaps runs past its page", at: widths + block)
+        throw .inPage("a block of gaps runs past its page", at: widths + block)
       }
       try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
       var place = values._mutatingExtracting(part)
@@ -47,11 +48,11 @@ enum BinaryPacking {
       (next, widest) = Kernels.unpackGaps(
         bytes.span.extracting(at...), bits: bits, next: next, into: &place)
       guard widest == bits else {
-        throw PageFault("a block of gaps wider than it need be", at: widths + block)
+        throw .inPage("a block of gaps wider than it need be", at: widths + block)
       }
       at += size
     }
-    guard at == range.upperBound else { throw PageFault("bytes after the last gap", at: at) }
-    guard next <= 1 << 32 else { throw PageFault("positions past 2^32", at: range.lowerBound) }
+    guard at == range.upperBound else { throw .inPage("bytes after the last gap", at: at) }
+    guard next <= 1 << 32 else { throw .inPage("positions past 2^32", at: range.lowerBound) }
   }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import TensorCore
 
 /// The positions of a page: offsets from its first change, ascending, the first one 0 and the
 /// last one span − 1.
@@ -114,13 +115,13 @@ struct PagePositions {
   func decode(
     _ traversal: Traversal, _ coding: PositionCoding, _ bytes: [UInt8], _ range: Range<Int>,
     into offsets: inout MutableSpan<UInt32>, scratch: inout MutableSpan<UInt32>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     let first = range.lowerBound
     var at = first
     var order: PanelOrder?
     if traversal != .rows {
       guard let lines, coding == .splitRice || coding == .bp128 else {
-        throw PageFault("\(traversal) do not go with this page", at: first)
+        throw .inPage("\(traversal) do not go with this page", at: first)
       }
       if traversal == .panels {
         order = try PanelOrder(lines, bytes, &at, end: range.upperBound, scratch: &scratch)
@@ -129,7 +130,7 @@ struct PagePositions {
     switch coding {
     case .dense:
       guard range.isEmpty, UInt64(count) == span else {
-        throw PageFault("a dense page with gaps", at: first)
+        throw .inPage("a dense page with gaps", at: first)
       }
       for i in 0..<count { offsets[i] = UInt32(i) }
       return
@@ -144,25 +145,25 @@ struct PagePositions {
       try restore(order, lines, &offsets, &scratch, at: first)
     }
     guard UInt64(count) < span, offsets[0] == 0, UInt64(offsets[count - 1]) == span - 1 else {
-      throw PageFault("positions that do not fill the page's span", at: first)
+      throw .inPage("positions that do not fill the page's span", at: first)
     }
   }
 
   private func decodeBitmap(
     _ bytes: [UInt8], _ range: Range<Int>, into offsets: inout MutableSpan<UInt32>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     guard UInt64(range.count) == (span + 7) / 8,
       Kernels.selectOnes(bytes.span.extracting(range), into: &offsets) == count
-    else { throw PageFault("the bitmap does not hold one bit a change", at: range.lowerBound) }
+    else { throw .inPage("the bitmap does not hold one bit a change", at: range.lowerBound) }
   }
 
   /// From indices in the order of the traversal to ascending offsets.
   private func restore(
     _ order: PanelOrder?, _ lines: (rows: UInt32, columns: UInt32),
     _ offsets: inout MutableSpan<UInt32>, _ scratch: inout MutableSpan<UInt32>, at place: Int
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     guard UInt64(offsets[count - 1]) < UInt64(lines.rows) * UInt64(lines.columns) else {
-      throw PageFault("an index outside of the page's rows", at: place)
+      throw .inPage("an index outside of the page's rows", at: place)
     }
     if let order {
       order.restore(&offsets)
@@ -175,7 +176,7 @@ struct PagePositions {
     Kernels.sort(&offsets, scratch: &scratch)
     let firstColumn = firstColumn
     guard offsets[0] == firstColumn else {
-      throw PageFault("positions that do not fill the page's span", at: place)
+      throw .inPage("positions that do not fill the page's span", at: place)
     }
     for i in 0..<count { offsets[i] -= firstColumn }
   }

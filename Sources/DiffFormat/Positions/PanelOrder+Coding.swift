@@ -27,9 +27,9 @@ extension PanelOrder {
   init(
     _ lines: (rows: UInt32, columns: UInt32), _ bytes: [UInt8], _ at: inout Int, end: Int,
     scratch: inout MutableSpan<UInt32>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     guard lines.columns <= Self.columnLimit else {
-      throw PageFault("panels of more than \(Self.columnLimit) columns", at: at)
+      throw .inPage("panels of more than \(Self.columnLimit) columns", at: at)
     }
     rows = lines.rows
     columns = lines.columns
@@ -37,35 +37,26 @@ extension PanelOrder {
     let start = at
     hotColumns = try Self.hotLines(bytes, &at, end: end, of: lines.columns, scratch: &scratch)
     guard !hotRows.isEmpty || !hotColumns.isEmpty else {
-      throw PageFault("panels without a hot line", at: start)
+      throw .inPage("panels without a hot line", at: start)
     }
   }
 
   private static func hotLines(
     _ bytes: [UInt8], _ at: inout Int, end: Int, of lines: UInt32,
     scratch: inout MutableSpan<UInt32>
-  ) throws(PageFault) -> [UInt32] {
-    let start = at
+  ) throws(DiffError) -> [UInt32] {
     var cursor = Cursor(bytes, origin: 0, at: at, end: end)
-    do throws(DiffError) {
-      // A page has room for `scratch.count` changes, and a hot line without a change is none.
-      let count = Int(
-        try cursor.varint("hot lines", atMost: UInt64(min(scratch.count, Int(lines)))))
-      var list = [UInt32](repeating: 0, count: count)
-      if count > 0 {
-        let range = try cursor.take(try cursor.varint("size of the hot lines"), "hot lines")
-        var values = list.mutableSpan
-        do throws(PageFault) {
-          try SplitRice.decode(bytes, range, into: &values, scratch: &scratch)
-        } catch {
-          throw DiffError(.malformed, error.message, offset: UInt64(error.at))
-        }
-        guard list[count - 1] < lines else { throw cursor.malformed("a hot line that is none") }
-      }
-      at = cursor.at
-      return list
-    } catch {
-      throw PageFault(error.message, at: error.offset.map(Int.init) ?? start)
+    // A page has room for `scratch.count` changes, and a hot line without a change is none.
+    let count = Int(
+      try cursor.varint("hot lines", atMost: UInt64(min(scratch.count, Int(lines)))))
+    var list = [UInt32](repeating: 0, count: count)
+    if count > 0 {
+      let range = try cursor.take(try cursor.varint("size of the hot lines"), "hot lines")
+      var values = list.mutableSpan
+      try SplitRice.decode(bytes, range, into: &values, scratch: &scratch)
+      guard list[count - 1] < lines else { throw cursor.malformed("a hot line that is none") }
     }
+    at = cursor.at
+    return list
   }
 }

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// How a page stores its positions. Raw values are those of the file.
 public enum PositionCoding: UInt8, Sendable, Hashable, CaseIterable {
   /// Every element of the span is changed: nothing is stored.
@@ -23,27 +25,15 @@ public enum Traversal: UInt8, Sendable, Hashable, CaseIterable {
 /// Gap codes work on blocks of this many values.
 let blockLength = 128
 
-/// What is wrong inside a page, and where.
-struct PageFault: Error {
-  let message: String
-  /// The byte within the page.
-  let at: Int
-
-  init(_ message: String, at: Int) {
-    self.message = message
-    self.at = at
-  }
-}
-
 extension [UInt8] {
   /// Refuses bits above the last value of a packed run: they would be a second form.
   func checkPadding(
     bits: Int, from start: Int, _ what: String
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     guard bits % 8 != 0 else { return }
     let last = start + bits / 8
     guard self[last] >> UInt8(bits % 8) == 0 else {
-      throw PageFault("\(what) has bits behind its end", at: last)
+      throw .inPage("\(what) has bits behind its end", at: last)
     }
   }
 }

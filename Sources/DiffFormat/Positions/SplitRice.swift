@@ -1,4 +1,5 @@
 import Kernels
+import TensorCore
 
 /// Gaps in a Rice code (R. F. Rice 1979; Golomb 1966 with powers of two), its parts kept apart so
 /// that each decodes in a loop without branches: the parameters of all blocks, the low bits of
@@ -44,17 +45,17 @@ enum SplitRice {
   static func decode(
     _ bytes: [UInt8], _ range: Range<Int>, into values: inout MutableSpan<UInt32>,
     scratch: inout MutableSpan<UInt32>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     var at = range.lowerBound
-    guard range.count >= 2 else { throw PageFault("a Rice code without parameters", at: at) }
+    guard range.count >= 2 else { throw .inPage("a Rice code without parameters", at: at) }
     let least = Int(bytes[at])
     let bits = Int(bytes[at + 1])
-    guard least < 32, bits <= 5 else { throw PageFault("Rice parameters out of range", at: at) }
+    guard least < 32, bits <= 5 else { throw .inPage("Rice parameters out of range", at: at) }
     at += 2
     let blockCount = (values.count + blockLength - 1) / blockLength
     let parameterSize = packedSize(blockCount, bits: bits)
     guard range.upperBound - at >= parameterSize else {
-      throw PageFault("Rice parameters run past their page", at: at)
+      throw .inPage("Rice parameters run past their page", at: at)
     }
     var parameters = Parameters(
       least: least, bits: bits, blocks: [UInt32](repeating: 0, count: blockCount))
@@ -64,7 +65,7 @@ enum SplitRice {
     try bytes.checkPadding(bits: blockCount * bits, from: at, "the list of Rice parameters")
     if let most = parameters.blocks.max(), let fewest = parameters.blocks.min() {
       guard fewest == 0, bits == Self.width(most) else {
-        throw PageFault("Rice parameters with more bits than they need", at: range.lowerBound)
+        throw .inPage("Rice parameters with more bits than they need", at: range.lowerBound)
       }
     }
     at += parameterSize
@@ -72,16 +73,16 @@ enum SplitRice {
     let lowStart = at
     for (block, part) in blocks(of: values.count) {
       let k = parameters.k(block)
-      guard k < 32 else { throw PageFault("a Rice parameter above 31", at: range.lowerBound) }
+      guard k < 32 else { throw .inPage("a Rice parameter above 31", at: range.lowerBound) }
       at += packedSize(part.count, bits: k)
     }
     guard at <= range.upperBound else {
-      throw PageFault("the low bits run past their page", at: lowStart)
+      throw .inPage("the low bits run past their page", at: lowStart)
     }
     let bitmap = bytes.span.extracting(at..<range.upperBound)
     guard Kernels.selectOnes(bitmap, into: &scratch) == values.count,
       bitmap.count == Int(scratch[values.count - 1]) / 8 + 1
-    else { throw PageFault("the unary bitmap does not hold one bit a value", at: at) }
+    else { throw .inPage("the unary bitmap does not hold one bit a value", at: at) }
 
     at = lowStart
     var next: UInt64 = 0
@@ -98,7 +99,7 @@ enum SplitRice {
       firstBit = scratch[part.upperBound - 1] + 1
       at += size
     }
-    guard next <= 1 << 32 else { throw PageFault("positions past 2^32", at: range.lowerBound) }
+    guard next <= 1 << 32 else { throw .inPage("positions past 2^32", at: range.lowerBound) }
   }
 
   /// The cheapest parameters and the bytes that low bits and quotients take with them.

@@ -81,7 +81,7 @@ enum Planes {
   static func decode(
     _ bytes: [UInt8], _ range: Range<Int>, width: Int, into values: inout MutableSpan<UInt8>,
     scratch: inout MutableSpan<UInt8>
-  ) throws(PageFault) {
+  ) throws(DiffError) {
     let inflater = Inflater()
     var cursor = Cursor(bytes, origin: 0, at: range.lowerBound, end: range.upperBound)
     let count = values.count / width
@@ -102,11 +102,11 @@ enum Planes {
         case nil: throw cursor.malformed("unknown plane coding")
         }
       } catch {
-        throw PageFault(error.message, at: start)
+        throw .inPage(error.message, at: start)
       }
     }
     guard cursor.remaining == 0 else {
-      throw PageFault("bytes after the last plane", at: cursor.at)
+      throw .inPage("bytes after the last plane", at: cursor.at)
     }
     Kernels.joinPlanes(scratch.span, width: width, into: &values)
   }

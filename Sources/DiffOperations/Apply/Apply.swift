@@ -37,7 +37,7 @@ extension Diffs {
   /// only when it is complete and durable.
   ///
   /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-  ///   `unsupported`, `exists`, `io`, `no-room`, `changed` if somebody writes to the base meanwhile,
+  ///   `unsupported`, `exists`, `io`, `no-space`, `changed` if somebody writes to the base meanwhile,
   ///   `usage` if the undo file is the output; nothing is written then.
   /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
   public static func apply(
@@ -75,9 +75,8 @@ extension Diffs {
       if Folder.exists(base.path) || base.files.count > 1 {
         throw DiffError(
           .unsupported,
-          "more changes than elements, which is not done in place in a folder of files; write a new "
-            + "one with -o",
-          path: base.path, tensor: plans.first { !$0.isPatchable }?.name)
+          "more changes than elements, which is not done in place in a folder of files",
+          path: base.path, tensor: plans.first { !$0.isPatchable }?.name, remedy: .newOutput)
       }
       var target = try Target(plans, base, base.path, options, overwriting: true)
       target.lock = patch
@@ -186,8 +185,8 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
       guard isWhole || (plan.entries.count == 1 && first.entry.old != nil) else {
         throw DiffError(
           .unsupported,
-          "has no hash of its old elements for '--verify touched'; use '--verify full'",
-          path: first.reader.path, tensor: plan.name)
+          "has no hash of its old elements for verification 'touched'",
+          path: first.reader.path, tensor: plan.name, remedy: .verifyFully)
       }
     } else if plan.existsBefore && plan.before == nil
       && !(options.allowsOtherBase && plan.isSum)
@@ -196,9 +195,8 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
         .unsupported,
         first.isReversed
           ? "has no fingerprint of its result, so the checkpoint cannot be verified"
-          : "has no fingerprint of its base, so the base cannot be verified"
-            + (plan.isSum ? "; give --allow-other-base to apply it all the same" : ""),
-        path: first.reader.path, tensor: plan.name)
+          : "has no fingerprint of its base, so the base cannot be verified",
+        path: first.reader.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
     }
   }
 }
@@ -301,9 +299,8 @@ extension Checkpoint {
 private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError {
   DiffError(
     .wrongBase,
-    "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for"
-      + (plan.isSum ? " (--allow-other-base applies it all the same)" : ""),
-    path: base.path, tensor: plan.name)
+    "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for",
+    path: base.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
 }
 
 private func partlyDone(_ name: String, _ base: any Checkpoint) -> DiffError {

@@ -5,7 +5,6 @@ import TensorCore
 /// The decoded pages of one entry that overlap a window moving forwards through its tensor.
 struct PageFeed: Sendable {
   private let source: any ByteSource
-  private let path: String?
   let entry: DiffEntry
   private let stream: DiffStream
   private let pages: [PageInfo]
@@ -17,7 +16,6 @@ struct PageFeed: Sendable {
 
   init(_ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes) {
     source = reader.source
-    path = reader.path
     self.entry = entry
     self.stream = stream
     pages = entry.pages[stream] ?? []
@@ -38,12 +36,8 @@ struct PageFeed: Sendable {
     let (source, entry, stream, pages) = (source, entry, stream, pages)
     var fresh = Array(buffers[active..<active + end - begin])
     buffers.removeSubrange(active..<active + end - begin)
-    do throws(DiffError) {
-      try parallelForEach(&fresh) { index, buffer throws(DiffError) in
-        try buffer.load(pages[begin + index], of: entry, stream, from: source)
-      }
-    } catch {
-      throw error.at(path: path)
+    try parallelForEach(&fresh) { index, buffer throws(DiffError) in
+      try buffer.load(pages[begin + index], of: entry, stream, from: source)
     }
     buffers.insert(contentsOf: fresh, at: active)
     active += end - begin

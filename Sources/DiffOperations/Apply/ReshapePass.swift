@@ -117,9 +117,7 @@ extension UndoWriter {
   private func copy(_ stream: DiffStream, of directed: DirectedEntry) throws(DiffError) {
     var page = PageBuffer()
     for info in directed.entry.pages[stream] ?? [] {
-      do { try page.load(info, of: directed.entry, stream, from: directed.reader.source) } catch {
-        throw error.at(path: directed.reader.path)
-      }
+      try page.load(info, of: directed.entry, stream, from: directed.reader.source)
       try writer.append(at: page.start, page.offsets, page.values)
     }
   }

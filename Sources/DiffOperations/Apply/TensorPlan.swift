@@ -106,8 +106,8 @@ extension TensorPlan {
           throw DiffError(
             .unsupported,
             "'\(entry.operation.name)' keeps no old values, so it cannot be reverted; "
-              + "keep the base, or apply with --undo FILE",
-            path: diff.path, tensor: entry.name)
+              + "keep the base",
+            path: diff.path, tensor: entry.name, remedy: .undoFile)
         }
         try Blocks.check(entry.type, entry.name)
         entries[TensorNames.fold(entry.name), default: []].append(
@@ -136,7 +136,7 @@ extension TensorPlan {
         name: stored == nil ? TensorNames.name(name, separator: separator) : name, stored: stored,
         entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
-      do { try plan.check() } catch { throw error.at(path: checkpoint.path) }
+      try plan.check(on: checkpoint.path)
       plans.append(plan)
     }
     try names.requireAll(plans.filter(\.isMissing).map(\.name))
@@ -146,49 +146,47 @@ extension TensorPlan {
   /// Whether the checkpoint lacks a tensor that is there before and after.
   private var isMissing: Bool { stored == nil && existsBefore && existsAfter }
 
-  private func check() throws(DiffError) {
+  private func check(on path: String) throws(DiffError) {
+    func refuse(_ code: DiffError.Code, _ message: String) -> DiffError {
+      DiffError(code, message, path: path, tensor: name)
+    }
     if let stored {
       let isDone = isReshape && stored.shape == entries[0].shapeAfter
       guard stored.type == type, stored.shape == shape || isDone else {
-        throw DiffError(
-          .mismatch,
-          "is \(stored.type) \(stored.shape), the diff was made for \(type) \(shape)",
-          tensor: name)
+        throw refuse(
+          .mismatch, "is \(stored.type) \(stored.shape), the diff was made for \(type) \(shape)")
       }
     }
     if isSum {
       for entry in entries.map(\.entry) where entry.type != type || entry.shape != shape {
-        throw DiffError(
-          .mismatch,
-          "is \(type) \(shape) in one diff, \(entry.type) \(entry.shape) in another", tensor: name)
+        throw refuse(
+          .mismatch, "is \(type) \(shape) in one diff, \(entry.type) \(entry.shape) in another")
       }
       return
     }
     guard entries.count == 1 || !entries.contains(where: \.isReshape) else {
-      throw DiffError(
+      throw refuse(
         .unsupported,
         "changes its shape, and more than one of the diffs concerns it; apply them one after the "
-          + "other, or compose them first", tensor: name)
+          + "other, or compose them first")
     }
     for (one, next) in zip(entries, entries.dropFirst()) {
       let followsUp =
         one.deletes ? next.inserts : !next.inserts && one.after != nil && one.after == next.before
       guard followsUp, one.entry.type == next.entry.type, one.entry.shape == next.entry.shape
       else {
-        throw DiffError(
+        throw refuse(
           .unsupported,
           "'\(next.reader.path ?? "a diff")' was not made on the result of "
-            + "'\(one.reader.path ?? "another")'; diffs must be given in the order of their making",
-          tensor: name)
+            + "'\(one.reader.path ?? "another")'; diffs must be given in the order of their making")
       }
     }
     // What comes and goes in between would need a place outside of any checkpoint.
     guard existsBefore || existsAfter, !entries.dropFirst().contains(where: \.inserts),
       !entries.dropLast().contains(where: \.deletes)
     else {
-      throw DiffError(
-        .unsupported, "comes and goes within the diffs; apply them one after the other",
-        tensor: name)
+      throw refuse(
+        .unsupported, "comes and goes within the diffs; apply them one after the other")
     }
   }
 }

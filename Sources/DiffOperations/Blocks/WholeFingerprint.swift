@@ -69,9 +69,7 @@ extension DiffReader {
   private func fingerprint(ofWhole entry: DiffEntry) throws(DiffError) -> Fingerprint {
     var stream = FingerprintStream(entry.type, entry.shape)
     var pages = pages(of: entry)
-    do throws(DiffError) {
-      while try pages.next() { stream.append(pages.page.values) }
-    } catch { throw error.at(path: path) }
+    while try pages.next() { stream.append(pages.page.values) }
     return stream.finish()
   }
 }

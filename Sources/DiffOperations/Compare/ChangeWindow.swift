@@ -97,9 +97,7 @@ struct ChangeGroup: Sendable {
     for (diff, entry) in entries {
       let pages = entry.pages[.changes] ?? []
       for info in pages where info.start < window.upperBound && info.end > window.lowerBound {
-        do { try page.load(info, of: entry, from: diffs[diff].source) } catch {
-          throw error.at(path: diffs[diff].path)
-        }
+        try page.load(info, of: entry, from: diffs[diff].source)
         append(page, of: entry, UInt32(diff), window, old, to: &changes)
       }
     }

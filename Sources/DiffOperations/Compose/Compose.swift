@@ -139,8 +139,8 @@ struct EntryChain {
   /// The error of a chain that the diffs alone do not tell.
   func needsBase(_ what: String) -> DiffError {
     DiffError(
-      .unsupported, "\(what), so the diffs alone do not tell the old elements; give --base FILE",
-      tensor: name)
+      .unsupported, "\(what), so the diffs alone do not tell the old elements", tensor: name,
+      remedy: .base)
   }
 
   /// The tensor that is deleted, as it is in the base.

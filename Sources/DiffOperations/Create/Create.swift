@@ -87,9 +87,8 @@ extension Diffs {
     if pairs.count < all.count {
       summary.notCompared.append(
         SkippedObject(
-          name: "optimizer",
-          reason: "\(all.count - pairs.count) tensors (--optimizer compares them)")
-      )
+          name: "optimizer", reason: "\(all.count - pairs.count) tensors",
+          remedy: .includeOptimizer))
     }
     summary.elements = compared.map(\.shape.count).clampedSum
     summary.addNames(of: pairs)

@@ -43,8 +43,8 @@ struct AdditivePlan {
     guard skipped.isEmpty || skipsNonfloat else {
       throw DiffError(
         .unsupported,
-        "has changed and is no float; make an exact diff, or leave it out with --skip-nonfloat",
-        tensor: skipped[0])
+        "has changed and is no float; make an exact diff", tensor: skipped[0],
+        remedy: .skipNonfloat)
     }
     switch selection {
     case .all: (cut, tiesLeft) = (0, 0)

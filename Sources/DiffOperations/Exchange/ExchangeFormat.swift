@@ -77,8 +77,8 @@ extension ExchangeFormat {
       else {
         throw DiffError(
           .unsupported,
-          "is no matrix called '….weight', and SHiRA has nothing else; 'extract --except' leaves "
-            + "tensors out", tensor: name)
+          "is no matrix called '….weight', and SHiRA has nothing else", tensor: name,
+          remedy: .leaveOut)
       }
       let module = "base_model.model." + folded.dropLast(".weight".count)
       return [(module + ".shira_indices", .i32, pairs), (module + ".shira_weight", .f32, count)]

@@ -25,8 +25,8 @@ extension Diffs {
       guard entry.operation == .insert, let name = format.headName(entry.name) else {
         throw DiffError(
           .unsupported,
-          "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'; "
-            + "'extract --except' leaves it out", path: diff.path, tensor: entry.name)
+          "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'",
+          path: diff.path, tensor: entry.name, remedy: .leaveOut)
       }
       arrays.append((name, entry.type, entry.shape))
     }
@@ -41,11 +41,7 @@ extension Diffs {
     for entry in wholes {
       var bytes: [UInt8] = []
       var pages = diff.pages(of: entry)
-      do throws(DiffError) {
-        while try pages.next() { bytes.append(copying: pages.page.values) }
-      } catch {
-        throw error.at(path: diff.path)
-      }
+      while try pages.next() { bytes.append(copying: pages.page.values) }
       try output.write(next: bytes)
       summary.heads += 1
     }

@@ -22,7 +22,7 @@ package struct NpzFile {
   /// - Throws: `notACheckpoint` if the file is no ZIP archive, `malformed`, `unsupported`, `io`.
   package init(_ path: String) throws(DiffError) {
     file = try File(path)
-    do { try readDirectory() } catch { throw error.at(path: path) }
+    try readDirectory()
   }
 
   /// Reads an array.
@@ -33,11 +33,8 @@ package struct NpzFile {
     guard let member = members[Array(name.utf8)] else {
       throw DiffError(.mismatch, "has no array '\(name)'", path: file.path)
     }
-    do {
-      return try NumPyArray(try contents(member))
-    } catch {
-      throw DiffError(
-        error.code, "array '\(name)': \(error.message)", path: file.path, offset: error.offset)
+    do { return try NumPyArray(try contents(member)) } catch {
+      throw error.at(path: file.path).saying("array '\(name)': \(error.message)")
     }
   }
 
@@ -56,13 +53,13 @@ package struct NpzFile {
       $0 + 22 <= tail.count && tail[$0...].starts(with: "PK\u{5}\u{6}".utf8)
     }
     guard let end = starts.first(where: { $0 + 22 + tail.number(at: $0 + 20, 2) == tail.count })
-    else { throw DiffError(.notACheckpoint, "no archive of NumPy arrays (npz)") }
+    else { throw failure(.notACheckpoint, "no archive of NumPy arrays (npz)") }
     let count = tail.number(at: end + 10, 2)
     let length = UInt64(tail.number(at: end + 12, 4))
     let offset = UInt64(tail.number(at: end + 16, 4))
     let endOffset = size - UInt64(tail.count - end)
     guard offset != UInt64(UInt32.max), count != 65_535 else {
-      throw DiffError(.unsupported, "a ZIP64 archive; archives of 4 GB and more are not read")
+      throw failure(.unsupported, "a ZIP64 archive; archives of 4 GB and more are not read")
     }
     guard offset <= endOffset, length <= endOffset - offset, length >= UInt64(count) * 46 else {
       throw malformed("a directory outside of the file")
@@ -89,7 +86,7 @@ package struct NpzFile {
   ) throws(DiffError) {
     let method = directory.number(at: at + 10, 2)
     guard directory.number(at: at + 8, 2) & 1 == 0, method == 0 || method == 8 else {
-      throw DiffError(.unsupported, "an encrypted archive, or a compression other than deflate")
+      throw failure(.unsupported, "an encrypted archive, or a compression other than deflate")
     }
     let member = Member(
       isDeflated: method == 8, hash: UInt32(directory.number(at: at + 16, 4)),
@@ -125,12 +122,16 @@ package struct NpzFile {
       }
     }
     guard checksumsMatch(CRC32.hash(file.span), member.hash) else {
-      throw DiffError(.checksum, "does not match its checksum")
+      throw failure(.checksum, "does not match its checksum")
     }
     return file
   }
 
-  private func malformed(_ message: String) -> DiffError { DiffError(.malformed, message) }
+  private func failure(_ code: DiffError.Code, _ message: String) -> DiffError {
+    DiffError(code, message, path: file.path)
+  }
+
+  private func malformed(_ message: String) -> DiffError { failure(.malformed, message) }
 }
 
 extension [UInt8] {

@@ -124,14 +124,10 @@ extension Diffs {
       statistics.changes = entry.count
       statistics.storedBytes = entry.storedSize
       var pages = diff.pages(of: entry)
-      do throws(DiffError) {
-        while try pages.next() {
-          statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
-          guard case .add(let type, let scale) = entry.operation else { continue }
-          statistics.values.add(Kernels.widened(pages.page.values, type, scale))
-        }
-      } catch {
-        throw error.at(path: diff.path)
+      while try pages.next() {
+        statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
+        guard case .add(let type, let scale) = entry.operation else { continue }
+        statistics.values.add(Kernels.widened(pages.page.values, type, scale))
       }
       switch entry.operation {
       case .insert, .delete, .reshape: report.wholeBytes += entry.storedSize

@@ -69,11 +69,7 @@ private func decode(
   for start in stride(from: 0, to: pages.count, by: 16) {
     try parallelForEach(&buffers, count: min(16, pages.count - start)) {
       index, buffer throws(DiffError) in
-      do throws(DiffError) {
-        try buffer.load(pages[start + index], of: entry, stream, from: diff.source)
-      } catch {
-        throw error.at(path: diff.path)
-      }
+      try buffer.load(pages[start + index], of: entry, stream, from: diff.source)
     }
     for buffer in buffers.prefix(pages.count - start) { whole?.append(buffer.values) }
   }

@@ -94,7 +94,7 @@ extension MergeOptions {
     }
     switch method.selection {
     case .all where density != nil || densityOf != nil:
-      throw refuse("'\(method.rawValue)' has no density; to prune its result, use --prune-to")
+      throw DiffError(.usage, "'\(method.rawValue)' has no density", remedy: .pruneResult)
     case .random, .ranked, .middle:
       guard let density, density > 0 else {
         throw refuse("'\(method.rawValue)' needs a density above 0: what it keeps of each diff")

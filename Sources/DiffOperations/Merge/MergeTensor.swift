@@ -41,9 +41,7 @@ struct MergeTerm: Sendable {
     var page = PageBuffer()
     let (type, scale) = values
     for info in pages {
-      do { try page.load(info, of: entry, from: reader.source) } catch {
-        throw error.at(path: reader.path)
-      }
+      try page.load(info, of: entry, from: reader.source)
       try body(page, Kernels.widened(page.values, type, scale))
     }
   }
@@ -84,11 +82,11 @@ extension MergeInputs {
     let entries = entries(of: place)
     let first = entries[0]
     func refuse(
-      _ code: DiffError.Code, _ message: String, _ number: Int = 0
+      _ code: DiffError.Code, _ message: String, _ number: Int = 0, _ remedy: Remedy? = nil
     ) -> DiffError {
       DiffError(
         code, message, path: inputs[entries[number].diff].diff.path,
-        tensor: entries[number].entry.name)
+        tensor: entries[number].entry.name, remedy: remedy)
     }
     for (number, (_, entry)) in entries.enumerated() {
       switch entry.operation {
@@ -96,8 +94,8 @@ extension MergeInputs {
       case .xor, .replace, .reshape:
         throw refuse(
           .unsupported,
-          "'\(entry.operation.name)' is an exact change, which has no sum with others; make the "
-            + "diffs with 'create --add', or chain exact ones with 'compose'", number)
+          "'\(entry.operation.name)' is an exact change, which has no sum with others; compose "
+            + "exact diffs", number, .additiveDiff)
       }
       let isHead = entry.operation == .insert
       guard entry.type == first.entry.type, isHead || entry.shape == first.entry.shape else {
@@ -112,7 +110,7 @@ extension MergeInputs {
         throw refuse(
           .mismatch,
           "is '\(entry.operation.name)' here, '\(first.entry.operation.name)' in "
-            + "\(inputs[first.diff].name); 'extract --except' leaves it out of one of them", number)
+            + inputs[first.diff].name, number, .leaveOut)
       }
     }
     guard first.entry.isAddition, let float = first.entry.type.float else {
@@ -123,8 +121,9 @@ extension MergeInputs {
     {
       throw refuse(
         .wrongBase,
-        "was made on another base than in \(inputs[first.diff].name); merge diffs of one base, or "
-          + "give --allow-other-base", other)
+        "was made on another base than in \(inputs[first.diff].name); merge diffs of one base",
+        other,
+        .allowOtherBase)
     }
     let isSame = entries.allSatisfy { $0.entry.base == first.entry.base }
     return .tensor(
@@ -163,13 +162,12 @@ extension MergeInputs {
       }
       return take(chosen)
     default:
-      let what = entries[0].entry.operation == .insert ? "a head" : "a deleted tensor"
+      let isHead = entries[0].entry.operation == .insert
       throw DiffError(
         .mismatch,
-        "is \(what) that differs between \(inputs[entries[0].diff].name) and "
-          + "\(inputs[entries[other].diff].name)"
-          + (what == "a head" ? "; choose with --head first, --head NAME or --head drop" : ""),
-        tensor: name)
+        "is \(isHead ? "a head" : "a deleted tensor") that differs between "
+          + "\(inputs[entries[0].diff].name) and \(inputs[entries[other].diff].name)",
+        tensor: name, remedy: isHead ? .chooseHead : nil)
     }
   }
 

@@ -42,9 +42,7 @@ struct MergeWorker: Sendable {
   mutating func read(
     _ task: PageTask, _ term: MergeTerm, _ window: Range<UInt64>
   ) throws(DiffError) {
-    do { try page.load(task.page, of: term.entry, from: term.reader.source) } catch {
-      throw error.at(path: term.reader.path)
-    }
+    try page.load(task.page, of: term.entry, from: term.reader.source)
     let start = decoded.count
     decode(task, term, window)
     let last = slices.count - 1

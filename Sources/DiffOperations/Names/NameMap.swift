@@ -31,16 +31,14 @@ public struct NameMap: Sendable {
 
   /// Reads a file of rules.
   ///
-  /// - Throws: `io`, or `usage` with the number of the line that is none.
+  /// - Throws: `io`, `limit`, or `usage` with the number of the line that is none.
   public init(_ path: String) throws(DiffError) {
-    let file = try File(path)
-    guard try file.size <= 1 << 24 else {
-      throw DiffError(.usage, "too large for a map", path: path)
+    self = try File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw DiffError(.usage, "a map must be text in UTF-8")
+      }
+      return try NameMap(text: text)
     }
-    guard let text = String(validating: try file.contents(), as: UTF8.self) else {
-      throw DiffError(.usage, "a map must be text in UTF-8", path: path)
-    }
-    do { try self.init(text: text) } catch { throw error.at(path: path) }
   }
 
   /// Reads rules.
@@ -54,9 +52,7 @@ public struct NameMap: Sendable {
       let line = String(raw.last == "\r" ? raw.dropLast() : raw)
       if line.isEmpty || line.hasPrefix("#") { continue }
       let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-      do {
-        try add(fields)
-      } catch { throw DiffError(error.code, "line \(index + 1): \(error.message)") }
+      do { try add(fields) } catch { throw error.saying("line \(index + 1): \(error.message)") }
     }
   }
 
@@ -107,7 +103,8 @@ public struct NameMap: Sendable {
 
   private static func regex(_ text: String) throws(DiffError) -> Regex<AnyRegexOutput> {
     do { return try Regex(text).matchingSemantics(.unicodeScalar) } catch {
-      throw DiffError(.usage, "'\(text)' is no regular expression that is understood")
+      throw DiffError(
+        .usage, "'\(text)' is no regular expression that is understood", cause: error)
     }
   }
 

@@ -50,10 +50,10 @@ package struct TensorNames {
       message += sorted.count == 2 ? ", nor is " : ", nor are "
       message += sorted[1...].prefix(5).joined(separator: ", ") + more
     }
-    if let close = CloseNames.closest(to: map[first], among: checkpoint.tensors.map(\.name)) {
-      message += "; '\(close)' is: --map FILE tells which tensor is which"
-    }
-    throw DiffError(.mismatch, message, path: checkpoint.path, tensor: first)
+    let close = CloseNames.closest(to: map[first], among: checkpoint.tensors.map(\.name))
+    throw DiffError(
+      .mismatch, message, path: checkpoint.path, tensor: first,
+      remedy: close.map { .nameMap(closest: $0) })
   }
 
   /// The separator that a checkpoint has where a diff has the other one, told by pairs of names

@@ -71,11 +71,9 @@ package struct BufferPatch {
     // Once to see that every page is sound, and once to change.
     if verifying && isNew { try diff.requireConsistent(entry) }
     var pages = diff.pages(of: entry)
-    do throws(DiffError) {
-      while try pages.next() {}
-      pages = diff.pages(of: entry)
-      while try pages.next() { change(&bytes, pages.page) }
-    } catch { throw error.at(path: diff.path) }
+    while try pages.next() {}
+    pages = diff.pages(of: entry)
+    while try pages.next() { change(&bytes, pages.page) }
     return true
   }
 

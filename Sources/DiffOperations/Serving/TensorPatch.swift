@@ -63,9 +63,7 @@ struct TensorPatch: Sendable {
     var page = PageBuffer()
     for directed in entries {
       for info in directed.entry.pages[.changes] ?? [] {
-        do {
-          try page.load(info, of: directed.entry, from: directed.reader.source)
-        } catch { throw error.at(path: directed.reader.path) }
+        try page.load(info, of: directed.entry, from: directed.reader.source)
         let (start, offsets) = (page.start, page.offsets)
         positions.reserveCapacity(positions.count + offsets.count)
         for i in offsets.indices { positions.append(start + UInt64(offsets[i])) }

@@ -163,8 +163,8 @@ extension DiffReader {
       case .xor, .replace, .reshape:
         throw DiffError(
           .unsupported,
-          "'\(entry.operation.name)' is an exact change, which cannot be \(what); make an additive "
-            + "diff with 'create --add'", path: path, tensor: entry.name)
+          "'\(entry.operation.name)' is an exact change, which cannot be \(what)",
+          path: path, tensor: entry.name, remedy: .additiveDiff)
       }
     }
     return terms
@@ -175,7 +175,7 @@ extension DiffWriter {
   /// Writes an entry of another diff as it is stored there, under the name and with what else
   /// `entry` says.
   func copy(_ entry: DiffEntry, of diff: DiffReader) throws(DiffError) {
-    do { try copy(entry, from: diff.source) } catch { throw error.at(path: diff.path) }
+    try copy(entry, from: diff.source)
   }
 }
 

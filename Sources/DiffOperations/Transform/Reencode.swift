@@ -25,12 +25,8 @@ extension Diffs {
       for stream in entry.operation.streams {
         if stream != .changes { try writer.begin(stream) }
         var pages = diff.pages(of: entry, stream)
-        do throws(DiffError) {
-          while try pages.next() {
-            try writer.append(at: pages.page.start, pages.page.offsets, pages.page.values)
-          }
-        } catch {
-          throw error.at(path: diff.path)
+        while try pages.next() {
+          try writer.append(at: pages.page.start, pages.page.offsets, pages.page.values)
         }
       }
       try writer.end()

@@ -48,10 +48,9 @@ public struct EncoderConfiguration: Sendable, Hashable {
   ///
   /// - Throws: `io`, `malformed`, or `unsupported` for models that are calculated otherwise.
   public init(contentsOf path: String) throws(DiffError) {
-    let bytes = try File.contents(of: path, limit: 1 << 20)
-    do throws(DiffError) {
-      try self.init(JSONValue(parsing: bytes))
-    } catch { throw error.at(path: path) }
+    self = try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
+      try EncoderConfiguration(JSONValue(parsing: bytes))
+    }
   }
 
   /// - Parameter json: The object in a `config.json`.

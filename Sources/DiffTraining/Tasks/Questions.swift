@@ -45,7 +45,7 @@ public struct Questions: Sendable, Hashable {
   ///
   /// - Throws: `io`; `malformed` with the place of what is no such file.
   public init(_ path: String) throws(DiffError) {
-    do { try self.init(json: File.contents(of: path)) } catch { throw error.at(path: path) }
+    self = try File.parse(path) { bytes throws(DiffError) in try Questions(json: bytes) }
   }
 
   /// Reads the contents of a file.

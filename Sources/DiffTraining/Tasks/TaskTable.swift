@@ -7,9 +7,9 @@ extension TaskData {
   /// - Throws: `io`; `malformed` with the number of the line; `usage` if the options do not fit.
   /// - Complexity: O(bytes), a small multiple of the file in memory.
   public init(table path: String, _ options: TableOptions = TableOptions()) throws(DiffError) {
-    do {
-      try self.init(table: File.contents(of: path), options)
-    } catch { throw error.at(path: path) }
+    self = try File.parse(path) { bytes throws(DiffError) in
+      try TaskData(table: bytes, options)
+    }
   }
 
   /// The same of the contents of a file.

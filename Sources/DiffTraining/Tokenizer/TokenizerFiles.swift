@@ -16,14 +16,14 @@ public enum TokenizerFiles {
     let folder = parts.map { $0 + "/" }.joined()
     let settings = folder + "tokenizer_config.json"
     let config = File.exists(settings) ? try json(settings) : .object([])
-    do {
-      if path.hasSuffix(".json") {
-        return try ByteLevelBPE(
-          vocabulary: File.contents(of: path), merges: File.contents(of: folder + "merges.txt"),
-          addsPrefixSpace: config["add_prefix_space"] == .bool(true))
+    return try File.parse(path) { vocabulary throws(DiffError) in
+      guard path.hasSuffix(".json") else {
+        return try WordPiece(vocabulary: vocabulary, options: options(config))
       }
-      return try WordPiece(vocabulary: File.contents(of: path), options: options(config))
-    } catch { throw error.at(path: path) }
+      return try ByteLevelBPE(
+        vocabulary: vocabulary, merges: File.contents(of: folder + "merges.txt"),
+        addsPrefixSpace: config["add_prefix_space"] == .bool(true))
+    }
   }
 
   /// What a `tokenizer_config.json` says of BERT's clean-up; nil if it says nothing.
@@ -43,8 +43,6 @@ public enum TokenizerFiles {
   }
 
   private static func json(_ path: String) throws(DiffError) -> JSONValue {
-    do { return try JSONValue(parsing: File.contents(of: path)) } catch {
-      throw error.at(path: path)
-    }
+    try File.parse(path) { bytes throws(DiffError) in try JSONValue(parsing: bytes) }
   }
 }

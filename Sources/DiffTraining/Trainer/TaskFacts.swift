@@ -33,8 +33,8 @@ public struct TaskFacts: Sendable, Hashable {
       .mismatch,
       isPair
         ? "has single texts, but the task is about pairs"
-        : "has pairs of texts, but the task is about single ones; --text names their column",
-      path: path)
+        : "has pairs of texts, but the task is about single ones",
+      path: path, remedy: isPair ? nil : .textColumn)
   }
 
   /// The head that the task needs.
@@ -69,20 +69,21 @@ public struct TaskFacts: Sendable, Hashable {
     return metadata
   }
 
-  /// Reads the metadata of a diff.
+  /// Reads the metadata of a diff, at this path if it has one.
   ///
   /// - Throws: `mismatch` if it is not one of a task, `malformed` if it makes no sense.
-  public init(_ metadata: [String: String]) throws(DiffError) {
+  public init(_ metadata: [String: String], path: String? = nil) throws(DiffError) {
     guard let name = metadata["task.kind"] else {
-      throw DiffError(.mismatch, "says nothing of a task: it was not made by 'diffkit train'")
+      throw DiffError(
+        .mismatch, "says nothing of a task: it was not made by 'diffkit train'", path: path)
     }
     func malformed(_ key: String) -> DiffError {
-      DiffError(.malformed, "the metadata '\(key)' makes no sense")
+      DiffError(.malformed, "the metadata '\(key)' makes no sense", path: path)
     }
     switch name {
     case "classification":
       let text = metadata["task.labels"] ?? ""
-      let list = try JSONValue(parsing: Array(text.utf8)).elements ?? []
+      let list = (try? JSONValue(parsing: Array(text.utf8)))?.elements ?? []
       let labels = list.compactMap(\.text)
       guard labels.count == list.count, labels.count > 1 else {
         throw malformed("task.labels")

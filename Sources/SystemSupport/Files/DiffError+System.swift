@@ -2,9 +2,27 @@ import Platform
 import TensorCore
 
 extension DiffError {
-  /// An error of the operating system, told by `errno`.
+  /// The error that the operating system has just reported in `errno`.
   package static func system(_ what: String, _ path: String) -> DiffError {
-    let reason = unsafe String(cString: strerror(errno))
-    return DiffError(.io, "\(what): \(reason)", path: path)
+    let number = lastError()
+    let reason = unsafe String(cString: strerror(number))
+    return DiffError(Code(errno: number), "\(what): \(reason)", path: path, errno: number)
   }
 }
+
+extension DiffError.Code {
+  /// The class of an error of the operating system.
+  fileprivate init(errno number: Int32) {
+    self =
+      switch number {
+      case ENOENT, ENOTDIR: .notFound
+      case EACCES, EPERM, EROFS: .denied
+      case ENOSPC, EDQUOT: .noSpace
+      case EEXIST: .exists
+      default: .io
+      }
+  }
+}
+
+// Inside of `DiffError` the name means its property.
+private func lastError() -> Int32 { errno }

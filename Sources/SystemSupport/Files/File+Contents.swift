@@ -15,6 +15,17 @@ extension File {
     return try file.contents()
   }
 
+  /// Parses a small file as a whole; what `body` throws is about that file.
+  ///
+  /// - Throws: `io`, `limit` if it is larger than `limit` bytes, and what `body` throws.
+  package static func parse<Result>(
+    _ path: String, limit: UInt64 = 1 << 30,
+    _ body: ([UInt8]) throws(DiffError) -> Result
+  ) throws(DiffError) -> Result {
+    let bytes = try contents(of: path, limit: limit)
+    do { return try body(bytes) } catch { throw error.at(path: path) }
+  }
+
   /// The whole of an open file, as large as it is now. The caller has looked at its size.
   package func contents() throws(DiffError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: Int(try size))

@@ -33,9 +33,8 @@ extension File {
         .locked,
         lock == .shared
           ? "is being changed by another program; try again when that is done"
-          : "is in use by another program, so it is not changed in place; try again, or write a "
-            + "new file with -o",
-        path: path)
+          : "is in use by another program, so it is not changed in place; try again",
+        path: path, remedy: lock == .shared ? nil : .newOutput)
     }
   }
 }

@@ -3,7 +3,7 @@ import TensorCore
 
 /// An open file, read and written at offsets: no position, so threads may share it.
 public final class File: Sendable {
-  /// The path it was opened with, for messages.
+  /// The path in messages: the one it was opened with, or the one it will get.
   public let path: String
   package let descriptor: Int32
 
@@ -27,10 +27,14 @@ public final class File: Sendable {
   }
 
   /// Creates a file that must not exist yet.
-  package init(creating path: String, mode: mode_t = 0o666) throws(DiffError) {
-    self.path = path
+  ///
+  /// - Parameter name: the path in messages, if it is another one.
+  package init(
+    creating path: String, mode: mode_t = 0o666, named name: String? = nil
+  ) throws(DiffError) {
+    self.path = name ?? path
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-    guard descriptor >= 0 else { throw .system("cannot create", path) }
+    guard descriptor >= 0 else { throw .system("cannot create", self.path) }
   }
 
   /// A path by which this process can open the file once more, whatever became of its name.

@@ -5,7 +5,7 @@ import TensorCore
 package enum FreeSpace {
   /// Refuses an output of so many bytes, holes not counted, if it cannot fit.
   ///
-  /// - Throws: `noRoom`, never on file systems that may share blocks or compress them.
+  /// - Throws: `no-space`, never on file systems that may share blocks or compress them.
   package static func require(_ bytes: UInt64, at path: String) throws(DiffError) {
     let folder = OutputFile.split(path).folder
     var system = statvfs()
@@ -17,7 +17,7 @@ package enum FreeSpace {
     let (free, isMore) = blocks.multipliedReportingOverflow(by: UInt64(system.f_frsize))
     guard !isMore, bytes > free else { return }
     throw DiffError(
-      .noRoom, "needs \(bytes) bytes, and the file system has \(free) left", path: path)
+      .noSpace, "needs \(bytes) bytes, and the file system has \(free) left", path: path)
   }
 
   /// Those that store each byte that is written and is no hole.

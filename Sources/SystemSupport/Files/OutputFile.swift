@@ -41,10 +41,10 @@ package final class OutputFile {
     } else {
       let path = OutputFile.hiddenName(destination)
       Interruption.add(temporary: path)
-      do { file = try File(creating: path) } catch {
+      // The caller knows the destination, not the name beside it.
+      do { file = try File(creating: path, named: destination) } catch {
         Interruption.remove(temporary: path)
-        // The caller knows the destination, not the name beside it.
-        throw DiffError(error.code, error.message, path: destination)
+        throw error
       }
       temporaryPath = path
     }
@@ -108,7 +108,7 @@ package final class OutputFile {
       return
     }
     let error = DiffError.system("cannot create", destination)
-    let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(errno)
+    let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(error.errno)
     guard !File.exists(destination) else { throw .outputExists(destination) }
     // Some file systems, as FAT, give a file one name only; there it is a look and a move.
     guard hasNoLinks else { throw error }
@@ -180,6 +180,6 @@ extension File {
 
 extension DiffError {
   fileprivate static func outputExists(_ path: String) -> DiffError {
-    DiffError(.exists, "exists already; choose another name or give --force", path: path)
+    DiffError(.exists, "exists already", path: path, remedy: .overwrite)
   }
 }

@@ -73,13 +73,14 @@ final class ChunkReader: Sendable {
   ) throws(DiffError) -> [UInt8] {
     // Filters that only may make smaller cannot need much more than the elements.
     guard chunk.size <= UInt64(2 * codec.byteCount + 1024) else {
-      throw DiffError(.malformed, "a chunk takes more than its elements", offset: chunk.offset)
+      throw DiffError(
+        .malformed, "a chunk takes more than its elements", path: file.path, offset: chunk.offset)
     }
     var stored = [UInt8](repeating: 0, count: Int(chunk.size))
     var span = stored.mutableSpan
     try file.read(at: chunk.offset, into: &span)
     do { return try codec.unpack(stored, filterMask: filterMask) } catch {
-      throw error.at(offset: chunk.offset)
+      throw error.at(path: file.path, offset: chunk.offset)
     }
   }
 

@@ -48,7 +48,7 @@ package enum HDF5Reply {
 
   /// The codes of errors that libhdf5 can be the reason of.
   private static let codes: [DiffError.Code] = [
-    .io, .notACheckpoint, .unsupportedCheckpoint, .malformed, .truncated, .limit, .mismatch,
-    .unsupported, .usage,
+    .io, .notFound, .denied, .noSpace, .notACheckpoint, .unsupportedCheckpoint, .malformed,
+    .truncated, .limit, .mismatch, .unsupported, .usage,
   ]
 }

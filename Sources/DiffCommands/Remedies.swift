@@ -1,0 +1,25 @@
+import TensorCore
+
+extension Remedy {
+  /// The remedy as an option of this program: the only place that names one for a library.
+  var commandLine: String {
+    switch self {
+    case .overwrite: "choose another name or give --force"
+    case .newOutput: "write a new file with -o"
+    case .nameMap(let closest): "'\(closest)' is: --map FILE tells which tensor is which"
+    case .undoFile: "apply with --undo FILE"
+    case .allowOtherBase: "give --allow-other-base to use it all the same"
+    case .verifyFully: "use '--verify full'"
+    case .base: "give --base FILE"
+    case .additiveDiff: "make an additive diff with 'create --add'"
+    case .leaveOut: "'extract --except' leaves it out"
+    case .skipNonfloat: "leave it out with --skip-nonfloat"
+    case .includeOptimizer: "--optimizer compares them"
+    case .chooseHead: "choose with --head first, --head NAME or --head drop"
+    case .pruneResult: "to prune its result, use --prune-to"
+    case .textColumn: "--text names their column"
+    case .recover(let path): "restore the file first: diffkit recover '\(path)'"
+    case .resume: "the same command with --resume goes on from here"
+    }
+  }
+}

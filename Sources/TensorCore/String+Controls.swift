@@ -1,0 +1,39 @@
+extension String {
+  /// The text with every control or formatting character written as `\u{…}`, so that what an
+  /// untrusted file contains cannot steer a terminal.
+  public var escapingControls: String {
+    escapingControls { "\\u{\(String($0.value, radix: 16))}" }
+  }
+
+  /// The text with every control or formatting character replaced.
+  package func escapingControls(as escape: (Unicode.Scalar) -> String) -> String {
+    guard unicodeScalars.contains(where: \.isControl) else { return self }
+    var out = ""
+    for scalar in unicodeScalars {
+      if scalar.isControl {
+        out += escape(scalar)
+      } else {
+        out.unicodeScalars.append(scalar)
+      }
+    }
+    return out
+  }
+}
+
+extension Unicode.Scalar {
+  /// The escape of JSON. Line feeds stay: the encoder puts them between values only.
+  package var jsonEscape: String {
+    if self == "\n" { return "\n" }
+    return String(self).utf16.map { unit in
+      let digits = String(unit, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }.joined()
+  }
+
+  fileprivate var isControl: Bool {
+    switch properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
+    default: false
+    }
+  }
+}
