@@ -12,7 +12,12 @@ import TensorCore
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_error() -> UnsafePointer<CChar>! {
-  unsafe ErrorText.current
+  unsafe ErrorText.text
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_error_code() -> UnsafePointer<CChar>! {
+  unsafe ErrorText.code
 }
 
 /// See `diffkit.h`.
@@ -95,23 +100,21 @@ import TensorCore
     }
     var pages = reader.pages(of: entry)
     var done = 0
-    do throws(DiffError) {
-      while try pages.next() {
-        let page = pages.page
-        if let positions = unsafe positions {
-          for i in page.offsets.indices {
-            unsafe positions[done + i] = page.start + UInt64(page.offsets[i])
-          }
+    while try pages.next() {
+      let page = pages.page
+      if let positions = unsafe positions {
+        for i in page.offsets.indices {
+          unsafe positions[done + i] = page.start + UInt64(page.offsets[i])
         }
-        if let values = unsafe values {
-          unsafe page.values.withUnsafeBufferPointer { bytes in
-            guard let base = bytes.baseAddress else { return }
-            unsafe (values + done * page.valueWidth).copyMemory(from: base, byteCount: bytes.count)
-          }
-        }
-        done += page.count
       }
-    } catch { throw error.at(path: reader.path) }
+      if let values = unsafe values {
+        unsafe page.values.withUnsafeBufferPointer { bytes in
+          guard let base = bytes.baseAddress else { return }
+          unsafe (values + done * page.valueWidth).copyMemory(from: base, byteCount: bytes.count)
+        }
+      }
+      done += page.count
+    }
     return DIFFKIT_OK
   }
 }

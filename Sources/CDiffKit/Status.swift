@@ -5,7 +5,7 @@ import TensorCore
 /// Calls `body` and turns what it throws into a status and this thread's text.
 func status(_ body: () throws(DiffError) -> CInt) -> CInt {
   do throws(DiffError) { return try body() } catch {
-    ErrorText.set(error.description)
+    ErrorText.set(error)
     return error.status
   }
 }
@@ -14,7 +14,7 @@ extension DiffError {
   fileprivate var status: CInt {
     switch code {
     case .usage: DIFFKIT_ARGUMENT
-    case .io: DIFFKIT_IO
+    case .io, .notFound, .denied, .noSpace: DIFFKIT_IO
     case .wrongBase, .mismatch, .partlyApplied: DIFFKIT_WRONG_BASE
     case .notADiff, .textMode, .truncated, .checksum, .malformed, .limit: DIFFKIT_DAMAGED
     default: DIFFKIT_UNSUPPORTED
@@ -22,7 +22,7 @@ extension DiffError {
   }
 }
 
-/// The text of the last error of each thread.
+/// The last error of each thread: its code and its text, each ended by a zero byte.
 enum ErrorText {
   private static let key: pthread_key_t = {
     var key = pthread_key_t()
@@ -32,14 +32,22 @@ enum ErrorText {
 
   nonisolated(unsafe) private static let none = unsafe strdup("")
 
-  static func set(_ text: String) {
+  static func set(_ error: DiffError) {
+    // Controls, and so zero bytes, are escaped in both.
+    let texts = Array(error.code.description.utf8) + [0] + Array(error.description.utf8) + [0]
     unsafe free(pthread_getspecific(key))
-    unsafe pthread_setspecific(key, strdup(text))
+    let copy = unsafe malloc(texts.count)
+    unsafe copy?.copyMemory(from: texts, byteCount: texts.count)
+    unsafe pthread_setspecific(key, copy)
   }
 
-  static var current: UnsafePointer<CChar>? {
-    guard let text = unsafe pthread_getspecific(key) else { return unsafe UnsafePointer(none) }
-    return unsafe UnsafePointer(text.assumingMemoryBound(to: CChar.self))
+  static var code: UnsafePointer<CChar>? {
+    guard let texts = unsafe pthread_getspecific(key) else { return unsafe UnsafePointer(none) }
+    return unsafe UnsafePointer(texts.assumingMemoryBound(to: CChar.self))
+  }
+
+  static var text: UnsafePointer<CChar>? {
+    unsafe code.map { unsafe $0.pointee == 0 ? $0 : $0 + strlen($0) + 1 }
   }
 
   /// Never changed, never freed.

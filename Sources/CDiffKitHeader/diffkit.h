@@ -36,7 +36,8 @@ extern "C" {
 #define DIFFKIT_WRONG_BASE 2
 /* The diff is damaged, or no diff. */
 #define DIFFKIT_DAMAGED 3
-/* A file cannot be read. */
+/* A file cannot be read; diffkit_error_code() says whether it is missing ("not-found"), may not be
+ * read ("denied"), or something else is wrong ("io"). */
 #define DIFFKIT_IO 4
 /* This library, or this operation, cannot do it. */
 #define DIFFKIT_UNSUPPORTED 5
@@ -97,6 +98,11 @@ const char *diffkit_version(void);
 /* What went wrong in the last call of this thread that failed: one line, UTF-8, without control
  * characters; valid until the thread's next call that fails. Empty if none has. */
 const char *diffkit_error(void);
+
+/* The class of that error, as spec/FORMAT.md, section 10, and the JSON output of the program name
+ * it, such as "checksum", "not-found" or "wrong-base"; valid as long as diffkit_error(). There may
+ * be more classes in later versions. Empty if no call of this thread has failed. */
+const char *diffkit_error_code(void);
 
 /* Opens the diff at a path. Reads and checks its index; entries are read when they are asked for,
  * so the file must stay as it is. */

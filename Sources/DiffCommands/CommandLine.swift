@@ -9,22 +9,30 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   // A closed pipe is an error of `write`, to be told like any other.
   signal(SIGPIPE, SIG_IGN)
   Interruption.handle()
+  let words = arguments ?? Array(CommandLine.arguments.dropFirst())
+  var isVerify = false
   do {
     if arguments == nil { try refuseBrokenArguments() }
     var command = try DiffKit.parseAsRoot(arguments)
+    isVerify = command is VerifyCommand
     try command.run()
     end(0)
   } catch let status as ExitStatus {
     end(status.rawValue)
   } catch let error as DiffError {
-    complain("diffkit: " + error.description)
+    // Of a diff that is not sound, the class of spec/FORMAT.md, section 10, is the answer.
+    fail(ErrorOutput(error, showsCode: isVerify), words)
   } catch {
     // Help and version are "errors" of the parser too, with exit code 0.
-    let message = DiffKit.fullMessage(for: error)
+    let text = DiffKit.fullMessage(for: error)
     guard DiffKit.exitCode(for: error) == .success else {
-      complain(unknownCommand(arguments ?? Array(CommandLine.arguments.dropFirst())) ?? message)
+      let unknown = unknownCommand(words)
+      fail(
+        ErrorOutput(
+          usage: unknown ?? DiffKit.message(for: error),
+          text: unknown.map { "diffkit: \($0)\nSee 'diffkit --help'." } ?? text), words)
     }
-    do { try StandardOutput.write(message + "\n") } catch { complain(error.description) }
+    do { try StandardOutput.write(text + "\n") } catch { fail(ErrorOutput(error), words) }
     end(0)
   }
 }
@@ -49,13 +57,23 @@ private func unknownCommand(_ arguments: [String]) -> String? {
   let distances = commands.map { ($0, CloseNames.distance(Array(word.utf8), Array($0.utf8))) }
   let closest = distances.min { $0.1 < $1.1 }
   let hint = closest.flatMap { $0.1 <= max(2, word.count / 3) ? "; did you mean '\($0.0)'?" : nil }
-  return "diffkit: there is no command '\(word)'\(hint ?? "")".escapingControls
-    + "\nSee 'diffkit --help'."
+  return "there is no command '\(word)'\(hint ?? "")".escapingControls
 }
 
-private func complain(_ message: String) -> Never {
-  StandardError.write(message + "\n")
+private func fail(_ error: ErrorOutput, _ words: [String]) -> Never {
+  StandardError.write(error.text)
+  if printsJSON(words) { try? error.print(json: true) }
   end(2)
+}
+
+/// Whether an error is printed as JSON too: not where standard output is to hold a diff.
+private func printsJSON(_ words: [String]) -> Bool {
+  let options = words.prefix { $0 != "--" }
+  guard options.contains("--json"), !options.contains("--output=-") else { return false }
+  // What stands before a '-' that is an output: of `convert`, the input.
+  let isBeforeOutput: (String) -> Bool =
+    words[0] == "convert" ? { $0 != "convert" } : { $0 == "-o" || $0 == "--output" }
+  return !zip(options, options.dropFirst()).contains { $1 == "-" && isBeforeOutput($0) }
 }
 
 /// Everything has been written. What `exit` would do besides is not wanted: libhdf5 would try again

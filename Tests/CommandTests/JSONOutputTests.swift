@@ -1,5 +1,7 @@
 import DiffFormat
+import Platform
 import StrictJSON
+import TensorCore
 import Testing
 import TestSupport
 
@@ -95,13 +97,73 @@ import TestSupport
     }
   }
 
-  @Test("trouble prints nothing but one line on standard error, with --json too")
+  /// Runs a command that fails, with --json; returns the object, besides which there is the line
+  /// that people read.
+  private func failure(
+    _ arguments: [String], at place: SourceLocation = #_sourceLocation
+  ) throws -> JSONValue {
+    let plain = Answer(try .run(Diffkit.path, arguments))
+    expectTrouble(plain, at: place)
+    let answer = Answer(try .run(Diffkit.path, arguments + ["--json"]))
+    #expect((answer.code, answer.errors) == (2, plain.errors), sourceLocation: place)
+    let value = try JSONValue(parsing: Array(answer.output.utf8))
+    let faults = try JSONSchema(Self.schema).faults(value, "error")
+    #expect(faults == [], "\(arguments)", sourceLocation: place)
+    return try #require(value["error"])
+  }
+
+  @Test("trouble is an object and the same line on standard error as without --json")
   func trouble() throws {
     for arguments in [
       ["inspect", "missing"], ["compare", "missing", "missing"], ["report", "missing"],
       ["stats", "missing"],
     ] {
-      expectTrouble(Answer(try .run(Diffkit.path, arguments + ["--json"])), "missing")
+      let error = try failure(arguments)
+      #expect(error["code"] == .string("not-found"))
+      #expect(error["path"] == .string("missing"))
+      #expect(error["errno"] == .number("\(ENOENT)"))
+    }
+  }
+
+  @Test("an error has the class, the location and the remedy that are known")
+  func errors() throws {
+    try Fixture.with { files in
+      let (base, tuned, exact) = (files("base.h5"), files("tuned.h5"), files("exact.diff"))
+      let exists = try failure(["create", base, tuned, "-o", exact])
+      #expect(exists["code"] == .string("exists"))
+      #expect(exists["remedy"] == .string("overwrite"))
+      #expect(exists["message"]?.text?.contains("--force") == true)
+      var bytes = try files.bytes("exact.diff")
+      bytes[40] ^= 1
+      try write(bytes, toFile: files("flipped.diff"))
+      let flipped = try failure(["verify", files("flipped.diff")])
+      #expect(flipped["code"] == .string("checksum"))
+      #expect(flipped["tensor"] == .string("model/big"))
+      #expect(flipped["offset"] == .number("32"))
+    }
+  }
+
+  @Test("wrong options are a usage error")
+  func usage() throws {
+    for arguments in [["verify"], ["prune", "a", "--nonsense"], ["frobnicate"]] {
+      let answer = Answer(try .run(Diffkit.path, arguments + ["--json"]))
+      #expect(answer.code == 2)
+      let value = try JSONValue(parsing: Array(answer.output.utf8))
+      #expect(try JSONSchema(Self.schema).faults(value, "error") == [])
+      #expect(value["error"]?["code"] == .string("usage"))
+    }
+  }
+
+  @Test("no object is printed where a diff was to go to standard output")
+  func pipes() throws {
+    try Fixture.with { files in
+      let (base, exact) = (files("base.h5"), files("exact.diff"))
+      for arguments in [
+        ["create", base, "missing", "-o", "-"], ["create", base, "missing", "--output=-"],
+        ["convert", "missing", "-"], ["compose", exact, "missing", "-o", "-"],
+      ] {
+        expectTrouble(Answer(try .run(Diffkit.path, arguments + ["--json"])), "missing")
+      }
     }
   }
 }

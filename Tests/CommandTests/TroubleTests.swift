@@ -1,4 +1,5 @@
 import Platform
+import StrictJSON
 import Testing
 import TestSupport
 
@@ -82,6 +83,24 @@ import TestSupport
         }
       }
     }
+  }
+
+  @Test(
+    "verify names the class of what is wrong with a diff",
+    arguments: [
+      "not-a-diff", "text-mode-utf8", "signature-cut", "version-before-features",
+      "incompatible-feature", "page-checksum", "pages-past-index", "index-value-too-long",
+    ])
+  func classes(name: String) throws {
+    let sample = "\(samples)/invalid/\(name)"
+    let expected = try JSONValue(parsing: contents(ofFile: sample + ".json"))
+    let code = try #require(expected["code"]?.text)
+    expectTrouble(try Diffkit.run("verify", sample + ".diff"), " [\(code)]\n")
+    let answer = try Diffkit.run("verify", "--json", sample + ".diff")
+    let error = try #require(JSONValue(parsing: Array(answer.output.utf8))["error"])
+    #expect(error["code"] == .string(code))
+    #expect(error["offset"] == expected["offset"])
+    #expect(error["path"] == .string(sample + ".diff"))
   }
 
   @Test("a damaged diff is trouble for every command that reads it")

@@ -32,14 +32,17 @@ int main(int count, char **arguments) {
   unsigned char *work = malloc(size);
   EXPECT(size == same_size && memcmp(base, tuned, size) != 0);
   EXPECT(strlen(diffkit_version()) > 0 && strlen(diffkit_error()) == 0);
+  EXPECT(strlen(diffkit_error_code()) == 0);
 
   diffkit_diff *diff = NULL, *add = NULL;
   EXPECT(diffkit_open_file("missing", &diff) == DIFFKIT_IO && diff == NULL);
   EXPECT(strstr(diffkit_error(), "missing") != NULL);
+  EXPECT(strcmp(diffkit_error_code(), "not-found") == 0);
   EXPECT(diffkit_open_file(NULL, &diff) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_open_file(arguments[1], NULL) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_open_file(arguments[3], &diff) == DIFFKIT_DAMAGED);
   EXPECT(diffkit_open_memory(exact, exact_size - 1, &diff) == DIFFKIT_DAMAGED);
+  EXPECT(strcmp(diffkit_error_code(), "truncated") == 0);
   EXPECT(diffkit_open_memory(exact, 0, &diff) == DIFFKIT_DAMAGED);
   EXPECT(diffkit_open_memory(exact, exact_size, &diff) == DIFFKIT_OK);
   memset(exact, 0, exact_size);

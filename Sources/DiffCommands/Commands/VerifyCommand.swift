@@ -11,8 +11,8 @@ struct VerifyCommand: ParsableCommand {
     abstract: "Check a diff, every byte of it, and whether a checkpoint is its base or result.",
     discussion: """
       Exit code 0: the diff is sound, and the checkpoint, if given, is its base or its result.
-      Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble.
-      '-' is a diff on standard input.
+      Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble; \
+      the error ends with its class (spec/FORMAT.md, section 10). '-' is a diff on standard input.
 
         diffkit verify task.diff
         diffkit verify task.diff base.h5 --verify touched
