@@ -102,7 +102,7 @@ import Foundation
       try Diffs.export(vectors, to: "/nowhere/x", .shira)
     }
     #expect(refusal?.code == .unsupported)
-    #expect(refusal?.message.contains("extract --except") == true)
+    #expect(refusal?.remedy == .leaveOut)
   }
 
   @Test("archives are those of numpy.savez, array by array")

@@ -49,7 +49,7 @@ import TestSupport
     let refusal = error([diff, other])
     #expect(refusal?.code == .wrongBase)
     #expect(refusal?.tensor == "t")
-    #expect(refusal?.message.contains("--allow-other-base") == true)
+    #expect(refusal?.remedy == .allowOtherBase)
     var options = MergeOptions()
     options.allowsOtherBase = true
     let both = try merged([diff, other], options)
@@ -67,7 +67,7 @@ import TestSupport
     let refusal = error([a, b])
     #expect(refusal?.code == .mismatch)
     #expect(refusal?.tensor == "head")
-    #expect(refusal?.message.contains("--head first") == true)
+    #expect(refusal?.remedy == .chooseHead)
 
     func head(_ diffs: [DiffReader], _ choice: HeadChoice) throws -> [UInt8]? {
       var options = MergeOptions()
