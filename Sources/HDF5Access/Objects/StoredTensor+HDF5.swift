@@ -78,6 +78,9 @@ extension StoredTensor {
     try unsafe H5Pfill_value_defined(creation, &status).orThrow(what)
     var time = H5D_FILL_TIME_ERROR
     try unsafe H5Pget_fill_time(creation, &time).orThrow(what)
+    // With a damaged time, the library fills or does not, as the layout has it.
+    guard time == H5D_FILL_TIME_ALLOC || time == H5D_FILL_TIME_NEVER || time == H5D_FILL_TIME_IFSET
+    else { throw DiffError(.malformed, "its fill value is damaged") }
     guard status != H5D_FILL_VALUE_UNDEFINED, time != H5D_FILL_TIME_NEVER else { return 0 }
     let memory = try HDF5ElementType.littleEndian(datatype)
     let size = try HDF5Library.value(what) { H5Tget_size(memory.id) }
