@@ -1,6 +1,7 @@
 #include "CKernels.h"
+#include "adam.h"
 #include "common.h"
-#include <string.h>
+#include "exponential.h"
 
 // The buffers of a run do not overlap, which is too much for a compiler to check for itself.
 #define VECTORS _Pragma("clang loop vectorize(assume_safety)")
@@ -10,17 +11,10 @@
 #define LEFT (-1.5f)
 #define RIGHT 1.5f
 
-// exp(x) for -60 <= x <= 60, what lies outside is taken as the end; within 1.2e-7 of the truth,
-// relative. x = n ln 2 + r with |r| <= ln 2 / 2, and a polynomial for exp(r) (Cody, Waite 1980).
+// exp(x) for -60 <= x <= 60, within 1.2e-7 of the truth, relative.
 INLINE float exponential(float x) {
-  x = x < -60 ? -60 : x;
-  x = x > 60 ? 60 : x;
-  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lower bits.
-  float shifted = x * 1.44269504f + 12582912.0f;
-  uint32_t bits;
-  memcpy(&bits, &shifted, 4);
-  float n = shifted - 12582912.0f;
-  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float power;
+  float r = reduce_exponent(x, -60, 60, &power);
   float e = 1.0f / 5040;
   e = e * r + 1.0f / 720;
   e = e * r + 1.0f / 120;
@@ -28,9 +22,6 @@ INLINE float exponential(float x) {
   e = e * r + 1.0f / 6;
   e = e * r + 0.5f;
   e = e * r * r + r + 1;
-  bits = (bits + 127) << 23;
-  float power;
-  memcpy(&power, &bits, 4);
   return e * power;
 }
 
@@ -152,23 +143,13 @@ CLONES void dk_gate_measure(const dk_gated *x, size_t n, dk_draw draw, const flo
   else measure(x, n, draw, group, penalty, varies, 0, sums);
 }
 
-// A step of Adam; returns by how much the parameter falls.
-INLINE float adam(const dk_adam *o, float gradient, float *first, float *second) {
-  float g = gradient * o->scale;
-  float m = *first + (1 - o->beta1) * (g - *first);
-  float v = *second * o->beta2 + (1 - o->beta2) * g * g;
-  *first = m;
-  *second = v;
-  return o->rate * m / (__builtin_elementwise_sqrt(v) * o->unbias + o->epsilon);
-}
-
 INLINE void update(const dk_gated *x, size_t n, dk_draw draw, const float *group,
                    const float *penalty, dk_draw next, const float *next_group, size_t stride,
                    int expected, const dk_adam *weights, const dk_adam *gates) {
   VECTORS for (size_t i = 0; i < n; i++) {
     slopes s = pull_back(x, i, draw, group[i * stride], penalty[i * stride], expected);
-    float w = x->weight[i] - adam(weights, s.weight, x->weight_first + i, x->weight_second + i);
-    float a = x->gate[i] - adam(gates, s.gate, x->gate_first + i, x->gate_second + i);
+    float w = x->weight[i] - adam(weights, s.weight, x->weight_first + i, x->weight_second + i, 1);
+    float a = x->gate[i] - adam(gates, s.gate, x->gate_first + i, x->gate_second + i, 1);
     x->weight[i] = w;
     x->gate[i] = a;
     gate g = draw_gate(uniform(next, x->position + (uint32_t)i), exponential(-a));

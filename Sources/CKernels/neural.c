@@ -1,5 +1,6 @@
 #include "CKernels.h"
 #include "common.h"
+#include "exponential.h"
 #include <string.h>
 
 // Sums may be taken in any order, so that they can be taken in vectors.
@@ -10,26 +11,16 @@
 
 // The coefficients below are least maximum errors, fitted in float64 for this file.
 
-INLINE float bits_float(uint32_t bits) {
-  float v;
-  memcpy(&v, &bits, 4);
-  return v;
-}
-
 INLINE uint32_t float_bits(float v) {
   uint32_t bits;
   memcpy(&bits, &v, 4);
   return bits;
 }
 
-// e^x within 2 ulp: 2^n * e^r with |r| <= ln 2 / 2, ln 2 in two parts (Cody, Waite 1980). Adding
-// 1.5 * 2^23 rounds to an integer.
+// e^x for -87 <= x <= 88, within 2 ulp.
 INLINE float exponential(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
-  float shifted = x * 1.44269504f + 12582912.0f;
-  float n = shifted - 12582912.0f;
-  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float power;
+  float r = reduce_exponent(x, -87, 88, &power);
   float p = 0.0013836845755577087f;
   p = p * r + 0.008374815806746483f;
   p = p * r + 0.04166822507977486f;
@@ -37,7 +28,7 @@ INLINE float exponential(float x) {
   p = p * r + 0.49999991059303284f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  return p * bits_float((float_bits(shifted) << 23) + (127u << 23));
+  return p * power;
 }
 
 // tanh x = x * P(x^2) near zero, 1 - 2 / (e^2x + 1) elsewhere.

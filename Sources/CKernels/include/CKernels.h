@@ -93,10 +93,12 @@ typedef struct {
   uint32_t position;                      // what the first element's chance is a function of
 } dk_gated;
 
-/// A step of Adam (Kingma, Ba 2015): rate = learning rate / (1 - beta1^t),
-/// unbias = 1 / sqrt(1 - beta2^t); gradients are multiplied by `scale` first.
+/// A step of Adam with decoupled weight decay (Kingma, Ba 2015; Loshchilov, Hutter 2019): gradients
+/// times `scale`; weight1 = 1 - beta1, weight2 = 1 - beta2, each rounded once;
+/// unbias = 1 / sqrt(1 - beta2^t), rate = learning rate / (1 - beta1^t),
+/// keep = 1 - learning rate * decay, which gates and what is behind them do without.
 typedef struct {
-  float rate, unbias, beta1, beta2, epsilon, scale;
+  float scale, weight1, beta2, weight2, unbias, epsilon, rate, keep;
 } dk_adam;
 
 /// The chance that belongs to a position, and the gate of a location with its derivative: that of
@@ -165,15 +167,9 @@ enum { DK_NO_SUBNORMALS = 0x8040 };
 
 // optimizer.c: AdamW over flat buffers
 
-/// What a step is made with: gradients times `scale`; weight1 = 1 - beta1, weight2 = 1 - beta2,
-/// each rounded once; unbias = 1 / sqrt(1 - beta2^t), rate = learning rate / (1 - beta1^t),
-/// keep = 1 - learning rate * decay.
-typedef struct {
-  float scale, weight1, beta2, weight2, unbias, epsilon, rate, keep;
-} dk_adamw_step;
 /// A step of AdamW, in one pass; the four buffers are distinct.
 void dk_adamw(float *values, const float *gradients, float *first, float *second, size_t n,
-              const dk_adamw_step *step);
+              const dk_adam *step);
 
 // merge.c: sums of the changes of several diffs to a block of elements. `marks` has four words for
 // each 64 elements, `sums` `channels` numbers for each element; all are zero at first and after a

@@ -1,33 +1,6 @@
 import CKernels
 import Kernels
 
-/// The functions between the layers of a network. Raw values are the kernels'.
-public enum Activation: Int32, Sendable, Hashable, CaseIterable {
-  /// x Φ(x) (Hendrycks, Gimpel 2016).
-  case gelu = 0
-  /// The same with Φ approximated by a tanh.
-  case geluTanh = 1
-  case tanh = 2
-  case relu = 3
-}
-
-/// What dropout sets to zero in one place of a model for one batch.
-package struct DropoutMask: Sendable {
-  /// Chooses the elements.
-  package var key: UInt64
-  /// The share that is dropped, 0 ..< 1.
-  package var rate: Float
-
-  package init(key: UInt64, rate: Float) {
-    precondition(rate >= 0 && rate < 1)
-    self.key = key
-    self.rate = rate
-  }
-
-  /// Nothing.
-  package static let none = DropoutMask(key: 0, rate: 0)
-}
-
 extension Kernels {
   /// x += y.
   package static func add(_ y: FloatMatrix, to x: FloatMatrix) {

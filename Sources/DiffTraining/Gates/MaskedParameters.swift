@@ -49,7 +49,8 @@ final class MaskedParameters {
       [differences, gathered, means, squares] in
       let range = $0 * GateRun.room..<min(count, ($0 + 1) * GateRun.room)
       Kernels.withoutSubnormals {
-        Kernels.adamStep(differences, gathered, means, squares, range, step)
+        Kernels.adam(
+          differences, gathered, means: means, squares: squares, range, step)
       }
     }
     store()

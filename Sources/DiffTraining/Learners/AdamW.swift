@@ -68,8 +68,8 @@ public final class AdamW {
     let norm = gradients.norm(of: parameters)
     guard norm.isFinite else { return norm }
     steps += 1
-    let numbers = Kernels.AdamWStep(
-      step: steps, rate: Double(rate), beta1: options.beta1, beta2: options.beta2,
+    let step = AdamStep(
+      learningRate: Double(rate), number: steps, beta1: options.beta1, beta2: options.beta2,
       epsilon: options.epsilon, decay: options.decay, scale: options.clipping.scale(norm: norm))
     let ranges = parameters.flatMap { index in
       tables[index]?.wake(gradients.touchedRows(of: index) ?? [], at: steps, scaleMoments)
@@ -77,7 +77,7 @@ public final class AdamW {
     }
     let (source, first, second) = (gradients.values, first, second)
     RangeTasks(ranges).forEach {
-      Kernels.adamW(values, source, first: first, second: second, $0, numbers)
+      Kernels.adam(values, source, means: first, squares: second, $0, step)
     }
     return norm
   }

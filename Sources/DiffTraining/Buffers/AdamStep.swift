@@ -1,0 +1,47 @@
+import CKernels
+
+/// A step of Adam with decoupled weight decay (Kingma, Ba 2015; Loshchilov, Hutter 2019), as
+/// PyTorch counts it: corrected for the bias of moments that began as zeros, ε beside the
+/// corrected root. The numbers are the same for every parameter.
+public struct AdamStep: Sendable {
+  let numbers: dk_adam
+
+  /// A step of a learning rate.
+  ///
+  /// - Parameters:
+  ///   - number: Counts the steps, from 1.
+  ///   - beta1: How much of the mean of the gradients stays; by default 0.9 as a float32.
+  ///   - beta2: How much of the mean of their squares stays; by default 0.999 as a float32.
+  ///   - decay: How much of its value a parameter loses, times the rate; gates do without.
+  ///   - scale: Gradients are multiplied by it first: clipping.
+  public init(
+    learningRate: Double, number: Int, beta1: Double = Double(0.9 as Float),
+    beta2: Double = Double(0.999 as Float), epsilon: Double = 1e-8, decay: Double = 0,
+    scale: Double = 1
+  ) {
+    numbers = dk_adam(
+      scale: Float(scale), weight1: Float(1 - beta1), beta2: Float(beta2),
+      weight2: Float(1 - beta2), unbias: Float(1 / (1 - power(beta2, number)).squareRoot()),
+      epsilon: Float(epsilon), rate: Float(learningRate / (1 - power(beta1, number))),
+      keep: Float(1 - learningRate * decay))
+  }
+
+  /// Takes the step with a single number.
+  package func apply(
+    _ value: inout Float, _ gradient: Float, _ mean: inout Float, _ square: inout Float
+  ) {
+    var (gradient, step) = (gradient, numbers)
+    unsafe dk_adamw(&value, &gradient, &mean, &square, 1, &step)
+  }
+}
+
+/// `base` to the power of a number that is not negative, by squaring.
+package func power(_ base: Double, _ exponent: Int) -> Double {
+  var (result, base, exponent) = (1.0, base, exponent)
+  while exponent > 0 {
+    if exponent & 1 == 1 { result *= base }
+    base *= base
+    exponent >>= 1
+  }
+  return result
+}

@@ -1,0 +1,16 @@
+/// What dropout sets to zero in one place of a model for one batch.
+package struct DropoutMask: Sendable {
+  /// Chooses the elements.
+  package var key: UInt64
+  /// The share that is dropped, 0 ..< 1.
+  package var rate: Float
+
+  package init(key: UInt64, rate: Float) {
+    precondition(rate >= 0 && rate < 1)
+    self.key = key
+    self.rate = rate
+  }
+
+  /// Nothing.
+  package static let none = DropoutMask(key: 0, rate: 0)
+}

@@ -1,0 +1,25 @@
+import TensorCore
+
+/// What a selection of positions was made from.
+struct SelectionFacts {
+  var positions: [Int] = []
+  var wanted: Int?
+  var densityBefore: Double?
+
+  func save(to writer: StateWriter) throws(DiffError) {
+    try writer.put([Double(positions.count)])
+    try writer.put([Double(wanted ?? -1)])
+    try writer.put([densityBefore ?? -1])
+    try writer.put(positions.map { Double($0) })
+  }
+
+  /// - Parameter places: How many the layout has.
+  mutating func restore(from reader: StateReader, places: Int) throws(DiffError) {
+    let count = try reader.takeInt(in: 0...places)
+    let wanted = try reader.takeInt(in: -1...places)
+    let density = try reader.takeDoubles(1)[0]
+    positions = try reader.takeInts(count, in: 0...max(0, places - 1))
+    self.wanted = wanted < 0 ? nil : wanted
+    densityBefore = density < 0 ? nil : density
+  }
+}
