@@ -26,10 +26,7 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
     let size = try file.size
     func bytes(at offset: UInt64, _ count: Int) throws(DiffError) -> [UInt8] {
       guard offset <= size else { return [] }
-      var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
-      var span = bytes.mutableSpan
-      try file.read(at: offset, into: &span)
-      return bytes
+      return try file.bytes(at: offset, count: Int(min(UInt64(count), size - offset)))
     }
     // Behind a user block, HDF5's signature stands at a power of two.
     let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]

@@ -1,16 +1,29 @@
 import CZlib
 
-/// Raw deflate (RFC 1951) by zlib: a compressor of many short runs of bytes.
+/// What stands around a deflate stream (RFC 1951).
+package enum DeflateWrapping {
+  /// Nothing, as in diffs and ZIP archives.
+  case none
+  /// zlib's header and checksum (RFC 1950), as in HDF5's chunks.
+  case zlib
+
+  /// The window, in zlib's spelling: negative without a header.
+  fileprivate var windowBits: Int32 { self == .none ? -15 : 15 }
+  /// zlib's default, or for diffs the most: it makes one block of a whole plane.
+  fileprivate var memoryLevel: Int32 { self == .none ? 9 : 8 }
+}
+
+/// A compressor, by zlib, of many runs of bytes, each below 4 GiB.
 @safe package final class Deflater {
   private let stream: UnsafeMutablePointer<z_stream>
 
-  package init() {
+  /// - Parameter level: 0 ... 9.
+  package init(_ wrapping: DeflateWrapping = .none, level: Int = 6) {
     unsafe stream = .allocate(capacity: 1)
     unsafe stream.initialize(to: z_stream())
-    // A window without header or trailer; level 9 of memory makes one block of a whole plane.
     let status = unsafe deflateInit2_(
-      stream, 6, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
-      Int32(MemoryLayout<z_stream>.size))
+      stream, Int32(level), Z_DEFLATED, wrapping.windowBits, wrapping.memoryLevel,
+      Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     guard status == Z_OK else { fatalError("zlib cannot start: out of memory") }
   }
 
@@ -19,18 +32,28 @@ import CZlib
     unsafe stream.deallocate()
   }
 
+  /// The compressed bytes.
+  package func compress(_ bytes: Span<UInt8>) -> [UInt8] {
+    let most = unsafe Int(deflateBound(stream, uLong(bytes.count)))
+    guard let compressed = compress(bytes, limit: most + 1) else {
+      preconditionFailure("more than zlib's bound")
+    }
+    return compressed
+  }
+
   /// The compressed bytes, or nil if they would be `limit` or more.
   package func compress(_ bytes: Span<UInt8>, limit: Int) -> [UInt8]? {
     unsafe deflateReset(stream)
     var finished = false
-    let out = unsafe [UInt8](unsafeUninitializedCapacity: limit) { to, count in
+    let room = UInt32(clamping: limit)
+    let out = unsafe [UInt8](unsafeUninitializedCapacity: Int(room)) { to, count in
       unsafe bytes.withUnsafeBufferPointer { from in
         unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
         unsafe stream.pointee.avail_in = UInt32(from.count)
         unsafe stream.pointee.next_out = to.baseAddress
-        unsafe stream.pointee.avail_out = UInt32(limit)
+        unsafe stream.pointee.avail_out = room
         finished = unsafe deflate(stream, Z_FINISH) == Z_STREAM_END
-        count = unsafe limit - Int(stream.pointee.avail_out)
+        count = unsafe Int(room - stream.pointee.avail_out)
       }
     }
     return finished && out.count < limit ? out : nil
@@ -41,11 +64,11 @@ import CZlib
 @safe package final class Inflater {
   private let stream: UnsafeMutablePointer<z_stream>
 
-  package init() {
+  package init(_ wrapping: DeflateWrapping = .none) {
     unsafe stream = .allocate(capacity: 1)
     unsafe stream.initialize(to: z_stream())
     let status = unsafe inflateInit2_(
-      stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+      stream, wrapping.windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     guard status == Z_OK else { fatalError("zlib cannot start: out of memory") }
   }
 
@@ -54,8 +77,10 @@ import CZlib
     unsafe stream.deallocate()
   }
 
-  /// Whether `bytes` are one deflate stream, to the last byte, of exactly `out.count` bytes.
-  package func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Bool {
+  /// Expands the stream that `bytes` begin with, if it holds exactly `out.count` bytes.
+  ///
+  /// - Returns: How many bytes the stream takes, or nil.
+  package func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Int? {
     unsafe inflateReset(stream)
     return unsafe bytes.withUnsafeBufferPointer { from in
       unsafe out.withUnsafeMutableBufferPointer { to in
@@ -64,8 +89,8 @@ import CZlib
         unsafe stream.pointee.next_out = to.baseAddress
         unsafe stream.pointee.avail_out = UInt32(to.count)
         let status = unsafe inflate(stream, Z_FINISH)
-        return unsafe status == Z_STREAM_END && stream.pointee.avail_in == 0
-          && stream.pointee.avail_out == 0
+        guard unsafe status == Z_STREAM_END && stream.pointee.avail_out == 0 else { return nil }
+        return unsafe from.count - Int(stream.pointee.avail_in)
       }
     }
   }

@@ -11,6 +11,11 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     self.low = low
   }
 
+  /// A fingerprint from its 16 bytes as stored.
+  package init(_ bytes: [UInt8], at index: Int) {
+    self.init(high: bytes.littleEndian(at: index + 8), low: bytes.littleEndian(at: index))
+  }
+
   /// 32 hexadecimal digits, the upper half first.
   public var description: String { high.hexadecimal + low.hexadecimal }
 
@@ -49,12 +54,6 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     package mutating func append(_ block: Fingerprint) { blocks += block.bytes }
 
     package var fingerprint: Fingerprint { XXH3.hash128((header + blocks).span) }
-  }
-}
-
-extension FixedWidthInteger {
-  package var littleEndianBytes: [UInt8] {
-    (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
   }
 }
 

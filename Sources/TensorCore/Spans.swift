@@ -3,20 +3,6 @@ extension [UInt8] {
   package mutating func append(copying bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
   }
-
-  /// Appends the bytes of a number.
-  package mutating func append(littleEndian value: some FixedWidthInteger) {
-    unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
-  }
-
-  /// The number whose bytes stand at an index.
-  package func littleEndian<Value: FixedWidthInteger>(at index: Int) -> Value {
-    var value: Value = 0
-    for i in 0..<Value.bitWidth / 8 {
-      value |= Value(truncatingIfNeeded: self[index + i]) << Value(truncatingIfNeeded: 8 * i)
-    }
-    return value
-  }
 }
 
 extension MutableSpan where Element: BitwiseCopyable {

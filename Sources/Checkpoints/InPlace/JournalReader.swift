@@ -22,7 +22,7 @@ struct JournalReader {
     var files: [(name: String, size: UInt64)] = []
     var at: UInt64 = 16
     do throws(DiffError) {
-      let start = try Self.bytes(of: file, at: 0, 16)
+      let start = try file.bytes(at: 0, count: 16)
       guard start.starts(with: Journal.signature) else { throw Self.damaged(path) }
       guard start.littleEndian(at: 8) == Journal.version else {
         throw DiffError(
@@ -30,10 +30,10 @@ struct JournalReader {
       }
       let count: UInt32 = start.littleEndian(at: 12)
       for _ in 0..<count {
-        let length: UInt32 = try Self.bytes(of: file, at: at, 4).littleEndian(at: 0)
+        let length: UInt32 = try file.bytes(at: at, count: 4).littleEndian(at: 0)
         // No name of a file is as long.
         guard length <= 4096 else { throw Self.damaged(path) }
-        let bytes = try Self.bytes(of: file, at: at + 4, Int(length) + 8)
+        let bytes = try file.bytes(at: at + 4, count: Int(length) + 8)
         guard let name = String(validating: bytes.prefix(Int(length)), as: UTF8.self),
           !name.utf8.contains(UInt8(ascii: "/"))
         else { throw Self.damaged(path) }
@@ -61,11 +61,11 @@ struct JournalReader {
     var at: UInt64 = 0
     let end = batches.upperBound + 8
     while at < end {
-      let bytes = try Self.bytes(of: file, at: at, Int(min(1 << 20, end - at)))
+      let bytes = try file.bytes(at: at, count: Int(min(1 << 20, end - at)))
       hash.update(bytes.span)
       at += UInt64(bytes.count)
     }
-    guard try Self.bytes(of: file, at: end, 16) == hash.digest.bytes else {
+    guard try file.bytes(at: end, count: 16) == hash.digest.bytes else {
       throw Self.damaged(path)
     }
   }
@@ -75,7 +75,7 @@ struct JournalReader {
     var fits = true
     try forEachRun { number, place, spans, batch throws(DiffError) in
       guard fits, number < files.count else { return fits = false }
-      let found = try Self.bytes(of: files[number], at: place.lowerBound, place.count)
+      let found = try files[number].bytes(at: place.lowerBound, count: place.count)
       for span in spans {
         let start = Int(span.offset - place.lowerBound)
         fits =
@@ -93,7 +93,7 @@ struct JournalReader {
     try forEachRun { number, place, spans, batch throws(DiffError) in
       guard number < files.count else { throw Self.damaged(path) }
       // Between the spans stands what stands in the file.
-      var bytes = try Self.bytes(of: files[number], at: place.lowerBound, place.count)
+      var bytes = try files[number].bytes(at: place.lowerBound, count: place.count)
       for span in spans {
         let start = Int(span.offset - place.lowerBound)
         let from = version == .old ? span.old : span.new
@@ -121,13 +121,13 @@ struct JournalReader {
   ) throws(DiffError) {
     var at = batches.lowerBound
     while at < batches.upperBound {
-      let header = try Self.bytes(of: file, at: at, 8)
+      let header = try file.bytes(at: at, count: 8)
       let number: UInt32 = header.littleEndian(at: 0)
       let length: UInt32 = header.littleEndian(at: 4)
       guard number < UInt32(files.count), length <= Journal.maximumBatch else {
         throw Self.damaged(path)
       }
-      let batch = try Self.bytes(of: file, at: at + 8, Int(length))
+      let batch = try file.bytes(at: at + 8, count: Int(length))
       let spans = try spans(of: batch, fileSize: files[Int(number)].size)
       var first = 0
       while first < spans.count {
@@ -163,15 +163,6 @@ struct JournalReader {
       spans.append(span)
     }
     return spans
-  }
-
-  private static func bytes(
-    of file: File, at offset: UInt64, _ count: Int
-  ) throws(DiffError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var span = bytes.mutableSpan
-    try file.read(at: offset, into: &span)
-    return bytes
   }
 
   private static func damaged(_ path: String, _ cause: DiffError? = nil) -> DiffError {

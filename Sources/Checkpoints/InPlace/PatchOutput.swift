@@ -81,9 +81,7 @@ final class PatchOutput: CheckpointOutput {
     _ bytes: Span<UInt8>, _ file: Int, _ units: any WriteUnits, at offset: UInt64
   ) throws(DiffError) {
     for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
-      var old = [UInt8](repeating: 0, count: unit.count)
-      var span = old.mutableSpan
-      try files[file].read(at: unit.offset, into: &span)
+      let old = try files[file].bytes(at: unit.offset, count: unit.count)
       for run in unit.runs {
         try journal.append(
           file: file, at: unit.offset + UInt64(run.inside.lowerBound),

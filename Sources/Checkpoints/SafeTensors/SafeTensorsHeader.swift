@@ -43,20 +43,14 @@ struct SafeTensorsHeader: Sendable {
   private static func text(of file: File) throws(DiffError) -> (bytes: [UInt8], dataSize: UInt64) {
     let size = try file.size
     guard size >= 8 else { throw DiffError(.malformed, "too short for safetensors") }
-    var prefix = [UInt8](repeating: 0, count: 8)
-    var span = prefix.mutableSpan
-    try file.read(at: 0, into: &span)
-    let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let length: UInt64 = try file.bytes(at: 0, count: 8).littleEndian(at: 0)
     guard length <= maximumLength else {
       throw DiffError(.limit, "a header of \(length) bytes; at most \(maximumLength) are read")
     }
     guard length <= size - 8 else {
       throw DiffError(.truncated, "the header of \(length) bytes is longer than the file")
     }
-    var bytes = [UInt8](repeating: 0, count: Int(length))
-    span = bytes.mutableSpan
-    try file.read(at: 8, into: &span)
-    return (bytes, size - 8 - length)
+    return (try file.bytes(at: 8, count: Int(length)), size - 8 - length)
   }
 
   private static func parse(_ bytes: [UInt8]) throws(DiffError) -> JSONValue {
@@ -124,7 +118,7 @@ struct SafeTensorsHeader: Sendable {
     }
     var json = Array(JSONValue.object(members).compact.utf8)
     while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
-    return (0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) } + json
+    return UInt64(json.count).littleEndianBytes + json
   }
 }
 

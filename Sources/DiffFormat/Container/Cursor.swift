@@ -71,13 +71,12 @@ struct Cursor {
 
   mutating func u64(_ what: String) throws(DiffError) -> UInt64 {
     let range = try take(8, what)
-    return bytes.loadU64(at: range.lowerBound)
+    return bytes.littleEndian(at: range.lowerBound)
   }
 
   mutating func fingerprint(_ what: String) throws(DiffError) -> Fingerprint {
     let range = try take(16, what)
-    return Fingerprint(
-      high: bytes.loadU64(at: range.lowerBound + 8), low: bytes.loadU64(at: range.lowerBound))
+    return Fingerprint(bytes, at: range.lowerBound)
   }
 
   /// A length and that many bytes of UTF-8; returns where they are.
@@ -92,12 +91,6 @@ struct Cursor {
 }
 
 extension [UInt8] {
-  func loadU64(at index: Int) -> UInt64 {
-    var value: UInt64 = 0
-    for i in 0..<8 { value |= UInt64(self[index + i]) << (8 * UInt64(i)) }
-    return value
-  }
-
   /// Whether a range is well-formed UTF-8; nearly always ASCII, which needs no decoder.
   func isUTF8(_ range: Range<Int>) -> Bool {
     self[range].allSatisfy { $0 < 0x80 } || String(validating: self[range], as: UTF8.self) != nil

@@ -96,7 +96,7 @@ enum Planes {
           out.update(repeating: try cursor.byte("a constant plane"))
         case .deflate:
           let place = try cursor.take(try cursor.varint("deflated size"), "a deflated plane")
-          guard inflater.expand(bytes.span.extracting(place), into: &out) else {
+          guard inflater.expand(bytes.span.extracting(place), into: &out) == place.count else {
             throw cursor.malformed("a deflated plane does not inflate to its size")
           }
         case nil: throw cursor.malformed("unknown plane coding")

@@ -118,7 +118,8 @@ struct ChangeGroup: Sendable {
     let numbers = self.numbers(values, offsets, entry, old)
     changes.reserveCapacity(changes.count + offsets.count)
     for (i, offset) in offsets.enumerated() {
-      let bits = numbers.map { $0[i].bitPattern } ?? values.bits(at: i, width: width)
+      let bits =
+        numbers.map { $0[i].bitPattern } ?? values.littleEndian(at: i * width, width: width)
       changes.append(Change(offset: offset, diff: diff, bits: bits))
     }
   }
@@ -141,15 +142,6 @@ struct ChangeGroup: Sendable {
     }
     let (a, b) = (Kernels.widened(before.span, float, 0), Kernels.widened(after.span, float, 0))
     return zip(a, b).map { $1 - $0 }
-  }
-}
-
-extension Span<UInt8> {
-  /// The bits of a value of at most eight bytes.
-  fileprivate func bits(at index: Int, width: Int) -> UInt64 {
-    var bits: UInt64 = 0
-    for byte in 0..<width { bits |= UInt64(self[index * width + byte]) << (8 * byte) }
-    return bits
   }
 }
 

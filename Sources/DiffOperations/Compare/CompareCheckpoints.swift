@@ -155,8 +155,7 @@ extension ElementType {
     if let float { return Kernels.widened(bytes.span, float, 0) }
     guard let (width, isSigned) = integer else { return nil }
     return stride(from: 0, to: bytes.count, by: width).map { start in
-      var bits: UInt64 = 0
-      for byte in 0..<width { bits |= UInt64(bytes[start + byte]) << (8 * byte) }
+      let bits = bytes.span.littleEndian(at: start, width: width)
       let unused = 64 - 8 * width
       return isSigned
         ? Double(Int64(bitPattern: bits << unused) >> Int64(unused)) : Double(bits)

@@ -90,8 +90,8 @@ extension ExchangeFormat {
     switch self {
     case .cooNpz, .sparseHDF5:
       return [
-        Self.bytes(tensor.positions), Self.bytes(tensor.values, tensor.type),
-        Self.bytes(tensor.shape.extents),
+        tensor.positions.littleEndianBytes, Self.bytes(tensor.values, tensor.type),
+        tensor.shape.extents.littleEndianBytes,
       ]
     case .sftNpz:
       // In order of the positions with the first dimension running fastest.
@@ -105,14 +105,14 @@ extension ExchangeFormat {
         last = at
       }
       return [
-        Self.bytes(tensor.shape.extents), Self.bytes(steps),
+        tensor.shape.extents.littleEndianBytes, steps.littleEndianBytes,
         Self.bytes(order.map { tensor.values[$0.index] }, tensor.type),
       ]
     case .shira:
       let columns = max(1, tensor.shape.rowLength)
       let rows = tensor.positions.map { UInt32(truncatingIfNeeded: $0 / columns) }
       let inRow = tensor.positions.map { UInt32(truncatingIfNeeded: $0 % columns) }
-      return [Self.bytes(rows + inRow), Self.bytes(tensor.values, .f32)]
+      return [(rows + inRow).littleEndianBytes, Self.bytes(tensor.values, .f32)]
     }
   }
 
@@ -123,17 +123,6 @@ extension ExchangeFormat {
     case .sftNpz: "head/" + name
     case .shira: nil
     }
-  }
-
-  private static func bytes<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(numbers.count * Number.bitWidth / 8)
-    for number in numbers {
-      for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
-        bytes.append(UInt8(truncatingIfNeeded: number >> shift))
-      }
-    }
-    return bytes
   }
 
   private static func bytes(_ values: [Double], _ type: ElementType) -> [UInt8] {

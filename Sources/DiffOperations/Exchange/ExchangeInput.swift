@@ -179,8 +179,7 @@ extension NumPyArray {
     case .i32, .i64, .u32, .i16, .u16, .u8, .i8:
       let isSigned = [.i32, .i16, .i8].contains(type)
       return (0..<bytes.count / width).map { index in
-        var bits: UInt64 = 0
-        for byte in 0..<width { bits |= UInt64(bytes[index * width + byte]) << (8 * UInt64(byte)) }
+        let bits = bytes.span.littleEndian(at: index * width, width: width)
         let shift = UInt64(64 - 8 * width)
         return isSigned ? Int64(bitPattern: bits << shift) >> Int64(shift) : Int64(bitPattern: bits)
       }

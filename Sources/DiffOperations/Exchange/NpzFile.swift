@@ -38,17 +38,10 @@ package struct NpzFile {
     }
   }
 
-  private func bytes(at offset: UInt64, _ count: Int) throws(DiffError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var span = bytes.mutableSpan
-    try file.read(at: offset, into: &span)
-    return bytes
-  }
-
   private mutating func readDirectory() throws(DiffError) {
     let size = try file.size
     // The end record, which a comment of at most 64 kB may follow.
-    let tail = try bytes(at: size - min(size, 65_557), Int(min(size, 65_557)))
+    let tail = try file.bytes(at: size - min(size, 65_557), count: Int(min(size, 65_557)))
     let starts = tail.indices.reversed().lazy.filter {
       $0 + 22 <= tail.count && tail[$0...].starts(with: "PK\u{5}\u{6}".utf8)
     }
@@ -64,7 +57,7 @@ package struct NpzFile {
     guard offset <= endOffset, length <= endOffset - offset, length >= UInt64(count) * 46 else {
       throw malformed("a directory outside of the file")
     }
-    let directory = try bytes(at: offset, Int(length))
+    let directory = try file.bytes(at: offset, count: Int(length))
     var at = 0
     for _ in 0..<count {
       guard directory.count - at >= 46, directory[at...].starts(with: "PK\u{1}\u{2}".utf8) else {
@@ -108,23 +101,23 @@ package struct NpzFile {
   }
 
   private func contents(_ member: Member) throws(DiffError) -> [UInt8] {
-    let head = try bytes(at: member.offset, 30)
+    let head = try file.bytes(at: member.offset, count: 30)
     guard head.starts(with: "PK\u{3}\u{4}".utf8) else { throw malformed("no local header") }
     let start =
       member.offset + 30 + UInt64(head.number(at: 26, 2)) + UInt64(head.number(at: 28, 2))
-    let stored = try bytes(at: start, Int(member.size))
-    var file = stored
+    var bytes = try file.bytes(at: start, count: Int(member.size))
     if member.isDeflated {
-      file = [UInt8](repeating: 0, count: Int(member.fullSize))
-      var out = file.mutableSpan
-      guard Inflater().expand(stored.span, into: &out) else {
+      let stored = bytes
+      bytes = [UInt8](repeating: 0, count: Int(member.fullSize))
+      var out = bytes.mutableSpan
+      guard Inflater().expand(stored.span, into: &out) == stored.count else {
         throw malformed("does not inflate to its size")
       }
     }
-    guard checksumsMatch(CRC32.hash(file.span), member.hash) else {
+    guard checksumsMatch(CRC32.hash(bytes.span), member.hash) else {
       throw failure(.checksum, "does not match its checksum")
     }
-    return file
+    return bytes
   }
 
   private func failure(_ code: DiffError.Code, _ message: String) -> DiffError {
@@ -135,8 +128,8 @@ package struct NpzFile {
 }
 
 extension [UInt8] {
-  /// A little-endian number of so many bytes, all of which must be there.
+  /// A number of two or four bytes, all of which must be there.
   fileprivate func number(at start: Int, _ width: Int) -> Int {
-    (0..<width).reduce(0) { $0 | Int(self[start + $1]) << (8 * $1) }
+    Int(span.littleEndian(at: start, width: width))
   }
 }

@@ -38,7 +38,7 @@ package struct NumPyArray {
     let lengthSize = file[6] == 1 ? 2 : 4
     let start = 8 + lengthSize
     guard file.count >= start else { throw DiffError(.malformed, "a NumPy array without header") }
-    let length = (0..<lengthSize).reduce(0) { $0 | Int(file[8 + $1]) << (8 * $1) }
+    let length = Int(file.span.littleEndian(at: 8, width: lengthSize))
     guard length <= file.count - start else {
       throw DiffError(.malformed, "the header of a NumPy array is cut off")
     }

@@ -122,8 +122,7 @@ private func write(
   guard head.values.allSatisfy(\.isFinite) else {
     throw DiffError(.unsupported, "a value is not finite: training diverged", tensor: head.name)
   }
-  var bytes: [UInt8] = []
-  for value in head.values { bytes += value.bitPattern.littleEndianBytes }
+  let bytes = head.values.map(\.bitPattern).littleEndianBytes
   let result = Fingerprint.of(.f32, head.shape, bytes.span)
   let offsets = (0..<UInt32(head.values.count)).map { $0 }
   guard let tensor else {

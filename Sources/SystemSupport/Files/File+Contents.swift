@@ -27,10 +27,15 @@ extension File {
   }
 
   /// The whole of an open file, as large as it is now. The caller has looked at its size.
-  package func contents() throws(DiffError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: Int(try size))
+  package func contents() throws(DiffError) -> [UInt8] { try bytes(at: 0, count: Int(try size)) }
+
+  /// So many bytes from `offset` on.
+  ///
+  /// - Throws: `truncated` if the file ends before, `io` if it cannot be read.
+  package func bytes(at offset: UInt64, count: Int) throws(DiffError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
     var span = bytes.mutableSpan
-    try read(at: 0, into: &span)
+    try read(at: offset, into: &span)
     return bytes
   }
 }

@@ -49,7 +49,7 @@ package final class MessageChannel: Sendable {
   package func send(
     _ message: [UInt8], by deadline: ContinuousClock.Instant? = nil
   ) throws(Failure) {
-    try put((0..<8).map { UInt8(truncatingIfNeeded: message.count >> (8 * $0)) }, deadline)
+    try put(UInt64(message.count).littleEndianBytes, deadline)
     try put(message, deadline)
   }
 
@@ -57,7 +57,7 @@ package final class MessageChannel: Sendable {
   package func receive(
     limit: UInt64, by deadline: ContinuousClock.Instant? = nil
   ) throws(Failure) -> [UInt8] {
-    let length = try get(8, deadline).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let length: UInt64 = try get(8, deadline).littleEndian(at: 0)
     guard length <= limit else { throw .tooLong }
     return try get(Int(length), deadline)
   }

@@ -66,10 +66,12 @@ struct ChunkCodec: Sendable {
     where filterMask >> UInt32(index) & 1 == 0 {
       switch filter {
       case .deflate:
-        guard let expanded = Zlib.expand(bytes.span, count: sizes[index]) else {
+        let packed = bytes
+        bytes = [UInt8](repeating: 0, count: sizes[index])
+        var out = bytes.mutableSpan
+        guard Inflater(.zlib).expand(packed.span, into: &out) != nil else {
           throw DiffError(.malformed, "a chunk does not unpack to its size")
         }
-        bytes = expanded
       case .shuffle: bytes = shuffled(bytes, back: true)
       case .fletcher32: try Self.removeChecksum(&bytes)
       case .szip, .other: break
@@ -83,18 +85,14 @@ struct ChunkCodec: Sendable {
   }
 
   /// A chunk as it is stored after all filters.
-  func pack(_ chunk: [UInt8]) throws(DiffError) -> [UInt8] {
+  func pack(_ chunk: [UInt8]) -> [UInt8] {
     var bytes = chunk
     swap(&bytes)
     for filter in filters {
       switch filter {
-      case .deflate(let level): bytes = try Zlib.compress(bytes.span, level: level)
+      case .deflate(let level): bytes = Deflater(.zlib, level: level).compress(bytes.span)
       case .shuffle: bytes = shuffled(bytes, back: false)
-      case .fletcher32:
-        let sum = Fletcher32.sum(bytes.span)
-        for shift in stride(from: UInt32(0), to: 32, by: 8) {
-          bytes.append(UInt8(truncatingIfNeeded: sum >> shift))
-        }
+      case .fletcher32: bytes.append(littleEndian: Fletcher32.sum(bytes.span))
       case .szip, .other: break
       }
     }
@@ -124,7 +122,7 @@ struct ChunkCodec: Sendable {
 
   private static func removeChecksum(_ bytes: inout [UInt8]) throws(DiffError) {
     guard bytes.count >= 4 else { throw DiffError(.malformed, "a chunk has no checksum") }
-    let stored = bytes.suffix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    let stored: UInt32 = bytes.littleEndian(at: bytes.count - 4)
     bytes.removeLast(4)
     let sum = Fletcher32.sum(bytes.span)
     // Files of HDF5 1.6.2 and before have the bytes of each half the other way round.

@@ -125,7 +125,7 @@ final class ChunkWriter: Sendable {
         guard new != strip.chunk(at: place, of: old, grid, codec) else { return }
         made = PackedChunk(
           place: zip(place, grid.sides).map { $0 * $1 }, filterMask: 0,
-          bytes: try codec.pack(new))
+          bytes: codec.pack(new))
       }
       packed = zip(batch, made.dropFirst()).compactMap { number, chunk in
         chunk.map { (number, $0) }

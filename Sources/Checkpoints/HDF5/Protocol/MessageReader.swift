@@ -9,9 +9,8 @@ package struct MessageReader {
 
   package mutating func number() throws(DiffError) -> UInt64 {
     guard bytes.count - next >= 8 else { throw .brokenMessage }
-    let number = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[next + $1]) << (8 * $1) }
-    next += 8
-    return number
+    defer { next += 8 }
+    return bytes.littleEndian(at: next)
   }
 
   /// A count of things of which each takes at least `width` bytes of what follows.

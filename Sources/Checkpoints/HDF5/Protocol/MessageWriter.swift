@@ -6,7 +6,7 @@ package struct MessageWriter {
   package init() {}
 
   package mutating func put(_ number: UInt64) {
-    for byte in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * UInt64(byte)))) }
+    bytes.append(littleEndian: number)
   }
 
   package mutating func put(_ number: Int) { put(UInt64(number)) }
