@@ -9,6 +9,8 @@ let swift: [SwiftSetting] = [
 ]
 let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
+let algorithms = Target.Dependency.product(name: "Algorithms", package: "swift-algorithms")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -31,7 +33,9 @@ let package = Package(
     .default(enabledTraits: ["Training"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.1"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
   targets: [
     .systemLibrary(
@@ -57,12 +61,15 @@ let package = Package(
     .target(name: "Kernels", dependencies: ["TensorCore", "CKernels"], swiftSettings: swift),
     .target(
       name: "DiffFormat",
-      dependencies: ["TensorCore", "Kernels", "SystemSupport", "Compression", "Platform"],
+      dependencies: [
+        "TensorCore", "Kernels", "SystemSupport", "Compression", "Platform", algorithms,
+      ],
       swiftSettings: swift),
     .target(
       name: "Checkpoints",
       dependencies: [
         "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Compression", "Platform",
+        algorithms,
       ],
       swiftSettings: swift),
     // libhdf5 has a module of its own, used by the helper and by programs that import it to run
@@ -77,13 +84,13 @@ let package = Package(
       name: "DiffOperations",
       dependencies: [
         "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport", "StrictJSON",
-        "Compression", "Platform", "CKernels",
+        "Compression", "Platform", "CKernels", algorithms,
       ], swiftSettings: swift),
     .target(
       name: "DiffTraining",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
-        "StrictJSON", "Platform", "CKernels",
+        "StrictJSON", "Platform", "CKernels", algorithms, heap,
         .target(name: "COneDNN", condition: .when(traits: ["Training"])),
       ], swiftSettings: swift),
     .target(
@@ -105,6 +112,7 @@ let package = Package(
       dependencies: [
         "DiffCommands", "DiffTraining", "DiffOperations", "DiffFormat", "Checkpoints", "Kernels",
         "SystemSupport", "StrictJSON", "TensorCore", "TestSupport", "Platform", "diffkit-hdf5",
+        algorithms,
       ],
       exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
     .target(

@@ -1,3 +1,4 @@
+import Algorithms
 import Checkpoints
 import DiffTraining
 import SystemSupport
@@ -90,9 +91,7 @@ struct TrainingRun {
       examples.append(
         TokenExample(ids: ids, target: .label(columns[1].elementsEqual("1".utf8) ? 1 : 0)))
     }
-    return stride(from: 0, to: examples.count, by: batchSize).map {
-      Array(examples[$0..<min(examples.count, $0 + batchSize)])
-    }
+    return examples.chunks(ofCount: batchSize).map(Array.init)
   }
 
   /// Seconds of `x Wᵀ`, 2048 × 2048 each.

@@ -1,3 +1,4 @@
+import Algorithms
 import SystemSupport
 import TensorCore
 
@@ -102,19 +103,12 @@ extension DiffReader: RandomAccessCollection {
 
   /// The index of the entry of a name, exactly as stored. O(log n).
   package func index(named name: String) -> Int? {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if index[nameRange(middle)].lexicographicallyPrecedes(name.utf8) {
-        low = middle + 1
-      } else {
-        high = middle
-      }
-    }
     // By bytes: as strings, different spellings of one accented letter are equal.
-    guard low < count, index[nameRange(low)].elementsEqual(name.utf8) else { return nil }
-    return low
+    let first = indices.partitioningIndex {
+      !index[nameRange($0)].lexicographicallyPrecedes(name.utf8)
+    }
+    guard first < count, index[nameRange(first)].elementsEqual(name.utf8) else { return nil }
+    return first
   }
 
   private func nameRange(_ position: Int) -> Range<Int> {
@@ -145,27 +139,26 @@ private func readHeader(
   guard head.count == Layout.headerSize else {
     throw DiffError(.truncated, "the file ends inside its header", offset: size)
   }
-  guard checksumsMatch(XXH3.hash64(head.span.extracting(0..<24)), head.loadU64(at: 24)) else {
+  guard checksumsMatch(XXH3.hash64(head.span.extracting(0..<24)), head.littleEndian(at: 24)) else {
     throw DiffError(.checksum, "the header does not match its checksum", offset: 0)
   }
-  let version = head.loadU64(at: 8)
-  let major = UInt16(truncatingIfNeeded: version)
+  let major: UInt16 = head.littleEndian(at: 8)
   guard major == Layout.major else {
     throw DiffError(
       .unsupportedVersion,
       "format version \(major); this diffkit reads version \(Layout.major)", offset: 8)
   }
-  let incompatible = UInt32(truncatingIfNeeded: version >> 32)
+  let incompatible: UInt32 = head.littleEndian(at: 12)
   guard incompatible & ~Layout.knownFeatures == 0 else {
     throw DiffError(
       .unsupportedFeature,
       "needs features 0x\(String(incompatible, radix: 16)); a newer diffkit may read it",
       offset: 12)
   }
-  guard head.loadU64(at: 16) >> 32 == 0 else {
+  guard head.littleEndian(at: 20, as: UInt32.self) == 0 else {
     throw DiffError(.malformed, "reserved bytes are not zero", offset: 20)
   }
-  return (major, UInt16(truncatingIfNeeded: version >> 16))
+  return (major, head.littleEndian(at: 10))
 }
 
 private func readFooter(
@@ -182,16 +175,16 @@ private func readFooter(
       .truncated, "the file does not end with the end signature: cut off or still being written",
       offset: size)
   }
-  guard checksumsMatch(XXH3.hash64(foot.span.extracting(0..<32)), foot.loadU64(at: 32)) else {
+  guard checksumsMatch(XXH3.hash64(foot.span.extracting(0..<32)), foot.littleEndian(at: 32)) else {
     throw DiffError(.checksum, "the footer does not match its checksum", offset: start)
   }
-  guard foot.loadU64(at: 8) == size else {
-    throw DiffError(
-      .malformed, "the file has \(size) bytes, not \(foot.loadU64(at: 8))", offset: start + 8)
+  let stated: UInt64 = foot.littleEndian(at: 8)
+  guard stated == size else {
+    throw DiffError(.malformed, "the file has \(size) bytes, not \(stated)", offset: start + 8)
   }
-  let indexSize = foot.loadU64(at: 0)
+  let indexSize: UInt64 = foot.littleEndian(at: 0)
   guard indexSize <= size - ends else {
     throw DiffError(.malformed, "the index is larger than the file", offset: start)
   }
-  return (indexSize, Fingerprint(high: foot.loadU64(at: 24), low: foot.loadU64(at: 16)))
+  return (indexSize, Fingerprint(foot, at: 16))
 }

@@ -14,6 +14,18 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
+  /// Uniform in 0..<`bound` (Lemire 2019): what the standard library draws as of Swift 6, written
+  /// here because its algorithm is no contract.
+  package mutating func next(below bound: UInt64) -> UInt64 {
+    precondition(bound > 0)
+    var product = next().multipliedFullWidth(by: bound)
+    if product.low < bound {
+      let uneven = (0 &- bound) % bound
+      while product.low < uneven { product = next().multipliedFullWidth(by: bound) }
+    }
+    return product.high
+  }
+
   /// Uniform in 0..<1.
   package mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 

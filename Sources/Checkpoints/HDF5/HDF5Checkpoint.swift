@@ -1,3 +1,4 @@
+import Algorithms
 import Kernels
 import SystemSupport
 import TensorCore
@@ -73,17 +74,10 @@ public final class HDF5Checkpoint: Checkpoint {
 
   /// Whether this is a row of the table. O(log n).
   func has(_ tensor: StoredTensor) -> Bool {
-    var low = 0
-    var high = tensors.count
-    while low < high {
-      let middle = (low + high) / 2
-      if tensors[middle].name.utf8.lexicographicallyPrecedes(tensor.name.utf8) {
-        low = middle + 1
-      } else {
-        high = middle
+    let first = tensors.partitioningIndex {
+      !$0.name.utf8.lexicographicallyPrecedes(tensor.name.utf8)
       }
-    }
-    return low < tensors.count && tensors[low] == tensor
+    return first < tensors.count && tensors[first] == tensor
   }
 
   /// Starts a copy of this file at `path`, without the bytes of the contiguous tensors that the

@@ -59,9 +59,10 @@ extension Double {
   /// Three significant digits: `0.0123`, `1.23e-09`.
   var brief: String {
     guard isFinite, self != 0 else { return isFinite ? "0" : isNaN ? "nan" : "\(self)" }
-    let exponent = Int(log10(magnitude).rounded(.down))
+    // Qualified, since swift-algorithms brings static members of these names to `Double`.
+    let exponent = Int(Platform.log10(magnitude).rounded(.down))
     if (-4..<6).contains(exponent) { return fixed(Swift.max(0, 2 - exponent)) }
-    return (self / pow(10, Double(exponent))).fixed(2) + "e\(exponent)"
+    return (self / Platform.pow(10, Double(exponent))).fixed(2) + "e\(exponent)"
   }
 
   /// `0.50 %`, with more digits where they are few.

@@ -1,3 +1,4 @@
+import Algorithms
 import TensorCore
 
 /// The pages of one stream of an entry, one after the other, in one buffer.
@@ -28,13 +29,7 @@ public struct PageReader {
 
   /// Goes on with the page that holds `position`, or the first one after it. O(log pages).
   public mutating func seek(to position: UInt64) {
-    var low = 0
-    var high = pages.count
-    while low < high {
-      let middle = (low + high) / 2
-      if pages[middle].end <= position { low = middle + 1 } else { high = middle }
-    }
-    nextPage = low
+    nextPage = pages.partitioningIndex { $0.end > position }
   }
 }
 

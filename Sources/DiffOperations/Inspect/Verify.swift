@@ -1,3 +1,4 @@
+import Algorithms
 import Checkpoints
 import DiffFormat
 import SystemSupport
@@ -66,12 +67,11 @@ private func decode(
   _ whole: inout FingerprintStream?
 ) throws(DiffError) {
   var buffers = [PageBuffer](repeating: PageBuffer(), count: min(pages.count, 16))
-  for start in stride(from: 0, to: pages.count, by: 16) {
-    try parallelForEach(&buffers, count: min(16, pages.count - start)) {
-      index, buffer throws(DiffError) in
-      try buffer.load(pages[start + index], of: entry, stream, from: diff.source)
+  for group in pages.chunks(ofCount: 16) {
+    try parallelForEach(&buffers, count: group.count) { index, buffer throws(DiffError) in
+      try buffer.load(group[group.startIndex + index], of: entry, stream, from: diff.source)
     }
-    for buffer in buffers.prefix(pages.count - start) { whole?.append(buffer.values) }
+    for buffer in buffers.prefix(group.count) { whole?.append(buffer.values) }
   }
 }
 

@@ -1,3 +1,4 @@
+import Algorithms
 import TensorCore
 
 /// Which changes of a diff to a tensor take part in a merge: a function of each change alone, so
@@ -121,18 +122,5 @@ struct ChanceKey: Sendable {
   func chance(at position: UInt64) -> Double {
     var generator = SplitMix64(seed: key &+ position &* 0x9E37_79B9_7F4A_7C15)
     return generator.unit()
-  }
-}
-
-extension [UInt64] {
-  /// The first index for which `isRight` holds; it must hold from there on. O(log n).
-  func partitioningIndex(_ isRight: (UInt64) -> Bool) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if isRight(self[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
   }
 }

@@ -1,3 +1,4 @@
+import Algorithms
 import DiffFormat
 import Kernels
 import TensorCore
@@ -39,8 +40,7 @@ extension MergeRun {
               base: tensor.base))
         }
         count += UInt64(part.range.count)
-        for start in stride(from: 0, to: part.range.count, by: Layout.pageCapacity) {
-          let piece = start..<min(part.range.count, start + Layout.pageCapacity)
+        for piece in (0..<part.range.count).chunks(ofCount: Layout.pageCapacity) {
           try writer.append(
             at: part.start, part.offsets.extracting(piece),
             Kernels.narrowed(part.sums.extracting(piece), values, scale).span)

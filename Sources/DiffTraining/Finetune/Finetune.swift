@@ -1,3 +1,4 @@
+import Algorithms
 import Checkpoints
 import DiffFormat
 import DiffOperations
@@ -41,23 +42,11 @@ public struct Finetune {
       guard let range = layout[name]?.range else {
         return TensorAdditions(positions: [], deltas: [])
       }
-      let first = positions.firstIndex(atLeast: range.lowerBound)
-      let end = positions.firstIndex(atLeast: range.upperBound)
+      let first = positions.partitioningIndex { $0 >= range.lowerBound }
+      let end = positions.partitioningIndex { $0 >= range.upperBound }
       return TensorAdditions(
         positions: positions[first..<end].map { $0 - range.lowerBound },
         deltas: Array(additions[first..<end]))
     }
-  }
-}
-
-extension [Int] {
-  /// The first index of an ascending array whose element is not below a number. O(log n).
-  fileprivate func firstIndex(atLeast number: Int) -> Int {
-    var (low, high) = (0, count)
-    while low < high {
-      let middle = (low + high) / 2
-      if self[middle] < number { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }

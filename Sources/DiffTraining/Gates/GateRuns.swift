@@ -1,3 +1,5 @@
+import Algorithms
+
 /// A stretch of gated parameters that a kernel goes through in one go: neighbours of one group, or
 /// whole rows where groups are made of columns.
 struct GateRun {
@@ -64,24 +66,21 @@ struct GateRegion {
   /// The runs of neighbouring rows.
   func runs(rows range: Range<Int>) -> [GateRun] {
     let start = parameter.range.lowerBound
-    var runs: [GateRun] = []
     if varies {
       let step = max(1, GateRun.room / columns)
-      for row in stride(from: range.lowerBound, to: range.upperBound, by: step) {
-        let rows = min(step, range.upperBound - row)
-        runs.append(
-          GateRun(
-            start: start + row * columns, count: columns, rows: rows, slot: firstSlot,
-            varies: true))
+      return range.chunks(ofCount: step).map { rows in
+        GateRun(
+          start: start + rows.lowerBound * columns, count: columns, rows: rows.count,
+          slot: firstSlot, varies: true)
       }
-      return runs
     }
+    var runs: [GateRun] = []
     var row = range.lowerBound
     while row < range.upperBound {
       let end = min(range.upperBound, (row / boxRows + 1) * boxRows)
-      for at in stride(from: row * columns, to: end * columns, by: GateRun.room) {
-        let count = min(GateRun.room, end * columns - at)
-        runs.append(GateRun(start: start + at, count: count, slot: slot(ofRow: row)))
+      for part in (row * columns..<end * columns).chunks(ofCount: GateRun.room) {
+        runs.append(
+          GateRun(start: start + part.lowerBound, count: part.count, slot: slot(ofRow: row)))
       }
       row = end
     }

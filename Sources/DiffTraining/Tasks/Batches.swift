@@ -1,3 +1,4 @@
+import Algorithms
 import TensorCore
 
 /// Orders the examples of an epoch into batches, as a function of seed and epoch alone.
@@ -29,11 +30,11 @@ public struct Batches: Sendable, Hashable {
       seed: seed &+ UInt64(truncatingIfNeeded: epoch) &* 0x9E37_79B9_7F4A_7C15)
     let order = lengths.indices.shuffled(by: &random)
     var batches: [[Int]] = []
-    for pool in order.chunks(of: size * pool) {
+    for pool in order.chunks(ofCount: size * pool) {
       let sorted = pool.enumerated().sorted {
         (lengths[$0.element], $0.offset) < (lengths[$1.element], $1.offset)
       }.map(\.element)
-      batches += sorted.chunks(of: size)
+      batches += sorted.chunks(ofCount: size).map(Array.init)
     }
     // A batch that is not full comes last.
     let full = batches.filter { $0.count == size }
@@ -43,7 +44,8 @@ public struct Batches: Sendable, Hashable {
 
   /// All examples by their length, for evaluation: places, the shortest first.
   public func byLength(_ lengths: [Int]) -> [[Int]] {
-    lengths.indices.sorted { (lengths[$0], $0) < (lengths[$1], $1) }.chunks(of: size)
+    lengths.indices.sorted { (lengths[$0], $0) < (lengths[$1], $1) }.chunks(ofCount: size)
+      .map(Array.init)
   }
 }
 
@@ -75,18 +77,8 @@ extension RandomAccessCollection where Element: Sendable, Index == Int {
   fileprivate func shuffled(by random: inout SplitMix64) -> [Element] {
     var out = Array(self)
     for last in stride(from: out.count - 1, to: 0, by: -1) {
-      let (place, _) = random.next().multipliedFullWidth(by: UInt64(last + 1))
-      out.swapAt(last, Int(place))
+      out.swapAt(last, Int(random.next(below: UInt64(last + 1))))
     }
     return out
-  }
-}
-
-extension Array {
-  /// The elements, `count` in each piece but the last.
-  fileprivate func chunks(of count: Int) -> [[Element]] {
-    stride(from: 0, to: self.count, by: count).map {
-      Array(self[$0..<Swift.min($0 + count, self.count)])
-    }
   }
 }

@@ -1,3 +1,5 @@
+import HeapModule
+
 /// Joins neighbours to tokens, the pair that was learned first before all others (Sennrich et al.
 /// 2016), the leftmost of equal ones. O(n log n), for words of any length.
 struct Merges: Sendable {
@@ -25,11 +27,14 @@ struct Merges: Sendable {
     // Symbols are joined to the left one; `next` and `previous` leave out those that are gone.
     var next = (0..<count).map { Int32($0 + 1) }
     var previous = (0..<count).map { Int32($0 - 1) }
-    var queue = Queue()
+    // Ranks, and below them the places of their left symbols.
+    var queue = Heap<UInt64>()
+    func push(_ rank: UInt32, _ place: Int) { queue.insert(UInt64(rank) << 32 | UInt64(place)) }
     for index in 0..<count - 1 {
-      if let rank = rank(symbols[index].id, symbols[index + 1].id) { queue.push(rank, index) }
+      if let rank = rank(symbols[index].id, symbols[index + 1].id) { push(rank, index) }
     }
-    while let (rank, left) = queue.pop() {
+    while let least = queue.popMin() {
+      let (rank, left) = (least >> 32, Int(least & 0xFFFF_FFFF))
       let right = Int(next[left])
       guard right < count, let now = self.rank(symbols[left].id, symbols[right].id),
         results[Int(now)] == results[Int(rank)]
@@ -40,11 +45,11 @@ struct Merges: Sendable {
       next[left] = Int32(after)
       if after < count {
         previous[after] = Int32(left)
-        if let rank = self.rank(symbols[left].id, symbols[after].id) { queue.push(rank, left) }
+        if let rank = self.rank(symbols[left].id, symbols[after].id) { push(rank, left) }
       }
       let before = Int(previous[left])
       if before >= 0, let rank = self.rank(symbols[before].id, symbols[left].id) {
-        queue.push(rank, before)
+        push(rank, before)
       }
     }
     symbols.removeAll { $0.id < 0 }
@@ -56,36 +61,5 @@ struct Merges: Sendable {
 
   private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
-  }
-}
-
-/// A binary heap of ranks and places, the least first.
-private struct Queue {
-  private var keys: [UInt64] = []
-
-  mutating func push(_ rank: UInt32, _ place: Int) {
-    keys.append(UInt64(rank) << 32 | UInt64(place))
-    var child = keys.count - 1
-    while child > 0, keys[child] < keys[(child - 1) / 2] {
-      keys.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
-  }
-
-  mutating func pop() -> (rank: UInt32, place: Int)? {
-    guard let least = keys.first, let last = keys.popLast() else { return nil }
-    if !keys.isEmpty {
-      keys[0] = last
-      var parent = 0
-      while true {
-        var child = parent * 2 + 1
-        guard child < keys.count else { break }
-        if child + 1 < keys.count && keys[child + 1] < keys[child] { child += 1 }
-        guard keys[child] < keys[parent] else { break }
-        keys.swapAt(child, parent)
-        parent = child
-      }
-    }
-    return (UInt32(least >> 32), Int(least & 0xFFFF_FFFF))
   }
 }

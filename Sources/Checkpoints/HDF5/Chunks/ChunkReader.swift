@@ -76,9 +76,7 @@ final class ChunkReader: Sendable {
       throw DiffError(
         .malformed, "a chunk takes more than its elements", path: file.path, offset: chunk.offset)
     }
-    var stored = [UInt8](repeating: 0, count: Int(chunk.size))
-    var span = stored.mutableSpan
-    try file.read(at: chunk.offset, into: &span)
+    let stored = try file.bytes(at: chunk.offset, count: Int(chunk.size))
     do { return try codec.unpack(stored, filterMask: filterMask) } catch {
       throw error.at(path: file.path, offset: chunk.offset)
     }
