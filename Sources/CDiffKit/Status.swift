@@ -51,5 +51,5 @@ enum ErrorText {
   }
 
   /// Never changed, never freed.
-  nonisolated(unsafe) static let version = unsafe strdup("0.1.0")
+  nonisolated(unsafe) static let version = unsafe strdup(DiffKitVersion.current)
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TensorCore
 
 /// The command line: `diffkit SUBCOMMAND …`.
 struct DiffKit: ParsableCommand {
@@ -15,7 +16,7 @@ struct DiffKit: ParsableCommand {
         diffkit create base.h5 tuned.h5 -o task.diff
         diffkit apply base.h5 task.diff -o tuned.h5
       """,
-    version: "0.1.0",
+    version: DiffKitVersion.current,
     groupedSubcommands: [
       CommandGroup(
         name: "Everyday",

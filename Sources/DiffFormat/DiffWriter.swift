@@ -262,3 +262,17 @@ public final class DiffWriter {
     }
   }
 }
+
+extension DiffReader {
+  /// Writes this diff with other metadata; its pages are copied, not encoded anew.
+  ///
+  /// - Throws: what reading and writing throw; `checksum` if a page is damaged.
+  /// - Complexity: O(size), in memory of a page.
+  package func write(
+    into sink: any ByteSink, metadata: [String: String]
+  ) throws(DiffError) {
+    let writer = try DiffWriter(sink, metadata: metadata)
+    for entry in self { try writer.copy(entry, from: source) }
+    try writer.finish()
+  }
+}

@@ -53,6 +53,17 @@ import TestSupport
     try check(contents, step: Int.random(in: 1...300, using: &random), seed)
   }
 
+  @Test("a diff that gets other metadata is the one that was encoded with them", arguments: 0..<40)
+  func otherMetadata(seed: Int) throws {
+    var random = SplitMix64(seed: UInt64(seed) + 2000)
+    var contents = Contents.random(&random)
+    let diff = try DiffReader(bytes: contents.encoded())
+    contents.metadata["score.accuracy"] = "0.5"
+    let sink = MemorySink()
+    try diff.write(into: sink, metadata: contents.metadata)
+    #expect(try sink.bytes == contents.encoded(), "seed \(seed)")
+  }
+
   /// From two bytes to all, in numbers that fall slowly, fast, and like Fibonacci's, for which
   /// Huffman's tree is deeper than deflate allows.
   @Test("bytes of any histogram come back from a deflated plane", arguments: 0..<60)

@@ -111,18 +111,8 @@ import TestSupport
     #expect(taken == expected.tensors.count)
   }
 
-  @Test("patterns match names")
-  func patterns() throws {
-    let fits = [
-      ("encoder.layer.0.*", "encoder/layer/0/attention/query"), ("*", ""), ("*.bias", "a.b.bias"),
-      ("a?c", "abc"), ("a*b*c", "aXXbYbZc"), ("a.b", "a/b"), ("é?", "éé"),
-    ]
-    let not = [
-      ("encoder.layer.0.*", "encoder.layer.01.x"), ("a?c", "ac"), ("*.bias", "bias"), ("", "a"),
-      ("a*b", "abc"),
-    ]
-    for (pattern, name) in fits { #expect(NamePattern(pattern).matches(name), "\(pattern)") }
-    for (pattern, name) in not { #expect(!NamePattern(pattern).matches(name), "\(pattern)") }
+  @Test("patterns that match nothing, or leave nothing, are refused")
+  func vainPatterns() throws {
     let diff = try sample()
     let refusal = #expect(throws: DiffError.self) {
       try Diffs.extract(diff, tensors: [NamePattern("haed")], into: MemorySink())

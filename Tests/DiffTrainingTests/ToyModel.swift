@@ -14,6 +14,8 @@ final class ToyModel: TrainableModel {
   let calculation: String
   private let words: Int
   private let seed: UInt64
+  /// How often the base was read.
+  private(set) var initializations = 0
 
   /// - Parameter seed: Of the base.
   init(words: Int = 40, calculation: String = "", seed: UInt64 = 99) throws(DiffError) {
@@ -30,6 +32,7 @@ final class ToyModel: TrainableModel {
   }
 
   func initialize(_ values: FloatBuffer, seed: UInt64) {
+    initializations += 1
     var random = SplitMix64(seed: self.seed)
     var span = values.mutableSpan
     for parameter in layout.parameters where !parameter.isHead {

@@ -190,6 +190,31 @@ import TestSupport
     }
   }
 
+  @Test("a state of the version without a signature is refused as such")
+  func oldStatesAreRefused() throws {
+    try Scratch.with { folder in
+      let model = try ToyModel()
+      let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(.full))
+      trainer.statePath = folder("state")
+      let old = UInt64(4).littleEndianBytes + Array("text".utf8) + UInt64(0).littleEndianBytes
+      for bytes in [old, [], [1, 2, 3]] {
+        try Data(bytes).write(to: URL(filePath: folder("state")))
+        let refusal = #expect(throws: DiffError.self) {
+          try trainer.run(resuming: true) { _ in .more }
+        }
+        #expect(refusal?.code == .unsupportedVersion && refusal?.path == folder("state"))
+      }
+    }
+  }
+
+  @Test("the base is read once, where gates hold it")
+  func baseIsReadOnce() throws {
+    let model = try ToyModel()
+    let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(.structured))
+    guard case .finished = try trainer.run({ _ in .more }) else { throw Stopped() }
+    #expect(model.initializations == 1)
+  }
+
   @Test("the diff holds every position, and with the base it is what was learned, to float16")
   func diffsHoldWhatWasLearned() throws {
     for method in Methods.all {

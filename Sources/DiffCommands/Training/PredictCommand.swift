@@ -90,7 +90,11 @@ struct PredictCommand: ParsableCommand {
   /// The lines of a file, or of standard input.
   private static func lines(of path: String?) throws(DiffError) -> [String] {
     let bytes =
-      if let path, path != "-" { try File.contents(of: path) } else { try standardInput() }
+      if let path, path != "-" {
+        try File.contents(of: path)
+      } else {
+        try StandardInput.readAll()
+      }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw DiffError(.malformed, "is not valid UTF-8", path: path ?? "standard input")
     }
@@ -98,20 +102,6 @@ struct PredictCommand: ParsableCommand {
     var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
     return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
-  }
-
-  private static func standardInput() throws(DiffError) -> [UInt8] {
-    var all: [UInt8] = []
-    var room = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let got = unsafe room.withUnsafeMutableBytes {
-        unsafe read(STDIN_FILENO, $0.baseAddress, $0.count)
-      }
-      if got < 0 && errno == EINTR { continue }
-      guard got >= 0 else { throw .system("cannot read", "standard input") }
-      if got == 0 { return all }
-      all += room[..<got]
-    }
   }
 }
 

@@ -109,7 +109,7 @@ struct TaskTraining {
     try finish(finetune, facts, data, checkpoint, engine.threads, configuration, dev)
   }
 
-  /// Writes the diff, reads it back, and tells what base and file together are worth.
+  /// Makes the diff, tells what base and diff together are worth, and writes both.
   private func finish(
     _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskSet, _ checkpoint: any Checkpoint,
     _ threads: Int, _ configuration: EncoderConfiguration, _ dev: TaskSet?
@@ -120,12 +120,13 @@ struct TaskTraining {
     job.threads = threads
     metadata[TrainingJob.key] = try job.json
     metadata[TrainingJob.dataKey] = data.fingerprint.description
-    metadata["train.version"] = DiffKit.configuration.version
+    metadata["train.version"] = DiffKitVersion.current
     let memory = MemorySink()
-    try finetune.write(checkpoint, into: memory, metadata: metadata)
+    let values = try finetune.write(checkpoint, into: memory, metadata: metadata)
+    let diff = try DiffReader(bytes: memory.bytes)
     var scores: [String: Double] = [:]
     if let dev {
-      let tuned = try TunedCheckpoint(checkpoint, [DiffReader(bytes: memory.bytes)])
+      let tuned = try TunedCheckpoint(checkpoint, [diff])
       // In float32 whatever the training's precision, as `evaluate` does it.
       let model = try EncoderModel(
         configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
@@ -135,7 +136,7 @@ struct TaskTraining {
       scores = dev.scores(try model.predictions(of: dev.examples, at: values), facts)
       for (name, value) in scores { metadata["score.\(name)"] = "\(value)" }
     }
-    let values = try finetune.write(checkpoint, into: sink, metadata: metadata)
+    try diff.write(into: sink, metadata: metadata)
     try sink.commit()
     _ = unsafe unlink(statePath)
     if let wanted = finetune.wanted, finetune.positions.count < wanted {

@@ -1,9 +1,3 @@
-#if canImport(Darwin)
-import Foundation
-#else
-@_spi(_Unicode) import Swift
-#endif
-
 /// What BERT's clean-up asks of a scalar, answered as Hugging Face's `tokenizers` 0.23 answers:
 /// its categories are those of Unicode 8, its decompositions those of Unicode 9, its case and
 /// white space those of today. Scalars that came later are unassigned there, and so they are
@@ -56,16 +50,6 @@ enum BertRules {
   /// The rank by which marks after a letter are sorted; 0 for what is no such mark.
   static func markOrder(_ scalar: Unicode.Scalar) -> UInt8 {
     scalar.isAssigned(in: 9) ? scalar.properties.canonicalCombiningClass.rawValue : 0
-  }
-
-  /// The canonical decomposition of a single scalar.
-  static func decomposed(_ scalar: Unicode.Scalar) -> [Unicode.Scalar] {
-    guard scalar.isAssigned(in: 9) else { return [scalar] }
-    #if canImport(Darwin)
-    return Array(String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars)
-    #else
-    return Array(String(scalar)._nfd)
-    #endif
   }
 }
 

@@ -98,7 +98,7 @@ struct BertWords {
 
   private mutating func decompose(_ scalar: Unicode.Scalar, _ source: Range<Int>) {
     guard model.stripsAccents else { return emit(scalar, source) }
-    for (index, part) in BertRules.decomposed(scalar).enumerated() {
+    for (index, part) in Decompositions.of(scalar).enumerated() {
       let order = BertRules.markOrder(part)
       if order == 0 { flushMarked() }
       marked.append(Mark(scalar: part, order: order, source: source, isAdded: index > 0))

@@ -3,28 +3,34 @@ import TensorCore
 
 /// Writes all that a training needs to go on, as a file that appears when it is complete.
 ///
-/// Parts follow one another without names, in the order in which `StateReader` takes them; the
-/// last 8 bytes are a checksum. The file is for the same build on the same machine.
+/// After the signature, parts follow one another without names, in the order in which
+/// `StateReader` takes them; the last 8 bytes are a checksum. The file is for the same build on
+/// the same machine.
 final class StateWriter {
+  /// The last byte is the version: 2 since values are hashed by XXH3; files of version 1 have no
+  /// signature.
+  fileprivate static let signature = Array("DKSTATE".utf8) + [2]
+
   private let output: OutputFile
   private var offset: UInt64 = 0
   private var checksums: [UInt8] = []
 
   init(_ path: String) throws(DiffError) {
     output = try OutputFile(path, overwriting: true)
+    try write(Self.signature.span)
   }
 
   func put(_ bytes: [UInt8]) throws(DiffError) {
-    try write((UInt64(bytes.count).littleEndianBytes).span)
+    try write(UInt64(bytes.count).littleEndianBytes.span)
     try write(bytes.span)
   }
 
   func put(_ numbers: [Double]) throws(DiffError) {
-    try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+    try put(numbers.map(\.bitPattern).littleEndianBytes)
   }
 
   func put(_ numbers: [Float]) throws(DiffError) {
-    try put(numbers.flatMap { $0.bitPattern.littleEndianBytes })
+    try put(numbers.map(\.bitPattern).littleEndianBytes)
   }
 
   func put(_ flags: [Bool]) throws(DiffError) { try put(flags.map { $0 ? UInt8(1) : 0 }) }
@@ -66,11 +72,15 @@ final class StateReader {
     self.path = path
     file = try File(path)
     size = try file.size
+    guard size >= 8, try read(8) == StateWriter.signature else {
+      throw DiffError(
+        .unsupportedVersion,
+        "is not a training state of this version of diffkit; start the training anew", path: path)
+    }
   }
 
   func takeBytes() throws(DiffError) -> [UInt8] {
-    let head = try read(8)
-    let count = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let count: UInt64 = try read(8).littleEndian(at: 0)
     guard count <= size - offset else { throw damaged }
     return try read(Int(count))
   }
@@ -78,9 +88,7 @@ final class StateReader {
   func takeDoubles(_ count: Int) throws(DiffError) -> [Double] {
     let bytes = try takeBytes()
     guard bytes.count == count * 8 else { throw damaged }
-    return (0..<count).map { index in
-      Double(bitPattern: (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << ($1 * 8) })
-    }
+    return (0..<count).map { Double(bitPattern: bytes.littleEndian(at: $0 * 8)) }
   }
 
   /// Whole numbers in a range; the checksum, which comes last, does not protect them yet.
@@ -100,9 +108,7 @@ final class StateReader {
   func takeFloats(_ count: Int) throws(DiffError) -> [Float] {
     let bytes = try takeBytes()
     guard bytes.count == count * 4 else { throw damaged }
-    return (0..<count).map { index in
-      Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[index * 4 + $1]) << ($1 * 8) })
-    }
+    return (0..<count).map { Float(bitPattern: bytes.littleEndian(at: $0 * 4)) }
   }
 
   func takeFlags(_ count: Int) throws(DiffError) -> [Bool] {
@@ -139,9 +145,7 @@ final class StateReader {
 
   private func read(_ count: Int) throws(DiffError) -> [UInt8] {
     guard UInt64(count) <= size - offset else { throw damaged }
-    var bytes = [UInt8](repeating: 0, count: count)
-    var span = bytes.mutableSpan
-    try file.read(at: offset, into: &span)
+    let bytes = try file.bytes(at: offset, count: count)
     offset += UInt64(count)
     checksums += XXH3.hash64(bytes.span).littleEndianBytes
     return bytes

@@ -79,11 +79,12 @@ public final class Trainer<Model: TrainableModel> {
   public func run(
     resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
   ) throws(DiffError) -> Outcome {
+    let values = values
     values.clear(0..<values.count)
     gradients.clear()
     selection = SelectionFacts()
     try model.initialize(values, seed: options.seed)
-    start = values.checksum
+    start = XXH3.hash64(values.bytes(0..<values.count))
     var position = TrainingPlan.Position()
     if resuming, let statePath {
       position = try restore(statePath)
@@ -199,15 +200,5 @@ extension ParameterLayout {
   /// Names and shapes, to tell layouts apart across runs.
   fileprivate var hashable: String {
     parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
-  }
-}
-
-extension FloatBuffer {
-  /// FNV-1a (Fowler, Noll, Vo) over the bits of the numbers.
-  fileprivate var checksum: UInt64 {
-    let span = span
-    return span.indices.reduce(0xCBF2_9CE4_8422_2325) {
-      ($0 ^ UInt64(span[$1].bitPattern)) &* 0x100_0000_01B3
-    }
   }
 }
