@@ -76,7 +76,7 @@ public final class HDF5Checkpoint: Checkpoint {
   func has(_ tensor: StoredTensor) -> Bool {
     let first = tensors.partitioningIndex {
       !$0.name.utf8.lexicographicallyPrecedes(tensor.name.utf8)
-      }
+    }
     return first < tensors.count && tensors[first] == tensor
   }
 
