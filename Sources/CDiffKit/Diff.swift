@@ -7,18 +7,11 @@ import TensorCore
 @safe final class Diff {
   let reader: DiffReader
   private let names: [UnsafeMutablePointer<CChar>]
-  /// The places of names that differ from no other in the separator alone.
-  private let folded: [[UInt8]: Int]
 
   init(_ reader: DiffReader) {
     self.reader = reader
-    let texts = reader.map(\.name)
-    let keys = texts.map(BufferPatch.key)
-    let times = Dictionary(keys.map { ($0, 1) }, uniquingKeysWith: +)
-    folded = Dictionary(
-      keys.enumerated().filter { times[$1] == 1 }.map { ($1, $0) }, uniquingKeysWith: { $1 })
-    unsafe names = texts.map { text in
-      let bytes = text.utf8.map { CChar(bitPattern: $0) } + [0]
+    unsafe names = reader.map { entry in
+      let bytes = entry.name.utf8.map { CChar(bitPattern: $0) } + [0]
       let name = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
       unsafe name.initialize(from: bytes, count: bytes.count)
       return unsafe name
@@ -42,8 +35,8 @@ import TensorCore
   }
 
   /// The index of the entry of a name.
-  func index(of name: String) throws(DiffError) -> Int {
-    guard let index = reader.index(named: name) ?? folded[BufferPatch.key(of: name)] else {
+  func index(of name: TensorName) throws(DiffError) -> Int {
+    guard let index = reader.index(named: name) else {
       throw DiffError(.usage, "is not in the diff", path: reader.path, tensor: name)
     }
     return index

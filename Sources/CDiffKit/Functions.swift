@@ -75,7 +75,7 @@ import TensorCore
   status { () throws(DiffError) in
     let object = try unsafe Diff.from(diff)
     guard let name = unsafe name, let out = unsafe index else { throw .null }
-    unsafe out.pointee = try object.index(of: unsafe String(cString: name))
+    unsafe out.pointee = try object.index(of: TensorName(unsafe String(cString: name)))
     return DIFFKIT_OK
   }
 }

@@ -120,8 +120,9 @@ size_t diffkit_count(const diffkit_diff *diff);
 /* An entry; they are in ascending order of names. */
 int diffkit_entry_at(const diffkit_diff *diff, size_t index, diffkit_entry *entry);
 
-/* The index of the entry of a name; '.' and '/' are the same separator. DIFFKIT_ARGUMENT if there
- * is none: the diff leaves that tensor as it is. */
+/* The index of the entry of a name as it is stored; else of the only one that differs from it in
+ * separators ('.' and '/'), or else in a final ":0". DIFFKIT_ARGUMENT if there is none: the diff
+ * leaves that tensor as it is. */
 int diffkit_find(const diffkit_diff *diff, const char *name, size_t *index);
 
 /* Decodes an entry: entry.changes positions, ascending indices into the row-major flattened tensor,

@@ -15,8 +15,8 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// The files that hold the tensors: `path` itself, or the parts that it lists.
   var files: [String] { get }
 
-  /// The tensors, in ascending order of the UTF-8 bytes of their names, each once: of several
-  /// names for one object the first in this order counts.
+  /// The tensors, in ascending order of their names, each once: of several names for one object
+  /// the first in this order counts.
   var tensors: [StoredTensor] { get }
 
   /// What is in the file and no tensor, and why: what operations neither see nor change.
@@ -39,7 +39,7 @@ public protocol Checkpoint: AnyObject, Sendable {
   ///     table stands before the elements has to know.
   ///   - overwriting: whether an existing file may be replaced.
   func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
 
   /// Starts to change the checkpoint's own files, behind an undo journal: whatever stops that, the
@@ -57,7 +57,7 @@ extension Checkpoint {
 
   /// An output whose table stays as it is.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
   }

@@ -16,7 +16,7 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if
   ///   something of that name is there.
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor
 
   /// Removes a tensor and all its names; space inside the file need not be won back.

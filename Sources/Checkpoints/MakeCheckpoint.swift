@@ -13,7 +13,8 @@ extension CheckpointFile {
   /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not have.
   public static func make(
     at path: String, _ format: CheckpointFormat,
-    _ tensors: [(name: String, type: ElementType, shape: Shape)], metadata: [String: String] = [:],
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)],
+    metadata: [String: String] = [:],
     hdf5 host: HDF5Host = .helper, overwriting: Bool = false
   ) throws(DiffError) -> (output: any CheckpointOutput, tensors: [StoredTensor]) {
     let output: any CheckpointOutput

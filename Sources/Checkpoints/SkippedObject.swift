@@ -4,13 +4,13 @@ import TensorCore
 public struct SkippedObject: Sendable, Hashable {
   /// The path inside the file, without a leading separator; bytes that are not valid UTF-8 are
   /// repaired.
-  public var name: String
+  public var name: TensorName
   /// Why it was passed over, such as `a soft link, which is not followed`.
   public var reason: String
   /// How it would not be passed over, if it need not be.
   public var remedy: Remedy?
 
-  package init(name: String, reason: String, remedy: Remedy? = nil) {
+  package init(name: TensorName, reason: String, remedy: Remedy? = nil) {
     self.name = name
     self.reason = reason
     self.remedy = remedy

@@ -3,9 +3,9 @@ import TensorCore
 /// A tensor as a checkpoint stores it: a row of the checkpoint's table.
 public struct StoredTensor: Sendable, Hashable {
   /// The path inside the file, without a leading separator.
-  public var name: String
+  public var name: TensorName
   /// Other names of the same object (hard links), sorted.
-  public var aliases: [String]
+  public var aliases: [TensorName]
   /// The element type.
   public var type: ElementType
   /// The extents, row-major.
@@ -23,7 +23,7 @@ public struct StoredTensor: Sendable, Hashable {
 
   /// A row of a table.
   public init(
-    name: String, aliases: [String] = [], type: ElementType, shape: Shape,
+    name: TensorName, aliases: [TensorName] = [], type: ElementType, shape: Shape,
     isBigEndian: Bool = false, storage: Storage, fill: UInt64 = 0, label: String? = nil,
     file: Int = 0
   ) {

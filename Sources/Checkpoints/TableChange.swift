@@ -3,9 +3,9 @@ import TensorCore
 /// A change to the table of a checkpoint.
 public enum TableChange: Sendable, Hashable {
   /// A new tensor.
-  case insert(String, ElementType, Shape)
+  case insert(TensorName, ElementType, Shape)
   /// The end of the tensor of this name.
-  case delete(String)
+  case delete(TensorName)
   /// Another shape for the tensor of this name.
-  case reshape(String, Shape)
+  case reshape(TensorName, Shape)
 }

@@ -70,7 +70,7 @@ struct CompareBenchmarks {
     let (tensors, elements): (Int, UInt64) = (390, 857_000)
     for tensor in 0..<tensors {
       let places = uniformPositions(elements, density: 0.0051, seed: UInt64(tensor))
-      let name = "layer/\(1000 + tensor)"
+      let name: TensorName = "layer/\(1000 + tensor)"
       try write(
         places, gaussianHalves(places.count, seed: UInt64(tensor)), name, elements, to: writer)
     }
@@ -86,7 +86,7 @@ struct CompareBenchmarks {
   }
 
   private static func write(
-    _ places: [UInt64], _ values: [UInt8], _ name: String, _ elements: UInt64,
+    _ places: [UInt64], _ values: [UInt8], _ name: TensorName, _ elements: UInt64,
     to writer: DiffWriter
   ) throws {
     try writer.begin(

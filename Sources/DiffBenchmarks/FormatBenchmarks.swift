@@ -194,8 +194,8 @@ enum FormatBenchmarks {
     let writer = try DiffWriter(sink)
     let none = Fingerprint(high: 1, low: 2)
     for number in 0..<100_000 {
-      let name = "layer/\(1_000_000 + number)/kernel"
-      try writer.begin(DiffEntry(name, .xor, .bf16, Shape(vector: 1000)))
+      try writer.begin(
+        DiffEntry("layer/\(1_000_000 + number)/kernel", .xor, .bf16, Shape(vector: 1000)))
       try writer.append(at: 500, [0, 77].span, [1, 0, 1, 0].span)
       try writer.end(base: none, result: none, old: none)
     }

@@ -29,10 +29,10 @@ struct LargeFiles {
   func makeBase() throws {
     let rows = UInt64(gigabytes * 1e9) / UInt64(Self.tensors * type.width) / Self.columns
     guard let shape = Shape([rows, Self.columns]) else { return }
-    let names = (0..<Self.tensors).map { "layer.\($0).weight" }
+    let separator = format == .hdf5 ? "/" : "."
     let (output, tensors) = try CheckpointFile.make(
       at: base, format,
-      names.map { ($0.replacing(".", with: format == .hdf5 ? "/" : "."), type, shape) })
+      (0..<Self.tensors).map { ("layer\(separator)\($0)\(separator)weight", type, shape) })
     let (keep, set): (UInt64, UInt64) =
       type == .f32
       ? (0x807F_FFFF_807F_FFFF, 0x3C00_0000_3C00_0000)

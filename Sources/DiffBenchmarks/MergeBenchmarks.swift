@@ -23,8 +23,8 @@ struct MergeBenchmarks {
   }
 
   /// The tensors of BERT-large: 334 M elements.
-  private static let model: [(name: String, shape: [UInt64])] = {
-    var tensors: [(String, [UInt64])] = [
+  private static let model: [(name: TensorName, shape: [UInt64])] = {
+    var tensors: [(TensorName, [UInt64])] = [
       ("embeddings.word_embeddings.weight", [30_522, 1024]),
       ("embeddings.position_embeddings.weight", [512, 1024]),
       ("embeddings.token_type_embeddings.weight", [2, 1024]),
@@ -32,24 +32,24 @@ struct MergeBenchmarks {
       ("pooler.dense.weight", [1024, 1024]), ("pooler.dense.bias", [1024]),
     ]
     for layer in 0..<24 {
-      let prefix = "encoder.layer.\(layer)."
+      let prefix = "encoder.layer.\(layer)"
       for name in ["attention.self.query", "attention.self.key", "attention.self.value"] {
-        tensors.append((prefix + name + ".weight", [1024, 1024]))
-        tensors.append((prefix + name + ".bias", [1024]))
+        tensors.append(("\(prefix).\(name).weight", [1024, 1024]))
+        tensors.append(("\(prefix).\(name).bias", [1024]))
       }
       for (name, rows, columns) in [
         ("attention.output.dense", 1024, 1024), ("intermediate.dense", 4096, 1024),
         ("output.dense", 1024, 4096),
       ] as [(String, UInt64, UInt64)] {
-        tensors.append((prefix + name + ".weight", [rows, columns]))
-        tensors.append((prefix + name + ".bias", [rows]))
+        tensors.append(("\(prefix).\(name).weight", [rows, columns]))
+        tensors.append(("\(prefix).\(name).bias", [rows]))
       }
       for name in ["attention.output.LayerNorm", "output.LayerNorm"] {
-        tensors.append((prefix + name + ".weight", [1024]))
-        tensors.append((prefix + name + ".bias", [1024]))
+        tensors.append(("\(prefix).\(name).weight", [1024]))
+        tensors.append(("\(prefix).\(name).bias", [1024]))
       }
     }
-    return tensors.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }
+    return tensors.sorted { $0.0 < $1.0 }
   }()
 
   /// Writes a diff with this share of the elements changed, the values being the largest of a

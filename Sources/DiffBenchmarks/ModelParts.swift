@@ -18,8 +18,8 @@ extension Finetune {
   }
 
   /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
-  private static func parts(of name: String) -> [String] {
-    let words = name.nameParts
+  private static func parts(of name: TensorName) -> [String] {
+    let words = name.parts
     let place: String
     if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
       place = "layer \(words[layer + 1])"

@@ -102,7 +102,7 @@ struct BenchmarkInputs {
     let source = try CheckpointFile.open(base)
     let copy = try source.makeOutput(at: tuned, rewriting: [], overwriting: true)
     var changes = 0
-    for (number, tensor) in source.tensors.filter({ $0.name.hasPrefix("layer/") }).enumerated() {
+    for (number, tensor) in source.tensors.filter({ $0.name.parts[0] == "layer" }).enumerated() {
       let positions = uniformPositions(perTensor, density: 0.005, seed: 12 + UInt64(number))
       changes += positions.count
       try Self.change(tensor, at: positions, from: source, to: copy)

@@ -126,7 +126,7 @@ private final class NoiseCheckpoint: Checkpoint {
   }
 
   func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "is never written", path: path)
   }

@@ -1,4 +1,5 @@
 import Algorithms
+import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -28,6 +29,8 @@ public final class DiffReader: Sendable {
   private let indexOffset: UInt64
   /// Where each entry begins in the index, and its pages in the file.
   private let places: [(index: UInt64, pages: UInt64)]
+  /// The entries by name, once a name was asked for that is none of them.
+  private let names = AtomicLazyReference<NameTable<Int>>()
 
   /// Opens the file at `path`.
   ///
@@ -98,24 +101,27 @@ extension DiffReader: RandomAccessCollection {
     return entry
   }
 
-  /// The entry of a name, exactly as stored. O(log n).
-  public func entry(named name: String) -> DiffEntry? { index(named: name).map { self[$0] } }
+  /// The entry of a name, or of the one that differs from it in separators ('/' and '.') or else
+  /// in a final ':0'; nil if there is none or more than one.
+  ///
+  /// - Complexity: O(log n) for a name as stored; the first other one takes O(n).
+  public func entry(named name: TensorName) -> DiffEntry? { index(named: name).map { self[$0] } }
 
-  /// The index of the entry of a name, exactly as stored. O(log n).
-  package func index(named name: String) -> Int? {
-    // By bytes: as strings, different spellings of one accented letter are equal.
-    let first = indices.partitioningIndex {
-      !index[nameRange($0)].lexicographicallyPrecedes(name.utf8)
-    }
-    guard first < count, index[nameRange(first)].elementsEqual(name.utf8) else { return nil }
-    return first
+  /// The index of the entry of a name; see `entry(named:)`.
+  package func index(named name: TensorName) -> Int? {
+    let first = indices.partitioningIndex { self.name($0) >= name }
+    if first < count, self.name(first) == name { return first }
+    let names = names.load() ?? names.storeIfNil(NameTable(indices.map { (self.name($0), $0) }))
+    let found = names[name]
+    return found.count == 1 ? found[0] : nil
   }
 
-  private func nameRange(_ position: Int) -> Range<Int> {
+  private func name(_ position: Int) -> TensorName {
+    let start = Int(places[position].index) + IndexParser.bytesBeforeName
+    var cursor = Cursor(index, origin: indexOffset, at: start)
     // Checked by `init`, like the whole entry.
-    let start = Int(places[position].index)
-    var cursor = Cursor(index, origin: indexOffset, at: start + IndexParser.bytesBeforeName)
-    return (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
+    let range = (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
+    return TensorName(String(decoding: index[range], as: UTF8.self))
   }
 }
 

@@ -22,7 +22,7 @@ public final class DiffWriter {
   private var offset = UInt64(Layout.headerSize)
   private var index: [UInt8] = []
   private var entryCount: UInt64 = 0
-  private var previousName: String?
+  private var previousName: TensorName?
 
   /// Entries whose pages are not all written; the last one may still be open.
   private var entries: [DiffEntry] = []
@@ -249,7 +249,7 @@ public final class DiffWriter {
     guard (1...Layout.nameLength).contains(entry.name.utf8.count) else {
       throw refuse("a name must have 1 to \(Layout.nameLength) bytes")
     }
-    if let previousName, !previousName.utf8.lexicographicallyPrecedes(entry.name.utf8) {
+    if let previousName, previousName >= entry.name {
       throw refuse("entries must be written in ascending order of names")
     }
     if case .add(let values, let scale) = entry.operation {

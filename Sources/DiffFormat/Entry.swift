@@ -3,7 +3,7 @@ import TensorCore
 /// What a diff does to one tensor: an entry of its index.
 public struct DiffEntry: Sendable, Hashable {
   /// The tensor's name, as in the checkpoint that the diff was made from.
-  public var name: String
+  public var name: TensorName
   /// What is done.
   public var operation: DiffOperation
   /// The type of the tensor's elements.
@@ -21,7 +21,7 @@ public struct DiffEntry: Sendable, Hashable {
 
   /// An entry without pages, to be written.
   public init(
-    _ name: String, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
+    _ name: TensorName, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
     base: Fingerprint? = nil, result: Fingerprint? = nil, old: Fingerprint? = nil
   ) {
     self.name = name

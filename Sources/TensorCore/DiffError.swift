@@ -10,7 +10,7 @@ public struct DiffError: Error, Sendable, Hashable {
   /// The file concerned.
   public var path: String?
   /// The tensor concerned.
-  public var tensor: String?
+  public var tensor: TensorName?
   /// The byte offset in the file concerned.
   public var offset: UInt64?
   /// The operating system's number for the error, if it reported one.
@@ -28,7 +28,7 @@ public struct DiffError: Error, Sendable, Hashable {
 
   /// Creates an error; the location may be filled in by callers that know more.
   public init(
-    _ code: Code, _ message: String, path: String? = nil, tensor: String? = nil,
+    _ code: Code, _ message: String, path: String? = nil, tensor: TensorName? = nil,
     offset: UInt64? = nil, errno: Int32? = nil, remedy: Remedy? = nil, cause: (any Error)? = nil
   ) {
     self.code = code
@@ -42,7 +42,8 @@ public struct DiffError: Error, Sendable, Hashable {
   }
 
   /// The same error, with the parts of its location that it lacks.
-  public func at(path: String? = nil, tensor: String? = nil, offset: UInt64? = nil) -> DiffError {
+  public func at(path: String? = nil, tensor: TensorName? = nil, offset: UInt64? = nil) -> DiffError
+  {
     var error = self
     error.path = self.path ?? path
     error.tensor = self.tensor ?? tensor

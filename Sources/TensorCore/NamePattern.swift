@@ -18,8 +18,8 @@ public struct NamePattern: Sendable, Hashable {
   /// Whether a name fits, from its beginning to its end.
   ///
   /// - Complexity: O(name · stars).
-  public func matches(_ name: String) -> Bool {
-    let name = name.scalars(joinsSeparators)
+  public func matches(_ name: TensorName) -> Bool {
+    let name = name.description.scalars(joinsSeparators)
     var (at, place) = (0, 0)
     // The last star takes one scalar more whenever the rest does not fit: no star before it ever
     // has to be tried again.

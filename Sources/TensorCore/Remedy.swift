@@ -6,7 +6,7 @@ public enum Remedy: Sendable, Hashable {
   /// Write a new file instead of changing this one in place.
   case newOutput
   /// Map the names of the diff to those of the checkpoint, which has a tensor of a similar name.
-  case nameMap(closest: String)
+  case nameMap(closest: TensorName)
   /// Apply the diff with an undo diff, which can be applied afterwards.
   case undoFile
   /// Waive the check of the base.

@@ -1,7 +1,29 @@
+import Platform
+
 extension [UInt8] {
   /// Appends the bytes of a span.
   package mutating func append(copying bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+  }
+}
+
+extension Span<UInt8> {
+  /// Less than zero if these bytes come before others in byte order, zero if they are the same.
+  package func compared(with other: Span<UInt8>) -> Int {
+    let order = unsafe withUnsafeBytes { one in
+      unsafe other.withUnsafeBytes { two in
+        guard let a = one.baseAddress, let b = two.baseAddress else { return CInt(0) }
+        return unsafe memcmp(a, b, min(one.count, two.count))
+      }
+    }
+    return order == 0 ? count - other.count : Int(order)
+  }
+}
+
+extension Hasher {
+  /// Mixes bytes in.
+  mutating func combine(_ bytes: Span<UInt8>) {
+    unsafe bytes.withUnsafeBytes { unsafe combine(bytes: $0) }
   }
 }
 

@@ -15,5 +15,5 @@ extension Checkpoint {
     return all
   }
 
-  subscript(name: String) -> StoredTensor? { tensors.first { $0.name == name } }
+  subscript(name: TensorName) -> StoredTensor? { tensors.first { $0.name == name } }
 }

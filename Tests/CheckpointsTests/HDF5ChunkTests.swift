@@ -6,7 +6,7 @@ import TestSupport
 
 /// Writing to chunked tensors.
 @Suite struct HDF5ChunkTests {
-  private func chunks(_ name: String, _ file: HDF5Checkpoint) throws -> StoredTensor.Chunks {
+  private func chunks(_ name: TensorName, _ file: HDF5Checkpoint) throws -> StoredTensor.Chunks {
     guard case .chunked(let chunks) = file[name]?.storage else {
       throw DiffError(.mismatch, "not chunked", tensor: name)
     }
@@ -23,7 +23,7 @@ import TestSupport
   @Test(
     "only chunks that come out different are packed again",
     arguments: ["strips", "cube", "four", "line", "checked", "plain", "whole rows"])
-  func unchangedChunksStay(name: String) throws {
+  func unchangedChunksStay(name: TensorName) throws {
     try Scratch.with { scratch in
       let source = try HDF5Checkpoint(TestFiles.chunks)
       let tensor = try #require(source[name])
@@ -63,9 +63,10 @@ import TestSupport
       let source = try HDF5Checkpoint(TestFiles.chunks)
       let path = scratch("out.h5")
       let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
-      var expected: [String: [UInt8]] = [:]
+      var expected: [TensorName: [UInt8]] = [:]
       for round in 0..<3 {
-        for name in ["line", "gaps", "plain", "four", "edges", "masked", "nothing"] {
+        for name in ["line", "gaps", "plain", "four", "edges", "masked", "nothing"] as [TensorName]
+        {
           let tensor = try #require(source[name])
           var bytes = try expected[name] ?? source.bytes(of: tensor)
           let start = round * 8 * tensor.type.width
@@ -86,7 +87,7 @@ import TestSupport
   }
 
   @Test("any ranges in any order", arguments: ["cube", "four", "gaps", "columns", "tiny"])
-  func ranges(name: String) throws {
+  func ranges(name: TensorName) throws {
     let seed = TestSeed.value
     var random = SplitMix64(seed: seed)
     try Scratch.with { scratch in
@@ -113,7 +114,7 @@ import TestSupport
 
   /// Changes a tensor in place; returns its new bytes. With it, the locks on the file end.
   private func change(
-    _ name: String, of path: String, _ random: inout SplitMix64
+    _ name: TensorName, of path: String, _ random: inout SplitMix64
   ) throws -> [UInt8] {
     let source = try HDF5Checkpoint(path)
     let tensor = try #require(source[name])
@@ -139,7 +140,7 @@ import TestSupport
   }
 
   @Test("chunks without filters change where they are", arguments: ["plain", "plain big-endian"])
-  func inPlace(name: String) throws {
+  func inPlace(name: TensorName) throws {
     let seed = TestSeed.value
     var random = SplitMix64(seed: seed)
     try Scratch.with { scratch in
@@ -161,7 +162,7 @@ import TestSupport
     try Scratch.with { scratch in
       let path = scratch("large.h5")
       let source = try HDF5Checkpoint(TestFiles.chunks)
-      let name = "plain big-endian"
+      let name: TensorName = "plain big-endian"
       let shape = try #require(Shape([2100, 512]))  // 8.6 MB, of which a strip has 8.4
       let output = try source.makeOutput(
         at: path, rewriting: [], changing: [.reshape(name, shape)], overwriting: false)
@@ -188,7 +189,7 @@ import TestSupport
   }
 
   @Test("chunks that are packed or missing do not", arguments: ["line", "gaps big-endian"])
-  func notInPlace(name: String) throws {
+  func notInPlace(name: TensorName) throws {
     try Scratch.with { scratch in
       let path = scratch("file.h5")
       try write(contents(ofFile: TestFiles.chunks), toFile: path)
@@ -207,12 +208,13 @@ import TestSupport
   @Test("a damaged chunk is refused by name and place")
   func damaged() throws {
     try Scratch.with { scratch in
-      for (name, code) in [("cube", DiffError.Code.malformed), ("checked", .checksum)] {
+      for (text, code) in [("cube", DiffError.Code.malformed), ("checked", .checksum)] {
+        let name = TensorName(text)
         var bytes = try contents(ofFile: TestFiles.chunks)
         let chunk = try chunks(name, HDF5Checkpoint(TestFiles.chunks)).chunks[1]
         bytes[Int(chunk.offset) + Int(chunk.size) / 2] ^= 0x10
-        try write(bytes, toFile: scratch(name))
-        let file = try HDF5Checkpoint(scratch(name))
+        try write(bytes, toFile: scratch(text))
+        let file = try HDF5Checkpoint(scratch(text))
         let error = #expect(throws: DiffError.self) { try file.bytes(of: #require(file[name])) }
         #expect(error?.code == code)
         #expect(error?.tensor == name)

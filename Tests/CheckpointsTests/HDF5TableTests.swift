@@ -5,7 +5,7 @@ import Testing
 /// Tables that no file of a thousand bytes can have.
 @Suite struct HDF5TableTests {
   private func tensor(
-    _ name: String, _ extents: [UInt64], _ storage: StoredTensor.Storage
+    _ name: TensorName, _ extents: [UInt64], _ storage: StoredTensor.Storage
   ) -> StoredTensor {
     StoredTensor(name: name, type: .f32, shape: Shape(extents) ?? .scalar, storage: storage)
   }

@@ -39,7 +39,7 @@ import TestSupport
       .bf16, .bool, .c64, .f16, .f32, .f64, .f8e4m3, .f8e5m2, .f8e8m0, .i16, .i32, .i64, .i8, .u16,
       .u32, .u64, .u8,
     ]
-    #expect(file.tensors.map(\.name) == names.map { "t/" + $0 })
+    #expect(file.tensors.map(\.name) == names.map { "t/\($0)" })
     #expect(file.tensors.map(\.type) == types)
     for (number, tensor) in file.tensors.enumerated() {
       #expect(tensor.shape.extents == [[2, 3], [5], [], [0, 4]][number % 4])

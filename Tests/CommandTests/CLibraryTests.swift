@@ -34,7 +34,7 @@ import TestSupport
   }
 
   /// The bytes of a tensor of a checkpoint.
-  private func bytes(_ tensor: String, _ path: String) throws -> [UInt8] {
+  private func bytes(_ tensor: TensorName, _ path: String) throws -> [UInt8] {
     let checkpoint = try CheckpointFile.open(path)
     let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
     var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
@@ -53,12 +53,12 @@ import TestSupport
       let (exact, tensor) = (files("exact.diff"), "model/big")
       let list = Answer(try .run(program, [exact]))
       expectSuccess(list, "model/big: 1 of", "model/kernel:0: 1 of")
-      try write(bytes(tensor, files("base.h5")), toFile: files("base.raw"))
+      try write(bytes("model/big", files("base.h5")), toFile: files("base.raw"))
       // By the other separator, as a name of PyTorch's.
       let made = Answer(
         try .run(program, [exact, "model.big", files("base.raw"), files("tuned.raw")]))
       #expect((made.code, made.output, made.errors) == (0, "", ""))
-      let tuned = try bytes(tensor, files("tuned.h5"))
+      let tuned = try bytes("model/big", files("tuned.h5"))
       #expect(try files.bytes("tuned.raw") == tuned)
       let again = Answer(try .run(program, [exact, tensor, files("tuned.raw"), files("2.raw")]))
       #expect((again.code, again.errors) == (1, ""))

@@ -23,7 +23,7 @@ struct Fixture {
   func callAsFunction(_ name: String) -> String { folder(name) }
 
   /// Copies a checkpoint, with the first elements of some float32 tensors set.
-  func change(_ source: String, _ copy: String, _ changes: [String: Float]) throws {
+  func change(_ source: String, _ copy: String, _ changes: [TensorName: Float]) throws {
     let checkpoint = try CheckpointFile.open(folder(source))
     let output = try checkpoint.makeOutput(at: folder(copy), rewriting: [], overwriting: false)
     for tensor in checkpoint.tensors {
@@ -60,7 +60,7 @@ struct Fixture {
   }
 
   /// A diff of one entry, of any name, that takes the first element of a tensor to another.
-  func makeDiff(_ path: String, named name: String, metadata: [String: String]) throws {
+  func makeDiff(_ path: String, named name: TensorName, metadata: [String: String]) throws {
     let sink = try FileSink(folder(path))
     let writer = try DiffWriter(sink, metadata: metadata)
     let shape = Shape(vector: 1)

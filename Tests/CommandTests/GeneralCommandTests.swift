@@ -92,7 +92,7 @@ import TestSupport
     try Scratch.with { scratch in
       let sink = try FileSink(scratch("wide.diff"))
       let writer = try DiffWriter(sink)
-      let names = ["abcdefgh/kernel", "重み/ベクトル"]
+      let names: [TensorName] = ["abcdefgh/kernel", "重み/ベクトル"]
       for name in names {
         try writer.begin(DiffEntry(name, .xor, .f32, Shape(vector: 9)))
         try writer.append(at: 3, [0].span, [1, 2, 3, 4].span)

@@ -1,6 +1,7 @@
 import DiffFormat
 import StrictJSON
 import SystemSupport
+import TensorCore
 import Testing
 import TestSupport
 
@@ -94,7 +95,8 @@ import TestSupport
   func hostile() throws {
     try Fixture.with { files in
       let evil = "</td><script>alert(1)</script>\" onload='x' & \u{1B}[2J\u{202E}"
-      try files.makeDiff("<b>&.diff", named: evil, metadata: ["note": "</style><img src=x>"])
+      try files.makeDiff(
+        "<b>&.diff", named: TensorName(evil), metadata: ["note": "</style><img src=x>"])
       let answer = try Diffkit.run("report", files("<b>&.diff"), "-o", files("r.html"))
       expectSuccess(answer)
       let page = String(decoding: try files.bytes("r.html"), as: UTF8.self)

@@ -61,6 +61,7 @@ int main(int count, char **arguments) {
   EXPECT(diffkit_entry_at(NULL, 0, &entry) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_entry_at(diff, 0, NULL) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_find(diff, "model.big", &index) == DIFFKIT_OK && index == 0);
+  EXPECT(diffkit_find(diff, "model.kernel", &index) == DIFFKIT_OK && index == 1);
   EXPECT(diffkit_find(diff, "none", &index) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_find(diff, NULL, &index) == DIFFKIT_ARGUMENT);
 

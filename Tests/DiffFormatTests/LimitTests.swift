@@ -16,7 +16,7 @@ import TestSupport
     let matrix = shape(512, 512)
     let changes = Changes([1, 70, 300], [1, 2, 3, 4, 5, 6])
     for number in 0..<100_000 {
-      let name = "model.layers.\(1_000_000 + number).self_attn.q_proj.weight"
+      let name: TensorName = "model.layers.\(1_000_000 + number).self_attn.q_proj.weight"
       try writer.begin(DiffEntry(name, .xor, .bf16, matrix, base: print, result: print, old: print))
       try writer.append(changes, width: 2)
       try writer.end()
@@ -30,7 +30,7 @@ import TestSupport
     #expect(reads.count <= 5)
     #expect(reads.reduce(0) { $0 + $1.count } <= bytes.count)
     for number in 0..<100_000 {
-      let name = "model.layers.\(1_000_000 + number).self_attn.q_proj.weight"
+      let name: TensorName = "model.layers.\(1_000_000 + number).self_attn.q_proj.weight"
       #expect(reader.entry(named: name)?.count == 3)
     }
     #expect(source.takeReads() == [])

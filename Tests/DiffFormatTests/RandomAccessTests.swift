@@ -78,17 +78,34 @@ import TestSupport
 
   @Test("entries are found by their name, byte for byte")
   func named() throws {
-    let names = ["", "a", "aa", "ab", "b/c", "b.c", "e\u{301}", "\u{E9}", "z\u{0}", "\u{1F9EA}"]
-    let sorted = names.dropFirst().sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let names: [TensorName] = [
+      "a", "aa", "ab", "b/c", "b.c", "e\u{301}", "\u{E9}", "z\u{0}", "\u{1F9EA}",
+    ]
+    let sorted = names.sorted()
     let reader = try DiffReader(
       bytes: Contents(sorted.map { .init(DiffEntry($0, .xor, .u8, .scalar)) }).encoded())
     for (place, name) in sorted.enumerated() {
       #expect(reader.entry(named: name).map { Array($0.name.utf8) } == Array(name.utf8))
       #expect(Array(reader[place].name.utf8) == Array(name.utf8))
     }
-    for absent in ["", "A", "aaa", "b", "b c", "e", "z", "\u{10FFFF}"] {
+    for absent in ["", "A", "aaa", "b", "b c", "e", "z", "\u{10FFFF}"] as [TensorName] {
       #expect(reader.entry(named: absent) == nil)
     }
+  }
+
+  @Test("else by what differs in separators, then in a final ':0', unless several do")
+  func similar() throws {
+    let names: [TensorName] = [
+      "a.b", "a/b", "c/d.e", "f.g", "f/g:0", "h:0", "i/j.k", "i.j/k", "\u{E9}.x", "e\u{301}.x",
+    ]
+    let reader = try DiffReader(
+      bytes: Contents(names.sorted().map { .init(DiffEntry($0, .xor, .u8, .scalar)) }).encoded())
+    let found: [(TensorName, TensorName?)] = [
+      ("a.b", "a.b"), ("a/b", "a/b"), ("a/b:0", nil), ("c.d.e", "c/d.e"), ("c.d.e:0", "c/d.e"),
+      ("f/g", "f.g"), ("f.g:0", "f/g:0"), ("h", "h:0"), ("h:00", nil), ("i/j/k", nil),
+      ("i/j.k", "i/j.k"), ("\u{E9}/x", "\u{E9}.x"), ("e\u{301}/x", "e\u{301}.x"), ("e/x", nil),
+    ]
+    for (name, entry) in found { #expect(reader.entry(named: name)?.name == entry, "\(name)") }
   }
 
   @Test("threads share a reader")

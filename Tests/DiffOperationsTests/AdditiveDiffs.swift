@@ -7,7 +7,7 @@ import TestSupport
 /// An additive diff of dense deltas, zeros left out, with the fingerprint of a base of zeros. Values
 /// must be such as the type of the values holds.
 func additiveDiff(
-  _ tensors: [(name: String, shape: [UInt64], deltas: [Double])], values: FloatType = .f16,
+  _ tensors: [(name: TensorName, shape: [UInt64], deltas: [Double])], values: FloatType = .f16,
   scale: Int = 0, metadata: [String: String] = [:], heads: [DiffFormatHead] = []
 ) throws -> DiffReader {
   var list: [Contents.Tensor] = []
@@ -35,13 +35,13 @@ func additiveDiff(
         DiffEntry(head.name, .insert, .u8, Shape(vector: UInt64(head.bytes.count))),
         Changes(whole: head.bytes, width: 1)))
   }
-  list.sort { $0.entry.name.utf8.lexicographicallyPrecedes($1.entry.name.utf8) }
+  list.sort { $0.entry.name < $1.entry.name }
   return try DiffReader(bytes: Contents(metadata: metadata, list).encoded())
 }
 
 /// A tensor of bytes that the base lacks.
 struct DiffFormatHead {
-  let name: String
+  let name: TensorName
   let bytes: [UInt8]
 }
 
@@ -57,7 +57,7 @@ extension DiffReader {
   }
 
   /// The changes to a tensor, zeros included.
-  func dense(_ name: String, count: Int) throws -> [Double] {
+  func dense(_ name: TensorName, count: Int) throws -> [Double] {
     var dense = [Double](repeating: 0, count: count)
     guard let entry = entry(named: name), case .add(let values, let scale) = entry.operation
     else { return dense }

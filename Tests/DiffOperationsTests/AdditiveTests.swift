@@ -41,7 +41,7 @@ import TestSupport
     }
   }
 
-  private func tensor(_ name: String, _ elements: [UInt64], _ type: FloatType) -> MemoryTensor {
+  private func tensor(_ name: TensorName, _ elements: [UInt64], _ type: FloatType) -> MemoryTensor {
     MemoryTensor(name, type.elementType, FloatOracle.bytes(elements, type))
   }
 

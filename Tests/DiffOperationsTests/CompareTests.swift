@@ -6,8 +6,8 @@ import TestSupport
 
 @Suite struct CompareTests {
   /// The deltas of an additive diff, by tensor and position.
-  private func deltas(_ diff: DiffReader) throws -> [String: [UInt64: Double]] {
-    var all: [String: [UInt64: Double]] = [:]
+  private func deltas(_ diff: DiffReader) throws -> [TensorName: [UInt64: Double]] {
+    var all: [TensorName: [UInt64: Double]] = [:]
     for entry in diff {
       guard case .add(.f16, let scale) = entry.operation else { continue }
       let (positions, values) = try changes(diff, entry)
@@ -62,7 +62,7 @@ import TestSupport
   /// Finetunes of three vectors, the first of each at the same places, as additive diffs.
   private func family(_ count: Int, seed: UInt64) throws -> (MemoryCheckpoint, [DiffReader]) {
     var random = SplitMix64(seed: seed)
-    let sizes = [("a", 3000), ("b", 40), ("c", 20_000)]
+    let sizes: [(TensorName, Int)] = [("a", 3000), ("b", 40), ("c", 20_000)]
     let base = sizes.map { vector($0.0, .init(repeating: 1, count: $0.1)) }
     let diffs = try (0..<count).map { number in
       let tuned = sizes.enumerated().map { index, size in

@@ -49,7 +49,8 @@ import Foundation
     let expected = try Self.expected()
     let base = try Self.base()
     let diff = try imported(Self.folder + name, format)
-    for (tensor, deltas) in format == .shira ? expected.shira : expected.deltas {
+    for (text, deltas) in format == .shira ? expected.shira : expected.deltas {
+      let tensor = TensorName(text)
       #expect(try diff.dense(tensor, count: deltas.count) == deltas, "\(name) \(tensor)")
       let stored = try #require(base.tensors.first { $0.name == tensor })
       let entry = try #require(diff.entry(named: tensor))
@@ -146,7 +147,7 @@ import Foundation
 
   @Test("arrays that do not fit the base are refused")
   func unfit() throws {
-    func error(_ arrays: [String: (ElementType, [UInt64], [UInt8])]) throws -> DiffError? {
+    func error(_ arrays: [TensorName: (ElementType, [UInt64], [UInt8])]) throws -> DiffError? {
       try Scratch.with { scratch in
         let output = try NpzOutput(scratch("x.npz"), overwriting: false)
         for (name, array) in arrays {
@@ -159,12 +160,12 @@ import Foundation
     }
     let shape = (ElementType.i64, [UInt64(1)], littleEndian([Int64(3)]))
     func arrays(
-      _ name: String, _ positions: [Int64], _ values: [Float]
-    ) -> [String: (ElementType, [UInt64], [UInt8])] {
+      _ name: TensorName, _ positions: [Int64], _ values: [Float]
+    ) -> [TensorName: (ElementType, [UInt64], [UInt8])] {
       [
-        name + "/indices": (.i64, [UInt64(positions.count)], littleEndian(positions)),
-        name + "/values": (.f32, [UInt64(values.count)], littleEndian(values)),
-        name + "/shape": shape,
+        "\(name)/indices": (.i64, [UInt64(positions.count)], littleEndian(positions)),
+        "\(name)/values": (.f32, [UInt64(values.count)], littleEndian(values)),
+        "\(name)/shape": shape,
       ]
     }
     #expect(try error(arrays("nothing", [1], [1]))?.code == .mismatch)

@@ -52,7 +52,7 @@ func refusal(
 func same(_ a: MemoryCheckpoint?, _ b: MemoryCheckpoint) -> Bool {
   guard let a = a?.all, a.count == b.tensors.count else { return false }
   return zip(a, b.all).allSatisfy {
-    $0.name.utf8.elementsEqual($1.name.utf8) && $0.type == $1.type && $0.shape == $1.shape
+    $0.name == $1.name && $0.type == $1.type && $0.shape == $1.shape
       && $0.bytes == $1.bytes
   }
 }
@@ -85,7 +85,7 @@ extension ApplyOptions {
 }
 
 /// A float32 vector.
-func vector(_ name: String, _ values: [Float]) -> MemoryTensor {
+func vector(_ name: TensorName, _ values: [Float]) -> MemoryTensor {
   MemoryTensor(name, .f32, littleEndian(values))
 }
 

@@ -28,13 +28,13 @@ import TestSupport
     }
   }
 
-  private static let types: [(name: String, type: ElementType, extents: [UInt64])] = [
+  private static let types: [(name: TensorName, type: ElementType, extents: [UInt64])] = [
     ("empty", .f32, [0, 3]), ("large", .f32, [900, 1000]), ("scalar", .f32, []),
     ("small", .bf16, [3, 5]), ("odd", .i8, [13]),
   ]
 
   private func make(
-    _ path: String, _ format: CheckpointFormat, _ names: some Sequence<String>, seed: UInt64,
+    _ path: String, _ format: CheckpointFormat, _ names: some Sequence<TensorName>, seed: UInt64,
     changing: Bool
   ) throws {
     let rows = try Self.types.filter { names.contains($0.name) }.map {
@@ -66,9 +66,10 @@ import TestSupport
           continue
         }
         try makeFolder(path)
-        let parts = [
-          ("1.safetensors", ["large", "odd"]), ("2.safetensors", ["empty", "scalar", "small"]),
-        ]
+        let parts =
+          [
+            ("1.safetensors", ["large", "odd"]), ("2.safetensors", ["empty", "scalar", "small"]),
+          ] as [(String, [TensorName])]
         var map: [String] = []
         for (part, names) in parts {
           try make(path + "/" + part, .safetensors, names, seed: seed, changing: name == "tuned")

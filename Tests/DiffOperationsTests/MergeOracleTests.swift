@@ -45,7 +45,7 @@ import Foundation
 
   private func diff(_ deltas: [String: [Double]], _ oracle: Oracle) throws -> DiffReader {
     try additiveDiff(
-      oracle.tensors.map { ($0.name, $0.shape, deltas[$0.name] ?? []) }, values: .f32)
+      oracle.tensors.map { (TensorName($0.name), $0.shape, deltas[$0.name] ?? []) }, values: .f32)
   }
 
   private func options(_ options: Oracle.Options) throws -> MergeOptions {
@@ -83,7 +83,7 @@ import Foundation
     let merged = try DiffReader(bytes: sink.bytes)
     for tensor in oracle.tensors {
       let expected = try #require(one.result[tensor.name])
-      let made = try merged.dense(tensor.name, count: expected.count)
+      let made = try merged.dense(TensorName(tensor.name), count: expected.count)
       for (index, (a, b)) in zip(made, expected).enumerated() {
         #expect(
           abs(a - b) <= 2e-7 * abs(b) + 1e-15,

@@ -6,7 +6,7 @@ import TestSupport
 
 /// What merging promises whatever the formula: properties on random diffs, with printed seeds.
 @Suite struct MergeTests {
-  static let shapes: [(String, [UInt64])] = [
+  static let shapes: [(TensorName, [UInt64])] = [
     ("a", [70, 90]), ("b", [4000]), ("c", [2, 3, 5]), ("d", [1]), ("e", [300, 300]),
   ]
 
@@ -277,7 +277,7 @@ import TestSupport
       let made = try merged(diffs)
       let names = made.map(\.name)
       #expect(names.count == 3)
-      let z = try #require(names.first { $0.hasSuffix("z") })
+      let z = try #require(names.first { $0.parts.last == "z" })
       #expect(try made.dense(z, count: 2) == [2, 2])
       #expect(try made.dense("n", count: 2) == [1, 2])
     }

@@ -118,7 +118,7 @@ import TestSupport
   func wholeWithoutFingerprints() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)
-    for (name, operation) in [("d", DiffOperation.delete), ("i", .insert)] {
+    for (name, operation) in [("d", .delete), ("i", .insert)] as [(TensorName, DiffOperation)] {
       let bytes = littleEndian([Float](repeating: 3, count: 400_000))
       let offsets = (0..<UInt32(400_000)).map { $0 }
       try writer.begin(DiffEntry(name, operation, .f32, Shape(vector: 400_000)))

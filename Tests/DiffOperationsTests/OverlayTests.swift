@@ -147,6 +147,47 @@ import TestSupport
     #expect(reads.load(ordering: .relaxed) == 180)
   }
 
+  @Test("tensors are found by the names of others: separators, a final ':0', aliases")
+  func names() throws {
+    var aliased = vector("g/w:0", [5, 6])
+    aliased.aliases = ["other/g"]
+    let base = MemoryCheckpoint([
+      vector("a.b", [1, 2]), vector("a/b", [3, 4]), vector("x/y.z", [7, 8]), aliased,
+      vector("caf\u{E9}/w", [9, 9]), vector("cafe\u{301}/w", [0, 0]),
+    ])
+    let tuned = MemoryCheckpoint([
+      vector("a.b", [1, 3]), vector("a/b", [3, 4]), vector("new/head", [1, 1]),
+      vector("caf\u{E9}/w", [9, 9]), vector("cafe\u{301}/w", [0, 1]),
+    ])
+    let overlay = Overlay(try ResidentModel(base))
+    func bytes(_ name: TensorName) throws -> [UInt8]? {
+      try overlay.read { view throws(DiffError) in
+        guard view.tensor(name) != nil else { return nil }
+        var bytes: [UInt8] = []
+        bytes.append(copying: try view.bytes(of: name))
+        return bytes
+      }
+    }
+    func expect(_ found: [(TensorName, [Float]?)]) throws {
+      for (name, values) in found {
+        #expect(try bytes(name) == values.map { littleEndian($0) }, "\(name)")
+      }
+    }
+    try expect([
+      ("a.b", [1, 2]), ("a/b", [3, 4]), ("x.y.z", [7, 8]), ("x/y/z:0", [7, 8]), ("g.w", [5, 6]),
+      ("other.g", [5, 6]), ("new/head", nil), ("caf\u{E9}.w", [9, 9]), ("cafe\u{301}.w", [0, 0]),
+      ("cafe.w", nil),
+    ])
+    try overlay.attach(PreparedDiff([diff(base, tuned)], for: overlay.model))
+    try expect([
+      ("a.b", [1, 3]), ("a/b", [3, 4]), ("a/b:0", nil), ("x.y.z", nil), ("x/y.z", nil),
+      ("g.w", nil), ("other/g", nil), ("new.head", [1, 1]), ("new/head:0", [1, 1]),
+      ("caf\u{E9}.w", [9, 9]), ("cafe\u{301}.w", [0, 1]),
+    ])
+    let names: [TensorName] = ["a.b", "a/b", "cafe\u{301}/w", "caf\u{E9}/w", "new/head"]
+    #expect(overlay.read { $0.names } == names)
+  }
+
   @Test("what does not fit is refused, and the overlay stays as it is")
   func refused() throws {
     let resident = try ResidentModel(Steps.base)

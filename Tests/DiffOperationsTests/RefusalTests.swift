@@ -9,7 +9,7 @@ import TestSupport
   func wrongBase(touched: Bool) throws {
     let made = try diff(Steps.base, Steps.first)
     let options = touched ? ApplyOptions.touched : ApplyOptions()
-    for wrong in ["a", "b", "c"] {
+    for wrong in ["a", "b", "c"] as [TensorName] {
       // The element that the diff changes, so that `touched` sees it.
       let place = ["a": 1, "b": 0, "c": 3][wrong] ?? 0
       let other = MemoryCheckpoint(
@@ -228,7 +228,7 @@ import TestSupport
   }
 
   private func change(
-    _ checkpoint: MemoryCheckpoint, _ name: String, _ place: Int
+    _ checkpoint: MemoryCheckpoint, _ name: TensorName, _ place: Int
   ) -> MemoryCheckpoint {
     MemoryCheckpoint(
       checkpoint.all.map { tensor in

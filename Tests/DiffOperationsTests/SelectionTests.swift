@@ -7,10 +7,10 @@ import TestSupport
 @Suite struct SelectionTests {
   /// Which positions are kept, by a plain sort: magnitude, then name, then position.
   private func oracle(
-    _ deltas: [(name: String, values: [Float])], _ wanted: Int
-  ) -> [String: [UInt64]] {
+    _ deltas: [(name: TensorName, values: [Float])], _ wanted: Int
+  ) -> [TensorName: [UInt64]] {
     var all: [(magnitude: Float, tensor: Int, position: UInt64)] = []
-    let deltas = deltas.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    let deltas = deltas.sorted { $0.name < $1.name }
     for (tensor, delta) in deltas.enumerated() {
       for (position, value) in delta.values.enumerated() where value != 0 {
         all.append((value.magnitude, tensor, UInt64(position)))
@@ -19,7 +19,7 @@ import TestSupport
     all.sort { a, b in
       (-a.magnitude, a.tensor, a.position) < (-b.magnitude, b.tensor, b.position)
     }
-    var kept: [String: [UInt64]] = [:]
+    var kept: [TensorName: [UInt64]] = [:]
     for (_, tensor, position) in all.prefix(wanted) {
       kept[deltas[tensor].name, default: []].append(position)
     }
@@ -28,8 +28,8 @@ import TestSupport
 
   /// What `create` keeps, from a base of zeros.
   private func kept(
-    _ deltas: [(name: String, values: [Float])], _ selection: Selection
-  ) throws -> [String: [UInt64]] {
+    _ deltas: [(name: TensorName, values: [Float])], _ selection: Selection
+  ) throws -> [TensorName: [UInt64]] {
     let base = MemoryCheckpoint(deltas.map { vector($0.name, $0.values.map { _ in 0 }) })
     let tuned = MemoryCheckpoint(deltas.map { vector($0.name, $0.values) })
     let made = try diff(base, tuned, .add(selection, values: .f16))
@@ -54,7 +54,7 @@ import TestSupport
     var random = SplitMix64(seed: UInt64(500 + seed))
     // Few different magnitudes: most decisions are between equals.
     let kinds = [1, 2, 5, 1000][seed % 4]
-    let deltas = ["z", "a/b", "a.c", "m"].map { name in
+    let deltas = (["z", "a/b", "a.c", "m"] as [TensorName]).map { name in
       (
         name: name,
         values: (0..<Int.random(in: 1...2000, using: &random)).map { _ -> Float in
@@ -92,7 +92,7 @@ import TestSupport
 
   @Test("a threshold keeps its own magnitude and more")
   func threshold() throws {
-    let deltas: [(name: String, values: [Float])] = [
+    let deltas: [(name: TensorName, values: [Float])] = [
       ("v", [0.5, -0.5, 0.25]), ("w", [0.49999997, 2, -0.50000006]),
     ]
     #expect(try kept(deltas, .threshold(0.5)) == ["v": [0, 1], "w": [1, 2]])

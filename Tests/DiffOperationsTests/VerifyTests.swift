@@ -16,7 +16,7 @@ import TestSupport
     let other = MemoryCheckpoint([
       vector("a", [1, 7, 3]), Steps.first.all[1], vector("c", [6, 7, 8, 0]),
     ])
-    let cases: [(MemoryCheckpoint, CheckpointState, [String])] = [
+    let cases: [(MemoryCheckpoint, CheckpointState, [TensorName])] = [
       (Steps.base, .base, []), (Steps.first, .applied, []), (mixed, .partlyApplied, []),
       (other, .different, ["a", "c"]),
       (MemoryCheckpoint([Steps.base.all[0], Steps.base.all[2]]), .different, ["b"]),

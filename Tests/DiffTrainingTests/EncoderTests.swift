@@ -70,7 +70,7 @@ import TestSupport
     #expect(abs(loss / Double(examples.count) - expected) < 1e-5 * max(1, expected))
     for parameter in model.layout.parameters {
       let ours = gradients.values.elements(parameter.range)
-      let theirs = try golden.floats("gradient." + parameter.name)
+      let theirs = try golden.floats("gradient.\(parameter.name)")
       let norm = theirs.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
       // The gradients of keys' biases are zero but for rounding.
       #expect(
@@ -79,7 +79,7 @@ import TestSupport
         "\(parameter.name)")
     }
     #expect(
-      golden.checkpoint.tensors.count { $0.name.hasPrefix("gradient.") }
+      golden.checkpoint.tensors.count { $0.name.parts[0] == "gradient" }
         == model.layout.parameters.count)
   }
 
@@ -115,7 +115,7 @@ import TestSupport
       return gradients
     }
     let all = try gradients(nil)
-    let biases = parameters.indices.filter { parameters[$0].name.hasSuffix("bias") }
+    let biases = parameters.indices.filter { parameters[$0].name.parts.last == "bias" }
     for wanted in parameters.indices.map({ [$0] }) + [biases, []] {
       let some = try gradients(wanted)
       for (index, parameter) in parameters.enumerated() {

@@ -17,7 +17,7 @@ import TestSupport
   }
 
   private static func write(
-    _ additions: [String: TensorAdditions], head: [HeadTensor] = []
+    _ additions: [TensorName: TensorAdditions], head: [HeadTensor] = []
   ) throws -> DiffReader {
     let sink = MemorySink()
     _ = try writeFinetune(
@@ -26,7 +26,7 @@ import TestSupport
     return try DiffReader(bytes: sink.bytes)
   }
 
-  private static func bytes(_ checkpoint: TunedCheckpoint, _ name: String) throws -> [UInt8] {
+  private static func bytes(_ checkpoint: TunedCheckpoint, _ name: TensorName) throws -> [UInt8] {
     let tensor = try #require(checkpoint.tensors.first { $0.name == name })
     var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
     var span = bytes.mutableSpan

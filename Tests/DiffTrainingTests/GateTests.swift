@@ -34,7 +34,7 @@ import TestSupport
     let layout = try Self.layout()
     let values = FloatBuffer(count: layout.count)
     for parameter in layout.parameters {
-      values.set(oracle.base[parameter.name] ?? [], at: parameter.range.lowerBound)
+      values.set(oracle.base[parameter.name.description] ?? [], at: parameter.range.lowerBound)
     }
     let gradients = Gradients(layout)
     let gates = GatedParameters(
@@ -48,7 +48,7 @@ import TestSupport
       for row in Self.touched[step] { gradients.touch(row: row, of: 0) }
       for parameter in layout.parameters {
         gradients.values.set(
-          expected.gradients[parameter.name] ?? [], at: parameter.range.lowerBound)
+          expected.gradients[parameter.name.description] ?? [], at: parameter.range.lowerBound)
       }
       let measure = gates.measure(step: step, lambda: 0.01)
       #expect(measure.weightNorm.isClose(to: expected.weight_norm, within: 1e-6))
@@ -68,7 +68,7 @@ import TestSupport
       gradients.clear()
       let buffers = gates.buffers[0]
       for parameter in layout.parameters where !parameter.isHead {
-        let (name, range) = (parameter.name, parameter.range)
+        let (name, range) = (parameter.name.description, parameter.range)
         // Rows that were never read have no gates of their own to compare.
         let seen = Set(Self.touched.prefix(step + 1).joined())
         let read = (0..<range.count).filter { name != "table" || seen.contains($0 / 4) }
@@ -103,7 +103,7 @@ import TestSupport
     for parameter in layout.parameters where !parameter.isHead {
       for i in 0..<parameter.range.count {
         let place = parameter.range.lowerBound + i
-        let wanted = oracle.differences[parameter.name]?[i] ?? .nan
+        let wanted = oracle.differences[parameter.name.description]?[i] ?? .nan
         #expect(abs(differences.span[place] - wanted) < 2e-6)
         #expect(values.span[place] == gates.base.span[place] + differences.span[place])
       }

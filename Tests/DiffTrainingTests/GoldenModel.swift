@@ -57,9 +57,9 @@ struct GoldenModel {
 
   /// The sequences of a group, without their padding.
   private func examples(_ group: String, labels: [Int] = []) throws -> [TokenExample] {
-    let ids = try golden.rows(group + "/input_ids")
-    let masks = try golden.rows(group + "/attention_mask")
-    let segments = try golden.rows(group + "/token_type_ids")
+    let ids = try golden.rows("\(group)/input_ids")
+    let masks = try golden.rows("\(group)/attention_mask")
+    let segments = try golden.rows("\(group)/token_type_ids")
     return ids.indices.map { row in
       let count = masks[row].reduce(0, +)
       return TokenExample(
@@ -77,12 +77,12 @@ struct GoldenModel {
   /// Expects every hidden state of a group to be PyTorch's within 2e-5, in the columns stored.
   func expectHiddenStates(_ group: String) throws {
     let examples = try examples(group)
-    let padded = try golden.rows(group + "/input_ids")[0].count
+    let padded = try golden.rows("\(group)/input_ids")[0].count
     let states = try model.hiddenStates(of: examples, at: values)
-    let layers = golden.checkpoint.tensors.count { $0.name.hasPrefix(group + "/hidden/") }
+    let layers = golden.checkpoint.tensors.count { $0.name.parts.starts(with: [group, "hidden"]) }
     #expect(states.count == layers && layers > 3)
     for (layer, state) in states.enumerated() {
-      let name = "\(group)/hidden/\(layer)"
+      let name: TensorName = "\(group)/hidden/\(layer)"
       let expected = try golden.floats(name)
       let columns = try Int(golden.tensor(name).shape.rowLength)
       var token = 0
@@ -113,12 +113,14 @@ struct GoldenModel {
     #expect(try abs(loss - Double(golden.floats("grad/loss")[0])) < 1e-5)
     #expect(try abs(loss - #require(summary["loss"]?.double)) < 1e-5)
 
-    func gradient(_ name: String) throws -> [Float] {
+    func gradient(_ name: TensorName) throws -> [Float] {
       gradients.values.elements(try #require(model.layout[name], "no \(name)").range)
     }
     var whole = 0
-    for tensor in golden.checkpoint.tensors where tensor.name.hasPrefix("grad/param/") {
-      let name = String(tensor.name.dropFirst("grad/param/".count))
+    for tensor in golden.checkpoint.tensors {
+      let parts = tensor.name.parts
+      guard parts.starts(with: ["grad", "param"]) else { continue }
+      let name = TensorName(parts.dropFirst(2).joined(separator: "/"))
       let difference = try relativeDifference(gradient(name), golden.floats(tensor.name))
       #expect(difference < 1e-4, "\(name)")
       whole += 1
@@ -126,13 +128,13 @@ struct GoldenModel {
     #expect(whole == count)
     for (ours, theirs) in [("weight", "dweight"), ("bias", "dbias")] {
       let difference = try relativeDifference(
-        gradient("classifier/" + ours), golden.floats("grad/head/" + theirs))
+        gradient("classifier/\(ours)"), golden.floats("grad/head/\(theirs)"))
       #expect(difference < 1e-4, "\(ours)")
     }
     for member in try #require(summary["grad_summary"]?.members) {
       let name = member.name.replacing(".", with: "/")
       if name.hasPrefix("pooler") { continue }
-      let ours = try gradient(name)
+      let ours = try gradient(TensorName(name))
       let norm = ours.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
       let expected = try #require(member.value["l2"]?.double)
       #expect(abs(norm - expected) <= 1e-4 * expected + 1e-8, "\(name)")

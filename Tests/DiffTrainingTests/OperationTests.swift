@@ -8,14 +8,14 @@ import Testing
 @Suite struct OperationTests {
   /// Parameters "x", …, and what a tape makes of them: a loss.
   private func check(
-    _ shapes: [(String, [UInt64])], threads: Int = 2,
-    _ loss: (Tape, (String) -> ParameterLayout.Parameter) -> Double
+    _ shapes: [(TensorName, [UInt64])], threads: Int = 2,
+    _ loss: (Tape, (TensorName) -> ParameterLayout.Parameter) -> Double
   ) throws {
     var layout = ParameterLayout()
     for (name, extents) in shapes {
-      try layout.append(name, #require(Shape(extents)), isTable: name.hasPrefix("table"))
+      try layout.append(name, #require(Shape(extents)), isTable: name == "table")
     }
-    func parameter(_ name: String) -> ParameterLayout.Parameter {
+    func parameter(_ name: TensorName) -> ParameterLayout.Parameter {
       guard let parameter = layout[name] else { preconditionFailure("no \(name)") }
       return parameter
     }
@@ -121,7 +121,7 @@ import Testing
 
   @Test("attend: sequences of several lengths, all queries or the first, with dropout")
   func attend() throws {
-    let shapes: [(String, [UInt64])] = [
+    let shapes: [(TensorName, [UInt64])] = [
       ("q", [8, 12]), ("k", [8, 12]), ("v", [8, 12]), ("out", [1, 12]),
     ]
     for (queries, offsets) in [([0, 5, 6, 8], [0, 5, 6, 8]), ([0, 1, 2, 3], [0, 5, 6, 8])] {

@@ -1,6 +1,10 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
 import DiffTraining
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite struct ParameterLayoutTests {
   @Test("parameters lie one after the other, each on a cache line of its own")
@@ -12,6 +16,30 @@ import Testing
     #expect(layout.parameters.map(\.range) == [0..<15, 16..<32, 32..<34])
     #expect(layout.count == 48)
     #expect(layout.bodyCount == 31)
+  }
+
+  @Test("names that look alike and differ in bytes are two parameters")
+  func twoSpellings() throws {
+    var layout = ParameterLayout()
+    try layout.append("caf\u{E9}", Shape(vector: 3))
+    try layout.append("cafe\u{301}", Shape(vector: 2))
+    #expect(layout["caf\u{E9}"]?.shape == Shape(vector: 3))
+    #expect(layout["cafe\u{301}"]?.shape == Shape(vector: 2))
+    #expect(throws: DiffError.self) { try layout.append("caf\u{E9}", Shape(vector: 1)) }
+    let base = ParameterCheckpoint(layout, FloatBuffer(count: layout.count))
+    #expect(base.tensors.map(\.name) == ["cafe\u{301}", "caf\u{E9}"])
+    let sink = MemorySink()
+    let count = try writeFinetune(
+      of: base, base.tensors.map(\.name), head: [], into: sink, metadata: [:]
+    ) { TensorAdditions(positions: [0], deltas: [$0 == "caf\u{E9}" ? 1 : 2]) }
+    #expect(count == 2)
+    let tuned = try TunedCheckpoint(base, [DiffReader(bytes: sink.bytes)])
+    for (tensor, first) in zip(tuned.tensors, [2, 1] as [Float]) {
+      var bytes = [UInt8](repeating: 0, count: 4)
+      var span = bytes.mutableSpan
+      try tuned.read(tensor, at: 0, into: &span)
+      #expect(bytes == first.bitPattern.littleEndianBytes)
+    }
   }
 
   @Test("a buffer begins as zeros and keeps what is written to it")

@@ -9,26 +9,26 @@ struct StoredNumbers {
 
   init(_ path: String) throws { checkpoint = try CheckpointFile.open(path) }
 
-  func tensor(_ name: String) throws -> StoredTensor {
+  func tensor(_ name: TensorName) throws -> StoredTensor {
     try #require(checkpoint.tensors.first { $0.name == name }, "no \(name)")
   }
 
-  func floats(_ name: String) throws -> [Float] {
+  func floats(_ name: TensorName) throws -> [Float] {
     try bytes(name, .f32).map { Float(bitPattern: UInt32(truncatingIfNeeded: $0)) }
   }
 
-  func integers(_ name: String) throws -> [Int] {
+  func integers(_ name: TensorName) throws -> [Int] {
     try bytes(name, .i64).map { Int(truncatingIfNeeded: $0) }
   }
 
   /// Rows of a matrix of integers.
-  func rows(_ name: String) throws -> [[Int]] {
+  func rows(_ name: TensorName) throws -> [[Int]] {
     let all = try integers(name)
     let width = Int(try tensor(name).shape.rowLength)
     return stride(from: 0, to: all.count, by: width).map { Array(all[$0..<$0 + width]) }
   }
 
-  private func bytes(_ name: String, _ type: ElementType) throws -> [UInt64] {
+  private func bytes(_ name: TensorName, _ type: ElementType) throws -> [UInt64] {
     let tensor = try tensor(name)
     try #require(tensor.type == type)
     var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))

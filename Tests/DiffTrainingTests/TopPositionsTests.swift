@@ -8,7 +8,7 @@ import TestSupport
   /// Parameters whose names are not in the order of the buffer.
   private static func layout() throws -> ParameterLayout {
     var layout = ParameterLayout()
-    for (name, count) in [("m", 37), ("b", 100), ("z", 5), ("a", 64)] as [(String, UInt64)] {
+    for (name, count) in [("m", 37), ("b", 100), ("z", 5), ("a", 64)] as [(TensorName, UInt64)] {
       try layout.append(name, Shape(vector: count))
     }
     try layout.append("head", Shape(vector: 40), isHead: true)

@@ -50,7 +50,7 @@ import Testing
     ])
   func escaping(text: String, escaped: String) {
     #expect(text.escapingControls == escaped)
-    let error = DiffError(.io, text, path: text, tensor: text)
+    let error = DiffError(.io, text, path: text, tensor: TensorName(text))
     #expect(error.description == "\(escaped): tensor '\(escaped)': \(escaped)")
   }
 

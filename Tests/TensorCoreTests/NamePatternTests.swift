@@ -12,7 +12,7 @@ import Testing
       ("*.bias", "bias", false), ("", "a", false), ("a*b", "abc", false), ("?", "", false),
     ])
   func matches(pattern: String, name: String, fits: Bool) {
-    #expect(NamePattern(pattern).matches(name) == fits)
+    #expect(NamePattern(pattern).matches(TensorName(name)) == fits)
   }
 
   @Test("separators may be told apart")

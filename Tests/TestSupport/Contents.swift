@@ -44,7 +44,7 @@ package struct Contents: Sendable {
 }
 
 extension Contents: Equatable {
-  /// By bytes: as strings, different spellings of one accented letter are equal.
+  /// Metadata by bytes: as strings, different spellings of one accented letter are equal.
   package static func == (a: Contents, b: Contents) -> Bool {
     a.metadata.count == b.metadata.count
       && a.metadata.allSatisfy { key, value in
@@ -52,8 +52,7 @@ extension Contents: Equatable {
       }
       && a.tensors.count == b.tensors.count
       && zip(a.tensors, b.tensors).allSatisfy { a, b in
-        a.entry == b.entry && Array(a.entry.name.utf8) == Array(b.entry.name.utf8)
-          && a.streams == b.streams
+        a.entry == b.entry && a.streams == b.streams
       }
   }
 }

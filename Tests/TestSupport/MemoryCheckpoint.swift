@@ -4,13 +4,13 @@ import TensorCore
 
 /// A tensor of a `MemoryCheckpoint`.
 package struct MemoryTensor: Sendable {
-  package var name: String
+  package var name: TensorName
   package var type: ElementType
   package var shape: Shape
   package var bytes: [UInt8]
-  package var aliases: [String] = []
+  package var aliases: [TensorName] = []
 
-  package init(_ name: String, _ type: ElementType, _ shape: Shape, _ bytes: [UInt8]) {
+  package init(_ name: TensorName, _ type: ElementType, _ shape: Shape, _ bytes: [UInt8]) {
     precondition(bytes.count == Int(shape.count) * type.width)
     self.name = name
     self.type = type
@@ -19,7 +19,7 @@ package struct MemoryTensor: Sendable {
   }
 
   /// A vector.
-  package init(_ name: String, _ type: ElementType, _ bytes: [UInt8]) {
+  package init(_ name: TensorName, _ type: ElementType, _ bytes: [UInt8]) {
     self.init(name, type, Shape(vector: UInt64(bytes.count / type.width)), bytes)
   }
 
@@ -32,7 +32,7 @@ package final class MemoryCheckpoint: Checkpoint {
   package let format: CheckpointFormat? = nil
   package let metadata: [String: String] = [:]
   package let tensors: [StoredTensor]
-  private let contents: [[UInt8]: [UInt8]]
+  private let contents: [TensorName: [UInt8]]
   private let committed = Mutex<[String: MemoryCheckpoint]>([:])
   private let begun = Mutex(0)
 
@@ -40,11 +40,11 @@ package final class MemoryCheckpoint: Checkpoint {
   ///   tensors in one piece.
   package init(_ tensors: [MemoryTensor], path: String = "memory", contiguous: Bool = true) {
     self.path = path
-    let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    let sorted = tensors.sorted { $0.name < $1.name }
     self.tensors = sorted.map {
       StoredTensor($0, storage: contiguous ? .contiguous(offset: 0) : .compact)
     }
-    contents = Dictionary(uniqueKeysWithValues: sorted.map { (Array($0.name.utf8), $0.bytes) })
+    contents = Dictionary(uniqueKeysWithValues: sorted.map { ($0.name, $0.bytes) })
   }
 
   /// How many outputs were begun.
@@ -55,31 +55,30 @@ package final class MemoryCheckpoint: Checkpoint {
 
   /// The contents, in order.
   package var all: [MemoryTensor] {
-    tensors.map { MemoryTensor($0.name, $0.type, $0.shape, contents[Array($0.name.utf8)] ?? []) }
+    tensors.map { MemoryTensor($0.name, $0.type, $0.shape, contents[$0.name] ?? []) }
   }
 
-  package func bytes(_ name: String) -> [UInt8]? { contents[Array(name.utf8)] }
+  package func bytes(_ name: TensorName) -> [UInt8]? { contents[name] }
 
   package func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
-    guard let bytes = contents[Array(tensor.name.utf8)] else {
+    guard let bytes = contents[tensor.name] else {
       throw DiffError(.io, "no such tensor", path: path, tensor: tensor.name)
     }
     buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
   }
 
   package func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     guard overwriting || output(path) == nil else { throw DiffError(.exists, "exists", path: path) }
     begun.withLock { $0 += 1 }
     var copy = contents
-    let names = Set(rewriting.map { Array($0.utf8) })
-    for tensor in tensors where names.contains(Array(tensor.name.utf8)) {
+    for tensor in tensors where rewriting.contains(tensor.name) {
       // What the caller promised to rewrite is not there.
       guard case .contiguous = tensor.storage else { continue }
-      copy[Array(tensor.name.utf8)] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      copy[tensor.name] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
     }
     return MemoryOutput(path, tensors, copy) { made in
       self.committed.withLock { $0[path] = made }

@@ -6,7 +6,7 @@ import TensorCore
 final class MemoryOutput: CheckpointOutput {
   private struct State {
     var tensors: [StoredTensor]
-    var contents: [[UInt8]: [UInt8]]
+    var contents: [TensorName: [UInt8]]
   }
 
   private let path: String
@@ -14,7 +14,7 @@ final class MemoryOutput: CheckpointOutput {
   private let publish: @Sendable (MemoryCheckpoint) -> Void
 
   init(
-    _ path: String, _ tensors: [StoredTensor], _ contents: [[UInt8]: [UInt8]],
+    _ path: String, _ tensors: [StoredTensor], _ contents: [TensorName: [UInt8]],
     _ publish: @escaping @Sendable (MemoryCheckpoint) -> Void
   ) {
     self.path = path
@@ -29,22 +29,23 @@ final class MemoryOutput: CheckpointOutput {
     copy.append(copying: bytes)
     let start = Int(offset)
     let isThere = state.withLock { [copy] state in
-      let name = Array(tensor.name.utf8)
-      guard let room = state.contents[name], start + copy.count <= room.count else { return false }
-      state.contents[name]?.replaceSubrange(start..<start + copy.count, with: copy)
+      guard let room = state.contents[tensor.name], start + copy.count <= room.count else {
+        return false
+      }
+      state.contents[tensor.name]?.replaceSubrange(start..<start + copy.count, with: copy)
       return true
     }
     guard isThere else { throw DiffError(.io, "written outside", path: path, tensor: tensor.name) }
   }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
     let tensor = StoredTensor(name, type, shape, .contiguous(offset: 0))
     let isNew = state.withLock { state in
-      guard state.contents[Array(name.utf8)] == nil else { return false }
+      guard state.contents[name] == nil else { return false }
       state.tensors.append(tensor)
-      state.contents[Array(name.utf8)] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      state.contents[name] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
       return true
     }
     guard isNew else { throw DiffError(.mismatch, "is there", path: path, tensor: name) }
@@ -52,10 +53,9 @@ final class MemoryOutput: CheckpointOutput {
   }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
-    let name = Array(tensor.name.utf8)
     let wasThere = state.withLock { state in
-      state.tensors.removeAll { $0.name.utf8.elementsEqual(tensor.name.utf8) }
-      return state.contents.removeValue(forKey: name) != nil
+      state.tensors.removeAll { $0.name == tensor.name }
+      return state.contents.removeValue(forKey: tensor.name) != nil
     }
     guard wasThere else { throw DiffError(.io, "not there", path: path, tensor: tensor.name) }
   }
@@ -64,7 +64,7 @@ final class MemoryOutput: CheckpointOutput {
     let tensors = state.withLock { state in
       state.tensors.map { tensor in
         var made = MemoryTensor(
-          tensor.name, tensor.type, tensor.shape, state.contents[Array(tensor.name.utf8)] ?? [])
+          tensor.name, tensor.type, tensor.shape, state.contents[tensor.name] ?? [])
         made.aliases = tensor.aliases
         return made
       }
@@ -76,8 +76,8 @@ final class MemoryOutput: CheckpointOutput {
 extension StoredTensor {
   /// A tensor of memory.
   init(
-    _ name: String, _ type: ElementType, _ shape: Shape, _ storage: Storage,
-    aliases: [String] = []
+    _ name: TensorName, _ type: ElementType, _ shape: Shape, _ storage: Storage,
+    aliases: [TensorName] = []
   ) {
     self.init(
       name: name, aliases: aliases, type: type, shape: shape, isBigEndian: false,

@@ -10,7 +10,7 @@ package func copy(_ source: any Checkpoint, to path: String, suffix: String) thr
     var span = bytes.mutableSpan
     try source.read(tensor, at: 0, into: &span)
     try output.delete(tensor)
-    let parts = tensor.name.split(separator: "/")
+    let parts = tensor.name.description.split(separator: "/")
     let renamed = try output.insert(
       "\(parts[0])/\(parts[1])\(suffix)/\(parts[2])", tensor.type, tensor.shape)
     try output.write(bytes.span, to: renamed, at: 0)

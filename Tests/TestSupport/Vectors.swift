@@ -43,7 +43,7 @@ package struct ValidDescription: Codable {
 
 extension ValidDescription.Entry {
   fileprivate init(_ entry: DiffEntry, _ reader: DiffReader) throws(DiffError) {
-    name = entry.name
+    name = entry.name.description
     operation = entry.operation.name
     type = entry.type.name
     shape = entry.shape.extents

@@ -28,7 +28,7 @@ final class DigitsMLP: TrainableModel {
     for (name, extents) in [
       ("inner.weight", [32, 64]), ("inner.bias", [32]),
       ("outer.weight", [10, 32]), ("outer.bias", [10]),
-    ] as [(String, [UInt64])] {
+    ] as [(TensorName, [UInt64])] {
       guard let shape = Shape(extents) else { continue }
       try layout.append(name, shape)
     }

@@ -29,7 +29,9 @@ final class RangeSource: ByteSource, @unchecked Sendable {
     let diff = try DiffReader(source)
     print("\(diff.count) tensors; opened by \(source.requests) requests, \(source.bytes) bytes")
 
-    let names = arguments.dropFirst().isEmpty ? diff.map(\.name) : Array(arguments.dropFirst())
+    let names =
+      arguments.dropFirst().isEmpty
+      ? diff.map(\.name) : arguments.dropFirst().map { TensorName($0) }
     for name in names {
       guard let entry = diff.entry(named: name) else {
         print("\(name): not in this diff")

@@ -12,7 +12,7 @@ public final class HDF5Checkpoint: Checkpoint {
   public let path: String
   /// HDF5.
   public let format: CheckpointFormat? = .hdf5
-  /// The tensors, ascending by the UTF-8 bytes of their names.
+  /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
   /// What is in the file and no tensor, and why: links that are not followed, datatypes that
   /// tensors do not have.
@@ -74,9 +74,7 @@ public final class HDF5Checkpoint: Checkpoint {
 
   /// Whether this is a row of the table. O(log n).
   func has(_ tensor: StoredTensor) -> Bool {
-    let first = tensors.partitioningIndex {
-      !$0.name.utf8.lexicographicallyPrecedes(tensor.name.utf8)
-    }
+    let first = tensors.partitioningIndex { $0.name >= tensor.name }
     return first < tensors.count && tensors[first] == tensor
   }
 
@@ -86,11 +84,9 @@ public final class HDF5Checkpoint: Checkpoint {
   /// - Throws: `exists` or `io`.
   /// - Complexity: O(bytes of the file), nearly nothing where the file system shares blocks.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    // By bytes: as strings, different spellings of one accented letter are equal.
-    let names = Set(rewriting.map { Array($0.utf8) })
-    let rewritten = tensors.filter { names.contains(Array($0.name.utf8)) }
+    let rewritten = tensors.filter { rewriting.contains($0.name) }
     return try HDF5Output(
       path, copying: self, except: rewritten.compactMap(\.contiguousRange),
       overwriting: overwriting)

@@ -63,7 +63,7 @@ final class HDF5Client: Sendable {
   }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
     try call(.insert(name: name, type, shape)) { reply throws(DiffError) in
       try reply.newTensor(name, type, shape, fileSize: file.size)
@@ -160,12 +160,13 @@ final class HDF5Client: Sendable {
 extension MessageReader {
   /// A tensor that must be the one that was asked for.
   fileprivate mutating func newTensor(
-    _ name: String, _ type: ElementType, _ shape: Shape, fileSize: UInt64
+    _ name: TensorName, _ type: ElementType, _ shape: Shape, fileSize: UInt64
   ) throws(DiffError) -> StoredTensor {
     let tensor = try tensor()
     try end()
-    guard tensor.name.utf8.elementsEqual(name.utf8), tensor.type == type, tensor.shape == shape
-    else { throw .brokenMessage }
+    guard tensor.name == name, tensor.type == type, tensor.shape == shape else {
+      throw .brokenMessage
+    }
     try tensor.check(fileSize: fileSize)
     return tensor
   }

@@ -74,7 +74,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
     try locating(name) { () throws(DiffError) in try hdf5.insert(name, type, shape) }
   }
@@ -112,7 +112,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   }
 
   private func locating<Result>(
-    _ tensor: String?, _ body: () throws(DiffError) -> Result
+    _ tensor: TensorName?, _ body: () throws(DiffError) -> Result
   ) throws(DiffError) -> Result {
     do throws(DiffError) { return try body() } catch {
       throw error.at(path: output.destination, tensor: tensor)

@@ -92,12 +92,12 @@ final class PatchOutput: CheckpointOutput {
   }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor { throw Self.unsupported(name) }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) { throw Self.unsupported(tensor.name) }
 
-  private static func unsupported(_ name: String) -> DiffError {
+  private static func unsupported(_ name: TensorName) -> DiffError {
     DiffError(.unsupported, "cannot be changed in place", tensor: name)
   }
 

@@ -6,7 +6,7 @@ public final class SafeTensorsCheckpoint: Checkpoint {
   public let path: String
   /// safetensors.
   public let format: CheckpointFormat? = .safetensors
-  /// The tensors, ascending by the UTF-8 bytes of their names.
+  /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
   /// Tensors of types narrower than a byte.
   public let skipped: [SkippedObject]
@@ -19,7 +19,7 @@ public final class SafeTensorsCheckpoint: Checkpoint {
   public init(_ path: String) throws(DiffError) {
     self.path = path
     part = try SafeTensorsFile(path)
-    tensors = part.tensors(file: 0).sortedByName
+    tensors = part.tensors(file: 0).sorted { $0.name < $1.name }
     skipped = part.skipped
   }
 
@@ -35,7 +35,7 @@ public final class SafeTensorsCheckpoint: Checkpoint {
 
   /// Starts a copy of this file at `path`, without the bytes of what is rewritten. O(bytes).
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try SafeTensorsOutput(
       path, copying: part, rewriting: rewriting, changing: changing, overwriting: overwriting)

@@ -12,7 +12,7 @@ public final class SafeTensorsFolder: Checkpoint {
   public let metadata: [String: String]
   /// The files that hold tensors.
   public let files: [String]
-  /// The tensors of all files, ascending by the UTF-8 bytes of their names.
+  /// The tensors of all files, ascending by name.
   public let tensors: [StoredTensor]
   /// Tensors of types narrower than a byte.
   public let skipped: [SkippedObject]
@@ -39,15 +39,13 @@ public final class SafeTensorsFolder: Checkpoint {
     for part in index.parts { parts.append(try SafeTensorsFile("\(folder)/\(part)")) }
     try index.check(parts)
     files = parts.map(\.file.path)
-    tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sortedByName
+    tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sorted { $0.name < $1.name }
     skipped = parts.flatMap(\.skipped)
     metadata = parts.reduce(into: [:]) { facts, part in
       facts.merge(part.header.facts) { first, _ in first }
     }.merging(index.facts) { ofFile, _ in ofFile }
     self.parts = parts
-    if let twice = zip(tensors, tensors.dropFirst()).first(where: {
-      $0.name.utf8.elementsEqual($1.name.utf8)
-    }) {
+    if let twice = zip(tensors, tensors.dropFirst()).first(where: { $0.name == $1.name }) {
       throw DiffError(.malformed, "is in two files", path: path, tensor: twice.0.name)
     }
   }
@@ -64,17 +62,17 @@ public final class SafeTensorsFolder: Checkpoint {
   ///
   /// - Throws: `exists` if there is something at `path`: a folder is not replaced.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     let output = try OutputFolder(path)
-    var owners: [[UInt8]: Int] = [:]
-    for tensor in tensors { owners[Array(tensor.name.utf8)] = tensor.file }
+    var owners: [TensorName: Int] = [:]
+    for tensor in tensors { owners[tensor.name] = tensor.file }
     var changes = [[TableChange]](repeating: [], count: parts.count)
     for change in changing {
       switch change {
       case .insert: changes[parts.count - 1].append(change)
       case .delete(let name), .reshape(let name, _):
-        changes[owners[Array(name.utf8)] ?? 0].append(change)
+        changes[owners[name] ?? 0].append(change)
       }
     }
     var outputs: [SafeTensorsOutput] = []
@@ -99,9 +97,7 @@ public final class SafeTensorsFolder: Checkpoint {
       }
     }
     var partOfInserted = owners
-    for case .insert(let name, _, _) in changing {
-      partOfInserted[Array(name.utf8)] = parts.count - 1
-    }
+    for case .insert(let name, _, _) in changing { partOfInserted[name] = parts.count - 1 }
     return SafeTensorsFolderOutput(output, outputs, partOfInserted)
   }
 

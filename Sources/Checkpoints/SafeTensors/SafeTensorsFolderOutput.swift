@@ -5,16 +5,16 @@ import TensorCore
 final class SafeTensorsFolderOutput: CheckpointOutput {
   private let folder: OutputFolder
   private let parts: [SafeTensorsOutput]
-  private let owners: [[UInt8]: Int]
+  private let owners: [TensorName: Int]
 
-  init(_ folder: OutputFolder, _ parts: [SafeTensorsOutput], _ owners: [[UInt8]: Int]) {
+  init(_ folder: OutputFolder, _ parts: [SafeTensorsOutput], _ owners: [TensorName: Int]) {
     self.folder = folder
     self.parts = parts
     self.owners = owners
   }
 
-  private func part(_ name: String) throws(DiffError) -> SafeTensorsOutput {
-    guard let part = owners[Array(name.utf8)] else {
+  private func part(_ name: TensorName) throws(DiffError) -> SafeTensorsOutput {
+    guard let part = owners[name] else {
       throw DiffError(
         .usage, "was not announced when the output was begun", path: folder.destination,
         tensor: name)
@@ -27,7 +27,7 @@ final class SafeTensorsFolderOutput: CheckpointOutput {
   ) throws(DiffError) { try part(tensor.name).write(bytes, to: tensor, at: offset) }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor { try part(name).insert(name, type, shape) }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) { try part(tensor.name).delete(tensor) }

@@ -7,10 +7,10 @@ extension SafeTensorsHeader {
     by changes: [TableChange]
   ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
     var rows = items.map { (item: $0, kept: Optional($0.range)) }
-    var places: [[UInt8]: Int] = [:]
-    for (place, item) in items.enumerated() { places[Array(item.name.utf8)] = place }
-    func find(_ name: String) throws(DiffError) -> Int {
-      guard let place = places[Array(name.utf8)] else {
+    var places: [TensorName: Int] = [:]
+    for (place, item) in items.enumerated() { places[item.name] = place }
+    func find(_ name: TensorName) throws(DiffError) -> Int {
+      guard let place = places[name] else {
         throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
       }
       return place
@@ -18,13 +18,13 @@ extension SafeTensorsHeader {
     for change in changes {
       switch change {
       case .insert(let name, let type, let shape):
-        guard places.updateValue(rows.count, forKey: Array(name.utf8)) == nil else {
+        guard places.updateValue(rows.count, forKey: name) == nil else {
           throw DiffError(.mismatch, "there is something of that name already", tensor: name)
         }
         rows.append((try Item(name, type, shape), nil))
       case .delete(let name):
         _ = try find(name)
-        places[Array(name.utf8)] = nil
+        places[name] = nil
       case .reshape(let name, let shape):
         let place = try find(name)
         guard let type = rows[place].item.type else { continue }

@@ -23,7 +23,7 @@ extension SafeTensorsHeader.Item {
         .malformed, "has \(end - begin) bytes, which are not those of \(dtype) \(shape)")
     }
     self.init(
-      name: member.name, type: Self.types[dtype], dtype: dtype, extents: shape.extents,
+      name: TensorName(member.name), type: Self.types[dtype], dtype: dtype, extents: shape.extents,
       range: begin..<end)
   }
 
@@ -49,7 +49,7 @@ extension SafeTensorsHeader.Item {
   /// A new tensor, its bytes not placed yet.
   ///
   /// - Throws: `unsupported` for types and names that the format does not have.
-  init(_ name: String, _ type: ElementType, _ shape: Shape) throws(DiffError) {
+  init(_ name: TensorName, _ type: ElementType, _ shape: Shape) throws(DiffError) {
     guard let dtype = Self.dtype(type) else {
       throw DiffError(.unsupported, "safetensors has no type for \(type)", tensor: name)
     }

@@ -9,7 +9,7 @@ import TensorCore
 struct SafeTensorsHeader: Sendable {
   /// A tensor, or something that diffkit does not take for one.
   struct Item: Sendable {
-    var name: String
+    var name: TensorName
     /// The type; nil for one that diffkit does not have, whose elements are left alone.
     var type: ElementType?
     /// How the type is written.
@@ -78,7 +78,9 @@ struct SafeTensorsHeader: Sendable {
         }
         metadata = facts
       } else {
-        do { items.append(try Item(member)) } catch { throw error.at(tensor: member.name) }
+        do { items.append(try Item(member)) } catch {
+          throw error.at(tensor: TensorName(member.name))
+        }
       }
     }
     items.sort {
@@ -110,7 +112,7 @@ struct SafeTensorsHeader: Sendable {
       func numbers(_ values: [UInt64]) -> JSONValue { .array(values.map { .number("\($0)") }) }
       members.append(
         .init(
-          item.name,
+          item.name.description,
           .object([
             .init("dtype", .string(item.dtype)), .init("shape", numbers(item.extents)),
             .init("data_offsets", numbers([item.range.lowerBound, item.range.upperBound])),

@@ -70,7 +70,7 @@ struct SafeTensorsIndex: Sendable {
       else {
         throw DiffError(
           .malformed, "its file is no name of a safetensors file in the folder",
-          tensor: member.name)
+          tensor: TensorName(member.name))
       }
       parts.insert(part)
     }
@@ -90,35 +90,29 @@ struct SafeTensorsIndex: Sendable {
   /// - Complexity: O(n log n) in tensors.
   func check(_ files: [SafeTensorsFile]) throws(DiffError) {
     guard let map = json["weight_map"]?.members else { return }
-    var mapped: [[UInt8]: String] = [:]
-    for member in map { mapped[Array(member.name.utf8)] = member.value.text }
+    var mapped: [TensorName: String] = [:]
+    for member in map { mapped[TensorName(member.name)] = member.value.text }
     for (part, file) in zip(parts, files) {
       for item in file.header.items {
-        guard mapped.removeValue(forKey: Array(item.name.utf8)) == part else {
+        guard mapped.removeValue(forKey: item.name) == part else {
           throw DiffError(
             .malformed, "is in \(part), but the index does not say so", path: path,
             tensor: item.name)
         }
       }
     }
-    if let name = mapped.keys.min(by: { $0.lexicographicallyPrecedes($1) }) {
-      throw DiffError(
-        .malformed, "is in the index and in no file", path: path,
-        tensor: String(decoding: name, as: UTF8.self))
+    if let name = mapped.keys.min() {
+      throw DiffError(.malformed, "is in the index and in no file", path: path, tensor: name)
     }
   }
 
   /// The text of the index for other files.
   func text(_ headers: [SafeTensorsHeader]) -> String {
-    var map: [JSONValue.Member] = []
-    var total = 0
-    for (part, header) in zip(parts, headers) {
-      for item in header.items {
-        map.append(.init(item.name, .string(part)))
-        total += item.range.count
-      }
+    let rows = zip(parts, headers).flatMap { part, header in header.items.map { ($0, part) } }
+    let map = rows.sorted { $0.0.name < $1.0.name }.map { item, part in
+      JSONValue.Member(item.name.description, .string(part))
     }
-    map.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    let total = rows.reduce(0) { $0 + $1.0.range.count }
     var members = json.members ?? []
     for index in members.indices {
       switch members[index].name {

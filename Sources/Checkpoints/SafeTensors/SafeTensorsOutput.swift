@@ -6,7 +6,7 @@ import TensorCore
 final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   /// Where each tensor begins in the new file.
-  private let places = Mutex<[[UInt8]: StoredTensor]>([:])
+  private let places = Mutex<[TensorName: StoredTensor]>([:])
 
   /// Begins with a header, and room for its tensors.
   init(_ path: String, _ header: SafeTensorsHeader, overwriting: Bool) throws(DiffError) {
@@ -17,13 +17,12 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   /// Begins with the header of a source after changes, and all its bytes that neither go nor are
   /// rewritten. An unchanged header is copied as it stands.
   init(
-    _ path: String, copying source: SafeTensorsFile, rewriting: Set<String>,
+    _ path: String, copying source: SafeTensorsFile, rewriting: Set<TensorName>,
     changing: [TableChange], overwriting: Bool
   ) throws(DiffError) {
     output = try OutputFile(path, overwriting: overwriting, permissionsOf: source.file)
-    let rewritten = Set(rewriting.map { Array($0.utf8) })
     func isCopied(_ item: SafeTensorsHeader.Item) -> Bool {
-      !rewritten.contains(Array(item.name.utf8)) && !item.range.isEmpty
+      !rewriting.contains(item.name) && !item.range.isEmpty
     }
     do throws(DiffError) {
       guard !changing.isEmpty else {
@@ -67,15 +66,15 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
     places.withLock { places in
       for item in header.items {
         guard let type = item.type, let shape = Shape(item.extents) else { continue }
-        places[Array(item.name.utf8)] = StoredTensor(
+        places[item.name] = StoredTensor(
           name: item.name, type: type, shape: shape,
           storage: .contiguous(offset: start + item.range.lowerBound))
       }
     }
   }
 
-  private func place(_ name: String) throws(DiffError) -> StoredTensor {
-    guard let tensor = places.withLock({ $0[Array(name.utf8)] }) else {
+  private func place(_ name: TensorName) throws(DiffError) -> StoredTensor {
+    guard let tensor = places.withLock({ $0[name] }) else {
       throw DiffError(
         .usage, "was not announced when the output was begun", path: output.destination,
         tensor: name)
@@ -93,7 +92,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   }
 
   func insert(
-    _ name: String, _ type: ElementType, _ shape: Shape
+    _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor { try place(name) }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {

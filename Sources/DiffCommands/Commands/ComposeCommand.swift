@@ -45,7 +45,7 @@ struct ComposeCommand: ParsableCommand {
       try report.print(
         ComposeOutput(
           output: path, size: size, changes: summary.changes, tensors: summary.tensors,
-          diffs: diffs.count, unchanged: summary.unchanged))
+          diffs: diffs.count, unchanged: summary.unchanged.map(\.description)))
     }
   }
 }

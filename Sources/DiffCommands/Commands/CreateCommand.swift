@@ -125,10 +125,12 @@ private struct CreateOutput: CommandOutput {
     elements = summary.elements
     changedTensors = summary.changedTensors
     tensors = summary.tensors
-    (reshaped, deleted, inserted) = (summary.reshaped, summary.deleted, summary.inserted)
-    alike = summary.alike.map { Pair(base: $0.base, tuned: $0.tuned) }
+    reshaped = summary.reshaped.map(\.description)
+    deleted = summary.deleted.map(\.description)
+    inserted = summary.inserted.map(\.description)
+    alike = summary.alike.map { Pair(base: "\($0.base)", tuned: "\($0.tuned)") }
     notCompared = summary.notCompared.map { .init($0) }
-    leftOut = summary.skipped
+    leftOut = summary.skipped.map(\.description)
   }
 
   var text: String {

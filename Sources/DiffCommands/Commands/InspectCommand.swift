@@ -91,7 +91,7 @@ private struct DiffInspection: CommandOutput {
 
 extension DiffInspection.Tensor {
   fileprivate init(_ entry: DiffEntry, _ diff: DiffReader) throws(DiffError) {
-    name = entry.name
+    name = entry.name.description
     operation = entry.operation.name
     type = entry.type.name
     shape = entry.shape.extents

@@ -198,11 +198,12 @@ private struct MergeOutput: CommandOutput {
     (shared, opposite) = (total.shared, total.opposite)
     tensors = summary.tensors.map {
       Tensor(
-        name: $0.name, diffs: $0.diffs, elements: $0.elements, read: $0.read, changes: $0.changes,
+        name: "\($0.name)", diffs: $0.diffs, elements: $0.elements, read: $0.read,
+        changes: $0.changes,
         shared: $0.shared, opposite: $0.opposite)
     }
-    whole = summary.whole
-    droppedHeads = summary.dropped
+    whole = summary.whole.map(\.description)
+    droppedHeads = summary.dropped.map(\.description)
   }
 
   var text: String {

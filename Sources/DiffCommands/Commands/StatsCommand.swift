@@ -100,7 +100,7 @@ struct StatsOutput: CommandOutput {
         modelDensity: elements.map { Double(report.sparse.changes) / Double(max(1, $0)) },
         tensors: report.entries.map {
           Tensor(
-            name: $0.entry.name, operation: $0.entry.operation.name,
+            name: "\($0.entry.name)", operation: $0.entry.operation.name,
             figures: Figures($0.statistics))
         })
     }

@@ -36,7 +36,7 @@ struct VerifyCommand: ParsableCommand {
     let output = VerifyOutput(
       path: reader.path ?? "", identity: reader.identity.description, entries: report.entries,
       pages: report.pages, values: report.values, checkpoint: checkpoint,
-      state: report.checkpoint?.rawValue, differing: report.differing)
+      state: report.checkpoint?.rawValue, differing: report.differing.map(\.description))
     try options.print(output)
     if report.checkpoint == .different || report.checkpoint == .partlyApplied {
       throw ExitStatus.different

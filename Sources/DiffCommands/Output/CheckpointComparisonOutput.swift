@@ -22,11 +22,13 @@ struct CheckpointComparisonOutput: CommandOutput {
     same = comparison.areSame
     tensors = comparison.tensors.map {
       Tensor(
-        name: $0.name, otherName: $0.otherName, type: $0.type.name, otherType: $0.otherType.name,
+        name: "\($0.name)", otherName: "\($0.otherName)", type: $0.type.name,
+        otherType: $0.otherType.name,
         shape: $0.shape.extents, otherShape: $0.otherShape.extents, elements: $0.shape.count,
         differing: $0.differing, largest: $0.largest)
     }
-    (onlyInFirst, onlyInSecond) = (comparison.onlyInFirst, comparison.onlyInSecond)
+    onlyInFirst = comparison.onlyInFirst.map(\.description)
+    onlyInSecond = comparison.onlyInSecond.map(\.description)
   }
 
   var text: String {

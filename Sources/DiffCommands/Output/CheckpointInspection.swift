@@ -20,7 +20,7 @@ struct CheckpointInspection: CommandOutput {
     let name, reason: String
 
     init(_ object: SkippedObject) {
-      name = object.name
+      name = object.name.description
       reason = object.reason + (object.remedy.map { " (\($0.commandLine))" } ?? "")
     }
   }
@@ -39,9 +39,9 @@ struct CheckpointInspection: CommandOutput {
     elements = checkpoint.tensors.map(\.shape.count).clampedSum
     tensors = try checkpoint.tensors.map { tensor throws(DiffError) in
       Tensor(
-        name: tensor.name, type: tensor.type.name, layout: tensor.storage.text,
+        name: "\(tensor.name)", type: tensor.type.name, layout: tensor.storage.text,
         shape: tensor.shape.extents, bytes: tensor.byteCount, bigEndian: tensor.isBigEndian,
-        aliases: tensor.aliases, label: tensor.label,
+        aliases: tensor.aliases.map(\.description), label: tensor.label,
         fingerprint: hashing ? try checkpoint.fingerprint(of: tensor).description : nil)
     }
     skipped = checkpoint.skipped.map(Skipped.init)

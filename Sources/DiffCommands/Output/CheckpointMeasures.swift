@@ -35,7 +35,7 @@ struct CheckpointMeasures: CommandOutput {
     path = checkpoint.path
     tensors = try checkpoint.statistics(progress: progress).map {
       Tensor(
-        name: $0.tensor.name, type: $0.tensor.type.name, shape: $0.tensor.shape.extents,
+        name: "\($0.tensor.name)", type: $0.tensor.type.name, shape: $0.tensor.shape.extents,
         values: $0.statistics.map(Values.init))
     }
   }

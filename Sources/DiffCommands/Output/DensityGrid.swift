@@ -57,8 +57,8 @@ struct DensityGrid {
   /// Where a tensor belongs and what it is there: `encoder.layer.3.attention.self.query.weight` is
   /// the `attention.self.query.weight` of layer 3. What no layer holds belongs to the part of a model whose
   /// name is known, or to «other».
-  static func place(of name: String) -> (place: Place, kind: String) {
-    let parts = name.nameParts
+  static func place(of name: TensorName) -> (place: Place, kind: String) {
+    let parts = name.parts
     for (index, part) in parts.enumerated().dropFirst() {
       guard let number = Int(part), (0..<100_000).contains(number), isLayers(parts[index - 1]),
         index + 1 < parts.count

@@ -56,10 +56,12 @@ struct DiffComparisonOutput: CommandOutput {
     }
     tensors = comparison.tensors.map {
       Tensor(
-        name: $0.name, elements: $0.elements, differing: $0.differing,
+        name: "\($0.name)", elements: $0.elements, differing: $0.differing,
         changes: [$0.pair.changes.0, $0.pair.changes.1], figures: Figures($0.pair))
     }
-    notes = comparison.notes.map { Note(path: paths[$0.diff], tensor: $0.tensor, what: $0.what) }
+    notes = comparison.notes.map {
+      Note(path: paths[$0.diff], tensor: "\($0.tensor)", what: $0.what)
+    }
   }
 
   var text: String {

@@ -21,7 +21,8 @@ struct ErrorOutput: CommandOutput {
     text = "diffkit: " + error.line(\.commandLine) + code + "\n"
     self.error = Fields(
       code: error.code.description, message: error.advice(\.commandLine), path: error.path,
-      tensor: error.tensor, offset: error.offset, errno: error.errno, remedy: error.remedy?.name,
+      tensor: error.tensor?.description, offset: error.offset, errno: error.errno,
+      remedy: error.remedy?.name,
       cause: error.cause.map { "\($0)" })
   }
 

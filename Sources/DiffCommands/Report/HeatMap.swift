@@ -6,7 +6,7 @@ struct HeatMap {
   static let mostRows: UInt64 = 48
   static let mostColumns: UInt64 = 96
 
-  let name: String
+  let name: TensorName
   let shape: Shape
   /// Cells in a column and in a row.
   let rows, columns: Int
@@ -17,7 +17,7 @@ struct HeatMap {
   /// of two dimensions, or else among all. Nil if there is none.
   ///
   /// - Complexity: O(changes of the tensor).
-  init?(_ diff: DiffReader, _ name: String?) throws(DiffError) {
+  init?(_ diff: DiffReader, _ name: TensorName?) throws(DiffError) {
     let sparse = diff.filter { entry in
       switch entry.operation {
       case .add, .replace, .xor: entry.shape.count > 0
@@ -25,8 +25,9 @@ struct HeatMap {
       }
     }
     let tables = sparse.filter { $0.shape.extents.count == 2 }
-    let chosen = name.map { name in sparse.filter { $0.name.nameParts == name.nameParts } }
-    let candidates = chosen ?? (tables.isEmpty ? sparse : tables)
+    let named = name.flatMap { diff.entry(named: $0)?.name }
+    let candidates =
+      name == nil ? (tables.isEmpty ? sparse : tables) : sparse.filter { $0.name == named }
     guard let entry = candidates.max(by: { $0.count < $1.count }) else { return nil }
     self.name = entry.name
     shape = entry.shape

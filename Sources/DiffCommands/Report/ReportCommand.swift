@@ -38,7 +38,8 @@ struct ReportCommand: ParsableCommand {
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 })
     let readers = try diffs.map(openDiff)
     let facts = try ReportFacts(
-      readers, base: base.map { try CheckpointFile.open($0) }, tensor: tensor, names: map.read())
+      readers, base: base.map { try CheckpointFile.open($0) },
+      tensor: tensor.map { TensorName($0) }, names: map.read())
     let page = Array(ReportPage(facts).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)
@@ -77,7 +78,7 @@ struct ReportFacts {
   let comparison: DiffComparison?
 
   init(
-    _ readers: [DiffReader], base: (any Checkpoint)?, tensor: String?, names: NameMap
+    _ readers: [DiffReader], base: (any Checkpoint)?, tensor: TensorName?, names: NameMap
   ) throws {
     diffs = try readers.map { reader in
       let report = try Diffs.statistics(of: reader)

@@ -41,7 +41,7 @@ extension ReportPage {
       "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes a change"],
       diff.report.entries.map { entry, statistics in
         [
-          Cell(entry.name), Cell(entry.operation.name), Cell(statistics.elements),
+          Cell("\(entry.name)"), Cell(entry.operation.name), Cell(statistics.elements),
           Cell(statistics.changes), Cell(statistics.density.percent, statistics.density),
           Cell(statistics.bytesPerChange.fixed(2), statistics.bytesPerChange),
         ]

@@ -115,7 +115,8 @@ struct IndexParser {
     guard !head.name.isEmpty else {
       throw DiffError(.malformed, "a name is empty", offset: offset + 3)
     }
-    guard previousName.isEmpty || bytes.precedes(previousName, head.name) else {
+    guard bytes.span.extracting(previousName).compared(with: bytes.span.extracting(head.name)) < 0
+    else {
       throw DiffError(.malformed, "names are not in order", offset: offset + 3)
     }
     previousName = head.name
@@ -158,7 +159,7 @@ struct IndexParser {
       }
       operation = .reshape(to: new)
     }
-    var entry = DiffEntry(string(head.name), operation, head.type, shape)
+    var entry = DiffEntry(TensorName(string(head.name)), operation, head.type, shape)
     if head.flags & 1 != 0 { entry.base = try cursor.fingerprint("base fingerprint") }
     if head.flags & 2 != 0 { entry.result = try cursor.fingerprint("result fingerprint") }
     if head.flags & 4 != 0 { entry.old = try cursor.fingerprint("hash of the old elements") }
@@ -261,20 +262,5 @@ extension DiffEntry {
   /// addition is calculated in.
   package static func scales(of type: FloatType) -> ClosedRange<Int> {
     type == .f64 ? -1022...1023 : -126...127
-  }
-}
-
-extension [UInt8] {
-  /// Whether one range sorts before another, byte by byte.
-  fileprivate func precedes(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
-    let shared = Swift.min(a.count, b.count)
-    var i = 0
-    while i < shared {
-      let x = self[a.lowerBound + i]
-      let y = self[b.lowerBound + i]
-      if x != y { return x < y }
-      i += 1
-    }
-    return a.count < b.count
   }
 }

@@ -21,7 +21,7 @@ extension [UInt8] {
     append(entry.operation.code.rawValue)
     append(entry.type.rawValue)
     append(entry.flags)
-    append(text: entry.name)
+    append(text: entry.name.description)
     append(shape: entry.shape)
     switch entry.operation {
     case .add(let values, let scale):

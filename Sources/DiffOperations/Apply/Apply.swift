@@ -127,9 +127,7 @@ extension Target {
     overwriting: Bool
   ) throws(DiffError) {
     let rewritten = Set(plans.filter(\.isRewritten).map(\.name))
-    // As strings, different spellings of one accented letter are equal, and one would be lost.
-    let copiesAll =
-      options.verification == .touched || rewritten.count < plans.count(where: \.isRewritten)
+    let copiesAll = options.verification == .touched
     try FreeSpace.require(base.allocatedSize, at: path)
     let output = try base.makeOutput(
       at: path, rewriting: copiesAll ? [] : rewritten, changing: plans.compactMap(\.tableChange),
@@ -303,7 +301,7 @@ private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError 
     path: base.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
 }
 
-private func partlyDone(_ name: String, _ base: any Checkpoint) -> DiffError {
+private func partlyDone(_ name: TensorName, _ base: any Checkpoint) -> DiffError {
   DiffError(
     .partlyApplied,
     "partly applied: this tensor and others are not in the same state; start from the base",

@@ -13,7 +13,7 @@ public enum Direction: Sendable {
 /// What is to be done to one tensor of a checkpoint.
 struct TensorPlan: Sendable {
   /// The name in the checkpoint, or that of the diff where the checkpoint has none.
-  let name: String
+  let name: TensorName
   /// The tensor as the checkpoint has it.
   let stored: StoredTensor?
   /// The entries of the diffs, in the order in which they count.
@@ -98,7 +98,7 @@ extension TensorPlan {
     _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPlan] {
     let names = TensorNames(checkpoint, map)
-    var entries: [[UInt8]: [DirectedEntry]] = [:]
+    var entries: [TensorName.Key: [DirectedEntry]] = [:]
     for diff in direction == .apply ? diffs : diffs.reversed() {
       try diff.checkNames()
       for entry in diff {
@@ -110,7 +110,7 @@ extension TensorPlan {
             path: diff.path, tensor: entry.name, remedy: .undoFile)
         }
         try Blocks.check(entry.type, entry.name)
-        entries[TensorNames.fold(entry.name), default: []].append(
+        entries[entry.name.key, default: []].append(
           DirectedEntry(
             reader: diff, entry: try diff.fingerprintingWhole(entry),
             isReversed: direction == .revert))
@@ -121,26 +121,25 @@ extension TensorPlan {
     let separator = TensorNames.separator(
       found.compactMap { pair in pair.stored.map { (map[pair.list[0].entry.name], $0.name) } })
     var plans: [TensorPlan] = []
-    var taken: [[UInt8]: String] = [:]
+    var taken: [TensorName: TensorName] = [:]
     for (list, stored) in found {
       if let stored {
-        let other = taken.updateValue(list[0].entry.name, forKey: Array(stored.name.utf8))
-        if let other {
+        if let other = taken.updateValue(list[0].entry.name, forKey: stored.name) {
           throw DiffError(
             .mismatch, "is the same tensor as '\(other)' in this checkpoint, but not in the diff",
             path: checkpoint.path, tensor: list[0].entry.name)
         }
       }
-      let name = stored?.name ?? map[list[0].entry.name]
+      let name = map[list[0].entry.name]
       let plan = TensorPlan(
-        name: stored == nil ? TensorNames.name(name, separator: separator) : name, stored: stored,
+        name: stored?.name ?? separator.map(name.key.spelled) ?? name, stored: stored,
         entries: list,
         isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
       try plan.check(on: checkpoint.path)
       plans.append(plan)
     }
     try names.requireAll(plans.filter(\.isMissing).map(\.name))
-    return plans.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    return plans.sorted { $0.name < $1.name }
   }
 
   /// Whether the checkpoint lacks a tensor that is there before and after.

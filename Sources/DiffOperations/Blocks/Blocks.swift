@@ -28,7 +28,7 @@ package enum Blocks {
   }
 
   /// Refuses types whose elements do not fit blocks; no checkpoint format has any.
-  static func check(_ type: ElementType, _ name: String) throws(DiffError) {
+  static func check(_ type: ElementType, _ name: TensorName) throws(DiffError) {
     guard size % type.width == 0 else {
       throw DiffError(.unsupported, "elements of \(type.width) bytes", tensor: name)
     }

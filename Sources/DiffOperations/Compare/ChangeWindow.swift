@@ -24,7 +24,7 @@ enum ChangeKind: Sendable, Hashable {
 
 /// The entries of several diffs for one tensor, of one type and shape.
 struct ChangeGroup: Sendable {
-  let name: String
+  let name: TensorName
   let type: ElementType
   let shape: Shape
   var entries: [(diff: Int, entry: DiffEntry)]

@@ -8,7 +8,7 @@ public struct CheckpointComparison: Sendable {
   /// A tensor that both have.
   public struct Tensor: Sendable, Hashable {
     /// Its name in the first, and in the second.
-    public var name, otherName: String
+    public var name, otherName: TensorName
     /// What it is in the first, and in the second.
     public var type, otherType: ElementType
     public var shape, otherShape: Shape
@@ -22,7 +22,7 @@ public struct CheckpointComparison: Sendable {
   /// The tensors that both have, in the order of the first.
   public var tensors: [Tensor] = []
   /// Names of tensors that only one of them has.
-  public var onlyInFirst: [String] = [], onlyInSecond: [String] = []
+  public var onlyInFirst: [TensorName] = [], onlyInSecond: [TensorName] = []
 
   /// Whether they hold the same tensors.
   public var areSame: Bool {
@@ -41,17 +41,17 @@ extension Checkpoint {
   ) throws(DiffError) -> CheckpointComparison {
     var comparison = CheckpointComparison()
     let names = TensorNames(second, options.names)
-    var found: Set<[UInt8]> = []
+    var found: Set<TensorName> = []
     var pairs: [(StoredTensor, StoredTensor)] = []
     for tensor in tensors {
       guard let other = try names.find(tensor.name) else {
         comparison.onlyInFirst.append(tensor.name)
         continue
       }
-      found.insert(Array(other.name.utf8))
+      found.insert(other.name)
       pairs.append((tensor, other))
     }
-    comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains(Array($0.utf8)) }
+    comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains($0) }
     var progress = ProgressCounter(
       "compare", total: pairs.map { $0.0.byteCount }.clampedSum, handler)
     for (one, other) in pairs {

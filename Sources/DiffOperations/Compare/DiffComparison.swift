@@ -1,3 +1,5 @@
+import TensorCore
+
 /// How several diffs relate: what `compare` found.
 public struct DiffComparison: Sendable {
   /// What two diffs share.
@@ -38,7 +40,7 @@ public struct DiffComparison: Sendable {
   /// A tensor of two diffs.
   public struct Tensor: Sendable {
     /// The name, in the first diff that has it.
-    public var name: String
+    public var name: TensorName
     /// Elements of the tensor.
     public var elements: UInt64
     /// What the two share in it.
@@ -52,7 +54,7 @@ public struct DiffComparison: Sendable {
     /// The number of the diff, from 1 on: the first one is what they are compared with.
     public var diff: Int
     /// The tensor.
-    public var tensor: String
+    public var tensor: TensorName
     /// What is different.
     public var what: String
   }

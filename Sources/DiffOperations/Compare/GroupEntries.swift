@@ -10,7 +10,7 @@ func group(
   var groups: [ChangeGroup] = []
   var notes: [DiffComparison.Note] = []
   var noted = [Int](repeating: 0, count: diffs.count)
-  func note(_ diff: Int, _ tensor: String, _ what: String) {
+  func note(_ diff: Int, _ tensor: TensorName, _ what: String) {
     noted[diff] += 1
     if noted[diff] <= DiffComparison.noteLimit {
       notes.append(.init(diff: diff, tensor: tensor, what: what))

@@ -8,7 +8,7 @@ public struct ComposeSummary: Sendable, Hashable {
   /// Tensors that the diff changes, and values stored in its sparse entries.
   public var tensors = 0, changes: UInt64 = 0
   /// Tensors that the diffs change and that are in the end as they were.
-  public var unchanged: [String] = []
+  public var unchanged: [TensorName] = []
 
   /// Nothing.
   public init() {}
@@ -34,10 +34,7 @@ extension Diffs {
     let facts = metadata.merging(parents(of: diffs)) { $1 }
     let writer = try DiffWriter(sink, metadata: facts, profile: profile)
     var summary = ComposeSummary()
-    let tensors = try AlignedTensor.all(diffs).sorted {
-      $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-    }
-    for tensor in tensors {
+    for tensor in try AlignedTensor.all(diffs).sorted(by: { $0.name < $1.name }) {
       let chain = try EntryChain(tensor, diffs)
       if let changes = try chain.write(to: writer) {
         summary.tensors += 1
@@ -66,7 +63,7 @@ func parents(of diffs: [DiffReader]) -> [String: String] {
 
 /// What several diffs do to one tensor, one after the other.
 struct EntryChain {
-  let name: String
+  let name: TensorName
   let entries: [DirectedEntry]
 
   /// - Throws: `unsupported` if an entry is an addition or does not follow from the one before.

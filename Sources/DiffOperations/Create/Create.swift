@@ -51,13 +51,13 @@ public struct CreateSummary: Sendable, Hashable {
   /// Elements of the base.
   public var elements: UInt64 = 0
   /// Tensors that the base alone has, and the tuned checkpoint alone.
-  public var deleted: [String] = [], inserted: [String] = []
+  public var deleted: [TensorName] = [], inserted: [TensorName] = []
   /// Pairs of the two that have one type and shape and similar names: perhaps one tensor.
   public var alike: [CloseNames.Pair] = []
   /// Tensors that have another shape in the tuned checkpoint.
-  public var reshaped: [String] = []
+  public var reshaped: [TensorName] = []
   /// Changed tensors that were left out because they are not floats.
-  public var skipped: [String] = []
+  public var skipped: [TensorName] = []
   /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
   public var notCompared: [SkippedObject] = []
 }
@@ -100,7 +100,7 @@ extension Diffs {
       summary.skipped = additive?.skipped ?? []
     }
     var progress = ProgressCounter("create", total: bytes, handler)
-    var written: [[UInt8]: String] = [:]
+    var written: [TensorName.Key: TensorName] = [:]
     for pair in pairs {
       let changes: UInt64?
       switch (pair.base, pair.tuned) {
@@ -114,7 +114,7 @@ extension Diffs {
           ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
       }
       if let changes {
-        if let other = written.updateValue(pair.name, forKey: TensorNames.fold(pair.name)) {
+        if let other = written.updateValue(pair.name, forKey: pair.name.key) {
           throw DiffError(
             .mismatch, "differs from '\(other)' in the separator only; rename one of them",
             tensor: pair.name)
@@ -133,7 +133,7 @@ extension Diffs {
 /// A tensor of two checkpoints.
 struct TensorPair: Sendable {
   /// The name in the diff: that of the base, or of the tuned checkpoint if the base has none.
-  let name: String
+  let name: TensorName
   let base, tuned: StoredTensor?
   let baseFile, tunedFile: any Checkpoint
 
@@ -154,16 +154,13 @@ struct TensorPair: Sendable {
   ) throws(DiffError) -> [TensorPair] {
     let names = TensorNames(tuned, map)
     let baseNames = TensorNames(base)
-    // By bytes: as strings, different spellings of one accented letter are equal.
-    var matched: [[UInt8]: (name: String, isLiteral: Bool)] = [:]
+    var matched: [TensorName: (name: TensorName, isLiteral: Bool)] = [:]
     var pairs: [TensorPair] = []
     for tensor in base.tensors {
       let other = try names.find(tensor.name)
       if let other {
-        let isLiteral = ([other.name] + other.aliases).contains {
-          $0.utf8.elementsEqual(tensor.name.utf8)
-        }
-        let first = matched.updateValue((tensor.name, isLiteral), forKey: Array(other.name.utf8))
+        let isLiteral = ([other.name] + other.aliases).contains(tensor.name)
+        let first = matched.updateValue((tensor.name, isLiteral), forKey: other.name)
         if let first, !(first.isLiteral && isLiteral) {
           throw ambiguous(tensor, first.name, base)
         }
@@ -179,7 +176,7 @@ struct TensorPair: Sendable {
         TensorPair(
           name: tensor.name, base: tensor, tuned: other, baseFile: base, tunedFile: tuned))
     }
-    for tensor in tuned.tensors where matched[Array(tensor.name.utf8)] == nil {
+    for tensor in tuned.tensors where matched[tensor.name] == nil {
       if let there = try baseNames.find(tensor.name) {
         throw ambiguous(tensor, there.name, tuned)
       }
@@ -188,12 +185,12 @@ struct TensorPair: Sendable {
           name: tensor.name, base: nil, tuned: tensor, baseFile: base, tunedFile: tuned))
     }
     for pair in pairs { try Blocks.check(pair.type, pair.name) }
-    return pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    return pairs.sorted { $0.name < $1.name }
   }
 
   /// Two names that whoever applies the diff could not tell apart.
   private static func ambiguous(
-    _ tensor: StoredTensor, _ other: String, _ file: any Checkpoint
+    _ tensor: StoredTensor, _ other: TensorName, _ file: any Checkpoint
   ) -> DiffError {
     DiffError(
       .mismatch,

@@ -10,11 +10,10 @@ struct AdditivePlan {
   /// Changes are kept whose magnitude is above the cut, and so many of those that equal it.
   private let cut: Double
   private var tiesLeft: UInt64
-  /// The largest change of each tensor that has one, by the bytes of its name: as strings,
-  /// different spellings of one accented letter are equal.
-  private var largest: [[UInt8]: Double] = [:]
+  /// The largest change of each tensor that has one.
+  private var largest: [TensorName: Double] = [:]
   /// Changed tensors that are not floats.
-  private(set) var skipped: [String] = []
+  private(set) var skipped: [TensorName] = []
 
   init(
     _ pairs: [TensorPair], _ selection: Selection, _ values: FloatType, skipsNonfloat: Bool,
@@ -36,7 +35,7 @@ struct AdditivePlan {
           most = max(most, magnitudes.max() ?? 0)
           search.count(magnitudes)
         }
-        if most > 0 { largest[Array(pair.name.utf8)] = most }
+        if most > 0 { largest[pair.name] = most }
       }
       progress.add(pair.byteCount)
     }
@@ -72,7 +71,7 @@ struct AdditivePlan {
   /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
   mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
     guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
-      let most = largest[Array(pair.name.utf8)], most >= cut
+      let most = largest[pair.name], most >= cut
     else { return nil }
     let scale = DiffEntry.scale(forLargest: most, values, in: float)
     let operation = DiffOperation.add(values: values, scale: scale)

@@ -27,14 +27,15 @@ extension Checkpoint {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ConvertSummary {
     let stamps = InputStamps([self])
-    var names: [[UInt8]: String] = [:]
-    var renamed: [(name: String, type: ElementType, shape: Shape)] = []
+    let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
+    var names: [TensorName: TensorName] = [:]
+    var renamed: [(name: TensorName, type: ElementType, shape: Shape)] = []
     for tensor in tensors {
       try Blocks.check(tensor.type, tensor.name)
-      let name = format == self.format ? tensor.name : format.rename(tensor.name)
-      if let other = names.updateValue(tensor.name, forKey: Array(name.utf8)) {
+      let name = format == self.format ? tensor.name : tensor.name.key.spelled(with: separator)
+      if let other = names.updateValue(tensor.name, forKey: name) {
         throw DiffError(
-          .mismatch, "and '\(other)' would both be '\(name)'", path: path, tensor: tensor.name)
+          .mismatch, "and '\(other)' would both be '\(name)'", path: self.path, tensor: tensor.name)
       }
       renamed.append((name, tensor.type, tensor.shape))
     }
@@ -71,16 +72,4 @@ private func storedMetadata(
   guard format == .safetensors, source.format != format else { return source.metadata }
   // Loaders of the transformers library want to be told how tensors are laid out.
   return source.metadata.merging(["format": "pt"]) { old, _ in old }
-}
-
-extension CheckpointFormat {
-  /// A name with the format's separator.
-  fileprivate func rename(_ name: String) -> String {
-    let separator = UInt8(ascii: self == .hdf5 ? "/" : ".")
-    return String(
-      decoding: name.utf8.map {
-        $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "/") ? separator : $0
-      },
-      as: UTF8.self)
-  }
 }

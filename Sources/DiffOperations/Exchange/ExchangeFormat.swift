@@ -37,7 +37,7 @@ public struct ExchangeSummary: Sendable, Hashable {
 
 /// The changes of a tensor as numbers.
 struct ExchangedTensor {
-  var name: String
+  var name: TensorName
   var shape: Shape
   /// Ascending.
   var positions: [UInt64]
@@ -50,15 +50,15 @@ extension ExchangeFormat {
   /// Types and shapes of the arrays that stand for an addition, without their elements.
   func arrays(
     _ entry: DiffEntryFacts
-  ) throws(DiffError) -> [(name: String, type: ElementType, shape: Shape)] {
+  ) throws(DiffError) -> [(name: TensorName, type: ElementType, shape: Shape)] {
     let (name, count) = (entry.name, Shape(vector: entry.count))
     let float: ElementType = entry.type == .f64 ? .f64 : .f32
     let rank = Shape(vector: UInt64(entry.shape.extents.count))
     switch self {
     case .cooNpz, .sparseHDF5:
       return [
-        (name + "/indices", .i64, count), (name + "/values", float, count),
-        (name + "/shape", .i64, rank),
+        ("\(name)/indices", .i64, count), ("\(name)/values", float, count),
+        ("\(name)/shape", .i64, rank),
       ]
     case .sftNpz:
       guard entry.shape.count <= UInt64(Int32.max) else {
@@ -70,7 +70,7 @@ extension ExchangeFormat {
         ("body/\(name)/values", float, count),
       ]
     case .shira:
-      let folded = TensorNames.name(name, separator: UInt8(ascii: "."))
+      let folded = name.key.spelled(with: UInt8(ascii: ".")).description
       guard entry.shape.extents.count == 2, folded.hasSuffix(".weight"),
         entry.shape.extents.allSatisfy({ $0 <= UInt64(Int32.max) }),
         let pairs = Shape([2, entry.count])
@@ -81,7 +81,7 @@ extension ExchangeFormat {
           remedy: .leaveOut)
       }
       let module = "base_model.model." + folded.dropLast(".weight".count)
-      return [(module + ".shira_indices", .i32, pairs), (module + ".shira_weight", .f32, count)]
+      return [("\(module).shira_indices", .i32, pairs), ("\(module).shira_weight", .f32, count)]
     }
   }
 
@@ -117,10 +117,10 @@ extension ExchangeFormat {
   }
 
   /// What the array of a head is called; nil if the format has no heads.
-  func headName(_ name: String) -> String? {
+  func headName(_ name: TensorName) -> TensorName? {
     switch self {
-    case .cooNpz, .sparseHDF5: name + "/tensor"
-    case .sftNpz: "head/" + name
+    case .cooNpz, .sparseHDF5: "\(name)/tensor"
+    case .sftNpz: "head/\(name)"
     case .shira: nil
     }
   }
@@ -132,7 +132,7 @@ extension ExchangeFormat {
 
 /// What an export must know of an entry beforehand.
 struct DiffEntryFacts {
-  let name: String
+  let name: TensorName
   let type: ElementType
   let shape: Shape
   let count: UInt64

@@ -9,13 +9,13 @@ struct ExchangeInput {
   private let archive: NpzFile?
   private let checkpoint: (any Checkpoint)?
   /// The names of the arrays by the tensor that they belong to, the kind of each being its key.
-  private(set) var tensors: [String: [String: String]] = [:]
+  private(set) var tensors: [TensorName: [String: TensorName]] = [:]
 
   /// - Throws: `mismatch` for arrays that the format does not have; what opening throws.
   init(_ path: String, _ format: ExchangeFormat) throws(DiffError) {
     self.path = path
     self.format = format
-    let names: [String]
+    let names: [TensorName]
     switch format {
     case .cooNpz, .sftNpz:
       let file = try NpzFile(path)
@@ -32,9 +32,7 @@ struct ExchangeInput {
           .mismatch, "'\(name)' is no array of the format '\(format.rawValue)'", path: path)
       }
       guard tensors[tensor, default: [:]].updateValue(name, forKey: kind) == nil else {
-        throw DiffError(
-          .mismatch, "stands there twice, in different characters that look alike", path: path,
-          tensor: name)
+        throw DiffError(.mismatch, "stands there twice", path: path, tensor: name)
       }
     }
     for (name, kinds) in tensors {
@@ -46,12 +44,12 @@ struct ExchangeInput {
   }
 
   /// An array.
-  func array(_ name: String, _ kind: String) throws(DiffError) -> NumPyArray {
+  func array(_ name: TensorName, _ kind: String) throws(DiffError) -> NumPyArray {
     let full = tensors[name]?[kind] ?? ""
     if let archive { return try archive.array(full) }
-    guard let checkpoint,
-      let stored = checkpoint.tensors.first(where: { $0.name.utf8.elementsEqual(full.utf8) })
-    else { throw DiffError(.mismatch, "has no '\(kind)'", path: path, tensor: name) }
+    guard let checkpoint, let stored = checkpoint.tensors.first(where: { $0.name == full }) else {
+      throw DiffError(.mismatch, "has no '\(kind)'", path: path, tensor: name)
+    }
     var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
     var span = bytes.mutableSpan
     try checkpoint.read(stored, at: 0, into: &span)
@@ -62,7 +60,7 @@ struct ExchangeInput {
   ///
   /// - Throws: `mismatch` for another shape; `malformed` for positions that are outside of it or
   ///   there twice, arrays of different lengths and types that the format does not have.
-  func changes(_ name: String, _ shape: Shape) throws(DiffError) -> ExchangedTensor {
+  func changes(_ name: TensorName, _ shape: Shape) throws(DiffError) -> ExchangedTensor {
     do throws(DiffError) {
       let values = try array(name, format == .shira ? "shira_weight" : "values")
       let numbers = try values.floats()
@@ -90,7 +88,7 @@ struct ExchangeInput {
   }
 
   /// Row-major positions in the order of the file.
-  private func positions(_ name: String, _ shape: Shape) throws(DiffError) -> [UInt64] {
+  private func positions(_ name: TensorName, _ shape: Shape) throws(DiffError) -> [UInt64] {
     var positions: [UInt64] = []
     func add(_ position: UInt64) throws(DiffError) {
       guard position < shape.count else {
@@ -141,23 +139,24 @@ extension ExchangeFormat {
   }
 
   /// The tensor that an array belongs to, and what it is of it.
-  fileprivate func parts(of array: String) -> (tensor: String, kind: String)? {
-    func cut(_ prefix: String, _ separator: String) -> (String, String)? {
+  fileprivate func parts(of array: TensorName) -> (tensor: TensorName, kind: String)? {
+    let array = array.description
+    func cut(_ prefix: String, _ separator: String) -> (TensorName, String)? {
       for kind in kinds + (separator == "/" && prefix.isEmpty ? ["tensor"] : [])
       where array.hasPrefix(prefix) && array.hasSuffix(separator + kind) {
         let name = array.dropFirst(prefix.count).dropLast(kind.count + 1)
-        return name.isEmpty ? nil : (String(name), kind == "tensor" ? "head" : kind)
+        return name.isEmpty ? nil : (TensorName(String(name)), kind == "tensor" ? "head" : kind)
       }
       return nil
     }
     switch self {
     case .cooNpz, .sparseHDF5: return cut("", "/")
     case .sftNpz:
-      if array.hasPrefix("head/") { return (String(array.dropFirst(5)), "head") }
+      if array.hasPrefix("head/") { return (TensorName(String(array.dropFirst(5))), "head") }
       return cut("body/", "/")
     case .shira:
       let prefix = array.hasPrefix("base_model.model.") ? "base_model.model." : ""
-      return cut(prefix, ".").map { ($0.0 + ".weight", $0.1) }
+      return cut(prefix, ".").map { ("\($0.0).weight", $0.1) }
     }
   }
 }

@@ -14,7 +14,7 @@ extension Diffs {
   ) throws(DiffError) -> ExchangeSummary {
     let terms = try diff.additions("exported")
     let wholes = diff.filter { !$0.isAddition }
-    var arrays: [(name: String, type: ElementType, shape: Shape)] = []
+    var arrays: [(name: TensorName, type: ElementType, shape: Shape)] = []
     for term in terms {
       arrays += try format.arrays(
         DiffEntryFacts(
@@ -69,14 +69,14 @@ extension MergeTerm {
 
 /// A file of arrays in the making, whose names, types and shapes are known beforehand.
 private final class ExchangeOutput {
-  private let arrays: [(name: String, type: ElementType, shape: Shape)]
+  private let arrays: [(name: TensorName, type: ElementType, shape: Shape)]
   private let archive: NpzOutput?
   private let checkpoint: (output: any CheckpointOutput, tensors: [StoredTensor])?
   private var number = 0
 
   init(
     _ path: String, _ format: ExchangeFormat,
-    _ arrays: [(name: String, type: ElementType, shape: Shape)], overwriting: Bool
+    _ arrays: [(name: TensorName, type: ElementType, shape: Shape)], overwriting: Bool
   ) throws(DiffError) {
     self.arrays = arrays
     switch format {

@@ -33,8 +33,8 @@ extension Diffs {
   ) throws(DiffError) -> ExchangeSummary {
     let input = try ExchangeInput(path, format)
     let names = TensorNames(base, options.names)
-    var found: [(name: String, source: String, stored: StoredTensor?)] = []
-    var missing: [String] = []
+    var found: [(name: TensorName, source: TensorName, stored: StoredTensor?)] = []
+    var missing: [TensorName] = []
     for (name, kinds) in input.tensors {
       let stored = try names.find(name)
       if kinds["head"] != nil {
@@ -49,7 +49,7 @@ extension Diffs {
       found.append((stored?.name ?? name, name, stored))
     }
     try names.requireAll(missing)
-    found.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    found.sort { $0.name < $1.name }
     var summary = ExchangeSummary()
     let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
     for (name, source, stored) in found {

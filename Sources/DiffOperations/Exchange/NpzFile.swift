@@ -7,9 +7,9 @@ import TensorCore
 /// An archive of arrays, as `numpy.savez` and `savez_compressed` write it.
 package struct NpzFile {
   private let file: File
-  private var members: [[UInt8]: Member] = [:]
+  private var members: [TensorName: Member] = [:]
   /// The names of the arrays, in the order of the directory.
-  package private(set) var names: [String] = []
+  package private(set) var names: [TensorName] = []
 
   private struct Member {
     let isDeflated: Bool
@@ -29,8 +29,8 @@ package struct NpzFile {
   ///
   /// - Throws: `checksum`, `malformed`, `unsupported`, `io`.
   /// - Complexity: O(elements); memory is bounded by a multiple of what the file stores.
-  package func array(_ name: String) throws(DiffError) -> NumPyArray {
-    guard let member = members[Array(name.utf8)] else {
+  package func array(_ name: TensorName) throws(DiffError) -> NumPyArray {
+    guard let member = members[name] else {
       throw DiffError(.mismatch, "has no array '\(name)'", path: file.path)
     }
     do { return try NumPyArray(try contents(member)) } catch {
@@ -94,10 +94,10 @@ package struct NpzFile {
     guard name.suffix(4).elementsEqual(".npy".utf8),
       let text = String(validating: name.dropLast(4), as: UTF8.self)
     else { throw malformed("a member that is no array") }
-    guard members.updateValue(member, forKey: Array(name.dropLast(4))) == nil else {
+    names.append(TensorName(text))
+    guard members.updateValue(member, forKey: TensorName(text)) == nil else {
       throw malformed("two arrays of one name")
     }
-    names.append(text)
   }
 
   private func contents(_ member: Member) throws(DiffError) -> [UInt8] {

@@ -19,12 +19,12 @@ package final class NpzOutput {
   ///
   /// - Throws: `unsupported` for types that NumPy does not have; `limit` where the archive would be
   ///   larger than ZIP's 4 GB, or hold more than 65 534 arrays.
-  package func write(_ name: String, _ array: NumPyArray) throws(DiffError) {
+  package func write(_ name: TensorName, _ array: NumPyArray) throws(DiffError) {
     guard let file = array.file else {
       throw DiffError(
         .unsupported, "NumPy has no type \(array.type); sparse HDF5 holds it", tensor: name)
     }
-    let member = Array((name + ".npy").utf8)
+    let member = Array("\(name).npy".utf8)
     let end = offset + UInt64(30 + member.count + file.count)
     guard end + UInt64(directory.count) + 1 << 16 < UInt64(UInt32.max), count < 65_534,
       member.count < 65_536

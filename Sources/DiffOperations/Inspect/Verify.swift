@@ -13,7 +13,7 @@ public struct VerifyReport: Sendable, Hashable {
   /// What the checkpoint is to the diff; nil if none was given.
   public var checkpoint: CheckpointState?
   /// The first tensors that are neither at the base nor at the result.
-  public var differing: [String] = []
+  public var differing: [TensorName] = []
 }
 
 /// What a checkpoint is to a diff.

@@ -113,9 +113,8 @@ struct TopSet: Sendable {
 struct ChanceKey: Sendable {
   private let key: UInt64
 
-  /// - Parameter tensor: the name with one spelling of the separator.
-  init(seed: UInt64, diff: Fingerprint, tensor: [UInt8]) {
-    key = XXH3.hash64((seed.littleEndianBytes + diff.bytes + tensor).span)
+  init(seed: UInt64, diff: Fingerprint, tensor: TensorName.Key) {
+    key = XXH3.hash64((seed.littleEndianBytes + diff.bytes + Array(tensor.utf8)).span)
   }
 
   /// Uniform in 0..<1: the position-th number of SplitMix64 from the key on.

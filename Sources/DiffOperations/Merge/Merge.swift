@@ -6,7 +6,7 @@ public struct MergeSummary: Sendable, Hashable {
   /// A tensor that additions were merged for.
   public struct Tensor: Sendable, Hashable {
     /// Its name.
-    public var name: String
+    public var name: TensorName
     /// How many of the diffs change it.
     public var diffs: Int
     /// Its elements; changes of all diffs together; changes of the result.
@@ -19,7 +19,7 @@ public struct MergeSummary: Sendable, Hashable {
   /// The tensors that additions were merged for, in order of names.
   public var tensors: [Tensor] = []
   /// Heads and deleted tensors in the result, and heads that were left out.
-  public var whole: [String] = [], dropped: [String] = []
+  public var whole: [TensorName] = [], dropped: [TensorName] = []
 
   /// All tensors together; `diffs` is the most that change one tensor.
   public var total: Tensor {

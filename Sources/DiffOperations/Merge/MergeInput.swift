@@ -30,9 +30,9 @@ struct MergeInputs: Sendable {
 
   /// Where a tensor is in the diffs: O(1) memory for each, since entries are read when needed.
   struct Place: Sendable {
-    /// The name in the first diff that has it, and the same with one spelling of the separator.
-    let name: String
-    let key: [UInt8]
+    /// The name in the first diff that has it, and what it has in common with the others.
+    let name: TensorName
+    let key: TensorName.Key
     /// The numbers of the diff and of its entry.
     var entries: [(diff: Int32, entry: Int32)]
   }
@@ -47,15 +47,15 @@ struct MergeInputs: Sendable {
     }
     given = all.indices.sorted { key(all[$0]) < key(all[$1]) }
     inputs = given.map { all[$0] }
-    var numbers: [[UInt8]: Int] = [:]
+    var numbers: [TensorName.Key: Int] = [:]
     var places: [Place] = []
     for (diff, input) in inputs.enumerated() {
       for (number, entry) in input.diff.enumerated() {
-        let name = TensorNames.fold(entry.name)
-        let place = numbers[name] ?? places.count
+        let key = entry.name.key
+        let place = numbers[key] ?? places.count
         if place == places.count {
-          numbers[name] = place
-          places.append(Place(name: entry.name, key: name, entries: []))
+          numbers[key] = place
+          places.append(Place(name: entry.name, key: key, entries: []))
         }
         if let last = places[place].entries.last, last.diff == diff {
           throw DiffError(
@@ -66,7 +66,7 @@ struct MergeInputs: Sendable {
         places[place].entries.append((Int32(diff), Int32(number)))
       }
     }
-    tensors = places.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    tensors = places.sorted { $0.name < $1.name }
   }
 
   /// The entries of a tensor, each with the number of its diff, ascending.

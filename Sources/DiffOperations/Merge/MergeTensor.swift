@@ -50,8 +50,8 @@ struct MergeTerm: Sendable {
 /// A tensor that additions of one diff or more change.
 struct MergeTensor: Sendable {
   /// Its name in the first diff that has it, and the one that random choices depend on.
-  let name: String
-  let key: [UInt8]
+  let name: TensorName
+  let key: TensorName.Key
   let type: ElementType
   let float: FloatType
   let shape: Shape
@@ -70,7 +70,7 @@ enum MergeItem: Sendable {
   /// A whole tensor (insert or delete) of one of the diffs.
   case whole(DiffReader, DiffEntry)
   /// A head that is left out.
-  case dropped(String)
+  case dropped(TensorName)
 }
 
 extension MergeInputs {
@@ -137,7 +137,7 @@ extension MergeInputs {
 
   /// Which of several whole tensors of one name is taken.
   private func whole(
-    _ name: String, _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
+    _ name: TensorName, _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
   ) throws(DiffError) -> MergeItem {
     var contents: [Contents] = []
     for (diff, entry) in entries {

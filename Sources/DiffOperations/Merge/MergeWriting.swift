@@ -79,7 +79,7 @@ private func check(
 /// Keeps the largest changes of a merge over all tensors.
 struct MergePruning {
   /// The largest merged change of each tensor, by its key.
-  private(set) var largest: [[UInt8]: Double] = [:]
+  private(set) var largest: [TensorName.Key: Double] = [:]
   private let cut: Double
   private var tiesLeft: UInt64
 
@@ -89,7 +89,7 @@ struct MergePruning {
   ) throws(DiffError) {
     var search = TopSearch()
     var elements: [UInt64] = []
-    var largest: [[UInt8]: Double] = [:]
+    var largest: [TensorName.Key: Double] = [:]
     try run.pass("survey", combination) { merged throws(DiffError) in
       if merged.isFirst { elements.append(merged.tensor.shape.count) }
       for part in merged.parts {

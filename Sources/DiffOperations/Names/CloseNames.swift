@@ -1,11 +1,13 @@
+import TensorCore
+
 /// Finds names that may mean the same tensor.
 public enum CloseNames {
   /// A tensor of the base and one of the tuned checkpoint.
   public struct Pair: Sendable, Hashable {
     /// The name in the base.
-    public let base: String
+    public let base: TensorName
     /// The name in the tuned checkpoint.
-    public let tuned: String
+    public let tuned: TensorName
   }
 
   /// More names than this are not compared: what is asked for is a hint.
@@ -16,12 +18,12 @@ public enum CloseNames {
   /// The name that takes the fewest edits to get to, if it resembles `name` at all.
   ///
   /// - Complexity: O(length² · names), up to a bound.
-  static func closest(to name: String, among names: [String]) -> String? {
-    let wanted = TensorNames.fold(name)
+  static func closest(to name: TensorName, among names: [TensorName]) -> TensorName? {
+    let wanted = Array(name.key.utf8)
     guard wanted.count <= longest else { return nil }
-    var best: (distance: Int, name: String)?
+    var best: (distance: Int, name: TensorName)?
     for other in names.prefix(limit) where other.utf8.count <= longest {
-      let found = distance(wanted, TensorNames.fold(other))
+      let found = distance(wanted, Array(other.key.utf8))
       if found < best?.distance ?? Int.max { best = (found, other) }
     }
     guard let best, best.distance * 2 <= max(wanted.count, best.name.utf8.count) else { return nil }

@@ -12,7 +12,7 @@ import TensorCore
 /// replaced; in the replacement `$1` … `$9` stand for what the groups matched, `$0` for the whole
 /// match, `$$` for `$`. A name that no rule concerns stays as it is.
 public struct NameMap: Sendable {
-  private var names: [[UInt8]: String] = [:]
+  private var names: [TensorName: TensorName] = [:]
   private var patterns: [Pattern] = []
 
   private struct Pattern: Sendable {
@@ -60,7 +60,8 @@ public struct NameMap: Sendable {
     guard fields.count == 2, !fields[0].isEmpty, !fields[1].isEmpty || fields[0].hasPrefix("re:")
     else { throw DiffError(.usage, "a rule is two names with a tab between them") }
     guard fields[0].hasPrefix("re:") else {
-      guard names.updateValue(fields[1], forKey: Array(fields[0].utf8)) == nil else {
+      let (name, other) = (TensorName(fields[0]), TensorName(fields[1]))
+      guard names.updateValue(other, forKey: name) == nil else {
         throw DiffError(.usage, "a second rule for '\(fields[0])'")
       }
       return
@@ -77,17 +78,18 @@ public struct NameMap: Sendable {
   }
 
   /// The name in the checkpoint. O(rules · length) for patterns without much backtracking.
-  public subscript(name: String) -> String {
-    if let literal = names[Array(name.utf8)] { return literal }
+  public subscript(name: TensorName) -> TensorName {
+    if let literal = names[name] { return literal }
+    let text = name.description
     for pattern in patterns {
       // Compiled each time: a compiled one cannot be shared between threads.
       guard let regex = try? Self.regex(pattern.text) else { continue }
-      let matches = name.matches(of: regex)
+      let matches = text.matches(of: regex)
       guard !matches.isEmpty else { continue }
       var out = ""
-      var rest = name.startIndex
+      var rest = text.startIndex
       for match in matches {
-        out += name[rest..<match.range.lowerBound]
+        out += text[rest..<match.range.lowerBound]
         for part in pattern.replacement {
           switch part {
           case .text(let text): out += text
@@ -96,7 +98,7 @@ public struct NameMap: Sendable {
         }
         rest = match.range.upperBound
       }
-      return out + name[rest...]
+      return TensorName(out + text[rest...])
     }
     return name
   }

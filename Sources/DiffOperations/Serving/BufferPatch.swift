@@ -104,7 +104,4 @@ package struct BufferPatch {
         tensor: entry.name)
     }
   }
-
-  /// What two names of one tensor have in common: '/' and '.' are the same separator.
-  package static func key(of name: String) -> [UInt8] { TensorNames.fold(name) }
 }

@@ -72,31 +72,35 @@ public struct OverlayView: ~Copyable {
 
   /// The names of all tensors, sorted: those of the base, without those that the diff deletes,
   /// and those that it inserts.
-  public var names: [String] {
-    let gone = Set((attached?.deleted ?? []).map { Array($0.utf8) })
-    let kept = model.tensors.map(\.name).filter { !gone.contains(Array($0.utf8)) }
-    return (kept + (attached?.inserted.map(\.name) ?? [])).sorted {
-      $0.utf8.lexicographicallyPrecedes($1.utf8)
-    }
+  public var names: [TensorName] {
+    let kept = model.tensors.map(\.name).filter { attached?.deleted.contains($0) != true }
+    return (kept + (attached?.inserted.map(\.name) ?? [])).sorted()
   }
 
-  /// The type and shape of a tensor, or nil if there is none of that name.
-  public func tensor(_ name: String) -> (type: ElementType, shape: Shape)? {
-    if let whole = attached?.inserted(name) { return (whole.type, whole.shape) }
-    guard attached?.deletes(name) != true, let stored = model.tensor(name) else { return nil }
-    return (stored.type, stored.shape)
+  /// The type and shape of a tensor, or nil if no tensor is meant by that name, or several are.
+  public func tensor(_ name: TensorName) -> (type: ElementType, shape: Shape)? {
+    find(name).map { ($0.type, $0.shape) }
   }
 
-  /// The bytes of a tensor, little-endian, row-major, without copying.
+  /// The bytes of a tensor, little-endian, row-major, without copying. A name that no tensor has
+  /// means the one whose name differs in separators ('/' and '.'), or else in a final ':0'.
   ///
-  /// - Throws: `mismatch` if there is none of that name.
-  /// - Complexity: O(log tensors).
+  /// - Throws: `mismatch` if no tensor is meant, or several are.
+  /// - Complexity: O(length of the name).
   @_lifetime(borrow self)
-  public func bytes(of name: String) throws(DiffError) -> Span<UInt8> {
-    if let whole = attached?.inserted(name) { return whole.bytes.span(keptBy: self) }
-    guard attached?.deletes(name) != true, let bytes = model.bytes(of: name) else {
+  public func bytes(of name: TensorName) throws(DiffError) -> Span<UInt8> {
+    guard let tensor = find(name) else {
       throw DiffError(.mismatch, "no such tensor", path: model.path, tensor: name)
     }
-    return bytes.span(keptBy: self)
+    return tensor.bytes.span(keptBy: self)
+  }
+
+  private func find(_ name: TensorName) -> ResidentTensor? {
+    // No tensor that comes has a name that means one that is there.
+    var found = attached?.insertedByName[name] ?? []
+    if found.isEmpty {
+      found = model.contents[name].filter { attached?.deleted.contains($0.name) != true }
+    }
+    return Set(found.map(\.name)).count == 1 ? found[0] : nil
   }
 }

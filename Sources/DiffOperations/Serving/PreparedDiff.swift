@@ -10,18 +10,11 @@ public struct PreparedDiff: Sendable {
   /// All pieces of all patches.
   private let pieces: [(patch: Int, piece: Int)]
   /// The tensors that come, and the names of those that go.
-  let inserted: [WholeTensor]
-  let deleted: [String]
+  let inserted: [ResidentTensor]
+  let insertedByName: NameTable<ResidentTensor>
+  let deleted: Set<TensorName>
   /// The model that it was prepared for.
   let model: ObjectIdentifier
-
-  /// A tensor that the base lacks.
-  struct WholeTensor: Sendable {
-    let name: String
-    let type: ElementType
-    let shape: Shape
-    let bytes: ResidentBytes
-  }
 
   /// Elements that change.
   public var changes: UInt64 { patches.reduce(0) { $0 + $1.changes } }
@@ -57,8 +50,8 @@ public struct PreparedDiff: Sendable {
     let plans = try TensorPlan.all(diffs, .apply, on: base, options.names)
     try check(plans, options)
     var patches: [TensorPatch] = []
-    var inserted: [WholeTensor] = []
-    var deleted: [String] = []
+    var inserted: [ResidentTensor] = []
+    var deleted: Set<TensorName> = []
     var none = ProgressCounter("", total: 0, nil)
     for plan in plans {
       guard !plan.isReshape else {
@@ -73,13 +66,13 @@ public struct PreparedDiff: Sendable {
       }
       switch (plan.stored, plan.existsAfter) {
       case (let stored?, true):
-        guard let bytes = model.bytes(of: stored.name) else { continue }
+        guard let bytes = model.bytes(of: stored) else { continue }
         patches.append(try TensorPatch(plan, bytes, under: base.attached?.patch(of: bytes)))
       case (nil, true):
         inserted.append(
-          WholeTensor(
+          ResidentTensor(
             name: plan.name, type: plan.type, shape: plan.shape, bytes: try Self.whole(plan)))
-      case (_, false): deleted.append(plan.name)
+      case (_, false): deleted.insert(plan.name)
       }
     }
     self.patches = patches
@@ -87,6 +80,7 @@ public struct PreparedDiff: Sendable {
       patches[patch].pieceIndices.map { (patch, $0) }
     }
     self.inserted = inserted
+    insertedByName = NameTable(inserted.map { ($0.name, $0) })
     self.deleted = deleted
     self.model = ObjectIdentifier(model)
   }
@@ -100,16 +94,6 @@ public struct PreparedDiff: Sendable {
 
   /// What changes in a tensor of the model.
   func patch(of bytes: ResidentBytes) -> TensorPatch? { patches.first { $0.bytes === bytes } }
-
-  /// The tensor of this name that comes.
-  func inserted(_ name: String) -> WholeTensor? {
-    inserted.first { $0.name.utf8.elementsEqual(name.utf8) }
-  }
-
-  /// Whether the tensor of this name goes.
-  func deletes(_ name: String) -> Bool {
-    deleted.contains { $0.utf8.elementsEqual(name.utf8) }
-  }
 
   /// The elements of a tensor that is inserted.
   private static func whole(_ plan: TensorPlan) throws(DiffError) -> ResidentBytes {

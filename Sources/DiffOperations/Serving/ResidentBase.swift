@@ -21,7 +21,7 @@ final class ResidentBase: Checkpoint {
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     try model.read(tensor, at: offset, into: &buffer)
-    guard let bytes = model.bytes(of: tensor.name), let patch = attached?.patch(of: bytes) else {
+    guard let bytes = model.bytes(of: tensor), let patch = attached?.patch(of: bytes) else {
       return
     }
     let width = tensor.type.width
@@ -33,7 +33,7 @@ final class ResidentBase: Checkpoint {
   }
 
   func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try model.makeOutput(
       at: path, rewriting: rewriting, changing: changing, overwriting: overwriting)

@@ -1,6 +1,15 @@
 import Checkpoints
+import DiffFormat
 import SystemSupport
 import TensorCore
+
+/// A tensor in memory.
+struct ResidentTensor: Sendable {
+  let name: TensorName
+  let type: ElementType
+  let shape: Shape
+  let bytes: ResidentBytes
+}
 
 /// A checkpoint held in memory, for an `Overlay` to patch.
 public final class ResidentModel: Checkpoint {
@@ -10,9 +19,10 @@ public final class ResidentModel: Checkpoint {
   public let format: CheckpointFormat?
   /// The facts that the checkpoint states about itself.
   public let metadata: [String: String]
-  /// The tensors, ascending by the UTF-8 bytes of their names.
+  /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
-  private let contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)]
+  /// The tensors by all their names.
+  let contents: NameTable<ResidentTensor>
   /// Held by who reads the bytes or what is attached, and by who changes them.
   let lock = ReadWriteLock()
   let served = Served()
@@ -34,7 +44,7 @@ public final class ResidentModel: Checkpoint {
     format = checkpoint.format
     metadata = checkpoint.metadata
     tensors = checkpoint.tensors
-    var contents: [[UInt8]: (tensor: StoredTensor, bytes: ResidentBytes)] = [:]
+    var contents: [(name: TensorName, value: ResidentTensor)] = []
     var files: [Int: File] = [:]
     for tensor in checkpoint.tensors {
       guard let count = Int(exactly: tensor.byteCount), count < 1 << 48 else {
@@ -54,9 +64,11 @@ public final class ResidentModel: Checkpoint {
         bytes = ResidentBytes(count: count)
         try Self.fill(bytes, tensor, checkpoint)
       }
-      for name in [tensor.name] + tensor.aliases { contents[Array(name.utf8)] = (tensor, bytes) }
+      let resident = ResidentTensor(
+        name: tensor.name, type: tensor.type, shape: tensor.shape, bytes: bytes)
+      contents += ([tensor.name] + tensor.aliases).map { ($0, resident) }
     }
-    self.contents = contents
+    self.contents = NameTable(contents)
   }
 
   private static func fill(
@@ -74,18 +86,15 @@ public final class ResidentModel: Checkpoint {
     }
   }
 
-  /// The bytes of a tensor by its name, which may be an alias.
-  func bytes(of name: String) -> ResidentBytes? { contents[Array(name.utf8)]?.bytes }
-
-  /// A tensor by its name, which may be an alias.
-  func tensor(_ name: String) -> StoredTensor? { contents[Array(name.utf8)]?.tensor }
+  /// The bytes of one of the tensors.
+  func bytes(of tensor: StoredTensor) -> ResidentBytes? { contents[tensor.name].first?.bytes }
 
   /// Fills `buffer` with the tensor's bytes as they are now: while an overlay has a diff attached,
   /// those of the tuned model. Not to be called while it switches.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
-    guard let bytes = bytes(of: tensor.name), offset <= UInt64(bytes.count),
+    guard let bytes = bytes(of: tensor), offset <= UInt64(bytes.count),
       buffer.count <= bytes.count - Int(offset)
     else { throw DiffError(.truncated, "read past its end", path: path, tensor: tensor.name) }
     buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
@@ -93,7 +102,7 @@ public final class ResidentModel: Checkpoint {
 
   /// - Throws: always, `unsupported`: a model in memory is not written.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
   }

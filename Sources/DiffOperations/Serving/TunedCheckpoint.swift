@@ -25,14 +25,11 @@ public final class TunedCheckpoint: Checkpoint {
     let prepared = try PreparedDiff(diffs, for: model, allowsOtherBase: allowsOtherBase)
     overlay = Overlay(model)
     try overlay.attach(prepared)
-    tensors = overlay.read { view in
-      view.names.compactMap { name in
-        if let stored = model.tensor(name) { return stored }
-        return view.tensor(name).map {
-          StoredTensor(name: name, type: $0.type, shape: $0.shape, storage: .compact)
-        }
-      }
+    let kept = model.tensors.filter { !prepared.deleted.contains($0.name) }
+    let new = prepared.inserted.map {
+      StoredTensor(name: $0.name, type: $0.type, shape: $0.shape, storage: .compact)
     }
+    tensors = (kept + new).sorted { $0.name < $1.name }
   }
 
   /// Fills `buffer` with bytes of a tensor.
@@ -50,7 +47,7 @@ public final class TunedCheckpoint: Checkpoint {
 
   /// - Throws: always, `unsupported`: `apply` writes files.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
   }

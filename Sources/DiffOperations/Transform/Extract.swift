@@ -19,7 +19,7 @@ extension Diffs {
     let entries = Array(diff)
     for pattern in patterns + exceptions {
       guard entries.contains(where: { pattern.matches($0.name) }) else {
-        let close = CloseNames.closest(to: pattern.text, among: entries.map(\.name))
+        let close = CloseNames.closest(to: TensorName(pattern.text), among: entries.map(\.name))
         throw DiffError(
           .usage,
           "no tensor of the diff matches '\(pattern.text)'"

@@ -18,11 +18,11 @@ package struct TensorAdditions: Sendable {
 
 /// A tensor of float32 that a finetune has and its base lacks, or has otherwise.
 package struct HeadTensor: Sendable {
-  package let name: String
+  package let name: TensorName
   package let shape: Shape
   package let values: [Float]
 
-  package init(name: String, shape: Shape, values: [Float]) {
+  package init(name: TensorName, shape: Shape, values: [Float]) {
     self.name = name
     self.shape = shape
     self.values = values
@@ -40,16 +40,15 @@ package struct HeadTensor: Sendable {
 ///   a head that the base has in another shape or type.
 /// - Complexity: O(bytes of the tensors named), in memory of one tensor's additions.
 package func writeFinetune(
-  of base: any Checkpoint, _ names: [String], head: [HeadTensor], into sink: any ByteSink,
+  of base: any Checkpoint, _ names: [TensorName], head: [HeadTensor], into sink: any ByteSink,
   metadata: [String: String],
-  _ additions: (String) throws(DiffError) -> TensorAdditions
+  _ additions: (TensorName) throws(DiffError) -> TensorAdditions
 ) throws(DiffError) -> UInt64 {
   let writer = try DiffWriter(sink, metadata: metadata)
   let stored = TensorNames(base)
   var written: UInt64 = 0
   let heads = Dictionary(uniqueKeysWithValues: head.map { ($0.name, $0) })
-  let all = names + head.map(\.name)
-  for name in all.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+  for name in (names + head.map(\.name)).sorted() {
     let tensor = try stored.find(name)
     if let head = heads[name] {
       try write(head, over: tensor, in: base, writer)

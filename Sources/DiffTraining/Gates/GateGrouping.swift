@@ -89,13 +89,13 @@ private enum AttentionPart {
   case output
 
   /// Told by the names that the BERT family uses.
-  init?(_ name: String) {
-    let parts = name.nameParts.suffix(3)
+  init?(_ name: TensorName) {
+    let parts = name.parts.suffix(3)
     if parts.contains(where: { Self.projections.contains($0) }) {
       self = .projection
-    } else if name.hasSuffix("weight"),
+    } else if name.description.hasSuffix("weight"),
       parts.contains("out_lin")
-        || name.contains("attention") && parts.starts(with: ["output", "dense"])
+        || name.description.contains("attention") && parts.starts(with: ["output", "dense"])
     {
       self = .output
     } else {

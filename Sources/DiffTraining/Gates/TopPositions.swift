@@ -10,8 +10,7 @@ package struct TopPositions {
   ///   numbers are, so that a histogram of their upper halves, then one of the lower halves
   ///   inside the bin of the last that is wanted, find the cut exactly.
   package init(_ wanted: Int, of values: FloatBuffer, _ layout: ParameterLayout) {
-    let body = layout.parameters.filter { !$0.isHead }
-      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    let body = layout.parameters.filter { !$0.isHead }.sorted { $0.name < $1.name }
     let values = values.span
     var upper = [Int](repeating: 0, count: 1 << 16)
     for parameter in body {

@@ -7,7 +7,7 @@ import TensorCore
 /// (`bert.` or nothing).
 struct CheckpointTensors: Sendable {
   let checkpoint: any Checkpoint
-  private let tensors: [String: StoredTensor]
+  private let tensors: [TensorName: StoredTensor]
   private let prefix: String
   /// '/' or '.', as in the names.
   let separator: String
@@ -15,12 +15,14 @@ struct CheckpointTensors: Sendable {
   /// - Parameter anchor: The name of a tensor that the model must have: what stands before it in
   ///   the checkpoint stands before all.
   /// - Throws: `mismatch` if there is none, or more than one.
-  init(_ checkpoint: any Checkpoint, anchor: String) throws(DiffError) {
+  init(_ checkpoint: any Checkpoint, anchor: TensorName) throws(DiffError) {
     self.checkpoint = checkpoint
-    var tensors: [String: StoredTensor] = [:]
+    var tensors: [TensorName: StoredTensor] = [:]
     for tensor in checkpoint.tensors { tensors[Self.plain(tensor.name)] = tensor }
     self.tensors = tensors
-    let anchors = tensors.keys.filter { $0 == anchor || $0.hasSuffix("." + anchor) }.sorted()
+    let anchors = tensors.keys.filter {
+      $0 == anchor || $0.description.hasSuffix(".\(anchor)")
+    }.sorted()
     guard let found = anchors.first else {
       throw DiffError(
         .mismatch, "no tensor '\(anchor)': not a checkpoint of this type of model",
@@ -28,21 +30,21 @@ struct CheckpointTensors: Sendable {
     }
     guard anchors.count == 1 else {
       throw DiffError(
-        .mismatch, "several models: '\(anchors.joined(separator: "', '"))'",
+        .mismatch, "several models: '\(anchors.map(\.description).joined(separator: "', '"))'",
         path: checkpoint.path)
     }
-    prefix = String(found.dropLast(anchor.count))
-    separator = tensors[found].map { $0.name.contains("/") } == true ? "/" : "."
+    prefix = String(found.description.dropLast(anchor.description.count))
+    separator = tensors[found].map { $0.name.description.contains("/") } == true ? "/" : "."
   }
 
   /// A tensor by the model's name for it, or nil.
-  subscript(name: String) -> StoredTensor? { tensors[prefix + name] }
+  subscript(name: TensorName) -> StoredTensor? { tensors["\(prefix)\(name)"] }
 
   /// A tensor of the task's head, which stands beside the model.
-  func head(_ name: String) -> StoredTensor? { tensors[name] }
+  func head(_ name: TensorName) -> StoredTensor? { tensors[name] }
 
-  private static func plain(_ name: String) -> String {
-    var parts = name.split(whereSeparator: { $0 == "/" || $0 == "." }).map(String.init)
+  private static func plain(_ name: TensorName) -> TensorName {
+    var parts = name.parts
     if parts.count > 1, parts[parts.count - 2] == "LayerNorm" {
       switch parts[parts.count - 1] {
       case "gamma": parts[parts.count - 1] = "weight"
@@ -50,7 +52,7 @@ struct CheckpointTensors: Sendable {
       default: break
       }
     }
-    return parts.joined(separator: ".")
+    return TensorName(parts.joined(separator: "."))
   }
 }
 

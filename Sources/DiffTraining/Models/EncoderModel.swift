@@ -59,7 +59,7 @@ public final class EncoderModel: TrainableModel {
     }
     let names = EncoderNames(configuration.family)
     let tensors = try CheckpointTensors(checkpoint, anchor: names.words)
-    let hasPooler = tensors[names.pooler + ".weight"] != nil
+    let hasPooler = tensors["\(names.pooler).weight"] != nil
     let isReplaced = pooling == .pooler && !hasPooler && head != .span
     notes =
       isReplaced

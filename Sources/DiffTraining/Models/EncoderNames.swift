@@ -1,12 +1,14 @@
+import TensorCore
+
 /// What the tensors of an encoder are called, by family.
 struct EncoderNames {
   private let isDistilled: Bool
 
   init(_ family: EncoderConfiguration.Family) { isDistilled = family == .distilbert }
 
-  let words = "embeddings.word_embeddings.weight"
-  let positions = "embeddings.position_embeddings.weight"
-  let segments = "embeddings.token_type_embeddings.weight"
+  let words: TensorName = "embeddings.word_embeddings.weight"
+  let positions: TensorName = "embeddings.position_embeddings.weight"
+  let segments: TensorName = "embeddings.token_type_embeddings.weight"
   let embeddingNorm = "embeddings.LayerNorm"
   let pooler = "pooler.dense"
 

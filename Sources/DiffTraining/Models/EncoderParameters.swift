@@ -64,7 +64,7 @@ private struct Builder {
   var layout: ParameterLayout
 
   mutating func parameter(
-    _ name: String, _ extents: [Int], isTable: Bool = false
+    _ name: TensorName, _ extents: [Int], isTable: Bool = false
   ) throws(DiffError) -> ParameterLayout.Parameter {
     let shape = try shape(extents, name)
     guard let tensor = tensors[name] else {
@@ -85,14 +85,14 @@ private struct Builder {
     _ name: String, _ outputs: Int, _ inputs: Int
   ) throws(DiffError) -> EncoderParameters.Pair {
     EncoderParameters.Pair(
-      weight: try parameter(name + ".weight", [outputs, inputs]),
-      bias: try parameter(name + ".bias", [outputs]))
+      weight: try parameter("\(name).weight", [outputs, inputs]),
+      bias: try parameter("\(name).bias", [outputs]))
   }
 
   mutating func norm(_ name: String, _ width: Int) throws(DiffError) -> EncoderParameters.Pair {
     EncoderParameters.Pair(
-      weight: try parameter(name + ".weight", [width]),
-      bias: try parameter(name + ".bias", [width]))
+      weight: try parameter("\(name).weight", [width]),
+      bias: try parameter("\(name).bias", [width]))
   }
 
   /// The head, whatever the checkpoint holds, under names with its separator.
@@ -100,7 +100,7 @@ private struct Builder {
     _ name: String, _ outputs: Int, _ width: Int
   ) throws(DiffError) -> EncoderParameters.Pair {
     for (part, extents) in [("weight", [outputs, width]), ("bias", [outputs])] {
-      let name = name + tensors.separator + part
+      let name: TensorName = "\(name)\(tensors.separator)\(part)"
       try layout.append(name, shape(extents, name), isHead: true)
     }
     let parameters = layout.parameters.suffix(2)
@@ -108,7 +108,7 @@ private struct Builder {
       weight: parameters[parameters.startIndex], bias: parameters[parameters.startIndex + 1])
   }
 
-  private func shape(_ extents: [Int], _ name: String) throws(DiffError) -> Shape {
+  private func shape(_ extents: [Int], _ name: TensorName) throws(DiffError) -> Shape {
     guard let shape = Shape(extents.map(UInt64.init)) else {
       throw DiffError(.limit, "too large to be trained", tensor: name)
     }

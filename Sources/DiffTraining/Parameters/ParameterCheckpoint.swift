@@ -26,7 +26,7 @@ public final class ParameterCheckpoint: Checkpoint {
           name: parameter.name, type: .f32, shape: parameter.shape,
           storage: .contiguous(offset: offset))
       }
-      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+      .sorted { $0.name < $1.name }
   }
 
   /// None: it is in memory.
@@ -53,7 +53,7 @@ public final class ParameterCheckpoint: Checkpoint {
 
   /// Is not for changing.
   public func makeOutput(
-    at path: String, rewriting: Set<String>, changing: [TableChange], overwriting: Bool
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "is in memory: 'convert' makes a file of it", path: self.path)
   }

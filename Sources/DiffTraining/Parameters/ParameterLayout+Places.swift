@@ -24,13 +24,13 @@ extension ParameterLayout {
   /// Tells the parameters of the layer with the highest number, and of the pooler.
   var lastLayer: (Parameter) -> Bool {
     func number(_ parameter: Parameter) -> Int? {
-      let parts = parameter.name.nameParts
+      let parts = parameter.name.parts
       guard let at = parts.firstIndex(of: "layer"), at + 1 < parts.count else { return nil }
       return Int(parts[at + 1])
     }
     let last = parameters.compactMap(number).max()
     return { parameter in
-      parameter.name.contains("pooler") || last != nil && number(parameter) == last
+      parameter.name.description.contains("pooler") || last != nil && number(parameter) == last
     }
   }
 

@@ -8,7 +8,7 @@ public struct ParameterLayout: Sendable, Hashable {
     /// Its place in `parameters`.
     public let index: Int
     /// The name, as in the checkpoint.
-    public let name: String
+    public let name: TensorName
     /// The extents, row-major.
     public let shape: Shape
     /// Whether it belongs to the task's head, which the base lacks: trained whole, never gated.
@@ -36,7 +36,7 @@ public struct ParameterLayout: Sendable, Hashable {
   ///
   /// - Throws: `limit` if memory could not hold it; `mismatch` if there is one of that name.
   public mutating func append(
-    _ name: String, _ shape: Shape, isHead: Bool = false, isTable: Bool = false
+    _ name: TensorName, _ shape: Shape, isHead: Bool = false, isTable: Bool = false
   ) throws(DiffError) {
     guard shape.count < 1 << 40 else {
       throw DiffError(.limit, "too large to be trained", tensor: name)
@@ -53,7 +53,7 @@ public struct ParameterLayout: Sendable, Hashable {
   }
 
   /// The parameter of a name. O(n).
-  public subscript(name: String) -> Parameter? { parameters.first { $0.name == name } }
+  public subscript(name: TensorName) -> Parameter? { parameters.first { $0.name == name } }
 
   /// Elements of the parameters that are not of the head.
   public var bodyCount: Int {

@@ -27,15 +27,15 @@ public struct ByteLevelBPE: Tokenizer {
   public init(
     vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false
   ) throws(DiffError) {
-    var ids: [[UInt8]: Int32] = [:]
+    var ids: [ArraySlice<UInt8>: Int32] = [:]
     for member in try JSONValue(parsing: vocabulary).members ?? [] {
       guard let id = member.value.unsigned.flatMap({ Int32(exactly: $0) }) else {
         throw DiffError(.malformed, "the id of token '\(member.name)' is no whole number")
       }
-      ids[Array(member.name.utf8)] = id
+      ids[Array(member.name.utf8)[...]] = id
     }
     func id(_ name: String) throws(DiffError) -> Int32 {
-      guard let id = ids[Array(name.utf8)] else {
+      guard let id = ids[Array(name.utf8)[...]] else {
         throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
       }
       return id
@@ -44,7 +44,7 @@ public struct ByteLevelBPE: Tokenizer {
     frame = SequenceFrame(
       start: try id("<s>"), end: try id("</s>"), separators: 2, secondType: 0)
     special = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"].compactMap { name in
-      ids[Array(name.utf8)].map { (Array(name.utf8), $0) }
+      ids[Array(name.utf8)[...]].map { (Array(name.utf8), $0) }
     }
     vocabularyCount = Int(ids.values.max() ?? 0) + 1
     self.addsPrefixSpace = addsPrefixSpace
@@ -52,13 +52,13 @@ public struct ByteLevelBPE: Tokenizer {
   }
 
   private static func read(
-    _ text: [UInt8], _ ids: [[UInt8]: Int32]
+    _ text: [UInt8], _ ids: [ArraySlice<UInt8>: Int32]
   ) throws(DiffError) -> Merges {
     var merges = Merges()
     for (index, raw) in text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
       let line = raw.last == 0x0D ? raw.dropLast() : raw
       if line.isEmpty || line.starts(with: "#version".utf8) { continue }
-      let parts = line.split(separator: 0x20, omittingEmptySubsequences: false).map(Array.init)
+      let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
       guard parts.count == 2, let left = ids[parts[0]], let right = ids[parts[1]],
         let result = ids[parts[0] + parts[1]]
       else {

@@ -91,7 +91,7 @@ extension Trainer {
 extension ParameterLayout.Parameter {
   /// Whether it is added to products or normalized rows; old TensorFlow checkpoints say beta.
   fileprivate var isBias: Bool {
-    let last = name.nameParts.last
+    let last = name.parts.last
     return last == "bias" || last == "beta"
   }
 }

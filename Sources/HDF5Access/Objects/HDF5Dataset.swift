@@ -11,14 +11,14 @@ final class HDF5Dataset {
   /// Opens a tensor's dataset.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
-  init(_ name: String, in file: hid_t) throws(DiffError) {
+  init(_ name: TensorName, in file: hid_t) throws(DiffError) {
     let what = "cannot be opened"
     let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
     if let cache = try Self.cache(name, file) {
       try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
         .orThrow("cannot set up libhdf5")
     }
-    dataset = try HDF5Handle(unsafe H5Dopen2(file, name, access.id), what)
+    dataset = try HDF5Handle(unsafe H5Dopen2(file, name.description, access.id), what)
     let stored = try HDF5Handle(H5Dget_type(dataset.id), what)
     let size = try HDF5Library.value(what) { H5Tget_size(stored.id) }
     let space = try HDF5Handle(H5Dget_space(dataset.id), what)
@@ -34,9 +34,10 @@ final class HDF5Dataset {
   /// open for use, and depends on it: of one that is open twice, the library keeps the first cache.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
-  private static func cache(_ name: String, _ file: hid_t) throws(DiffError) -> HDF5ChunkCache? {
+  private static func cache(_ name: TensorName, _ file: hid_t) throws(DiffError) -> HDF5ChunkCache?
+  {
     let what = "cannot be opened"
-    let dataset = try HDF5Handle(unsafe H5Dopen2(file, name, dk_H5P_DEFAULT), what)
+    let dataset = try HDF5Handle(unsafe H5Dopen2(file, name.description, dk_H5P_DEFAULT), what)
     let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), what)
     let layout = try HDF5Library.value(what) { H5Pget_layout(creation.id) }
     // Whoever asks has the table, where neither is.

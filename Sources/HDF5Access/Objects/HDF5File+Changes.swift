@@ -6,12 +6,12 @@ extension HDF5File {
   /// Adds a contiguous dataset, its elements undefined, and the groups on its way.
   ///
   /// - Throws: `unsupported` for a name or type that cannot be, `mismatch` if the name is taken.
-  func insert(_ name: String, _ type: ElementType, _ shape: Shape) throws(DiffError) {
+  func insert(_ name: TensorName, _ type: ElementType, _ shape: Shape) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let datatype = try HDF5ElementType.make(type)
     try makeGroups(above: name)
-    guard try !exists(name) else {
+    guard try !exists(name.description) else {
       throw DiffError(.mismatch, "there is something of that name already")
     }
     let what = "cannot be created"
@@ -26,15 +26,16 @@ extension HDF5File {
     let links = try utf8Links()
     _ = try HDF5Handle(
       unsafe H5Dcreate2(
-        handle.id, name, datatype.id, space.id, links.id, creation.id, dk_H5P_DEFAULT), what)
+        handle.id, name.description, datatype.id, space.id, links.id, creation.id, dk_H5P_DEFAULT),
+      what)
   }
 
   /// Describes the tensor at `name`, a dataset that was made here.
-  func describe(_ name: String) throws(DiffError) -> StoredTensor {
+  func describe(_ name: TensorName) throws(DiffError) -> StoredTensor {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let dataset = try HDF5Handle(
-      unsafe H5Dopen2(handle.id, name, dk_H5P_DEFAULT), "cannot be opened")
+      unsafe H5Dopen2(handle.id, name.description, dk_H5P_DEFAULT), "cannot be opened")
     switch try StoredTensor.describe(
       dataset.id, name, userBlock: userBlockSize(), takesStandardOutput: false)
     {
@@ -44,12 +45,12 @@ extension HDF5File {
   }
 
   /// Removes all links to a tensor.
-  func delete(_ names: [String]) throws(DiffError) {
+  func delete(_ names: [TensorName]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     forget(names)
     for name in names {
-      try unsafe H5Ldelete(handle.id, name, dk_H5P_DEFAULT).orThrow("cannot be deleted")
+      try unsafe H5Ldelete(handle.id, name.description, dk_H5P_DEFAULT).orThrow("cannot be deleted")
     }
   }
 
@@ -63,9 +64,10 @@ extension HDF5File {
 
   /// Makes each group of a path that is not there: not by the library's own means, which would
   /// give it a time stamp.
-  private func makeGroups(above name: String) throws(DiffError) {
-    let components = name.split(separator: "/", omittingEmptySubsequences: false)
-    guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.contains("\0")
+  private func makeGroups(above name: TensorName) throws(DiffError) {
+    let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      .map { String(Substring($0)) }
+    guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
     else { throw DiffError(.unsupported, "not a name that HDF5 can hold") }
     let what = "cannot create a group"
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_GROUP_CREATE()), what)

@@ -7,13 +7,13 @@ extension HDF5File {
   /// datatype, layout, filters and attributes. Its elements are undefined.
   ///
   /// - Throws: `unsupportedCheckpoint` if an attribute cannot be copied.
-  func reshape(_ names: [String], to shape: Shape) throws(DiffError) {
+  func reshape(_ names: [TensorName], to shape: Shape) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     guard let first = names.first else { throw DiffError(.usage, "has no name") }
     forget(names)
     let what = "cannot get another shape"
-    let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first, dk_H5P_DEFAULT), what)
+    let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first.description, dk_H5P_DEFAULT), what)
     let datatype = try HDF5Handle(H5Dget_type(old.id), what)
     let creation = try HDF5Handle(H5Dget_create_plist(old.id), what)
     let maximum = try setLayout(creation.id, of: old.id, to: shape)
@@ -23,8 +23,9 @@ extension HDF5File {
     try HDF5Attribute.copyAll(from: old.id, to: new.id)
     let links = try utf8Links()
     for name in names {
-      try unsafe H5Ldelete(handle.id, name, dk_H5P_DEFAULT).orThrow(what)
-      try unsafe H5Olink(new.id, handle.id, name, links.id, dk_H5P_DEFAULT).orThrow(what)
+      try unsafe H5Ldelete(handle.id, name.description, dk_H5P_DEFAULT).orThrow(what)
+      try unsafe H5Olink(new.id, handle.id, name.description, links.id, dk_H5P_DEFAULT).orThrow(
+        what)
     }
   }
 

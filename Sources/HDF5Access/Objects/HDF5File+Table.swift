@@ -20,7 +20,7 @@ extension HDF5File {
     }
     // Only now all the names of each object are known.
     for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
-    walk.table.skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    walk.table.skipped.sort { $0.name < $1.name }
     return walk.table
   }
 }

@@ -7,7 +7,7 @@ import TensorCore
 final class HDF5File: @unchecked Sendable {
   // All state is touched under the library's lock only.
   let handle: HDF5Handle
-  private var openDatasets: [(name: String, dataset: HDF5Dataset)] = []
+  private var openDatasets: [(name: TensorName, dataset: HDF5Dataset)] = []
 
   /// Each may hold a chunk cache.
   private static let maximumOpenDatasets = 4
@@ -66,7 +66,7 @@ final class HDF5File: @unchecked Sendable {
 
   /// Reads little-endian bytes of a tensor from `offset` on.
   func read(
-    _ name: String, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+    _ name: TensorName, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -74,14 +74,14 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// Writes little-endian bytes of a tensor from `offset` on.
-  func write(_ bytes: Span<UInt8>, to name: String, at offset: UInt64) throws(DiffError) {
+  func write(_ bytes: Span<UInt8>, to name: TensorName, at offset: UInt64) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     try dataset(name).write(bytes, at: offset)
   }
 
   /// Replaces chunks of a tensor as they stand in the file.
-  func write(_ chunks: [PackedChunk], to name: String) throws(DiffError) {
+  func write(_ chunks: [PackedChunk], to name: TensorName) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let dataset = try dataset(name)
@@ -89,10 +89,8 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// Closes the dataset of a tensor if it is being kept open.
-  func forget(_ names: [String]) {
-    openDatasets.removeAll { entry in
-      names.contains { $0.utf8.elementsEqual(entry.name.utf8) }
-    }
+  func forget(_ names: [TensorName]) {
+    openDatasets.removeAll { names.contains($0.name) }
   }
 
   /// Writes everything that the library holds back.
@@ -113,9 +111,8 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// The opened dataset of a tensor; those used last are kept, with their chunks.
-  private func dataset(_ name: String) throws(DiffError) -> HDF5Dataset {
-    // Names are bytes: Swift's strings are equal if they look alike.
-    if let index = openDatasets.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
+  private func dataset(_ name: TensorName) throws(DiffError) -> HDF5Dataset {
+    if let index = openDatasets.firstIndex(where: { $0.name == name }) {
       let entry = openDatasets.remove(at: index)
       openDatasets.append(entry)
       return entry.dataset

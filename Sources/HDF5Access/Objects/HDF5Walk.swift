@@ -9,7 +9,7 @@ struct HDF5Walk {
   let takesStandardOutput: Bool
   var table = HDF5Table()
   var groups: Set<haddr_t> = []
-  var aliases: [Int: [String]] = [:]
+  var aliases: [Int: [TensorName]] = [:]
   /// The place in the table of each dataset seen; nil for those skipped.
   private var datasets: [haddr_t: Int?] = [:]
 
@@ -24,27 +24,28 @@ struct HDF5Walk {
   mutating func visit(
     _ group: hid_t, prefix: String, label: String?, depth: Int
   ) throws(DiffError) {
-    var entries: [(key: [UInt8], path: String, link: HDF5Links.Link, object: HDF5Object)] = []
+    var entries: [(key: TensorName, path: TensorName, link: HDF5Links.Link, object: HDF5Object)] =
+      []
     for link in try HDF5Links.all(of: group) {
       guard let name = link.text else {
-        skip(prefix + link.repaired, "a name that is not valid UTF-8")
+        skip("\(prefix)\(link.repaired)", "a name that is not valid UTF-8")
         continue
       }
+      let path: TensorName = "\(prefix)\(name)"
       guard link.kind == H5L_TYPE_HARD else {
         let kind = link.kind == H5L_TYPE_SOFT ? "a soft link" : "an external link"
-        skip(prefix + name, "\(kind), which is not followed")
+        skip(path, "\(kind), which is not followed")
         continue
       }
-      let path = prefix + name
       let object: HDF5Object
       do throws(DiffError) {
         object = try HDF5Object(group, link.name)
       } catch { throw error.at(tensor: path) }
       // With its separator, a group stands where the paths below it belong.
-      let key = Array(name.utf8) + (object.type == H5O_TYPE_GROUP ? [UInt8(ascii: "/")] : [])
+      let key = TensorName(object.type == H5O_TYPE_GROUP ? name + "/" : name)
       entries.append((key, path, link, object))
     }
-    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    entries.sort { $0.key < $1.key }
     for entry in entries {
       do throws(DiffError) {
         try visit(entry.link, of: group, entry.path, label, entry.object, depth)
@@ -53,7 +54,7 @@ struct HDF5Walk {
   }
 
   private mutating func visit(
-    _ link: HDF5Links.Link, of group: hid_t, _ path: String, _ label: String?,
+    _ link: HDF5Links.Link, of group: hid_t, _ path: TensorName, _ label: String?,
     _ object: HDF5Object, _ depth: Int
   ) throws(DiffError) {
     switch object.type {
@@ -64,7 +65,7 @@ struct HDF5Walk {
       guard groups.insert(object.address).inserted else { return }
       let child = try open(link, of: group)
       let label = link.text == "vars" ? try HDF5Attribute.text("name", of: child.id) : nil
-      try visit(child.id, prefix: path + "/", label: label, depth: depth + 1)
+      try visit(child.id, prefix: "\(path)/", label: label, depth: depth + 1)
     case H5O_TYPE_DATASET:
       if let seen = datasets[object.address] {
         if let index = seen { aliases[index, default: []].append(path) }
@@ -91,7 +92,7 @@ struct HDF5Walk {
     try HDF5Handle(unsafe H5Oopen(group, link.name, dk_H5P_DEFAULT), "cannot be opened")
   }
 
-  private mutating func skip(_ name: String, _ reason: String) {
+  private mutating func skip(_ name: TensorName, _ reason: String) {
     table.skipped.append(SkippedObject(name: name, reason: reason))
   }
 }

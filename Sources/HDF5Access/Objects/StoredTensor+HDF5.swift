@@ -11,7 +11,7 @@ extension StoredTensor {
 
   /// Describes an open dataset. (Whether that fits the file is checked by whoever asked.)
   static func describe(
-    _ dataset: hid_t, _ name: String, userBlock: UInt64, takesStandardOutput: Bool
+    _ dataset: hid_t, _ name: TensorName, userBlock: UInt64, takesStandardOutput: Bool
   ) throws(DiffError) -> Description {
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), "cannot read the layout")
     let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation.id) }

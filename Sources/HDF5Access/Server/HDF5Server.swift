@@ -64,7 +64,7 @@ package final class HDF5Server: @unchecked Sendable {
 
   /// A tensor that was just made. Its bytes go past the library, so the library's own must be in
   /// the file before.
-  private func described(_ name: String) throws(DiffError) -> HDF5Reply.Answer {
+  private func described(_ name: TensorName) throws(DiffError) -> HDF5Reply.Answer {
     try file.flush()
     return .tensor(try file.describe(name))
   }

@@ -6,7 +6,7 @@ extension InvalidVector {
   /// Sections 4.2 to 4.5: entries up to their page lists.
   static func entries() throws -> [InvalidVector] {
     let print = Fingerprint(high: 1, low: 2)
-    func tensor(_ name: String, _ operation: DiffOperation) -> Contents.Tensor {
+    func tensor(_ name: TensorName, _ operation: DiffOperation) -> Contents.Tensor {
       .init(
         DiffEntry(name, operation, .f32, shape(1, 1), result: print),
         Changes([0], [0, 0, 0, 1]))

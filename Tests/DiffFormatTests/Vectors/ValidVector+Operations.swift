@@ -55,7 +55,7 @@ extension ValidVector {
   private static func reshapes() -> Contents {
     /// Changes inside the box, and as many elements in both remainders as there must be.
     func reshape(
-      _ name: String, _ old: Shape, _ new: Shape, _ positions: [UInt64], _ outside: (Int, Int)
+      _ name: TensorName, _ old: Shape, _ new: Shape, _ positions: [UInt64], _ outside: (Int, Int)
     ) -> Contents.Tensor {
       let print = Fingerprint(high: UInt64(outside.0), low: UInt64(outside.1))
       let entry = DiffEntry(name, .reshape(to: new), .u16, old, base: print, result: print)

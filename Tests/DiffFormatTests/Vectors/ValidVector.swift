@@ -46,7 +46,7 @@ func shape(_ extents: UInt64...) -> Shape {
 /// An entry and its changes, with all the fingerprints that its operation has, from the old and
 /// the new elements.
 func exact(
-  _ name: String, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
+  _ name: TensorName, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
   _ old: [UInt8], _ new: [UInt8]
 ) -> Contents.Tensor {
   let width = type.width

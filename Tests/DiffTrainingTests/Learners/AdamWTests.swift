@@ -112,8 +112,8 @@ import Testing
   @Test("globs freeze what they name, never the head")
   func freezing() throws {
     var layout = ParameterLayout()
-    for name in ["bert.embeddings.word", "bert.layer.0.weight", "bert.layer.10.weight"] {
-      try layout.append(name, #require(Shape([2])))
+    for name in ["embeddings.word", "layer.0.weight", "layer.10.weight"] {
+      try layout.append("bert.\(name)", #require(Shape([2])))
     }
     try layout.append("head.weight", #require(Shape([2])), isHead: true)
     #expect(layout.trainable(frozen: []).places == [0, 1, 2, 3])

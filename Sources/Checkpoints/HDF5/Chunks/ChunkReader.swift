@@ -27,13 +27,12 @@ final class ChunkReader: Sendable {
   ) throws(DiffError) {
     guard case .chunked(let chunks) = tensor.storage else { return }
     let grid = ChunkGrid(tensor, chunks)
-    let name = Array(tensor.name.utf8)
     var done = 0
     while done < buffer.count {
       let start = offset + UInt64(done)
       let layout = grid.strip(at: start)
       let count = min(buffer.count - done, Int(layout.range.upperBound - start))
-      let strip = strip(of: name, layout, chunks, codec)
+      let strip = strip(of: tensor.name, layout, chunks, codec)
       let touched = chunks.stored(
         grid.chunks(of: layout, touching: start..<start + UInt64(count)))
       let first = strip.stored.lowerBound
@@ -83,7 +82,7 @@ final class ChunkReader: Sendable {
   }
 
   private func strip(
-    of name: [UInt8], _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
+    of name: TensorName, _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
     _ codec: ChunkCodec
   ) -> Strip {
     kept.withLock { kept in
@@ -98,7 +97,7 @@ final class ChunkReader: Sendable {
   /// The unpacked bytes of a strip, as far as its work is done; what is not stored is there from
   /// the beginning.
   private final class Strip: Sendable {
-    let name: [UInt8]
+    let name: TensorName
     let start: UInt64
     let bytes: ResidentBytes
     /// Its chunks, as places in the tensor's list.
@@ -106,7 +105,7 @@ final class ChunkReader: Sendable {
     let work: SharedWork
 
     init(
-      _ name: [UInt8], _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
+      _ name: TensorName, _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
       _ codec: ChunkCodec
     ) {
       self.name = name

@@ -18,7 +18,7 @@ final class ChunkWriter: Sendable {
     /// Chunks of the tensor that are not the source's any more.
     var rewritten: Set<UInt64> = []
     /// Names of tensors that were written before this one.
-    var finished: Set<[UInt8]> = []
+    var finished: Set<TensorName> = []
   }
 
   /// Strips that are gathered at the same time: threads may be ahead of each other.
@@ -49,10 +49,10 @@ final class ChunkWriter: Sendable {
     return try state.withLock { [copy] state throws(DiffError) in
       if state.tensor != tensor {
         try flush(&state, upTo: .max)
-        if let last = state.tensor { state.finished.insert(Array(last.name.utf8)) }
+        if let last = state.tensor { state.finished.insert(last.name) }
         (state.tensor, state.rewritten) = (tensor, [])
       }
-      guard !state.finished.contains(Array(tensor.name.utf8)) else { return false }
+      guard !state.finished.contains(tensor.name) else { return false }
       var done = 0
       while done < copy.count {
         let start = offset + UInt64(done)

@@ -43,7 +43,7 @@ package enum HDF5Reply {
     guard let known = codes.first(where: { $0.description == code }) else { throw .brokenMessage }
     let text = String(try reader.text().prefix(500))
     throw DiffError(
-      known, text, tensor: try reader.texts().first, offset: try reader.numbers().first)
+      known, text, tensor: try reader.names().first, offset: try reader.numbers().first)
   }
 
   /// The codes of errors that libhdf5 can be the reason of.

@@ -7,17 +7,17 @@ package enum HDF5Request {
   /// All tensors, and what is none.
   case table
   /// Bytes of a tensor, little-endian.
-  case read(name: String, offset: UInt64, count: Int)
+  case read(name: TensorName, offset: UInt64, count: Int)
   /// Overwrite bytes of a tensor.
-  case write(name: String, offset: UInt64, bytes: [UInt8])
+  case write(name: TensorName, offset: UInt64, bytes: [UInt8])
   /// Replace chunks of a tensor as they are, filters already passed.
-  case writeChunks(name: String, [PackedChunk])
+  case writeChunks(name: TensorName, [PackedChunk])
   /// Add a tensor.
-  case insert(name: String, ElementType, Shape)
+  case insert(name: TensorName, ElementType, Shape)
   /// Give a tensor another shape, under all its names.
-  case reshape(names: [String], Shape)
+  case reshape(names: [TensorName], Shape)
   /// Remove all names of a tensor.
-  case delete(names: [String])
+  case delete(names: [TensorName])
   /// Give the root group an attribute.
   case setAttribute(name: String, text: String)
   /// Write back everything and close the file.
@@ -87,13 +87,13 @@ extension HDF5Request {
     case 3: self = .table
     case 4:
       self = .read(
-        name: try reader.text(), offset: try reader.number(),
+        name: try reader.name(), offset: try reader.number(),
         count: Int(clamping: try reader.number()))
     case 5:
       self = .write(
-        name: try reader.text(), offset: try reader.number(), bytes: try reader.run())
+        name: try reader.name(), offset: try reader.number(), bytes: try reader.run())
     case 6:
-      let name = try reader.text()
+      let name = try reader.name()
       let count = try reader.count(width: 24)
       let chunks = try (0..<count).map { (_) throws(DiffError) in
         PackedChunk(
@@ -101,9 +101,9 @@ extension HDF5Request {
           bytes: try reader.run())
       }
       self = .writeChunks(name: name, chunks)
-    case 7: self = .insert(name: try reader.text(), try reader.type(), try reader.shape())
-    case 8: self = .reshape(names: try reader.texts(), try reader.shape())
-    case 9: self = .delete(names: try reader.texts())
+    case 7: self = .insert(name: try reader.name(), try reader.type(), try reader.shape())
+    case 8: self = .reshape(names: try reader.names(), try reader.shape())
+    case 9: self = .delete(names: try reader.names())
     case 10: self = .setAttribute(name: try reader.text(), text: try reader.text())
     case 11: self = .close
     default: throw .brokenMessage

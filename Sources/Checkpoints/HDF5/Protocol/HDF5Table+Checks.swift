@@ -8,10 +8,8 @@ extension HDF5Table {
   /// - Throws: `malformed` with the name of the tensor.
   /// - Complexity: O(n log n) in tensors and chunks.
   package mutating func check(fileSize: UInt64) throws(DiffError) {
-    for (tensor, next) in zip(tensors, tensors.dropFirst()) {
-      guard tensor.name.utf8.lexicographicallyPrecedes(next.name.utf8) else {
-        throw .brokenMessage
-      }
+    for (tensor, next) in zip(tensors, tensors.dropFirst()) where tensor.name >= next.name {
+      throw .brokenMessage
     }
     for tensor in tensors {
       do { try tensor.check(fileSize: fileSize) } catch { throw error.at(tensor: tensor.name) }
@@ -56,14 +54,14 @@ extension HDF5Table {
     }
     guard !isPassedOver.isEmpty else { return }
     tensors = tensors.enumerated().filter { !isPassedOver.contains($0.offset) }.map(\.element)
-    skipped.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    skipped.sort { $0.name < $1.name }
   }
 }
 
 extension StoredTensor {
   /// Refuses a row that cannot stand in the table of a file.
   func check(fileSize: UInt64) throws(DiffError) {
-    guard !name.isEmpty, !name.utf8.contains(0), !aliases.contains("") else {
+    guard name != "", !name.utf8.contains(0), !aliases.contains("") else {
       throw .brokenMessage
     }
     switch storage {

@@ -51,7 +51,7 @@ extension MessageReader {
     var table = HDF5Table()
     for _ in 0..<(try count(width: 72)) { table.tensors.append(try tensor()) }
     for _ in 0..<(try count(width: 16)) {
-      table.skipped.append(SkippedObject(name: try text(), reason: try text()))
+      table.skipped.append(SkippedObject(name: try name(), reason: try text()))
     }
     for _ in 0..<(try count(width: 16)) { table.facts[try text()] = try text() }
     try end()
@@ -60,7 +60,7 @@ extension MessageReader {
 
   package mutating func tensor() throws(DiffError) -> StoredTensor {
     var tensor = StoredTensor(
-      name: try text(), aliases: try texts(), type: try type(), shape: try shape(),
+      name: try name(), aliases: try names(), type: try type(), shape: try shape(),
       isBigEndian: try flag(), storage: .unallocated, fill: try number(),
       label: try texts().first)
     switch try number() {

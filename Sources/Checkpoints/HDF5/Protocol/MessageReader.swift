@@ -43,6 +43,12 @@ package struct MessageReader {
     return try (0..<count).map { (_) throws(DiffError) in try text() }
   }
 
+  package mutating func name() throws(DiffError) -> TensorName { TensorName(try text()) }
+
+  package mutating func names() throws(DiffError) -> [TensorName] {
+    try texts().map { TensorName($0) }
+  }
+
   /// Refuses what is left over.
   package func end() throws(DiffError) {
     guard next == bytes.count else { throw .brokenMessage }

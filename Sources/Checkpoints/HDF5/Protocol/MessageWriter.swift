@@ -1,3 +1,5 @@
+import TensorCore
+
 /// Builds a message between diffkit and its helper: numbers of eight bytes, least significant
 /// first, and runs of bytes behind their length.
 package struct MessageWriter {
@@ -27,4 +29,8 @@ package struct MessageWriter {
     put(texts.count)
     for text in texts { put(text) }
   }
+
+  package mutating func put(_ name: TensorName) { put(name.description) }
+
+  package mutating func put(_ names: [TensorName]) { put(names.map(\.description)) }
 }
