@@ -26,31 +26,29 @@ enum OneDNN {
   }
 }
 
-/// Does not exist: each function follows from having one.
+/// None is ever made: `init` refuses.
 final class Products: Sendable {
-  private let never: Never
-
   init() throws(DiffError) { throw DiffError(.unsupported, "oneDNN is not in this build") }
 
-  /// The second factor of products.
-  struct Packed {
-    fileprivate let never: Never
-  }
+  /// The second factor of products, of which there are none.
+  struct Packed {}
 
   func pack(
     _ b: FloatMatrix, isTransposed: Bool, for result: FloatMatrix, asHalf: Bool,
     keptAs key: Int? = nil
-  ) -> Packed { switch never {} }
+  ) -> Packed {
+    preconditionFailure("products without oneDNN")
+  }
 
-  func forget() { switch never {} }
+  func forget() {}
 
   func multiply(
     _ a: some Factor, _ b: Packed, adding: Bool = false, into c: FloatMatrix,
     finish: (Range<Int>) -> Void = { _ in }
-  ) { switch never {} }
+  ) {}
 
   func add(transposed a: HalfMatrix, _ b: HalfMatrix, to c: FloatMatrix) {
-    switch never {}
+    preconditionFailure("products without oneDNN")
   }
 }
 #endif
