@@ -16,6 +16,10 @@
  * time, until diffkit_close. Two threads must not change one tensor at the same time. The text of
  * diffkit_error() is that of the calling thread.
  *
+ * Processes: after fork, the child may use the library, and the diffs that were open, whatever the
+ * parent's other threads were doing. The library handles no signals, writes nothing to standard
+ * output and never ends the process.
+ *
  * Tensors are row-major and little-endian, as in safetensors, and as NumPy has them in
  * C-contiguous arrays. Element types and operations have the codes of spec/FORMAT.md. */
 #ifndef DIFFKIT_H

@@ -1,4 +1,3 @@
-import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -13,7 +12,7 @@ final class HDF5Client: Sendable {
   private let file: File
   private let mode: Mode
   /// The session, and whether the file is open in it.
-  private let state = Mutex<(session: (any HDF5Session)?, isOpen: Bool)>((nil, false))
+  private let state = Guarded<(session: (any HDF5Session)?, isOpen: Bool)>((nil, false))
 
   init(_ host: HDF5Host, _ file: File, _ mode: Mode) {
     self.host = host
@@ -87,6 +86,7 @@ final class HDF5Client: Sendable {
   /// Writes back everything and closes the file; the next call opens it again.
   func close() throws(DiffError) {
     try state.withLock { state throws(DiffError) in
+      try leaveToParent(&state)
       guard state.isOpen, let session = state.session else { return }
       state.isOpen = false
       _ = try ask(session, .close, limit: 0, seconds: 60)
@@ -122,6 +122,7 @@ final class HDF5Client: Sendable {
   private func opened(
     _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
   ) throws(DiffError) -> any HDF5Session {
+    try leaveToParent(&state)
     let session: any HDF5Session
     if let running = state.session { session = running } else { session = try host.start(file) }
     state.session = session
@@ -138,6 +139,17 @@ final class HDF5Client: Sendable {
       state.isOpen = true
     }
     return session
+  }
+
+  /// Gives up a session of the process that this one was forked from.
+  private func leaveToParent(
+    _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
+  ) throws(DiffError) {
+    guard let session = state.session, !session.isOfThisProcess else { return }
+    guard mode == .reading else {
+      throw DiffError(.unsupported, "is being written by the process that this one was forked from")
+    }
+    state = (nil, false)
   }
 
   private func ask(

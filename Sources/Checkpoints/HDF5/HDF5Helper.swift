@@ -1,4 +1,3 @@
-import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -10,18 +9,20 @@ package final class HDF5Helper: HDF5Session {
   package static let otherVersion: Int32 = 65
 
   private let path: String
-  private let process: Mutex<HelperProcess?>
+  private let process: Guarded<HelperProcess?>
 
   init(_ path: String, _ file: File) throws(DiffError) {
     self.path = path
     // What the library obeys in the environment would otherwise be up to whoever set it.
     let environment = ProgramFiles.environment { !$0.hasPrefix("HDF5_") }
-    process = Mutex(
+    process = Guarded(
       try HelperProcess(
         path, [Self.version],
         environment: environment + ["HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PRELOAD=::"],
         file: file))
   }
+
+  package var isOfThisProcess: Bool { process.withLock { $0?.isOfThisProcess ?? true } }
 
   package func call(
     _ request: [UInt8], limit: UInt64, seconds: Double

@@ -1,12 +1,11 @@
 import Kernels
-import Synchronization
 import SystemSupport
 import TensorCore
 
 /// A journal in the making. Batches may be appended by several threads.
 final class JournalWriter: Sendable {
   let path: String
-  private let state: Mutex<State>
+  private let state: Guarded<State>
 
   private struct State: ~Copyable {
     let output: OutputFile
@@ -40,7 +39,7 @@ final class JournalWriter: Sendable {
     var state = State(
       output: try OutputFile(path, overwriting: false, permissions: permissions))
     try state.append(header)
-    self.state = Mutex(state)
+    self.state = Guarded(state)
   }
 
   /// Whether nothing was appended.

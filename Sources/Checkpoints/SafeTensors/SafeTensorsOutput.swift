@@ -1,4 +1,3 @@
-import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -6,7 +5,7 @@ import TensorCore
 final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   /// Where each tensor begins in the new file.
-  private let places = Mutex<[TensorName: StoredTensor]>([:])
+  private let places = Guarded<[TensorName: StoredTensor]>([:])
 
   /// Begins with a header, and room for its tensors.
   init(_ path: String, _ header: SafeTensorsHeader, overwriting: Bool) throws(DiffError) {

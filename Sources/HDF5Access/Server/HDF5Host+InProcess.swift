@@ -13,6 +13,8 @@ private final class InProcessHDF5: HDF5Session {
   /// Kept open: the server knows its descriptor only.
   private let file: File
   private let server: HDF5Server
+  /// The library's state is in memory, which a process that is forked has, too.
+  let isOfThisProcess = true
 
   init(_ file: File) {
     self.file = file

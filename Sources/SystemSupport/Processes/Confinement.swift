@@ -33,24 +33,11 @@ package enum Confinement {
   /// Ends this process as soon as the other end of a socket is closed, even in the middle of a
   /// call that never returns.
   package static func endWithPeer(of channel: MessageChannel) {
-    // Leaked on purpose: it is watched as long as the process lives.
-    let watched = unsafe Unmanaged.passRetained(channel).toOpaque()
-    #if os(Linux)
-    var thread = pthread_t()
-    #else
-    var thread: pthread_t?
-    #endif
-    unsafe pthread_create(
-      &thread, nil,
-      { argument in
-        #if os(Linux)
-        guard let argument = unsafe argument else { return nil }
-        #endif
-        let channel = unsafe Unmanaged<MessageChannel>.fromOpaque(argument).takeUnretainedValue()
-        var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)
-        while unsafe poll(&state, 1, -1) <= 0 {}
-        _exit(0)
-      }, watched)
+    _ = BackgroundThread.start {
+      var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)
+      while unsafe poll(&state, 1, -1) <= 0 {}
+      _exit(0)
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import TensorCore
 package final class HelperProcess: @unchecked Sendable {
   private let channel: MessageChannel
   private let child: pid_t
+  private let parent = getpid()
   /// How it ended, once it has. Changed by `end` alone, whose caller holds the only reference.
   private var ending: ProcessEnding?
 
@@ -51,7 +52,11 @@ package final class HelperProcess: @unchecked Sendable {
     self.child = child
   }
 
-  deinit { _ = end(killing: true) }
+  deinit { if isOfThisProcess { _ = end(killing: true) } }
+
+  /// False in a process that was forked from the one that started the helper, with which it cannot
+  /// share the channel.
+  package var isOfThisProcess: Bool { getpid() == parent }
 
   /// Sends a request and waits for the answer.
   ///
@@ -70,10 +75,11 @@ package final class HelperProcess: @unchecked Sendable {
   package func end(killing: Bool) -> ProcessEnding {
     if let ending { return ending }
     var status: Int32 = 0
-    // One that closed its channel may still be there.
-    for _ in 0..<(killing ? 0 : 2000) {
+    // One that closed its channel may still be there. One that the program has waited for is not,
+    // and its number may be another's by now.
+    for attempt in 0..<(killing ? 1 : 2000) {
+      if attempt > 0 { usleep(1000) }
       if unsafe waitpid(child, &status, WNOHANG) != 0 { return end(status) }
-      usleep(1000)
     }
     kill(child, SIGKILL)
     while unsafe waitpid(child, &status, 0) < 0 && errno == EINTR {}

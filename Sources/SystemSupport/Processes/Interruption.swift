@@ -8,15 +8,19 @@ import Synchronization
 /// a thread at its other end does the work.
 package enum Interruption {
   /// Files and folders to be removed.
-  private static let temporaries = Mutex<Set<String>>([])
+  private static let temporaries = Guarded<Set<String>>([])
   /// What is not to be interrupted, and whether something waits for its end.
-  private static let deferring = Mutex<(count: Int, isEnding: Bool)>((0, false))
+  private static let deferring = Guarded<(count: Int, isEnding: Bool)>((0, false))
   private static let channel = makeChannel()
+  /// Whether signals are handled at all. If not, nothing is noted: in the processes of others there
+  /// is no lock here that a fork could find locked.
+  private static let isHandling = Atomic(false)
 
   /// Begins to handle the signals, but for those that the process was told to ignore. For
   /// programs, not for libraries.
   package static func handle() {
     guard channel.input >= 0 else { return }
+    isHandling.store(true, ordering: .relaxed)
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let old = signal(number) { number in
         let before = errno
@@ -28,23 +32,14 @@ package enum Interruption {
         unsafe unsafeBitCast(old, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
       if isIgnored { signal(number, SIG_IGN) }
     }
-    #if canImport(Darwin)
-    var thread: pthread_t?
-    #else
-    var thread = pthread_t()
-    #endif
-    unsafe pthread_create(
-      &thread, nil,
-      { _ in
-        Interruption.wait()
-        return nil
-      }, nil)
+    _ = BackgroundThread.start { wait() }
   }
 
   /// Runs `body` to its end before a signal takes effect. May nest.
   package static func deferred<Failure: Error>(
     _ body: () throws(Failure) -> Void
   ) throws(Failure) {
+    guard isHandling.load(ordering: .relaxed) else { return try body() }
     let isTooLate = deferring.withLock { deferring in
       if deferring.isEnding && deferring.count == 0 { return true }
       deferring.count += 1
@@ -58,11 +53,13 @@ package enum Interruption {
   /// Notes a file or folder that is to go if the process is interrupted; does not return if it
   /// just is.
   package static func add(temporary path: String) {
+    guard isHandling.load(ordering: .relaxed) else { return }
     temporaries.withLock { _ = $0.insert(path) }
   }
 
   /// Forgets one that is gone or has got its name.
   package static func remove(temporary path: String) {
+    guard isHandling.load(ordering: .relaxed) else { return }
     temporaries.withLock { _ = $0.remove(path) }
   }
 

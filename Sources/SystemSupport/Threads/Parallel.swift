@@ -1,33 +1,29 @@
-import Dispatch
-import Platform
 import TensorCore
-
-/// The processors that this process may count on.
-package enum ProcessorCount {
-  /// How many there are.
-  package static let online = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-}
 
 /// Runs `body(0)` … `body(count - 1)` on all cores and waits for the last; the only place where
 /// diffkit starts work on other threads. The error of the lowest index is thrown.
 package func parallelFor(
   _ count: Int, _ body: @Sendable (Int) throws(DiffError) -> Void
 ) throws(DiffError) {
-  if count <= 1 {
-    if count == 1 { try body(0) }
-    return
+  if count == 1 { return try body(0) }
+  let failure = Guarded<(index: Int, error: DiffError)?>(nil)
+  parallelFor(count) { index in
+    do throws(DiffError) { try body(index) } catch {
+      failure.withLock { first in
+        if first.map({ index < $0.index }) ?? true { first = (index, error) }
+      }
+    }
   }
-  let failure = FirstFailure()
-  DispatchQueue.concurrentPerform(iterations: count) { index in
-    do throws(DiffError) { try body(index) } catch { failure.record(error, index) }
-  }
-  if let error = failure.error { throw error }
+  if let error = failure.withLock({ $0?.error }) { throw error }
 }
 
 /// The same for what cannot fail.
 package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
-  if count == 1 { return body(0) }
-  DispatchQueue.concurrentPerform(iterations: count, execute: body)
+  guard count > 1, ProcessorCount.online > 1 else {
+    for index in 0..<count { body(index) }
+    return
+  }
+  ThreadPool.shared.perform(count, body)
 }
 
 /// `parallelFor` over the elements of an array, each changed by one thread.
@@ -48,18 +44,4 @@ package func parallelForEach<Element: Sendable>(
 
 @unsafe private struct SharedBase<Element>: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Element>?
-}
-
-private final class FirstFailure: @unchecked Sendable {
-  private let queue = DispatchQueue(label: "diffkit.parallel-for")
-  private var first: (index: Int, error: DiffError)?
-
-  func record(_ error: DiffError, _ index: Int) {
-    queue.sync {
-      if let first, first.index < index { return }
-      first = (index, error)
-    }
-  }
-
-  var error: DiffError? { queue.sync { first?.error } }
 }

@@ -1,5 +1,4 @@
 import Kernels
-import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -11,9 +10,9 @@ import TensorCore
 final class ChunkReader: Sendable {
   private let file: File
   /// The strips used last, the latest at the end.
-  private let kept = Mutex<[Strip]>([])
+  private let kept = Guarded<[Strip]>([])
   /// Held while a large chunk is unpacked, which takes several times its size.
-  private let large = Mutex<Void>(())
+  private let large = Guarded(())
 
   private static let keptStrips = 2
   private static let largeSize = 4 << 20

@@ -1,5 +1,4 @@
 import Kernels
-import Synchronization
 import SystemSupport
 import TensorCore
 
@@ -9,7 +8,7 @@ final class ChunkWriter: Sendable {
   private let source: HDF5Checkpoint
   private let output: File
   private let hdf5: HDF5Client
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   private struct State {
     var tensor: StoredTensor?

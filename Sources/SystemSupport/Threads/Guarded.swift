@@ -1,0 +1,14 @@
+/// A value that one thread at a time uses.
+package final class Guarded<Value: ~Copyable>: @unchecked Sendable {
+  private let lock = Lock()
+  private var value: Value
+
+  package init(_ value: consuming sending Value) { self.value = value }
+
+  /// Runs `body` with the value while no other thread has it.
+  package func withLock<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try lock.withLock { () throws(Failure) in try body(&value) }
+  }
+}
