@@ -135,6 +135,14 @@ let package = Package(
       ],
       path: "Tests/DiffFuzz",
       swiftSettings: swift),
+    .target(name: "CForkTrial", path: "Tests/CForkTrial", cSettings: c),
+    .executableTarget(
+      name: "ForkTrial",
+      dependencies: [
+        "CForkTrial", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
+        "Platform", "TestSupport",
+      ],
+      path: "Tests/ForkTrial", swiftSettings: swift),
     .testTarget(
       name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"], swiftSettings: swift),
     .testTarget(
