@@ -47,7 +47,7 @@ final class Trial: @unchecked Sendable {
     for (name, values) in [("base", base), ("tuned", tuned)] {
       for (suffix, format) in [("safetensors", CheckpointFormat.safetensors), ("h5", .hdf5)] {
         let (output, tensors) = try CheckpointFile.make(
-          at: folder("\(name).\(suffix)"), format, [("w", .f32, shape)])
+          at: folder("\(name).\(suffix)"), format, [(TensorName("w"), .f32, shape)])
         try output.write(littleEndian(values).span, to: tensors[0], at: 0)
         try output.commit()
       }
@@ -88,7 +88,7 @@ final class Trial: @unchecked Sendable {
     kept.model = overlay
     func holds(_ expected: Fingerprint?) throws -> Bool {
       try overlay.read { view throws(DiffError) in
-        .of(diff[0].type, diff[0].shape, try view.bytes(of: "w")) == expected
+        .of(diff[0].type, diff[0].shape, try view.bytes(of: TensorName("w"))) == expected
       }
     }
     try overlay.attach(PreparedDiff([diff], for: overlay.model))
