@@ -54,8 +54,8 @@ extension Diffs {
 extension Diffs {
   /// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
   /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind an
-  /// undo journal; else a
-  /// whole new file takes the place of the old one, which a folder of files does not allow.
+  /// undo journal; else a whole new file takes the place of the old one, which a folder of files does
+  /// not allow.
   ///
   /// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
   /// until `recover` has made it the old one. The base is verified, under a lock, before its first

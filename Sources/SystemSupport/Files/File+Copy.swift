@@ -4,8 +4,8 @@ import TensorCore
 
 extension File {
   /// Copies a range of bytes to the same place in a file, or to another one, that reads as zeros
-  /// there. Holes stay holes; the rest is copied inside the file system where it can (which may share the blocks
-  /// instead), else through a buffer.
+  /// there. Holes stay holes; the rest is copied inside the file system where it can (which may share
+  /// the blocks instead), else through a buffer.
   ///
   /// - Throws: `truncated` if this file ends before the range does, `io` otherwise.
   package func copy(
