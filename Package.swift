@@ -103,8 +103,8 @@ let package = Package(
     .target(
       name: "CDiffKit",
       dependencies: [
-        "DiffOperations", "DiffFormat", "TensorCore", "SystemSupport", "Platform",
-        "CDiffKitHeader",
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
+        "Platform", "CDiffKitHeader",
       ], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
@@ -198,7 +198,8 @@ let package = Package(
         "StrictJSON", "Platform", "TestSupport", "diffkit", "diffkit-hdf5",
       ],
       exclude: [
-        "Golden", "fault.c", "library.c", "library_fuzz.c", "written.json", "written.py",
+        "Golden", "fault.c", "library.c", "library_fuzz.c", "library_memory.c", "written.json",
+        "written.py",
       ], swiftSettings: swift),
   ]
 )

@@ -3,35 +3,51 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-/// What a `diffkit_diff` is: a reader, and the names as C has them. Immutable.
-@safe final class Diff {
+/// A `diffkit_diff`: a reader, and its texts as C has them. Immutable.
+@safe final class Diff: Handled {
+  static let noun = "diff"
+
   let reader: DiffReader
   private let names: [UnsafeMutablePointer<CChar>]
+  /// Ascending by key.
+  private let metadata: [(key: Text, value: Text)]
 
-  init(_ reader: DiffReader) {
-    self.reader = reader
-    unsafe names = reader.map { entry in
-      let bytes = entry.name.utf8.map { CChar(bitPattern: $0) } + [0]
-      let name = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
-      unsafe name.initialize(from: bytes, count: bytes.count)
-      return unsafe name
+  /// A text, and its bytes but the zero at its end.
+  @unsafe struct Text {
+    let start: UnsafeMutablePointer<CChar>
+    let length: Int
+
+    init(_ text: String) {
+      unsafe start = cString(text)
+      unsafe length = text.utf8.count
     }
   }
 
-  deinit { for index in unsafe names.indices { unsafe names[index].deallocate() } }
-
-  /// The object behind a handle.
-  static func from(_ handle: OpaquePointer?) throws(DiffError) -> Diff {
-    guard let handle = unsafe handle else { throw DiffError(.usage, "no diff: NULL") }
-    return unsafe Unmanaged<Diff>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+  init(_ reader: DiffReader) {
+    self.reader = reader
+    unsafe names = reader.map { unsafe cString($0.name.description) }
+    unsafe metadata = reader.metadata
+      .sorted { TensorName($0.key) < TensorName($1.key) }
+      .map { unsafe (Text($0.key), Text($0.value)) }
   }
 
-  /// A handle that keeps the object until `release`.
-  var handle: OpaquePointer { unsafe OpaquePointer(Unmanaged.passRetained(self).toOpaque()) }
+  deinit {
+    for index in unsafe names.indices { unsafe names[index].deallocate() }
+    for index in unsafe metadata.indices {
+      unsafe metadata[index].key.start.deallocate()
+      unsafe metadata[index].value.start.deallocate()
+    }
+  }
 
-  static func release(_ handle: OpaquePointer?) {
-    guard let handle = unsafe handle else { return }
-    unsafe Unmanaged<Diff>.fromOpaque(UnsafeRawPointer(handle)).release()
+  /// How many pairs of metadata there are.
+  var metadataCount: Int { unsafe metadata.count }
+
+  /// A pair of metadata by its index.
+  func metadata(at index: Int) throws(DiffError) -> (key: Text, value: Text) {
+    guard unsafe metadata.indices.contains(index) else {
+      throw DiffError(.usage, "there is no metadata \(index)", path: reader.path)
+    }
+    return unsafe metadata[index]
   }
 
   /// The index of the entry of a name.
@@ -54,6 +70,7 @@ import TensorCore
   func describe(_ index: Int) throws(DiffError) -> diffkit_entry {
     let entry = try self.entry(index)
     var out = unsafe diffkit_entry()
+    unsafe out.size = MemoryLayout<diffkit_entry>.size
     unsafe out.name = UnsafePointer(names[index])
     unsafe out.name_length = entry.name.utf8.count
     unsafe out.operation = UInt32(entry.operation.number)
@@ -64,6 +81,14 @@ import TensorCore
       unsafe $0.copyBytes(from: entry.shape.extents.flatMap(\.nativeBytes))
     }
     unsafe out.elements = entry.shape.count
+    if let after = entry.newShape {
+      unsafe out.rank_after = UInt32(after.extents.count)
+      unsafe withUnsafeMutableBytes(of: &out.extents_after) {
+        unsafe $0.copyBytes(from: after.extents.flatMap(\.nativeBytes))
+      }
+      unsafe out.elements_after = after.count
+    }
+    unsafe out.stored = entry.storedSize
     unsafe out.changes = entry.count
     unsafe out.value_type = out.type
     unsafe out.value_width = UInt32(entry.valueWidth)

@@ -14,7 +14,8 @@ extension DiffError {
   fileprivate var status: CInt {
     switch code {
     case .usage: DIFFKIT_ARGUMENT
-    case .io, .notFound, .denied, .noSpace: DIFFKIT_IO
+    case .io, .notFound, .denied, .noSpace, .exists, .locked, .changed: DIFFKIT_IO
+    case .stopped: DIFFKIT_STOPPED
     case .wrongBase, .mismatch, .partlyApplied: DIFFKIT_WRONG_BASE
     case .notADiff, .textMode, .truncated, .checksum, .malformed, .limit: DIFFKIT_DAMAGED
     default: DIFFKIT_UNSUPPORTED

@@ -28,7 +28,7 @@ import TestSupport
       [
         "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I",
         Repository.path + "/Sources/CDiffKitHeader", source, "-o", program, "-L", Self.folder,
-        "-lDiffKit", "-lgcc_s", "-Wl,-rpath,\(Self.folder)",
+        "-lDiffKit", "-lgcc_s", "-lm", "-Wl,-rpath,\(Self.folder)",
       ])
     #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
   }
@@ -87,6 +87,19 @@ import TestSupport
           files("library"),
           [files("exact.diff"), files("add.diff"), files("base.raw"), files("tuned.raw")]))
       #expect((answer.code, answer.errors) == (0, ""))
+    }
+  }
+
+  @Test(
+    "diffs of tensors in memory: made, read by a callback, their elements kept and exchanged",
+    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+  func memory() throws {
+    try Scratch.with { scratch in
+      try compile(
+        Repository.path + "/Tests/CommandTests/library_memory.c", to: scratch("memory"))
+      let answer = Answer(try .run(scratch("memory"), [scratch.path]))
+      #expect((answer.code, answer.errors) == (0, ""))
+      #expect(try scratch.names.sorted() == ["memory", "memory.diff"])
     }
   }
 

@@ -49,14 +49,25 @@ int main(int count, char **arguments) {
   EXPECT(diffkit_open_file(arguments[2], &add) == DIFFKIT_OK);
   EXPECT(diffkit_count(diff) == 2 && diffkit_count(NULL) == 0);
 
-  diffkit_entry entry;
+  diffkit_entry entry = {.size = sizeof entry};
   EXPECT(diffkit_entry_at(diff, 0, &entry) == DIFFKIT_OK);
   EXPECT(strcmp(entry.name, "model/big") == 0 && entry.name_length == 9);
   EXPECT(entry.operation == DIFFKIT_XOR && entry.type == 12 && entry.width == 4);
   EXPECT(entry.changes == 1 && entry.elements * 4 == size && entry.value_width == 4);
   EXPECT(entry.rank >= 1 && entry.extents[0] > 0 && entry.extents[entry.rank] == 0);
   EXPECT(entry.flags == (DIFFKIT_HAS_BASE | DIFFKIT_HAS_RESULT));
+  EXPECT(entry.rank_after == entry.rank && entry.elements_after == entry.elements);
+  EXPECT(entry.stored > 0 && entry.stored < exact_size);
   EXPECT(diffkit_entry_at(diff, 2, &entry) == DIFFKIT_ARGUMENT);
+  diffkit_entry unsized = {.size = 8};
+  EXPECT(diffkit_entry_at(diff, 0, &unsized) == DIFFKIT_ARGUMENT);
+  /* One of a later version: what this one does not know is zero. */
+  struct {
+    diffkit_entry known;
+    uint64_t later;
+  } newer = {.known = {.size = sizeof newer}, .later = 7};
+  EXPECT(diffkit_entry_at(diff, 0, &newer.known) == DIFFKIT_OK && newer.later == 0);
+  EXPECT(newer.known.size == sizeof newer && newer.known.changes == 1);
   EXPECT(diffkit_entry_at(diff, (size_t)-1, &entry) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_entry_at(NULL, 0, &entry) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_entry_at(diff, 0, NULL) == DIFFKIT_ARGUMENT);

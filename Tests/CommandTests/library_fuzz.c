@@ -8,7 +8,7 @@
 static int use(const diffkit_diff *diff) {
   int damaged = 0;
   for (size_t i = 0; i < diffkit_count(diff); i++) {
-    diffkit_entry entry;
+    diffkit_entry entry = {.size = sizeof entry};
     if (diffkit_entry_at(diff, i, &entry) != DIFFKIT_OK) return 1;
     if (entry.changes > 1 << 24) continue;
     uint64_t *positions = malloc(8 * entry.changes + 8);
@@ -27,7 +27,7 @@ static int use(const diffkit_diff *diff) {
     diffkit_apply(diff, i, tensor, size, 0);
     diffkit_apply(diff, i, tensor, size + 1, DIFFKIT_UNVERIFIED);
     free(tensor);
-    /* A reshape is read by the Swift library alone. */
+    /* The parts of a reshape are not read one by one. */
     if (status == DIFFKIT_UNSUPPORTED && entry.operation != DIFFKIT_RESHAPE) abort();
   }
   return damaged;

@@ -17,7 +17,7 @@ static int trouble(const char *what) {
 
 static int list(const diffkit_diff *diff) {
   for (size_t i = 0; i < diffkit_count(diff); i++) {
-    diffkit_entry entry;
+    diffkit_entry entry = {.size = sizeof entry};
     if (diffkit_entry_at(diff, i, &entry) != DIFFKIT_OK) return trouble(diffkit_error());
     printf("%s: %llu of %llu elements\n", entry.name, (unsigned long long)entry.changes,
            (unsigned long long)entry.elements);
@@ -27,7 +27,7 @@ static int list(const diffkit_diff *diff) {
 
 static int apply(const diffkit_diff *diff, char **arguments) {
   size_t index;
-  diffkit_entry entry;
+  diffkit_entry entry = {.size = sizeof entry};
   if (diffkit_find(diff, arguments[2], &index) != DIFFKIT_OK ||
       diffkit_entry_at(diff, index, &entry) != DIFFKIT_OK)
     return trouble(diffkit_error());

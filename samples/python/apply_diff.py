@@ -25,13 +25,16 @@ class Entry(ctypes.Structure):
     """`diffkit_entry` of diffkit.h."""
 
     _fields_ = [
-        ("name", ctypes.c_char_p), ("name_length", ctypes.c_size_t),
+        ("size", ctypes.c_size_t), ("name", ctypes.c_char_p), ("name_length", ctypes.c_size_t),
         ("operation", ctypes.c_uint32), ("type", ctypes.c_uint32), ("width", ctypes.c_uint32),
         ("rank", ctypes.c_uint32), ("extents", ctypes.c_uint64 * 32),
         ("elements", ctypes.c_uint64), ("changes", ctypes.c_uint64),
         ("value_type", ctypes.c_uint32), ("value_width", ctypes.c_uint32),
         ("scale", ctypes.c_int32), ("flags", ctypes.c_uint32),
         ("base", ctypes.c_uint8 * 16), ("result", ctypes.c_uint8 * 16),
+        ("rank_after", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+        ("extents_after", ctypes.c_uint64 * 32), ("elements_after", ctypes.c_uint64),
+        ("stored", ctypes.c_uint64),
     ]
 
 
@@ -68,7 +71,7 @@ class Diff:
 
     def entries(self):
         for index in range(self.lib.diffkit_count(self.handle)):
-            entry = Entry()
+            entry = Entry(size=ctypes.sizeof(Entry))
             self.check(self.lib.diffkit_entry_at(self.handle, index, ctypes.byref(entry)))
             yield index, entry
 

@@ -4,8 +4,8 @@ import TensorCore
 
 /// What one entry of a diff does to the bytes of a tensor that the caller holds.
 package struct BufferPatch {
-  private let diff: DiffReader
-  private let entry: DiffEntry
+  let diff: DiffReader
+  let entry: DiffEntry
   private let direction: Direction
 
   /// - Throws: `unsupported` if the tensor goes, changes its shape, or, to be reverted, has no old
@@ -15,7 +15,7 @@ package struct BufferPatch {
   ) throws(DiffError) {
     let reason: String? =
       switch (entry.operation, direction) {
-      case (.reshape, _): "changes its shape, which a buffer cannot; apply the diff to a file"
+      case (.reshape, _): "changes its shape, which takes another buffer"
       case (.delete, .apply), (.insert, .revert): "goes away; there is nothing to be written"
       case (.add, .revert), (.replace, .revert): "keeps no old values, so it cannot be reverted"
       default: nil
@@ -34,6 +34,13 @@ package struct BufferPatch {
   package static func state(
     of bytes: Span<UInt8>, _ entry: DiffEntry, in diff: DiffReader
   ) throws(DiffError) -> TensorState? {
+    if case .reshape(let new) = entry.operation, hasSize(bytes.count, entry.type, new) {
+      let found = Fingerprint.of(entry.type, new, bytes)
+      if let result = entry.result, checksumsMatch(result, found) { return .result }
+      if !hasSize(bytes.count, entry.type, entry.shape) {
+        return entry.result == nil ? nil : .other
+      }
+    }
     try check(bytes.count, entry, diff)
     let found = Fingerprint.of(entry.type, entry.shape, bytes)
     if let base = entry.base, checksumsMatch(base, found) {
@@ -73,35 +80,51 @@ package struct BufferPatch {
     var pages = diff.pages(of: entry)
     while try pages.next() {}
     pages = diff.pages(of: entry)
-    while try pages.next() { change(&bytes, pages.page) }
+    while try pages.next() {
+      let width = UInt64(entry.type.width)
+      let range = Int(pages.page.start * width)..<Int(pages.page.end * width)
+      var block = bytes._mutatingExtracting(range)
+      change(&block, at: pages.page.offsets, pages.page.values)
+    }
     return true
   }
 
-  private func change(_ bytes: inout MutableSpan<UInt8>, _ page: borrowing PageBuffer) {
-    let width = UInt64(entry.type.width)
-    var block = bytes._mutatingExtracting(Int(page.start * width)..<Int(page.end * width))
+  /// Changes the elements at `offsets` of a block by as many stored values.
+  func change(
+    _ block: inout MutableSpan<UInt8>, at offsets: Span<UInt32>, _ values: Span<UInt8>
+  ) {
+    let width = entry.type.width
     switch entry.operation {
-    case .xor:
-      Kernels.scatter(.xor, &block, width: Int(width), at: page.offsets, page.values)
+    case .xor: Kernels.scatter(.xor, &block, width: width, at: offsets, values)
     case .replace, .insert, .delete:
-      Kernels.scatter(.replace, &block, width: Int(width), at: page.offsets, page.values)
+      Kernels.scatter(.replace, &block, width: width, at: offsets, values)
     case .add(let type, let scale):
       guard let float = entry.type.float else { return }
-      let deltas = Kernels.widened(page.values, type, scale)
-      Kernels.scatterAdd(&block, float, at: page.offsets, deltas.span)
+      let deltas = Kernels.widened(values, type, scale)
+      Kernels.scatterAdd(&block, float, at: offsets, deltas.span)
     case .reshape: break
     }
   }
 
-  private static func check(
+  static func check(
     _ count: Int, _ entry: DiffEntry, _ diff: DiffReader
   ) throws(DiffError) {
-    let (size, overflow) = entry.shape.count.multipliedReportingOverflow(
-      by: UInt64(entry.type.width))
-    guard !overflow, UInt64(count) == size else {
+    try check(count, entry, entry.shape, diff)
+  }
+
+  /// Refuses a buffer of another size than a shape has with the elements of an entry.
+  static func check(
+    _ count: Int, _ entry: DiffEntry, _ shape: Shape, _ diff: DiffReader
+  ) throws(DiffError) {
+    guard hasSize(count, entry.type, shape) else {
       throw DiffError(
-        .mismatch, "\(count) bytes, which are no \(entry.type) \(entry.shape)", path: diff.path,
+        .mismatch, "\(count) bytes, which are no \(entry.type) \(shape)", path: diff.path,
         tensor: entry.name)
     }
+  }
+
+  private static func hasSize(_ count: Int, _ type: ElementType, _ shape: Shape) -> Bool {
+    let (size, overflow) = shape.count.multipliedReportingOverflow(by: UInt64(type.width))
+    return !overflow && UInt64(count) == size
   }
 }

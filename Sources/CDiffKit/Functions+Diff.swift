@@ -48,6 +48,22 @@ import TensorCore
 }
 
 /// See `diffkit.h`.
+@c @implementation public func diffkit_open_source(
+  _ source: UnsafePointer<diffkit_source>!, _ diff: UnsafeMutablePointer<OpaquePointer?>!
+) -> CInt {
+  status { () throws(DiffError) in
+    guard let out = unsafe diff else { throw .null }
+    unsafe out.pointee = nil
+    var copy = unsafe diffkit_source()
+    try unsafe diffkit_source.read(source, into: &copy)
+    guard unsafe copy.read != nil else { throw .null }
+    let reader = try unsafe DiffReader(CallbackSource(copy))
+    unsafe out.pointee = Diff(reader).handle
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
 @c @implementation public func diffkit_close(_ diff: OpaquePointer!) {
   unsafe Diff.release(diff)
 }
@@ -58,12 +74,44 @@ import TensorCore
 }
 
 /// See `diffkit.h`.
+@c @implementation public func diffkit_identity(
+  _ diff: OpaquePointer!, _ identity: UnsafeMutablePointer<UInt8>!
+) -> CInt {
+  status { () throws(DiffError) in
+    try unsafe store(Diff.from(diff).reader.identity, to: identity)
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_metadata_count(_ diff: OpaquePointer!) -> Int {
+  (try? unsafe Diff.from(diff))?.metadataCount ?? 0
+}
+
+/// See `diffkit.h`.
+@c @implementation public func diffkit_metadata_at(
+  _ diff: OpaquePointer!, _ index: Int, _ key: UnsafeMutablePointer<UnsafePointer<CChar>?>!,
+  _ keyLength: UnsafeMutablePointer<Int>!,
+  _ value: UnsafeMutablePointer<UnsafePointer<CChar>?>!,
+  _ valueLength: UnsafeMutablePointer<Int>!
+) -> CInt {
+  status { () throws(DiffError) in
+    guard let key = unsafe key, let value = unsafe value else { throw .null }
+    let pair = try unsafe Diff.from(diff).metadata(at: index)
+    unsafe key.pointee = UnsafePointer(pair.key.start)
+    unsafe value.pointee = UnsafePointer(pair.value.start)
+    unsafe keyLength?.pointee = pair.key.length
+    unsafe valueLength?.pointee = pair.value.length
+    return DIFFKIT_OK
+  }
+}
+
+/// See `diffkit.h`.
 @c @implementation public func diffkit_entry_at(
   _ diff: OpaquePointer!, _ index: Int, _ entry: UnsafeMutablePointer<diffkit_entry>!
 ) -> CInt {
   status { () throws(DiffError) in
-    guard let out = unsafe entry else { throw .null }
-    unsafe out.pointee = try Diff.from(diff).describe(index)
+    try unsafe Diff.from(diff).describe(index).write(to: entry)
     return DIFFKIT_OK
   }
 }
@@ -117,61 +165,4 @@ import TensorCore
     }
     return DIFFKIT_OK
   }
-}
-
-/// See `diffkit.h`.
-@c @implementation public func diffkit_apply(
-  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeMutableRawPointer!, _ size: Int,
-  _ flags: UInt32
-) -> CInt { unsafe store(.apply, diff, index, tensor, size, flags) }
-
-/// See `diffkit.h`.
-@c @implementation public func diffkit_revert(
-  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeMutableRawPointer!, _ size: Int,
-  _ flags: UInt32
-) -> CInt { unsafe store(.revert, diff, index, tensor, size, flags) }
-
-@unsafe private func store(
-  _ direction: Direction, _ handle: OpaquePointer?, _ index: Int,
-  _ tensor: UnsafeMutableRawPointer?, _ size: Int, _ flags: UInt32
-) -> CInt {
-  status { () throws(DiffError) in
-    let diff = try unsafe Diff.from(handle)
-    guard unsafe tensor != nil || size == 0, size >= 0, flags & ~DIFFKIT_UNVERIFIED == 0 else {
-      throw .null
-    }
-    let patch = try BufferPatch(diff.reader, diff.entry(index), direction)
-    let bytes = unsafe UnsafeMutableRawBufferPointer(start: tensor, count: size)
-    let buffer = unsafe bytes.bindMemory(to: UInt8.self)
-    var span = unsafe buffer.mutableSpan
-    let isChanged = try patch.store(into: &span, verifying: flags & DIFFKIT_UNVERIFIED == 0)
-    return isChanged ? DIFFKIT_OK : DIFFKIT_ALREADY_DONE
-  }
-}
-
-/// See `diffkit.h`.
-@c @implementation public func diffkit_verify(
-  _ diff: OpaquePointer!, _ index: Int, _ tensor: UnsafeRawPointer!, _ size: Int,
-  _ state: UnsafeMutablePointer<CInt>!
-) -> CInt {
-  status { () throws(DiffError) in
-    let object = try unsafe Diff.from(diff)
-    guard unsafe tensor != nil || size == 0, size >= 0, let out = unsafe state else { throw .null }
-    let bytes = unsafe UnsafeRawBufferPointer(start: tensor, count: size)
-    let buffer = unsafe bytes.bindMemory(to: UInt8.self)
-    let found = try unsafe BufferPatch.state(
-      of: buffer.span, object.entry(index), in: object.reader)
-    unsafe out.pointee =
-      switch found {
-      case .base: DIFFKIT_IS_BASE
-      case .result: DIFFKIT_IS_RESULT
-      case .other: DIFFKIT_IS_OTHER
-      case nil: DIFFKIT_IS_UNKNOWN
-      }
-    return DIFFKIT_OK
-  }
-}
-
-extension DiffError {
-  fileprivate static let null = DiffError(.usage, "a pointer is NULL, or a size or flag is wrong")
 }

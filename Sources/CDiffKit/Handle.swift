@@ -1,0 +1,106 @@
+import TensorCore
+
+/// An object that C holds as an opaque pointer.
+protocol Handled: AnyObject {
+  /// What it is, in messages.
+  static var noun: String { get }
+}
+
+extension Handled {
+  /// The object behind a handle.
+  static func from(_ handle: OpaquePointer?) throws(DiffError) -> Self {
+    guard let handle = unsafe handle else { throw DiffError(.usage, "no \(noun): NULL") }
+    return unsafe Unmanaged<Self>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+  }
+
+  /// A handle that keeps the object until `release`.
+  var handle: OpaquePointer { unsafe OpaquePointer(Unmanaged.passRetained(self).toOpaque()) }
+
+  static func release(_ handle: OpaquePointer?) {
+    guard let handle = unsafe handle else { return }
+    unsafe Unmanaged<Self>.fromOpaque(UnsafeRawPointer(handle)).release()
+  }
+}
+
+/// A structure of C that begins with its size.
+protocol Sized {
+  /// `sizeof`, set by the caller.
+  var size: Int { get set }
+}
+
+extension Sized {
+  /// A structure of the caller, of this version or of an earlier or a later one.
+  ///
+  /// - Parameter least: the size that the first version had.
+  static func read(
+    _ pointer: UnsafePointer<Self>?, least: Int = MemoryLayout<Self>.size, into value: inout Self
+  ) throws(DiffError) {
+    guard let pointer = unsafe pointer, unsafe pointer.pointee.size >= least else { throw .null }
+    let count = unsafe min(pointer.pointee.size, MemoryLayout<Self>.size)
+    unsafe withUnsafeMutableBytes(of: &value) {
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: count))
+    }
+  }
+
+  /// Fills a structure of the caller; of one of a later version the rest is zero.
+  func write(
+    to pointer: UnsafeMutablePointer<Self>?, least: Int = MemoryLayout<Self>.size
+  ) throws(DiffError) {
+    guard let pointer = unsafe pointer, unsafe pointer.pointee.size >= least else { throw .null }
+    let size = unsafe pointer.pointee.size
+    let room = unsafe UnsafeMutableRawBufferPointer(start: pointer, count: size)
+    unsafe withUnsafeBytes(of: self) {
+      unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(size)))
+    }
+    if size > MemoryLayout<Self>.size {
+      unsafe UnsafeMutableRawBufferPointer(rebasing: room[MemoryLayout<Self>.size...])
+        .initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    unsafe pointer.pointee.size = size
+  }
+}
+
+extension DiffError {
+  static let null = DiffError(.usage, "a pointer is NULL, or a size or flag is wrong")
+}
+
+/// A text as C has it.
+func cString(_ text: String) -> UnsafeMutablePointer<CChar> {
+  let bytes = text.utf8.map { CChar(bitPattern: $0) } + [0]
+  let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+  unsafe copy.initialize(from: bytes, count: bytes.count)
+  return unsafe copy
+}
+
+extension ElementType {
+  init(code: UInt32) throws(DiffError) {
+    guard let type = UInt8(exactly: code).flatMap(ElementType.init(rawValue:)) else {
+      throw DiffError(.usage, "there is no element type \(code)")
+    }
+    self = type
+  }
+}
+
+extension Shape {
+  init(rank: UInt32, _ extents: UnsafePointer<UInt64>?) throws(DiffError) {
+    guard unsafe rank == 0 || extents != nil, rank <= Shape.maximumRank,
+      let shape = unsafe Shape(
+        Array(UnsafeBufferPointer(start: rank == 0 ? nil : extents, count: Int(rank))))
+    else { throw DiffError(.usage, "no shape: too many dimensions, or too large") }
+    self = shape
+  }
+}
+
+/// The bytes of a caller's buffer.
+func span(_ start: UnsafeRawPointer?, _ size: Int) throws(DiffError) -> UnsafeBufferPointer<UInt8> {
+  guard unsafe start != nil || size == 0, size >= 0 else { throw .null }
+  return unsafe UnsafeRawBufferPointer(start: start, count: size).bindMemory(to: UInt8.self)
+}
+
+/// The bytes of a caller's buffer, to be changed.
+func span(
+  _ start: UnsafeMutableRawPointer?, _ size: Int
+) throws(DiffError) -> UnsafeMutableBufferPointer<UInt8> {
+  guard unsafe start != nil || size == 0, size >= 0 else { throw .null }
+  return unsafe UnsafeMutableRawBufferPointer(start: start, count: size).bindMemory(to: UInt8.self)
+}

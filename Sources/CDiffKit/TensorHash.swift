@@ -1,0 +1,80 @@
+import SystemSupport
+import TensorCore
+
+/// A `diffkit_hash`: the fingerprint of a tensor whose bytes come in pieces.
+final class TensorHash: Handled {
+  static let noun = "hash"
+
+  private static let blockSize = Fingerprint.Builder.blockSize
+
+  private let type: ElementType
+  private let shape: Shape
+  private var builder: Fingerprint.Builder
+  /// The beginning of a block.
+  private var partial: [UInt8] = []
+  private var count: UInt64 = 0
+
+  init(_ type: ElementType, _ shape: Shape) {
+    self.type = type
+    self.shape = shape
+    builder = Fingerprint.Builder(type, shape)
+  }
+
+  func update(_ bytes: Span<UInt8>) {
+    count += UInt64(bytes.count)
+    var at = 0
+    while at < bytes.count {
+      let end = min(at + Self.blockSize - partial.count, bytes.count)
+      let piece = bytes.extracting(at..<end)
+      at = end
+      if piece.count == Self.blockSize {
+        builder.append(XXH3.hash128(piece))
+        continue
+      }
+      partial.append(copying: piece)
+      guard partial.count == Self.blockSize else { continue }
+      let block = partial
+      builder.append(XXH3.hash128(block.span))
+      partial.removeAll(keepingCapacity: true)
+    }
+  }
+
+  /// - Throws: `mismatch` if more or fewer bytes came than the tensor has.
+  func finish() throws(DiffError) -> Fingerprint {
+    try Self.check(count, type, shape)
+    var builder = builder
+    let rest = partial
+    if !rest.isEmpty { builder.append(XXH3.hash128(rest.span)) }
+    return builder.fingerprint
+  }
+
+  private static func check(
+    _ count: UInt64, _ type: ElementType, _ shape: Shape
+  ) throws(DiffError) {
+    let (size, overflow) = shape.count.multipliedReportingOverflow(by: UInt64(type.width))
+    guard !overflow, count == size else {
+      throw DiffError(.mismatch, "\(count) bytes, which are no \(type) \(shape)")
+    }
+  }
+
+  /// The fingerprint of a tensor in memory; all cores hash.
+  static func of(
+    _ type: ElementType, _ shape: Shape, _ bytes: UnsafeBufferPointer<UInt8>
+  ) throws(DiffError) -> Fingerprint {
+    try check(UInt64(bytes.count), type, shape)
+    let shared = unsafe SharedBytes(bytes: bytes)
+    var hashes = [Fingerprint](
+      repeating: Fingerprint(high: 0, low: 0), count: (bytes.count + blockSize - 1) / blockSize)
+    try parallelForEach(&hashes) { index, hash throws(DiffError) in
+      let end = min((index + 1) * blockSize, unsafe shared.bytes.count)
+      hash = unsafe XXH3.hash128(shared.bytes.span.extracting(index * blockSize..<end))
+    }
+    var builder = Fingerprint.Builder(type, shape)
+    for hash in hashes { builder.append(hash) }
+    return builder.fingerprint
+  }
+}
+
+@unsafe private struct SharedBytes: @unchecked Sendable {
+  let bytes: UnsafeBufferPointer<UInt8>
+}
