@@ -143,8 +143,10 @@ import TestSupport
       Answer(
         try .run(
           "env",
-          ["PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)", Self.python]
-            + arguments))
+          [
+            "PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)",
+            "PYTHONPATH=\(Repository.path)/Sources/DiffKitPython", Self.python,
+          ] + arguments))
     }
     let make = """
       import numpy as np, sys
@@ -178,7 +180,8 @@ import TestSupport
     #expect(wrong.code == 0)
     let refused = try python([script, scratch("task.diff"), scratch("2.npz"), scratch("no.npz")])
     #expect(refused.code == 1)
-    #expect(refused.errors == "apply_diff: a/w: is not the one that the diff was made for\n")
+    #expect(
+      refused.errors == "apply_diff: tensor 'a/w': is not the one that the diff was made for\n")
     #expect(!scratch.exists("no.npz"))
   }
 }

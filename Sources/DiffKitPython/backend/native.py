@@ -1,0 +1,181 @@
+"""The native part of the wheel: built by `swift build`, with Swift's runtime, libhdf5, libaec, zlib
+and xxHash linked in, and oneDNN beside it.
+
+What stays with the host is what manylinux leaves there: the C library, libstdc++ and libgcc_s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+#: Libraries that a host has (manylinux, PEP 600).
+HOST = (
+    "linux-vdso", "ld-linux-x86-64", "libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so",
+    "libgcc_s.so", "libstdc++.so",
+)  # fmt: skip
+#: Static libraries by the pkg-config file that they take the place of.
+STATIC = {
+    "hdf5": ("hdf5", "sz", "aec"),
+    "zlib": ("z",),
+    "libxxhash": ("xxhash",),
+}
+#: The Debian package, whose `copyright` is the licence, of each library in the wheel.
+DEBIAN = {
+    "hdf5": "libhdf5-dev", "libaec": "libaec-dev", "zlib": "zlib1g-dev", "xxhash": "libxxhash-dev",
+    "libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1", "libgomp": "libgomp1",
+}  # fmt: skip
+
+
+@dataclass
+class Native:
+    """Files by their paths in the package, and licences by the name of what they are of."""
+
+    files: dict[str, Path]
+    licences: dict[str, bytes]
+
+
+def build(scratch: Path, training: bool) -> Native:
+    """Builds the library and both programs.
+
+    Args:
+        scratch: a folder for what is made on the way; the files of the result are there.
+        training: whether `diffkit` can train, which takes oneDNN.
+    """
+    folder = Path(os.environ.get("DIFFKIT_WHEEL_BUILD") or REPOSITORY / ".build-wheel")
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(_static_libraries(folder)))
+    flags = [
+        "-c", "release", "--scratch-path", str(folder), "-Xswiftc", "-static-stdlib",
+        "-Xlinker", "--gc-sections",
+        "-Xlinker", "--wrap=hypot", "-Xlinker", "--wrap=hypotf",
+        "-Xlinker", str(_object("old_libm.c", folder / "static")),
+        *([] if training else ["--disable-default-traits"]),
+    ]  # fmt: skip
+    # Only the library hides what it does not export; of a program nothing is visible anyway.
+    script = Path(__file__).with_name("exports.map")
+    products = {
+        "DiffKit": ["-Xlinker", f"--version-script={script}"],
+        "diffkit": [],
+        "diffkit-hdf5": [],
+    }
+    for product, more in products.items():
+        _run(["swift", "build", "--product", product, *flags, *more], environment)
+
+    files: dict[str, Path] = {}
+    for source, name in (
+        ("libDiffKit.so", "lib/libDiffKit.so"),
+        ("diffkit", "bin/diffkit"),
+        ("diffkit-hdf5", "bin/diffkit-hdf5"),
+    ):
+        copy = scratch / source
+        shutil.copyfile(folder / "release" / source, copy)
+        copy.chmod(0o755)
+        _run(["strip", "--strip-unneeded", str(copy)])
+        files[name] = copy
+    grafted = _grafted(files["bin/diffkit"], scratch)
+    for name, library in grafted.items():
+        files[f"lib/{name}"] = library
+    for name in ("bin/diffkit", "bin/diffkit-hdf5"):
+        _run(["patchelf", "--set-rpath", "$ORIGIN/../lib", str(files[name])])
+    for name in files:
+        if name.startswith("lib/"):
+            _run(["patchelf", "--set-rpath", "$ORIGIN", str(files[name])])
+    for name, file in files.items():
+        foreign = [need for need in _needed(file) if not need.startswith(HOST)]
+        missing = [need for need in foreign if need not in grafted]
+        if missing:
+            raise RuntimeError(f"{name} needs {', '.join(missing)}, which the wheel lacks")
+    return Native(files, _licences(folder, grafted))
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """Runs a command in the repository; what it prints goes to standard error."""
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode != 0:
+        print(done.stdout)
+        raise RuntimeError(f"{' '.join(command[:4])} … ended with {done.returncode}")
+    return done.stdout
+
+
+def _object(source: str, folder: Path) -> Path:
+    """Compiles a file of C beside this one."""
+    made = folder / source.replace(".c", ".o")
+    flags = ["-O1", "-fPIC", "-Wall", "-Werror"]
+    _run(["clang", *flags, "-c", str(Path(__file__).with_name(source)), "-o", str(made)])
+    return made
+
+
+def _static_libraries(folder: Path) -> Path:
+    """A folder of pkg-config files that name static libraries.
+
+    Debian's libhdf5 can read from S3, for which it drags in curl, TLS and Kerberos; diffkit
+    registers no such driver, so a stand-in that always fails takes their place.
+    """
+    # In the build's folder: its path is part of the commands that say whether all is built.
+    made = folder / "static"
+    made.mkdir(parents=True, exist_ok=True)
+    stand_in = made / "libno_network.a"
+    stand_in.unlink(missing_ok=True)
+    _run(["ar", "rcsD", str(stand_in), str(_object("no_network.c", made))])
+    for package, libraries in STATIC.items():
+        paths = _run(["pkg-config", "--libs-only-L", package]).split()
+        for library in libraries:
+            file = f"lib{library}.a"
+            found = [Path(path[2:]) / file for path in paths]
+            # Where the linker would look; a name alone if it is not there.
+            found.append(Path(_run(["clang", f"-print-file-name={file}"]).strip()))
+            archive = next((path for path in found if path.is_absolute() and path.exists()), None)
+            if archive is None:
+                raise RuntimeError(f"{file} is missing: install the -dev package")
+            link = made / archive.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(archive)
+        names = [*libraries, *(["no_network", "z", "m", "dl"] if package == "hdf5" else [])]
+        cflags = _run(["pkg-config", "--cflags", package]).strip()
+        version = _run(["pkg-config", "--modversion", package]).strip()
+        (made / f"{package}.pc").write_text(
+            f"Name: {package}\nDescription: static\nVersion: {version}\nCflags: {cflags}\n"
+            f"Libs: -L{made} {' '.join('-l' + name for name in names)}\n"
+        )
+    return made
+
+
+def _needed(file: Path) -> list[str]:
+    return _run(["patchelf", "--print-needed", str(file)]).split()
+
+
+def _grafted(program: Path, scratch: Path) -> dict[str, Path]:
+    """Copies of the libraries that a program needs and a host may lack, by name."""
+    copies: dict[str, Path] = {}
+    for line in _run(["ldd", str(program)]).splitlines():
+        parts = line.split()
+        if "=>" not in parts or parts[0].startswith(HOST):
+            continue
+        copies[parts[0]] = scratch / parts[0]
+        shutil.copyfile(os.path.realpath(parts[2]), copies[parts[0]])
+        copies[parts[0]].chmod(0o755)
+    return copies
+
+
+def _licences(folder: Path, grafted: dict[str, Path]) -> dict[str, bytes]:
+    """The licences of diffkit and of all that is in the wheel."""
+    swift = Path(os.path.realpath(shutil.which("swift") or "swift")).parents[1]
+    texts = {
+        "diffkit.txt": REPOSITORY / "LICENSE",
+        "swift.txt": swift / "share/swift/LICENSE.txt",
+    }
+    for checkout in sorted((folder / "checkouts").iterdir()):
+        texts[f"{checkout.name}.txt"] = checkout / "LICENSE.txt"
+    for name, package in DEBIAN.items():
+        if not name.startswith("lib") or name == "libaec" or any(
+            library.startswith(name) for library in grafted
+        ):  # fmt: skip
+            texts[f"{name}.txt"] = Path("/usr/share/doc") / package / "copyright"
+    return {name: path.read_bytes() for name, path in texts.items()}

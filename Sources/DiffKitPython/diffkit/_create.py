@@ -1,0 +1,187 @@
+"""Diffs of dicts of arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import byref, c_size_t, c_void_p
+from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
+
+import numpy as np
+
+from . import _dtypes
+from . import _library as lib
+from ._library import call
+from .errors import DiffkitError, UsageError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Path = Union[str, "os.PathLike[str]"]
+#: Told the phase, and how many of how many bytes are done.
+Progress = Callable[[str, int, int], None]
+
+
+class Buffer(NamedTuple):
+    """A tensor in memory: its address, bytes, element type and shape, and what keeps it there."""
+
+    address: int
+    size: int
+    code: int
+    shape: Sequence[int]
+    owner: Any
+
+
+class Created(NamedTuple):
+    """What `create` made.
+
+    Attributes:
+        changed_tensors: tensors that the diff changes.
+        tensors: tensors of the base.
+        changes: values in sparse entries.
+        elements: elements of the base.
+        size: bytes of the diff.
+    """
+
+    changed_tensors: int
+    tensors: int
+    changes: int
+    elements: int
+    size: int
+
+
+def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
+    """An array as the library takes it; copied if it is not contiguous."""
+    if type is None:
+        code = _dtypes.code_of(array.dtype, name)
+    elif type in _dtypes.CODES:
+        code = _dtypes.CODES[type]
+        _dtypes.check(code, array.dtype, name)
+    else:
+        raise UsageError(f"there is no element type {type!r}", tensor=name)
+    piece = np.ascontiguousarray(array)
+    return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
+
+
+class Writer:
+    """``diffkit_writer``."""
+
+    def __init__(
+        self,
+        operation: str | None = None,
+        density: float | None = None,
+        threshold: float | None = None,
+        values: str = "f16",
+        skip_nonfloat: bool = False,
+        fast: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if operation is None:
+            operation = "xor" if density is None and threshold is None else "add"
+        operations = {"xor": lib.XOR, "replace": lib.REPLACE, "add": lib.ADD}
+        if operation not in operations:
+            raise UsageError(f"operation is one of {', '.join(operations)}, not {operation!r}")
+        if density is not None and threshold is not None:
+            raise UsageError("a density and a threshold exclude each other")
+        if density is not None and not 0 < density <= 1:
+            raise UsageError(f"a density is above 0 and at most 1, not {density}")
+        if threshold is not None and not threshold > 0:
+            raise UsageError(f"a threshold is above 0, not {threshold}")
+        if values not in ("f16", "bf16", "f32"):
+            raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
+        self._guard = lib.Guard()
+        self._progress = progress
+        self._tell = lib.PROGRESS(self._told) if progress else lib.PROGRESS()
+        options = lib.COptions(
+            operation=operations[operation],
+            flags=(lib.SKIP_NONFLOAT if skip_nonfloat else 0) | (lib.FAST if fast else 0),
+            value_type=_dtypes.CODES[values],
+            density=density or 0,
+            threshold=threshold or 0,
+            progress=self._tell,
+        )
+        self._handle = c_void_p()
+        self._owners: list[Any] = []
+        call("writer_new", byref(options), byref(self._handle))
+        try:
+            for key, value in (metadata or {}).items():
+                if "\0" in key or "\0" in value:
+                    raise UsageError(f"metadata {key!r} has a zero byte")
+                call("writer_metadata", self._handle, key.encode(), value.encode())
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Frees it. May be called again."""
+        if self._handle:
+            lib.library().diffkit_writer_free(self._handle)
+            self._handle = c_void_p()
+        self._owners = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _told(self, _: object, phase: bytes, done: int, total: int) -> int:
+        assert self._progress is not None
+        progress = self._progress
+        return self._guard.run(lambda: progress(phase.decode(), done, total))
+
+    def add(self, side: str, name: str, buffer: Buffer) -> None:
+        """Adds a tensor to ``"base"`` or ``"tuned"``."""
+        encoded = name.encode()
+        shape = lib.extents(buffer.shape)
+        tensor = lib.CTensor(
+            name=encoded, name_length=len(encoded), type=buffer.code, rank=len(buffer.shape),
+            extents=shape, bytes=buffer.address, byte_count=buffer.size,
+        )  # fmt: skip
+        self._owners.append(buffer.owner)
+        call(f"writer_{side}", self._handle, byref(tensor), tensor=name)
+
+    def write(self, path: Path, overwrite: bool) -> Created:
+        """Writes the diff to a file."""
+        summary = lib.CSummary()
+        self._call(
+            "writer_file", os.fsencode(path), lib.OVERWRITE if overwrite else 0, byref(summary)
+        )
+        return _created(summary)
+
+    def bytes(self) -> bytes:
+        """Writes the diff to memory."""
+        start, size = c_void_p(), c_size_t()
+        self._call("writer_memory", byref(start), byref(size), None)
+        return ctypes.string_at(start.value or 0, size.value)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        try:
+            call(name, self._handle, *arguments)
+        except DiffkitError:
+            self._guard.check()
+            raise
+        self._guard.check()
+
+
+def _created(summary: lib.CSummary) -> Created:
+    return Created(
+        summary.changed_tensors, summary.tensors, summary.changes, summary.elements, summary.bytes
+    )
+
+
+def writer_of(
+    base: Mapping[str, Array],
+    tuned: Mapping[str, Array],
+    types: Mapping[str, str] | None,
+    **options: Any,
+) -> Writer:
+    """A writer that holds both dicts."""
+    writer = Writer(**options)
+    try:
+        for side, tensors in (("base", base), ("tuned", tuned)):
+            for name, array in tensors.items():
+                writer.add(side, name, buffer_of(name, array, (types or {}).get(name)))
+    except BaseException:
+        writer.close()
+        raise
+    return writer

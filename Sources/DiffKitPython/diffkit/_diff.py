@@ -1,0 +1,673 @@
+"""Open diffs, their entries, and what they do to dicts of arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import weakref
+from ctypes import byref, c_int, c_size_t, c_uint8, c_void_p
+from typing import Any, BinaryIO, Iterator, Mapping, MutableMapping, Union
+
+import numpy as np
+
+from . import _dtypes
+from . import _library as lib
+from ._library import CEntry, call
+from .errors import (
+    AlreadyApplied,
+    ChangedInBetween,
+    FileError,
+    Mismatch,
+    PartlyApplied,
+    Unsupported,
+    UsageError,
+    WrongBase,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+#: What a diff is opened from.
+DiffSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+
+
+def open(source: DiffSource) -> Diff:
+    """Opens a diff: a path, its bytes, or a binary file object that can seek.
+
+    The index is read and checked; entries are decoded when they are asked for, so a file must stay
+    as it is. A file object is read on the thread that asks, one thread at a time.
+
+    Raises:
+        Damaged: if it is damaged, or no diff.
+        FileError: if it cannot be read.
+
+    Example:
+        >>> with diffkit.open("task.diff") as diff:
+        ...     print(diff.metadata, {name: entry.changes for name, entry in diff.items()})
+    """
+    return Diff(source)
+
+
+def _pointer(array: Array) -> int:
+    return int(array.ctypes.data)
+
+
+def _key(name: str) -> str:
+    """What names of one tensor have in common: '/' and '.' are one separator."""
+    return name.replace("/", ".")
+
+
+def _find(tensors: Mapping[str, Any], keys: Mapping[str, list[str]], name: str) -> str | None:
+    """The name by which `tensors` has a tensor of the diff: as it is, or with the other separator,
+    or else but for a final ``:0``; None if it has none.
+
+    Raises:
+        Mismatch: if several could be meant.
+    """
+    if name in tensors:
+        return name
+    key = _key(name)
+    for wanted in (key, key.removesuffix(":0"), key + ":0"):
+        found = keys.get(wanted, [])
+        if len(found) > 1:
+            raise Mismatch(f"could be any of {', '.join(found)}", code="mismatch", tensor=name)
+        if found:
+            return found[0]
+    return None
+
+
+def _keys(tensors: Mapping[str, Any]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = {}
+    for name in tensors:
+        keys.setdefault(_key(name), []).append(name)
+    return keys
+
+
+class Entry:
+    """What a diff does to one tensor. Lives as long as its diff is open.
+
+    Attributes:
+        name: the tensor's name, as stored.
+        operation: ``"add"``, ``"replace"``, ``"xor"``, ``"insert"``, ``"delete"`` or ``"reshape"``.
+        type: the element type, such as ``"bf16"``.
+        shape: the tensor's shape; of ``reshape`` the shape before.
+        new_shape: the shape after; None if the tensor goes.
+        elements: how many elements `shape` has.
+        changes: how many of them change.
+        value_type: the element type of `values`; of ``add`` it may differ from `type`.
+        scale: of ``add``: value · 2^scale is added.
+        base, result: the tensor's fingerprints before and after, 32 hexadecimal digits, or None.
+        stored: bytes that the changes take in the diff.
+    """
+
+    def __init__(self, diff: Diff, index: int) -> None:
+        raw = CEntry()
+        call("entry_at", diff._handle, index, byref(raw))
+        self._diff = diff
+        self._index = index
+        self._code: int = raw.type
+        self._width: int = raw.width
+        self._value_code: int = raw.value_type
+        self._value_width: int = raw.value_width
+        self.name = ctypes.string_at(raw.name, raw.name_length).decode()
+        self.operation = lib.OPERATIONS[raw.operation]
+        self.type = _dtypes.NAMES[raw.type]
+        self.shape: tuple[int, ...] = tuple(raw.extents[: raw.rank])
+        self.new_shape: tuple[int, ...] | None = (
+            None if raw.operation == lib.DELETE else tuple(raw.extents_after[: raw.rank_after])
+        )
+        self.elements: int = raw.elements
+        self.changes: int = raw.changes
+        self.value_type = _dtypes.NAMES[raw.value_type]
+        self.scale: int = raw.scale
+        self.base = _hex(raw.base) if raw.flags & lib.HAS_BASE else None
+        self.result = _hex(raw.result) if raw.flags & lib.HAS_RESULT else None
+        self.stored: int = raw.stored
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        what = f"{self.operation}, {self.changes} of {self.type} {shape}"
+        return f"<diffkit.Entry {self.name!r}: {what}>"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The tensor's type in NumPy; bfloat16 and float8 are those of ml_dtypes where that is
+        installed, else unsigned integers."""
+        return _dtypes.dtype(self._code)
+
+    @property
+    def density(self) -> float:
+        """Changes per element of the tensor."""
+        return self.changes / max(1, self.elements)
+
+    def read(self) -> tuple[Array, Array]:
+        """Decodes the positions and the values: two arrays of `changes` elements.
+
+        Positions are ascending uint64 indices into the flattened (row-major) tensor; values have
+        the type `value_type`: of ``add`` what is added, over 2^scale; of ``replace``, ``insert``
+        and ``delete`` elements; of ``xor`` what is combined with the bits of the old elements.
+
+        Raises:
+            Damaged: if the diff is damaged.
+            Unsupported: of ``reshape``.
+        """
+        positions = np.empty(self.changes, np.uint64)
+        values = np.empty(self.changes, _dtypes.dtype(self._value_code))
+        self._read(_pointer(positions), _pointer(values))
+        return positions, values
+
+    @property
+    def positions(self) -> Array:
+        """The positions alone; see `read`. Decoded at each use."""
+        positions = np.empty(self.changes, np.uint64)
+        self._read(_pointer(positions), None)
+        return positions
+
+    @property
+    def values(self) -> Array:
+        """The values alone; see `read`. Decoded at each use."""
+        values = np.empty(self.changes, _dtypes.dtype(self._value_code))
+        self._read(None, _pointer(values))
+        return values
+
+    def _read(self, positions: int | None, values: int | None) -> None:
+        self._call("read", positions, values, self.changes)
+
+    def _call(self, name: str, *arguments: Any) -> int:
+        try:
+            return call(name, self._diff._handle, self._index, *arguments, tensor=self.name)
+        except FileError:
+            self._diff._raise_own()
+            raise
+
+    def _check_pages(self) -> None:
+        """Refuses a damaged entry."""
+        if self.operation != "reshape":
+            self._read(None, None)
+
+    # MARK: Arrays
+
+    def _state(self, array: Array | None) -> str:
+        """``"base"``, ``"result"``, ``"other"`` or ``"unknown"``; None is no tensor."""
+        if array is None:
+            return {"insert": "base", "delete": "result"}.get(self.operation, "other")
+        if self.operation == "reshape":
+            return self._reshape_state(array)
+        if tuple(array.shape) != self.shape:
+            return "other"
+        array = np.ascontiguousarray(array)
+        state = c_int()
+        self._call("verify", _pointer(array), array.nbytes, byref(state))
+        return lib.STATES[state.value]
+
+    def _reshape_state(self, array: Array) -> str:
+        known = {self.shape: ("base", self.base), self.new_shape: ("result", self.result)}
+        if tuple(array.shape) not in known:
+            return "other"
+        state, fingerprint = known[tuple(array.shape)]
+        if fingerprint is None:
+            return "unknown"
+        found = fingerprint_of_code(self._code, array)
+        return state if found == fingerprint else "other"
+
+    def _whole(self, direction: str) -> Array:
+        """The tensor that is inserted, or that was deleted."""
+        array = np.empty(self.shape, self.dtype)
+        self._call(direction, _pointer(array), array.nbytes, 0)
+        return array
+
+    def _reshaped(self, array: Array, backwards: bool, verify: bool) -> Array:
+        old = np.ascontiguousarray(array)
+        shape = self.shape if backwards else self.new_shape
+        new: Array = np.empty(shape, array.dtype)
+        flags = (lib.BACKWARDS if backwards else 0) | (0 if verify else lib.UNVERIFIED)
+        self._call("reshape", _pointer(old), old.nbytes, _pointer(new), new.nbytes, flags)
+        return new
+
+    def _gather(self, array: Array) -> Array:
+        elements = np.empty(self.changes * self._width, np.uint8)
+        self._call("gather", _pointer(array), array.nbytes, _pointer(elements), self.changes)
+        return elements
+
+    def _change(self, elements: Array) -> None:
+        self._call("change", _pointer(elements), self.changes)
+
+    def _scatter(self, array: Array, elements: Array, expected: Array | None) -> None:
+        self._call(
+            "scatter", _pointer(array), array.nbytes, _pointer(elements),
+            None if expected is None else _pointer(expected), self.changes,
+        )  # fmt: skip
+
+
+def _hex(fingerprint: Any) -> str:
+    return f"{int.from_bytes(bytes(fingerprint), 'little'):032x}"
+
+
+def fingerprint_of_code(code: int, array: Array) -> str:
+    """The fingerprint of an array whose elements are of the type of a code."""
+    # NumPy makes a vector of a scalar.
+    piece, shape = np.ascontiguousarray(array), array.shape
+    found = (c_uint8 * 16)()
+    call("fingerprint", code, len(shape), lib.extents(shape), _pointer(piece), piece.nbytes, found)
+    return _hex(found)
+
+
+def fingerprint(array: Array, type: str | None = None) -> str:
+    """The fingerprint of a tensor: XXH3-128 over its type, shape and little-endian bytes.
+
+    Args:
+        array: of any shape.
+        type: the element type, where it is not that of the array: ``"bf16"`` of integers.
+
+    Returns:
+        32 hexadecimal digits, as `Entry.base` and `diffkit inspect --hash` have them.
+    """
+    if type is None:
+        return fingerprint_of_code(_dtypes.code_of(array.dtype, "array"), array)
+    if type not in _dtypes.CODES:
+        raise UsageError(f"there is no element type {type!r}")
+    _dtypes.check(_dtypes.CODES[type], array.dtype, "array")
+    return fingerprint_of_code(_dtypes.CODES[type], array)
+
+
+class Diff(Mapping[str, Entry]):
+    """An open diff: a mapping of tensors' names to entries, in ascending order of names.
+
+    A name is found as it is stored, and also with ``.`` in place of ``/`` or the other way round,
+    or but for a final ``:0``. Immutable: threads may share it. Use it as a context manager, or
+    `close` it; it also closes when nothing refers to it any more.
+
+    Attributes:
+        metadata: task, provenance, hyperparameters: whatever its maker stored.
+        identity: XXH3-128 of the diff's index, 32 hexadecimal digits; names its contents.
+    """
+
+    def __init__(self, source: DiffSource) -> None:
+        """See `open`."""
+        handle = c_void_p()
+        self._source: Any = None
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            view = np.frombuffer(source, np.uint8)
+            call("open_memory", _pointer(view), view.size, byref(handle))
+        elif isinstance(source, (str, os.PathLike)):
+            call("open_file", os.fsencode(source), byref(handle))
+        else:
+            self._source = _FileSource(source)
+            self._source.open(handle)
+        self._handle = handle
+        self._closer = weakref.finalize(self, lib.library().diffkit_close, c_void_p(handle.value))
+        self.metadata: Mapping[str, str] = self._read_metadata()
+        identity = (c_uint8 * 16)()
+        call("identity", handle, identity)
+        self.identity = _hex(identity)
+
+    def _read_metadata(self) -> dict[str, str]:
+        pairs: dict[str, str] = {}
+        for index in range(lib.library().diffkit_metadata_count(self._handle)):
+            key, value = c_void_p(), c_void_p()
+            lengths = c_size_t(), c_size_t()
+            call(
+                "metadata_at", self._handle, index, byref(key), byref(lengths[0]), byref(value),
+                byref(lengths[1]),
+            )  # fmt: skip
+            texts = [
+                ctypes.string_at(text.value or 0, length.value).decode()
+                for text, length in zip((key, value), lengths)
+            ]
+            pairs[texts[0]] = texts[1]
+        return pairs
+
+    def close(self) -> None:
+        """Closes the diff; its entries are of no use afterwards. May be called again."""
+        self._closer()
+        self._handle = c_void_p()
+
+    def __enter__(self) -> Diff:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<diffkit.Diff {self.identity}: {len(self)} tensors>"
+
+    def _raise_own(self) -> None:
+        """Raises what the file object raised."""
+        if self._source is not None:
+            self._source.guard.check()
+
+    # MARK: The mapping
+
+    def __len__(self) -> int:
+        count: int = lib.library().diffkit_count(self._handle)
+        return count
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.name for entry in self.values())
+
+    def __getitem__(self, name: str) -> Entry:
+        index = c_size_t()
+        encoded = name.encode()
+        if b"\0" in encoded:
+            found = [entry for entry in self._all() if entry.name == name]
+            if not found:
+                raise KeyError(name)
+            return found[0]
+        try:
+            call("find", self._handle, encoded, byref(index))
+        except UsageError:
+            raise KeyError(name) from None
+        return Entry(self, index.value)
+
+    def values(self) -> Any:
+        """The entries, in ascending order of names."""
+        return self._all()
+
+    def items(self) -> Any:
+        """Names and entries, in ascending order of names."""
+        return [(entry.name, entry) for entry in self._all()]
+
+    def _all(self) -> list[Entry]:
+        # Entries refer to the diff, so it does not keep them: a cycle would delay its end.
+        return [Entry(self, index) for index in range(len(self))]
+
+    # MARK: Arrays
+
+    def verify(self, tensors: Mapping[str, Array]) -> dict[str, str]:
+        """What each tensor of the diff is in a dict of arrays, by its fingerprint.
+
+        Returns:
+            By the entries' names ``"base"``, ``"result"``, ``"other"``, or ``"unknown"`` where the
+            diff lacks the fingerprint that would tell.
+
+        Raises:
+            Mismatch: if an array has other elements than the tensor.
+        """
+        return {entry.name: state for entry, _, state in self._look(tensors)}
+
+    def state(self, tensors: Mapping[str, Array]) -> str:
+        """What a dict of arrays is to the diff, as `verify` of the program says it: ``"base"``,
+        ``"applied"``, ``"partly-applied"`` or ``"different"``."""
+        return _overall([state for _, _, state in self._look(tensors)])
+
+    def check(self) -> None:
+        """Decodes everything.
+
+        Raises:
+            Damaged: if any byte of the entries is not as it was written.
+        """
+        for entry in self._all():
+            entry._check_pages()
+
+    def apply(
+        self,
+        tensors: MutableMapping[str, Array],
+        *,
+        verify: bool = True,
+        allow_other_base: bool = False,
+    ) -> Undo:
+        """Makes a dict of arrays what the diff makes of it.
+
+        Arrays are changed where they are, also those that are not contiguous. What the diff
+        inserts or reshapes is put into the dict as a new array, what it deletes is taken out.
+        All tensors are verified, and all of the diff is decoded, before the first one is touched.
+
+        Args:
+            tensors: arrays by name; those that the diff does not change stay as they are.
+            verify: whether to hash the tensors that change. Without it, a wrong base gives a wrong
+                result; shapes and types are checked all the same.
+            allow_other_base: whether additions may go upon another base than theirs, though not
+                upon their result.
+
+        Returns:
+            What restores the dict, bit for bit: `Undo.restore`. Its memory is O(changes).
+
+        Raises:
+            AlreadyApplied: if every tensor is at the result.
+            PartlyApplied: if some are.
+            WrongBase: if one is neither base nor result.
+            Damaged: if the diff is.
+        """
+        work = self._look(tensors, hashing=verify)
+        if verify:
+            _require("base", work, tensors, allow_other_base)
+        _check_shapes(work, tensors, backwards=False)
+        staged: dict[str, Array] = {}
+        for entry, name, _ in work:
+            entry._check_pages()
+            if entry.operation == "insert":
+                staged[entry.name] = entry._whole("apply")
+            elif entry.operation == "reshape" and name is not None:
+                staged[entry.name] = entry._reshaped(tensors[name], False, verify)
+            elif entry.operation in ("add", "replace", "xor") and name is not None:
+                _require_writeable(tensors[name], name)
+        undo = Undo(self, tensors)
+        for entry, name, _ in work:
+            undo._apply(entry, name, staged.get(entry.name))
+        return undo
+
+    def revert(self, tensors: MutableMapping[str, Array], *, verify: bool = True) -> None:
+        """Makes a dict of arrays, at the result of an exact diff, the base again, bit for bit.
+
+        All tensors are verified before the first one is touched; see `apply`.
+
+        Raises:
+            AlreadyApplied: if every tensor is at the base.
+            PartlyApplied, WrongBase: if some, or another one, is.
+            Unsupported: if a tensor cannot be reverted (``add``, ``replace``): keep what `apply`
+                returns, or the base.
+        """
+        for entry in self._all():
+            if entry.operation in ("add", "replace"):
+                raise Unsupported(
+                    f"'{entry.operation}' keeps no old values, so it cannot be reverted",
+                    code="unsupported", tensor=entry.name,
+                )  # fmt: skip
+        work = self._look(tensors, hashing=verify)
+        if verify:
+            _require("result", work, tensors, False)
+        _check_shapes(work, tensors, backwards=True)
+        staged: dict[str, Array] = {}
+        for entry, name, _ in work:
+            entry._check_pages()
+            if entry.operation == "delete":
+                staged[entry.name] = entry._whole("revert")
+            elif entry.operation == "reshape" and name is not None:
+                staged[entry.name] = entry._reshaped(tensors[name], True, verify)
+            elif entry.operation == "xor" and name is not None:
+                _require_writeable(tensors[name], name)
+        for entry, name, _ in work:
+            if entry.operation == "insert" and name is not None:
+                del tensors[name]
+            elif entry.operation in ("delete", "reshape"):
+                tensors[name or entry.name] = staged[entry.name]
+            elif name is not None:
+                with _Contiguous(tensors[name]) as array:
+                    entry._call("revert", _pointer(array), array.nbytes, lib.UNVERIFIED)
+
+    def _look(self, tensors: Mapping[str, Array], hashing: bool = True) -> _Work:
+        """Each entry, the name of its tensor, and what that is."""
+        keys = _keys(tensors)
+        work: _Work = []
+        for entry in self._all():
+            name = _find(tensors, keys, entry.name)
+            array = None if name is None else tensors[name]
+            if array is not None:
+                _dtypes.check(entry._code, array.dtype, name or entry.name)
+            work.append((entry, name, entry._state(array) if hashing else "unknown"))
+        return work
+
+
+def _overall(states: list[str]) -> str:
+    kinds = set(states)
+    if kinds <= {"base"}:
+        return "base"
+    if kinds == {"result"}:
+        return "applied"
+    return "partly-applied" if kinds == {"base", "result"} else "different"
+
+
+#: An entry, the name of its tensor in a dict, and what that is.
+_Work = list[tuple[Entry, Union[str, None], str]]
+
+
+def _require(
+    wanted: str, work: _Work, tensors: Mapping[str, Array], allow_other_base: bool
+) -> None:
+    """Refuses tensors that are not all at one side."""
+    done = "result" if wanted == "base" else "base"
+    states = {state for _, _, state in work}
+    if work and states == {done}:
+        word = "applied" if wanted == "base" else "reverted"
+        raise AlreadyApplied(f"the diff is already {word}", code="already-applied")
+    for entry, name, state in work:
+        if state in (wanted, done):
+            continue
+        if allow_other_base and entry.operation == "add" and name is not None:
+            continue
+        if name is None:
+            raise Mismatch("is missing", code="mismatch", tensor=entry.name)
+        _check_shape(entry, name, tensors[name], (entry.shape, entry.new_shape))
+        raise WrongBase("is not the one that the diff was made for", code="wrong-base", tensor=name)
+    if done in states:
+        raise PartlyApplied(
+            "some tensors are at the base, others at the result", code="partly-applied"
+        )
+
+
+def _check_shapes(work: _Work, tensors: Mapping[str, Array], backwards: bool) -> None:
+    """Refuses a dict that lacks a tensor, has one of another shape, or one that is to come."""
+    comes = "delete" if backwards else "insert"
+    for entry, name, _ in work:
+        if entry.operation == comes:
+            if name is not None:
+                raise WrongBase("is there already", code="wrong-base", tensor=name)
+        elif name is None:
+            raise Mismatch("is missing", code="mismatch", tensor=entry.name)
+        else:
+            shape = entry.new_shape if backwards and entry.operation == "reshape" else entry.shape
+            _check_shape(entry, name, tensors[name], (shape,))
+
+
+def _check_shape(entry: Entry, name: str, array: Array, known: tuple[Any, ...]) -> None:
+    if tuple(array.shape) not in known:
+        raise Mismatch(
+            f"has the shape {tuple(array.shape)}, the diff is for {entry.shape}", code="mismatch",
+            tensor=name,
+        )  # fmt: skip
+
+
+def _require_writeable(array: Array, name: str) -> None:
+    if not array.flags.writeable:
+        raise UsageError("is read-only; copy the array", tensor=name)
+
+
+class _Contiguous:
+    """An array in one piece, of which changes go back into one that is not."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self._piece = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+    def __enter__(self) -> Array:
+        return self._piece
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._piece is not self._array and kind is None:
+            self._array[...] = self._piece
+
+
+class Undo:
+    """What `Diff.apply` changed, to be restored bit for bit, additions too."""
+
+    def __init__(self, diff: Diff, tensors: MutableMapping[str, Array]) -> None:
+        self._diff = diff
+        self._tensors = tensors
+        self._old: list[tuple[Entry, str, Array | None]] = []
+        self._is_done = False
+
+    @property
+    def tensors(self) -> list[str]:
+        """The names of the tensors that were changed."""
+        return [name for _, name, _ in self._old]
+
+    def _apply(self, entry: Entry, name: str | None, staged: Array | None) -> None:
+        if entry.operation in ("insert", "reshape"):
+            key = name or entry.name
+            self._old.append((entry, key, self._tensors.get(key)))
+            assert staged is not None
+            self._tensors[key] = staged
+            return
+        assert name is not None
+        if entry.operation == "delete":
+            self._old.append((entry, name, self._tensors.pop(name)))
+            return
+        with _Contiguous(self._tensors[name]) as array:
+            self._old.append((entry, name, entry._gather(array)))
+            entry._call("apply", _pointer(array), array.nbytes, lib.UNVERIFIED)
+
+    def restore(self) -> None:
+        """Makes the dict what it was, bit for bit. Once.
+
+        Raises:
+            ChangedInBetween: if a tensor is not as `apply` left it where the diff changes it;
+                nothing is restored.
+        """
+        if self._is_done:
+            raise UsageError("has been restored already")
+        new: dict[str, Array] = {}
+        for entry, name, old in self._old:
+            if entry.operation in ("add", "replace", "xor") and old is not None:
+                new[name] = old.copy()
+                entry._change(new[name])
+                array = np.ascontiguousarray(self._tensors[name])
+                if not np.array_equal(entry._gather(array), new[name]):
+                    raise ChangedInBetween(
+                        "has been changed in between", code="wrong-base", tensor=name
+                    )
+        for entry, name, old in reversed(self._old):
+            if name in new and old is not None:
+                with _Contiguous(self._tensors[name]) as array:
+                    entry._scatter(array, old, None)
+            elif old is None:
+                del self._tensors[name]
+            else:
+                self._tensors[name] = old
+        self._is_done = True
+
+
+class _FileSource:
+    """A binary file object as a source of bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self.guard = lib.Guard()
+        self._read = lib.READ(self._answer)
+
+    def open(self, handle: c_void_p) -> None:
+        name = getattr(self._file, "name", None)
+        self._file.seek(0, os.SEEK_END)
+        source = lib.CSource(
+            length=self._file.tell(),
+            name=os.fsencode(name) if isinstance(name, str) else None,
+            read=self._read,
+        )
+        try:
+            call("open_source", byref(source), byref(handle))
+        except Exception:
+            self.guard.check()
+            raise
+
+    def _answer(self, _: object, offset: int, buffer: int, count: int) -> int:
+        def fill() -> None:
+            with self._lock:
+                self._file.seek(offset)
+                done = 0
+                while done < count:
+                    piece = self._file.read(count - done)
+                    if not piece:
+                        raise EOFError(f"the file ends before byte {offset + count}")
+                    ctypes.memmove(buffer + done, piece, len(piece))
+                    done += len(piece)
+
+        return self.guard.run(fill)

@@ -1,0 +1,640 @@
+"""Files are the program's work: it is run with ``--json``, its answer becomes objects, its trouble
+exceptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path as FilePath
+from typing import Any, Mapping, Sequence, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import DiffkitError, error_of
+
+Path = Union[str, "os.PathLike[str]"]
+Result = TypeVar("Result")
+
+
+def program_path() -> str:
+    """Where the program `diffkit` is: in the package, or where ``DIFFKIT_PROGRAM`` says, or else
+    on the PATH."""
+    named = os.environ.get("DIFFKIT_PROGRAM")
+    if named:
+        return named
+    inside = FilePath(__file__).parent / "bin" / "diffkit"
+    if inside.exists():
+        return str(inside)
+    found = shutil.which("diffkit")
+    if found is None:
+        raise ImportError(
+            f"{inside} is missing: install the wheel, or name the program in DIFFKIT_PROGRAM"
+        )
+    return found
+
+
+def main() -> None:
+    """The console script: becomes the program."""
+    program = program_path()
+    os.execv(program, ["diffkit", *sys.argv[1:]])
+
+
+def run(command: str, *arguments: str) -> dict[str, Any]:
+    """Runs a command of the program; returns the object that it prints.
+
+    On `KeyboardInterrupt` the program is interrupted too, and leaves no output behind.
+
+    Raises:
+        DiffkitError: if it ends in trouble, of the class of its error's code.
+    """
+    process = subprocess.Popen(
+        [program_path(), command, *arguments, "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        output, errors = process.communicate()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        raise
+    try:
+        answer = json.loads(output) if output.strip() else {}
+    except ValueError:
+        answer = {}
+    if "error" in answer:
+        raise error_of(answer["error"])
+    if process.returncode not in (0, 1) or not answer:
+        said = errors.decode(errors="replace").strip().splitlines()
+        message = said[0].removeprefix("diffkit: ").removeprefix("Error: ") if said else ""
+        code = "usage" if process.returncode in (2, 64) else "crashed"
+        raise error_of(
+            {"code": code, "message": message or f"diffkit ended with {process.returncode}"}
+        )
+    return dict(answer)
+
+
+# MARK: Objects
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name)
+
+
+def decode(kind: type[Result], answer: Mapping[str, Any]) -> Result:
+    """A dataclass of a JSON object. Members that the class does not know are left out: a later
+    program may have more."""
+    members = {_snake(name): value for name, value in answer.items()}
+    hints = get_type_hints(kind)
+    known: dict[str, Any] = {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        if item.name in members:
+            known[item.name] = _value(hints[item.name], members[item.name])
+        elif item.default is MISSING and item.default_factory is MISSING:
+            raise DiffkitError(f"the program's answer lacks '{item.name}'", code="crashed")
+    return kind(**known)
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is list:
+        return [_value(arguments[0], item) for item in value]
+    if origin is dict:
+        return {name: _value(arguments[1], item) for name, item in value.items()}
+    if hasattr(hint, "__dataclass_fields__"):
+        return decode(hint, value)
+    # Numbers that JSON lacks come as "NaN" and "Infinity".
+    return float(value) if hint is float else value
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What a file holds and an operation leaves out."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A tensor of the base and one of the tuned checkpoint that may be one."""
+
+    base: str
+    tuned: str
+
+
+@dataclass(frozen=True)
+class CreatedFile:
+    """What `create` made of two checkpoints."""
+
+    output: str
+    size: int
+    changes: int
+    elements: int
+    changed_tensors: int
+    tensors: int
+    reshaped: list[str]
+    deleted: list[str]
+    inserted: list[str]
+    alike: list[Alike]
+    not_compared: list[Skipped]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `apply` or `revert` did. outcome: ``"written"``, ``"patched"`` (in place),
+    ``"replaced"``, ``"already-applied"`` or ``"already-reverted"``."""
+
+    source: str
+    outcome: str
+    tensors: int
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify` found. state: of the checkpoint, ``"base"``, ``"applied"``,
+    ``"partly-applied"`` or ``"different"``."""
+
+    path: str
+    identity: str
+    entries: int
+    pages: int
+    values: int
+    differing: list[str]
+    checkpoint: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True)
+class InspectedEntry:
+    """A tensor of an inspected diff."""
+
+    name: str
+    operation: str
+    type: str
+    shape: list[int]
+    changes: int
+    stored_bytes: int
+    pages: int
+    encodings: list[str]
+    new_shape: list[int] | None = None
+    value_type: str | None = None
+    scale: int | None = None
+    base: str | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class InspectedDiff:
+    """What `inspect` found in a diff."""
+
+    path: str
+    version: str
+    identity: str
+    size: int
+    index_size: int
+    changes: int
+    metadata: dict[str, str]
+    tensors: list[InspectedEntry]
+
+
+@dataclass(frozen=True)
+class InspectedTensor:
+    """A tensor of an inspected checkpoint."""
+
+    name: str
+    type: str
+    shape: list[int]
+    bytes: int
+    layout: str
+    big_endian: bool
+    aliases: list[str]
+    label: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class InspectedCheckpoint:
+    """What `inspect` found in a checkpoint."""
+
+    path: str
+    format: str
+    files: list[str]
+    size: int
+    elements: int
+    tensors: list[InspectedTensor]
+    skipped: list[Skipped]
+
+
+@dataclass(frozen=True)
+class ValueFigures:
+    """The values of additions."""
+
+    negative: int
+    zero: int
+    smallest: float
+    largest: float
+    mean: float
+    l1: float
+    l2: float
+    binades: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How many changes, and what they take."""
+
+    elements: int
+    changes: int
+    density: float
+    bits_per_position: float
+    bound_per_position: float
+    bytes_per_change: float
+    values: ValueFigures | None = None
+
+
+@dataclass(frozen=True)
+class TensorFigures:
+    """The figures of one tensor."""
+
+    name: str
+    operation: str
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class DiffFigures:
+    """The figures of one diff."""
+
+    path: str
+    size: int
+    whole_tensor_bytes: int
+    sparse: Figures
+    tensors: list[TensorFigures]
+    model_density: float | None = None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes of a base and its diffs, and of as many whole models."""
+
+    base: int
+    diffs: int
+    copies: int
+    tasks: int
+    ratio: float
+    saving: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What `stats` measured."""
+
+    diffs: list[DiffFigures]
+    storage: Storage | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How two diffs relate."""
+
+    shared: int
+    jaccard: float
+    cosine: float | None = None
+    sign_agreement: float | None = None
+    norm_ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class ComparedDiff:
+    """One of several diffs, beside the first."""
+
+    path: str
+    changes: int
+    differing: int
+    same: bool
+    norm: float | None = None
+
+
+@dataclass(frozen=True)
+class ComparedTensor:
+    """A tensor of several diffs."""
+
+    name: str
+    elements: int
+    differing: int
+    changes: list[int]
+    figures: Pair
+
+
+@dataclass(frozen=True)
+class Note:
+    """What cannot be compared, and why."""
+
+    path: str
+    tensor: str
+    what: str
+
+
+@dataclass(frozen=True)
+class DiffComparison:
+    """How diffs relate: `matrix[i][j]` is of the diffs i and j."""
+
+    same: bool
+    diffs: list[ComparedDiff]
+    matrix: list[list[Pair]]
+    tensors: list[ComparedTensor]
+    notes: list[Note]
+
+
+@dataclass(frozen=True)
+class DifferingTensor:
+    """A tensor that differs between two checkpoints."""
+
+    name: str
+    other_name: str
+    type: str
+    other_type: str
+    shape: list[int]
+    other_shape: list[int]
+    elements: int
+    differing: int | None = None
+    largest: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointComparison:
+    """How two checkpoints relate."""
+
+    same: bool
+    paths: list[str]
+    tensors: list[DifferingTensor]
+    only_in_first: list[str]
+    only_in_second: list[str]
+
+
+@dataclass(frozen=True)
+class MergedTensor:
+    """A tensor of a merged diff."""
+
+    name: str
+    diffs: int
+    elements: int
+    read: int
+    changes: int
+    shared: int
+    opposite: int
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What `merge` made: of `read` changes, `shared` positions are those of several diffs,
+    `opposite` those that some raise and others lower."""
+
+    output: str
+    method: str
+    size: int
+    diffs: int
+    elements: int
+    read: int
+    changes: int
+    shared: int
+    opposite: int
+    tensors: list[MergedTensor]
+    whole: list[str]
+    dropped_heads: list[str]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What `compose` made."""
+
+    output: str
+    size: int
+    changes: int
+    tensors: int
+    diffs: int
+    unchanged: list[str]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `prune` kept: `norm_share` of the norm."""
+
+    output: str
+    size: int
+    changes: int
+    kept: int
+    tensors: int
+    norm_share: float
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `convert` wrote; of a diff `heads`, `changes` and `rounded` values, of a checkpoint
+    `bytes` and what was `skipped`."""
+
+    output: str
+    format: str
+    tensors: int
+    heads: int | None = None
+    changes: int | None = None
+    rounded: int | None = None
+    bytes: int | None = None
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+# MARK: Commands
+
+
+def _options(**options: Any) -> list[str]:
+    """Options of the program: True is a flag, None and False are none, a list is repeated."""
+    made: list[str] = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            made.append(flag)
+        elif value is None or value is False:
+            continue
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                made += [flag, str(item)]
+        else:
+            made += [flag, os.fspath(value) if hasattr(value, "__fspath__") else str(value)]
+    return made
+
+
+def _paths(*paths: Path) -> list[str]:
+    """Paths that are not taken for options, or for standard input."""
+    texts = [os.fspath(path) for path in paths]
+    return ["./" + text if text.startswith("-") else text for text in texts]
+
+
+def create(
+    base: Path, tuned: Path, path: Path, *, overwrite: bool = False, metadata: Mapping[str, str],
+    map: Path | None = None, **options: Any,
+) -> CreatedFile:  # fmt: skip
+    """See `diffkit.create`."""
+    facts = [f"{key}={value}" for key, value in metadata.items()]
+    return decode(
+        CreatedFile,
+        run(
+            "create", *_paths(base, tuned),
+            *_options(output=_paths(path)[0], force=overwrite, meta=facts, map=map, **options),
+        ),
+    )  # fmt: skip
+
+
+def apply(
+    base: Path,
+    *diffs: Path,
+    output: Path | None = None,
+    overwrite: bool = False,
+    in_place: bool = False,
+    undo: Path | None = None,
+    allow_other_base: bool = False,
+    verify: str = "full",
+    map: Path | None = None,
+) -> Applied:
+    """Writes the checkpoint that a base and one or more diffs make.
+
+    Exact diffs are applied one after the other, additive ones on one base are summed.
+
+    Args:
+        base: an HDF5 or safetensors file, or a folder of shards.
+        diffs: files.
+        output: the file or folder to write; by default beside the base.
+        overwrite: whether an existing output is replaced.
+        in_place: change the base itself, behind a journal (`recover`).
+        undo: where to write the exact inverse, as a diff.
+        allow_other_base: apply additive diffs to another base than theirs.
+        verify: ``"full"`` or ``"touched"``.
+        map: a file that says what tensors are called in the checkpoint.
+
+    Raises:
+        WrongBase, PartlyApplied, Damaged, OutputExists, FileError, …: with the tensor's name.
+    """
+    options = _options(
+        output=output and _paths(output)[0], force=overwrite, in_place=in_place, undo=undo,
+        allow_other_base=allow_other_base, verify=verify, map=map,
+    )  # fmt: skip
+    return decode(Applied, run("apply", *_paths(base, *diffs), *options))
+
+
+def revert(
+    tuned: Path,
+    *diffs: Path,
+    output: Path | None = None,
+    overwrite: bool = False,
+    in_place: bool = False,
+    verify: str = "full",
+    map: Path | None = None,
+) -> Applied:
+    """Writes the base of a tuned checkpoint, out of the same exact diffs; see `apply`."""
+    options = _options(
+        output=output and _paths(output)[0], force=overwrite, in_place=in_place, verify=verify,
+        map=map,
+    )  # fmt: skip
+    return decode(Applied, run("revert", *_paths(tuned, *diffs), *options))
+
+
+def verify(diff: Path, checkpoint: Path | None = None, *, map: Path | None = None) -> Verified:
+    """Checks every byte of a diff, and what a checkpoint is to it.
+
+    Raises:
+        Damaged: if the diff is.
+    """
+    paths = _paths(diff) if checkpoint is None else _paths(diff, checkpoint)
+    return decode(Verified, run("verify", *paths, *_options(map=map)))
+
+
+def inspect(file: Path, *, hash: bool = False) -> InspectedDiff | InspectedCheckpoint:
+    """What a diff or a checkpoint is; with `hash`, a checkpoint's fingerprints too."""
+    answer = run("inspect", *_paths(file), *_options(hash=hash))
+    if "identity" in answer:
+        return decode(InspectedDiff, answer)
+    return decode(InspectedCheckpoint, answer)
+
+
+def stats(*files: Path) -> Stats:
+    """Density, values, bits of diffs, and storage beside their base if that is the first file."""
+    return decode(Stats, run("stats", *_paths(*files)))
+
+
+def compare(
+    *files: Path, base: Path | None = None, atol: float | None = None, rtol: float | None = None,
+    map: Path | None = None,
+) -> DiffComparison | CheckpointComparison:  # fmt: skip
+    """How two or more diffs relate, or two checkpoints.
+
+    Args:
+        base: of exact diffs, so that their deltas are known.
+        atol, rtol: values are equal if ``|a - b| <= atol + rtol * |b|``.
+    """
+    answer = run("compare", *_paths(*files), *_options(base=base, atol=atol, rtol=rtol, map=map))
+    if "diffs" in answer:
+        return decode(DiffComparison, answer)
+    return decode(CheckpointComparison, answer)
+
+
+def merge(
+    *diffs: Path, output: Path, overwrite: bool = False, method: str = "sum",
+    weights: Sequence[float] | None = None, scale: float | None = None,
+    density: float | None = None, **options: Any,
+) -> Merged:  # fmt: skip
+    """Combines additive diffs of one base into one.
+
+    Args:
+        method: ``"sum"``, ``"average"``, ``"ties"``, ``"dare-linear"``, … (README.md).
+        weights: one for each diff.
+        scale, density, options: as the program's options of that name, with ``_`` for ``-``.
+    """
+    weighing = None if weights is None else ",".join(repr(float(weight)) for weight in weights)
+    made = _options(
+        output=_paths(output)[0], force=overwrite, method=method, weights=weighing, scale=scale,
+        density=density, **options,
+    )  # fmt: skip
+    return decode(Merged, run("merge", *_paths(*diffs), *made))
+
+
+def compose(
+    *diffs: Path, output: Path, overwrite: bool = False, base: Path | None = None
+) -> Composed:
+    """Makes one exact diff that does what several do in order."""
+    options = _options(output=_paths(output)[0], force=overwrite, base=base)
+    return decode(Composed, run("compose", *_paths(*diffs), *options))
+
+
+def prune(
+    diff: Path, *, output: Path, overwrite: bool = False, density: float | None = None,
+    threshold: float | None = None, per_tensor: bool = False,
+) -> Pruned:  # fmt: skip
+    """Keeps only the largest changes of an additive diff."""
+    options = _options(
+        output=_paths(output)[0], force=overwrite, density=density, threshold=threshold,
+        per_tensor=per_tensor,
+    )  # fmt: skip
+    return decode(Pruned, run("prune", *_paths(diff), *options))
+
+
+def convert(
+    input: Path, output: Path, *, overwrite: bool = False, base: Path | None = None,
+    to: str | None = None, from_: str | None = None, values: str | None = None,
+    map: Path | None = None,
+) -> Converted:  # fmt: skip
+    """Writes a checkpoint, or a diff, in another format; see `diffkit convert --help`."""
+    options = [
+        *_options(force=overwrite, base=base, to=to, values=values, map=map),
+        *(["--from", from_] if from_ else []),
+    ]
+    return decode(Converted, run("convert", *_paths(input, output), *options))

@@ -1,0 +1,218 @@
+"""Diffs attached to models, and taken off again bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import numpy as np
+import torch
+
+from ..errors import ChangedInBetween, Unsupported, UsageError
+from . import _tensors as tensors
+from ._prepare import AnyDiff, Prepared, prepare, state_of
+
+
+class Attached:
+    """A diff that is attached to a model: a context manager that detaches it.
+
+    Attributes:
+        prepared: the diff, to be attached again without being decoded or verified.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self._options: dict[str, Any] = {}
+        self._attach()
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is attached."""
+        return self in state_of(self.prepared.model).stack
+
+    def __enter__(self) -> Attached:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_attached:
+            self.detach()
+
+    def __repr__(self) -> str:
+        return f"<diffkit.torch.Attached {self.prepared!r}, {'on' if self.is_attached else 'off'}>"
+
+    def detach(self) -> None:
+        """Makes the model what it was without the diff: every bit. O(changes).
+
+        Of several diffs on a model the last is detached first, or any whose elements no later one
+        changes. Memory, devices and parameters stay; a replaced parameter (`insert`, `reshape`)
+        has its own data again.
+
+        Raises:
+            ChangedInBetween: if an element that the diff changed is not as it left it, for example
+                after an optimizer's step; nothing is changed then.
+            Unsupported: if a later diff changes the same elements.
+            UsageError: if it is not attached.
+        """
+        state = state_of(self.prepared.model)
+        with state.lock:
+            if self not in state.stack:
+                raise UsageError("the diff is not attached")
+            for other in state.stack[state.stack.index(self) + 1 :]:
+                _require_apart(self.prepared, other.prepared)
+            for replacement in self.prepared.replacements:
+                if replacement.is_changed():
+                    raise ChangedInBetween(
+                        "has been changed in between", code="wrong-base",
+                        tensor=replacement.names[0],
+                    )  # fmt: skip
+            self.prepared.move(after=False)
+            for replacement in self.prepared.replacements:
+                replacement.take_back()
+            state.stack.remove(self)
+            self._restore_fingerprints()
+
+    def switch(self, diff: Union[AnyDiff, Prepared], **options: Any) -> Attached:
+        """Detaches this diff and attaches another one: O(changes of both) if it is prepared.
+
+        A diff that is not prepared is prepared in between, when the model is as it was without
+        this one; if that fails, this one is attached again.
+
+        Args:
+            diff: `Prepared` before this one was attached, or what `attach` takes.
+            options: as of `attach`, by default those of the first one.
+
+        Returns:
+            The other one, attached.
+        """
+        self.detach()
+        try:
+            if isinstance(diff, Prepared):
+                return Attached(diff)
+            return attach(self.prepared.model, diff, **(options or self._options))
+        except BaseException:
+            self._attach()
+            raise
+
+    def _attach(self) -> None:
+        prepared = self.prepared
+        state = state_of(prepared.model)
+        with state.lock:
+            if self in state.stack or any(other.prepared is prepared for other in state.stack):
+                raise UsageError("the diff is attached already")
+            known = {
+                place: state.fingerprints[place]
+                for place in map(tensors.place, self._tensors())
+                if place in state.fingerprints
+            }
+            prepared.move(after=True)
+            for replacement in prepared.replacements:
+                replacement.put()
+            # What is remembered of the tensors holds again when the diff is off, if nobody else
+            # has changed them by then.
+            self._fingerprints = {
+                place: (_versions(tensor), known[place][1])
+                for tensor in self._tensors()
+                if (place := tensors.place(tensor)) in known
+                and known[place][0] + 1 == _versions(tensor)
+            }
+            state.stack.append(self)
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [patch.tensor for patch in self.prepared.patches]
+
+    def _restore_fingerprints(self) -> None:
+        state = state_of(self.prepared.model)
+        for tensor in self._tensors():
+            place = tensors.place(tensor)
+            known = self._fingerprints.get(place)
+            if known is not None and known[0] + 1 == _versions(tensor):
+                state.fingerprints[place] = (_versions(tensor), known[1])
+
+
+def _versions(tensor: torch.Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def _require_apart(one: Prepared, later: Prepared) -> None:
+    """Refuses to take off a diff whose elements a later one changes."""
+    for patch in one.patches:
+        for other in later.patches:
+            if tensors.place(patch.tensor) == tensors.place(other.tensor):
+                shared = np.intersect1d(patch.positions, other.positions, assume_unique=True)
+                if shared.size:
+                    _refuse(other.names[0])
+            elif (
+                patch.tensor.untyped_storage().data_ptr()
+                == other.tensor.untyped_storage().data_ptr()
+            ):
+                _refuse(other.names[0])
+        for replacement in later.replacements:
+            if any(tensor is patch.tensor for tensor in replacement.tensors):
+                _refuse(replacement.names[0])
+    for replacement in one.replacements:
+        changed = [patch.tensor for patch in later.patches]
+        changed += [tensor for other in later.replacements for tensor in other.tensors]
+        if any(tensor is other for tensor in replacement.tensors for other in changed):
+            _refuse(replacement.names[0])
+
+
+def _refuse(name: str) -> None:
+    raise Unsupported(
+        "is changed by a diff that was attached later; detach that first", code="unsupported",
+        tensor=name,
+    )  # fmt: skip
+
+
+def attach(
+    model: torch.nn.Module,
+    diff: Union[AnyDiff, Prepared],
+    *,
+    names: tensors.Names = None,
+    verify: bool = True,
+    allow_other_base: bool = False,
+) -> Attached:
+    """Makes a model what a diff makes of it, where its tensors are, on any device.
+
+    The elements that change are exchanged, O(changes); no tensor moves. Attached to a model that
+    has others attached, the diff must fit the model as it is then.
+
+    What the diff inserts or reshapes (a head, a longer vocabulary) becomes the data of the model's
+    parameter of that name. The parameter stays the same object, but its shape may be another one:
+    attributes such as ``out_features`` stay as they are, an optimizer keeps state of the old
+    shape, a compiled graph is compiled again, CUDA graphs must be captured again. What the diff
+    deletes stays in the model.
+
+    Args:
+        model, diff, names, verify, allow_other_base: see `prepare`. A `Prepared` diff is neither
+            decoded nor verified again: its elements alone are compared.
+
+    Returns:
+        What detaches it; also a context manager.
+
+    Raises:
+        WrongBase, Mismatch, AlreadyApplied, Damaged, Unsupported: see `prepare`.
+        ChangedInBetween: if the model is not as it was when the diff was prepared.
+
+    Example:
+        >>> with diffkit.torch.attach(model, "task.diff"):
+        ...     model(**batch)
+        >>> attached = diffkit.torch.attach(model, "a.diff")
+        >>> attached = attached.switch("b.diff")
+        >>> attached.detach()                      # the base again, bit for bit
+    """
+    options = {"names": names, "verify": verify, "allow_other_base": allow_other_base}
+    if isinstance(diff, Prepared):
+        if diff.model is not model:
+            raise UsageError("the diff was prepared for another model")
+        prepared = diff
+    else:
+        prepared = prepare(
+            model, diff, names=names, verify=verify, allow_other_base=allow_other_base
+        )
+    attached = Attached(prepared)
+    attached._options = options
+    return attached
+
+
+def attached(model: torch.nn.Module) -> list[Attached]:
+    """The diffs that are attached to a model, in order."""
+    return list(state_of(model).stack)

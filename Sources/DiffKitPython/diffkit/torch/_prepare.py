@@ -1,0 +1,394 @@
+"""Diffs decoded and verified for a model: where they change what, before and after."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, Union
+
+import numpy as np
+import torch
+
+from .. import _dtypes
+from .._diff import Diff, DiffSource, Entry
+from .._exchange import Exchange
+from ..errors import (
+    AlreadyApplied,
+    ChangedInBetween,
+    Mismatch,
+    PartlyApplied,
+    Unsupported,
+    WrongBase,
+)
+from . import _tensors as tensors
+from ._tensors import Array, Names
+
+#: A diff, or what `diffkit.open` opens.
+AnyDiff = Union[Diff, DiffSource]
+
+
+class Patch:
+    """What a diff changes in a tensor of a model that stays where it is."""
+
+    def __init__(self, names: list[str], tensor: torch.Tensor, positions: Array, width: int):
+        self.names = names
+        self.tensor = tensor
+        self.width = width
+        #: Row-major.
+        self.positions = positions
+        self.before: Array = np.empty(0, np.uint8)
+        self.after: Array = np.empty(0, np.uint8)
+        self.place: tuple[Any, ...] = ()
+        # On another device: indices into the storage, and the elements.
+        self._index = torch.empty(0)
+        self._sides: dict[bool, torch.Tensor] = {}
+
+    def bind(self, exchange: Exchange) -> None:
+        """Prepares the exchange where the tensor is now."""
+        self.place = tensors.place(self.tensor)
+        at = tensors.offsets(self.tensor, self.positions)
+        before, after = self.before, self.after
+        if not self.tensor.is_contiguous():
+            order = np.argsort(at, kind="stable")
+            at = at[order]
+            before, after = (
+                side.reshape(-1, self.width)[order].reshape(-1) for side in (before, after)
+            )
+        if self.tensor.device.type == "cpu":
+            exchange.add(self.width, at.view(np.uint64), before, after)
+            return
+        device = self.tensor.device
+        self._index = torch.from_numpy(at).to(device)
+        self._sides = {
+            False: tensors.bits(before, self.width, device),
+            True: tensors.bits(after, self.width, device),
+        }
+
+    def differs(self, after: bool) -> torch.Tensor:
+        """Whether other elements stand there than those of a side; on the tensor's device."""
+        return (tensors.storage(self.tensor)[self._index] != self._sides[after]).any()
+
+    def store(self, after: bool) -> None:
+        """Brings the elements of a side in, on another device than the CPU."""
+        with torch.inference_mode(self.tensor.is_inference()), torch.no_grad():
+            tensors.storage(self.tensor).index_copy_(0, self._index, self._sides[after])
+
+
+class Replacement:
+    """A tensor of a model that a diff gives other data: a head, or another shape."""
+
+    def __init__(self, name: str, all_tensors: list[torch.Tensor], data: torch.Tensor):
+        self.names = [name]
+        self.tensors = all_tensors
+        self.data = data
+        self.kept: list[torch.Tensor] = []
+        self._versions: list[int] = []
+
+    def put(self) -> None:
+        """Gives the tensor the data of the diff."""
+        self.kept = [tensor.data for tensor in self.tensors]
+        for tensor in self.tensors:
+            tensor.data = self.data
+        self._versions = [_version(tensor) for tensor in self.tensors]
+
+    def is_changed(self) -> bool:
+        """Whether it has been changed since `put`."""
+        return any(
+            tensor.data_ptr() != self.data.data_ptr() or _version(tensor) != version
+            for tensor, version in zip(self.tensors, self._versions)
+        )
+
+    def take_back(self) -> None:
+        """Gives the tensor its own data again."""
+        for tensor, data in zip(self.tensors, self.kept):
+            tensor.data = data
+        self.kept = []
+
+
+def _version(tensor: torch.Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+class State:
+    """What is known of a model: fingerprints, what is attached, and a lock around both."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        #: By the place of a tensor its version and fingerprint.
+        self.fingerprints: dict[tuple[Any, ...], tuple[int, str]] = {}
+        self.stack: list[Any] = []
+
+    def fingerprint(self, tensor: torch.Tensor) -> str:
+        """The fingerprint of a tensor as it is; remembered as long as its version is the same."""
+        place, version = tensors.place(tensor), _version(tensor)
+        known = self.fingerprints.get(place)
+        if known is None or known[0] != version or tensor.is_inference():
+            known = (version, tensors.fingerprint(tensor))
+            self.fingerprints[place] = known
+        return known[1]
+
+
+_states: weakref.WeakKeyDictionary[torch.nn.Module, State] = weakref.WeakKeyDictionary()
+_states_lock = threading.Lock()
+
+
+def state_of(model: torch.nn.Module) -> State:
+    """The state of a model."""
+    with _states_lock:
+        return _states.setdefault(model, State())
+
+
+class Prepared:
+    """A diff decoded and verified for a model as it was then; see `prepare`.
+
+    Attributes:
+        model: the model.
+        changes: elements that change.
+        metadata: of the diff.
+        identity: of the diff.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, diff: Diff, names: Names, verify: bool, allow_other_base: bool
+    ) -> None:
+        self.model = model
+        self.metadata = dict(diff.metadata)
+        self.identity = diff.identity
+        self.patches: list[Patch] = []
+        self.replacements: list[Replacement] = []
+        self._exchange = Exchange()
+        self._bound: list[Patch] = []
+        self._elsewhere: list[Patch] = []
+        state = state_of(model)
+        with state.lock:
+            self._decode(diff, names, state if verify else None, allow_other_base)
+            self._check_overlap()
+            self._bind()
+
+    @property
+    def changes(self) -> int:
+        """Elements that change where they are."""
+        return sum(patch.positions.size for patch in self.patches)
+
+    def __repr__(self) -> str:
+        return (
+            f"<diffkit.torch.Prepared {self.identity}: {self.changes} changes in "
+            f"{len(self.patches)} tensors, {len(self.replacements)} replaced>"
+        )
+
+    # MARK: Preparation
+
+    def _decode(
+        self, diff: Diff, names: Names, state: State | None, allow_other_base: bool
+    ) -> None:
+        found = tensors.named(self.model)
+        matched = tensors.matched(diff, found, names)
+        states: set[str] = set()
+        wrong: str | None = None
+        entries: list[Entry] = diff.values()
+        for entry in entries:
+            name = matched[entry.name]
+            if name is None:
+                if entry.operation != "delete":
+                    raise Mismatch(
+                        "the model has no such tensor", code="mismatch", tensor=entry.name
+                    )
+                continue
+            tensor = found[name]
+            tensors.require_plain(name, tensor)
+            tensors.require_type(name, tensor, entry._code)
+            if entry.operation != "insert" and tuple(tensor.shape) not in (
+                (entry.shape, entry.new_shape)
+            ):
+                raise Mismatch(
+                    f"has the shape {tuple(tensor.shape)}, the diff is for {entry.shape}",
+                    code="mismatch", tensor=name,
+                )  # fmt: skip
+            if state is None or entry.operation == "insert":
+                continue
+            print_ = state.fingerprint(tensor)
+            kind = {entry.result: "result", entry.base: "base"}.get(print_, "other")
+            if kind == "other" and allow_other_base and entry.operation == "add":
+                continue
+            states.add(kind)
+            if kind == "other" and wrong is None:
+                wrong = name
+        if wrong is not None:
+            raise WrongBase(
+                "is not the one that the diff was made for", code="wrong-base", tensor=wrong
+            )
+        if "result" in states:
+            if states == {"result"}:
+                raise AlreadyApplied("the diff is already applied", code="already-applied")
+            raise PartlyApplied(
+                "some tensors are at the base, others at the result", code="partly-applied"
+            )
+        for entry in entries:
+            name = matched[entry.name]
+            if name is not None and entry.operation != "delete":
+                self._take(entry, name, found)
+
+    def _take(self, entry: Entry, name: str, found: dict[str, torch.Tensor]) -> None:
+        """Takes what an entry does to a tensor."""
+        tensor = found[name]
+        if entry.operation in ("insert", "reshape"):
+            self._replace(entry, name, tensor, found)
+            return
+        positions = entry.positions
+        patch = Patch([name], tensor, positions, entry._width)
+        patch.before = tensors.gathered(tensor, positions)
+        patch.after = patch.before.copy()
+        entry._change(patch.after)
+        place = tensors.place(tensor)
+        for other in self.patches:
+            if tensors.place(other.tensor) != place:
+                continue
+            if np.array_equal(other.positions, positions) and np.array_equal(
+                other.after, patch.after
+            ):
+                other.names.append(name)
+                return
+            raise Unsupported(
+                f"is tied to '{other.names[0]}', which the diff changes otherwise",
+                code="unsupported", tensor=name,
+            )  # fmt: skip
+        if positions.size:
+            self.patches.append(patch)
+
+    def _replace(
+        self, entry: Entry, name: str, tensor: torch.Tensor, found: dict[str, torch.Tensor]
+    ) -> None:
+        if entry.operation == "insert":
+            array = np.empty(entry.elements * entry._width, np.uint8)
+            entry._call("apply", array.ctypes.data, array.nbytes, 0)
+            shape = entry.shape
+        else:
+            old = tensor.detach().cpu().contiguous()
+            assert entry.new_shape is not None
+            shape = entry.new_shape
+            array = np.empty(int(np.prod(shape, dtype=np.int64)) * entry._width, np.uint8)
+            entry._call(
+                "reshape", old.data_ptr(), old.numel() * entry._width, array.ctypes.data,
+                array.nbytes, 0 if entry.base else 1,
+            )  # fmt: skip
+        data = tensors.from_bytes(array, entry._code, shape).to(tensor.device)
+        place = tensors.place(tensor)
+        tied = {id(other): other for other in found.values() if tensors.place(other) == place}
+        self.replacements.append(Replacement(name, list(tied.values()), data))
+
+    def _check_overlap(self) -> None:
+        """Refuses elements that two entries change, through views of one storage."""
+        by_storage: dict[int, list[Patch]] = {}
+        for patch in self.patches:
+            by_storage.setdefault(patch.tensor.untyped_storage().data_ptr(), []).append(patch)
+        for shared in by_storage.values():
+            if len(shared) < 2:
+                continue
+            every = []
+            for patch in shared:
+                at = tensors.offsets(patch.tensor, patch.positions)
+                start = patch.tensor.storage_offset() if patch.tensor.is_contiguous() else 0
+                every.append((at + start) * patch.width)
+            if np.unique(np.concatenate(every)).size != sum(at.size for at in every):
+                raise Unsupported(
+                    f"shares elements with '{shared[0].names[0]}', which the diff changes too",
+                    code="unsupported", tensor=shared[1].names[0],
+                )  # fmt: skip
+
+    def _bind(self) -> None:
+        self._exchange = Exchange()
+        self._bound = [patch for patch in self.patches if patch.tensor.device.type == "cpu"]
+        self._elsewhere = [patch for patch in self.patches if patch.tensor.device.type != "cpu"]
+        for patch in self.patches:
+            patch.bind(self._exchange)
+
+    # MARK: Exchange
+
+    def move(self, after: bool) -> None:
+        """Brings the elements of a side into the model; all of them or none.
+
+        Raises:
+            ChangedInBetween: if others stand there than those of the other side.
+        """
+        if any(tensors.place(patch.tensor) != patch.place for patch in self.patches):
+            self._rebind()
+        differing = [patch.differs(not after) for patch in self._elsewhere]
+        # One wait for each device, not for each tensor.
+        for patch, differs in zip(self._elsewhere, differing):
+            if bool(differs):
+                raise _changed(patch)
+        data = [tensors.storage(patch.tensor) for patch in self._bound]
+        refused = self._exchange.run(
+            [flat.data_ptr() for flat in data],
+            [flat.numel() * patch.width for flat, patch in zip(data, self._bound)],
+            backwards=not after,
+        )
+        if refused is not None:
+            raise _changed(self._bound[refused])
+        for patch in self._elsewhere:
+            patch.store(after)
+        for patch in self._bound:
+            if not patch.tensor.is_inference():
+                torch.autograd.graph.increment_version(patch.tensor)
+
+    def _rebind(self) -> None:
+        """Follows tensors to another device or memory."""
+        for patch in self.patches:
+            tensor, (_, _, dtype, shape, _) = patch.tensor, patch.place
+            if tensor.dtype != dtype or tuple(tensor.shape) != shape:
+                raise ChangedInBetween(
+                    f"is now {_dtypes.NAMES[tensors.CODES[tensor.dtype]]} "
+                    f"{tuple(tensor.shape)}, was {_dtypes.NAMES[tensors.CODES[dtype]]} {shape}",
+                    code="wrong-base", tensor=patch.names[0],
+                )  # fmt: skip
+        self._bind()
+
+
+def _changed(patch: Patch) -> ChangedInBetween:
+    return ChangedInBetween(
+        "has been changed in between, where the diff changes it",
+        code="wrong-base",
+        tensor=patch.names[0],
+    )
+
+
+def opened(diff: AnyDiff) -> tuple[Diff, bool]:
+    """A diff, and whether it was opened for this."""
+    return (diff, False) if isinstance(diff, Diff) else (Diff(diff), True)
+
+
+def prepare(
+    model: torch.nn.Module,
+    diff: AnyDiff,
+    *,
+    names: Names = None,
+    verify: bool = True,
+    allow_other_base: bool = False,
+) -> Prepared:
+    """Decodes and verifies a diff for a model as it is now, and changes nothing.
+
+    This is what takes time: O(changes), and hashing the tensors that change, from whatever device,
+    once a model. Prepare ahead, before the first `attach`, what is to be switched between.
+
+    Args:
+        model: on any devices. Its parameters and buffers are matched with the diff's names, in
+            which ``.`` and ``/`` are one separator.
+        diff: what `diffkit.open` takes, or an open diff.
+        names: what the tensors of the diff are called in the model: a dict, or a function of the
+            name, such as ``lambda name: "model." + name``.
+        verify: whether to hash tensors that change. A hash is remembered until PyTorch counts a
+            change of the tensor, which it does not for what goes through ``.data``.
+        allow_other_base: whether additions may go upon another base than theirs.
+
+    Raises:
+        WrongBase, Mismatch, AlreadyApplied, PartlyApplied: by the tensor's name in the model.
+        Unsupported: for tensors without plain elements (meta, quantized, sharded), and tied ones
+            that the diff changes differently.
+        Damaged: if the diff is.
+    """
+    opened_diff, is_own = opened(diff)
+    try:
+        return Prepared(model, opened_diff, names, verify, allow_other_base)
+    finally:
+        if is_own:
+            opened_diff.close()

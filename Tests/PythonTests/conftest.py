@@ -1,0 +1,71 @@
+"""What the tests share. They test the package `diffkit` that is installed: a stage of `.ci`
+installs the wheel. While developing, `PYTHONPATH=Sources/DiffKitPython` with DIFFKIT_LIBRARY and
+DIFFKIT_PROGRAM takes its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Tensors = dict[str, Array]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def base() -> Tensors:
+    """Tensors of several types and shapes, a head, and one that will go."""
+    random = np.random.default_rng(7)
+    return {
+        "encoder/w": random.standard_normal((300, 70)).astype("f4"),
+        "encoder/h": random.standard_normal(1000).astype("f2"),
+        "ids": np.arange(50, dtype="i8"),
+        "flag": np.array([True, False, True]),
+        "scalar": np.array(3.5, "f8"),
+        "head": random.standard_normal((3, 4)).astype("f4"),
+        "gone": np.array([1, 2, 3], "u1"),
+        "same": np.ones(9, "f4"),
+    }
+
+
+@pytest.fixture
+def tuned(base: Tensors) -> Tensors:
+    """The base with some elements changed, another shape, one tensor more and one less."""
+    made = {name: array.copy() for name, array in base.items()}
+    made["encoder/w"].reshape(-1)[::137] += 0.25
+    made["encoder/h"][[0, 999]] = [7, -7]
+    made["ids"][3] = -1
+    made["flag"][1] = True
+    made["scalar"][...] = -0.0
+    made["head"] = np.arange(20, dtype="f4").reshape(5, 4)
+    del made["gone"]
+    made["come"] = np.array([[1.5], [2.5]], "f8")
+    return made
+
+
+@pytest.fixture
+def floats(base: Tensors) -> tuple[Tensors, Tensors]:
+    """Two sides that an additive diff takes to each other."""
+    names = ("encoder/w", "encoder/h")
+    before = {name: base[name] for name in names}
+    after = {name: array.copy() for name, array in before.items()}
+    after["encoder/w"].reshape(-1)[5::61] *= 1.5
+    after["encoder/h"][::10] += np.float16(0.5)
+    return before, after
+
+
+def copy(tensors: Tensors) -> Tensors:
+    return {name: array.copy() for name, array in tensors.items()}
+
+
+def assert_same(one: Tensors, other: Tensors) -> None:
+    """Equal names, types, shapes and bits."""
+    assert sorted(one) == sorted(other)
+    for name, array in one.items():
+        assert array.dtype == other[name].dtype, name
+        assert array.shape == other[name].shape, name
+        assert array.tobytes() == other[name].tobytes(), name

@@ -1,0 +1,370 @@
+"""Diffs of dicts of arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Tensors, assert_same, copy
+
+import diffkit
+
+
+def test_exact_diff_goes_both_ways(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
+    made = diffkit.create(base, tuned, tmp_path / "d.diff", metadata={"task": "t", "a": "ü"})
+    assert made.changed_tensors == 8 and made.tensors == 8
+    assert made.size == (tmp_path / "d.diff").stat().st_size
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        assert diff.metadata == {"a": "ü", "task": "t"}
+        assert diff.state(base) == "base" and diff.state(tuned) == "applied"
+        work = copy(base)
+        arrays = dict(work)
+        undo = diff.apply(work)
+        assert_same(work, tuned)
+        assert work["encoder/w"] is arrays["encoder/w"]
+        assert sorted(undo.tensors) == sorted(set(diff))
+        with pytest.raises(diffkit.AlreadyApplied):
+            diff.apply(work)
+        diff.revert(work)
+        assert_same(work, base)
+        with pytest.raises(diffkit.AlreadyApplied):
+            diff.revert(work)
+        undo = diff.apply(work)
+        undo.restore()
+        assert_same(work, base)
+        with pytest.raises(diffkit.UsageError):
+            undo.restore()
+
+
+def test_mapping_of_entries(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    assert list(diff) == sorted(diff) and len(diff) == 8
+    for name in set(diff) - {"come"}:
+        assert diff[name].base == diffkit.fingerprint(base[name]), name
+    entry = diff["encoder.w"]
+    assert entry.name == "encoder/w" and "encoder.w" in diff and "none" not in diff
+    assert (entry.operation, entry.type, entry.dtype) == ("xor", "f32", np.dtype("f4"))
+    assert entry.shape == entry.new_shape == (300, 70) and entry.elements == 21000
+    positions, values = entry.read()
+    assert positions.dtype == np.uint64 and np.array_equal(positions, np.arange(0, 21000, 137))
+    assert np.array_equal(entry.positions, positions)
+    assert entry.values.tobytes() == values.tobytes()
+    flat = base["encoder/w"].reshape(-1).view("u4")[positions] ^ values.view("u4")
+    assert np.array_equal(flat, tuned["encoder/w"].reshape(-1).view("u4")[positions])
+    assert entry.base == diffkit.fingerprint(base["encoder/w"])
+    assert entry.result == diffkit.fingerprint(tuned["encoder/w"])
+    assert diff["head"].shape == (3, 4) and diff["head"].new_shape == (5, 4)
+    assert diff["gone"].new_shape is None and diff["gone"].operation == "delete"
+    with pytest.raises(diffkit.Unsupported, match="'head'"):
+        diff["head"].read()
+    with pytest.raises(KeyError):
+        diff["none"]
+    with pytest.raises(KeyError):
+        diff["no\0ne"]
+
+
+@pytest.mark.parametrize("values", ["f16", "bf16", "f32"])
+def test_additions_are_undone_bit_for_bit(
+    floats: tuple[Tensors, Tensors], values: str, tmp_path: Path
+) -> None:
+    before, after = floats
+    diffkit.create(before, after, tmp_path / "d.diff", density=0.01, values=values)
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        assert sum(entry.changes for entry in diff.values()) == 22000 // 100
+        assert {entry.value_type for entry in diff.values()} == {values}
+        work = copy(before)
+        undo = diff.apply(work)
+        assert diff.state(work) == "applied"
+        with pytest.raises(diffkit.Unsupported, match="revert"):
+            diff.revert(work)
+        position = int(diff["encoder/w"].positions[0])
+        kept = work["encoder/w"].reshape(-1)[position]
+        work["encoder/w"].reshape(-1)[position] = 99
+        with pytest.raises(diffkit.ChangedInBetween, match="encoder/w"):
+            undo.restore()
+        work["encoder/w"].reshape(-1)[position] = kept
+        undo.restore()
+        assert_same(work, before)
+
+
+def test_wrong_base_is_refused_by_name_and_nothing_changes(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    wrong = copy(base)
+    wrong["scalar"][...] = 9
+    kept = copy(wrong)
+    with pytest.raises(diffkit.WrongBase, match="scalar") as caught:
+        diff.apply(wrong)
+    assert (caught.value.code, caught.value.tensor) == ("wrong-base", "scalar")
+    assert_same(wrong, kept)
+    mixed = copy(base)
+    mixed["ids"] = tuned["ids"].copy()
+    assert diff.state(mixed) == "partly-applied"
+    with pytest.raises(diffkit.PartlyApplied):
+        diff.apply(mixed)
+    missing = copy(base)
+    del missing["ids"]
+    with pytest.raises(diffkit.Mismatch, match="'ids'"):
+        diff.apply(missing)
+    with pytest.raises(diffkit.Mismatch, match="'ids'"):
+        diff.apply(missing, verify=False)
+    shaped = copy(base)
+    shaped["ids"] = shaped["ids"].reshape(5, 10)
+    for verify in (True, False):
+        with pytest.raises(diffkit.Mismatch, match="shape"):
+            diff.apply(shaped, verify=verify)
+    typed = copy(base)
+    typed["ids"] = typed["ids"].view("u8")
+    with pytest.raises(diffkit.Mismatch, match="uint64"):
+        diff.apply(typed)
+    frozen = copy(base)
+    frozen["encoder/w"].flags.writeable = False
+    with pytest.raises(diffkit.UsageError, match="read-only"):
+        diff.apply(frozen)
+    assert_same(frozen, base)
+
+
+def test_other_base_only_for_additions(floats: tuple[Tensors, Tensors]) -> None:
+    before, after = floats
+    add = diffkit.open(diffkit.dumps(before, after, operation="add", values="f32"))
+    other = copy(before)
+    other["encoder/w"][0, 0] += 1
+    with pytest.raises(diffkit.WrongBase):
+        add.apply(other)
+    add.apply(other, allow_other_base=True)
+    expected = np.float32(before["encoder/w"].reshape(-1)[5]) * np.float32(1.5)
+    assert other["encoder/w"].reshape(-1)[5] == expected
+    exact = diffkit.open(diffkit.dumps(before, after))
+    other = copy(before)
+    other["encoder/w"][0, 0] += 1
+    with pytest.raises(diffkit.WrongBase):
+        exact.apply(other, allow_other_base=True)
+
+
+def test_names_differ_in_separators(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    dotted = {name.replace("/", "."): array.copy() for name, array in base.items()}
+    diff.apply(dotted)
+    assert_same(dotted, {name.replace("/", "."): array for name, array in tuned.items()})
+    both = copy(base)
+    both["encoder.h"] = both.pop("encoder/h")
+    both["encoder/h:0"] = both["encoder.h"].copy()
+    assert diff.verify(both)["encoder/h"] == "base"
+    del both["encoder.h"]
+    assert diff.verify(both)["encoder/h"] == "base"
+    both["encoder.h:0"] = both["encoder/h:0"].copy()
+    with pytest.raises(diffkit.Mismatch, match="could be any of"):
+        diff.verify(both)
+
+
+def test_arrays_that_are_not_contiguous(base: Tensors, tuned: Tensors) -> None:
+    def strange(array: Any) -> Any:
+        if array.ndim == 0:
+            return array.copy()
+        wide = np.zeros((*array.shape, 2), array.dtype)
+        wide[..., 0] = array
+        return wide[..., 0]
+
+    data = diffkit.dumps(
+        {name: strange(array) for name, array in base.items()},
+        {name: array.copy(order="F") for name, array in tuned.items()},
+    )
+    assert data == diffkit.dumps(base, tuned)
+    diff = diffkit.open(data)
+    work = {name: strange(array) for name, array in base.items()}
+    kept = work["encoder/w"]
+    undo = diff.apply(work)
+    assert kept is work["encoder/w"] and not kept.flags.c_contiguous
+    assert_same(work, tuned)
+    undo.restore()
+    assert_same(work, base)
+    diff.apply(work)
+    diff.revert(work)
+    assert_same(work, base)
+
+
+def test_types_that_numpy_lacks() -> None:
+    bits = np.arange(100, dtype="u2")
+    changed = bits.copy()
+    changed[7] = 0x3F80
+    types = {"w": "bf16"}
+    data = diffkit.dumps({"w": bits}, {"w": changed}, types=types)
+    diff = diffkit.open(data)
+    assert diff["w"].type == "bf16"
+    work = {"w": bits.copy()}
+    diff.apply(work)
+    assert_same(work, {"w": changed})
+    with pytest.raises(diffkit.Mismatch):
+        diff.verify({"w": bits.astype("f4")})
+    with pytest.raises(diffkit.UsageError, match="f99"):
+        diffkit.dumps({"w": bits}, {"w": changed}, types={"w": "f99"})
+    with pytest.raises(diffkit.Unsupported, match="'w'"):
+        diffkit.dumps({"w": np.array(["a"])}, {})
+    with pytest.raises(diffkit.Unsupported, match="'w'"):
+        diffkit.dumps({"w": bits.astype(">u2")}, {})
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for name, code in (
+        ("bfloat16", "bf16"), ("float8_e4m3fn", "f8e4m3"), ("float8_e5m2", "f8e5m2"),
+    ):  # fmt: skip
+        dtype = np.dtype(getattr(ml_dtypes, name))
+        before = {"w": np.arange(20).astype(dtype)}
+        after = {"w": before["w"].copy()}
+        after["w"][3] = 0.5
+        diff = diffkit.open(diffkit.dumps(before, after))
+        assert diff["w"].type == code and diff["w"].dtype == dtype
+        diff.apply(before)
+        assert_same(before, after)
+
+
+def test_sources(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
+    data = diffkit.dumps(base, tuned)
+    (tmp_path / "d.diff").write_bytes(data)
+    identity = diffkit.open(data).identity
+    for source in (
+        str(tmp_path / "d.diff"),
+        tmp_path / "d.diff",
+        bytearray(data),
+        io.BytesIO(data),
+    ):
+        with diffkit.open(source) as diff:
+            assert diff.identity == identity
+            work = copy(base)
+            diff.apply(work)
+            assert_same(work, tuned)
+    with open(tmp_path / "d.diff", "rb") as file:
+        assert diffkit.open(file).state(tuned) == "applied"
+
+    class Broken(io.BytesIO):
+        isBroken = False
+
+        def read(self, *arguments: Any) -> bytes:
+            if self.isBroken:
+                raise ConnectionError("the network is gone")
+            return super().read(*arguments)
+
+    broken = Broken(data)
+    diff = diffkit.open(broken)
+    broken.isBroken = True
+    with pytest.raises(ConnectionError, match="gone"):
+        diff["ids"].read()
+    with pytest.raises(ConnectionError, match="gone"):
+        diffkit.open(broken)
+
+
+def test_trouble_has_classes(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
+    data = diffkit.dumps(base, tuned)
+    with pytest.raises(diffkit.FileMissing) as missing:
+        diffkit.open(tmp_path / "none")
+    assert isinstance(missing.value, FileNotFoundError) and "none" in str(missing.value)
+    with pytest.raises(diffkit.NotADiff):
+        diffkit.open(b"PK" + bytes(100))
+    with pytest.raises(diffkit.Damaged) as cut:
+        diffkit.open(data[:-1])
+    assert cut.value.code == "truncated"
+    damaged = bytearray(data)
+    damaged[40] ^= 1
+    diff = diffkit.open(damaged)
+    work = copy(base)
+    with pytest.raises(diffkit.Damaged, match="checksum"):
+        diff.apply(work, verify=False)
+    assert_same(work, base)
+    with pytest.raises(diffkit.Damaged):
+        diff.check()
+    again = pickle.loads(pickle.dumps(cut.value))
+    assert type(again) is type(cut.value) and str(again) == str(cut.value)
+    diffkit.create(base, tuned, tmp_path / "d.diff")
+    with pytest.raises(diffkit.OutputExists):
+        diffkit.create(base, tuned, tmp_path / "d.diff")
+    diffkit.create(base, tuned, tmp_path / "d.diff", overwrite=True)
+    for options in (
+        {"operation": "insert"}, {"density": 0}, {"density": 2.0}, {"threshold": -1},
+        {"density": 0.1, "threshold": 1.0}, {"values": "f64"}, {"metadata": {"a": "\0"}},
+        {"operation": "xor", "density": 0.5},
+    ):  # fmt: skip
+        with pytest.raises(diffkit.UsageError):
+            diffkit.dumps(base, tuned, **options)
+    with pytest.raises(diffkit.Unsupported, match="float"):
+        diffkit.dumps(base, tuned, operation="add")
+    with pytest.raises(diffkit.UsageError, match="dicts"):
+        diffkit.create(base, "tuned.h5", tmp_path / "x.diff")
+
+
+def test_progress_and_interruption(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    diffkit.create(base, tuned, tmp_path / "d.diff", progress=lambda *facts: told.append(facts))
+    assert told[-1][0] == "create" and told[-1][1] == told[-1][2]
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        diffkit.create(base, tuned, tmp_path / "e.diff", progress=interrupt)
+    assert sorted(os.listdir(tmp_path)) == ["d.diff"]
+
+
+def test_from_threads(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                mine = copy(base)
+                diff.apply(mine)
+                assert_same(mine, tuned)
+                with pytest.raises(diffkit.AlreadyApplied):
+                    diff.apply(mine)
+        except BaseException as problem:
+            failed.append(problem)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_fork(tmp_path: Path) -> None:
+    # In a process of its own: pytest's has threads of others.
+    program = """
+import os, sys, numpy as np, diffkit
+base = {"w": np.arange(8 << 20, dtype="f4")}
+tuned = {"w": base["w"].copy()}
+tuned["w"][::1000] += 1
+diff = diffkit.open(diffkit.dumps(base, tuned))
+diff.state(base)
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        work = {"w": base["w"].copy()}
+        diff.apply(work)
+        same = np.array_equal(work["w"], tuned["w"]) and diffkit.dumps(base, work)
+        os._exit(0 if same else 1)
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=120).returncode == 0
+
+
+def test_empty_and_scalar_tensors() -> None:
+    base = {"none": np.zeros((0, 3), "f4"), "one": np.array(1.0, "f4")}
+    tuned = {"none": np.zeros((2, 3), "f4"), "one": np.array(2.0, "f4"), "new": np.zeros(0, "i4")}
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = copy(base)
+    undo = diff.apply(work)
+    assert_same(work, tuned)
+    undo.restore()
+    assert_same(work, base)
+    assert len(diffkit.open(diffkit.dumps({}, {}))) == 0
+    assert diffkit.open(diffkit.dumps(base, base)).apply(copy(base)).tensors == []

@@ -1,0 +1,167 @@
+"""Files: the program's work through the package."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Tensors, assert_same
+
+import diffkit
+
+safetensors = pytest.importorskip("safetensors.numpy")
+
+
+@pytest.fixture
+def files(base: Tensors, tuned: Tensors, tmp_path: Path) -> Path:
+    safetensors.save_file(base, tmp_path / "base.safetensors")
+    safetensors.save_file(tuned, tmp_path / "tuned.safetensors")
+    return tmp_path
+
+
+def test_round_trip(files: Path, base: Tensors, tuned: Tensors) -> None:
+    made = diffkit.create(
+        files / "base.safetensors", files / "tuned.safetensors", files / "d.diff",
+        metadata={"task": "t"},
+    )  # fmt: skip
+    assert (made.changed_tensors, made.tensors, made.inserted) == (8, 8, ["come"])
+    assert diffkit.open(files / "d.diff").state(base) == "base"
+    done = diffkit.apply(
+        files / "base.safetensors", files / "d.diff", output=files / "o.safetensors"
+    )
+    assert done.outcome == "written" and done.tensors == 8
+    assert_same(safetensors.load_file(files / "o.safetensors"), tuned)
+    assert diffkit.verify(files / "d.diff", files / "o.safetensors").state == "applied"
+    back = diffkit.revert(files / "o.safetensors", files / "d.diff", output=files / "b.safetensors")
+    assert back.outcome == "written"
+    assert_same(safetensors.load_file(files / "b.safetensors"), base)
+    found = diffkit.inspect(files / "d.diff")
+    assert isinstance(found, diffkit._program.InspectedDiff)
+    assert found.metadata == {"task": "t"} and found.tensors[0].name == "come"
+    shown = diffkit.inspect(files / "base.safetensors", hash=True)
+    assert isinstance(shown, diffkit._program.InspectedCheckpoint)
+    prints = {tensor.name: tensor.fingerprint for tensor in shown.tensors}
+    assert prints["head"] == diffkit.fingerprint(base["head"])
+    same = diffkit.compare(files / "base.safetensors", files / "b.safetensors")
+    assert isinstance(same, diffkit._program.CheckpointComparison) and same.same
+    differing = diffkit.compare(files / "base.safetensors", files / "o.safetensors")
+    assert isinstance(differing, diffkit._program.CheckpointComparison)
+    assert not differing.same and differing.only_in_second == ["come"]
+
+
+def test_same_bytes_as_from_arrays(files: Path, base: Tensors, tuned: Tensors) -> None:
+    diffkit.create(files / "base.safetensors", files / "tuned.safetensors", files / "d.diff")
+    assert (files / "d.diff").read_bytes() == diffkit.dumps(base, tuned)
+
+
+def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
+    before, after = floats
+    diffkit.create(before, after, tmp_path / "a.diff", operation="add", metadata={"n": "a"})
+    diffkit.create(before, after, tmp_path / "b.diff", density=0.001)
+    safetensors.save_file(before, tmp_path / "base.safetensors")
+    pair = (tmp_path / "a.diff", tmp_path / "b.diff")
+    merged = diffkit.merge(*pair, output=tmp_path / "m.diff", weights=[0.5, 2], method="average")
+    assert merged.method == "average" and merged.diffs == 2 and merged.shared > 0
+    pruned = diffkit.prune(tmp_path / "a.diff", output=tmp_path / "p.diff", density=0.001)
+    assert pruned.kept == 22 and 0 < pruned.norm_share < 1
+    related = diffkit.compare(*pair)
+    assert isinstance(related, diffkit._program.DiffComparison)
+    assert related.matrix[0][1].shared == 22 and related.matrix[0][1].cosine is not None
+    measured = diffkit.stats(tmp_path / "base.safetensors", *pair)
+    assert measured.storage is not None and measured.storage.tasks == 2
+    assert measured.diffs[1].sparse.changes == 22
+    npz = diffkit.convert(tmp_path / "a.diff", tmp_path / "a.npz")
+    assert npz.changes == measured.diffs[0].sparse.changes
+    back = diffkit.convert(
+        tmp_path / "a.npz", tmp_path / "c.diff", base=tmp_path / "base.safetensors"
+    )
+    assert back.format == "diff"
+    assert diffkit.open(tmp_path / "c.diff")["encoder/w"].changes > 0
+
+
+def test_compose(files: Path, base: Tensors, tuned: Tensors) -> None:
+    names = ("encoder/w", "ids")
+    steps = [{name: base[name] for name in names}, {name: tuned[name] for name in names}]
+    last = {name: array + array.dtype.type(1) for name, array in steps[1].items()}
+    diffkit.create(steps[0], steps[1], files / "1.diff")
+    diffkit.create(steps[1], last, files / "2.diff")
+    made = diffkit.compose(files / "1.diff", files / "2.diff", output=files / "c.diff")
+    assert made.diffs == 2
+    work = {name: array.copy() for name, array in steps[0].items()}
+    diffkit.open(files / "c.diff").apply(work)
+    assert_same(work, last)
+
+
+def test_trouble_has_classes(files: Path) -> None:
+    (base, tuned) = (files / "base.safetensors", files / "tuned.safetensors")
+    diffkit.create(base, tuned, files / "d.diff")
+    with pytest.raises(diffkit.OutputExists) as exists:
+        diffkit.create(base, tuned, files / "d.diff")
+    assert exists.value.remedy == "overwrite" and isinstance(exists.value, FileExistsError)
+    with pytest.raises(diffkit.FileMissing):
+        diffkit.apply(files / "none", files / "d.diff", output=files / "o.safetensors")
+    safetensors.save_file({"x": np.ones(3, "f4")}, files / "other.safetensors")
+    with pytest.raises(diffkit.WrongBase) as wrong:
+        diffkit.apply(files / "other.safetensors", files / "d.diff", output=files / "o.safetensors")
+    assert wrong.value.tensor is not None
+    damaged = bytearray((files / "d.diff").read_bytes())
+    damaged[40] ^= 1
+    (files / "d.diff").write_bytes(damaged)
+    with pytest.raises(diffkit.Damaged):
+        diffkit.verify(files / "d.diff")
+    with pytest.raises(diffkit.UsageError):
+        diffkit.merge(files / "d.diff", output=files / "m.diff", method="no-such-method")
+    assert not (files / "o.safetensors").exists() and not (files / "m.diff").exists()
+
+
+def test_console_script() -> None:
+    script = Path(sys.executable).with_name("diffkit")
+    if not script.exists():
+        pytest.skip("the package is not installed, so there is no console script")
+    answer = subprocess.run([script, "--version"], capture_output=True, text=True)
+    assert answer.returncode == 0 and answer.stdout.strip() == diffkit.version()
+
+
+def test_names_that_look_like_options(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    os.rename("base.safetensors", "-b.safetensors")
+    diffkit.create("-b.safetensors", "tuned.safetensors", "-d.diff")
+    assert diffkit.verify("-d.diff", "-b.safetensors").state == "base"
+
+
+def test_interruption_leaves_nothing(tmp_path: Path) -> None:
+    safetensors.save_file({"w": np.zeros(64 << 20, "f4")}, tmp_path / "base.safetensors")
+    changed = np.zeros(64 << 20, "f4")
+    changed[::3] = np.arange(len(changed[::3]))
+    safetensors.save_file({"w": changed}, tmp_path / "tuned.safetensors")
+    program = (
+        "import diffkit, sys; print('ready', flush=True); "
+        "diffkit.create('base.safetensors', 'tuned.safetensors', 'd.diff')"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.readline()
+    # Until the program has begun to work.
+    deadline = time.monotonic() + 60
+    while not _children(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode != 0 and b"KeyboardInterrupt" in errors
+    assert sorted(os.listdir(tmp_path)) == ["base.safetensors", "tuned.safetensors"]
+
+
+def _children(parent: int) -> list[str]:
+    try:
+        return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,429 @@
+"""Diffs on PyTorch's models."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import diffkit  # noqa: E402
+import diffkit.torch as dt  # noqa: E402
+
+TYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
+#: The tests in which a device matters run on all that there are.
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+class Model(torch.nn.Module):
+    """An embedding tied to the head before the last, a transposed view, a buffer, a head."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32, classes: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.words = torch.nn.Embedding(50, 16)
+        self.up = torch.nn.Linear(16, 40)
+        self.norm = torch.nn.BatchNorm1d(40)
+        self.down = torch.nn.Linear(40, 16)
+        self.out = torch.nn.Linear(16, 50, bias=False)
+        self.head = torch.nn.Linear(16, classes)
+        self.to(dtype)
+        self.out.weight = self.words.weight
+
+    def forward(self, ids: Any) -> Any:
+        hidden = self.down(self.norm(torch.relu(self.up(self.words(ids)).mean(1))))
+        return self.head(hidden) + self.out(hidden).sum(-1, keepdim=True)
+
+
+def bits(model: Any) -> dict[str, bytes]:
+    return {
+        name: tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def changed(model: Any, seed: int = 0, share: float = 0.1, scale: float = 0.01) -> Any:
+    """A copy of a model in which some elements of floats differ."""
+    made = copy.deepcopy(model)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for tensor in {t.data_ptr(): t for t in dt._tensors.named(made).values()}.values():
+            if tensor.is_floating_point():
+                noise = torch.randn(tensor.shape, generator=random, dtype=torch.float32) * scale
+                mask = torch.rand(tensor.shape, generator=random) < share
+                tensor += (noise * mask).to(tensor.dtype)
+    return made
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    yield str(request.param)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("kind", ["xor", "replace", "add f16", "add bf16", "add f32"])
+def test_attach_and_detach_every_bit(device: str, dtype: Any, kind: str, tmp_path: Path) -> None:
+    model = Model(dtype)
+    tuned = changed(model)
+    operation, *values = kind.split()
+    dt.create(
+        model, tuned, tmp_path / "d.diff", operation=operation, values=(values or ["f16"])[0],
+    )  # fmt: skip
+    # What the C library makes of the same tensors in NumPy.
+    expected = {
+        name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()
+    }
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        for name, entry in diff.items():
+            flat = expected[name].view(-1).view(torch.uint8).numpy()
+            entry._call("apply", flat.ctypes.data, flat.nbytes, 0)
+    expected["out.weight"] = expected["words.weight"]
+    model.to(device)
+    before, addresses = bits(model), [p.data_ptr() for p in model.parameters()]
+    with dt.attach(model, tmp_path / "d.diff") as attached:
+        assert attached.is_attached and dt.attached(model) == [attached]
+        after = bits(model)
+        for name, tensor in expected.items():
+            assert after[name] == tensor.reshape(-1).view(torch.uint8).numpy().tobytes(), name
+        if operation != "add":
+            assert after == bits(tuned)
+        assert after != before
+        with pytest.raises(diffkit.AlreadyApplied):
+            dt.attach(model, tmp_path / "d.diff")
+        with pytest.raises(diffkit.UsageError):
+            dt.attach(model, attached.prepared)
+    assert bits(model) == before and not attached.is_attached
+    assert [p.data_ptr() for p in model.parameters()] == addresses
+    with pytest.raises(diffkit.UsageError):
+        attached.detach()
+
+
+def test_a_thousand_cycles(device: str, tmp_path: Path) -> None:
+    for dtype in (torch.bfloat16, torch.float32):
+        model = Model(dtype).to(device)
+        before = bits(model)
+        for index in range(2):
+            tuned = changed(Model(dtype), seed=index)
+            dt.create(Model(dtype), tuned, tmp_path / f"{index}.diff", operation="add",
+                      overwrite=True)  # fmt: skip
+        tasks = [dt.prepare(model, tmp_path / f"{index}.diff") for index in range(2)]
+        attached = dt.attach(model, tasks[0])
+        for cycle in range(1000):
+            attached = attached.switch(tasks[(cycle + 1) % 2])
+        attached.detach()
+        assert bits(model) == before
+
+
+def test_wrong_base_by_name(device: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    model.to(device)
+    with torch.no_grad():
+        model.down.bias[2] += 1
+    before = bits(model)
+    with pytest.raises(diffkit.WrongBase, match="down.bias"):
+        dt.attach(model, tmp_path / "d.diff")
+    assert bits(model) == before
+    # Not hashed, the elements are what they are.
+    with dt.attach(model, tmp_path / "d.diff", verify=False):
+        assert bits(model) != before
+    assert bits(model) == before
+    with pytest.raises(diffkit.Mismatch, match="bfloat16"):
+        dt.attach(Model(torch.bfloat16), tmp_path / "d.diff", verify=False)
+    with pytest.raises(diffkit.Mismatch, match="no such tensor"):
+        dt.attach(torch.nn.Linear(2, 2), tmp_path / "d.diff")
+    with pytest.raises(diffkit.Mismatch, match="shape"):
+        dt.attach(Model(classes=4), tmp_path / "d.diff")
+    with pytest.raises(diffkit.Unsupported, match="meta"):
+        dt.attach(Model().to("meta"), tmp_path / "d.diff")
+
+
+def test_changed_in_between(device: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    model.to(device)
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    position = int(diffkit.open(tmp_path / "d.diff")["up.weight"].positions[-1])
+    flat = model.up.weight.detach().view(-1)
+    kept = flat[position].clone()
+    flat[position] += 1
+    there = bits(model)
+    with pytest.raises(diffkit.ChangedInBetween, match="up.weight"):
+        attached.detach()
+    assert bits(model) == there and attached.is_attached
+    flat[position] = kept
+    # Elsewhere than where the diff changes it, it may be changed.
+    free = (set(range(flat.numel())) - set(map(int, _positions(tmp_path, "up.weight")))).pop()
+    other = flat[free].clone()
+    flat[free] = 9
+    attached.detach()
+    assert float(flat[free]) == 9
+    flat[free] = other
+    assert bits(model) == before
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model(torch.zeros(4, 3, dtype=torch.int64, device=device)).sum().backward()
+    optimizer.step()
+    with pytest.raises(diffkit.ChangedInBetween):
+        attached.detach()
+
+
+def _positions(folder: Path, name: str) -> Any:
+    with diffkit.open(folder / "d.diff") as diff:
+        return diff[name].positions
+
+
+def test_remembered_hashes_follow_changes(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    attached = dt.attach(model, tmp_path / "d.diff")
+    attached.detach()
+    dt.attach(model, tmp_path / "d.diff").detach()
+    with torch.no_grad():
+        model.down.weight.view(-1)[-1] += 1
+    with pytest.raises(diffkit.WrongBase, match="down.weight"):
+        dt.attach(model, tmp_path / "d.diff")
+    with torch.no_grad():
+        model.down.weight.view(-1)[-1] -= 1
+    attached = dt.attach(model, tmp_path / "d.diff", verify=False)
+    with torch.no_grad():
+        model.up.bias.zero_()
+    with pytest.raises(diffkit.DiffkitError):
+        dt.attach(model, tmp_path / "d.diff")
+
+
+def test_backward_notices_an_attach_in_between(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    loss = model.eval()(torch.zeros(4, 3, dtype=torch.int64)).sum()
+    with dt.attach(model, tmp_path / "d.diff"):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+
+
+def test_stacks(device: str, tmp_path: Path) -> None:
+    model = Model()
+    one = copy.deepcopy(model)
+    with torch.no_grad():
+        one.up.weight[:20] += 1
+    two = copy.deepcopy(one)
+    with torch.no_grad():
+        two.up.weight[10:30] += 1
+        two.down.bias += 1
+    three = copy.deepcopy(two)
+    with torch.no_grad():
+        three.norm.weight += 1
+    steps = [model, one, two, three]
+    for index in range(3):
+        dt.create(steps[index], steps[index + 1], tmp_path / f"{index}.diff")
+    model.to(device)
+    states = [bits(step) for step in steps]
+    a, b, c = (dt.attach(model, tmp_path / f"{index}.diff") for index in range(3))
+    assert bits(model) == states[3]
+    with pytest.raises(diffkit.Unsupported, match="up.weight"):
+        a.detach()
+    assert bits(model) == states[3]
+    b.detach()
+    c.detach()
+    assert bits(model) == states[1]
+    # The second again, as it was prepared; the first is still below.
+    b = dt.attach(model, b.prepared)
+    assert bits(model) == states[2]
+    b.detach()
+    a.detach()
+    assert bits(model) == states[0]
+    with pytest.raises(diffkit.ChangedInBetween):
+        dt.attach(model, b.prepared)
+    assert bits(model) == states[0]
+
+
+def test_switch_that_fails_leaves_the_first(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "a.diff")
+    dt.create(changed(model, 7), model, tmp_path / "wrong.diff")
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "a.diff")
+    after = bits(model)
+    with pytest.raises(diffkit.DiffkitError):
+        attached.switch(tmp_path / "wrong.diff")
+    assert bits(model) == after and attached.is_attached
+    with pytest.raises(diffkit.FileMissing):
+        attached.switch(tmp_path / "none.diff")
+    attached.detach()
+    assert bits(model) == before
+
+
+def test_heads(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = changed(model)
+    tuned.head = torch.nn.Linear(16, 7)
+    base = {name: t for name, t in model.state_dict().items() if name != "head.bias"}
+    dt.create(base, tuned, tmp_path / "d.diff")
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        assert diff["head.bias"].operation == "insert"
+        assert diff["head.weight"].operation == "reshape"
+    model.to(device)
+    before, weight = bits(model), model.head.weight
+    attached = dt.attach(model, tmp_path / "d.diff")
+    assert model.head.weight is weight and tuple(weight.shape) == (7, 16)
+    assert weight.device.type == device
+    assert bits(model) == bits(tuned)
+    attached.detach()
+    assert bits(model) == before and tuple(weight.shape) == (3, 16)
+    attached = dt.attach(model, attached.prepared)
+    with torch.no_grad():
+        model.head.bias += 1
+    with pytest.raises(diffkit.ChangedInBetween, match="head.bias"):
+        attached.detach()
+
+
+def test_tied_tensors_change_once(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = changed(model)
+    dt.create(model, tuned, tmp_path / "d.diff", operation="add", values="f32")
+    names = list(diffkit.open(tmp_path / "d.diff"))
+    assert "words.weight" in names and "out.weight" not in names
+    # A diff that names both says the same of both, or is refused.
+    both = [
+        {f"{name}.weight": side.words.weight.detach().numpy() for name in ("words", "out")}
+        for side in (model, tuned)
+    ]
+    diffkit.create(*both, tmp_path / "both.diff")
+    before = bits(model)
+    model.to(device)
+    model.out.weight = model.words.weight
+    with dt.attach(model, tmp_path / "both.diff"):
+        assert bits(model)["out.weight"] == bits(tuned)["out.weight"]
+    assert bits(model) == before
+    both[1]["out.weight"] = both[1]["out.weight"] + 1
+    diffkit.create(*both, tmp_path / "apart.diff")
+    with pytest.raises(diffkit.Unsupported, match="tied"):
+        dt.attach(model, tmp_path / "apart.diff")
+
+
+def test_views_of_one_storage(device: str, tmp_path: Path) -> None:
+    class Views(torch.nn.Module):
+        def __init__(self, overlapping: bool) -> None:
+            super().__init__()
+            whole = torch.arange(200, dtype=torch.float32, device=device)
+            self.register_buffer("turned", whole[:96].view(8, 12).t())
+            self.register_buffer("strided", whole[96 if not overlapping else 90 :: 2])
+
+    for overlapping in (False, True):
+        base = {name: b.cpu().clone() for name, b in Views(overlapping).named_buffers()}
+        tuned = {name: b + (b % 3 == 0) for name, b in base.items()}
+        dt.create(base, tuned, tmp_path / "d.diff", overwrite=True)
+        model = Views(overlapping)
+        before = bits(model)
+        if overlapping:
+            with pytest.raises(diffkit.Unsupported, match="shares elements"):
+                dt.attach(model, tmp_path / "d.diff")
+            continue
+        with dt.attach(model, tmp_path / "d.diff"):
+            for name, tensor in tuned.items():
+                assert torch.equal(getattr(model, name).cpu(), tensor)
+        assert bits(model) == before
+
+
+def test_names_of_the_model(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    wrapped = torch.nn.ModuleDict({"inner": model})
+    with pytest.raises(diffkit.Mismatch):
+        dt.attach(wrapped, tmp_path / "d.diff")
+    before = bits(wrapped)
+    for names in (
+        lambda name: "inner." + name,
+        {name: "inner." + name for name in model.state_dict()},
+    ):
+        with dt.attach(wrapped, tmp_path / "d.diff", names=names):
+            assert bits(wrapped) != before
+        assert bits(wrapped) == before
+
+
+def test_moved_model_is_followed(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    model.out.weight = model.words.weight
+    attached.detach()
+    assert bits(model) == before
+    attached = dt.attach(model, attached.prepared)
+    model.double()
+    with pytest.raises(diffkit.ChangedInBetween, match="f64"):
+        attached.detach()
+
+
+def test_inference_tensors(tmp_path: Path) -> None:
+    plain = Model()
+    dt.create(plain, changed(plain), tmp_path / "d.diff")
+    with torch.inference_mode():
+        model = Model()
+    before = bits(model)
+    with dt.attach(model, tmp_path / "d.diff"):
+        assert bits(model) == bits(changed(plain))
+    assert bits(model) == before
+
+
+def test_patches(device: str, tmp_path: Path) -> None:
+    model = Model(torch.bfloat16)
+    tuned = changed(model)
+    for operation in ("replace", "xor", "add"):
+        dt.create(model, tuned, tmp_path / "d.diff", operation=operation, overwrite=True,
+                  values="f32")  # fmt: skip
+        base = {name: t.to(device) for name, t in model.state_dict().items()}
+        made = {name: t.clone() for name, t in model.state_dict().items()}
+        for patch in dt.patches(tmp_path / "d.diff", base):
+            assert patch.indices.dtype == torch.int32 and patch.values.dtype == torch.bfloat16
+            assert patch.shape == tuple(made[patch.name].shape)
+            made[patch.name].view(-1)[patch.indices.long()] = patch.values
+        for name in set(made) - {"out.weight"}:
+            if operation != "add":
+                assert torch.equal(made[name], tuned.state_dict()[name]), name
+        if operation != "replace":
+            with pytest.raises(diffkit.UsageError, match="base"):
+                list(dt.patches(tmp_path / "d.diff"))
+    assert diffkit.open(tmp_path / "d.diff")["up.weight"].operation == "add"
+
+
+def test_fingerprints(device: str) -> None:
+    for dtype in (*TYPES, torch.int64, torch.bool, torch.uint8):
+        tensor = (torch.arange(300_000) % 251).reshape(300, 1000).to(dtype)
+        expected = dt.fingerprint(tensor)
+        assert dt.fingerprint(tensor.to(device)) == expected
+        assert dt.fingerprint(tensor.to(device).t()) == dt.fingerprint(tensor.t().contiguous())
+        if dtype != torch.bfloat16:
+            assert diffkit.fingerprint(tensor.numpy()) == expected
+    assert dt.fingerprint(torch.tensor(1.5)) == diffkit.fingerprint(np.array(1.5, "f4"))
+
+
+def test_load_for_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=20, architectures=["BertModel"],
+    )  # fmt: skip
+    model = transformers.BertModel(config)
+    tuned = changed(model)
+    model.save_pretrained(tmp_path / "base")
+    tuned.save_pretrained(tmp_path / "tuned")
+    diffkit.create(
+        tmp_path / "base/model.safetensors", tmp_path / "tuned/model.safetensors",
+        tmp_path / "d.diff",
+    )  # fmt: skip
+    loaded = dt.load(tmp_path / "base", tmp_path / "d.diff")
+    assert type(loaded).__name__ == "BertModel" and bits(loaded) == bits(tuned)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "d.diff", "tuned"]
+    # The same diff on the loaded model: its names are those of the checkpoint.
+    base = transformers.BertModel.from_pretrained(tmp_path / "base")
+    with dt.attach(base, tmp_path / "d.diff"):
+        assert bits(base) == bits(tuned)
+    assert bits(base) == bits(model)
