@@ -148,20 +148,18 @@ import TensorCore
     }
     var pages = reader.pages(of: entry)
     var done = 0
-    while try pages.next() {
-      let page = pages.page
+    while let changes = try pages.next() {
       if let positions = unsafe positions {
-        for i in page.offsets.indices {
-          unsafe positions[done + i] = page.start + UInt64(page.offsets[i])
-        }
+        for i in 0..<changes.count { unsafe positions[done + i] = changes.position(i) }
       }
       if let values = unsafe values {
-        unsafe page.values.withUnsafeBufferPointer { bytes in
+        let place = unsafe values + done * changes.width
+        unsafe changes.values.withUnsafeBufferPointer { bytes in
           guard let base = bytes.baseAddress else { return }
-          unsafe (values + done * page.valueWidth).copyMemory(from: base, byteCount: bytes.count)
+          unsafe place.copyMemory(from: base, byteCount: bytes.count)
         }
       }
-      done += page.count
+      done += changes.count
     }
     return DIFFKIT_OK
   }

@@ -103,11 +103,11 @@ INLINE void put_bf16(uint8_t *p, float v) {
   memcpy(p, &narrow, 2);
 }
 
-CLONES void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n,
+CLONES void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
                            const double *deltas) {
 #define SCATTER_ADD(T, F, W)                                                                  \
   for (size_t i = 0; i < n; i++) {                                                            \
-    uint8_t *p = dst + (size_t)at[i] * W;                                                     \
+    uint8_t *p = dst + (size_t)(uint32_t)(at[i] + shift) * W;                                 \
     put_##T(p, from_##T(p) + (F)deltas[i]);                                                   \
   }
   FOR_KIND(SCATTER_ADD)

@@ -29,25 +29,28 @@ CLONES size_t dk_differences(const uint8_t *a, const uint8_t *b, size_t n, unsig
   return found;
 }
 
+// Where the i-th element of `width` W begins.
+#define PLACE(W) ((size_t)(uint32_t)(at[i] + shift) * W)
+
 CLONES void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n,
-                      uint8_t *out) {
+                      uint32_t shift, uint8_t *out) {
 #define GATHER(W)                                                                             \
-  for (size_t i = 0; i < n; i++) memcpy(out + i * W, src + (size_t)at[i] * W, W)
+  for (size_t i = 0; i < n; i++) memcpy(out + i * W, src + PLACE(W), W)
   FOR_WIDTH(GATHER)
 }
 
 CLONES void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
-                       const uint8_t *values) {
+                       uint32_t shift, const uint8_t *values) {
 #define SCATTER(W)                                                                            \
-  for (size_t i = 0; i < n; i++) memcpy(dst + (size_t)at[i] * W, values + i * W, W)
+  for (size_t i = 0; i < n; i++) memcpy(dst + PLACE(W), values + i * W, W)
   FOR_WIDTH(SCATTER)
 }
 
 CLONES void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
-                           const uint8_t *values) {
+                           uint32_t shift, const uint8_t *values) {
 #define SCATTER_XOR(W)                                                                        \
   for (size_t i = 0; i < n; i++)                                                              \
-    for (unsigned j = 0; j < W; j++) dst[(size_t)at[i] * W + j] ^= values[i * W + j]
+    for (unsigned j = 0; j < W; j++) dst[PLACE(W) + j] ^= values[i * W + j]
   FOR_WIDTH(SCATTER_XOR)
 }
 

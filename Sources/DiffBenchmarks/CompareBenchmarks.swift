@@ -92,7 +92,7 @@ struct CompareBenchmarks {
     try writer.begin(
       DiffEntry(name, .add(values: .f16, scale: -10), .f32, Shape(vector: elements)))
     let offsets = places.map { UInt32($0) }
-    try writer.append(at: 0, offsets.span, values.span)
+    try writer.append(ChangeRun(at: 0, offsets, values))
     try writer.end()
   }
 

@@ -19,7 +19,8 @@ enum FormatBenchmarks {
       let end = min(positions.count, at + 1 << 16)
       let offsets = positions[at..<end].map { UInt32($0 - positions[at]) }
       try writer.append(
-        at: positions[at], offsets.span, values.span.extracting(at * width..<end * width))
+        ChangeView(
+          at: positions[at], offsets.span, values.span.extracting(at * width..<end * width)))
     }
     try writer.end()
     try writer.finish()
@@ -30,11 +31,12 @@ enum FormatBenchmarks {
   static func positionBytes(_ reader: DiffReader) throws -> (bytes: Int, codings: String) {
     var total = 0
     var codings: Set<String> = []
+    var page = PageBuffer()
     for entry in reader {
-      var pages = reader.pages(of: entry)
-      while try pages.next() {
-        total += pages.page.encoding.positionBytes
-        codings.insert("\(pages.page.encoding.positions) by \(pages.page.encoding.traversal)")
+      for info in entry.pages[.changes] ?? [] {
+        try page.load(info, of: entry, from: reader.source)
+        total += page.encoding.positionBytes
+        codings.insert("\(page.encoding.positions) by \(page.encoding.traversal)")
       }
     }
     return (total, codings.sorted().joined(separator: ", "))
@@ -166,7 +168,7 @@ enum FormatBenchmarks {
       let reader = try DiffReader(bytes: try encode(entry, positions, values, profile: profile))
       let rate = try rate(positions.count) {
         var pages = reader.pages(of: reader[0])
-        while try pages.next() {}
+        while try pages.next() != nil {}
       }
       let codings = try positionBytes(reader).codings
       report.row("decode positions, one core (\(codings))", "\(rate.fixed(0)) M/s", bar: bar)
@@ -183,7 +185,7 @@ enum FormatBenchmarks {
     let reader = try DiffReader(bytes: try encode(add, positions, additions))
     let decoded = try rate(positions.count) {
       var pages = reader.pages(of: reader[0])
-      while try pages.next() {}
+      while try pages.next() != nil {}
     }
     report.row("decode f16 additions, one core", "\(decoded.fixed(0)) M/s")
     try opening(report)
@@ -196,7 +198,7 @@ enum FormatBenchmarks {
     for number in 0..<100_000 {
       try writer.begin(
         DiffEntry("layer/\(1_000_000 + number)/kernel", .xor, .bf16, Shape(vector: 1000)))
-      try writer.append(at: 500, [0, 77].span, [1, 0, 1, 0].span)
+      try writer.append(ChangeRun(at: 500, [0, 77], [1, 0, 1, 0]))
       try writer.end(base: none, result: none, old: none)
     }
     try writer.finish()

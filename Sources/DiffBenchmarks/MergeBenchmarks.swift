@@ -80,7 +80,8 @@ struct MergeBenchmarks {
         let end = min(positions.count, start + 1 << 16)
         let offsets = positions[start..<end].map { UInt32($0 - positions[start]) }
         try writer.append(
-          at: positions[start], offsets.span, values.span.extracting(start * 2..<end * 2))
+          ChangeView(
+            at: positions[start], offsets.span, values.span.extracting(start * 2..<end * 2)))
       }
       try writer.end()
     }

@@ -71,7 +71,7 @@ struct ServingBenchmarks {
         DiffEntry(tensor.name, .add(values: .f16, scale: -10), .f32, shape, base: base))
       let values = gaussianHalves(places.count, seed: seed + UInt64(number))
       let offsets = places.map { UInt32($0) }
-      try writer.append(at: 0, offsets.span, values.span)
+      try writer.append(ChangeRun(at: 0, offsets, values))
       try writer.end()
     }
     try writer.finish()

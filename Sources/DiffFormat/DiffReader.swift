@@ -8,9 +8,9 @@ import TensorCore
 ///
 ///     let diff = try DiffReader("task.diff")
 ///     for entry in diff {
-///       var pages = try diff.pages(of: entry)
-///       while try pages.next() {
-///         // pages.page.start, .offsets, .values
+///       var pages = diff.pages(of: entry)
+///       while let changes = try pages.next() {
+///         // changes.start, .offsets, .values
 ///       }
 ///     }
 public final class DiffReader: Sendable {

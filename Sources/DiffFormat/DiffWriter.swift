@@ -7,7 +7,7 @@ import TensorCore
 ///     let sink = try FileSink("task.diff")
 ///     let writer = try DiffWriter(sink, metadata: ["task": "sst2"])
 ///     try writer.begin(DiffEntry("dense/kernel", .xor, .f32, shape))
-///     try writer.append(at: 0, offsets.span, values.span)
+///     try writer.append(ChangeView(at: 0, offsets.span, values.span))
 ///     try writer.end()
 ///     try writer.finish()
 ///     try sink.commit()
@@ -81,52 +81,62 @@ public final class DiffWriter {
   }
 
   private func begin(first stream: DiffStream) throws(DiffError) {
-    if !batch[filling].offsets.isEmpty { try nextPage() }
+    if !batch[filling].isEmpty { try nextPage() }
     self.stream = stream
     streamCount = 0
     pageEnd = 0
   }
 
-  /// Adds changes at positions `start + offsets[i]`, which must ascend, also from one call to the
-  /// next.
+  /// Adds changes, whose positions must ascend, also from one call to the next.
   ///
-  /// - Parameter values: little-endian, `entry.valueWidth` bytes for each offset.
+  /// - Parameter changes: `entry.valueWidth` bytes for each offset, little-endian.
   /// - Throws: `usage` if positions do not ascend or leave the tensor.
-  public func append(
-    at start: UInt64, _ offsets: Span<UInt32>, _ values: Span<UInt8>
-  ) throws(DiffError) {
+  public func append(_ changes: ChangeView<UInt8>) throws(DiffError) {
+    guard !changes.isEmpty else { return }
     let entry = current
-    let width = entry.valueWidth
-    precondition(values.count == offsets.count * width)
-    guard !offsets.isEmpty else { return }
+    precondition(changes.width == entry.valueWidth)
     let disorder = DiffError(
       .usage, "positions out of order or outside of the tensor", tensor: entry.name)
-    let count = entry.grid(of: stream).count
-    guard start < count, UInt64(offsets[offsets.count - 1]) < count - start else { throw disorder }
-    streamCount += UInt64(offsets.count)
+    let grid = entry.grid(of: stream)
+    let last = UInt64(changes.offsets[changes.count - 1])
+    guard changes.start < grid.count, last < grid.count - changes.start else { throw disorder }
+    streamCount += UInt64(changes.count)
     var done = 0
-    while done < offsets.count {
-      var room = Layout.pageCapacity - batch[filling].offsets.count
-      let first = start + UInt64(offsets[done])
-      if room == 0 || !batch[filling].reaches(first) {
-        try nextPage()
-        room = Layout.pageCapacity
-      }
-      if batch[filling].offsets.isEmpty {
+    while done < changes.count {
+      let first = changes.position(done)
+      if batch[filling].isFull || !batch[filling].reaches(first) { try nextPage() }
+      if batch[filling].isEmpty {
         guard first >= pageEnd else { throw disorder }
-        batch[filling].begin(
-          at: first, of: entries.count - 1, stream, entry.grid(of: stream), width: width)
+        batch[filling].begin(at: first, of: entries.count - 1, stream, grid)
       }
-      let end = min(offsets.count, done + room)
-      guard
-        let taken = batch[filling].append(
-          at: start, offsets.extracting(done..<end),
-          values.extracting(done * width..<end * width), width: width)
-      else { throw disorder }
+      let rest = changes.extracting(done..<changes.count)
+      guard let taken = batch[filling].append(rest) else { throw disorder }
       done += taken
-      pageEnd = batch[filling].start + batch[filling].span
+      pageEnd = batch[filling].end
     }
   }
+
+  /// Adds changes; see `append(_:)` of a view.
+  public func append(_ changes: ChangeRun<UInt8>) throws(DiffError) { try append(changes.view) }
+
+  /// Adds the elements of a whole tensor, or of a part without gaps, from the position `start` on.
+  ///
+  /// - Throws: `usage` if positions do not ascend or leave the tensor.
+  public func append(at start: UInt64, every elements: Span<UInt8>) throws(DiffError) {
+    let width = current.valueWidth
+    let count = elements.count / width
+    precondition(elements.count == count * width)
+    for first in stride(from: 0, to: count, by: Layout.pageCapacity) {
+      let end = min(count, first + Layout.pageCapacity)
+      try append(
+        ChangeView(
+          at: start + UInt64(first), Self.everyOffset.span.extracting(0..<end - first),
+          elements.extracting(first * width..<end * width)))
+    }
+  }
+
+  /// The offsets of a page without gaps.
+  private static let everyOffset = Array(0..<UInt32(Layout.pageCapacity))
 
   /// Ends the entry, adding what is known of it only now.
   public func end(
@@ -192,15 +202,15 @@ public final class DiffWriter {
 
   /// Encodes and writes the pages of the batch, and the entries that are complete with them.
   private func flush() throws(DiffError) {
-    let used = filling < batch.count && !batch[filling].offsets.isEmpty ? filling + 1 : filling
+    let used = filling < batch.count && !batch[filling].isEmpty ? filling + 1 : filling
     let profile = profile
     try parallelForEach(&batch, count: used) { _, page throws(DiffError) in page.encode(profile) }
     for number in 0..<used {
-      // Field by field: a copy of the page would make `removeAll` allocate its room anew.
-      let encoded = batch[number].encoded
+      // Field by field: a copy of the page would make `removeAll` allocate its memory anew.
+      let (encoded, start) = (batch[number].encoded, batch[number].changes.start)
       try write(
-        encoded, start: batch[number].start, span: batch[number].span,
-        count: batch[number].offsets.count, entry: batch[number].entry, batch[number].stream)
+        encoded, start: start, span: batch[number].end - start,
+        count: batch[number].changes.count, entry: batch[number].entry, batch[number].stream)
       batch[number].removeAll()
     }
     filling = 0

@@ -63,14 +63,14 @@ extension Kernels {
     bytes.removeLast(8)
   }
 
-  /// Stores the indices of the elements that differ; returns how many.
+  /// The indices of the elements that differ.
   package static func differences(
-    _ a: Span<UInt8>, _ b: Span<UInt8>, width: Int, into indices: inout MutableSpan<UInt32>
-  ) -> Int {
-    precondition(a.count == b.count && indices.count >= a.count / width)
-    return unsafe a.withUnsafeBufferPointer { a in
-      unsafe b.withUnsafeBufferPointer { b in
-        unsafe indices.withUnsafeMutableBufferPointer { to in
+    _ a: Span<UInt8>, _ b: Span<UInt8>, width: Int
+  ) -> [UInt32] {
+    precondition(a.count == b.count)
+    return unsafe [UInt32](unsafeUninitializedCapacity: a.count / width) { to, count in
+      count = unsafe a.withUnsafeBufferPointer { a in
+        unsafe b.withUnsafeBufferPointer { b in
           guard let first = a.baseAddress, let second = b.baseAddress, let out = to.baseAddress
           else { return 0 }
           return unsafe dk_differences(first, second, a.count / width, UInt32(width), out)
@@ -79,43 +79,46 @@ extension Kernels {
     }
   }
 
-  /// Copies the elements at `offsets` of `block` into `values`. Offsets must ascend.
+  /// Copies the elements at `offsets` of `block`, each plus `shift` modulo 2^32, into `values`. They
+  /// must ascend.
   package static func gather(
-    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>,
+    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>, shift: UInt32 = 0,
     into values: inout MutableSpan<UInt8>
   ) {
-    check(offsets, block.count / width)
+    check(offsets, shift, block.count / width)
     precondition(values.count >= offsets.count * width)
     unsafe block.withUnsafeBufferPointer { block in
       unsafe offsets.withUnsafeBufferPointer { at in
         unsafe values.withUnsafeMutableBufferPointer { to in
           guard let base = block.baseAddress, let index = at.baseAddress, let out = to.baseAddress
           else { return }
-          unsafe dk_gather(base, UInt32(width), index, at.count, out)
+          unsafe dk_gather(base, UInt32(width), index, at.count, shift, out)
         }
       }
     }
   }
 
-  /// The elements at `offsets` of `block`. Offsets must ascend.
+  /// What `gather` copies.
   package static func gathered(
-    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>
+    _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>, shift: UInt32 = 0
   ) -> [UInt8] {
-    var values = [UInt8](repeating: 0, count: offsets.count * width)
-    var out = values.mutableSpan
-    gather(block, width: width, at: offsets, into: &out)
-    return values
+    unsafe [UInt8](unsafeUninitializedCapacity: offsets.count * width) { to, count in
+      count = offsets.count * width
+      var values = unsafe to.mutableSpan
+      gather(block, width: width, at: offsets, shift: shift, into: &values)
+    }
   }
 
   /// How new bits meet the old ones.
-  package enum Scatter { case replace, xor }
+  package enum Scatter: Sendable { case replace, xor }
 
-  /// Stores or XORs `values` at the ascending `offsets` of `block`.
+  /// Stores or XORs `values` at the `offsets` of `block`, each plus `shift` modulo 2^32. They must
+  /// ascend.
   package static func scatter(
     _ mode: Scatter, _ block: inout MutableSpan<UInt8>, width: Int, at offsets: Span<UInt32>,
-    _ values: Span<UInt8>
+    shift: UInt32 = 0, _ values: Span<UInt8>
   ) {
-    check(offsets, block.count / width)
+    check(offsets, shift, block.count / width)
     precondition(values.count >= offsets.count * width)
     unsafe block.withUnsafeMutableBufferPointer { block in
       unsafe offsets.withUnsafeBufferPointer { at in
@@ -124,8 +127,8 @@ extension Kernels {
             let from = values.baseAddress
           else { return }
           switch mode {
-          case .replace: unsafe dk_scatter(out, UInt32(width), index, at.count, from)
-          case .xor: unsafe dk_scatter_xor(out, UInt32(width), index, at.count, from)
+          case .replace: unsafe dk_scatter(out, UInt32(width), index, at.count, shift, from)
+          case .xor: unsafe dk_scatter_xor(out, UInt32(width), index, at.count, shift, from)
           }
         }
       }
@@ -176,8 +179,10 @@ extension Kernels {
     }
   }
 
-  /// Ascending offsets are inside a block if the last one is.
-  private static func check(_ offsets: Span<UInt32>, _ count: Int) {
-    precondition(offsets.isEmpty || Int(offsets[offsets.count - 1]) < count)
+  /// Ascending offsets are inside a block if the last one is, and none before it wraps.
+  static func check(_ offsets: Span<UInt32>, _ shift: UInt32, _ count: Int) {
+    guard !offsets.isEmpty else { return }
+    let last = offsets[offsets.count - 1] &+ shift
+    precondition(offsets[0] &+ shift <= last && Int(last) < count)
   }
 }

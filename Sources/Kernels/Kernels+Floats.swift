@@ -54,23 +54,23 @@ extension Kernels {
     }
   }
 
-  /// Adds `deltas` at the ascending `offsets` of `block`: one addition in float32 (float64
-  /// tensors: in float64), then conversion to the tensor's type, each to nearest even. A NaN becomes
-  /// the one of the file format: positive, quiet, without payload.
+  /// Adds `deltas` at the `offsets` of `block`, each plus `shift` modulo 2^32, which must ascend:
+  /// one addition in float32 (float64 tensors: in float64), then conversion to the tensor's type,
+  /// each to nearest even. A NaN becomes the one of the file format: positive, quiet, without
+  /// payload.
   package static func scatterAdd(
     _ block: inout MutableSpan<UInt8>, _ type: FloatType, at offsets: Span<UInt32>,
-    _ deltas: Span<Double>
+    shift: UInt32 = 0, _ deltas: Span<Double>
   ) {
     precondition(deltas.count >= offsets.count)
-    precondition(
-      offsets.isEmpty || Int(offsets[offsets.count - 1]) < block.count / type.width)
+    check(offsets, shift, block.count / type.width)
     unsafe block.withUnsafeMutableBufferPointer { block in
       unsafe offsets.withUnsafeBufferPointer { at in
         unsafe deltas.withUnsafeBufferPointer { deltas in
           guard let out = block.baseAddress, let index = at.baseAddress,
             let from = deltas.baseAddress
           else { return }
-          unsafe dk_scatter_add(out, type.rawValue, index, at.count, from)
+          unsafe dk_scatter_add(out, type.rawValue, index, at.count, shift, from)
         }
       }
     }

@@ -66,7 +66,7 @@ struct Fixture {
     let shape = Shape(vector: 1)
     try writer.begin(
       DiffEntry(name, .xor, .f32, shape, base: .of(.f32, shape, [0, 0, 0, 0].span)))
-    try writer.append(at: 0, [0].span, [1, 2, 3, 4].span)
+    try writer.append(ChangeRun(at: 0, [0], [1, 2, 3, 4]))
     try writer.end()
     try writer.finish()
     try sink.commit()

@@ -95,7 +95,7 @@ import TestSupport
       let names: [TensorName] = ["abcdefgh/kernel", "重み/ベクトル"]
       for name in names {
         try writer.begin(DiffEntry(name, .xor, .f32, Shape(vector: 9)))
-        try writer.append(at: 3, [0].span, [1, 2, 3, 4].span)
+        try writer.append(ChangeRun(at: 3, [0], [1, 2, 3, 4]))
         try writer.end()
       }
       try writer.finish()

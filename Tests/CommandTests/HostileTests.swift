@@ -51,7 +51,7 @@ import Foundation
     let values = littleEndian([1, 2, 3, 4] as [Float])
     try writer.begin(
       DiffEntry("inserted/here", .insert, .f32, shape, result: .of(.f32, shape, values.span)))
-    try writer.append(at: 0, [0, 1, 2, 3].span, values.span)
+    try writer.append(ChangeRun(at: 0, [0, 1, 2, 3], values))
     try writer.end()
     try writer.finish()
     try sink.commit()

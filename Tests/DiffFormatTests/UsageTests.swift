@@ -18,7 +18,7 @@ import TestSupport
       try writer.begin(entry)
       for call in calls {
         let values = [UInt8](repeating: 1, count: call.offsets.count * entry.valueWidth)
-        try writer.append(at: call.start, call.offsets.span, values.span)
+        try writer.append(ChangeRun(at: call.start, call.offsets, values))
       }
       try writer.end()
     }

@@ -7,11 +7,14 @@ import TestSupport
 func readEverything(_ bytes: [UInt8]) {
   do throws(DiffError) {
     let diff = try DiffReader(bytes: bytes)
+    var page = PageBuffer()
     for entry in diff {
       guard diff.entry(named: entry.name) == entry else { fatalError("an entry is not found") }
       for stream in entry.operation.streams {
-        var pages = diff.pages(of: entry, stream)
-        while try pages.next() { check(pages.page) }
+        for info in entry.pages[stream] ?? [] {
+          try page.load(info, of: entry, stream, from: diff.source)
+          check(page.changes, info, width: entry.valueWidth)
+        }
       }
     }
     try applyEverything(diff)
@@ -36,14 +39,14 @@ private func applyEverything(_ diff: DiffReader) throws(DiffError) {
 }
 
 /// What callers rely on without looking: offsets ascend and stay inside the page.
-private func check(_ page: PageBuffer) {
-  let offsets = page.offsets
+private func check(_ changes: ChangeView<UInt8>, _ page: PageInfo, width: Int) {
+  let offsets = changes.offsets
   var next: UInt64 = 0
   for i in offsets.indices {
     guard UInt64(offsets[i]) >= next else { fatalError("offsets do not ascend") }
     next = UInt64(offsets[i]) + 1
   }
-  guard page.start + next == page.end, page.values.count == offsets.count * page.valueWidth else {
+  guard changes.start + next == page.end, changes.values.count == offsets.count * width else {
     fatalError("a page does not fill its span")
   }
 }

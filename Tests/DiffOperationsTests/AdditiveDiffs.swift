@@ -62,8 +62,7 @@ extension DiffReader {
     guard let entry = entry(named: name), case .add(let values, let scale) = entry.operation
     else { return dense }
     var pages = pages(of: entry)
-    while try pages.next() {
-      let page = pages.page
+    while let page = try pages.next() {
       var numbers = [Double](repeating: 0, count: page.count)
       var span = numbers.mutableSpan
       Kernels.widen(

@@ -107,7 +107,7 @@ import TestSupport
         DiffEntry(
           "w", .add(values: .f16, scale: -24), .f32, Shape(vector: 1),
           base: base.all[0].fingerprint))
-      try writer.append(at: 0, [0].span, littleEndian([Float16(delta).bitPattern]).span)
+      try writer.append(ChangeRun(at: 0, [0], littleEndian([Float16(delta).bitPattern])))
       try writer.end()
       try writer.finish()
       return try DiffReader(bytes: sink.bytes)

@@ -70,7 +70,7 @@ import TestSupport
       DiffEntry(
         "a", .xor, .f32, tensor.shape, base: tensor.fingerprint,
         result: Fingerprint(high: 1, low: 2)))
-    try writer.append(at: 0, [1].span, [1, 0, 0, 0].span)
+    try writer.append(ChangeRun(at: 0, [1], [1, 0, 0, 0]))
     try writer.end()
     try writer.finish()
     let error = refusal(Steps.base, [try DiffReader(bytes: sink.bytes)])

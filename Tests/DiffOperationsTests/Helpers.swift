@@ -62,10 +62,9 @@ func changes(_ diff: DiffReader, _ entry: DiffEntry) throws -> (at: [UInt64], va
   var pages = diff.pages(of: entry)
   var positions: [UInt64] = []
   var values: [UInt8] = []
-  while try pages.next() {
-    let offsets = pages.page.offsets
-    for i in offsets.indices { positions.append(pages.page.start + UInt64(offsets[i])) }
-    values.append(copying: pages.page.values)
+  while let changes = try pages.next() {
+    for i in 0..<changes.count { positions.append(changes.position(i)) }
+    values.append(copying: changes.values)
   }
   return (positions, values)
 }

@@ -65,7 +65,7 @@ import TestSupport
     let tensor = vector("", [1, 1])
     for name in ["a.b", "a/b"] as [TensorName] {
       try writer.begin(DiffEntry(name, .xor, .f32, tensor.shape, base: tensor.fingerprint))
-      try writer.append(at: 0, [1].span, [1, 0, 0, 0].span)
+      try writer.append(ChangeRun(at: 0, [1], [1, 0, 0, 0]))
       try writer.end()
     }
     try writer.finish()

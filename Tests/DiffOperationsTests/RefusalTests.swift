@@ -206,7 +206,7 @@ import TestSupport
     let sink = MemorySink()
     let writer = try DiffWriter(sink)
     try writer.begin(DiffEntry("a", .xor, .f32, Shape(vector: 3)))
-    try writer.append(at: 0, [1].span, [1, 0, 0, 0].span)
+    try writer.append(ChangeRun(at: 0, [1], [1, 0, 0, 0]))
     try writer.end()
     try writer.finish()
     let made = try DiffReader(bytes: sink.bytes)

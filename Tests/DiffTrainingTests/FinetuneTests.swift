@@ -17,12 +17,12 @@ import TestSupport
   }
 
   private static func write(
-    _ additions: [TensorName: TensorAdditions], head: [HeadTensor] = []
+    _ additions: [TensorName: ChangeRun<Float>], head: [HeadTensor] = []
   ) throws -> DiffReader {
     let sink = MemorySink()
     _ = try writeFinetune(
       of: base, additions.keys.sorted(), head: head, into: sink, metadata: ["task": "t"]
-    ) { additions[$0] ?? TensorAdditions(positions: [], deltas: []) }
+    ) { additions[$0] ?? ChangeRun() }
     return try DiffReader(bytes: sink.bytes)
   }
 
@@ -37,7 +37,7 @@ import TestSupport
   @Test("every position counts, also one whose value is or becomes zero")
   func zerosCount() throws {
     let diff = try Self.write([
-      "a/weight": TensorAdditions(positions: [0, 2, 3], deltas: [0, 1, 1e-30])
+      "a/weight": ChangeRun(at: 0, [0, 2, 3], [0, 1, 1e-30])
     ])
     #expect(diff.map(\.count) == [3])
     let tuned = try TunedCheckpoint(Self.base, [diff])
@@ -50,8 +50,8 @@ import TestSupport
       name: "classifier/weight", shape: try #require(Shape([1, 2])), values: [0.25, -3])
     let diff = try Self.write(
       [
-        "a/weight": TensorAdditions(positions: [1], deltas: [-0.5]),
-        "b/weight": TensorAdditions(positions: [0], deltas: [0.5]),
+        "a/weight": ChangeRun(at: 0, [1], [-0.5]),
+        "b/weight": ChangeRun(at: 0, [0], [0.5]),
       ], head: [head])
     #expect(diff.map(\.name) == ["a/weight", "b/weight", "classifier/weight"])
     #expect(diff.allSatisfy { $0.result != nil })
@@ -65,13 +65,13 @@ import TestSupport
   @Test("what cannot be stored is refused")
   func nonsenseIsRefused() throws {
     #expect(throws: DiffError.self) {
-      try Self.write(["a/weight": TensorAdditions(positions: [0], deltas: [.nan])])
+      try Self.write(["a/weight": ChangeRun(at: 0, [0], [.nan])])
     }
     #expect(throws: DiffError.self) {
-      try Self.write(["none": TensorAdditions(positions: [0], deltas: [1])])
+      try Self.write(["none": ChangeRun(at: 0, [0], [1])])
     }
     #expect(throws: DiffError.self) {
-      try Self.write(["ids": TensorAdditions(positions: [0], deltas: [1])])
+      try Self.write(["ids": ChangeRun(at: 0, [0], [1])])
     }
     #expect(throws: DiffError.self) {
       try Self.write(

@@ -31,7 +31,7 @@ import TestSupport
     let sink = MemorySink()
     let count = try writeFinetune(
       of: base, base.tensors.map(\.name), head: [], into: sink, metadata: [:]
-    ) { TensorAdditions(positions: [0], deltas: [$0 == "caf\u{E9}" ? 1 : 2]) }
+    ) { ChangeRun(at: 0, [0], [$0 == "caf\u{E9}" ? 1 : 2]) }
     #expect(count == 2)
     let tuned = try TunedCheckpoint(base, [DiffReader(bytes: sink.bytes)])
     for (tensor, first) in zip(tuned.tensors, [2, 1] as [Float]) {

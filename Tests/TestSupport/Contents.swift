@@ -74,7 +74,7 @@ extension DiffReader {
     for stream in entry.operation.streams {
       var pages = pages(of: entry, stream)
       var changes = Changes()
-      while try pages.next() { changes.append(pages.page) }
+      while let page = try pages.next() { changes.append(page) }
       tensor.streams[stream] = changes
     }
     return tensor
@@ -85,16 +85,15 @@ extension DiffReader {
     for entry in self {
       for stream in entry.operation.streams {
         var pages = pages(of: entry, stream)
-        while try pages.next() {}
+        while try pages.next() != nil {}
       }
     }
   }
 }
 
 extension Changes {
-  package mutating func append(_ page: PageBuffer) {
-    let offsets = page.offsets
-    for i in offsets.indices { positions.append(page.start + UInt64(offsets[i])) }
+  package mutating func append(_ page: ChangeView<UInt8>) {
+    for i in 0..<page.count { positions.append(page.position(i)) }
     values.append(copying: page.values)
   }
 }
@@ -142,7 +141,8 @@ extension DiffWriter {
       let offsets = near.map { UInt32($0 - start) }
       let end = at + offsets.count
       try append(
-        at: start, offsets.span, changes.values.span.extracting(at * width..<end * width))
+        ChangeView(
+          at: start, offsets.span, changes.values.span.extracting(at * width..<end * width)))
       at = end
     }
   }

@@ -39,9 +39,8 @@ final class RangeSource: ByteSource, @unchecked Sendable {
       }
       var pages = diff.pages(of: entry)
       var sum: UInt64 = 0
-      while try pages.next() {
-        let offsets = pages.page.offsets
-        for i in offsets.indices { sum &+= pages.page.start + UInt64(offsets[i]) }
+      while let changes = try pages.next() {
+        for i in 0..<changes.count { sum &+= changes.position(i) }
       }
       print(
         "\(name): \(entry.operation.name), \(entry.count) changes, mean position",

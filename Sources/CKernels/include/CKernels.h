@@ -57,9 +57,12 @@ void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts /* 256 */);
 
 /// Stores the index of each element that differs; returns how many. `out` has room for n.
 size_t dk_differences(const uint8_t *a, const uint8_t *b, size_t n, unsigned width, uint32_t *out);
-void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n, uint8_t *out);
-void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, const uint8_t *values);
-void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
+/// These take the elements at[i] + shift, modulo 2^32.
+void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
+               uint8_t *out);
+void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
+                const uint8_t *values);
+void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
                     const uint8_t *values);
 void dk_xor(uint8_t *dst, const uint8_t *other, size_t bytes);
 void dk_swap_bytes(uint8_t *data, size_t n, unsigned width);
@@ -71,9 +74,11 @@ enum { DK_F16 = 0, DK_BF16 = 1, DK_F32 = 2, DK_F64 = 3 };
 void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out);
 /// out[i] = src[i] * factor rounded to `kind`, to nearest even.
 void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out);
-/// dst[at[i]] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`. Every
-/// NaN that comes of it is the positive quiet one without payload.
-void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, const double *deltas);
+/// dst[at[i] + shift] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`;
+/// at[i] + shift is taken modulo 2^32. Every NaN that comes of it is the positive quiet one without
+/// payload.
+void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
+                    const double *deltas);
 /// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
 

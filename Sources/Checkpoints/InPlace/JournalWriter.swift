@@ -85,12 +85,10 @@ final class JournalWriter: Sendable {
   /// Where two blocks differ, in steps of eight bytes; what is close together is one range.
   private func differences(_ old: Span<UInt8>, _ new: Span<UInt8>) -> [Range<Int>] {
     let whole = old.count / 8 * 8
-    var words = [UInt32](repeating: 0, count: whole / 8)
-    var span = words.mutableSpan
-    let count = Kernels.differences(
-      old.extracting(0..<whole), new.extracting(0..<whole), width: 8, into: &span)
+    let words = Kernels.differences(
+      old.extracting(0..<whole), new.extracting(0..<whole), width: 8)
     var ranges: [Range<Int>] = []
-    for word in words.prefix(count) {
+    for word in words {
       let start = Int(word) * 8
       if let last = ranges.last, start <= last.upperBound + 8 {
         ranges[ranges.count - 1] = last.lowerBound..<start + 8

@@ -36,10 +36,9 @@ struct HeatMap {
     let (rows, columns) = (min(height, Self.mostRows), min(width, Self.mostColumns))
     var counts = [UInt64](repeating: 0, count: Int(rows * columns))
     var pages = diff.pages(of: entry)
-    while try pages.next() {
-      let page = pages.page
-      for i in page.offsets.indices {
-        let position = page.start + UInt64(page.offsets[i])
+    while let changes = try pages.next() {
+      for i in 0..<changes.count {
+        let position = changes.position(i)
         let row = Self.cell(position / width, of: height, in: rows)
         let column = Self.cell(position % width, of: width, in: columns)
         counts[Int(row * columns + column)] += 1

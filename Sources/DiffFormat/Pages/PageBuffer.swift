@@ -1,35 +1,30 @@
 import TensorCore
 
-/// Room for one decoded page, used again for the next one: about a megabyte, whatever the file.
+/// Memory for one decoded page, used again for the next one: about a megabyte, whatever the file.
 public struct PageBuffer: Sendable {
-  /// The position of the first change in its tensor.
-  public private(set) var start: UInt64 = 0
-  /// The position after the last change.
-  public private(set) var end: UInt64 = 0
-  /// How many changes the page holds.
-  public private(set) var count = 0
-  /// Bytes of a value.
-  public private(set) var valueWidth = 1
   /// How the page was stored.
   public private(set) var encoding = PageEncoding()
 
+  private var start: UInt64 = 0
+  private var count = 0
+  private var valueWidth = 1
   private var stored: [UInt8] = []
-  private var offsetRoom: [UInt32] = []
-  private var valueRoom: [UInt8] = []
+  // Of these, as many elements are in use as the page has changes.
+  private var offsets: [UInt32] = []
+  private var values: [UInt8] = []
   private var offsetScratch: [UInt32] = []
   private var valueScratch: [UInt8] = []
 
   /// An empty buffer.
   public init() {}
 
-  /// Positions less `start`, ascending; the first one is 0.
-  public var offsets: Span<UInt32> {
-    @_lifetime(borrow self) get { offsetRoom.span.extracting(first: count) }
-  }
-
-  /// The values in the same order, little-endian, `valueWidth` bytes each.
-  public var values: Span<UInt8> {
-    @_lifetime(borrow self) get { valueRoom.span.extracting(first: count * valueWidth) }
+  /// The changes of the page; the first one's offset is 0.
+  public var changes: ChangeView<UInt8> {
+    @_lifetime(borrow self) get {
+      ChangeView(
+        at: start, offsets.span.extracting(first: count),
+        values.span.extracting(first: count * valueWidth))
+    }
   }
 
   /// Reads and decodes a page.
@@ -68,7 +63,6 @@ public struct PageBuffer: Sendable {
     _ page: PageInfo, _ grid: Grid, valueWidth: Int
   ) throws(DiffError) {
     start = page.start
-    end = page.end
     count = page.count
     self.valueWidth = valueWidth
     makeRoom()
@@ -76,9 +70,8 @@ public struct PageBuffer: Sendable {
     encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
     encoding.positionBytes = head.positions.count
     let positions = PagePositions(start: start, span: page.span, count: count, grid: grid)
-    try Self.decode(positions, head, stored, &offsetRoom, &offsetScratch)
-    try Self.decode(
-      values: count, width: valueWidth, head, stored, &valueRoom, &valueScratch)
+    try Self.decode(positions, head, stored, &offsets, &offsetScratch)
+    try Self.decode(values: count, width: valueWidth, head, stored, &values, &valueScratch)
   }
 
   private static func decode(
@@ -103,13 +96,13 @@ public struct PageBuffer: Sendable {
   }
 
   private mutating func makeRoom() {
-    if offsetRoom.count < count {
-      offsetRoom = [UInt32](repeating: 0, count: count)
-      offsetScratch = offsetRoom
+    if offsets.count < count {
+      offsets = [UInt32](repeating: 0, count: count)
+      offsetScratch = offsets
     }
-    if valueRoom.count < count * valueWidth {
-      valueRoom = [UInt8](repeating: 0, count: count * valueWidth)
-      valueScratch = valueRoom
+    if values.count < count * valueWidth {
+      values = [UInt8](repeating: 0, count: count * valueWidth)
+      valueScratch = values
     }
   }
 }

@@ -3,9 +3,7 @@ import TensorCore
 
 /// The pages of one stream of an entry, one after the other, in one buffer.
 public struct PageReader {
-  /// The page read last.
-  public private(set) var page = PageBuffer()
-
+  private var page = PageBuffer()
   private let source: any ByteSource
   private let entry: DiffEntry
   private let stream: DiffStream
@@ -19,12 +17,15 @@ public struct PageReader {
     pages = entry.pages[stream] ?? []
   }
 
-  /// Reads the next page into `page`; false after the last one.
-  public mutating func next() throws(DiffError) -> Bool {
-    guard nextPage < pages.count else { return false }
+  /// The changes of the next page, good until the one after it is read; nil after the last one.
+  ///
+  /// - Throws: what `PageBuffer.load` throws.
+  @_lifetime(&self)
+  public mutating func next() throws(DiffError) -> ChangeView<UInt8>? {
+    guard nextPage < pages.count else { return nil }
     try page.load(pages[nextPage], of: entry, stream, from: source)
     nextPage += 1
-    return true
+    return page.changes
   }
 
   /// Goes on with the page that holds `position`, or the first one after it. O(log pages).

@@ -27,7 +27,7 @@ struct PageFeed: Sendable {
   /// Moves the window: lets pages go that end before `elements` and decodes, on all cores, those
   /// that begin inside.
   mutating func move(to elements: Range<UInt64>) throws(DiffError) {
-    let passed = buffers[..<active].prefix { $0.end <= elements.lowerBound }.count
+    let passed = buffers[..<active].prefix { $0.changes.end <= elements.lowerBound }.count
     buffers = Array(buffers[passed...] + buffers[..<passed])
     active -= passed
     let begin = pages[next...].firstIndex { $0.end > elements.lowerBound } ?? pages.count
@@ -46,34 +46,14 @@ struct PageFeed: Sendable {
 
   /// Whether one of `elements` is changed. (A page may span them without a change among them.)
   func touches(_ elements: Range<UInt64>) -> Bool {
-    window.contains { !$0.changes(in: elements).isEmpty }
+    window.contains { !$0.changes.indices(of: elements).isEmpty }
   }
 
-  /// Calls `body` for each page that overlaps `elements`, with the page, the changes of it that
-  /// lie inside, and their offsets from the beginning of `elements`.
-  func forEachSlice(
-    of elements: Range<UInt64>,
-    _ body: (borrowing PageBuffer, Range<Int>, [UInt32]) -> Void
-  ) {
+  /// Calls `body` with the changes to `elements` of each page that has some.
+  func forEachSlice(of elements: Range<UInt64>, _ body: (ChangeView<UInt8>) -> Void) {
     for page in window {
-      let range = page.changes(in: elements)
-      guard !range.isEmpty else { continue }
-      let offsets = page.offsets
-      let shift = UInt32(truncatingIfNeeded: page.start &- elements.lowerBound)
-      var local: [UInt32] = []
-      local.reserveCapacity(range.count)
-      for i in range { local.append(offsets[i] &+ shift) }
-      body(page, range, local)
+      let changes = page.changes.sliced(to: elements)
+      if !changes.isEmpty { body(changes) }
     }
-  }
-}
-
-extension PageBuffer {
-  /// The changes that lie in `elements`. O(log count).
-  func changes(in elements: Range<UInt64>) -> Range<Int> {
-    guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
-    return offsets.firstIndex(
-      notBelow: elements.lowerBound, from: start)..<offsets.firstIndex(
-        notBelow: elements.upperBound, from: start)
   }
 }

@@ -1,5 +1,4 @@
 import DiffFormat
-import Kernels
 import TensorCore
 
 /// An entry of a diff in one of its two directions.
@@ -22,7 +21,7 @@ struct DirectedEntry: Sendable {
   var deletes: Bool { entry.operation == (isReversed ? .insert : .delete) }
 
   var isReshape: Bool { if case .reshape = entry.operation { true } else { false } }
-  var isAddition: Bool { if case .add = entry.operation { true } else { false } }
+  var isAddition: Bool { entry.isAddition }
 }
 
 /// Changes to one tensor, block by block: the entries of several diffs in order, or the sum of
@@ -52,52 +51,40 @@ struct Patch: Sendable {
   func apply(to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]? = nil) {
     if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: places) }
     for feed in feeds {
-      feed.forEachSlice(of: elements) { page, range, offsets in
-        Self.change(&block, feed.entry, page, range, Self.ranks(of: offsets, among: places))
+      forEachSlice(of: feed, elements, at: places) { changes in
+        var span = block.mutableSpan
+        changes.apply(feed.entry, to: &span, at: elements.lowerBound)
       }
     }
   }
 
-  /// Where offsets stand in a list of offsets, both ascending.
-  private static func ranks(of offsets: [UInt32], among places: [UInt32]?) -> [UInt32] {
-    guard let places, offsets.count < places.count else {
-      return places == nil ? offsets : (0..<UInt32(offsets.count)).map { $0 }
-    }
-    var rank = 0
-    return offsets.map { offset in
-      while places[rank] < offset { rank += 1 }
-      return UInt32(rank)
+  /// Calls `body` with the changes of a feed; in a block of some places, a change counts where its
+  /// element stands there.
+  private func forEachSlice(
+    of feed: PageFeed, _ elements: Range<UInt64>, at places: [UInt32]?,
+    _ body: (ChangeView<UInt8>) -> Void
+  ) {
+    let origin = elements.lowerBound
+    feed.forEachSlice(of: elements) { changes in
+      guard let places else { return body(changes) }
+      var rank = 0
+      let ranks = changes.offsets(from: origin).map { offset in
+        while places[rank] < offset { rank += 1 }
+        return UInt32(rank)
+      }
+      body(ChangeView(at: origin, ranks.span, changes.values))
     }
   }
 
   /// The elements of a block where the first entry changes them.
   func gather(_ block: [UInt8], _ elements: Range<UInt64>) -> [UInt8] {
     guard let feed = feeds.first else { return [] }
-    let width = feed.entry.type.width
     var gathered: [UInt8] = []
-    feed.forEachSlice(of: elements) { _, _, offsets in
-      gathered += Kernels.gathered(block.span, width: width, at: offsets.span)
+    feed.forEachSlice(of: elements) { changes in
+      gathered += changes.gathered(
+        from: block.span, width: feed.entry.type.width, at: elements.lowerBound)
     }
     return gathered
-  }
-
-  private static func change(
-    _ block: inout [UInt8], _ entry: DiffEntry, _ page: borrowing PageBuffer,
-    _ range: Range<Int>, _ offsets: [UInt32]
-  ) {
-    let width = page.valueWidth
-    let values = page.values.extracting(range.lowerBound * width..<range.upperBound * width)
-    var span = block.mutableSpan
-    switch entry.operation {
-    case .xor:
-      Kernels.scatter(.xor, &span, width: width, at: offsets.span, values)
-    case .replace, .insert, .delete, .reshape:
-      Kernels.scatter(.replace, &span, width: width, at: offsets.span, values)
-    case .add(let type, let scale):
-      let deltas = Kernels.widened(values, type, scale)
-      guard let float = entry.type.float else { return }
-      Kernels.scatterAdd(&span, float, at: offsets.span, deltas.span)
-    }
   }
 
   /// Adds the sum of all feeds, formed in float64 in the order of the diffs, with one rounding to
@@ -106,16 +93,15 @@ struct Patch: Sendable {
     to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
   ) {
     guard let float = feeds[0].entry.type.float else { return }
+    let origin = elements.lowerBound
     // −0 is what changes nothing, not even the sign of a zero.
     var sums = [Double](repeating: -0.0, count: block.count / float.width)
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }
-      feed.forEachSlice(of: elements) { page, range, offsets in
-        let offsets = Self.ranks(of: offsets, among: places)
-        let width = page.valueWidth
-        let deltas = Kernels.widened(
-          page.values.extracting(range.lowerBound * width..<range.upperBound * width), type, scale)
+      forEachSlice(of: feed, elements, at: places) { changes in
+        let offsets = changes.offsets(from: origin)
+        let deltas = changes.numbers(type, scale: scale)
         for (offset, delta) in zip(offsets, deltas) { sums[Int(offset)] += delta }
         touched += offsets
       }
@@ -125,6 +111,6 @@ struct Patch: Sendable {
     for offset in touched where offsets.last != offset { offsets.append(offset) }
     let deltas = offsets.map { sums[Int($0)] }
     var span = block.mutableSpan
-    Kernels.scatterAdd(&span, float, at: offsets.span, deltas.span)
+    ChangeView(at: origin, offsets.span, deltas.span).add(to: &span, float, at: origin)
   }
 }

@@ -70,11 +70,9 @@ struct ReshapePass {
   ) throws(DiffError) {
     guard !range.isEmpty else { return }
     try feed.move(to: range)
-    feed.forEachSlice(of: range) { page, slice, offsets in
-      let width = page.valueWidth
-      let values = page.values.extracting(slice.lowerBound * width..<slice.upperBound * width)
+    feed.forEachSlice(of: range) { changes in
       var span = bytes.mutableSpan
-      Kernels.scatter(operation, &span, width: width, at: offsets.span, values)
+      changes.scatter(operation, into: &span, at: range.lowerBound)
     }
   }
 
@@ -118,7 +116,7 @@ extension UndoWriter {
     var page = PageBuffer()
     for info in directed.entry.pages[stream] ?? [] {
       try page.load(info, of: directed.entry, stream, from: directed.reader.source)
-      try writer.append(at: page.start, page.offsets, page.values)
+      try writer.append(page.changes)
     }
   }
 }

@@ -46,7 +46,7 @@ struct TensorPass {
     var isTouched = false
     var oldValues: [UInt8] = []
     var newValues: [UInt8] = []
-    var differences = BlockDifferences()
+    var differences = Differences()
   }
 
   /// Runs the pass and tells what the source was.
@@ -69,12 +69,12 @@ struct TensorPass {
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try self.work(&work, window[index], patch, existsBefore: existsBefore)
       }
-      for (work, block) in zip(works, window) {
+      for work in works.prefix(window.count) {
         base.append(work.baseHash)
         result.append(work.patchedHash)
         oldHash.update(work.oldValues.span)
         newHash.update(work.newValues.span)
-        try undo?.append(work.differences, at: block.lowerBound / width)
+        try undo?.append(work.differences)
       }
       if let (output, tensor) = output {
         try output.finish(tensor, upTo: window[window.count - 1].upperBound)
@@ -118,7 +118,7 @@ struct TensorPass {
     let width = UInt64(plan.type.width)
     let elements = block.lowerBound / width..<block.upperBound / width
     work.isTouched = patch.touches(elements)
-    work.differences = BlockDifferences()
+    work.differences = Differences()
     work.oldValues.removeAll(keepingCapacity: true)
     work.newValues.removeAll(keepingCapacity: true)
     if verification == .touched && !work.isTouched && outputHasCopy { return }
@@ -146,7 +146,7 @@ struct TensorPass {
     } else {
       work.newValues = patch.gather(work.patched, elements)
     }
-    if undo != nil { work.differences = inverse(work.base, work.patched) }
+    if undo != nil { work.differences = inverse(work.base, work.patched, at: elements.lowerBound) }
     try write(work.patched, at: block.lowerBound)
   }
 
@@ -158,11 +158,12 @@ struct TensorPass {
   }
 
   /// What takes a patched block back; of a tensor that comes or goes, the whole block.
-  private func inverse(_ base: [UInt8], _ patched: [UInt8]) -> BlockDifferences {
+  private func inverse(_ base: [UInt8], _ patched: [UInt8], at start: UInt64) -> Differences {
     let width = plan.type.width
     if plan.existsBefore && plan.existsAfter {
-      return BlockDifferences(from: patched, to: base, width: width)
+      return Differences(from: patched, to: base, width: width, at: start)
     }
-    return BlockDifferences(all: plan.existsBefore ? base : patched, width: width)
+    let whole = plan.existsBefore ? base : patched
+    return Differences(ChangeRun(at: start, every: whole, width: width), old: [])
   }
 }

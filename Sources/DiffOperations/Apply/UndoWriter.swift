@@ -31,10 +31,10 @@ final class UndoWriter: @unchecked Sendable {
     hasBegun = true
   }
 
-  func append(_ differences: BlockDifferences, at position: UInt64) throws(DiffError) {
-    guard !differences.offsets.isEmpty else { return }
+  func append(_ differences: Differences) throws(DiffError) {
+    guard !differences.changes.isEmpty else { return }
     try beginEntry()
-    try writer.append(at: position, differences.offsets.span, differences.values.span)
+    try writer.append(differences.changes)
     foundHash.update(differences.old.span)
   }
 

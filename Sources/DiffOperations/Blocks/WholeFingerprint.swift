@@ -69,7 +69,7 @@ extension DiffReader {
   private func fingerprint(ofWhole entry: DiffEntry) throws(DiffError) -> Fingerprint {
     var stream = FingerprintStream(entry.type, entry.shape)
     var pages = pages(of: entry)
-    while try pages.next() { stream.append(pages.page.values) }
+    while let changes = try pages.next() { stream.append(changes.values) }
     return stream.finish()
   }
 }

@@ -98,47 +98,43 @@ struct ChangeGroup: Sendable {
       let pages = entry.pages[.changes] ?? []
       for info in pages where info.start < window.upperBound && info.end > window.lowerBound {
         try page.load(info, of: entry, from: diffs[diff].source)
-        append(page, of: entry, UInt32(diff), window, old, to: &changes)
+        append(
+          page.changes.sliced(to: window), of: entry, UInt32(diff), window.lowerBound, old,
+          to: &changes)
       }
     }
     return changes.sorted(keyBits: 64 - (window.upperBound - window.lowerBound).leadingZeroBitCount)
   }
 
+  /// Appends what an entry changes in a window that begins at `origin`, where the base has `old`.
   private func append(
-    _ page: borrowing PageBuffer, of entry: DiffEntry, _ diff: UInt32, _ window: Range<UInt64>,
+    _ run: ChangeView<UInt8>, of entry: DiffEntry, _ diff: UInt32, _ origin: UInt64,
     _ old: [UInt8], to changes: inout [Change]
   ) {
-    let range = page.changes(in: window)
-    let width = page.valueWidth
-    let values = page.values.extracting(range.lowerBound * width..<range.upperBound * width)
-    let shift = UInt32(truncatingIfNeeded: page.start &- window.lowerBound)
-    var offsets: [UInt32] = []
-    offsets.reserveCapacity(range.count)
-    for i in range { offsets.append(page.offsets[i] &+ shift) }
-    let numbers = self.numbers(values, offsets, entry, old)
-    changes.reserveCapacity(changes.count + offsets.count)
-    for (i, offset) in offsets.enumerated() {
+    let numbers = self.numbers(run, entry, origin, old)
+    let shift = run.shift(to: origin)
+    changes.reserveCapacity(changes.count + run.count)
+    for i in 0..<run.count {
       let bits =
-        numbers.map { $0[i].bitPattern } ?? values.littleEndian(at: i * width, width: width)
-      changes.append(Change(offset: offset, diff: diff, bits: bits))
+        numbers.map { $0[i].bitPattern }
+        ?? run.values.littleEndian(at: i * run.width, width: run.width)
+      changes.append(Change(offset: run.offsets[i] &+ shift, diff: diff, bits: bits))
     }
   }
 
   /// The deltas of values, or nil if they are not known.
   private func numbers(
-    _ values: Span<UInt8>, _ offsets: [UInt32], _ entry: DiffEntry, _ old: [UInt8]
+    _ run: ChangeView<UInt8>, _ entry: DiffEntry, _ origin: UInt64, _ old: [UInt8]
   ) -> [Double]? {
-    if case .add(let type, let scale) = entry.operation {
-      return Kernels.widened(values, type, scale)
-    }
+    if case .add(let type, let scale) = entry.operation { return run.numbers(type, scale: scale) }
     guard let float = type.float, base != nil else { return nil }
-    let before = Kernels.gathered(old.span, width: type.width, at: offsets.span)
+    let before = run.gathered(from: old.span, width: type.width, at: origin)
     var after = entry.operation == .xor ? before : []
     if entry.operation == .xor {
       var span = after.mutableSpan
-      Kernels.xor(&span, with: values)
+      Kernels.xor(&span, with: run.values)
     } else {
-      after.append(copying: values)
+      after.append(copying: run.values)
     }
     let (a, b) = (Kernels.widened(before.span, float, 0), Kernels.widened(after.span, float, 0))
     return zip(a, b).map { $1 - $0 }

@@ -118,14 +118,10 @@ private struct ComparisonPass {
   }
 
   private func compare(_ one: [UInt8], _ other: [UInt8], _ type: ElementType) -> Result {
-    var offsets = [UInt32](repeating: 0, count: one.count / type.width)
-    var room = offsets.mutableSpan
-    let count = Kernels.differences(one.span, other.span, width: type.width, into: &room)
-    var result = Result(differing: UInt64(count))
-    let places = offsets.span.extracting(first: count)
-    guard count > 0,
-      let a = type.numbers(Kernels.gathered(one.span, width: type.width, at: places)),
-      let b = type.numbers(Kernels.gathered(other.span, width: type.width, at: places))
+    let found = Differences(from: one, to: other, width: type.width, at: 0, .replace)
+    var result = Result(differing: UInt64(found.changes.count))
+    guard !found.changes.isEmpty, let a = type.numbers(found.old),
+      let b = type.numbers(found.changes.values)
     else { return result }
     var largest = 0.0
     var close = 0

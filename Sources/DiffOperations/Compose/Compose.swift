@@ -192,8 +192,7 @@ extension EntryChain {
   ) throws(DiffError) {
     try writer.begin(DiffEntry(name, operation, whole.entry.type, whole.entry.shape))
     try whole.forEachBlock { elements, bytes throws(DiffError) in
-      let offsets = (0..<UInt32(elements.count)).map { $0 }
-      try writer.append(at: elements.lowerBound, offsets.span, bytes.span)
+      try writer.append(at: elements.lowerBound, every: bytes.span)
     }
     try writer.end(
       base: operation == .delete ? entries[0].before : nil,
@@ -215,15 +214,15 @@ extension EntryChain {
       try patch.move(to: elements)
       var newBytes = [UInt8](repeating: 0, count: bytes.count)
       patch.apply(to: &newBytes, elements)
-      let differences = BlockDifferences(from: bytes, to: newBytes, width: width)
-      guard !differences.offsets.isEmpty else { return }
+      let differences = Differences(
+        from: bytes, to: newBytes, width: width, at: elements.lowerBound)
+      guard !differences.changes.isEmpty else { return }
       if changes == 0 {
         try writer.begin(DiffEntry(name, .xor, old.entry.type, old.entry.shape))
       }
-      changes += UInt64(differences.offsets.count)
+      changes += UInt64(differences.changes.count)
       oldHash.update(differences.old.span)
-      try writer.append(
-        at: elements.lowerBound, differences.offsets.span, differences.values.span)
+      try writer.append(differences.changes)
     }
     guard changes > 0 else { return nil }
     try writer.end(

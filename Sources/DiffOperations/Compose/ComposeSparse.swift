@@ -13,11 +13,11 @@ extension EntryChain {
     guard let operation else { return nil }
     var changes: UInt64 = 0
     try forEachBlock { elements, block throws(DiffError) in
-      let (offsets, values) = block.changes(operation)
-      guard !offsets.isEmpty else { return }
+      let run = block.changes(operation, at: elements.lowerBound)
+      guard !run.isEmpty else { return }
       if changes == 0 { try writer.begin(DiffEntry(name, operation, first.type, first.shape)) }
-      changes += UInt64(offsets.count)
-      try writer.append(at: elements.lowerBound, offsets.span, values.span)
+      changes += UInt64(run.count)
+      try writer.append(run)
     }
     // The old elements are those of several diffs, and their hash is that of none.
     try writer.end(base: entries[0].before, result: entries[entries.count - 1].after)
@@ -28,9 +28,9 @@ extension EntryChain {
   private func survey() throws(DiffError) -> (operation: DiffOperation?, isMixed: Bool) {
     var replaces = false
     var inverts = false
-    try forEachBlock { _, block throws(DiffError) in
-      if !block.changes(.replace).offsets.isEmpty { replaces = true }
-      if !block.changes(.xor).offsets.isEmpty { inverts = true }
+    try forEachBlock { elements, block throws(DiffError) in
+      if !block.changes(.replace, at: elements.lowerBound).isEmpty { replaces = true }
+      if !block.changes(.xor, at: elements.lowerBound).isEmpty { inverts = true }
     }
     return (replaces ? .replace : inverts ? .xor : nil, replaces && inverts)
   }
@@ -46,10 +46,8 @@ extension EntryChain {
     func change(_ elements: Range<UInt64>) throws(DiffError) {
       for index in feeds.indices { try feeds[index].move(to: elements) }
       for feed in feeds {
-        feed.forEachSlice(of: elements) { page, range, offsets in
-          block.add(
-            feed.entry.operation, offsets,
-            page.values.extracting(range.lowerBound * width..<range.upperBound * width))
+        feed.forEachSlice(of: elements) { changes in
+          block.add(feed.entry.operation, changes, at: elements.lowerBound)
         }
       }
       try body(elements, block)
@@ -85,17 +83,18 @@ private struct ComposedBlock {
     isNew = [Bool](repeating: false, count: count)
   }
 
-  mutating func add(_ operation: DiffOperation, _ offsets: [UInt32], _ values: Span<UInt8>) {
-    let width = width
-    let isReplace = operation == .replace
-    if isReplace { for offset in offsets { isNew[Int(offset)] = true } }
+  mutating func add(
+    _ operation: DiffOperation, _ changes: ChangeView<UInt8>, at origin: UInt64
+  ) {
+    let offsets = changes.offsets(from: origin)
+    if operation == .replace { for offset in offsets { isNew[Int(offset)] = true } }
     touched += offsets
     var span = bytes.mutableSpan
-    Kernels.scatter(isReplace ? .replace : .xor, &span, width: width, at: offsets.span, values)
+    changes.scatter(operation == .replace ? .replace : .xor, into: &span, at: origin)
   }
 
   /// The elements that get new bits, or those that are XORed with something.
-  func changes(_ operation: DiffOperation) -> (offsets: [UInt32], values: [UInt8]) {
+  func changes(_ operation: DiffOperation, at origin: UInt64) -> ChangeRun<UInt8> {
     var sorted = touched
     var scratch = touched
     var keys = sorted.mutableSpan
@@ -110,7 +109,8 @@ private struct ComposedBlock {
         offsets.append(offset)
       }
     }
-    return (offsets, Kernels.gathered(bytes.span, width: width, at: offsets.span))
+    return ChangeRun(
+      at: origin, offsets, Kernels.gathered(bytes.span, width: width, at: offsets.span))
   }
 
   mutating func clear() {

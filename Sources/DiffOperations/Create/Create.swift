@@ -205,17 +205,13 @@ struct TensorPair: Sendable {
   ) throws(DiffError) -> UInt64 {
     try writer.begin(DiffEntry(name, operation, tensor.type, tensor.shape))
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
-    let width = tensor.type.width
+    let width = UInt64(tensor.type.width)
     var room: [UInt8] = []
-    var offsets: [UInt32] = []
     try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
       for block in window {
         try file.read(tensor, block, into: &room)
         builder.append(XXH3.hash128(room.span))
-        if offsets.count != room.count / width {
-          offsets = (0..<UInt32(room.count / width)).map { $0 }
-        }
-        try writer.append(at: block.lowerBound / UInt64(width), offsets.span, room.span)
+        try writer.append(at: block.lowerBound / width, every: room.span)
       }
     }
     let fingerprint = builder.fingerprint

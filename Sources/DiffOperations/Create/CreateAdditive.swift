@@ -63,9 +63,8 @@ struct AdditivePlan {
     var tuned: [UInt8] = []
     var baseHash = Fingerprint(high: 0, low: 0)
     var resultHash = Fingerprint(high: 0, low: 0)
-    var offsets: [UInt32] = []
-    var deltas: [Double] = []
-    var values: [UInt8] = []
+    var deltas = ChangeRun<Double>()
+    var stored = ChangeRun<UInt8>()
   }
 
   /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
@@ -85,32 +84,26 @@ struct AdditivePlan {
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try pair.baseFile.read(base, window[index], into: &work.base)
         try pair.tunedFile.read(tuned, window[index], into: &work.tuned)
-        let all = try pair.deltas(
+        work.deltas = try pair.deltas(
           work.base, work.tuned, at: window[index].lowerBound / width, float)
-        work.offsets.removeAll(keepingCapacity: true)
-        work.deltas.removeAll(keepingCapacity: true)
-        for (offset, delta) in zip(all.offsets, all.deltas)
-        where delta.magnitude >= cut && delta != 0 {
-          work.offsets.append(offset)
-          work.deltas.append(delta)
-        }
+        work.deltas.keep { $0.magnitude >= cut && $0 != 0 }
       }
       // Which of the equals are kept depends on all that come before.
-      for index in window.indices { keepTies(&works[index]) }
+      for index in window.indices { keepTies(&works[index].deltas) }
       try parallelForEach(&works, count: window.count) { _, work throws(DiffError) in
         work.baseHash = XXH3.hash128(work.base.span)
         work.store(values, scale, float)
         work.resultHash = XXH3.hash128(work.base.span)
       }
-      for (work, block) in zip(works, window) {
+      for work in works.prefix(window.count) {
         baseBuilder.append(work.baseHash)
         resultBuilder.append(work.resultHash)
-        guard !work.offsets.isEmpty else { continue }
+        guard !work.stored.isEmpty else { continue }
         if changes == 0 {
           try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
         }
-        changes += UInt64(work.offsets.count)
-        try writer.append(at: block.lowerBound / width, work.offsets.span, work.values.span)
+        changes += UInt64(work.stored.count)
+        try writer.append(work.stored)
       }
     }
     guard changes > 0 else { return nil }
@@ -118,31 +111,42 @@ struct AdditivePlan {
     return changes
   }
 
-  private mutating func keepTies(_ work: inout Work) {
+  private mutating func keepTies(_ deltas: inout ChangeRun<Double>) {
     guard cut > 0 else { return }
-    var kept = 0
-    for i in work.offsets.indices {
-      if work.deltas[i].magnitude == cut {
-        guard tiesLeft > 0 else { continue }
-        tiesLeft -= 1
-      }
-      work.offsets[kept] = work.offsets[i]
-      work.deltas[kept] = work.deltas[i]
-      kept += 1
+    let cut = cut
+    var ties = tiesLeft
+    deltas.keep { delta in
+      guard delta.magnitude == cut else { return true }
+      defer { ties -= ties > 0 ? 1 : 0 }
+      return ties > 0
     }
-    work.offsets.removeLast(work.offsets.count - kept)
-    work.deltas.removeLast(work.deltas.count - kept)
+    tiesLeft = ties
   }
 }
 
 extension AdditivePlan.Work {
   /// Makes the stored values, and of `base` what they make of it.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
-    values = Kernels.narrowed(deltas.span, type, scale)
-    let stored = Kernels.widened(values.span, type, scale)
-    let offsets = offsets
+    let stored = ChangeRun(
+      at: deltas.start, deltas.offsets, Kernels.narrowed(deltas.values.span, type, scale))
+    let numbers = stored.view.numbers(type, scale: scale)
     var block = base.mutableSpan
-    Kernels.scatterAdd(&block, tensor, at: offsets.span, stored.span)
+    ChangeView(at: stored.start, stored.offsets.span, numbers.span)
+      .add(to: &block, tensor, at: stored.start)
+    self.stored = stored
+  }
+}
+
+extension ChangeRun<Double> {
+  /// Leaves out changes for whose value `isKept` does not hold.
+  fileprivate mutating func keep(where isKept: (Double) -> Bool) {
+    var kept = 0
+    for i in offsets.indices where isKept(values[i]) {
+      (offsets[kept], values[kept]) = (offsets[i], values[i])
+      kept += 1
+    }
+    offsets.removeLast(count - kept)
+    values.removeLast(values.count - kept)
   }
 }
 
@@ -152,23 +156,22 @@ extension TensorPair {
     return try baseFile.fingerprint(of: base) != tunedFile.fingerprint(of: tuned)
   }
 
-  /// Where two blocks differ and by how much.
+  /// Where two blocks that begin at `position` differ, and by how much.
   fileprivate func deltas(
     _ base: [UInt8], _ tuned: [UInt8], at position: UInt64, _ float: FloatType
-  ) throws(DiffError) -> (offsets: [UInt32], deltas: [Double]) {
-    let width = type.width
-    let differences = BlockDifferences(from: base, to: tuned, width: width)
-    let new = Kernels.gathered(tuned.span, width: width, at: differences.offsets.span)
-    var deltas = [Double](repeating: 0, count: differences.offsets.count)
+  ) throws(DiffError) -> ChangeRun<Double> {
+    let found = Differences(from: base, to: tuned, width: type.width, at: position, .replace)
+    let changes = found.changes
+    var deltas = [Double](repeating: 0, count: changes.count)
     var out = deltas.mutableSpan
-    Kernels.subtract(differences.old.span, from: new.span, float, into: &out)
+    Kernels.subtract(found.old.span, from: changes.values.span, float, into: &out)
     if let index = deltas.firstIndex(where: { !$0.isFinite }) {
       throw DiffError(
         .unsupported,
-        "the change at position \(position + UInt64(differences.offsets[index])) is not finite; "
-          + "make an exact diff", tensor: name)
+        "the change at position \(changes.view.position(index)) is not finite; make an exact diff",
+        tensor: name)
     }
-    return (differences.offsets, deltas)
+    return ChangeRun(at: position, changes.offsets, deltas)
   }
 
   /// Calls `body` with the magnitudes of the changes that are not zero, block by block in order.
@@ -184,7 +187,7 @@ extension TensorPair {
         try baseFile.read(base, window[index], into: &work.base)
         try tunedFile.read(tuned, window[index], into: &work.tuned)
         let all = try deltas(work.base, work.tuned, at: window[index].lowerBound / width, float)
-        work.magnitudes = all.deltas.map(\.magnitude).filter { $0 > 0 }
+        work.magnitudes = all.values.map(\.magnitude).filter { $0 > 0 }
       }
       for work in works.prefix(window.count) { try body(work.magnitudes) }
     }

@@ -11,7 +11,7 @@ extension TensorPair {
     var tuned: [UInt8] = []
     var baseHash = Fingerprint(high: 0, low: 0)
     var tunedHash = Fingerprint(high: 0, low: 0)
-    var differences = BlockDifferences()
+    var differences = Differences()
   }
 
   /// Writes an exact entry of a tensor that both have, unless it is unchanged: then nil. Returns
@@ -29,29 +29,22 @@ extension TensorPair {
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try baseFile.read(base, window[index], into: &work.base)
         try tunedFile.read(tuned, window[index], into: &work.tuned)
-        work.differences = BlockDifferences(
-          from: work.base, to: work.tuned, width: type.width)
+        work.differences = Differences(
+          from: work.base, to: work.tuned, width: type.width, at: window[index].lowerBound / width,
+          mode == .replace ? .replace : .xor)
         work.baseHash = XXH3.hash128(work.base.span)
-        if work.differences.offsets.isEmpty {
-          work.tunedHash = work.baseHash
-        } else {
-          work.tunedHash = XXH3.hash128(work.tuned.span)
-          if operation == .replace {
-            work.differences.values = Kernels.gathered(
-              work.tuned.span, width: type.width, at: work.differences.offsets.span)
-          }
-        }
+        work.tunedHash =
+          work.differences.changes.isEmpty ? work.baseHash : XXH3.hash128(work.tuned.span)
       }
-      for (work, block) in zip(works, window) {
+      for work in works.prefix(window.count) {
         baseBuilder.append(work.baseHash)
         tunedBuilder.append(work.tunedHash)
         let differences = work.differences
-        guard !differences.offsets.isEmpty else { continue }
+        guard !differences.changes.isEmpty else { continue }
         if changes == 0 { try writer.begin(DiffEntry(name, operation, type, shape)) }
-        changes += UInt64(differences.offsets.count)
+        changes += UInt64(differences.changes.count)
         oldHash.update(differences.old.span)
-        try writer.append(
-          at: block.lowerBound / width, differences.offsets.span, differences.values.span)
+        try writer.append(differences.changes)
       }
     }
     guard changes > 0 else { return nil }

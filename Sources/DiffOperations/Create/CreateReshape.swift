@@ -21,12 +21,12 @@ extension TensorPair {
     try Blocks.forEachWindow(of: box * width) { window throws(DiffError) in
       for block in window {
         let range = block.lowerBound / width..<block.upperBound / width
-        let differences = BlockDifferences(
+        let differences = Differences(
           from: try oldReader.read(old.ranges(ofBox: range)),
-          to: try newReader.read(new.ranges(ofBox: range)), width: Int(width))
-        changes += UInt64(differences.offsets.count)
-        try writer.append(
-          at: range.lowerBound, differences.offsets.span, differences.values.span)
+          to: try newReader.read(new.ranges(ofBox: range)), width: Int(width),
+          at: range.lowerBound)
+        changes += UInt64(differences.changes.count)
+        try writer.append(differences.changes)
       }
     }
     try writer.begin(.oldRemainder)
@@ -59,9 +59,8 @@ extension TensorPair {
           if !segment.isInside { outside += room[place..<end] }
           place = end
         }
-        let all = BlockDifferences(all: outside, width: width)
-        try writer.append(at: written, all.offsets.span, all.values.span)
-        written += UInt64(all.offsets.count)
+        try writer.append(at: written, every: outside.span)
+        written += UInt64(outside.count / width)
       }
     }
   }

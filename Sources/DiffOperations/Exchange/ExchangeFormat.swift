@@ -1,3 +1,4 @@
+import DiffFormat
 import Kernels
 import TensorCore
 
@@ -37,13 +38,22 @@ public struct ExchangeSummary: Sendable, Hashable {
 
 /// The changes of a tensor as numbers.
 struct ExchangedTensor {
-  var name: TensorName
-  var shape: Shape
-  /// Ascending.
-  var positions: [UInt64]
-  var values: [Double]
+  let name: TensorName
+  let shape: Shape
   /// Float32, or float64.
-  var type: ElementType
+  let type: ElementType
+  /// Ascending.
+  var runs: [ChangeRun<Double>] = []
+
+  var count: UInt64 { runs.reduce(0) { $0 + UInt64($1.count) } }
+
+  var positions: [UInt64] {
+    var positions: [UInt64] = []
+    for run in runs { positions.append(contentsOf: run.view) }
+    return positions
+  }
+
+  var values: [Double] { runs.flatMap(\.values) }
 }
 
 extension ExchangeFormat {
@@ -95,8 +105,8 @@ extension ExchangeFormat {
       ]
     case .sftNpz:
       // In order of the positions with the first dimension running fastest.
-      let order = tensor.positions.enumerated()
-        .map { (at: tensor.shape.columnMajor($0.element), index: $0.offset) }
+      let order = zip(tensor.positions, tensor.values)
+        .map { (at: tensor.shape.columnMajor($0), value: $1) }
         .sorted { $0.at < $1.at }
       var last: UInt64 = 0
       var steps: [UInt32] = []
@@ -106,12 +116,13 @@ extension ExchangeFormat {
       }
       return [
         tensor.shape.extents.littleEndianBytes, steps.littleEndianBytes,
-        Self.bytes(order.map { tensor.values[$0.index] }, tensor.type),
+        Self.bytes(order.map(\.value), tensor.type),
       ]
     case .shira:
       let columns = max(1, tensor.shape.rowLength)
-      let rows = tensor.positions.map { UInt32(truncatingIfNeeded: $0 / columns) }
-      let inRow = tensor.positions.map { UInt32(truncatingIfNeeded: $0 % columns) }
+      let positions = tensor.positions
+      let rows = positions.map { UInt32(truncatingIfNeeded: $0 / columns) }
+      let inRow = positions.map { UInt32(truncatingIfNeeded: $0 % columns) }
       return [(rows + inRow).littleEndianBytes, Self.bytes(tensor.values, .f32)]
     }
   }

@@ -1,4 +1,5 @@
 import Checkpoints
+import DiffFormat
 import Kernels
 import TensorCore
 
@@ -75,13 +76,14 @@ struct ExchangeInput {
         throw DiffError(.malformed, "\(positions.count) positions, but \(numbers.count) values")
       }
       let order = positions.indices.sorted { positions[$0] < positions[$1] }
-      let tensor = ExchangedTensor(
-        name: name, shape: shape, positions: order.map { positions[$0] },
-        values: order.map { numbers[$0] }, type: values.type)
-      for (one, next) in zip(tensor.positions, tensor.positions.dropFirst()) where one == next {
+      let sorted = order.map { positions[$0] }
+      for (one, next) in zip(sorted, sorted.dropFirst()) where one == next {
         throw DiffError(.malformed, "position \(one) is there twice")
       }
-      return tensor
+      let runs = sorted.runs().map { start, offsets, indices in
+        ChangeRun(at: start, offsets, order[indices].map { numbers[$0] })
+      }
+      return ExchangedTensor(name: name, shape: shape, type: values.type, runs: runs)
     } catch {
       throw error.at(path: path, tensor: name)
     }

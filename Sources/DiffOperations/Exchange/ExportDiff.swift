@@ -12,14 +12,12 @@ extension Diffs {
   public static func export(
     _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
   ) throws(DiffError) -> ExchangeSummary {
-    let terms = try diff.additions("exported")
+    let additions = try diff.additions("exported")
     let wholes = diff.filter { !$0.isAddition }
     var arrays: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    for term in terms {
+    for entry in additions.map(\.entry) {
       arrays += try format.arrays(
-        DiffEntryFacts(
-          name: term.entry.name, type: term.entry.type, shape: term.entry.shape,
-          count: term.entry.count))
+        DiffEntryFacts(name: entry.name, type: entry.type, shape: entry.shape, count: entry.count))
     }
     for entry in wholes {
       guard entry.operation == .insert, let name = format.headName(entry.name) else {
@@ -32,16 +30,16 @@ extension Diffs {
     }
     let output = try ExchangeOutput(path, format, arrays, overwriting: overwriting)
     var summary = ExchangeSummary()
-    for term in terms {
-      let tensor = try term.exchanged(&summary.rounded)
+    for one in additions {
+      let tensor = try one.exchanged(&summary.rounded)
       for bytes in format.elements(tensor) { try output.write(next: bytes) }
       summary.tensors += 1
-      summary.changes += UInt64(tensor.positions.count)
+      summary.changes += tensor.count
     }
     for entry in wholes {
       var bytes: [UInt8] = []
       var pages = diff.pages(of: entry)
-      while try pages.next() { bytes.append(copying: pages.page.values) }
+      while let changes = try pages.next() { bytes.append(copying: changes.values) }
       try output.write(next: bytes)
       summary.heads += 1
     }
@@ -50,18 +48,16 @@ extension Diffs {
   }
 }
 
-extension MergeTerm {
+extension AdditiveReader {
   /// All changes as numbers; counts those that float32 does not hold.
   fileprivate func exchanged(_ rounded: inout UInt64) throws(DiffError) -> ExchangedTensor {
     var tensor = ExchangedTensor(
-      name: entry.name, shape: entry.shape, positions: [], values: [],
-      type: entry.type == .f64 ? .f64 : .f32)
-    try forEachPage { page, offsets, values throws(DiffError) in
-      for i in values.indices { tensor.positions.append(page.start + UInt64(offsets[i])) }
-      tensor.values += values
-    }
-    if tensor.type == .f32 {
-      for value in tensor.values where Double(Float(value)) != value { rounded += 1 }
+      name: entry.name, shape: entry.shape, type: entry.type == .f64 ? .f64 : .f32)
+    try forEachPage { changes, numbers throws(DiffError) in
+      tensor.runs.append(
+        ChangeRun(at: changes.start, changes.offsets(from: changes.start), numbers))
+      guard tensor.type == .f32 else { return }
+      for number in numbers where Double(Float(number)) != number { rounded += 1 }
     }
     return tensor
   }

@@ -56,8 +56,7 @@ extension Diffs {
       guard let stored else {
         let head = try input.array(source, "head")
         try writer.begin(DiffEntry(name, .insert, head.type, head.shape))
-        try writer.append(
-          Array(0..<head.shape.count), head.bytes, width: head.type.width)
+        try writer.append(at: 0, every: head.bytes.span)
         try writer.end(result: .of(head.type, head.shape, head.bytes.span))
         summary.heads += 1
         continue
@@ -68,16 +67,15 @@ extension Diffs {
           path: base.path, tensor: stored.name)
       }
       let tensor = try input.changes(source, stored.shape)
-      guard !tensor.positions.isEmpty else { continue }
-      let encoded = try tensor.encoded(options.values, float, &summary.rounded, path)
+      guard !tensor.runs.isEmpty else { continue }
+      let (operation, runs) = try tensor.encoded(options.values, float, &summary.rounded, path)
       try writer.begin(
         DiffEntry(
-          name, .add(values: encoded.type, scale: encoded.scale), stored.type, stored.shape,
-          base: try base.fingerprint(of: stored)))
-      try writer.append(tensor.positions, encoded.bytes, width: encoded.type.width)
+          name, operation, stored.type, stored.shape, base: try base.fingerprint(of: stored)))
+      for run in runs { try writer.append(run) }
       try writer.end()
       summary.tensors += 1
-      summary.changes += UInt64(tensor.positions.count)
+      summary.changes += tensor.count
     }
     try writer.finish()
     return summary
@@ -85,46 +83,37 @@ extension Diffs {
 }
 
 extension ExchangedTensor {
-  /// The values as a diff stores them.
+  /// The changes as a diff stores them.
   fileprivate func encoded(
     _ wanted: FloatType?, _ tensor: FloatType, _ rounded: inout UInt64, _ path: String
-  ) throws(DiffError) -> (type: FloatType, scale: Int, bytes: [UInt8]) {
-    let largest = values.reduce(0) { max($0, $1.magnitude) }
-    func encode(_ type: FloatType) -> (scale: Int, bytes: [UInt8], stored: [Double]) {
+  ) throws(DiffError) -> (operation: DiffOperation, runs: [ChangeRun<UInt8>]) {
+    let numbers = values
+    let largest = Kernels.largest(numbers.span)
+    func encode(
+      _ type: FloatType
+    ) -> (operation: DiffOperation, runs: [ChangeRun<UInt8>], numbers: [Double]) {
       let scale =
         largest.isFinite ? DiffEntry.scale(forLargest: largest, type, in: tensor) : 0
-      let bytes = Kernels.narrowed(values.span, type, scale)
-      return (scale, bytes, Kernels.widened(bytes.span, type, scale))
+      let stored = runs.map {
+        ChangeRun(at: $0.start, $0.offsets, Kernels.narrowed($0.values.span, type, scale))
+      }
+      return (
+        .add(values: type, scale: scale), stored,
+        stored.flatMap { $0.view.numbers(type, scale: scale) }
+      )
     }
     var type = wanted ?? .f16
     var made = encode(type)
-    if wanted == nil && made.stored != values {
+    if wanted == nil && made.numbers != numbers {
       type = .f32
       made = encode(type)
     }
-    guard made.stored.allSatisfy(\.isFinite) else {
+    guard made.numbers.allSatisfy(\.isFinite) else {
       throw DiffError(
         .unsupported, "a value is not finite, or more than \(type) holds", path: path,
         tensor: name)
     }
-    for (one, other) in zip(made.stored, values) where one != other { rounded += 1 }
-    return (type, made.scale, made.bytes)
-  }
-}
-
-extension DiffWriter {
-  /// Appends values at positions that ascend.
-  func append(_ positions: [UInt64], _ values: [UInt8], width: Int) throws(DiffError) {
-    var start = 0
-    while start < positions.count {
-      let first = positions[start]
-      // Offsets have 32 bits, and lists of them some limit.
-      let offsets = positions[start...].prefix(1 << 16).prefix { $0 - first < 1 << 32 }
-        .map { UInt32($0 - first) }
-      let end = start + offsets.count
-      try append(
-        at: first, offsets.span, values.span.extracting(start * width..<end * width))
-      start = end
-    }
+    for (one, other) in zip(made.numbers, numbers) where one != other { rounded += 1 }
+    return (made.operation, made.runs)
   }
 }

@@ -1,6 +1,5 @@
 import Checkpoints
 import DiffFormat
-import Kernels
 import Platform
 import TensorCore
 
@@ -118,16 +117,17 @@ extension Diffs {
   public static func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
     var report = DiffReport()
     report.fileSize = diff.size
+    var page = PageBuffer()
     for entry in diff {
       var statistics = DiffStatistics()
       statistics.elements = entry.shape.count
       statistics.changes = entry.count
       statistics.storedBytes = entry.storedSize
-      var pages = diff.pages(of: entry)
-      while try pages.next() {
-        statistics.positionBytes += UInt64(pages.page.encoding.positionBytes)
+      for info in entry.pages[.changes] ?? [] {
+        try page.load(info, of: entry, from: diff.source)
+        statistics.positionBytes += UInt64(page.encoding.positionBytes)
         guard case .add(let type, let scale) = entry.operation else { continue }
-        statistics.values.add(Kernels.widened(pages.page.values, type, scale))
+        statistics.values.add(page.changes.numbers(type, scale: scale))
       }
       switch entry.operation {
       case .insert, .delete, .reshape: report.wholeBytes += entry.storedSize

@@ -71,7 +71,7 @@ private func decode(
     try parallelForEach(&buffers, count: group.count) { index, buffer throws(DiffError) in
       try buffer.load(group[group.startIndex + index], of: entry, stream, from: diff.source)
     }
-    for buffer in buffers.prefix(group.count) { whole?.append(buffer.values) }
+    for buffer in buffers.prefix(group.count) { whole?.append(buffer.changes.values) }
   }
 }
 

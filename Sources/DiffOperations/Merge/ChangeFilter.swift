@@ -1,4 +1,5 @@
 import Algorithms
+import DiffFormat
 import TensorCore
 
 /// Which changes of a diff to a tensor take part in a merge: a function of each change alone, so
@@ -15,46 +16,45 @@ enum ChangeFilter: Sendable {
   /// At these positions, which ascend.
   case at([UInt64])
 
-  /// Where in a list of changes the ones that take part are, and what they are multiplied with
-  /// beside the factor of the term (empty: nothing).
+  /// Which of some changes take part, and what they are multiplied with beside the factor of the
+  /// term (empty: nothing).
   ///
   /// - Parameters:
-  ///   - values: the numbers.
-  ///   - start: what the offsets count from.
+  ///   - numbers: those of the changes.
   ///   - ordinal: which change of the tensor the first one is.
   func select(
-    _ offsets: Span<UInt32>, _ values: [Double], from start: UInt64, ordinal: Int
+    _ changes: ChangeView<UInt8>, _ numbers: [Double], ordinal: Int
   ) -> (indices: [Int], factors: [Double]) {
     var indices: [Int] = []
     var factors: [Double] = []
     switch self {
-    case .all: indices = Array(values.indices)
+    case .all: indices = Array(numbers.indices)
     case .top(let set):
-      for i in values.indices where set.contains(values[i], at: start + UInt64(offsets[i])) {
+      for i in numbers.indices where set.contains(numbers[i], at: changes.position(i)) {
         indices.append(i)
       }
     case .between(let outer, let inner):
-      for i in values.indices {
-        let position = start + UInt64(offsets[i])
-        if outer.contains(values[i], at: position) && !inner.contains(values[i], at: position) {
+      for i in numbers.indices {
+        let position = changes.position(i)
+        if outer.contains(numbers[i], at: position) && !inner.contains(numbers[i], at: position) {
           indices.append(i)
         }
       }
     case .random(let key, let probability):
-      for i in values.indices where key.chance(at: start + UInt64(offsets[i])) < probability {
+      for i in numbers.indices where key.chance(at: changes.position(i)) < probability {
         indices.append(i)
       }
     case .ranked(let key, let probabilities, let rescaling):
-      for i in values.indices {
+      for i in numbers.indices {
         let probability = probabilities[ordinal + i]
-        guard key.chance(at: start + UInt64(offsets[i])) < probability else { continue }
+        guard key.chance(at: changes.position(i)) < probability else { continue }
         indices.append(i)
         if rescaling { factors.append(1 / probability) }
       }
     case .at(let positions):
-      var next = positions.partitioningIndex { $0 >= start }
-      for i in values.indices {
-        let position = start + UInt64(offsets[i])
+      var next = positions.partitioningIndex { $0 >= changes.start }
+      for i in numbers.indices {
+        let position = changes.position(i)
         while next < positions.count && positions[next] < position { next += 1 }
         if next < positions.count && positions[next] == position { indices.append(i) }
       }

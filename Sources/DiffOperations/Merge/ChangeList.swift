@@ -1,18 +1,19 @@
 import CKernels
+import DiffFormat
 import Platform
 import TensorCore
 
 /// Changes as offsets and numbers, in room that is used again for the next ones. One thread at a
 /// time may append; several may read what stands there as long as none does.
-@safe package final class ChangeList: @unchecked Sendable {
+@safe final class ChangeList: @unchecked Sendable {
   /// How many there are.
-  package private(set) var count = 0
+  private(set) var count = 0
   private var capacity = 0
   private var at: UnsafeMutablePointer<UInt32>?
   private var numbers: UnsafeMutablePointer<Double>?
 
   /// An empty list.
-  package init() {}
+  init() {}
 
   deinit {
     unsafe free(at)
@@ -20,10 +21,10 @@ import TensorCore
   }
 
   /// Forgets all changes, and keeps the room.
-  package func removeAll() { count = 0 }
+  func removeAll() { count = 0 }
 
   /// Makes room for so many more changes.
-  package func reserve(_ more: Int) {
+  func reserve(_ more: Int) {
     guard count + more > capacity else { return }
     // What is not used of large room takes no memory.
     capacity = max(count + more, 2 * capacity)
@@ -32,16 +33,15 @@ import TensorCore
     guard unsafe at != nil, unsafe numbers != nil else { fatalError("out of memory") }
   }
 
-  /// Appends changes as they are stored in a page: `offsets[i] + shift`, modulo 2^32, and
-  /// `values[i] · factor`.
-  package func append(
-    _ offsets: Span<UInt32>, by shift: UInt32, _ values: Span<UInt8>, _ type: FloatType,
-    factor: Double
+  /// Appends stored changes: their positions less `origin`, and their values times `factor`.
+  func append(
+    _ changes: ChangeView<UInt8>, from origin: UInt64, _ type: FloatType, factor: Double
   ) {
-    precondition(values.count == offsets.count * type.width)
-    reserve(offsets.count)
-    unsafe offsets.withUnsafeBufferPointer { offsets in
-      unsafe values.withUnsafeBufferPointer { values in
+    precondition(changes.values.count == changes.count * type.width)
+    reserve(changes.count)
+    let shift = changes.shift(to: origin)
+    unsafe changes.offsets.withUnsafeBufferPointer { offsets in
+      unsafe changes.values.withUnsafeBufferPointer { values in
         guard let from = offsets.baseAddress, let bytes = values.baseAddress,
           let at = unsafe at, let numbers = unsafe numbers
         else { return }
@@ -49,35 +49,35 @@ import TensorCore
         unsafe dk_widen(bytes, type.rawValue, offsets.count, factor, numbers + count)
       }
     }
-    count += offsets.count
+    count += changes.count
   }
 
   /// Appends one change.
-  package func append(_ offset: UInt32, _ number: Double) {
+  func append(_ offset: UInt32, _ number: Double) {
     reserve(1)
     unsafe at?[count] = offset
     unsafe numbers?[count] = number
     count += 1
   }
 
-  /// Appends changes.
-  package func append(_ offsets: Span<UInt32>, _ numbers: Span<Double>) {
-    precondition(numbers.count == offsets.count)
-    reserve(offsets.count)
+  /// Appends changes whose offsets count from where those of the list do.
+  func append(_ changes: ChangeView<Double>) {
+    precondition(changes.values.count == changes.count)
+    reserve(changes.count)
     let (at, to, count) = unsafe (self.at, self.numbers, self.count)
-    unsafe offsets.withUnsafeBufferPointer {
+    unsafe changes.offsets.withUnsafeBufferPointer {
       guard let from = $0.baseAddress else { return }
       unsafe at?.advanced(by: count).update(from: from, count: $0.count)
     }
-    unsafe numbers.withUnsafeBufferPointer {
+    unsafe changes.values.withUnsafeBufferPointer {
       guard let from = $0.baseAddress else { return }
       unsafe to?.advanced(by: count).update(from: from, count: $0.count)
     }
-    self.count += offsets.count
+    self.count += changes.count
   }
 
   /// Those of a range for which `isKept` holds move to its beginning; returns how many.
-  package func keep(
+  func keep(
     _ range: Range<Int>, where isKept: (Double) -> Bool
   ) -> Int {
     precondition(range.upperBound <= count)
@@ -91,22 +91,18 @@ import TensorCore
     return kept - range.lowerBound
   }
 
-  /// The offsets of a range.
+  /// The changes of a range.
+  ///
+  /// - Parameter start: The position that the offsets of the list count from.
   @_lifetime(borrow self)
-  package func offsets(_ range: Range<Int>) -> Span<UInt32> {
+  func changes(_ range: Range<Int>, at start: UInt64 = 0) -> ChangeView<Double> {
     precondition(range.upperBound <= count)
-    let list = unsafe UnsafeBufferPointer(
+    let offsets = unsafe UnsafeBufferPointer(
       start: at.map { unsafe $0 + range.lowerBound }, count: range.count)
-    return unsafe _overrideLifetime(list.span, borrowing: self)
-  }
-
-  /// The numbers of a range.
-  @_lifetime(borrow self)
-  package func numbers(_ range: Range<Int>) -> Span<Double> {
-    precondition(range.upperBound <= count)
-    let list = unsafe UnsafeBufferPointer(
+    let values = unsafe UnsafeBufferPointer(
       start: numbers.map { unsafe $0 + range.lowerBound }, count: range.count)
-    return unsafe _overrideLifetime(list.span, borrowing: self)
+    return unsafe _overrideLifetime(
+      ChangeView(at: start, offsets.span, values.span), borrowing: self)
   }
 
   /// What kernels take for the changes of a range; to be used as long as nothing is appended.

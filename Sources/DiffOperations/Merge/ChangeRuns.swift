@@ -3,18 +3,18 @@ import TensorCore
 
 /// Ranges of lists of changes, each in ascending order of offsets, in the order in which what is
 /// changed by several is summed. The lists must not be appended to as long as this is used.
-package struct ChangeRuns: Sendable {
+struct ChangeRuns: Sendable {
   fileprivate private(set) var runs: [(list: ChangeList, range: Range<Int>)] = []
   /// What a change adds to the channels of a block, for each run: see `MergeBlock.add`.
   fileprivate private(set) var terms: [Double] = []
   /// How many changes there are.
-  package private(set) var count = 0
+  private(set) var count = 0
 
   /// No changes.
-  package init() {}
+  init() {}
 
   /// Adds a run.
-  package mutating func append(_ list: ChangeList, _ range: Range<Int>, terms: [Double]) {
+  mutating func append(_ list: ChangeList, _ range: Range<Int>, terms: [Double]) {
     runs.append((list, range))
     self.terms += terms
     count += range.count
@@ -22,27 +22,27 @@ package struct ChangeRuns: Sendable {
 }
 
 /// Where the summing of runs is, block by block.
-@safe package struct ChangeCursor {
+@safe struct ChangeCursor {
   private let runs: ChangeRuns
   private var left: [dk_merge_run]
   /// How many changes there are from here on.
-  package let count: Int
+  let count: Int
   /// The least offset that was not summed yet.
-  package private(set) var next: UInt32?
+  private(set) var next: UInt32?
 
   /// Before the changes whose offsets lie in a range. O(runs · log changes).
-  package init(_ runs: ChangeRuns, in offsets: Range<UInt64>) {
+  init(_ runs: ChangeRuns, in offsets: Range<UInt64>) {
     self.runs = runs
     unsafe left = []
     unsafe left.reserveCapacity(runs.runs.count)
     var count = 0
     for (list, range) in runs.runs {
-      let all = list.offsets(range)
-      let low = all.firstIndex(notBelow: offsets.lowerBound, from: 0)
-      let high = all.firstIndex(notBelow: offsets.upperBound, from: 0)
-      unsafe left.append(list.run(range.lowerBound + low..<range.lowerBound + high))
-      if low < high { next = min(next ?? .max, all[low]) }
-      count += high - low
+      let changes = list.changes(range)
+      let part = changes.indices(of: offsets)
+      unsafe left.append(
+        list.run(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound))
+      if let first = part.first { next = min(next ?? .max, changes.offsets[first]) }
+      count += part.count
     }
     self.count = count
   }

@@ -1,14 +1,15 @@
 import CKernels
+import DiffFormat
 
 /// Sums of changes to a block of elements that arrive in any order: some numbers for each element
 /// (channels), and which elements were changed at all, twice, and in both directions.
 ///
 /// Memory and the time to make one are O(elements); adding and harvesting are O(changes).
-package struct MergeBlock: Sendable {
+struct MergeBlock: Sendable {
   /// How many elements the block has room for: a multiple of 64.
-  package let size: Int
+  let size: Int
   /// What was harvested last.
-  package var harvested: MergedChanges
+  var harvested: MergedChanges
   private let channels: Int
   private var sums: [Double]
   private var marks: [UInt64]
@@ -16,7 +17,7 @@ package struct MergeBlock: Sendable {
   private var used = 0
 
   /// A block of at least one element.
-  package init(size: Int, channels: Int) {
+  init(size: Int, channels: Int) {
     self.size = (max(size, 1) + 63) / 64 * 64
     self.channels = channels
     sums = [Double](repeating: 0, count: self.size * channels)
@@ -27,7 +28,7 @@ package struct MergeBlock: Sendable {
   /// Adds what the runs have of the elements `first` ..< `first + width`, and moves the cursor
   /// behind: each number v adds to its element, or with terms a, b, c for each channel, first for
   /// numbers above zero, then for those below, `a + b·v + c·v²` to that channel, unless v is zero.
-  package mutating func add(_ cursor: inout ChangeCursor, from first: UInt32, width: Int) {
+  mutating func add(_ cursor: inout ChangeCursor, from first: UInt32, width: Int) {
     precondition(width <= size)
     let (channels, width) = (UInt32(channels), UInt32(width))
     unsafe sums.withUnsafeMutableBufferPointer { sums in
@@ -45,7 +46,7 @@ package struct MergeBlock: Sendable {
   }
 
   /// Moves what the block holds to `harvested`, in ascending order, and empties it.
-  package mutating func harvest(from first: UInt32) {
+  mutating func harvest(from first: UInt32) {
     var conflicts: [UInt64] = [0, 0]
     let (channels, used) = (UInt32(channels), used)
     harvested.count = unsafe sums.withUnsafeMutableBufferPointer { sums in
@@ -68,15 +69,15 @@ package struct MergeBlock: Sendable {
 }
 
 /// What a block held, in ascending order.
-package struct MergedChanges: Sendable {
+struct MergedChanges: Sendable {
   /// How many positions; the arrays have room for more.
-  package var count = 0
+  var count = 0
   /// Positions less an origin that the caller knows.
-  package var offsets: [UInt32]
+  var offsets: [UInt32]
   /// The channels of each.
-  package var sums: [Double]
+  var sums: [Double]
   /// How many elements were changed twice or more, and how many in both directions.
-  package fileprivate(set) var shared: UInt64 = 0, opposite: UInt64 = 0
+  fileprivate(set) var shared: UInt64 = 0, opposite: UInt64 = 0
 
   fileprivate init(room: Int, channels: Int) {
     // The kernel writes in fours.
@@ -84,8 +85,15 @@ package struct MergedChanges: Sendable {
     sums = [Double](repeating: 0, count: room * channels)
   }
 
+  /// The changes, if they have one channel.
+  var changes: ChangeView<Double> {
+    @_lifetime(borrow self) get {
+      ChangeView(at: 0, offsets.span.extracting(first: count), sums.span.extracting(first: count))
+    }
+  }
+
   /// Multiplies the one channel, and leaves out what becomes zero.
-  package mutating func multiply(by factor: Double) {
+  mutating func multiply(by factor: Double) {
     let all = count
     count = unsafe offsets.withUnsafeMutableBufferPointer { at in
       unsafe sums.withUnsafeMutableBufferPointer { sums in

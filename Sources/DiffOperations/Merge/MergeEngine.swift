@@ -14,10 +14,13 @@ struct MergedPart: Sendable {
   /// The largest magnitude.
   var largest = 0.0
 
-  /// Positions less `start`, ascending.
-  var offsets: Span<UInt32> { @_lifetime(borrow self) get { list.offsets(range) } }
-  /// The one number of each.
-  var sums: Span<Double> { @_lifetime(borrow self) get { list.numbers(range) } }
+  /// One number for each position.
+  var changes: ChangeView<Double> {
+    @_lifetime(borrow self) get { list.changes(range, at: start) }
+  }
+
+  /// The numbers.
+  var sums: Span<Double> { @_lifetime(borrow self) get { changes.values } }
 
   var magnitudes: [Double] {
     let sums = sums
@@ -87,7 +90,7 @@ final class MergeEngine {
     var tasks: [PageTask] = []
     for (index, term) in tensors[window.tensor].terms.enumerated() {
       var ordinal = 0
-      for page in term.pages {
+      for page in term.additions.pages {
         if page.start < window.elements.upperBound && page.end > window.elements.lowerBound {
           tasks.append(PageTask(window: number, term: index, page: page, ordinal: ordinal))
         }

@@ -52,7 +52,7 @@ struct MergeRun {
           Merged(
             tensor: tensor, parts: parts, isFirst: true, isLast: true,
             largest: parts.map(\.largest).max()))
-        progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+        progress.add(tensor.terms.map(\.additions.entry.storedSize).clampedSum)
       }
       waiting = []
       waitingWindows = []
@@ -95,7 +95,7 @@ struct MergeRun {
             tensor: tensor, parts: parts, isFirst: index == 0, isLast: index == windows.count - 1,
             largest: largest))
       }
-      progress.add(tensor.terms.map(\.entry.storedSize).clampedSum)
+      progress.add(tensor.terms.map(\.additions.entry.storedSize).clampedSum)
     }
     try flush()
   }
@@ -151,10 +151,9 @@ struct MergeRun {
       let wanted = UInt64((share * Double(count)).rounded(.down)) + 1
       guard wanted < stored else { return }
       func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
-        for entry in diff where entry.isAddition {
-          let term = MergeTerm(diff: 0, reader: diff, entry: entry)
-          try term.forEachPage { _, _, values throws(DiffError) in
-            try body(values.map(\.magnitude).filter { $0 > 0 })
+        for entry in diff {
+          try AdditiveReader(entry, of: diff)?.forEachPage { _, numbers throws(DiffError) in
+            try body(numbers.map(\.magnitude).filter { $0 > 0 })
           }
         }
       }

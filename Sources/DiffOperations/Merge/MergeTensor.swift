@@ -1,5 +1,4 @@
 import DiffFormat
-import Kernels
 import SystemSupport
 import TensorCore
 
@@ -7,44 +6,13 @@ import TensorCore
 struct MergeTerm: Sendable {
   /// The number of the diff.
   let diff: Int
-  let reader: DiffReader
-  let entry: DiffEntry
+  let additions: AdditiveReader
   /// Which of the changes take part.
   var filter = ChangeFilter.all
   /// Multiplies the changes.
   var factor = 1.0
   /// What a change adds to the channels of a block: see `MergeBlock.add`. Empty for a plain sum.
   var channelTerms: [Double] = []
-
-  /// The type of the stored values and their scale.
-  var values: (type: FloatType, scale: Int) {
-    if case .add(let type, let scale) = entry.operation { (type, scale) } else { (.f32, 0) }
-  }
-
-  var pages: [PageInfo] { entry.pages[.changes] ?? [] }
-
-  /// Calls `body` with each page as positions, from the page's start on, and numbers.
-  func forEachPage(
-    _ body: (PageInfo, Span<UInt32>, [Double]) throws(DiffError) -> Void
-  ) throws(DiffError) {
-    var number = 0
-    try forEachStoredPage { page, values throws(DiffError) in
-      try body(pages[number], page.offsets, values)
-      number += 1
-    }
-  }
-
-  /// Calls `body` with each page as it is stored, and its numbers.
-  func forEachStoredPage(
-    _ body: (borrowing PageBuffer, [Double]) throws(DiffError) -> Void
-  ) throws(DiffError) {
-    var page = PageBuffer()
-    let (type, scale) = values
-    for info in pages {
-      try page.load(info, of: entry, from: reader.source)
-      try body(page, Kernels.widened(page.values, type, scale))
-    }
-  }
 }
 
 /// A tensor that additions of one diff or more change.
@@ -61,7 +29,7 @@ struct MergeTensor: Sendable {
   var terms: [MergeTerm]
 
   /// Changes of all terms.
-  var changes: UInt64 { terms.reduce(0) { $0 + $1.entry.count } }
+  var changes: UInt64 { terms.reduce(0) { $0 + $1.additions.entry.count } }
 }
 
 /// What a merge does with one name.
@@ -130,8 +98,8 @@ extension MergeInputs {
       MergeTensor(
         name: place.name, key: place.key, type: first.entry.type, float: float,
         shape: first.entry.shape, base: isSame ? first.entry.base : nil,
-        terms: entries.map {
-          MergeTerm(diff: $0.diff, reader: inputs[$0.diff].diff, entry: $0.entry)
+        terms: entries.compactMap { diff, entry in
+          AdditiveReader(entry, of: inputs[diff].diff).map { MergeTerm(diff: diff, additions: $0) }
         }))
   }
 
@@ -184,8 +152,4 @@ extension MergeInput {
     let file = OutputFile.split(path).name
     return path == name || file == name || file.hasSuffix(".diff") && file.dropLast(5) == name
   }
-}
-
-extension DiffEntry {
-  var isAddition: Bool { if case .add = operation { true } else { false } }
 }

@@ -21,7 +21,7 @@ extension MergeTensor {
     }
     // Changes per element begin and end with the pages.
     var steps: [(at: UInt64, density: Double)] = []
-    for page in terms.lazy.flatMap(\.pages) {
+    for page in terms.lazy.flatMap(\.additions.pages) {
       let density = Double(page.count) / Double(page.span)
       steps.append((page.start, density))
       steps.append((page.end, -density))

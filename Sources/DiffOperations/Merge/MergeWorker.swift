@@ -42,7 +42,8 @@ struct MergeWorker: Sendable {
   mutating func read(
     _ task: PageTask, _ term: MergeTerm, _ window: Range<UInt64>
   ) throws(DiffError) {
-    try page.load(task.page, of: term.entry, from: term.reader.source)
+    let additions = term.additions
+    try page.load(task.page, of: additions.entry, from: additions.diff.source)
     let start = decoded.count
     decode(task, term, window)
     let last = slices.count - 1
@@ -56,24 +57,21 @@ struct MergeWorker: Sendable {
 
   /// Appends what the page read last has in a window and what of that takes part.
   private func decode(_ task: PageTask, _ term: MergeTerm, _ window: Range<UInt64>) {
-    let range = page.changes(in: window)
-    let width = page.valueWidth
-    let offsets = page.offsets.extracting(range)
-    let values = page.values.extracting(range.lowerBound * width..<range.upperBound * width)
-    let shift = UInt32(truncatingIfNeeded: page.start &- window.lowerBound)
-    let (type, scale) = term.values
+    let range = page.changes.indices(of: window)
+    let changes = page.changes.extracting(range)
+    let (type, scale) = (term.additions.type, term.additions.scale)
     if case .all = term.filter {
       decoded.append(
-        offsets, by: shift, values, type, factor: .powerOfTwo(scale) * term.factor)
+        changes, from: window.lowerBound, type, factor: .powerOfTwo(scale) * term.factor)
       return
     }
-    let numbers = Kernels.widened(values, type, scale)
-    let selected = term.filter.select(
-      offsets, numbers, from: page.start, ordinal: task.ordinal + range.lowerBound)
+    let numbers = changes.numbers(type, scale: scale)
+    let selected = term.filter.select(changes, numbers, ordinal: task.ordinal + range.lowerBound)
+    let shift = changes.shift(to: window.lowerBound)
     decoded.reserve(selected.indices.count)
     for (number, index) in selected.indices.enumerated() {
       let factor = selected.factors.isEmpty ? 1 : selected.factors[number]
-      decoded.append(offsets[index] &+ shift, numbers[index] * term.factor * factor)
+      decoded.append(changes.offsets[index] &+ shift, numbers[index] * term.factor * factor)
     }
   }
 
@@ -93,10 +91,7 @@ struct MergeWorker: Sendable {
       part.shared += block.harvested.shared
       part.opposite += block.harvested.opposite
       combination.finish(&block.harvested)
-      let count = block.harvested.count
-      merged.append(
-        block.harvested.offsets.span.extracting(first: count),
-        block.harvested.sums.span.extracting(first: count))
+      merged.append(block.harvested.changes)
     }
     part.range = start..<merged.count
     part.largest = Kernels.largest(part.sums)

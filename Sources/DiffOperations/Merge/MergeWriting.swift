@@ -41,9 +41,9 @@ extension MergeRun {
         }
         count += UInt64(part.range.count)
         for piece in (0..<part.range.count).chunks(ofCount: Layout.pageCapacity) {
-          try writer.append(
-            at: part.start, part.offsets.extracting(piece),
-            Kernels.narrowed(part.sums.extracting(piece), values, scale).span)
+          let sums = part.changes.extracting(piece)
+          let stored = Kernels.narrowed(sums.values, values, scale)
+          try writer.append(ChangeView(at: sums.start, sums.offsets, stored.span))
         }
       }
       if merged.isLast && count > 0 { try writer.end() }

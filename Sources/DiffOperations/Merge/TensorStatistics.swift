@@ -11,8 +11,8 @@ extension MergePreparation {
     var units = tensor
     var squares = [Double](repeating: 0, count: tensor.terms.count)
     for (index, term) in tensor.terms.enumerated() {
-      try term.forEachPage { _, _, values throws(DiffError) in
-        for value in values { squares[index] += value * value }
+      try term.additions.forEachPage { _, numbers throws(DiffError) in
+        for number in numbers { squares[index] += number * number }
       }
       units.terms[index].factor = squares[index] > 0 ? 1 / squares[index].squareRoot() : 0
     }
@@ -46,8 +46,8 @@ extension MergePreparation {
     var tensor = tensor
     try weigh(&tensor, for: .onlyDiff)
     for term in tensor.terms {
-      try term.forEachPage { _, _, values throws(DiffError) in
-        counts.changes[term.diff] += values.count { $0 != 0 }
+      try term.additions.forEachPage { _, numbers throws(DiffError) in
+        counts.changes[term.diff] += numbers.count { $0 != 0 }
       }
     }
     var alone = counts.alone
@@ -70,11 +70,9 @@ extension MergePreparation {
     var positions: [UInt64] = []
     var variances: [Double] = []
     try pass(tensor, variance) { part throws(DiffError) in
-      let (offsets, sums) = (part.offsets, part.sums)
-      for i in offsets.indices {
-        positions.append(part.start + UInt64(offsets[i]))
-        variances.append(sums[i])
-      }
+      let changes = part.changes
+      positions.append(contentsOf: changes)
+      for i in changes.values.indices { variances.append(changes.values[i]) }
     }
     let whole = base == .elements ? Double(tensor.shape.count) : Double(positions.count)
     let set = TopSet(UInt64((share * whole).rounded(.down)), of: variances, at: positions)
@@ -90,10 +88,10 @@ extension MergePreparation {
     for term in tensor.terms {
       var sum = 0.0
       var ordinal = 0
-      try term.forEachPage { page, offsets, values throws(DiffError) in
-        let kept = term.filter.select(offsets, values, from: page.start, ordinal: ordinal)
-        for index in kept.indices { sum += values[index] * values[index] }
-        ordinal += values.count
+      try term.additions.forEachPage { changes, numbers throws(DiffError) in
+        let kept = term.filter.select(changes, numbers, ordinal: ordinal)
+        for index in kept.indices { sum += numbers[index] * numbers[index] }
+        ordinal += numbers.count
       }
       squares.append(sum)
     }

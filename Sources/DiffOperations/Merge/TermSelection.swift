@@ -15,10 +15,10 @@ extension MergeTerm {
   private func gather() throws(DiffError) -> (positions: [UInt64], magnitudes: [Double]) {
     var positions: [UInt64] = []
     var magnitudes: [Double] = []
-    try forEachPage { page, offsets, values throws(DiffError) in
-      for i in values.indices where values[i] != 0 {
-        positions.append(page.start + UInt64(offsets[i]))
-        magnitudes.append(values[i].magnitude)
+    try additions.forEachPage { changes, numbers throws(DiffError) in
+      for i in numbers.indices where numbers[i] != 0 {
+        positions.append(changes.position(i))
+        magnitudes.append(numbers[i].magnitude)
       }
     }
     return (positions, magnitudes)
@@ -29,7 +29,7 @@ extension MergeTerm {
     let (share, base) = options.selectionDensity
     guard share < 1 else { return }
     // What is not there need not be trimmed.
-    if base == .elements, count(share, base, shape, nonzeros: 0) >= entry.count { return }
+    if base == .elements, count(share, base, shape, nonzeros: 0) >= additions.entry.count { return }
     let changes = try gather()
     var wanted = count(share, base, shape, nonzeros: changes.positions.count)
     if options.variant == .mergekit { wanted = max(1, wanted) }
@@ -56,7 +56,7 @@ extension MergeTerm {
     let (share, base) = options.selectionDensity
     var probability = share
     if base == .elements {
-      probability = min(1, share * Double(shape.count) / Double(max(1, entry.count)))
+      probability = min(1, share * Double(shape.count) / Double(max(1, additions.entry.count)))
     }
     guard probability < 1 else { return }
     filter = .random(key, probability)
@@ -73,11 +73,9 @@ extension MergeTerm {
     let rowLength = max(1, shape.rowLength)
     var positions: [UInt64] = []
     var magnitudes: [Double] = []
-    try forEachPage { page, offsets, values throws(DiffError) in
-      for i in values.indices {
-        positions.append(page.start + UInt64(offsets[i]))
-        magnitudes.append(values[i].magnitude)
-      }
+    try additions.forEachPage { changes, numbers throws(DiffError) in
+      positions.append(contentsOf: changes)
+      magnitudes += numbers.map(\.magnitude)
     }
     var probabilities = [Double](repeating: share, count: positions.count)
     var start = 0
@@ -105,11 +103,11 @@ extension MergeTerm {
     var before = 0.0
     var after = 0.0
     var ordinal = 0
-    try forEachPage { page, offsets, values throws(DiffError) in
-      for value in values { before += value.magnitude }
-      let kept = filter.select(offsets, values, from: page.start, ordinal: ordinal)
-      for index in kept.indices { after += values[index].magnitude }
-      ordinal += values.count
+    try additions.forEachPage { changes, numbers throws(DiffError) in
+      for number in numbers { before += number.magnitude }
+      let kept = filter.select(changes, numbers, ordinal: ordinal)
+      for index in kept.indices { after += numbers[index].magnitude }
+      ordinal += numbers.count
     }
     if after > 0 { factor *= before / after }
   }

@@ -31,11 +31,6 @@ extension BufferPatch {
     }
   }
 
-  private func bytes(of page: borrowing PageBuffer) -> Range<Int> {
-    let width = UInt64(entry.type.width)
-    return Int(page.start * width)..<Int(page.end * width)
-  }
-
   /// Copies the elements of a tensor that the entry changes. O(changes).
   package func gather(
     _ tensor: Span<UInt8>, into elements: inout MutableSpan<UInt8>
@@ -45,11 +40,11 @@ extension BufferPatch {
     var pages = diff.pages(of: entry)
     let width = entry.type.width
     var done = 0
-    while try pages.next() {
-      let block = tensor.extracting(bytes(of: pages.page))
-      let end = done + pages.page.count * width
+    while let changes = try pages.next() {
+      let block = tensor.extracting(changes.bytes(width: width))
+      let end = done + changes.count * width
       var out = elements._mutatingExtracting(done..<end)
-      Kernels.gather(block, width: width, at: pages.page.offsets, into: &out)
+      Kernels.gather(block, width: width, at: changes.offsets, into: &out)
       done = end
     }
   }
@@ -58,15 +53,15 @@ extension BufferPatch {
   package func change(_ elements: inout MutableSpan<UInt8>) throws(DiffError) {
     try check(elements: elements.count)
     var pages = diff.pages(of: entry)
-    while try pages.next() {}
+    while try pages.next() != nil {}
     pages = diff.pages(of: entry)
     var places: [UInt32] = []
     var done = 0
-    while try pages.next() {
-      let end = done + pages.page.count * entry.type.width
-      if places.count != pages.page.count { places = (0..<UInt32(pages.page.count)).map { $0 } }
+    while let changes = try pages.next() {
+      let end = done + changes.count * entry.type.width
+      if places.count != changes.count { places = Array(0..<UInt32(changes.count)) }
       var block = elements._mutatingExtracting(done..<end)
-      change(&block, at: places.span, pages.page.values)
+      ChangeView(at: 0, places.span, changes.values).apply(entry, to: &block, at: 0)
       done = end
     }
   }
@@ -90,16 +85,21 @@ extension BufferPatch {
       }
     }
     var pages = diff.pages(of: entry)
-    while try pages.next() {}
+    while try pages.next() != nil {}
     pages = diff.pages(of: entry)
     let width = entry.type.width
     var done = 0
-    while try pages.next() {
-      let end = done + pages.page.count * width
-      var block = tensor._mutatingExtracting(bytes(of: pages.page))
+    while let changes = try pages.next() {
+      let end = done + changes.count * width
+      var block = tensor._mutatingExtracting(changes.bytes(width: width))
       Kernels.scatter(
-        .replace, &block, width: width, at: pages.page.offsets, elements.extracting(done..<end))
+        .replace, &block, width: width, at: changes.offsets, elements.extracting(done..<end))
       done = end
     }
   }
+}
+
+extension ChangeView {
+  /// The bytes of a tensor from the first change to the last, both included.
+  func bytes(width: Int) -> Range<Int> { Int(start) * width..<Int(end) * width }
 }

@@ -1,5 +1,4 @@
 import DiffFormat
-import Kernels
 import TensorCore
 
 /// What one entry of a diff does to the bytes of a tensor that the caller holds.
@@ -77,33 +76,15 @@ package struct BufferPatch {
     }
     // Once to see that every page is sound, and once to change.
     if verifying && isNew { try diff.requireConsistent(entry) }
+    let width = entry.type.width
     var pages = diff.pages(of: entry)
-    while try pages.next() {}
+    while try pages.next() != nil {}
     pages = diff.pages(of: entry)
-    while try pages.next() {
-      let width = UInt64(entry.type.width)
-      let range = Int(pages.page.start * width)..<Int(pages.page.end * width)
-      var block = bytes._mutatingExtracting(range)
-      change(&block, at: pages.page.offsets, pages.page.values)
+    while let changes = try pages.next() {
+      var block = bytes._mutatingExtracting(changes.bytes(width: width))
+      changes.apply(entry, to: &block, at: changes.start)
     }
     return true
-  }
-
-  /// Changes the elements at `offsets` of a block by as many stored values.
-  func change(
-    _ block: inout MutableSpan<UInt8>, at offsets: Span<UInt32>, _ values: Span<UInt8>
-  ) {
-    let width = entry.type.width
-    switch entry.operation {
-    case .xor: Kernels.scatter(.xor, &block, width: width, at: offsets, values)
-    case .replace, .insert, .delete:
-      Kernels.scatter(.replace, &block, width: width, at: offsets, values)
-    case .add(let type, let scale):
-      guard let float = entry.type.float else { return }
-      let deltas = Kernels.widened(values, type, scale)
-      Kernels.scatterAdd(&block, float, at: offsets, deltas.span)
-    case .reshape: break
-    }
   }
 
   static func check(

@@ -1,5 +1,4 @@
 import DiffFormat
-import Kernels
 import TensorCore
 
 /// What a `reshape` of a diff makes of a tensor that the caller holds.
@@ -72,10 +71,10 @@ package struct BufferReshape {
       box.append(copying: old.extracting(bytes(range)))
     }
     var pages = diff.pages(of: entry)
-    while try pages.next() {
+    while let changes = try pages.next() {
       var span = box.mutableSpan
-      var block = span._mutatingExtracting(bytes(pages.page.start..<pages.page.end))
-      Kernels.scatter(.xor, &block, width: width, at: pages.page.offsets, pages.page.values)
+      var block = span._mutatingExtracting(changes.bytes(width: width))
+      changes.scatter(.xor, into: &block, at: changes.start)
     }
     var done = 0
     for range in BoxLayout(of: after.shape, overlapping: before.shape).ranges(ofBox: 0..<count) {
@@ -90,7 +89,7 @@ package struct BufferReshape {
   private func copyRemainder(into new: inout MutableSpan<UInt8>) throws(DiffError) {
     var stored: [UInt8] = []
     var pages = diff.pages(of: entry, remainder)
-    while try pages.next() { stored.append(copying: pages.page.values) }
+    while let changes = try pages.next() { stored.append(copying: changes.values) }
     let layout = BoxLayout(of: after.shape, overlapping: before.shape)
     var (at, done) = (0, 0)
     for segment in layout.segments(of: 0..<after.shape.count) {

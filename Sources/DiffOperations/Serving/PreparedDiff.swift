@@ -7,8 +7,8 @@ import TensorCore
 public struct PreparedDiff: Sendable {
   /// The tensors that change in some elements.
   private let patches: [TensorPatch]
-  /// All pieces of all patches.
-  private let pieces: [(patch: Int, piece: Int)]
+  /// All runs of all patches.
+  private let runs: [(patch: Int, run: Int)]
   /// The tensors that come, and the names of those that go.
   let inserted: [ResidentTensor]
   let insertedByName: NameTable<ResidentTensor>
@@ -76,9 +76,7 @@ public struct PreparedDiff: Sendable {
       }
     }
     self.patches = patches
-    pieces = patches.indices.flatMap { patch in
-      patches[patch].pieceIndices.map { (patch, $0) }
-    }
+    runs = patches.indices.flatMap { patch in patches[patch].runIndices.map { (patch, $0) } }
     self.inserted = inserted
     insertedByName = NameTable(inserted.map { ($0.name, $0) })
     self.deleted = deleted
@@ -87,8 +85,8 @@ public struct PreparedDiff: Sendable {
 
   /// Brings the result's elements into the model, or those of the base back. O(changes).
   func store(_ side: TensorPatch.Side) {
-    parallelFor(pieces.count) { index in
-      patches[pieces[index].patch].store(side, piece: pieces[index].piece)
+    parallelFor(runs.count) { index in
+      patches[runs[index].patch].store(side, run: runs[index].run)
     }
   }
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import DiffFormat
 import TensorCore
 
 /// The base of a model in memory, seen through what is attached to it. Lives while the model's lock
@@ -25,11 +26,11 @@ final class ResidentBase: Checkpoint {
       return
     }
     let width = tensor.type.width
-    var copy: [UInt8] = []
-    copy.append(copying: buffer.span)
-    patch.restore(
-      &copy, at: offset / UInt64(width), (0..<UInt32(buffer.count / width)).map { $0 })
-    buffer.copy(copy.span)
+    var run = ChangeRun<UInt8>(
+      at: offset / UInt64(width), Array(0..<UInt32(buffer.count / width)))
+    run.values.append(copying: buffer.span)
+    patch.restore(&run)
+    buffer.copy(run.values.span)
   }
 
   func makeOutput(

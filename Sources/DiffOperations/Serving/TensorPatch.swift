@@ -3,33 +3,17 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// What diffs change in a tensor in memory: elements, in pieces that a core takes at a time.
+/// What diffs change in a tensor in memory: elements, in runs that a core takes at a time.
 struct TensorPatch: Sendable {
   let bytes: ResidentBytes
   private let width: Int
-  private let pieces: [Piece]
-
-  /// Changes that follow each other.
-  private struct Piece: Sendable {
-    /// The position of the first change.
-    var start: UInt64
-    /// Positions less `start`, ascending.
-    var offsets: [UInt32]
-    /// The elements there without the diffs, and with them.
-    var old: [UInt8] = []
-    var new: [UInt8] = []
-
-    /// Elements from the first change to the last, both included.
-    var span: Int { Int(offsets[offsets.count - 1]) + 1 }
-  }
+  /// The elements with the diffs, and without them.
+  private let runs: [Differences]
 
   /// Which elements a tensor holds where it is patched.
   enum Side { case base, result }
 
-  /// So many changes are worth a thread's while.
-  private static let pieceCount = 1 << 15
-
-  var changes: UInt64 { pieces.reduce(0) { $0 + UInt64($1.offsets.count) } }
+  var changes: UInt64 { runs.reduce(0) { $0 + UInt64($1.changes.count) } }
 
   /// Decodes the entries of a plan and computes the elements that they leave in `bytes`, which
   /// are at the base, or changed from it by another patch.
@@ -39,22 +23,23 @@ struct TensorPatch: Sendable {
     _ plan: TensorPlan, _ bytes: ResidentBytes, under other: TensorPatch?
   ) throws(DiffError) {
     let width = plan.type.width
-    var pieces = Self.pieces(try Self.positions(plan.entries))
+    var runs: [Differences] = []
     var patch = plan.patch
-    for index in pieces.indices {
-      let (start, span) = (pieces[index].start, pieces[index].span)
-      let offsets = pieces[index].offsets
-      let region = bytes.span.extracting(Int(start) * width..<(Int(start) + span) * width)
-      pieces[index].old = Kernels.gathered(region, width: width, at: offsets.span)
-      other?.restore(&pieces[index].old, at: start, offsets)
-      pieces[index].new = pieces[index].old
-      let elements = start..<start + UInt64(span)
+    for (start, offsets, _) in try Self.positions(plan.entries).runs() {
+      let elements = start..<start + UInt64(offsets[offsets.count - 1]) + 1
+      let region = bytes.span.extracting(
+        Int(elements.lowerBound) * width..<Int(elements.upperBound) * width)
+      var run = ChangeRun(
+        at: start, offsets, Kernels.gathered(region, width: width, at: offsets.span))
+      other?.restore(&run)
+      let old = run.values
       try patch.move(to: elements)
-      patch.apply(to: &pieces[index].new, elements, at: offsets)
+      patch.apply(to: &run.values, elements, at: offsets)
+      runs.append(Differences(run, old: old))
     }
     self.bytes = bytes
     self.width = width
-    self.pieces = pieces
+    self.runs = runs
   }
 
   /// The positions that any of the entries changes, ascending, each once.
@@ -64,9 +49,7 @@ struct TensorPatch: Sendable {
     for directed in entries {
       for info in directed.entry.pages[.changes] ?? [] {
         try page.load(info, of: directed.entry, from: directed.reader.source)
-        let (start, offsets) = (page.start, page.offsets)
-        positions.reserveCapacity(positions.count + offsets.count)
-        for i in offsets.indices { positions.append(start + UInt64(offsets[i])) }
+        positions.append(contentsOf: page.changes)
       }
     }
     guard entries.count > 1 else { return positions }
@@ -76,51 +59,33 @@ struct TensorPatch: Sendable {
     return distinct
   }
 
-  private static func pieces(_ positions: [UInt64]) -> [Piece] {
-    var pieces: [Piece] = []
-    var next = 0
-    while next < positions.count {
-      let start = positions[next]
-      var end = next
-      while end < positions.count && end - next < pieceCount && positions[end] - start < 1 << 31 {
-        end += 1
-      }
-      pieces.append(
-        Piece(start: start, offsets: positions[next..<end].map { UInt32($0 - start) }))
-      next = end
-    }
-    return pieces
-  }
-
-  /// Brings the base's elements into some that were read, end to end, from `offsets` behind `start`.
-  /// O(changes + offsets).
-  func restore(_ values: inout [UInt8], at start: UInt64, _ offsets: [UInt32]) {
-    guard let last = offsets.last else { return }
+  /// Brings the base's elements into those that were read from the tensor. O(changes + elements).
+  func restore(_ read: inout ChangeRun<UInt8>) {
+    guard !read.isEmpty else { return }
+    let elements = read.start..<read.view.end
     var mine = 0
-    for piece in pieces {
-      guard piece.start + UInt64(piece.span) > start, piece.start <= start + UInt64(last) else {
-        continue
-      }
-      for (index, offset) in piece.offsets.enumerated() {
-        let position = piece.start + UInt64(offset)
-        while mine < offsets.count && start + UInt64(offsets[mine]) < position { mine += 1 }
-        guard mine < offsets.count else { return }
-        guard start + UInt64(offsets[mine]) == position else { continue }
-        for byte in 0..<width { values[mine * width + byte] = piece.old[index * width + byte] }
+    for run in runs {
+      let changes = run.changes.view
+      for index in changes.indices(of: elements) {
+        let offset = changes.position(index) - read.start
+        while mine < read.count && UInt64(read.offsets[mine]) < offset { mine += 1 }
+        guard mine < read.count else { return }
+        guard UInt64(read.offsets[mine]) == offset else { continue }
+        for byte in 0..<width { read.values[mine * width + byte] = run.old[index * width + byte] }
       }
     }
   }
 
-  /// The pieces: different ones may be stored by different threads.
-  var pieceIndices: Range<Int> { pieces.indices }
+  /// The runs: different ones may be stored by different threads.
+  var runIndices: Range<Int> { runs.indices }
 
-  /// Brings the result's elements of a piece into the tensor, or those of the base back.
-  func store(_ side: Side, piece index: Int) {
-    let piece = pieces[index]
-    bytes.change(at: Int(piece.start) * width, count: piece.span * width) { span in
-      Kernels.scatter(
-        .replace, &span, width: width, at: piece.offsets.span,
-        side == .result ? piece.new.span : piece.old.span)
+  /// Brings the result's elements of a run into the tensor, or those of the base back.
+  func store(_ side: Side, run index: Int) {
+    let changes = runs[index].changes
+    let values = side == .result ? changes.values : runs[index].old
+    let count = Int(changes.view.end - changes.start)
+    bytes.change(at: Int(changes.start) * width, count: count * width) { span in
+      ChangeView(at: 0, changes.offsets.span, values.span).scatter(.replace, into: &span, at: 0)
     }
   }
 }

@@ -43,33 +43,32 @@ extension Diffs {
     if case .density(let density) = options.selection, !(0...1).contains(density) {
       throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
     }
-    let terms = try diff.additions("pruned")
+    let all = try diff.additions("pruned")
     var cut: MagnitudeCut?
-    if !options.perTensor { cut = try MagnitudeCut(terms, options.selection) }
+    if !options.perTensor { cut = try MagnitudeCut(all, options.selection) }
     var summary = PruneSummary()
     var facts = diff.metadata
     facts["diffkit.prune.parent"] = diff.identity.description
     facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
     let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
     for entry in diff {
-      guard entry.isAddition else {
+      guard let additions = AdditiveReader(entry, of: diff) else {
         try writer.copy(entry, of: diff)
         summary.tensors += 1
         continue
       }
-      let term = MergeTerm(diff: 0, reader: diff, entry: entry)
-      var own = try options.perTensor ? MagnitudeCut([term], options.selection) : nil
+      var own = try options.perTensor ? MagnitudeCut([additions], options.selection) : nil
       var kept: UInt64 = 0
-      try term.forEachStoredPage { page, values throws(DiffError) in
+      try additions.forEachPage { changes, numbers throws(DiffError) in
         var indices: [Int] = []
-        for (index, value) in values.enumerated() {
-          let isKept = own?.keeps(value) ?? cut?.keeps(value) ?? true
-          summary.squares += value * value
+        for (index, number) in numbers.enumerated() {
+          let isKept = own?.keeps(number) ?? cut?.keeps(number) ?? true
+          summary.squares += number * number
           guard isKept else { continue }
-          summary.keptSquares += value * value
+          summary.keptSquares += number * number
           indices.append(index)
         }
-        summary.changes += UInt64(values.count)
+        summary.changes += UInt64(numbers.count)
         guard !indices.isEmpty else { return }
         if kept == 0 {
           var entry = entry
@@ -77,8 +76,7 @@ extension Diffs {
           try writer.begin(entry)
         }
         kept += UInt64(indices.count)
-        let (offsets, bytes) = page.picked(indices)
-        try writer.append(at: page.start, offsets.span, bytes.span)
+        try writer.append(changes.picked(indices))
       }
       summary.kept += kept
       if kept > 0 {
@@ -97,26 +95,26 @@ struct MagnitudeCut {
   private var tiesLeft: UInt64
 
   /// - Throws: what reading the diff throws.
-  init(_ terms: [MergeTerm], _ selection: Selection) throws(DiffError) {
+  init(_ additions: [AdditiveReader], _ selection: Selection) throws(DiffError) {
     switch selection {
     case .all: (cut, tiesLeft) = (0, 0)
     case .threshold(let least): (cut, tiesLeft) = (least.nextDown, 0)
     case .density(let density):
       func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
-        for term in terms {
-          try term.forEachPage { _, _, values throws(DiffError) in
-            guard values.allSatisfy(\.isFinite) else {
+        for one in additions {
+          try one.forEachPage { _, numbers throws(DiffError) in
+            guard numbers.allSatisfy(\.isFinite) else {
               throw DiffError(
                 .unsupported, "has changes that are not finite; there is no largest",
-                tensor: term.entry.name)
+                tensor: one.entry.name)
             }
-            try body(values.map(\.magnitude))
+            try body(numbers.map(\.magnitude))
           }
         }
       }
-      let elements = terms.map(\.entry.shape.count).clampedSum
+      let elements = additions.map(\.entry.shape.count).clampedSum
       let wanted = UInt64((density * Double(elements)).rounded(.down))
-      let stored = terms.reduce(0) { $0 + $1.entry.count }
+      let stored = additions.reduce(0) { $0 + $1.entry.count }
       guard wanted < stored else {
         (cut, tiesLeft) = (0, 0)
         return
@@ -150,27 +148,6 @@ extension Selection {
   }
 }
 
-extension DiffReader {
-  /// The additions of a diff that holds nothing else but whole tensors.
-  ///
-  /// - Throws: `unsupported` for exact changes.
-  func additions(_ what: String) throws(DiffError) -> [MergeTerm] {
-    var terms: [MergeTerm] = []
-    for entry in self {
-      switch entry.operation {
-      case .add: terms.append(MergeTerm(diff: 0, reader: self, entry: entry))
-      case .insert, .delete: break
-      case .xor, .replace, .reshape:
-        throw DiffError(
-          .unsupported,
-          "'\(entry.operation.name)' is an exact change, which cannot be \(what)",
-          path: path, tensor: entry.name, remedy: .additiveDiff)
-      }
-    }
-    return terms
-  }
-}
-
 extension DiffWriter {
   /// Writes an entry of another diff as it is stored there, under the name and with what else
   /// `entry` says.
@@ -179,15 +156,14 @@ extension DiffWriter {
   }
 }
 
-extension PageBuffer {
+extension ChangeView<UInt8> {
   /// Some of the changes.
-  func picked(_ indices: [Int]) -> (offsets: [UInt32], values: [UInt8]) {
-    let (offsets, values, width) = (offsets, values, valueWidth)
-    var picked: [UInt8] = []
-    picked.reserveCapacity(indices.count * width)
+  fileprivate func picked(_ indices: [Int]) -> ChangeRun<UInt8> {
+    var run = ChangeRun<UInt8>(at: start, indices.map { offsets[$0] })
+    run.values.reserveCapacity(indices.count * width)
     for index in indices {
-      for byte in index * width..<(index + 1) * width { picked.append(values[byte]) }
+      for byte in index * width..<(index + 1) * width { run.values.append(values[byte]) }
     }
-    return (indices.map { offsets[$0] }, picked)
+    return run
   }
 }

@@ -17,17 +17,15 @@ extension Diffs {
     let writer = try DiffWriter(sink, metadata: diff.metadata, profile: profile)
     var rounded: UInt64 = 0
     for entry in diff {
-      if case .add(let type, _) = entry.operation, let values, values != type {
-        rounded += try MergeTerm(diff: 0, reader: diff, entry: entry).write(as: values, to: writer)
+      if let values, let additions = AdditiveReader(entry, of: diff), values != additions.type {
+        rounded += try additions.write(as: values, to: writer)
         continue
       }
       try writer.begin(entry)
       for stream in entry.operation.streams {
         if stream != .changes { try writer.begin(stream) }
         var pages = diff.pages(of: entry, stream)
-        while try pages.next() {
-          try writer.append(at: pages.page.start, pages.page.offsets, pages.page.values)
-        }
+        while let changes = try pages.next() { try writer.append(changes) }
       }
       try writer.end()
     }
@@ -36,15 +34,15 @@ extension Diffs {
   }
 }
 
-extension MergeTerm {
+extension AdditiveReader {
   /// Writes an addition with values of another type; returns how many were rounded.
   fileprivate func write(
     as type: FloatType, to writer: DiffWriter
   ) throws(DiffError) -> UInt64 {
     guard let tensor = entry.type.float else { return 0 }
     var largest = 0.0
-    try forEachPage { _, _, values throws(DiffError) in
-      for value in values { largest = max(largest, value.magnitude) }
+    try forEachPage { _, numbers throws(DiffError) in
+      for number in numbers { largest = max(largest, number.magnitude) }
     }
     let scale =
       largest.isFinite ? DiffEntry.scale(forLargest: largest, type, in: tensor) : 0
@@ -53,18 +51,18 @@ extension MergeTerm {
     converted.result = nil
     var rounded: UInt64 = 0
     try writer.begin(converted)
-    try forEachPage { page, offsets, values throws(DiffError) in
-      let bytes = Kernels.narrowed(values.span, type, scale)
+    try forEachPage { changes, numbers throws(DiffError) in
+      let bytes = Kernels.narrowed(numbers.span, type, scale)
       let stored = Kernels.widened(bytes.span, type, scale)
-      for i in values.indices where stored[i] != values[i] {
-        guard stored[i].isFinite || !values[i].isFinite else {
+      for (stored, number) in zip(stored, numbers) where stored != number {
+        guard stored.isFinite || !number.isFinite else {
           throw DiffError(
-            .unsupported, "a change of \(values[i]) is more than \(type) holds",
-            path: reader.path, tensor: entry.name)
+            .unsupported, "a change of \(number) is more than \(type) holds", path: diff.path,
+            tensor: entry.name)
         }
         rounded += 1
       }
-      try writer.append(at: page.start, offsets, bytes.span)
+      try writer.append(ChangeView(at: changes.start, changes.offsets, bytes.span))
     }
     try writer.end(result: rounded == 0 ? entry.result : nil)
     return rounded

@@ -31,29 +31,29 @@ extension Diffs {
     let writer = try DiffWriter(sink, metadata: facts, profile: profile)
     var summary = ScaleSummary()
     for entry in diff {
-      guard case .add(let type, let scale) = entry.operation, let tensor = entry.type.float else {
+      guard let additions = AdditiveReader(entry, of: diff), let tensor = entry.type.float else {
         try writer.copy(entry, of: diff)
         continue
       }
+      let type = additions.type
       summary.changes += entry.count
       var scaled = entry
       scaled.result = nil
-      let shifted = scale + Int(factor.exponent)
+      let shifted = additions.scale + Int(factor.exponent)
       if factor > 0, factor.significand == 1, DiffEntry.scales(of: tensor).contains(shifted) {
         scaled.operation = .add(values: type, scale: shifted)
         try writer.copy(scaled, of: diff)
         continue
       }
-      let term = MergeTerm(diff: 0, reader: diff, entry: entry)
       var largest = 0.0
-      try term.forEachPage { _, _, values throws(DiffError) in
-        for value in values { largest = max(largest, (value * factor).magnitude) }
+      try additions.forEachPage { _, numbers throws(DiffError) in
+        for number in numbers { largest = max(largest, (number * factor).magnitude) }
       }
       let newScale = DiffEntry.scale(forLargest: largest, type, in: tensor)
       scaled.operation = .add(values: type, scale: newScale)
       try writer.begin(scaled)
-      try term.forEachPage { page, offsets, values throws(DiffError) in
-        let products = values.map { $0 * factor }
+      try additions.forEachPage { changes, numbers throws(DiffError) in
+        let products = numbers.map { $0 * factor }
         let bytes = Kernels.narrowed(products.span, type, newScale)
         let stored = Kernels.widened(bytes.span, type, newScale)
         for i in products.indices where stored[i] != products[i] { summary.rounded += 1 }
@@ -62,7 +62,7 @@ extension Diffs {
             .unsupported, "a change times \(factor) is not a finite \(type)", path: diff.path,
             tensor: entry.name)
         }
-        try writer.append(at: page.start, offsets, bytes.span)
+        try writer.append(ChangeView(at: changes.start, changes.offsets, bytes.span))
       }
       try writer.end()
     }

@@ -39,14 +39,12 @@ public struct Finetune {
     return try writeFinetune(
       of: base, body.map(\.name), head: head, into: sink, metadata: metadata
     ) { name in
-      guard let range = layout[name]?.range else {
-        return TensorAdditions(positions: [], deltas: [])
-      }
+      guard let range = layout[name]?.range else { return ChangeRun() }
       let first = positions.partitioningIndex { $0 >= range.lowerBound }
       let end = positions.partitioningIndex { $0 >= range.upperBound }
-      return TensorAdditions(
-        positions: positions[first..<end].map { $0 - range.lowerBound },
-        deltas: Array(additions[first..<end]))
+      return ChangeRun(
+        at: 0, positions[first..<end].map { UInt32($0 - range.lowerBound) },
+        Array(additions[first..<end]))
     }
   }
 }

@@ -4,18 +4,6 @@ import DiffOperations
 import Kernels
 import TensorCore
 
-/// What a finetune adds to one tensor of its base.
-package struct TensorAdditions: Sendable {
-  /// The elements, ascending, and what is added to each, which may be zero.
-  package let positions: [Int]
-  package let deltas: [Float]
-
-  package init(positions: [Int], deltas: [Float]) {
-    self.positions = positions
-    self.deltas = deltas
-  }
-}
-
 /// A tensor of float32 that a finetune has and its base lacks, or has otherwise.
 package struct HeadTensor: Sendable {
   package let name: TensorName
@@ -34,7 +22,8 @@ package struct HeadTensor: Sendable {
 ///
 /// - Parameters:
 ///   - names: The tensors that something is added to.
-///   - additions: What is added to a tensor; asked for one tensor at a time, in order of names.
+///   - additions: What is added to the elements of a tensor, which may be zero; asked for one
+///     tensor at a time, in order of names.
 /// - Returns: Bytes and values written.
 /// - Throws: `unsupported` if a value is not finite, `mismatch` for tensors that the base lacks or
 ///   a head that the base has in another shape or type.
@@ -42,7 +31,7 @@ package struct HeadTensor: Sendable {
 package func writeFinetune(
   of base: any Checkpoint, _ names: [TensorName], head: [HeadTensor], into sink: any ByteSink,
   metadata: [String: String],
-  _ additions: (TensorName) throws(DiffError) -> TensorAdditions
+  _ additions: (TensorName) throws(DiffError) -> ChangeRun<Float>
 ) throws(DiffError) -> UInt64 {
   let writer = try DiffWriter(sink, metadata: metadata)
   let stored = TensorNames(base)
@@ -58,32 +47,32 @@ package func writeFinetune(
       throw DiffError(.mismatch, "no such tensor", path: base.path, tensor: name)
     }
     let additions = try additions(name)
-    guard !additions.positions.isEmpty else { continue }
+    guard !additions.isEmpty else { continue }
     try write(additions, to: tensor, in: base, writer)
-    written += UInt64(additions.positions.count)
+    written += UInt64(additions.count)
   }
   try writer.finish()
   return written
 }
 
 private func write(
-  _ additions: TensorAdditions, to tensor: StoredTensor, in base: any Checkpoint,
+  _ additions: ChangeRun<Float>, to tensor: StoredTensor, in base: any Checkpoint,
   _ writer: DiffWriter
 ) throws(DiffError) {
   guard let type = tensor.type.float else {
     throw DiffError(.unsupported, "is no float", path: base.path, tensor: tensor.name)
   }
-  let most = additions.deltas.reduce(0) { max($0, Double($1.magnitude)) }
-  guard additions.deltas.allSatisfy(\.isFinite) else {
+  let most = additions.values.reduce(0) { max($0, Double($1.magnitude)) }
+  guard additions.values.allSatisfy(\.isFinite) else {
     throw DiffError(.unsupported, "a change is not finite: training diverged", tensor: tensor.name)
   }
   let scale = DiffEntry.scale(forLargest: most, .f16, in: type)
-  try writer.begin(
-    DiffEntry(tensor.name, .add(values: .f16, scale: scale), tensor.type, tensor.shape))
+  let entry = DiffEntry(
+    tensor.name, .add(values: .f16, scale: scale), tensor.type, tensor.shape)
+  try writer.begin(entry)
   var before = Fingerprint.Builder(tensor.type, tensor.shape)
   var after = before
   let width = UInt64(tensor.type.width)
-  var next = 0
   var bytes: [UInt8] = []
   try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
     for block in window {
@@ -91,24 +80,18 @@ private func write(
       let hash = XXH3.hash128(bytes.span)
       before.append(hash)
       let start = block.lowerBound / width
-      let first = next
-      while next < additions.positions.count,
-        UInt64(additions.positions[next]) < block.upperBound / width
-      {
-        next += 1
-      }
-      guard next > first else {
+      let deltas = additions.view.sliced(to: start..<block.upperBound / width)
+      guard !deltas.isEmpty else {
         after.append(hash)
         continue
       }
-      let offsets = additions.positions[first..<next].map { UInt32(UInt64($0) - start) }
-      let deltas = additions.deltas[first..<next].map(Double.init)
-      let values = Kernels.narrowed(deltas.span, .f16, scale)
+      let numbers = deltas.values.indices.map { Double(deltas.values[$0]) }
+      let values = Kernels.narrowed(numbers.span, .f16, scale)
+      let stored = ChangeView(at: deltas.start, deltas.offsets, values.span)
       var span = bytes.mutableSpan
-      let stored = Kernels.widened(values.span, .f16, scale)
-      Kernels.scatterAdd(&span, type, at: offsets.span, stored.span)
+      stored.apply(entry, to: &span, at: start)
       after.append(XXH3.hash128(bytes.span))
-      try writer.append(at: start, offsets.span, values.span)
+      try writer.append(stored)
     }
   }
   try writer.end(base: before.fingerprint, result: after.fingerprint)
@@ -123,10 +106,9 @@ private func write(
   }
   let bytes = head.values.map(\.bitPattern).littleEndianBytes
   let result = Fingerprint.of(.f32, head.shape, bytes.span)
-  let offsets = (0..<UInt32(head.values.count)).map { $0 }
   guard let tensor else {
     try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
-    try writer.append(at: 0, offsets.span, bytes.span)
+    try writer.append(at: 0, every: bytes.span)
     return try writer.end(result: result)
   }
   guard tensor.type == .f32, tensor.shape == head.shape else {
@@ -136,6 +118,6 @@ private func write(
         + "take a base without a head", path: base.path, tensor: tensor.name)
   }
   try writer.begin(DiffEntry(tensor.name, .replace, .f32, head.shape))
-  try writer.append(at: 0, offsets.span, bytes.span)
+  try writer.append(at: 0, every: bytes.span)
   try writer.end(base: try base.fingerprint(of: tensor), result: result)
 }

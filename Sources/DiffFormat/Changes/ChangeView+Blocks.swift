@@ -1,0 +1,64 @@
+import Kernels
+import TensorCore
+
+// Changes against a block of a tensor whose first element has the position `origin`. The offsets
+// stay as they are: each kernel adds the same number to all of them.
+extension ChangeView {
+  /// What added to the offsets, modulo 2^32, makes them count from another position.
+  package func shift(to origin: UInt64) -> UInt32 {
+    UInt32(truncatingIfNeeded: start &- origin)
+  }
+
+  /// Positions less `origin`.
+  package func offsets(from origin: UInt64) -> [UInt32] {
+    var rebased: [UInt32] = []
+    let ascends = Kernels.rebase(offsets, by: shift(to: origin), appendingTo: &rebased)
+    precondition(ascends, "offsets must ascend")
+    return rebased
+  }
+
+  /// The elements of a block that are changed, of `width` bytes each.
+  package func gathered(
+    from block: Span<UInt8>, width: Int, at origin: UInt64
+  ) -> [UInt8] {
+    Kernels.gathered(block, width: width, at: offsets, shift: shift(to: origin))
+  }
+}
+
+extension ChangeView<UInt8> {
+  /// Stores the values in a block, or XORs its elements with them.
+  package func scatter(
+    _ mode: Kernels.Scatter, into block: inout MutableSpan<UInt8>, at origin: UInt64
+  ) {
+    Kernels.scatter(
+      mode, &block, width: width, at: offsets, shift: shift(to: origin), values)
+  }
+
+  /// The numbers that values of an addition stand for: `value · 2^scale`.
+  package func numbers(_ type: FloatType, scale: Int) -> [Double] {
+    Kernels.widened(values, type, scale)
+  }
+
+  /// Does to a block of a tensor what an entry does, whose changes these are.
+  package func apply(
+    _ entry: DiffEntry, to block: inout MutableSpan<UInt8>, at origin: UInt64
+  ) {
+    switch entry.operation {
+    case .xor: scatter(.xor, into: &block, at: origin)
+    case .replace, .insert, .delete, .reshape: scatter(.replace, into: &block, at: origin)
+    case .add(let type, let scale):
+      guard let float = entry.type.float else { return }
+      let numbers = numbers(type, scale: scale)
+      ChangeView<Double>(at: start, offsets, numbers.span).add(to: &block, float, at: origin)
+    }
+  }
+}
+
+extension ChangeView<Double> {
+  /// Adds the numbers to elements of a block, as spec/FORMAT.md, section 6.1, has it.
+  package func add(
+    to block: inout MutableSpan<UInt8>, _ type: FloatType, at origin: UInt64
+  ) {
+    Kernels.scatterAdd(&block, type, at: offsets, shift: shift(to: origin), values)
+  }
+}
