@@ -1,18 +1,13 @@
 import CKernels
 
-/// The C kernels on spans. Each function is called once per page or block, never per element;
-/// preconditions here guard against errors in diffkit itself and are unreachable by input.
-package enum Kernels {
+extension Kernels {
   /// Reads values of `bits` (0...32) bits from `source` until `values` is full.
   package static func unpack(
     _ source: Span<UInt8>, bits: Int, into values: inout MutableSpan<UInt32>
   ) {
     precondition(source.count >= (values.count * bits + 7) / 8 && (0...32).contains(bits))
-    unsafe source.withUnsafeBufferPointer { from in
-      unsafe values.withUnsafeMutableBufferPointer { to in
-        guard let out = to.baseAddress else { return }
-        unsafe dk_unpack_bits(from.baseAddress, from.count, UInt32(bits), to.count, out)
-      }
+    unsafe memory(source, &values) { from, to in
+      unsafe dk_unpack_bits(from.baseAddress, from.count, UInt32(bits), to.count, to.baseAddress)
     }
   }
 
@@ -20,11 +15,9 @@ package enum Kernels {
   package static func pack(_ values: Span<UInt32>, bits: Int, appendingTo bytes: inout [UInt8]) {
     let start = bytes.count
     bytes.append(contentsOf: repeatElement(0, count: (values.count * bits + 7) / 8))
-    unsafe values.withUnsafeBufferPointer { from in
-      unsafe bytes.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_pack_bits(base, UInt32(bits), from.count, out + start)
-      }
+    var room = bytes.mutableSpan._consumingExtracting(start...)
+    unsafe memory(values, &room) { from, to in
+      unsafe dk_pack_bits(from.baseAddress, UInt32(bits), from.count, to.baseAddress)
     }
   }
 
@@ -33,11 +26,8 @@ package enum Kernels {
   package static func selectOnes(
     _ bitmap: Span<UInt8>, into ones: inout MutableSpan<UInt32>
   ) -> Int {
-    unsafe bitmap.withUnsafeBufferPointer { from in
-      unsafe ones.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return 0 }
-        return unsafe dk_select_ones(base, from.count, out, to.count)
-      }
+    unsafe memory(bitmap, &ones) { from, to in
+      unsafe dk_select_ones(from.baseAddress, from.count, to.baseAddress, to.count)
     }
   }
 
@@ -45,12 +35,7 @@ package enum Kernels {
   package static func bitmap(_ positions: Span<UInt32>, count: Int) -> [UInt8] {
     var bitmap = [UInt8](repeating: 0, count: (count + 7) / 8)
     precondition(positions.isEmpty || Int(positions[positions.count - 1]) < count)
-    unsafe positions.withUnsafeBufferPointer { from in
-      unsafe bitmap.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_set_bits(base, from.count, out)
-      }
-    }
+    unsafe memory(positions) { unsafe dk_set_bits($0.baseAddress, $0.count, &bitmap) }
     return bitmap
   }
 
@@ -58,10 +43,7 @@ package enum Kernels {
   package static func gaps(_ values: Span<UInt32>) -> [UInt32] {
     unsafe [UInt32](unsafeUninitializedCapacity: values.count) { to, count in
       count = values.count
-      unsafe values.withUnsafeBufferPointer { from in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_gaps(base, from.count, out)
-      }
+      unsafe memory(values) { unsafe dk_gaps($0.baseAddress, $0.count, to.baseAddress) }
     }
   }
 
@@ -73,22 +55,16 @@ package enum Kernels {
   ) -> (next: UInt64, widest: Int) {
     precondition(source.count >= (values.count * bits + 7) / 8 && (0...32).contains(bits))
     var widest: UInt32 = 0
-    let after = unsafe source.withUnsafeBufferPointer { from in
-      unsafe values.withUnsafeMutableBufferPointer { to in
-        guard let out = to.baseAddress else { return next }
-        return unsafe dk_packed_gaps(
-          from.baseAddress, from.count, UInt32(bits), to.count, next, out, &widest)
-      }
+    let after = unsafe memory(source, &values) { from, to in
+      unsafe dk_packed_gaps(
+        from.baseAddress, from.count, UInt32(bits), to.count, next, to.baseAddress, &widest)
     }
     return (after, Int(widest))
   }
 
   /// The bits that the widest value takes.
   package static func width(_ values: Span<UInt32>) -> Int {
-    unsafe values.withUnsafeBufferPointer { from in
-      guard let base = from.baseAddress else { return 0 }
-      return unsafe 32 - dk_or(base, from.count).leadingZeroBitCount
-    }
+    unsafe memory(values) { unsafe 32 - dk_or($0.baseAddress, $0.count).leadingZeroBitCount }
   }
 
   /// Appends `values[i] + shift`, modulo 2^32; false, and nothing appended, if the values do not
@@ -98,11 +74,9 @@ package enum Kernels {
   ) -> Bool {
     let start = list.count
     list.append(contentsOf: repeatElement(0, count: values.count))
-    let ascends = unsafe values.withUnsafeBufferPointer { from in
-      unsafe list.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return true }
-        return unsafe dk_rebase(base, from.count, shift, out + start) != 0
-      }
+    var room = list.mutableSpan._consumingExtracting(start...)
+    let ascends = unsafe memory(values, &room) { from, to in
+      unsafe dk_rebase(from.baseAddress, from.count, shift, to.baseAddress) != 0
     }
     if !ascends { list.removeLast(values.count) }
     return ascends
@@ -116,15 +90,9 @@ package enum Kernels {
     var columnCounts = [UInt32](repeating: 0, count: columns)
     guard values.count > 0 else { return (rowCounts, columnCounts) }
     precondition(Int(values[values.count - 1]) + Int(shift) < rows * columns)
-    unsafe values.withUnsafeBufferPointer { values in
-      unsafe rowCounts.withUnsafeMutableBufferPointer { rowCounts in
-        unsafe columnCounts.withUnsafeMutableBufferPointer { columnCounts in
-          guard let from = values.baseAddress, let byRow = rowCounts.baseAddress,
-            let byColumn = columnCounts.baseAddress
-          else { return }
-          unsafe dk_count_lines(from, values.count, shift, UInt32(columns), byRow, byColumn)
-        }
-      }
+    unsafe memory(values) {
+      unsafe dk_count_lines(
+        $0.baseAddress, $0.count, shift, UInt32(columns), &rowCounts, &columnCounts)
     }
     return (rowCounts, columnCounts)
   }
@@ -133,10 +101,7 @@ package enum Kernels {
   package static func riceCosts(_ gaps: Span<UInt32>) -> [UInt64] {
     unsafe [UInt64](unsafeUninitializedCapacity: 32) { costs, count in
       count = 32
-      unsafe gaps.withUnsafeBufferPointer { from in
-        guard let base = from.baseAddress, let out = costs.baseAddress else { return }
-        unsafe dk_rice_costs(base, from.count, out)
-      }
+      unsafe memory(gaps) { unsafe dk_rice_costs($0.baseAddress, $0.count, costs.baseAddress) }
     }
   }
 
@@ -146,11 +111,8 @@ package enum Kernels {
     _ gaps: Span<UInt32>, k: Int, next: UInt64, into ones: inout MutableSpan<UInt32>
   ) -> UInt64 {
     precondition(ones.count >= gaps.count)
-    return unsafe gaps.withUnsafeBufferPointer { from in
-      unsafe ones.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return next }
-        return unsafe dk_rice_unary(base, from.count, UInt32(k), next, out)
-      }
+    return unsafe memory(gaps, &ones) { from, to in
+      unsafe dk_rice_unary(from.baseAddress, from.count, UInt32(k), next, to.baseAddress)
     }
   }
 
@@ -161,22 +123,17 @@ package enum Kernels {
     values: inout MutableSpan<UInt32>
   ) -> UInt64 {
     precondition(ones.count == values.count)
-    return unsafe ones.withUnsafeBufferPointer { from in
-      unsafe values.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return next }
-        return unsafe dk_rice_block(base, firstBit, UInt32(k), from.count, next, out)
-      }
+    return unsafe memory(ones, &values) { from, to in
+      unsafe dk_rice_block(
+        from.baseAddress, firstBit, UInt32(k), from.count, next, to.baseAddress)
     }
   }
 
   /// Sorts ascending, by radix: O(n).
   package static func sort(_ keys: inout MutableSpan<UInt32>, scratch: inout MutableSpan<UInt32>) {
     precondition(scratch.count >= keys.count)
-    unsafe keys.withUnsafeMutableBufferPointer { keys in
-      unsafe scratch.withUnsafeMutableBufferPointer { scratch in
-        guard let base = keys.baseAddress, let other = scratch.baseAddress else { return }
-        unsafe dk_sort(base, other, keys.count)
-      }
+    unsafe memory(&keys) { keys in
+      unsafe memory(&scratch) { unsafe dk_sort(keys.baseAddress, $0.baseAddress, keys.count) }
     }
   }
 }

@@ -6,11 +6,8 @@ extension Kernels {
     _ values: Span<UInt8>, width: Int, into planes: inout MutableSpan<UInt8>
   ) {
     precondition(planes.count == values.count && values.count % width == 0)
-    unsafe values.withUnsafeBufferPointer { from in
-      unsafe planes.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_split_planes(base, from.count / width, UInt32(width), out)
-      }
+    unsafe memory(values, &planes) { from, to in
+      unsafe dk_split_planes(from.baseAddress, from.count / width, UInt32(width), to.baseAddress)
     }
   }
 
@@ -19,11 +16,8 @@ extension Kernels {
     _ planes: Span<UInt8>, width: Int, into values: inout MutableSpan<UInt8>
   ) {
     precondition(planes.count == values.count && values.count % width == 0)
-    unsafe planes.withUnsafeBufferPointer { from in
-      unsafe values.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_join_planes(base, from.count / width, UInt32(width), out)
-      }
+    unsafe memory(planes, &values) { from, to in
+      unsafe dk_join_planes(from.baseAddress, from.count / width, UInt32(width), to.baseAddress)
     }
   }
 
@@ -31,11 +25,7 @@ extension Kernels {
   package static func histogram(_ bytes: Span<UInt8>) -> [UInt32] {
     unsafe [UInt32](unsafeUninitializedCapacity: 256) { counts, count in
       count = 256
-      unsafe counts.initialize(repeating: 0)
-      unsafe bytes.withUnsafeBufferPointer { from in
-        guard let base = from.baseAddress, let out = counts.baseAddress else { return }
-        unsafe dk_histogram(base, from.count, out)
-      }
+      unsafe memory(bytes) { unsafe dk_histogram($0.baseAddress, $0.count, counts.baseAddress) }
     }
   }
 
@@ -52,12 +42,10 @@ extension Kernels {
     precondition(codes.count == 257 && codes.allSatisfy { $0 >> 16 <= 14 } && held < 8)
     let start = bytes.count
     bytes.append(contentsOf: repeatElement(0, count: size + 8))
-    let written = unsafe source.withUnsafeBufferPointer { from in
-      unsafe bytes.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return 0 }
-        return unsafe dk_write_codes(
-          base, from.count, codes, pending, UInt32(held), out + start)
-      }
+    var room = bytes.mutableSpan._consumingExtracting(start...)
+    let written = unsafe memory(source, &room) { from, to in
+      unsafe dk_write_codes(
+        from.baseAddress, from.count, codes, pending, UInt32(held), to.baseAddress)
     }
     precondition(written == size, "codes are not of their stated size")
     bytes.removeLast(8)
@@ -69,12 +57,9 @@ extension Kernels {
   ) -> [UInt32] {
     precondition(a.count == b.count)
     return unsafe [UInt32](unsafeUninitializedCapacity: a.count / width) { to, count in
-      count = unsafe a.withUnsafeBufferPointer { a in
-        unsafe b.withUnsafeBufferPointer { b in
-          guard let first = a.baseAddress, let second = b.baseAddress, let out = to.baseAddress
-          else { return 0 }
-          return unsafe dk_differences(first, second, a.count / width, UInt32(width), out)
-        }
+      count = unsafe memory(a, b) { a, b in
+        unsafe dk_differences(
+          a.baseAddress, b.baseAddress, a.count / width, UInt32(width), to.baseAddress)
       }
     }
   }
@@ -87,14 +72,9 @@ extension Kernels {
   ) {
     check(offsets, shift, block.count / width)
     precondition(values.count >= offsets.count * width)
-    unsafe block.withUnsafeBufferPointer { block in
-      unsafe offsets.withUnsafeBufferPointer { at in
-        unsafe values.withUnsafeMutableBufferPointer { to in
-          guard let base = block.baseAddress, let index = at.baseAddress, let out = to.baseAddress
-          else { return }
-          unsafe dk_gather(base, UInt32(width), index, at.count, shift, out)
-        }
-      }
+    unsafe memory(block, offsets, &values) { block, at, to in
+      unsafe dk_gather(
+        block.baseAddress, UInt32(width), at.baseAddress, at.count, shift, to.baseAddress)
     }
   }
 
@@ -120,27 +100,16 @@ extension Kernels {
   ) {
     check(offsets, shift, block.count / width)
     precondition(values.count >= offsets.count * width)
-    unsafe block.withUnsafeMutableBufferPointer { block in
-      unsafe offsets.withUnsafeBufferPointer { at in
-        unsafe values.withUnsafeBufferPointer { values in
-          guard let out = block.baseAddress, let index = at.baseAddress,
-            let from = values.baseAddress
-          else { return }
-          switch mode {
-          case .replace: unsafe dk_scatter(out, UInt32(width), index, at.count, shift, from)
-          case .xor: unsafe dk_scatter_xor(out, UInt32(width), index, at.count, shift, from)
-          }
-        }
-      }
+    let scatter = unsafe mode == .xor ? dk_scatter_xor : dk_scatter
+    unsafe memory(offsets, values, &block) { at, values, block in
+      unsafe scatter(
+        block.baseAddress, UInt32(width), at.baseAddress, at.count, shift, values.baseAddress)
     }
   }
 
   /// Whether all bytes are zero; looks no further than the first that is not.
   package static func isZero(_ bytes: Span<UInt8>) -> Bool {
-    unsafe bytes.withUnsafeBufferPointer {
-      guard let base = $0.baseAddress else { return true }
-      return unsafe dk_is_zero(base, $0.count) != 0
-    }
+    unsafe memory(bytes) { unsafe dk_is_zero($0.baseAddress, $0.count) != 0 }
   }
 
   /// Makes every element of `width` bytes the low ones of `element`, little-endian.
@@ -163,19 +132,15 @@ extension Kernels {
   /// `bytes ^= other`.
   package static func xor(_ bytes: inout MutableSpan<UInt8>, with other: Span<UInt8>) {
     precondition(bytes.count == other.count)
-    unsafe bytes.withUnsafeMutableBufferPointer { bytes in
-      unsafe other.withUnsafeBufferPointer { other in
-        guard let out = bytes.baseAddress, let from = other.baseAddress else { return }
-        unsafe dk_xor(out, from, other.count)
-      }
+    unsafe memory(other, &bytes) { other, bytes in
+      unsafe dk_xor(bytes.baseAddress, other.baseAddress, other.count)
     }
   }
 
   /// Reverses the bytes of every element: big-endian to little-endian and back.
   package static func swapBytes(_ bytes: inout MutableSpan<UInt8>, width: Int) {
-    unsafe bytes.withUnsafeMutableBufferPointer {
-      guard let base = $0.baseAddress else { return }
-      unsafe dk_swap_bytes(base, $0.count / width, UInt32(width))
+    unsafe memory(&bytes) {
+      unsafe dk_swap_bytes($0.baseAddress, $0.count / width, UInt32(width))
     }
   }
 

@@ -7,11 +7,8 @@ extension Kernels {
     _ bytes: Span<UInt8>, _ type: FloatType, factor: Double, into values: inout MutableSpan<Double>
   ) {
     precondition(bytes.count == values.count * type.width)
-    unsafe bytes.withUnsafeBufferPointer { from in
-      unsafe values.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_widen(base, type.rawValue, to.count, factor, out)
-      }
+    unsafe memory(bytes, &values) { from, to in
+      unsafe dk_widen(from.baseAddress, type.rawValue, to.count, factor, to.baseAddress)
     }
   }
 
@@ -20,11 +17,8 @@ extension Kernels {
     _ values: Span<Double>, _ type: FloatType, factor: Double, into bytes: inout MutableSpan<UInt8>
   ) {
     precondition(bytes.count == values.count * type.width)
-    unsafe values.withUnsafeBufferPointer { from in
-      unsafe bytes.withUnsafeMutableBufferPointer { to in
-        guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe dk_narrow(base, type.rawValue, from.count, factor, out)
-      }
+    unsafe memory(values, &bytes) { from, to in
+      unsafe dk_narrow(from.baseAddress, type.rawValue, from.count, factor, to.baseAddress)
     }
   }
 
@@ -48,10 +42,7 @@ extension Kernels {
 
   /// The largest magnitude, zero of none; infinity or NaN if one is there.
   package static func largest(_ values: Span<Double>) -> Double {
-    unsafe values.withUnsafeBufferPointer {
-      guard let base = $0.baseAddress else { return 0 }
-      return unsafe dk_largest(base, $0.count)
-    }
+    unsafe memory(values) { unsafe dk_largest($0.baseAddress, $0.count) }
   }
 
   /// Adds `deltas` at the `offsets` of `block`, each plus `shift` modulo 2^32, which must ascend:
@@ -64,15 +55,9 @@ extension Kernels {
   ) {
     precondition(deltas.count >= offsets.count)
     check(offsets, shift, block.count / type.width)
-    unsafe block.withUnsafeMutableBufferPointer { block in
-      unsafe offsets.withUnsafeBufferPointer { at in
-        unsafe deltas.withUnsafeBufferPointer { deltas in
-          guard let out = block.baseAddress, let index = at.baseAddress,
-            let from = deltas.baseAddress
-          else { return }
-          unsafe dk_scatter_add(out, type.rawValue, index, at.count, shift, from)
-        }
-      }
+    unsafe memory(offsets, deltas, &block) { at, deltas, block in
+      unsafe dk_scatter_add(
+        block.baseAddress, type.rawValue, at.baseAddress, at.count, shift, deltas.baseAddress)
     }
   }
 
@@ -82,14 +67,8 @@ extension Kernels {
     into differences: inout MutableSpan<Double>
   ) {
     precondition(a.count == b.count && a.count == differences.count * type.width)
-    unsafe a.withUnsafeBufferPointer { a in
-      unsafe b.withUnsafeBufferPointer { b in
-        unsafe differences.withUnsafeMutableBufferPointer { to in
-          guard let first = a.baseAddress, let second = b.baseAddress, let out = to.baseAddress
-          else { return }
-          unsafe dk_subtract(first, second, type.rawValue, to.count, out)
-        }
-      }
+    unsafe memory(a, b, &differences) { a, b, to in
+      unsafe dk_subtract(a.baseAddress, b.baseAddress, type.rawValue, to.count, to.baseAddress)
     }
   }
 }
