@@ -76,6 +76,24 @@ struct Patch: Sendable {
     }
   }
 
+  /// Calls `body` with each block of a tensor of which the patch makes every element.
+  func forEachBlock(
+    of type: ElementType, _ shape: Shape,
+    _ body: (Range<UInt64>, [UInt8]) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    var patch = self
+    let width = UInt64(type.width)
+    try Blocks.forEachWindow(of: shape.count * width) { window throws(DiffError) in
+      for block in window {
+        let elements = block.lowerBound / width..<block.upperBound / width
+        try patch.move(to: elements)
+        var bytes = [UInt8](repeating: 0, count: block.count)
+        patch.apply(to: &bytes, elements)
+        try body(elements, bytes)
+      }
+    }
+  }
+
   /// The elements of a block where the first entry changes them.
   func gather(_ block: [UInt8], _ elements: Range<UInt64>) -> [UInt8] {
     guard let feed = feeds.first else { return [] }

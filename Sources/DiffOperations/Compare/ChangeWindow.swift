@@ -44,42 +44,11 @@ struct ChangeGroup: Sendable {
     return entry.operation == .replace ? .replacement : .flip
   }
 
-  /// Cuts the tensor into windows that hold about `budget` changes at most, as far as pages tell.
-  ///
-  /// - Complexity: O(n log n) in pages.
-  func windows(budget: Double) -> [Range<UInt64>] {
+  /// Cuts the tensor into windows that hold about `limit` changes at most, as far as pages tell.
+  func windows(limit: UInt64) -> [Range<UInt64>] {
     // Offsets have 32 bits, and of a base the whole window is in memory.
-    let longest: UInt64 = base == nil ? 1 << 32 : 1 << 21
-    let pages = entries.flatMap { $0.entry.pages[.changes] ?? [] }
-    var steps = pages.flatMap { page in
-      let rate = Double(page.count) / Double(max(1, page.span))
-      return [(at: page.start, rate: rate, pages: 1), (at: page.end, rate: -rate, pages: -1)]
-    }
-    steps.sort { $0.at < $1.at }
-    var windows: [Range<UInt64>] = []
-    var (start, at): (UInt64, UInt64) = (0, 0)
-    var (rate, held, active) = (0.0, 0.0, 0)
-    for step in steps {
-      if active == 0 {
-        // Nothing is changed from the last page to this one, however far away it is.
-        if start < at { windows.append(start..<at) }
-        (start, at, rate, held) = (step.at, step.at, 0, 0)
-      }
-      while at < step.at {
-        let room = rate > 0 ? max(1, (budget - held) / rate) : 0x1p40
-        let end = min(step.at, start + longest, at + UInt64(min(room, 0x1p40)))
-        held += Double(end - at) * rate
-        at = end
-        if held >= budget || at == start + longest {
-          windows.append(start..<at)
-          (start, held) = (at, 0)
-        }
-      }
-      rate += step.rate
-      active += step.pages
-    }
-    if start < at { windows.append(start..<at) }
-    return windows
+    entries.lazy.flatMap { $0.entry.pages[.changes] ?? [] }
+      .windows(limit: limit, widest: base == nil ? 1 << 32 : 1 << 21)
   }
 
   /// The changes inside of a window, by position and diff.

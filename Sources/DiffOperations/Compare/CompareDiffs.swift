@@ -60,7 +60,7 @@ extension Diffs {
   ) throws(DiffError) -> ValueDistribution {
     var all = ValueDistribution()
     for group in try group([diff], base, names).groups where group.type.float != nil {
-      for window in group.windows(budget: 0x1p19) {
+      for window in group.windows(limit: 1 << 19) {
         all.add(try group.changes(in: window, [diff]).map(\.number))
       }
     }
@@ -86,9 +86,9 @@ private struct Counting {
     isByTensor = diffs.count == 2
     empty = PairCounts(diffs: diffs.count, tolerance)
     lanes = [[Int: PairCounts]](repeating: [:], count: diffs.count <= 128 ? 16 : 4)
-    let budget = Double(max(1 << 19, diffs.count << 11))
+    let limit = UInt64(max(1 << 19, diffs.count << 11))
     windows = groups.enumerated().flatMap { index, group in
-      group.windows(budget: budget).map { (index, $0) }
+      group.windows(limit: limit).map { (index, $0) }
     }
   }
 

@@ -18,9 +18,10 @@ func group(
   }
   let names = base.map { TensorNames($0, map) }
   for tensor in try AlignedTensor.all(diffs) {
-    let first = tensor.entries[0].diff == 0 ? tensor.entries[0].entry : nil
+    let entries = tensor.entries(in: diffs)
+    let first = entries[0].diff == 0 ? entries[0].entry : nil
     var here: [ChangeGroup] = []
-    for (diff, entry) in tensor.entries {
+    for (diff, entry) in entries {
       if diff > 0, let what = try difference(first, entry, diffs[0], diffs[diff]) {
         note(diff, tensor.name, what)
       }
@@ -34,8 +35,8 @@ func group(
             name: tensor.name, type: entry.type, shape: entry.shape, entries: [(diff, entry)]))
       }
     }
-    if first != nil && tensor.entries.count < diffs.count {
-      let present = Set(tensor.entries.map(\.diff))
+    if first != nil && entries.count < diffs.count {
+      let present = Set(entries.map(\.diff))
       for diff in diffs.indices where !present.contains(diff) {
         note(diff, tensor.name, "is changed by the first alone")
       }

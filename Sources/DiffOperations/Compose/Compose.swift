@@ -34,7 +34,7 @@ extension Diffs {
     let facts = metadata.merging(parents(of: diffs)) { $1 }
     let writer = try DiffWriter(sink, metadata: facts, profile: profile)
     var summary = ComposeSummary()
-    for tensor in try AlignedTensor.all(diffs).sorted(by: { $0.name < $1.name }) {
+    for tensor in try AlignedTensor.all(diffs) {
       let chain = try EntryChain(tensor, diffs)
       if let changes = try chain.write(to: writer) {
         summary.tensors += 1
@@ -70,7 +70,7 @@ struct EntryChain {
   init(_ tensor: AlignedTensor, _ diffs: [DiffReader]) throws(DiffError) {
     name = tensor.name
     var entries: [DirectedEntry] = []
-    for (number, entry) in tensor.entries {
+    for (number, entry) in tensor.entries(in: diffs) {
       let diff = diffs[number]
       guard entry.operation.isExact else {
         throw DiffError(
@@ -114,7 +114,7 @@ struct EntryChain {
     switch (existsBefore, existsAfter) {
     case (false, false): return nil
     case (false, true):
-      try writeWhole(try Whole(inserted: entries[(insertion ?? 0)...]), .insert, writer)
+      try writeWhole(Whole(Array(entries[(insertion ?? 0)...])), .insert, writer)
       return 0
     case (true, false):
       try writeWhole(try deleted(upTo: deletion), .delete, writer)
@@ -122,7 +122,7 @@ struct EntryChain {
     case (true, true):
       guard let insertion else { return try writeSparse(writer) }
       return try writeDifference(
-        try deleted(upTo: deletion), try Whole(inserted: entries[insertion...]), writer)
+        try deleted(upTo: deletion), Whole(Array(entries[insertion...])), writer)
     }
   }
 
@@ -145,44 +145,27 @@ struct EntryChain {
     guard let end, entries[..<end].allSatisfy({ $0.entry.operation == .xor }) else {
       throw needsBase("is replaced in part and then deleted")
     }
-    return Whole(
-      entry: entries[end].entry,
-      // The deleted elements, and what takes each change back.
-      patch: Patch([entries[end]] + entries[..<end], isSum: false))
+    // The deleted elements, and what takes each change back.
+    return Whole([entries[end]] + entries[..<end])
   }
 }
 
 /// A tensor whose elements are all known.
-struct Whole {
+private struct Whole {
   let entry: DiffEntry
   let patch: Patch
 
-  init(entry: DiffEntry, patch: Patch) {
-    self.entry = entry
-    self.patch = patch
-  }
-
-  /// An inserted tensor with what is done to it afterwards.
-  init(inserted entries: ArraySlice<DirectedEntry>) throws(DiffError) {
-    guard let first = entries.first else { preconditionFailure("an insertion") }
-    self.init(entry: first.entry, patch: Patch(Array(entries), isSum: false))
+  /// What the first of some entries holds whole, with what the others do to it.
+  init(_ entries: [DirectedEntry]) {
+    entry = entries[0].entry
+    patch = Patch(entries, isSum: false)
   }
 
   /// Calls `body` with the elements, block by block.
   func forEachBlock(
     _ body: (Range<UInt64>, [UInt8]) throws(DiffError) -> Void
   ) throws(DiffError) {
-    var patch = patch
-    let width = UInt64(entry.type.width)
-    try Blocks.forEachWindow(of: entry.shape.count * width) { window throws(DiffError) in
-      for block in window {
-        let elements = block.lowerBound / width..<block.upperBound / width
-        try patch.move(to: elements)
-        var bytes = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
-        patch.apply(to: &bytes, elements)
-        try body(elements, bytes)
-      }
-    }
+    try patch.forEachBlock(of: entry.type, entry.shape, body)
   }
 }
 

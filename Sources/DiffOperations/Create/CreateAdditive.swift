@@ -7,9 +7,8 @@ import TensorCore
 /// What an additive diff keeps of each tensor, found by reading both checkpoints beforehand.
 struct AdditivePlan {
   private let values: FloatType
-  /// Changes are kept whose magnitude is above the cut, and so many of those that equal it.
-  private let cut: Double
-  private var tiesLeft: UInt64
+  /// Which changes are kept.
+  private var cut: MagnitudeCut
   /// The largest change of each tensor that has one.
   private var largest: [TensorName: Double] = [:]
   /// Changed tensors that are not floats.
@@ -20,9 +19,7 @@ struct AdditivePlan {
     _ progress: inout ProgressCounter
   ) throws(DiffError) {
     self.values = values
-    if case .density(let density) = selection, !(0...1).contains(density) {
-      throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
-    }
+    try selection.check()
     var floats: [TensorPair] = []
     var search = TopSearch()
     for pair in pairs where pair.base != nil && pair.tuned != nil && !pair.isReshape {
@@ -45,13 +42,8 @@ struct AdditivePlan {
         "has changed and is no float; make an exact diff", tensor: skipped[0],
         remedy: .skipNonfloat)
     }
-    switch selection {
-    case .all: (cut, tiesLeft) = (0, 0)
-    case .threshold(let least): (cut, tiesLeft) = (least.nextDown, 0)
-    case .density(let density):
-      let elements = floats.reduce(0) { $0 + $1.shape.count }
-      let wanted = UInt64((density * Double(elements)).rounded(.down))
-      (cut, tiesLeft) = try search.cut(wanted) { body throws(DiffError) in
+    cut = try selection.cut(of: floats.map(\.shape.count).clampedSum) { count throws(DiffError) in
+      try search.cut(count) { body throws(DiffError) in
         for pair in floats { try pair.forEachDelta(body) }
       }
     }
@@ -70,12 +62,12 @@ struct AdditivePlan {
   /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
   mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
     guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
-      let most = largest[pair.name], most >= cut
+      let most = largest[pair.name], most >= cut.least
     else { return nil }
     let scale = DiffEntry.scale(forLargest: most, values, in: float)
     let operation = DiffOperation.add(values: values, scale: scale)
     let width = UInt64(pair.type.width)
-    let (cut, values) = (cut, values)
+    let (least, values) = (cut.least, values)
     var baseBuilder = Fingerprint.Builder(pair.type, pair.shape)
     var resultBuilder = baseBuilder
     var changes: UInt64 = 0
@@ -86,7 +78,7 @@ struct AdditivePlan {
         try pair.tunedFile.read(tuned, window[index], into: &work.tuned)
         work.deltas = try pair.deltas(
           work.base, work.tuned, at: window[index].lowerBound / width, float)
-        work.deltas.keep { $0.magnitude >= cut && $0 != 0 }
+        work.deltas.keep { $0.magnitude >= least && $0 != 0 }
       }
       // Which of the equals are kept depends on all that come before.
       for index in window.indices { keepTies(&works[index].deltas) }
@@ -112,15 +104,10 @@ struct AdditivePlan {
   }
 
   private mutating func keepTies(_ deltas: inout ChangeRun<Double>) {
-    guard cut > 0 else { return }
-    let cut = cut
-    var ties = tiesLeft
-    deltas.keep { delta in
-      guard delta.magnitude == cut else { return true }
-      defer { ties -= ties > 0 ? 1 : 0 }
-      return ties > 0
-    }
-    tiesLeft = ties
+    guard cut.least > 0 else { return }
+    var cut = cut
+    deltas.keep { cut.keeps($0) }
+    self.cut = cut
   }
 }
 

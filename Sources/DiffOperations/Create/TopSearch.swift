@@ -15,23 +15,23 @@ struct TopSearch {
     for magnitude in magnitudes { counts[Int(magnitude.bitPattern >> (64 - Self.bits))] += 1 }
   }
 
-  /// The magnitude that the `wanted` largest reach, and how many of those equal to it are among
-  /// them. `pass` goes through all magnitudes once more; it is called up to three times.
+  /// What keeps the `wanted` largest. `pass` goes through all magnitudes once more; it is called up to
+  /// three times.
   func cut(
     _ wanted: UInt64,
     _ pass: ((_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) -> Void)
-  ) throws(DiffError) -> (cut: Double, ties: UInt64) {
-    guard wanted > 0 else { return (.infinity, 0) }
+  ) throws(DiffError) -> MagnitudeCut {
+    guard wanted > 0 else { return MagnitudeCut(.infinity) }
     var left = wanted
     var histogram = counts
     var prefix: UInt64 = 0
     var shift = 64 - Self.bits
     while true {
-      guard let bin = Self.bin(of: &left, histogram) else { return (0, 0) }
+      guard let bin = Self.bin(of: &left, histogram) else { return MagnitudeCut() }
       prefix |= UInt64(bin) << shift
       // All patterns from the prefix on, or the one number that it has become.
-      if left == histogram[bin] { return (Double(bitPattern: prefix).nextDown, 0) }
-      if shift == 0 { return (Double(bitPattern: prefix), left) }
+      if left == histogram[bin] { return MagnitudeCut(Double(bitPattern: prefix).nextDown) }
+      if shift == 0 { return MagnitudeCut(Double(bitPattern: prefix), ties: left) }
       let inBin = prefix >> shift
       if histogram[bin] <= Self.room {
         var numbers: [Double] = []
@@ -41,7 +41,7 @@ struct TopSearch {
         numbers.sort(by: >)
         let cut = numbers[Int(left) - 1]
         let above = numbers.firstIndex(of: cut) ?? 0
-        return (cut, left - UInt64(above))
+        return MagnitudeCut(cut, ties: left - UInt64(above))
       }
       let next = shift - Self.bits
       var counts = [UInt64](repeating: 0, count: 1 << Int(Self.bits))

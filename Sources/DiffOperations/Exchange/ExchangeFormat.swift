@@ -59,7 +59,7 @@ struct ExchangedTensor {
 extension ExchangeFormat {
   /// Types and shapes of the arrays that stand for an addition, without their elements.
   func arrays(
-    _ entry: DiffEntryFacts
+    _ entry: DiffEntry
   ) throws(DiffError) -> [(name: TensorName, type: ElementType, shape: Shape)] {
     let (name, count) = (entry.name, Shape(vector: entry.count))
     let float: ElementType = entry.type == .f64 ? .f64 : .f32
@@ -139,14 +139,6 @@ extension ExchangeFormat {
   private static func bytes(_ values: [Double], _ type: ElementType) -> [UInt8] {
     Kernels.narrowed(values.span, type.float ?? .f32, 0)
   }
-}
-
-/// What an export must know of an entry beforehand.
-struct DiffEntryFacts {
-  let name: TensorName
-  let type: ElementType
-  let shape: Shape
-  let count: UInt64
 }
 
 extension Shape {

@@ -15,10 +15,7 @@ extension Diffs {
     let additions = try diff.additions("exported")
     let wholes = diff.filter { !$0.isAddition }
     var arrays: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    for entry in additions.map(\.entry) {
-      arrays += try format.arrays(
-        DiffEntryFacts(name: entry.name, type: entry.type, shape: entry.shape, count: entry.count))
-    }
+    for one in additions { arrays += try format.arrays(one.entry) }
     for entry in wholes {
       guard entry.operation == .insert, let name = format.headName(entry.name) else {
         throw DiffError(

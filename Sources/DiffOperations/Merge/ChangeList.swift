@@ -38,18 +38,11 @@ import TensorCore
     _ changes: ChangeView<UInt8>, from origin: UInt64, _ type: FloatType, factor: Double
   ) {
     precondition(changes.values.count == changes.count * type.width)
-    reserve(changes.count)
-    let shift = changes.shift(to: origin)
-    unsafe changes.offsets.withUnsafeBufferPointer { offsets in
-      unsafe changes.values.withUnsafeBufferPointer { values in
-        guard let from = offsets.baseAddress, let bytes = values.baseAddress,
-          let at = unsafe at, let numbers = unsafe numbers
-        else { return }
-        _ = unsafe dk_rebase(from, offsets.count, shift, at + count)
-        unsafe dk_widen(bytes, type.rawValue, offsets.count, factor, numbers + count)
-      }
+    let (count, shift) = (changes.count, changes.shift(to: origin))
+    unsafe append(changes) { offsets, values, at, numbers in
+      _ = unsafe dk_rebase(offsets, count, shift, at)
+      unsafe dk_widen(values, type.rawValue, count, factor, numbers)
     }
-    count += changes.count
   }
 
   /// Appends one change.
@@ -63,17 +56,31 @@ import TensorCore
   /// Appends changes whose offsets count from where those of the list do.
   func append(_ changes: ChangeView<Double>) {
     precondition(changes.values.count == changes.count)
+    let count = changes.count
+    unsafe append(changes) { offsets, values, at, numbers in
+      unsafe at.update(from: offsets, count: count)
+      unsafe numbers.update(from: values, count: count)
+    }
+  }
+
+  /// Makes room for changes; `body` brings them from their offsets and values to there.
+  private func append<Value>(
+    _ changes: ChangeView<Value>,
+    _ body: (
+      UnsafePointer<UInt32>, UnsafePointer<Value>, UnsafeMutablePointer<UInt32>,
+      UnsafeMutablePointer<Double>
+    ) -> Void
+  ) {
     reserve(changes.count)
-    let (at, to, count) = unsafe (self.at, self.numbers, self.count)
-    unsafe changes.offsets.withUnsafeBufferPointer {
-      guard let from = $0.baseAddress else { return }
-      unsafe at?.advanced(by: count).update(from: from, count: $0.count)
+    unsafe changes.offsets.withUnsafeBufferPointer { offsets in
+      unsafe changes.values.withUnsafeBufferPointer { values in
+        guard let offsets = offsets.baseAddress, let values = values.baseAddress,
+          let at = unsafe at, let numbers = unsafe numbers
+        else { return }
+        unsafe body(offsets, values, at + count, numbers + count)
+      }
     }
-    unsafe changes.values.withUnsafeBufferPointer {
-      guard let from = $0.baseAddress else { return }
-      unsafe to?.advanced(by: count).update(from: from, count: $0.count)
-    }
-    self.count += changes.count
+    count += changes.count
   }
 
   /// Those of a range for which `isKept` holds move to its beginning; returns how many.
@@ -111,5 +118,56 @@ import TensorCore
     return unsafe dk_merge_run(
       at: at.map { unsafe UnsafePointer($0 + range.lowerBound) },
       values: numbers.map { unsafe UnsafePointer($0 + range.lowerBound) }, count: range.count)
+  }
+}
+
+/// Ranges of lists of changes, each in ascending order of offsets, in the order in which what is
+/// changed by several is summed. The lists must not be appended to as long as this is used.
+struct ChangeRuns: Sendable {
+  fileprivate private(set) var runs: [(list: ChangeList, range: Range<Int>)] = []
+  /// What a change adds to the channels of a block, for each run: see `MergeBlock.add`.
+  fileprivate private(set) var terms: [Double] = []
+  /// How many changes there are.
+  private(set) var count = 0
+
+  /// No changes.
+  init() {}
+
+  /// Adds a run.
+  mutating func append(_ list: ChangeList, _ range: Range<Int>, terms: [Double]) {
+    runs.append((list, range))
+    self.terms += terms
+    count += range.count
+  }
+}
+
+/// Where the summing of runs is, block by block.
+@safe struct ChangeCursor {
+  private let runs: ChangeRuns
+  /// What is left of each run.
+  var left: [dk_merge_run]
+  /// How many changes there are from here on.
+  let count: Int
+  /// The least offset that was not summed yet.
+  var next: UInt32?
+
+  /// What a change adds to the channels of a block, for each run.
+  var terms: [Double] { runs.terms }
+
+  /// Before the changes whose offsets lie in a range. O(runs · log changes).
+  init(_ runs: ChangeRuns, in offsets: Range<UInt64>) {
+    self.runs = runs
+    unsafe left = []
+    unsafe left.reserveCapacity(runs.runs.count)
+    var count = 0
+    for (list, range) in runs.runs {
+      let changes = list.changes(range)
+      let part = changes.indices(of: offsets)
+      unsafe left.append(
+        list.run(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound))
+      if let first = part.first { next = min(next ?? .max, changes.offsets[first]) }
+      count += part.count
+    }
+    self.count = count
   }
 }

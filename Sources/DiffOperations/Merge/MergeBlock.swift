@@ -30,39 +30,22 @@ struct MergeBlock: Sendable {
   /// numbers above zero, then for those below, `a + b·v + c·v²` to that channel, unless v is zero.
   mutating func add(_ cursor: inout ChangeCursor, from first: UInt32, width: Int) {
     precondition(width <= size)
-    let (channels, width) = (UInt32(channels), UInt32(width))
-    unsafe sums.withUnsafeMutableBufferPointer { sums in
-      unsafe marks.withUnsafeMutableBufferPointer { marks in
-        guard let sums = sums.baseAddress, let marks = marks.baseAddress else { return }
-        unsafe cursor.advance { runs, count, terms in
-          guard let terms = unsafe terms else {
-            return unsafe dk_merge_sum(runs, count, first, width, sums, marks, &used)
-          }
-          return unsafe dk_merge_terms(
-            runs, count, first, width, terms, channels, sums, marks, &used)
-        }
-      }
-    }
+    let (terms, count, width) = unsafe (cursor.terms, cursor.left.count, UInt32(width))
+    let next =
+      unsafe terms.isEmpty
+      ? dk_merge_sum(&cursor.left, count, first, width, &sums, &marks, &used)
+      : dk_merge_terms(
+        &cursor.left, count, first, width, terms, UInt32(channels), &sums, &marks, &used)
+    cursor.next = UInt32(exactly: next)
   }
 
   /// Moves what the block holds to `harvested`, in ascending order, and empties it.
   mutating func harvest(from first: UInt32) {
     var conflicts: [UInt64] = [0, 0]
-    let (channels, used) = (UInt32(channels), used)
-    harvested.count = unsafe sums.withUnsafeMutableBufferPointer { sums in
-      unsafe marks.withUnsafeMutableBufferPointer { marks in
-        unsafe harvested.offsets.withUnsafeMutableBufferPointer { at in
-          unsafe harvested.sums.withUnsafeMutableBufferPointer { to in
-            guard let sums = sums.baseAddress, let marks = marks.baseAddress,
-              let at = at.baseAddress, let to = to.baseAddress
-            else { return 0 }
-            return unsafe dk_merge_harvest(
-              marks, used, channels, sums, first, at, to, &conflicts)
-          }
-        }
-      }
-    }
-    self.used = 0
+    harvested.count = unsafe dk_merge_harvest(
+      &marks, used, UInt32(channels), &sums, first, &harvested.offsets, &harvested.sums,
+      &conflicts)
+    used = 0
     harvested.shared = conflicts[0]
     harvested.opposite = conflicts[1]
   }
@@ -94,12 +77,71 @@ struct MergedChanges: Sendable {
 
   /// Multiplies the one channel, and leaves out what becomes zero.
   mutating func multiply(by factor: Double) {
-    let all = count
-    count = unsafe offsets.withUnsafeMutableBufferPointer { at in
-      unsafe sums.withUnsafeMutableBufferPointer { sums in
-        guard let at = at.baseAddress, let sums = sums.baseAddress else { return 0 }
-        return unsafe dk_merge_scale(at, sums, all, factor)
-      }
+    count = unsafe dk_merge_scale(&offsets, &sums, count, factor)
+  }
+}
+
+/// The arithmetic of a merge at one position: what a change adds to the channels of a block, and
+/// the number that comes of them.
+enum Combination: Sendable, Hashable {
+  /// One channel, the sum; multiplied by λ.
+  case sum(scale: Double)
+  /// Vote, and numerator and denominator of either sign: the elected one's quotient, times λ.
+  case election(zeroIsPositive: Bool, scale: Double)
+  /// How many changes, their sum, and what they would be alone: times λ.
+  case sharing(scale: Double)
+  /// Sum and sum of squares: the variance over so many diffs.
+  case variance(diffs: Int)
+  /// The sum of the votes, of which only the sign is of use.
+  case vote
+  /// How many changes, and which diff (from 1 on): the diff, if it is the only one.
+  case onlyDiff
+
+  var channels: Int {
+    switch self {
+    case .sum, .vote: 1
+    case .variance, .onlyDiff: 2
+    case .sharing: 3
+    case .election: 5
     }
+  }
+
+  /// Whether a change adds to its channel as it is, so that `MergeTerm.channelTerms` is empty.
+  var isPlain: Bool { channels == 1 }
+
+  /// Replaces the channels of each position by its number, and leaves out those that are zero.
+  func finish(_ changes: inout MergedChanges) {
+    switch self {
+    case .sum(let scale): changes.multiply(by: scale)
+    case .vote: changes.multiply(by: 1)
+    case .election(let zeroIsPositive, let scale):
+      changes.reduce(5) { sums in
+        let isPositive = sums[0] > 0 || sums[0] == 0 && zeroIsPositive
+        let (value, divisor) = isPositive ? (sums[1], sums[2]) : (sums[3], sums[4])
+        return (divisor == 0 ? value : value / divisor) * scale
+      }
+    case .sharing(let scale):
+      changes.reduce(3) { ($0[0] > 1 ? $0[1] / $0[0] : $0[2]) * scale }
+    case .variance(let diffs):
+      changes.reduce(2) { sums in
+        let mean = sums[0] / Double(diffs)
+        return max(0, sums[1] / Double(diffs) - mean * mean)
+      }
+    case .onlyDiff: changes.reduce(2) { $0[0] == 1 ? $0[1] : 0 }
+    }
+  }
+}
+
+extension MergedChanges {
+  /// Replaces so many sums at a time by one number, and leaves out positions where it is zero.
+  fileprivate mutating func reduce(_ channels: Int, _ body: (Span<Double>) -> Double) {
+    var kept = 0
+    for i in 0..<count {
+      let number = body(sums.span.extracting(i * channels..<(i + 1) * channels))
+      offsets[kept] = offsets[i]
+      sums[kept] = number
+      kept += number != 0 ? 1 : 0
+    }
+    count = kept
   }
 }

@@ -25,17 +25,9 @@ struct MergeInputs: Sendable {
   let inputs: [MergeInput]
   /// Where each stood in the order given.
   let given: [Int]
-  /// The tensors of all diffs, in order of names.
-  let tensors: [Place]
-
-  /// Where a tensor is in the diffs: O(1) memory for each, since entries are read when needed.
-  struct Place: Sendable {
-    /// The name in the first diff that has it, and what it has in common with the others.
-    let name: TensorName
-    let key: TensorName.Key
-    /// The numbers of the diff and of its entry.
-    var entries: [(diff: Int32, entry: Int32)]
-  }
+  /// The diffs of `inputs`, and their tensors in order of names.
+  let diffs: [DiffReader]
+  let tensors: [AlignedTensor]
 
   /// Sorts diffs and aligns their tensors; '/' and '.' are the same separator.
   ///
@@ -47,30 +39,7 @@ struct MergeInputs: Sendable {
     }
     given = all.indices.sorted { key(all[$0]) < key(all[$1]) }
     inputs = given.map { all[$0] }
-    var numbers: [TensorName.Key: Int] = [:]
-    var places: [Place] = []
-    for (diff, input) in inputs.enumerated() {
-      for (number, entry) in input.diff.enumerated() {
-        let key = entry.name.key
-        let place = numbers[key] ?? places.count
-        if place == places.count {
-          numbers[key] = place
-          places.append(Place(name: entry.name, key: key, entries: []))
-        }
-        if let last = places[place].entries.last, last.diff == diff {
-          throw DiffError(
-            .mismatch,
-            "differs from '\(input.diff[Int(last.entry)].name)' in the separator only; the diff "
-              + "is ambiguous", path: input.diff.path, tensor: entry.name)
-        }
-        places[place].entries.append((Int32(diff), Int32(number)))
-      }
-    }
-    tensors = places.sorted { $0.name < $1.name }
-  }
-
-  /// The entries of a tensor, each with the number of its diff, ascending.
-  func entries(of place: Place) -> [(diff: Int, entry: DiffEntry)] {
-    place.entries.map { (Int($0.diff), inputs[Int($0.diff)].diff[Int($0.entry)]) }
+    diffs = inputs.map(\.diff)
+    tensors = try AlignedTensor.all(diffs)
   }
 }

@@ -59,8 +59,8 @@ struct MergeRun {
       waitingChanges = 0
       waitingTerms = 0
     }
-    for place in all.tensors {
-      let item = try all.item(place, options)
+    for aligned in all.tensors {
+      let item = try all.item(aligned, options)
       guard case .tensor(var tensor) = item else {
         try flush()
         try whole(item)
@@ -68,14 +68,13 @@ struct MergeRun {
       }
       try preparation.select(&tensor)
       try preparation.weigh(&tensor, for: combination)
-      let windows = tensor.windows(0, limit: all.windowLimit)
+      let windows = tensor.windows(limit: all.windowLimit)
       if windows.count == 1 {
         // The entries of many diffs take room too.
         if waitingChanges + tensor.changes > all.windowLimit || waitingTerms > 4096 {
           try flush()
         }
-        waitingWindows.append(
-          MergeWindow(tensor: waiting.count, elements: windows[0].elements))
+        waitingWindows.append(MergeWindow(tensor: waiting.count, elements: windows[0]))
         waiting.append(tensor)
         waitingChanges += tensor.changes
         waitingTerms += tensor.terms.count
@@ -84,12 +83,12 @@ struct MergeRun {
       try flush()
       var largest: Double?
       for window in windows where surveys {
-        for part in try engine.merge([window], of: [tensor])[0] {
+        for part in try engine.merge(window, of: tensor) {
           largest = max(largest ?? 0, part.largest)
         }
       }
       for (index, window) in windows.enumerated() {
-        let parts = try engine.merge([window], of: [tensor])[0]
+        let parts = try engine.merge(window, of: tensor)
         try body(
           Merged(
             tensor: tensor, parts: parts, isFirst: index == 0, isLast: index == windows.count - 1,
@@ -138,8 +137,8 @@ struct MergeRun {
   private func wholeSets() throws(DiffError) -> [TopSet] {
     let (share, base) = options.selectionDensity
     var elements: [UInt64] = []
-    for place in all.tensors {
-      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+    for aligned in all.tensors {
+      guard case .tensor(let tensor) = try all.item(aligned, options) else { continue }
       elements.append(tensor.shape.count)
     }
     let whole = elements.clampedSum
@@ -148,7 +147,7 @@ struct MergeRun {
       let diff = work.diff
       let stored = diff.reduce(0) { $0 + ($1.isAddition ? $1.count : 0) }
       let count = base == .elements ? whole : stored
-      let wanted = UInt64((share * Double(count)).rounded(.down)) + 1
+      let wanted = share.portion(of: count) + 1
       guard wanted < stored else { return }
       func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
         for entry in diff {
@@ -159,16 +158,16 @@ struct MergeRun {
       }
       var search = TopSearch()
       try read { search.count($0) }
-      let (cut, ties) = try search.cut(wanted, read)
-      work.set = TopSet(cut: cut, tieEnd: ties > 0 ? .max : 0)
+      let cut = try search.cut(wanted, read)
+      work.set = TopSet(cut: cut.least, tieEnd: cut.ties > 0 ? .max : 0)
     }
     return works.map(\.set)
   }
 
   private mutating func soloFactors() throws(DiffError) -> [Double] {
     var counts = SoloCounts(diffs: all.inputs.count)
-    for place in all.tensors {
-      guard case .tensor(let tensor) = try all.item(place, options) else { continue }
+    for aligned in all.tensors {
+      guard case .tensor(let tensor) = try all.item(aligned, options) else { continue }
       try preparation.count(tensor, into: &counts)
     }
     return counts.factors(options)

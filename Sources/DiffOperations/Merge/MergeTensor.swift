@@ -30,6 +30,16 @@ struct MergeTensor: Sendable {
 
   /// Changes of all terms.
   var changes: UInt64 { terms.reduce(0) { $0 + $1.additions.entry.count } }
+
+  /// Cuts the tensor into windows that hold about `limit` changes each: at least one, which may be
+  /// empty.
+  func windows(limit: UInt64) -> [Range<UInt64>] {
+    // Offsets in a window have 32 bits.
+    let widest: UInt64 = 1 << 31
+    if changes <= limit && shape.count <= widest { return [0..<shape.count] }
+    let windows = terms.lazy.flatMap(\.additions.pages).windows(limit: limit, widest: widest)
+    return windows.isEmpty ? [0..<0] : windows
+  }
 }
 
 /// What a merge does with one name.
@@ -46,8 +56,8 @@ extension MergeInputs {
   ///
   /// - Throws: `unsupported` for exact changes, `mismatch` for types, shapes and heads that
   ///   differ, `wrongBase` for different bases.
-  func item(_ place: Place, _ options: MergeOptions) throws(DiffError) -> MergeItem {
-    let entries = entries(of: place)
+  func item(_ tensor: AlignedTensor, _ options: MergeOptions) throws(DiffError) -> MergeItem {
+    let entries = tensor.entries(in: diffs)
     let first = entries[0]
     func refuse(
       _ code: DiffError.Code, _ message: String, _ number: Int = 0, _ remedy: Remedy? = nil
@@ -82,7 +92,7 @@ extension MergeInputs {
       }
     }
     guard first.entry.isAddition, let float = first.entry.type.float else {
-      return try whole(place.name, entries, options.heads)
+      return try whole(tensor.name, entries, options.heads)
     }
     if let other = entries.firstIndex(where: { $0.entry.base != first.entry.base }),
       !options.allowsOtherBase
@@ -96,10 +106,10 @@ extension MergeInputs {
     let isSame = entries.allSatisfy { $0.entry.base == first.entry.base }
     return .tensor(
       MergeTensor(
-        name: place.name, key: place.key, type: first.entry.type, float: float,
+        name: tensor.name, key: tensor.key, type: first.entry.type, float: float,
         shape: first.entry.shape, base: isSame ? first.entry.base : nil,
         terms: entries.compactMap { diff, entry in
-          AdditiveReader(entry, of: inputs[diff].diff).map { MergeTerm(diff: diff, additions: $0) }
+          AdditiveReader(entry, of: diffs[diff]).map { MergeTerm(diff: diff, additions: $0) }
         }))
   }
 

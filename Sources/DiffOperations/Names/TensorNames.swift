@@ -62,14 +62,19 @@ package struct TensorNames {
 }
 
 extension DiffReader {
+  /// The error of two names that are the same to `TensorNames`.
+  func ambiguous(_ name: TensorName, _ other: TensorName) -> DiffError {
+    DiffError(
+      .mismatch, "differs from '\(other)' in the separator only; the diff is ambiguous",
+      path: path, tensor: name)
+  }
+
   /// Refuses a diff two of whose names are the same to `TensorNames`.
   func checkNames() throws(DiffError) {
     var seen: [TensorName.Key: TensorName] = [:]
     for entry in self {
       if let other = seen.updateValue(entry.name, forKey: entry.name.key) {
-        throw DiffError(
-          .mismatch, "differs from '\(other)' in the separator only; the diff is ambiguous",
-          path: path, tensor: entry.name)
+        throw ambiguous(entry.name, other)
       }
     }
   }

@@ -96,16 +96,9 @@ public struct PreparedDiff: Sendable {
   /// The elements of a tensor that is inserted.
   private static func whole(_ plan: TensorPlan) throws(DiffError) -> ResidentBytes {
     let bytes = ResidentBytes(count: Int(plan.byteCount))
-    let width = UInt64(plan.type.width)
-    var patch = plan.patch
-    try Blocks.forEachWindow(of: plan.byteCount) { window throws(DiffError) in
-      for block in window {
-        let elements = block.lowerBound / width..<block.upperBound / width
-        try patch.move(to: elements)
-        var room = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
-        patch.apply(to: &room, elements)
-        bytes.change(at: Int(block.lowerBound), count: room.count) { $0.copy(room.span) }
-      }
+    try plan.patch.forEachBlock(of: plan.type, plan.shape) { elements, block in
+      let start = Int(elements.lowerBound) * plan.type.width
+      bytes.change(at: start, count: block.count) { $0.copy(block.span) }
     }
     try plan.requireConsistent(.of(plan.type, plan.shape, bytes.span))
     return bytes

@@ -40,12 +40,9 @@ extension Diffs {
   public static func prune(
     _ diff: DiffReader, into sink: any ByteSink, _ options: PruneOptions
   ) throws(DiffError) -> PruneSummary {
-    if case .density(let density) = options.selection, !(0...1).contains(density) {
-      throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
-    }
+    try options.selection.check()
     let all = try diff.additions("pruned")
-    var cut: MagnitudeCut?
-    if !options.perTensor { cut = try MagnitudeCut(all, options.selection) }
+    var cut = try options.perTensor ? MagnitudeCut() : options.selection.cut(of: all)
     var summary = PruneSummary()
     var facts = diff.metadata
     facts["diffkit.prune.parent"] = diff.identity.description
@@ -57,14 +54,13 @@ extension Diffs {
         summary.tensors += 1
         continue
       }
-      var own = try options.perTensor ? MagnitudeCut([additions], options.selection) : nil
+      if options.perTensor { cut = try options.selection.cut(of: [additions]) }
       var kept: UInt64 = 0
       try additions.forEachPage { changes, numbers throws(DiffError) in
         var indices: [Int] = []
         for (index, number) in numbers.enumerated() {
-          let isKept = own?.keeps(number) ?? cut?.keeps(number) ?? true
           summary.squares += number * number
-          guard isKept else { continue }
+          guard cut.keeps(number) else { continue }
           summary.keptSquares += number * number
           indices.append(index)
         }
@@ -89,55 +85,32 @@ extension Diffs {
   }
 }
 
-/// Tells which of changes, given one after the other, are among the largest.
-struct MagnitudeCut {
-  private var cut: Double
-  private var tiesLeft: UInt64
-
-  /// - Throws: what reading the diff throws.
-  init(_ additions: [AdditiveReader], _ selection: Selection) throws(DiffError) {
-    switch selection {
-    case .all: (cut, tiesLeft) = (0, 0)
-    case .threshold(let least): (cut, tiesLeft) = (least.nextDown, 0)
-    case .density(let density):
-      func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
-        for one in additions {
-          try one.forEachPage { _, numbers throws(DiffError) in
-            guard numbers.allSatisfy(\.isFinite) else {
-              throw DiffError(
-                .unsupported, "has changes that are not finite; there is no largest",
-                tensor: one.entry.name)
-            }
-            try body(numbers.map(\.magnitude))
+extension Selection {
+  /// What is kept of additions.
+  ///
+  /// - Throws: what reading the diff throws; `unsupported` if there is no largest.
+  fileprivate func cut(of additions: [AdditiveReader]) throws(DiffError) -> MagnitudeCut {
+    func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
+      for one in additions {
+        try one.forEachPage { _, numbers throws(DiffError) in
+          guard numbers.allSatisfy(\.isFinite) else {
+            throw DiffError(
+              .unsupported, "has changes that are not finite; there is no largest",
+              tensor: one.entry.name)
           }
+          try body(numbers.map(\.magnitude))
         }
       }
-      let elements = additions.map(\.entry.shape.count).clampedSum
-      let wanted = UInt64((density * Double(elements)).rounded(.down))
-      let stored = additions.reduce(0) { $0 + $1.entry.count }
-      guard wanted < stored else {
-        (cut, tiesLeft) = (0, 0)
-        return
-      }
+    }
+    let elements = additions.map(\.entry.shape.count).clampedSum
+    return try cut(of: elements) { wanted throws(DiffError) in
+      guard wanted < additions.reduce(0, { $0 + $1.entry.count }) else { return MagnitudeCut() }
       var search = TopSearch()
       try read { search.count($0) }
-      (cut, tiesLeft) = try search.cut(wanted, read)
+      return try search.cut(wanted, read)
     }
   }
 
-  /// Whether the next change is kept; zeros never are.
-  mutating func keeps(_ value: Double) -> Bool {
-    let magnitude = value.magnitude
-    guard magnitude > 0, magnitude >= cut else { return false }
-    if magnitude == cut {
-      guard tiesLeft > 0 else { return false }
-      tiesLeft -= 1
-    }
-    return true
-  }
-}
-
-extension Selection {
   /// As metadata has it.
   fileprivate var text: String {
     switch self {

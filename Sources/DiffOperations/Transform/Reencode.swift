@@ -35,36 +35,40 @@ extension Diffs {
 }
 
 extension AdditiveReader {
-  /// Writes an addition with values of another type; returns how many were rounded.
-  fileprivate func write(
-    as type: FloatType, to writer: DiffWriter
+  /// Writes the additions times a factor, as values of a type; returns how many were rounded.
+  ///
+  /// - Throws: `unsupported` for what the type does not hold. What is no finite number is refused
+  ///   unless it stays as it is.
+  func write(
+    as type: FloatType, times factor: Double = 1, to writer: DiffWriter
   ) throws(DiffError) -> UInt64 {
     guard let tensor = entry.type.float else { return 0 }
     var largest = 0.0
     try forEachPage { _, numbers throws(DiffError) in
-      for number in numbers { largest = max(largest, number.magnitude) }
+      for number in numbers { largest = max(largest, (number * factor).magnitude) }
     }
     let scale =
       largest.isFinite ? DiffEntry.scale(forLargest: largest, type, in: tensor) : 0
-    var converted = entry
-    converted.operation = .add(values: type, scale: scale)
-    converted.result = nil
+    var written = entry
+    written.operation = .add(values: type, scale: scale)
+    written.result = nil
     var rounded: UInt64 = 0
-    try writer.begin(converted)
+    try writer.begin(written)
     try forEachPage { changes, numbers throws(DiffError) in
-      let bytes = Kernels.narrowed(numbers.span, type, scale)
+      let products = numbers.map { $0 * factor }
+      let bytes = Kernels.narrowed(products.span, type, scale)
       let stored = Kernels.widened(bytes.span, type, scale)
-      for (stored, number) in zip(stored, numbers) where stored != number {
-        guard stored.isFinite || !number.isFinite else {
+      for (stored, product) in zip(stored, products) {
+        guard stored.isFinite || factor == 1 && !product.isFinite else {
           throw DiffError(
-            .unsupported, "a change of \(number) is more than \(type) holds", path: diff.path,
+            .unsupported, "a change of \(product) is more than \(type) holds", path: diff.path,
             tensor: entry.name)
         }
-        rounded += 1
+        if stored != product { rounded += 1 }
       }
       try writer.append(ChangeView(at: changes.start, changes.offsets, bytes.span))
     }
-    try writer.end(result: rounded == 0 ? entry.result : nil)
+    try writer.end(result: rounded == 0 && factor == 1 ? entry.result : nil)
     return rounded
   }
 }

@@ -1,5 +1,4 @@
 import DiffFormat
-import Kernels
 import TensorCore
 
 /// What `scale` did.
@@ -35,36 +34,16 @@ extension Diffs {
         try writer.copy(entry, of: diff)
         continue
       }
-      let type = additions.type
       summary.changes += entry.count
-      var scaled = entry
-      scaled.result = nil
-      let shifted = additions.scale + Int(factor.exponent)
-      if factor > 0, factor.significand == 1, DiffEntry.scales(of: tensor).contains(shifted) {
-        scaled.operation = .add(values: type, scale: shifted)
-        try writer.copy(scaled, of: diff)
+      let scale = additions.scale + Int(factor.exponent)
+      guard factor > 0, factor.significand == 1, DiffEntry.scales(of: tensor).contains(scale) else {
+        summary.rounded += try additions.write(as: additions.type, times: factor, to: writer)
         continue
       }
-      var largest = 0.0
-      try additions.forEachPage { _, numbers throws(DiffError) in
-        for number in numbers { largest = max(largest, (number * factor).magnitude) }
-      }
-      let newScale = DiffEntry.scale(forLargest: largest, type, in: tensor)
-      scaled.operation = .add(values: type, scale: newScale)
-      try writer.begin(scaled)
-      try additions.forEachPage { changes, numbers throws(DiffError) in
-        let products = numbers.map { $0 * factor }
-        let bytes = Kernels.narrowed(products.span, type, newScale)
-        let stored = Kernels.widened(bytes.span, type, newScale)
-        for i in products.indices where stored[i] != products[i] { summary.rounded += 1 }
-        guard stored.allSatisfy(\.isFinite) else {
-          throw DiffError(
-            .unsupported, "a change times \(factor) is not a finite \(type)", path: diff.path,
-            tensor: entry.name)
-        }
-        try writer.append(ChangeView(at: changes.start, changes.offsets, bytes.span))
-      }
-      try writer.end()
+      var scaled = entry
+      scaled.operation = .add(values: additions.type, scale: scale)
+      scaled.result = nil
+      try writer.copy(scaled, of: diff)
     }
     try writer.finish()
     return summary

@@ -1,6 +1,7 @@
 import Algorithms
 import DiffFormat
 import Kernels
+import SystemSupport
 import TensorCore
 
 extension MergeRun {
@@ -80,8 +81,7 @@ private func check(
 struct MergePruning {
   /// The largest merged change of each tensor, by its key.
   private(set) var largest: [TensorName.Key: Double] = [:]
-  private let cut: Double
-  private var tiesLeft: UInt64
+  private var cut: MagnitudeCut
 
   /// Goes through the merge as often as it takes to find the cut.
   init(
@@ -97,8 +97,7 @@ struct MergePruning {
         largest[merged.tensor.key] = max(largest[merged.tensor.key] ?? 0, part.largest)
       }
     }
-    let wanted = UInt64((share * Double(elements.clampedSum)).rounded(.down))
-    (cut, tiesLeft) = try search.cut(wanted) { body throws(DiffError) in
+    cut = try search.cut(share.portion(of: elements.clampedSum)) { body throws(DiffError) in
       try run.pass("survey", combination) { merged throws(DiffError) in
         for part in merged.parts { try body(part.magnitudes) }
       }
@@ -108,14 +107,51 @@ struct MergePruning {
 
   /// Leaves out what is below the cut; must see all changes in order.
   mutating func prune(_ part: inout MergedPart) {
-    let cut = cut
-    var ties = tiesLeft
-    let kept = part.list.keep(part.range) { sum in
-      guard sum.magnitude == cut else { return sum.magnitude > cut }
-      defer { ties -= ties > 0 ? 1 : 0 }
-      return ties > 0
-    }
-    tiesLeft = ties
+    var cut = cut
+    let kept = part.list.keep(part.range) { cut.keeps($0) }
+    self.cut = cut
     part.range = part.range.lowerBound..<part.range.lowerBound + kept
+  }
+}
+
+extension MergeRun {
+  /// What the diff says of how it came about: `diffkit.merge.method` and the parameters that the
+  /// method has, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
+  var metadata: [String: String] {
+    var facts = options.metadata
+    func put(_ key: String, _ value: (any CustomStringConvertible)?) {
+      if let value { facts["diffkit.merge." + key] = value.description }
+    }
+    let method = options.method
+    put("method", method.rawValue)
+    put("scale", options.scale)
+    if method.elects || method == .ramPlus { put("variant", options.variant.rawValue) }
+    if method.selection != .all {
+      put("density", options.selectionDensity.share)
+      put("density-of", options.selectionDensity.of.rawValue)
+    }
+    switch method.selection {
+    case .random, .ranked:
+      put("seed", options.seed)
+      put("rescale", options.usedRescale.rawValue)
+    case .middle:
+      put("gamma", options.gamma)
+      put("rescale", options.usedRescale.rawValue)
+    default: break
+    }
+    if method.selection == .ranked { put("epsilon", options.epsilon) }
+    if method == .ramPlus {
+      put("r", options.ramRate)
+      put("alpha", options.ramLimit)
+    }
+    put("prune-to", options.pruneTo)
+    let digits = String(all.inputs.count).count
+    for (index, input) in all.inputs.enumerated() {
+      let number = String(index + 1)
+      let padded = String(repeating: "0", count: digits - number.count) + number
+      let name = input.diff.path.map { " " + OutputFile.split($0).name } ?? ""
+      put("parent.\(padded)", "\(input.diff.identity) \(input.weight)\(name)")
+    }
+    return facts
   }
 }
