@@ -103,7 +103,7 @@ let package = Package(
     .target(
       name: "CDiffKit",
       dependencies: [
-        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
         "Platform", "CDiffKitHeader",
       ], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),

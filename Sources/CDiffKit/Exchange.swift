@@ -1,4 +1,4 @@
-import Kernels
+import DiffFormat
 import SystemSupport
 import TensorCore
 
@@ -9,17 +9,11 @@ final class Exchange: Handled {
   /// Changes of one tensor that follow each other: what one thread stores.
   private struct Piece: Sendable {
     let tensor, width: Int
-    /// The position of the first change.
-    let start: UInt64
-    /// Positions less `start`, ascending.
-    let offsets: [UInt32]
-    let before, after: [UInt8]
+    /// The elements of one side, and of the other.
+    let before, after: ChangeRun<UInt8>
 
     /// The bytes of the tensor from the first change to the last, both included.
-    var bytes: Range<Int> {
-      let first = Int(start) * width
-      return first..<first + (Int(offsets[offsets.count - 1]) + 1) * width
-    }
+    var bytes: Range<Int> { Int(after.start) * width..<Int(after.view.end) * width }
   }
 
   private enum Outcome { case untouched, stored, refused }
@@ -41,7 +35,7 @@ final class Exchange: Handled {
     while next < positions.count {
       let start = unsafe positions[next]
       guard start < 1 << 56,
-        made.last.map({ start > $0.start + UInt64($0.offsets.last ?? 0) }) ?? true
+        made.last.map({ start >= $0.after.view.end }) ?? true
       else { throw .disorder }
       var offsets: [UInt32] = []
       while next + offsets.count < positions.count, offsets.count < Self.pieceCount {
@@ -55,8 +49,9 @@ final class Exchange: Handled {
       let range = next * width..<(next + offsets.count) * width
       made.append(
         Piece(
-          tensor: tensorCount, width: width, start: start, offsets: offsets,
-          before: Self.copy(before, range), after: Self.copy(after, range)))
+          tensor: tensorCount, width: width,
+          before: ChangeRun(at: start, offsets, Self.copy(before, range)),
+          after: ChangeRun(at: start, offsets, Self.copy(after, range))))
       next += offsets.count
     }
     pieces += made
@@ -103,31 +98,25 @@ final class Exchange: Handled {
 
   /// Stores elements of a piece, or none of them if others than `expected` are there.
   private static func store(
-    _ piece: Piece, _ elements: [UInt8], over expected: [UInt8]?, _ shared: SharedTensors
+    _ piece: Piece, _ elements: ChangeRun<UInt8>, over expected: ChangeRun<UInt8>?,
+    _ shared: SharedTensors
   ) -> Bool {
     let bytes = unsafe UnsafeMutableRawBufferPointer(
       rebasing: shared.tensors[piece.tensor][piece.bytes])
     let buffer = unsafe bytes.bindMemory(to: UInt8.self)
     var block = unsafe buffer.mutableSpan
-    let (width, offsets) = (piece.width, piece.offsets)
-    var found = [UInt8](repeating: 0, count: min(chunkCount, offsets.count) * width)
-    var done = 0
-    while done < offsets.count {
-      let end = min(done + chunkCount, offsets.count)
-      let at = offsets.span.extracting(done..<end)
-      let range = done * width..<end * width
+    let start = elements.start
+    for first in stride(from: 0, to: elements.count, by: chunkCount) {
+      let chunk = first..<min(first + chunkCount, elements.count)
       if let expected {
-        var room = found.mutableSpan
-        Kernels.gather(block.span, width: width, at: at, into: &room)
-        let there = found.span.extracting(0..<range.count)
-        if there.compared(with: expected.span.extracting(range)) != 0 {
-          let before = offsets.span.extracting(0..<done)
-          Kernels.scatter(.replace, &block, width: width, at: before, expected.span)
+        let wanted = expected.view.extracting(chunk)
+        let found = wanted.gathered(from: block.span, width: piece.width, at: start)
+        if found.span.compared(with: wanted.values) != 0 {
+          expected.view.extracting(0..<first).scatter(.replace, into: &block, at: start)
           return false
         }
       }
-      Kernels.scatter(.replace, &block, width: width, at: at, elements.span.extracting(range))
-      done = end
+      elements.view.extracting(chunk).scatter(.replace, into: &block, at: start)
     }
     return true
   }
