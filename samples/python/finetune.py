@@ -2,7 +2,8 @@
 
     python finetune.py
 
-An exact diff holds every changed bit; an additive one the changes that are largest, here a tenth of the weights.
+An exact diff holds every changed bit; an additive one the largest changes, here of a tenth of the
+weights.
 """
 
 import copy

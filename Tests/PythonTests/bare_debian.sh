@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs a wheel where there is neither Swift nor any library of ours, a Debian of debootstrap with
+# Python alone, and does there what README.md shows:
+#
+#   Tests/PythonTests/bare_debian.sh WHEEL FOLDER
+#
+# FOLDER keeps the Debian for the next run. Needs root and debootstrap.
+set -euo pipefail
+wheel=$(realpath "$1")
+root=$(realpath -m "$2")
+[[ -x $root/usr/bin/python3 ]] || {
+  rm -rf "$root"
+  debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
+    "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" >"$root.log" 2>&1 || {
+    tail -5 "$root.log" >&2
+    exit 1
+  }
+}
+rm -rf "$root/trial"
+mkdir "$root/trial"
+cp "$wheel" "$root/trial"
+# NumPy is fetched outside: the Debian inside needs no network.
+pip download --quiet --disable-pip-version-check --only-binary :all: --dest "$root/trial" \
+  --python-version "$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
+  numpy
+cat >"$root/trial/trial.py" <<'PYTHON'
+import os
+import subprocess
+
+import diffkit
+import numpy as np
+
+assert not any(
+    os.path.exists(f"/usr/lib/x86_64-linux-gnu/{name}")
+    for name in ("libhdf5_serial.so.103", "libaec.so.0", "libdnnl.so.2", "libgomp.so.1")
+), "this Debian is not bare"
+base = {"w": np.arange(100_000, dtype="f4"), "b": np.zeros(10, "f4")}
+tuned = {name: array.copy() for name, array in base.items()}
+tuned["w"][::200] += 1
+diffkit.create(base, tuned, "task.diff", metadata={"task": "t"})
+with diffkit.open("task.diff") as diff:
+    weights = {name: array.copy() for name, array in base.items()}
+    undo = diff.apply(weights)
+    assert np.array_equal(weights["w"], tuned["w"])
+    undo.restore()
+    assert np.array_equal(weights["w"], base["w"])
+
+
+def safetensors(path, tensors):
+    """A file of the format, by hand: the package of that name is not here."""
+    import json
+
+    header, data = {}, b""
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + array.nbytes],
+        }
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + data)
+
+
+safetensors("base.safetensors", base)
+safetensors("tuned.safetensors", tuned)
+done = diffkit.apply("base.safetensors", "task.diff", output="made.safetensors")
+assert done.outcome == "written"
+assert diffkit.compare("made.safetensors", "tuned.safetensors").same
+# HDF5, in the helper program, there and back.
+diffkit.convert("base.safetensors", "base.h5")
+diffkit.apply("base.h5", "task.diff", output="made.h5")
+assert diffkit.verify("task.diff", "made.h5").state == "applied"
+assert diffkit.compare("made.h5", "tuned.safetensors").same
+diffkit.revert("made.h5", "task.diff", output="back.h5")
+assert diffkit.compare("back.h5", "base.safetensors").same
+# oneDNN is found: what needs it starts, and says what it lacks.
+answer = subprocess.run(["diffkit", "train", "--help"], capture_output=True, text=True)
+assert answer.returncode == 0, answer.stderr
+print("bare Debian:", diffkit.version(), "works")
+PYTHON
+chroot "$root" bash -ec '
+  cd /trial
+  python3 -m venv environment
+  environment/bin/pip install --quiet --disable-pip-version-check --no-index --find-links . diffkit
+  PATH=/trial/environment/bin:$PATH environment/bin/python trial.py'
