@@ -80,7 +80,9 @@ answer = subprocess.run(["diffkit", "train", "--help"], capture_output=True, tex
 assert answer.returncode == 0, answer.stderr
 print("bare Debian:", diffkit.version(), "works")
 PYTHON
-chroot "$root" bash -ec '
+unset DIFFKIT_LIBRARY DIFFKIT_PROGRAM PYTHONPATH
+# /proc is mounted for the trial alone: the mount goes with the namespace.
+unshare --mount bash -ec 'mount -t proc proc "$1/proc" && exec chroot "$1" bash -ec "$2"' - "$root" '
   cd /trial
   python3 -m venv environment
   environment/bin/pip install --quiet --disable-pip-version-check --no-index --find-links . diffkit

@@ -73,7 +73,7 @@ if __name__ == "__main__":
     assert subprocess.run([sys.executable, "-c", program], timeout=300).returncode == 0
 
 
-@pytest.mark.parametrize("sample", ["serve_tasks.py", "finetune.py"])
+@pytest.mark.parametrize("sample", ["serve_tasks.py", "finetune.py", "diff_pruning.py"])
 def test_samples(sample: str) -> None:
     pytest.importorskip("torch")
     path = Path(__file__).resolve().parents[2] / "samples/python" / sample

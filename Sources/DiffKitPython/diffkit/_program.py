@@ -39,7 +39,12 @@ def program_path() -> str:
 def main() -> None:
     """The console script: becomes the program."""
     program = program_path()
-    os.execv(program, ["diffkit", *sys.argv[1:]])
+    os.execve(program, ["diffkit", *sys.argv[1:]], _environment(program))
+
+
+def _environment(program: str) -> dict[str, str]:
+    """What a program sees: also where it is, for the loader, which without /proc cannot tell."""
+    return {"LD_ORIGIN_PATH": os.path.dirname(program), **os.environ}
 
 
 def run(command: str, *arguments: str) -> dict[str, Any]:
@@ -50,8 +55,10 @@ def run(command: str, *arguments: str) -> dict[str, Any]:
     Raises:
         DiffkitError: if it ends in trouble, of the class of its error's code.
     """
+    program = program_path()
     process = subprocess.Popen(
-        [program_path(), command, *arguments, "--json"],
+        [program, command, *arguments, "--json"],
+        env=_environment(program),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

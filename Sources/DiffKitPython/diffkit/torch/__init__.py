@@ -13,9 +13,10 @@ changed under its feet.
 from ._attach import Attached, attach, attached
 from ._files import WeightPatch, create, load, patches
 from ._prepare import Prepared, prepare
+from ._pruning import DiffPruning
 from ._tensors import fingerprint
 
 __all__ = [
     "attach", "attached", "prepare", "Attached", "Prepared", "create", "load", "patches",
-    "WeightPatch", "fingerprint",
+    "DiffPruning", "WeightPatch", "fingerprint",
 ]  # fmt: skip

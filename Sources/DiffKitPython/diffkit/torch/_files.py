@@ -17,7 +17,7 @@ from . import _tensors as tensors
 from ._prepare import AnyDiff, opened
 
 
-def _state(side: tensors.Tensors) -> dict[str, torch.Tensor]:
+def state_of_model(side: tensors.Tensors) -> dict[str, torch.Tensor]:
     """Tensors by name; of those that are one in memory the first, as checkpoints have them."""
     state = side.state_dict(keep_vars=True) if isinstance(side, torch.nn.Module) else side
     found: dict[str, torch.Tensor] = {}
@@ -53,7 +53,7 @@ def create(
     """
     with Writer(**options) as writer:
         for side, model in (("base", base), ("tuned", tuned)):
-            for name, tensor in _state(model).items():
+            for name, tensor in state_of_model(model).items():
                 writer.add(side, name, tensors.buffer(name, tensor))
         return writer.write(path, overwrite)
 
