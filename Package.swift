@@ -168,7 +168,8 @@ let package = Package(
         "TestSupport", "diffkit-hdf5",
       ],
       exclude: [
-        "Resources", "base.py", "chunks.py", "every_kind.py", "every_type.py", "indexes.py",
+        "Resources", "base.py", "chunks.py", "contents.py", "every_kind.py", "every_type.py",
+        "indexes.py",
         "keras_files.py", "mutations.py", "oracle.py",
       ], swiftSettings: swift),
     .testTarget(

@@ -50,6 +50,15 @@ static inline herr_t dk_iterate_chunks(hid_t dataset, dk_chunk_callback call, vo
 }
 #endif
 
+// A dataspace with its selection, as bytes.
+static inline herr_t dk_encode_space(hid_t space, void *bytes, size_t *size) {
+#if H5_VERSION_GE(1, 12, 0)
+  return H5Sencode2(space, bytes, size, H5P_DEFAULT);
+#else
+  return H5Sencode(space, bytes, size);
+#endif
+}
+
 // What H5Ddebug prints of a dataset, in memory that the caller frees. Whatever else the process
 // prints in the meantime comes with it.
 #ifdef __linux__

@@ -22,6 +22,12 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// What is in the file and no tensor, and why: what operations neither see nor change.
   var skipped: [SkippedObject] { get }
 
+  /// What the files hold beside tensors, each with a hash of it, so that two checkpoints of one
+  /// format can be compared in full: what is skipped, attributes, metadata, a folder's other files.
+  ///
+  /// - Complexity: O(bytes of all that).
+  func otherContents() throws(DiffError) -> [OtherContent]
+
   /// Fills `buffer` with the tensor's little-endian bytes from `offset` (in bytes, a multiple of
   /// the element width, as is the buffer's size) on.
   ///
@@ -66,6 +72,9 @@ extension Checkpoint {
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "is not changed in place", path: path)
   }
+
+  /// Nothing.
+  public func otherContents() throws(DiffError) -> [OtherContent] { [] }
 
   /// Nothing.
   public var skipped: [SkippedObject] { [] }

@@ -43,19 +43,8 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
       self = .safetensors
       return
     }
-    throw DiffError(.notACheckpoint, Self.guess(start), path: path)
-  }
-
-  /// What a file is that is no checkpoint.
-  private static func guess(_ start: [UInt8]) -> String {
-    if start.starts(with: "PK".utf8) {
-      return "a ZIP archive (PyTorch's or Keras 3's), which is not read; "
-        + "save the model as safetensors or as HDF5 weights"
-    }
-    if start.first == 0x80 {
-      return "a Python pickle, which is not read since it may run code; save it as safetensors"
-    }
-    if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
-    return "neither HDF5 nor safetensors"
+    throw DiffError(
+      .notACheckpoint,
+      try ForeignFile.description(of: file) ?? "neither HDF5 nor safetensors", path: path)
   }
 }

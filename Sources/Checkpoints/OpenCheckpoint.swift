@@ -11,7 +11,7 @@ extension CheckpointFile {
   public static func open(
     _ path: String, hdf5 host: HDF5Host = .helper
   ) throws(DiffError) -> any Checkpoint {
-    if Folder.exists(path) || path.hasSuffix(SafeTensorsIndex.suffix) {
+    if Folder.exists(path) || SafeTensorsIndex.isIndex(path) {
       return try SafeTensorsFolder(path)
     }
     switch try CheckpointFormat(contentsOf: path) {

@@ -7,12 +7,17 @@ public struct SkippedObject: Sendable, Hashable {
   public var name: TensorName
   /// Why it was passed over, such as `a soft link, which is not followed`.
   public var reason: String
+  /// Whether it may hold numbers, which a file of another format could hold as a tensor.
+  public var mayHoldNumbers: Bool
   /// How it would not be passed over, if it need not be.
   public var remedy: Remedy?
 
-  package init(name: TensorName, reason: String, remedy: Remedy? = nil) {
+  package init(
+    name: TensorName, reason: String, mayHoldNumbers: Bool = true, remedy: Remedy? = nil
+  ) {
     self.name = name
     self.reason = reason
+    self.mayHoldNumbers = mayHoldNumbers
     self.remedy = remedy
   }
 }

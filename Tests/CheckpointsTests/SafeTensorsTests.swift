@@ -70,9 +70,14 @@ import TestSupport
       ),
       (#"{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,4]}}"#, 4, "are not those of U8 [5]"),
       (#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}"#, 4, "are not those of F32"),
-      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}}"#, 4, "needs 'dtype'"),
-      (#"{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}"#, 4, "no tensor can have"),
-      (#"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4, "no tensor can have"),
+      (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}}"#, 4, "reversed: from 4 to 0"),
+      (
+        #"{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}"#, 4,
+        "a negative number in 'shape': -4"
+      ),
+      (
+        #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4, "a number that is not whole"
+      ),
       (
         #"{"a":{"dtype":"U8","shape":[4294967296,4294967297],"data_offsets":[0,4294967296]}}"#, 4,
         "no tensor can have"
@@ -84,7 +89,7 @@ import TestSupport
       (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4,4]}}"#, 4, "needs 'dtype'"),
       (
         #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,18446744073709551616]}}"#, 4,
-        "needs 'dtype'"
+        "or too large in 'data_offsets': 18446744073709551616"
       ),
       (#"{"a":[]}"#, 0, "needs 'dtype'"), (#"{"__metadata__":{"a":1}}"#, 0, "no object of strings"),
       (#"{"__metadata__":[]}"#, 0, "no object of strings"), ("[]", 0, "no JSON object"),
@@ -246,7 +251,14 @@ import TestSupport
     "what is no checkpoint is refused with what it seems to be",
     arguments: [
       ("PK\u{3}\u{4}", "a ZIP archive"), ("\u{89}DKF", "a diff"), ("hello", "neither HDF5 nor"),
-      ("", "neither HDF5 nor"),
+      ("", "an empty file"), ("\u{1F}\u{8B}\u{8}", "gunzip"), ("GGUF\u{3}", "a GGUF file"),
+      ("\u{93}NUMPY\u{1}", "an array of NumPy"), ("<!DOCTYPE html>", "a web page"),
+      ("{\"error\": \"access is restricted\"}", "JSON"), ("\u{80}\u{2}}q", "a Python pickle"),
+      (String(repeating: "\0", count: 600), "zeros only"),
+      ("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 2\n", "git lfs pull"),
+      ("PK\u{3}\u{4}…PK\u{1}\u{2}…model.weights.h5", "unzip -p FILE model.weights.h5"),
+      ("PK\u{3}\u{4}…PK\u{1}\u{2}…archive/data.pkl", "an archive of PyTorch"),
+      ("PK\u{3}\u{4}…PK\u{1}\u{2}…w.npy", "an archive of NumPy"),
     ])
   func others(start: String, message: String) throws {
     try Scratch.with { scratch in
@@ -254,6 +266,110 @@ import TestSupport
       let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("f")) }
       #expect(error?.code == .notACheckpoint)
       #expect(error?.message.contains(message) == true)
+    }
+  }
+
+  /// A file with one tensor of one byte.
+  private func make(_ path: String, _ byte: UInt8) throws {
+    var bytes = file(#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, data: 0)
+    bytes.append(byte)
+    try TestSupport.write(bytes, toFile: path)
+  }
+
+  private static let index = "model.safetensors.index.json"
+
+  @Test(
+    "of several sets of weights in a folder, the one that transformers loads counts",
+    arguments: [
+      // Each file has its place in the list as its tensor's byte.
+      (["model.safetensors", "model-1.safetensors"], "model-1.safetensors", 0),
+      (["consolidated.safetensors", "model-1.safetensors"], "model-1.safetensors", 1),
+      (["model.safetensors", "consolidated.safetensors"], nil, 0),
+    ] as [([String], String?, UInt8)])
+  func sets(files: [String], indexed: String?, expected: UInt8) throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      for (number, name) in files.enumerated() { try make(scratch("m/\(name)"), UInt8(number)) }
+      if let indexed {
+        try TestSupport.write(
+          Array(#"{"weight_map":{"a":"\#(indexed)"}}"#.utf8), toFile: scratch("m/\(Self.index)"))
+      }
+      let folder = try CheckpointFile.open(scratch("m"))
+      #expect(try folder.bytes(of: folder.tensors[0]) == [expected])
+      let others = files.indices.filter { $0 != Int(expected) }.map { files[$0] }
+      let stale = indexed != nil && expected == 0 ? [Self.index] : []
+      #expect(Set(folder.skipped.map(\.name)) == Set((others + stale).map { TensorName($0) }))
+    }
+  }
+
+  @Test("an index of files that are gone does not hide the file that is there")
+  func staleIndex() throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      try make(scratch("m/model.safetensors"), 7)
+      try TestSupport.write(
+        Array(#"{"weight_map":{"a":"model-00001-of-00009.safetensors"}}"#.utf8),
+        toFile: scratch("m/\(Self.index)"))
+      let folder = try CheckpointFile.open(scratch("m"))
+      #expect(try folder.bytes(of: folder.tensors[0]) == [7])
+    }
+  }
+
+  @Test("the index of a variant is an index; two sets of which neither counts are both named")
+  func variants() throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      try make(scratch("m/model-1.safetensors"), 3)
+      let index = Array(#"{"weight_map":{"a":"model-1.safetensors"}}"#.utf8)
+      try TestSupport.write(index, toFile: scratch("m/model.safetensors.index.fp16.json"))
+      for path in [scratch("m"), scratch("m/model.safetensors.index.fp16.json")] {
+        let folder = try CheckpointFile.open(path)
+        #expect(try folder.bytes(of: folder.tensors[0]) == [3])
+      }
+      try make(scratch("m/unet.safetensors"), 4)
+      try remove(scratch("m/model.safetensors.index.fp16.json"))
+      try TestSupport.write(index, toFile: scratch("m/unet.safetensors.index.json"))
+      let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("m")) }
+      #expect(error?.message.contains("unet.safetensors.index.json, unet.safetensors") == true)
+    }
+  }
+
+  @Test(
+    "a folder without safetensors files is called what it is",
+    arguments: [
+      (["saved_model.pb"], "a SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
+      (["model.weights.json", "model_00000.weights.h5"], "weights of Keras in several files"),
+      (["checkpoint", "model.ckpt.index"], "a checkpoint of TensorFlow"),
+      (["pytorch_model.bin"], "weights of PyTorch only"), (["config.json"], "without safetensors"),
+    ])
+  func foreignFolders(names: [String], message: String) throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      for name in names { try TestSupport.write([1], toFile: scratch("m/\(name)")) }
+      let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("m")) }
+      #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test("the copy of a folder leaves out hidden folders, and is no file by its name")
+  func copiedFolder() throws {
+    try Scratch.with { scratch in
+      for name in ["m", "m/.git", "m/onnx"] { try makeFolder(scratch(name)) }
+      try make(scratch("m/model.safetensors"), 1)
+      for name in ["m/.git/HEAD", "m/onnx/x", "m/.gitattributes", "m/config.json"] {
+        try TestSupport.write([1], toFile: scratch(name))
+      }
+      let folder = try CheckpointFile.open(scratch("m"))
+      try folder.makeOutput(at: scratch("copy"), rewriting: [], overwriting: false).commit()
+      #expect(
+        try Scratch(path: scratch("copy")).names
+          == [".gitattributes", "config.json", "model.safetensors", "onnx"])
+      #expect(scratch.exists("copy/onnx/x"))
+      let error = #expect(throws: DiffError.self) {
+        try folder.makeOutput(at: scratch("c.safetensors"), rewriting: [], overwriting: false)
+      }
+      #expect(error?.code == .usage)
+      #expect(!scratch.exists("c.safetensors"))
     }
   }
 }

@@ -45,6 +45,16 @@ public final class HDF5Checkpoint: Checkpoint {
     if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
   }
 
+  /// Attributes, links, groups without anything in them, and datasets that are no tensors.
+  public func otherContents() throws(DiffError) -> [OtherContent] {
+    let contents = try hdf5.contents()
+    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
+    // Others are passed over for what the library does not know.
+    let names = Set(contents.map(\.name))
+    return contents
+      + skipped.filter { !names.contains($0.name) }.map { OtherContent($0.name, $0.reason, nil) }
+  }
+
   /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Threads that read at
   /// the same time share the work of unpacking chunks; compact tensors and those with chunks of
   /// more than 16 MiB or with unusual filters are read by libhdf5, one call at a time.
@@ -61,7 +71,7 @@ public final class HDF5Checkpoint: Checkpoint {
       switch tensor.storage {
       case .contiguous(let start):
         try file.read(at: start + offset, into: &buffer)
-        if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.width) }
+        if tensor.isBigEndian { Kernels.swapBytes(&buffer, width: tensor.type.byteOrderWidth) }
       case .unallocated: Kernels.fill(&buffer, tensor.fill, width: tensor.type.width)
       case .compact, .chunked:
         guard let codec = ChunkCodec(tensor) else {

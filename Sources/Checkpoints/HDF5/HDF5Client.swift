@@ -33,6 +33,14 @@ final class HDF5Client: Sendable {
     }
   }
 
+  /// What is no tensor, with hashes.
+  func contents() throws(DiffError) -> [OtherContent] {
+    let size = try file.size
+    return try call(
+      .contents, limit: min(2 * size, 256 << 20), seconds: 60 + Double(size / (4 << 20))
+    ) { reply throws(DiffError) in try reply.contents() }
+  }
+
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {

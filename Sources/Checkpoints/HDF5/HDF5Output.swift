@@ -8,7 +8,6 @@ import TensorCore
 /// everything else.
 final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
-  private let permissions: mode_t
   private let hdf5: HDF5Client
   private let chunks: ChunkWriter?
 
@@ -18,9 +17,9 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     overwriting: Bool
   ) throws(DiffError) {
     let source = checkpoint.file
-    permissions = try source.status().st_mode & 0o777
+    output = try OutputFile(path, overwriting: overwriting, permissionsOf: source)
     // The library opens the file anew and must be allowed to write until the end.
-    output = try OutputFile(path, overwriting: overwriting, permissions: permissions | S_IWUSR)
+    fchmod(output.file.descriptor, output.permissions | S_IWUSR)
     hdf5 = HDF5Client(checkpoint.host, output.file, .changing)
     chunks = ChunkWriter(checkpoint, output.file, hdf5)
     let size = try source.size
@@ -40,7 +39,6 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     creating path: String, metadata: [String: String], hdf5 host: HDF5Host, overwriting: Bool
   ) throws(DiffError) {
     output = try OutputFile(path, overwriting: overwriting)
-    permissions = try output.file.status().st_mode & 0o777
     hdf5 = HDF5Client(host, output.file, .creating)
     chunks = nil
     try locating(nil) { () throws(DiffError) in
@@ -68,7 +66,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       guard tensor.isBigEndian else { return try output.file.stream(bytes, at: start + offset) }
       var swapped = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
       var span = swapped.mutableSpan
-      Kernels.swapBytes(&span, width: tensor.type.width)
+      Kernels.swapBytes(&span, width: tensor.type.byteOrderWidth)
       try output.file.stream(swapped.span, at: start + offset)
     }
   }
@@ -107,7 +105,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       try chunks?.flush()
       try hdf5.close()
     }
-    fchmod(output.file.descriptor, permissions)
+    fchmod(output.file.descriptor, output.permissions)
     try output.commit()
   }
 

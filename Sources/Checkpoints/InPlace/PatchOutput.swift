@@ -72,7 +72,7 @@ final class PatchOutput: CheckpointOutput {
     var swapped: [UInt8] = []
     swapped.append(copying: bytes)
     var span = swapped.mutableSpan
-    Kernels.swapBytes(&span, width: tensor.type.width)
+    Kernels.swapBytes(&span, width: tensor.type.byteOrderWidth)
     try note(swapped.span, tensor.file, units, at: offset)
   }
 

@@ -8,7 +8,7 @@ public final class SafeTensorsCheckpoint: Checkpoint {
   public let format: CheckpointFormat? = .safetensors
   /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
-  /// Tensors of types narrower than a byte.
+  /// Tensors of types that diffkit does not have, such as those narrower than a byte.
   public let skipped: [SkippedObject]
   private let part: SafeTensorsFile
 
@@ -25,6 +25,9 @@ public final class SafeTensorsCheckpoint: Checkpoint {
 
   /// The facts that the file states about itself.
   public var metadata: [String: String] { part.header.facts }
+
+  /// Tensors of types that diffkit does not have, and the entries of the metadata.
+  public func otherContents() throws(DiffError) -> [OtherContent] { try part.otherContents() }
 
   /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
   public func read(

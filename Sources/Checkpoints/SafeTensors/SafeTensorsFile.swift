@@ -30,6 +30,23 @@ struct SafeTensorsFile: Sendable {
     }
   }
 
+  /// The others with hashes, and the entries of the metadata.
+  func otherContents() throws(DiffError) -> [OtherContent] {
+    let facts = header.facts.sorted { $0.key < $1.key }.map { key, text in
+      OtherContent(
+        "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
+    }
+    let others = header.items.filter { $0.type == nil }
+    return try facts
+      + others.map { (item) throws(DiffError) in
+        let extents = item.extents.flatMap(\.littleEndianBytes)
+        return OtherContent(
+          item.name, "elements of type \(item.dtype)",
+          try file.digest(
+            of: start + item.range.lowerBound..<start + item.range.upperBound, after: extents))
+      }
+  }
+
   /// Fills `buffer` with bytes of a tensor of this file.
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>

@@ -14,8 +14,10 @@ public final class SafeTensorsFolder: Checkpoint {
   public let files: [String]
   /// The tensors of all files, ascending by name.
   public let tensors: [StoredTensor]
-  /// Tensors of types narrower than a byte.
+  /// Tensors of types that diffkit does not have, such as those narrower than a byte.
   public let skipped: [SkippedObject]
+  /// Names of the folder's files that may hold weights and are not those of this checkpoint.
+  let otherWeights: [String]
   private let folder: String
   private let index: SafeTensorsIndex
   private let parts: [SafeTensorsFile]
@@ -40,7 +42,16 @@ public final class SafeTensorsFolder: Checkpoint {
     try index.check(parts)
     files = parts.map(\.file.path)
     tensors = parts.enumerated().flatMap { $1.tensors(file: $0) }.sorted { $0.name < $1.name }
-    skipped = parts.flatMap(\.skipped)
+    let known = Set(index.parts + [index.name].compactMap { $0 })
+    otherWeights = try Folder.names(folder).filter {
+      !known.contains($0) && (ForeignFile.mayHoldWeights($0) || SafeTensorsIndex.isIndex($0))
+    }
+    skipped =
+      parts.flatMap(\.skipped)
+      + otherWeights.map {
+        SkippedObject(
+          name: TensorName($0), reason: "a file of other weights", mayHoldNumbers: false)
+      }
     metadata = parts.reduce(into: [:]) { facts, part in
       facts.merge(part.header.facts) { first, _ in first }
     }.merging(index.facts) { ofFile, _ in ofFile }
@@ -57,6 +68,39 @@ public final class SafeTensorsFolder: Checkpoint {
     try parts[tensor.file].read(tensor, at: offset, into: &buffer)
   }
 
+  /// What the files hold beside tensors, and the folder's other files.
+  public func otherContents() throws(DiffError) -> [OtherContent] {
+    var contents = metadata.sorted { $0.key < $1.key }.map { key, text in
+      OtherContent(
+        "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
+    }
+    for part in parts { contents += try part.otherContents().filter { $0.attribute == nil } }
+    for name in try otherFiles { try add(name, to: &contents) }
+    return contents
+  }
+
+  /// Adds the file of a name, or the files in the folder of that name.
+  private func add(_ name: String, to contents: inout [OtherContent]) throws(DiffError) {
+    let path = "\(folder)/\(name)"
+    guard Folder.exists(path) else {
+      guard File.isRegular(path) else { return }
+      return contents.append(OtherContent(TensorName(name), "a file", try File(path).digest()))
+    }
+    guard !File.isLink(path) else { return }
+    for inner in try Folder.names(path) { try add("\(name)/\(inner)", to: &contents) }
+  }
+
+  /// Names of what else the folder holds and a copy of it gets: all but hidden folders, which are
+  /// about this place and not about the model, as `.git` and `.cache` are.
+  private var otherFiles: [String] {
+    get throws(DiffError) {
+      let known = Set(index.parts + [index.name].compactMap { $0 })
+      return try Folder.names(folder).filter {
+        !known.contains($0) && !($0.hasPrefix(".") && Folder.exists("\(folder)/\($0)"))
+      }
+    }
+  }
+
   /// Starts a copy of the folder at `path`: the files with tensors, the index, and every other
   /// file in it (the model's configuration, the tokenizer). New tensors go to the last file.
   ///
@@ -64,6 +108,12 @@ public final class SafeTensorsFolder: Checkpoint {
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
+    guard CheckpointFormat(suffixOf: path) == nil else {
+      throw DiffError(
+        .usage,
+        "the name of a file, but \(folder) is a folder, and so is what is written; name a folder, "
+          + "or convert to one file first", path: path)
+    }
     let output = try OutputFolder(path)
     var owners: [TensorName: Int] = [:]
     for tensor in tensors { owners[tensor.name] = tensor.file }
@@ -84,8 +134,7 @@ public final class SafeTensorsFolder: Checkpoint {
           changing: changes[number], overwriting: false))
       headers.append(try part.header.changed(by: changes[number]).header)
     }
-    let known = Set(index.parts + [index.name].compactMap { $0 })
-    for name in try Folder.names(folder) where !known.contains(name) {
+    for name in try otherFiles {
       try output.copy("\(folder)/\(name)", as: name)
     }
     if let name = index.name {

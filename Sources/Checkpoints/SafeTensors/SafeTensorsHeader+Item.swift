@@ -4,18 +4,27 @@ import TensorCore
 extension SafeTensorsHeader.Item {
   /// Reads a member of the header.
   init(_ member: JSONValue.Member) throws(DiffError) {
-    guard let dtype = member.value["dtype"]?.text,
-      let extents = member.value["shape"]?.elements?.map(\.unsigned),
-      let offsets = member.value["data_offsets"]?.elements?.map(\.unsigned), offsets.count == 2,
-      let begin = offsets[0], let end = offsets[1], begin <= end
+    guard let dtype = member.value["dtype"]?.text, let extents = member.value["shape"]?.elements,
+      let offsets = member.value["data_offsets"]?.elements, offsets.count == 2
     else {
       throw DiffError(.malformed, "needs 'dtype', 'shape' and 'data_offsets'")
+    }
+    let begin = try Self.number(offsets[0], "'data_offsets'")
+    let end = try Self.number(offsets[1], "'data_offsets'")
+    guard begin <= end else {
+      throw DiffError(.malformed, "has its data_offsets reversed: from \(begin) to \(end)")
     }
     guard let bits = Self.bits[dtype] else {
       throw DiffError(.malformed, "has the unknown dtype '\(dtype)'")
     }
-    guard let shape = Shape(extents.map { $0 ?? .max }), extents.allSatisfy({ $0 != nil }) else {
-      throw DiffError(.malformed, "has a shape that no tensor can have")
+    guard extents.count <= Shape.maximumRank else {
+      throw DiffError(
+        .limit, "has \(extents.count) dimensions; at most \(Shape.maximumRank) are read")
+    }
+    var sides: [UInt64] = []
+    for extent in extents { sides.append(try Self.number(extent, "'shape'")) }
+    guard let shape = Shape(sides) else {
+      throw DiffError(.malformed, "has a shape that no tensor can have: too many elements")
     }
     let (total, overflow) = shape.count.multipliedReportingOverflow(by: bits)
     guard !overflow, total % 8 == 0, total / 8 == end - begin else {
@@ -27,9 +36,22 @@ extension SafeTensorsHeader.Item {
       range: begin..<end)
   }
 
+  /// A number of the header that counts something.
+  private static func number(_ value: JSONValue, _ what: String) throws(DiffError) -> UInt64 {
+    if let number = value.unsigned { return number }
+    guard case .number(let digits) = value else {
+      throw DiffError(.malformed, "has something in \(what) that is no number")
+    }
+    let fault =
+      digits.first == "-" ? "a negative number" : "a number that is not whole or too large"
+    throw DiffError(.malformed, "has \(fault) in \(what): \(digits.prefix(40))")
+  }
+
   /// Bits of an element of each type of the format.
   private static let bits: [String: UInt64] = {
-    var bits: [String: UInt64] = ["F4": 4, "F6_E2M3": 6, "F6_E3M2": 6]
+    var bits: [String: UInt64] = [
+      "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    ]
     for (dtype, type) in types { bits[dtype] = UInt64(type.width) * 8 }
     return bits
   }()

@@ -42,6 +42,12 @@ struct SafeTensorsHeader: Sendable {
   /// The JSON of a header, and how many bytes follow it.
   private static func text(of file: File) throws(DiffError) -> (bytes: [UInt8], dataSize: UInt64) {
     let size = try file.size
+    let start = try file.bytes(at: 0, count: Int(min(8, size)))
+    if !start.dropFirst(5).elementsEqual([0, 0, 0]),
+      let what = try ForeignFile.description(of: file)
+    {
+      throw DiffError(.notACheckpoint, what)
+    }
     guard size >= 8 else { throw DiffError(.malformed, "too short for safetensors") }
     let length: UInt64 = try file.bytes(at: 0, count: 8).littleEndian(at: 0)
     guard length <= maximumLength else {

@@ -14,37 +14,50 @@ struct SafeTensorsIndex: Sendable {
   /// The whole object, to be written back.
   private let json: JSONValue
 
-  /// What the name of an index ends with.
-  static let suffix = ".safetensors.index.json"
+  /// Whether a file of this name is an index: of a variant of a model, transformers puts the
+  /// variant's name before the last suffix.
+  static func isIndex(_ path: String) -> Bool {
+    guard path.hasSuffix(".json") else { return false }
+    return path.hasSuffix(".safetensors.index.json")
+      || OutputFile.split(path).name.contains(".safetensors.index.")
+  }
 
-  /// Finds the index of a folder, or else its only file.
+  /// Finds the weights of a folder that count: those which transformers loads, a file
+  /// `model.safetensors` or else the files of `model.safetensors.index.json`; in a folder without
+  /// these, its only index or its only file.
   init(folder: String, _ names: [String]) throws(DiffError) {
-    let indices = names.filter { $0.hasSuffix(Self.suffix) }.sorted()
-    guard indices.count <= 1 else {
-      throw DiffError(
-        .notACheckpoint, "holds several indices; name one of \(indices.joined(separator: ", "))",
-        path: folder)
-    }
-    if let index = indices.first {
-      try self.init("\(folder)/\(index)", name: index)
+    let files = names.filter { $0.hasSuffix(".safetensors") }
+    let indices = names.filter(Self.isIndex)
+    if files.contains("model.safetensors") {
+      self.init(onlyFile: "model.safetensors", of: folder)
+    } else if indices.contains("model.safetensors.index.json") {
+      try self.init("\(folder)/model.safetensors.index.json", name: "model.safetensors.index.json")
+    } else if indices.count == 1, !files.contains(where: { indices[0].hasPrefix($0 + ".index.") }) {
+      try self.init("\(folder)/\(indices[0])", name: indices[0])
+    } else if indices.isEmpty, files.count == 1 {
+      self.init(onlyFile: files[0], of: folder)
     } else {
-      try self.init(onlyFileOf: folder, names)
+      throw DiffError(.notACheckpoint, Self.fault(names, files, indices), path: folder)
     }
   }
 
-  private init(onlyFileOf folder: String, _ names: [String]) throws(DiffError) {
-    let files = names.filter { $0.hasSuffix(".safetensors") }.sorted()
-    guard files.count == 1 else {
-      throw DiffError(
-        .notACheckpoint,
-        files.isEmpty
-          ? "a folder without safetensors files"
-          : "a folder of \(files.count) safetensors files without an index; name one of them",
-        path: folder)
+  /// Why no weights of a folder are those that count.
+  private static func fault(_ names: [String], _ files: [String], _ indices: [String]) -> String {
+    if !indices.isEmpty {
+      let sets = files.filter { file in indices.contains { $0.hasPrefix(file + ".index.") } }
+      return "a folder of several sets of weights; name one of "
+        + (indices + sets).joined(separator: ", ")
     }
+    if !files.isEmpty {
+      return "a folder of \(files.count) safetensors files without an index; name one of them"
+    }
+    return ForeignFile.description(ofFolder: names) ?? "a folder without safetensors files"
+  }
+
+  private init(onlyFile file: String, of folder: String) {
     path = folder
     name = nil
-    parts = files
+    parts = [file]
     json = .object([])
   }
 

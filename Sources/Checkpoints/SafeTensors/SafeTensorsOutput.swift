@@ -34,7 +34,10 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
         }
         return
       }
-      let (header, kept) = try source.header.changed(by: changing)
+      let (header, kept): (SafeTensorsHeader, [Range<UInt64>?])
+      do { (header, kept) = try source.header.changed(by: changing) } catch {
+        throw error.at(path: source.file.path)
+      }
       let start = try write(header)
       for (item, old) in zip(header.items, kept) {
         guard let old, isCopied(item) else { continue }

@@ -14,7 +14,7 @@ struct CompareCommand: ParsableCommand {
       agreement of signs at shared positions, ratio of norms; of two tensor by tensor, of more as \
       matrices. Cosine, signs and norms need the deltas: those of additive diffs, or of exact ones \
       with --base. Of two checkpoints: tensors that only one has, other types or shapes, elements \
-      that differ, the greatest difference.
+      that differ, the greatest difference; of one format, what else they hold, byte by byte.
 
       Values are equal if their bits are. With --atol or --rtol they are if |a - b| <= atol + rtol \
       * |b|, as in NumPy's isclose, b being the second file's; two NaN are equal then, too.

@@ -57,9 +57,12 @@ private struct VerifyOutput: CommandOutput {
       "\(path.escapingControls): sound; \(entries.counted("tensor")), "
       + "\(values.counted("value")) in \(pages.counted("page")), identity \(identity)\n"
     guard let checkpoint = checkpoint?.escapingControls else { return out }
+    // The diff says nothing about other tensors, or about what is no tensor.
+    let scope = " (\(entries.counted("tensor")) of the diff compared, nothing else)"
     switch state {
-    case "base": out += "\(checkpoint): is the base\n"
-    case "applied": out += "\(checkpoint): is the result, the diff is already applied\n"
+    case "base": out += "\(checkpoint): is the base\(scope)\n"
+    case "applied":
+      out += "\(checkpoint): is the result, the diff is already applied\(scope)\n"
     case "partly-applied": out += "\(checkpoint): partly applied; start from the base\n"
     default:
       out += "\(checkpoint): is neither base nor result\n"

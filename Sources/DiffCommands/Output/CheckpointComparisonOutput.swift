@@ -12,14 +12,23 @@ struct CheckpointComparisonOutput: CommandOutput {
     let largest: Double?
   }
 
-  let same: Bool
+  /// Something that is no tensor.
+  struct Other: Encodable {
+    let name, kind, state: String
+    let attribute: String?
+  }
+
+  let same, sameTensors, tensorsAlone: Bool
   let paths: [String]
   let tensors: [Tensor]
   let onlyInFirst, onlyInSecond: [String]
+  let others: [Other]
 
   init(_ paths: [String], _ comparison: CheckpointComparison) {
     self.paths = paths
     same = comparison.areSame
+    sameTensors = comparison.haveSameTensors
+    tensorsAlone = comparison.comparesTensorsAlone
     tensors = comparison.tensors.map {
       Tensor(
         name: "\($0.name)", otherName: "\($0.otherName)", type: $0.type.name,
@@ -29,6 +38,10 @@ struct CheckpointComparisonOutput: CommandOutput {
     }
     onlyInFirst = comparison.onlyInFirst.map(\.description)
     onlyInSecond = comparison.onlyInSecond.map(\.description)
+    others = comparison.others.map {
+      Other(
+        name: "\($0.name)", kind: $0.kind, state: $0.state.rawValue, attribute: $0.attribute)
+    }
   }
 
   var text: String {
@@ -52,6 +65,33 @@ struct CheckpointComparisonOutput: CommandOutput {
       let list = names.prefix(10).joined(separator: ", ")
       out += "only in \(path): \(list)\(more)".escapingControls + "\n"
     }
-    return out + (same ? "same".styled(.green) : "different".styled(.yellow)) + "\n"
+    out += othersText
+    let word = tensorsAlone ? "same tensors" : "same"
+    return out + (same ? word.styled(.green) : "different".styled(.yellow)) + "\n"
+  }
+
+  /// What is no tensor: how much of it is equal, and what is not.
+  private var othersText: String {
+    var out = ""
+    if tensorsAlone {
+      out += "of different formats: only tensors were compared\n"
+    } else if !others.isEmpty {
+      let equal = others.count { $0.state == "equal" }
+      out += "\(equal) of \(others.count) other objects and attributes are equal\n"
+    }
+    let kinds = [
+      ("different", "differs"), ("only-in-first", "only in \(paths[0])"),
+      ("only-in-second", "only in \(paths[1])"), ("not-compared", "not compared"),
+    ]
+    for (state, what) in kinds {
+      let found = others.filter { $0.state == state }
+      for other in found.prefix(10) {
+        let name = other.name + (other.attribute.map { ", attribute '\($0)'" } ?? "")
+        let kind = other.attribute == nil ? " (\(other.kind))" : ""
+        out += "  \(what): \(name)\(kind)".escapingControls + "\n"
+      }
+      if found.count > 10 { out += "  \(what): and \(found.count - 10) more\n" }
+    }
+    return out
   }
 }

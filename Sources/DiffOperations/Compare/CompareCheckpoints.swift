@@ -19,19 +19,57 @@ public struct CheckpointComparison: Sendable {
     public var largest: Double?
   }
 
+  /// Something that is no tensor: an object, an attribute, an entry of the metadata, another file of
+  /// a folder.
+  public struct Other: Sendable, Hashable {
+    /// The relation of the two files in it.
+    public enum State: String, Sendable, Hashable {
+      case equal, different
+      case onlyInFirst = "only-in-first"
+      case onlyInSecond = "only-in-second"
+      /// It cannot be read, or the files are of different formats.
+      case notCompared = "not-compared"
+    }
+
+    /// The path of the object, or of the one that has the attribute.
+    public var name: TensorName
+    /// The name of the attribute, if it is one.
+    public var attribute: String?
+    /// What it is, in words.
+    public var kind: String
+    /// What was found.
+    public var state: State
+    /// Whether it may hold numbers, so that it could be a tensor of a file of another format.
+    public var mayHoldNumbers = true
+  }
+
   /// The tensors that both have, in the order of the first.
   public var tensors: [Tensor] = []
   /// Names of tensors that only one of them has.
   public var onlyInFirst: [TensorName] = [], onlyInSecond: [TensorName] = []
 
+  /// What either holds beside tensors, compared by its bytes; between formats, what is skipped in
+  /// either of them, and not compared.
+  public var others: [Other] = []
+  /// Whether the two are of different formats, so that nothing but tensors was compared.
+  public var comparesTensorsAlone = false
+
   /// Whether they hold the same tensors.
-  public var areSame: Bool {
+  public var haveSameTensors: Bool {
     onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy { $0.differing == 0 }
+  }
+
+  /// Whether nothing was found that differs, and nothing left uncompared that could. Of two formats,
+  /// that is about what may be tensors.
+  public var areSame: Bool {
+    haveSameTensors
+      && others.allSatisfy { comparesTensorsAlone ? !$0.mayHoldNumbers : $0.state == .equal }
   }
 }
 
 extension Checkpoint {
-  /// Compares two checkpoints of whatever formats, tensor by tensor.
+  /// Compares two checkpoints of whatever formats, tensor by tensor, and if they are of one format,
+  /// what else they hold byte by byte.
   ///
   /// - Throws: `io`, and `mismatch` if a name fits several tensors.
   /// - Complexity: O(bytes), on all cores, in memory of a window of blocks of each.
@@ -65,6 +103,11 @@ extension Checkpoint {
       }
       comparison.tensors.append(row)
     }
+    comparison.comparesTensorsAlone = container != second.container
+    comparison.others =
+      comparison.comparesTensorsAlone
+      ? skippedOthers(skipped, .onlyInFirst) + skippedOthers(second.skipped, .onlyInSecond)
+      : compareOthers(try otherContents(), try second.otherContents())
     return comparison
   }
 }

@@ -40,7 +40,7 @@ extension HDF5File {
       dataset.id, name, userBlock: userBlockSize(), takesStandardOutput: false)
     {
     case .tensor(let tensor): return tensor
-    case .skipped(let reason): throw DiffError(.unsupportedCheckpoint, reason)
+    case .skipped(let reason, _): throw DiffError(.unsupportedCheckpoint, reason)
     }
   }
 

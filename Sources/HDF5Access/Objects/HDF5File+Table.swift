@@ -11,9 +11,7 @@ extension HDF5File {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
-    let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
-    walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
-    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
+    let root = try walkAll(&walk)
     // They describe the file; its tensors can be had without them.
     do { walk.table.facts = try HDF5Attribute.texts(of: root.id) } catch {
       walk.table.skipped.append(SkippedObject(name: "/", reason: error.message))
@@ -22,5 +20,23 @@ extension HDF5File {
     for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
     walk.table.skipped.sort { $0.name < $1.name }
     return walk.table
+  }
+
+  /// What is no tensor, with hashes. O(bytes of all that).
+  func contents() throws(DiffError) -> [OtherContent] {
+    HDF5Library.lock()
+    defer { HDF5Library.unlock() }
+    var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: true)
+    walk.contents = HDF5Contents(file: handle.id)
+    _ = try walkAll(&walk)
+    return walk.contents?.all ?? []
+  }
+
+  /// Visits all objects from the root on, and returns that.
+  private func walkAll(_ walk: inout HDF5Walk) throws(DiffError) -> HDF5Handle {
+    let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
+    walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)
+    try walk.visit(root.id, prefix: "", label: nil, depth: 0)
+    return root
   }
 }

@@ -8,6 +8,8 @@ struct HDF5Walk {
   let userBlock: UInt64
   let takesStandardOutput: Bool
   var table = HDF5Table()
+  /// What is no tensor, with hashes, if that is asked for.
+  var contents: HDF5Contents?
   var groups: Set<haddr_t> = []
   var aliases: [Int: [TensorName]] = [:]
   /// The place in the table of each dataset seen; nil for those skipped.
@@ -29,12 +31,14 @@ struct HDF5Walk {
     for link in try HDF5Links.all(of: group) {
       guard let name = link.text else {
         skip("\(prefix)\(link.repaired)", "a name that is not valid UTF-8")
+        if contents != nil { try addContents(of: link, in: group, prefix) }
         continue
       }
       let path: TensorName = "\(prefix)\(name)"
       guard link.kind == H5L_TYPE_HARD else {
         let kind = link.kind == H5L_TYPE_SOFT ? "a soft link" : "an external link"
-        skip(path, "\(kind), which is not followed")
+        skip(path, "\(kind), which is not followed", mayHoldNumbers: false)
+        try contents?.add(link: link, of: group, path, kind)
         continue
       }
       let object: HDF5Object
@@ -45,6 +49,7 @@ struct HDF5Walk {
       let key = TensorName(object.type == H5O_TYPE_GROUP ? name + "/" : name)
       entries.append((key, path, link, object))
     }
+    try contents?.add(group: group, TensorName(String(prefix.dropLast())), isEmpty: entries.isEmpty)
     entries.sort { $0.key < $1.key }
     for entry in entries {
       do throws(DiffError) {
@@ -76,23 +81,46 @@ struct HDF5Walk {
         dataset.id, path, userBlock: userBlock, takesStandardOutput: takesStandardOutput)
       {
       case .tensor(var tensor):
+        try contents?.add(attributesOf: dataset.id, path)
         tensor.label = label
         datasets[object.address] = table.tensors.count
         table.tensors.append(tensor)
-      case .skipped(let reason):
+      case .skipped(let reason, let mayHoldNumbers):
         datasets[object.address] = .some(nil)
-        skip(path, reason)
+        skip(path, reason, mayHoldNumbers: mayHoldNumbers)
+        try contents?.add(dataset: dataset.id, path, reason)
       }
-    case H5O_TYPE_NAMED_DATATYPE: break
+    case H5O_TYPE_NAMED_DATATYPE:
+      guard contents != nil else { break }
+      let datatype = try open(link, of: group)
+      try contents?.add(datatype: datatype.id, path)
     default: skip(path, "an object of an unknown kind")
     }
+  }
+
+  /// Notes what a name leads to that is not valid UTF-8: a hash of a dataset, of nothing else.
+  private mutating func addContents(
+    of link: HDF5Links.Link, in group: hid_t, _ prefix: String
+  ) throws(DiffError) {
+    let path: TensorName = "\(prefix)\(link.repaired)"
+    let reason = "a name that is not valid UTF-8"
+    guard link.kind == H5L_TYPE_HARD, try HDF5Object(group, link.name).type == H5O_TYPE_DATASET
+    else {
+      contents?.add(path, reason, nil)
+      return
+    }
+    let dataset = try open(link, of: group)
+    try contents?.add(dataset: dataset.id, path, reason)
   }
 
   private func open(_ link: HDF5Links.Link, of group: hid_t) throws(DiffError) -> HDF5Handle {
     try HDF5Handle(unsafe H5Oopen(group, link.name, dk_H5P_DEFAULT), "cannot be opened")
   }
 
-  private mutating func skip(_ name: TensorName, _ reason: String) {
-    table.skipped.append(SkippedObject(name: name, reason: reason))
+  private mutating func skip(
+    _ name: TensorName, _ reason: String, mayHoldNumbers: Bool = true
+  ) {
+    table.skipped.append(
+      SkippedObject(name: name, reason: reason, mayHoldNumbers: mayHoldNumbers))
   }
 }

@@ -6,7 +6,7 @@ extension StoredTensor {
   /// What a dataset is to diffkit.
   enum Description {
     case tensor(StoredTensor)
-    case skipped(reason: String)
+    case skipped(reason: String, mayHoldNumbers: Bool = true)
   }
 
   /// Describes an open dataset. (Whether that fits the file is checked by whoever asked.)
@@ -22,13 +22,17 @@ extension StoredTensor {
     if files > 0 { return .skipped(reason: "external storage") }
     let datatype = try HDF5Handle(H5Dget_type(dataset), "cannot read the datatype")
     guard let element = try elementType(datatype.id, of: dataset) else {
-      return .skipped(reason: try HDF5ElementType.name(datatype.id))
+      return .skipped(
+        reason: try HDF5ElementType.name(datatype.id),
+        mayHoldNumbers: try HDF5ElementType.mayHoldNumbers(datatype.id))
     }
     let space = try HDF5Handle(H5Dget_space(dataset), "cannot read the dataspace")
     let extent = try HDF5Library.value("cannot read the dataspace") {
       H5Sget_simple_extent_type(space.id)
     }
-    if extent == H5S_NULL { return .skipped(reason: "a null dataspace") }
+    if extent == H5S_NULL {
+      return .skipped(reason: "a null dataspace", mayHoldNumbers: false)
+    }
     guard let shape = try shape(of: space.id) else {
       return .skipped(reason: "more elements than diffkit supports")
     }

@@ -29,6 +29,7 @@ package final class HDF5Server: @unchecked Sendable {
     case .openForChanges: opened = try HDF5File(path, writable: true)
     case .create: opened = try HDF5File(creating: path)
     case .table: return .table(try file.table(takesStandardOutput: takesStandardOutput))
+    case .contents: return .contents(try file.contents())
     case .read(let name, let offset, let count):
       guard count <= Self.maximumCount else { throw DiffError(.usage, "reads too much at once") }
       var bytes = [UInt8](repeating: 0, count: count)

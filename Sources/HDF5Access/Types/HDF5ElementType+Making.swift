@@ -21,14 +21,17 @@ extension HDF5ElementType {
     case .bf16: try makeFloat(FloatFields(.bf16))
     case .f32: try copy(dk_H5T_IEEE_F32LE())
     case .f64: try copy(dk_H5T_IEEE_F64LE())
+    case .c64: try makeComplex()
     default: throw DiffError(.unsupported, "HDF5 has no datatype for \(type.name)")
     }
   }
 
   /// The datatype that `datatype` reads as: the same in little-endian order.
   static func littleEndian(_ datatype: hid_t) throws(DiffError) -> HDF5Handle {
-    let copy = try copy(datatype)
     let kind = try get { H5Tget_class(datatype) }
+    // Of compounds, only complex numbers are elements.
+    if kind == H5T_COMPOUND { return try makeComplex() }
+    let copy = try copy(datatype)
     if kind == H5T_INTEGER || kind == H5T_FLOAT {
       try H5Tset_order(copy.id, H5T_ORDER_LE).orThrow("cannot make a datatype")
     }
@@ -49,6 +52,15 @@ extension HDF5ElementType {
     ).orThrow(what)
     try H5Tset_size(made.id, fields.size).orThrow(what)
     try H5Tset_ebias(made.id, fields.bias).orThrow(what)
+    return made
+  }
+
+  private static func makeComplex() throws(DiffError) -> HDF5Handle {
+    let what = "cannot make a datatype"
+    let made = try HDF5Handle(H5Tcreate(H5T_COMPOUND, 8), what)
+    for (name, offset) in [("r", 0), ("i", 4)] {
+      try unsafe H5Tinsert(made.id, name, offset, dk_H5T_IEEE_F32LE()).orThrow(what)
+    }
     return made
   }
 

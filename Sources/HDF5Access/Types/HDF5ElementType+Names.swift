@@ -2,6 +2,12 @@ import CHDF5
 import TensorCore
 
 extension HDF5ElementType {
+  /// Whether elements of a datatype that tensors do not have may be numbers all the same.
+  static func mayHoldNumbers(_ datatype: hid_t) throws(DiffError) -> Bool {
+    let kind = try get { H5Tget_class(datatype) }
+    return ![H5T_STRING, H5T_REFERENCE, H5T_TIME].contains(kind)
+  }
+
   /// What a datatype is that tensors do not have, in words.
   static func name(_ datatype: hid_t) throws(DiffError) -> String {
     let size = try get { H5Tget_size(datatype) }
@@ -29,11 +35,7 @@ extension HDF5ElementType {
     let count = try get { H5Tget_nmembers(datatype) }
     var names: [String] = []
     for number in 0..<UInt32(clamping: min(count, 4)) {
-      guard let name = unsafe H5Tget_member_name(datatype, number) else {
-        throw HDF5Library.error(.unsupportedCheckpoint, "cannot read the datatype")
-      }
-      defer { unsafe H5free_memory(name) }
-      names.append(String(unsafe String(cString: name).prefix(20)))
+      names.append(String(try memberName(number, of: datatype).prefix(20)))
     }
     return "compound elements (\(names.joined(separator: ", "))\(count > 4 ? ", …" : ""))"
   }

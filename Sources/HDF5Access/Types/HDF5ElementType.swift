@@ -20,6 +20,7 @@ struct HDF5ElementType {
     case H5T_INTEGER: try integer(datatype)
     case H5T_FLOAT: try float(datatype)
     case H5T_ENUM: try isBool(datatype) ? .bool : nil
+    case H5T_COMPOUND: try isComplex(datatype) ? .c64 : nil
     default: nil
     }
   }
@@ -47,6 +48,30 @@ struct HDF5ElementType {
   private static func float(_ datatype: hid_t) throws(DiffError) -> ElementType? {
     guard let fields = try FloatFields(datatype) else { return nil }
     return FloatType.allCases.first { FloatFields($0) == fields }?.elementType
+  }
+
+  /// Whether this is the compound of two f32 that h5py writes for complex numbers.
+  private static func isComplex(_ datatype: hid_t) throws(DiffError) -> Bool {
+    guard try get({ H5Tget_size(datatype) }) == 8, try get({ H5Tget_nmembers(datatype) }) == 2
+    else { return false }
+    for (number, name) in ["r", "i"].enumerated() {
+      let number = UInt32(number)
+      let member = try HDF5Handle(H5Tget_member_type(datatype, number), "cannot read the datatype")
+      guard try memberName(number, of: datatype) == name,
+        try get({ H5Tget_member_offset(datatype, number) }) == 4 * Int(number),
+        try get({ H5Tget_class(member.id) }) == H5T_FLOAT, try float(member.id) == .f32
+      else { return false }
+    }
+    return true
+  }
+
+  /// The name of a member of a compound datatype, repaired where it is not valid UTF-8.
+  static func memberName(_ number: UInt32, of datatype: hid_t) throws(DiffError) -> String {
+    guard let name = unsafe H5Tget_member_name(datatype, number) else {
+      throw HDF5Library.error(.unsupportedCheckpoint, "cannot read the datatype")
+    }
+    defer { unsafe H5free_memory(name) }
+    return unsafe String(cString: name)
   }
 
   /// Whether this is the enumeration that h5py writes for booleans.

@@ -29,6 +29,12 @@ extension File {
     return unsafe lstat(path, &status) == 0
   }
 
+  /// Whether there is a regular file at `path`, or a link to one.
+  package static func isRegular(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
   /// Whether a path is a symbolic link.
   package static func isLink(_ path: String) -> Bool {
     var status = stat()

@@ -13,12 +13,15 @@ package final class OutputFile {
   package let file: File
   private var temporaryPath: String?
   private let overwriting: Bool
+  /// The permissions that the file has or, while it is being written, will have.
+  package let permissions: mode_t
 
   /// Prepares a file that will appear at `destination`.
   ///
   /// - Parameters:
   ///   - overwriting: whether `commit` may replace an existing file.
-  ///   - permissions: those of the new file; by default what the process's umask leaves.
+  ///   - permissions: those of the new file, as far as the process's umask leaves them, as `cp`
+  ///     gives them; by default all that it leaves. A file that is replaced keeps its own.
   /// - Throws: `exists` if there is one already that must not be replaced, `io` otherwise.
   package init(
     _ destination: String, overwriting: Bool, permissions: mode_t? = nil
@@ -30,7 +33,8 @@ package final class OutputFile {
     self.destination = destination
     self.overwriting = overwriting
     var status = stat()
-    if unsafe lstat(destination, &status) == 0 {
+    let replaces = unsafe lstat(destination, &status) == 0
+    if replaces {
       guard overwriting else { throw .outputExists(destination) }
       guard status.st_mode & S_IFMT == S_IFREG else {
         throw DiffError(.io, "not a regular file, so not replaced", path: destination)
@@ -48,7 +52,14 @@ package final class OutputFile {
       }
       temporaryPath = path
     }
-    if let permissions { fchmod(file.descriptor, permissions & 0o777) }
+    let allowed = try file.status().st_mode
+    if replaces {
+      fchmod(file.descriptor, status.st_mode & 0o777)
+    } else if let permissions {
+      // Who may read may run: the file was made without the right to, whatever the mask.
+      fchmod(file.descriptor, permissions & (allowed | (allowed & 0o444) >> 2) & 0o777)
+    }
+    self.permissions = try file.status().st_mode & 0o777
   }
 
   /// Prepares a file with the permissions of another one.

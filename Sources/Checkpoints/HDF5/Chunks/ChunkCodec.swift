@@ -102,7 +102,7 @@ struct ChunkCodec: Sendable {
   private func swap(_ bytes: inout [UInt8]) {
     guard isBigEndian else { return }
     var span = bytes.mutableSpan
-    Kernels.swapBytes(&span, width: type.width)
+    Kernels.swapBytes(&span, width: type.byteOrderWidth)
   }
 
   /// All first bytes of the elements, then all second ones, and so on; what is left over stays.

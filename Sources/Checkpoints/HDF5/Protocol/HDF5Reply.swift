@@ -6,6 +6,7 @@ package enum HDF5Reply {
   package enum Answer {
     case nothing
     case table(HDF5Table)
+    case contents([OtherContent])
     case tensor(StoredTensor)
     case bytes([UInt8])
   }
@@ -17,6 +18,7 @@ package enum HDF5Reply {
     switch answer {
     case .nothing: break
     case .table(let table): out.put(table)
+    case .contents(let contents): out.put(contents)
     case .tensor(let tensor): out.put(tensor)
     case .bytes(let bytes): out.put(bytes)
     }

@@ -6,6 +6,8 @@ package enum HDF5Request {
   case open, openForChanges, create
   /// All tensors, and what is none.
   case table
+  /// What is no tensor, with hashes: attributes too.
+  case contents
   /// Bytes of a tensor, little-endian.
   case read(name: TensorName, offset: UInt64, count: Int)
   /// Overwrite bytes of a tensor.
@@ -29,7 +31,7 @@ extension HDF5Request {
     var out = MessageWriter()
     out.put(number)
     switch self {
-    case .open, .openForChanges, .create, .table, .close: break
+    case .open, .openForChanges, .create, .table, .contents, .close: break
     case .read(let name, let offset, let count):
       out.put(name)
       out.put(offset)
@@ -75,6 +77,7 @@ extension HDF5Request {
     case .delete: 9
     case .setAttribute: 10
     case .close: 11
+    case .contents: 12
     }
   }
 
@@ -106,6 +109,7 @@ extension HDF5Request {
     case 9: self = .delete(names: try reader.names())
     case 10: self = .setAttribute(name: try reader.text(), text: try reader.text())
     case 11: self = .close
+    case 12: self = .contents
     default: throw .brokenMessage
     }
     try reader.end()

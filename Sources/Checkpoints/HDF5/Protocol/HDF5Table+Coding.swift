@@ -8,6 +8,7 @@ extension MessageWriter {
     for object in table.skipped {
       put(object.name)
       put(object.reason)
+      put(object.mayHoldNumbers ? 1 : 0)
     }
     put(table.facts.count)
     for (name, text) in table.facts {
@@ -50,8 +51,9 @@ extension MessageReader {
   package mutating func table() throws(DiffError) -> HDF5Table {
     var table = HDF5Table()
     for _ in 0..<(try count(width: 72)) { table.tensors.append(try tensor()) }
-    for _ in 0..<(try count(width: 16)) {
-      table.skipped.append(SkippedObject(name: try name(), reason: try text()))
+    for _ in 0..<(try count(width: 24)) {
+      table.skipped.append(
+        SkippedObject(name: try name(), reason: try text(), mayHoldNumbers: try flag()))
     }
     for _ in 0..<(try count(width: 16)) { table.facts[try text()] = try text() }
     try end()

@@ -1,0 +1,42 @@
+import SystemSupport
+import TensorCore
+
+/// Something that a checkpoint holds and that is no tensor: an object, an attribute, an entry of the
+/// metadata, another file of its folder.
+public struct OtherContent: Sendable, Hashable {
+  /// The path of the object, or of the one that the attribute belongs to.
+  public var name: TensorName
+  /// The name of the attribute, if it is one.
+  public var attribute: String?
+  /// What it is, such as `text (strings)`.
+  public var kind: String
+  /// The same for the same contents; nil if they cannot be read.
+  public var digest: Fingerprint?
+
+  package init(_ name: TensorName, attribute: String? = nil, _ kind: String, _ digest: Fingerprint?)
+  {
+    self.name = name
+    self.attribute = attribute
+    self.kind = kind
+    self.digest = digest
+  }
+}
+
+extension File {
+  /// A hash of all bytes, or of a range of them, after some that come first.
+  func digest(
+    of range: Range<UInt64>? = nil, after first: [UInt8] = []
+  ) throws(DiffError) -> Fingerprint {
+    var stream = XXH3Stream()
+    stream.update(first.span)
+    var offset = range?.lowerBound ?? 0
+    let end: UInt64
+    if let range { end = range.upperBound } else { end = try size }
+    while offset < end {
+      let bytes = try bytes(at: offset, count: Int(min(1 << 20, end - offset)))
+      stream.update(bytes.span)
+      offset += UInt64(bytes.count)
+    }
+    return stream.digest
+  }
+}

@@ -1,0 +1,48 @@
+"""Makes Resources/contents-1.h5 and contents-2.h5: two files with the same tensors, whose names say what
+else in them is equal in both, differs, or is in one of them only.
+
+    contents.py Resources    # h5py
+"""
+
+import pathlib
+import sys
+
+import h5py
+import numpy as np
+
+folder = pathlib.Path(sys.argv[1])
+record = np.dtype([("a", "<f4"), ("text", "S4")])
+
+for number in (1, 2):
+    with h5py.File(folder / f"contents-{number}.h5", "w") as file:
+        file["weights"] = np.arange(4, dtype="f4")
+        file["complex"] = np.array([1 + 2j, 3], "c8")
+        file["target 1"] = file["target 2"] = np.zeros(1, "f4")
+        for name, value in (("equal", 1), ("differs", number)):
+            group = file.create_group(name)
+            group["fixed text"] = np.array([b"a", b"b" * value])
+            group.create_dataset("text", data=["x", "y" * value], dtype=h5py.string_dtype())
+            group["record"] = np.array([(value, b"t"), (2, b"u")], record)
+            group.create_dataset(
+                "enumeration", data=np.array([value], "i1"),
+                dtype=h5py.enum_dtype({"R": 1, "G": 2}, basetype="i1"))
+            sequences = group.create_dataset("sequences", (2,), dtype=h5py.vlen_dtype("f4"))
+            sequences[0] = np.arange(value, dtype="f4")
+            group.create_dataset("reference", data=file[f"target {value}"].ref, dtype=h5py.ref_dtype)
+            group["opaque"] = np.void(b"abc" + bytes([value]))
+            group.create_dataset("packed", data=[b"p" * value] * 100, chunks=(10,), compression=9)
+            group["soft"] = h5py.SoftLink(f"/target {value}")
+            group["external"] = h5py.ExternalLink("other.h5", f"/{value}")
+            group.create_dataset(
+                "elsewhere", (2,), "f4", external=[(f"raw-{value}.bin", 0, 8)])
+            layout = h5py.VirtualLayout((2,), "f4")
+            layout[:] = h5py.VirtualSource("other.h5", f"source {value}", (2,))
+            group.create_virtual_dataset("virtual", layout)
+            group["datatype"] = np.dtype(("f4", (value,)))
+            group.attrs["number"] = value
+            group.attrs["names"] = np.array([b"dense", b"d" * value])
+            group.attrs["long text"] = "t" * value
+            group.attrs.create("nothing", h5py.Empty("f4"))
+            file["weights"].attrs[name] = value
+        file.create_group(f"empty {number}")
+        file.attrs[f"only {number}"] = 1
