@@ -19,6 +19,11 @@ public protocol CheckpointOutput: AnyObject, Sendable {
     _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor
 
+  /// Adds many tensors; in some formats faster than one after the other.
+  func insert(
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
+  ) throws(DiffError) -> [StoredTensor]
+
   /// Removes a tensor and all its names; space inside the file need not be won back.
   func delete(_ tensor: StoredTensor) throws(DiffError)
 
@@ -37,6 +42,17 @@ public protocol CheckpointOutput: AnyObject, Sendable {
 }
 
 extension CheckpointOutput {
+  /// One after the other.
+  public func insert(
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
+  ) throws(DiffError) -> [StoredTensor] {
+    var stored: [StoredTensor] = []
+    for tensor in tensors {
+      stored.append(try insert(tensor.name, tensor.type, tensor.shape))
+    }
+    return stored
+  }
+
   /// Nothing, for formats that pack nothing.
   public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}
 

@@ -33,10 +33,6 @@ extension CheckpointFile {
       output = try SafeTensorsOutput(
         path, header.changed(by: changes).header, overwriting: overwriting)
     }
-    var stored: [StoredTensor] = []
-    for tensor in tensors {
-      stored.append(try output.insert(tensor.name, tensor.type, tensor.shape))
-    }
-    return (output, stored)
+    return (output, try output.insert(tensors))
   }
 }

@@ -45,4 +45,5 @@ struct DiffKit: ParsableCommand {
 /// Ends a command with another exit code than 0, everything having been said.
 enum ExitStatus: Int32, Error {
   case different = 1
+  case trouble = 2
 }

@@ -76,9 +76,9 @@ extension DiffError: CustomStringConvertible {
   public func line(_ words: (Remedy) -> String) -> String {
     var parts: [String] = []
     if let path { parts.append(path) }
-    if let tensor { parts.append("tensor '\(tensor)'") }
+    if let tensor { parts.append("tensor '\(tensor.description.abbreviated())'") }
     if let offset { parts.append("byte \(offset)") }
-    parts.append(advice(words))
+    parts.append(advice(words).abbreviated(to: 2000))
     return parts.joined(separator: ": ").escapingControls
   }
 

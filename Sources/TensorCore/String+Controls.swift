@@ -5,6 +5,13 @@ extension String {
     escapingControls { "\\u{\(String($0.value, radix: 16))}" }
   }
 
+  /// The text, or its beginning and its end if it is long: names from a file may have any length.
+  package func abbreviated(to limit: Int = 200) -> String {
+    guard utf8.count > limit else { return self }
+    let kept = limit / 2
+    return "\(prefix(kept))… (\(utf8.count) bytes) …\(suffix(limit / 4))"
+  }
+
   /// The text with every control or formatting character replaced.
   package func escapingControls(as escape: (Unicode.Scalar) -> String) -> String {
     guard unicodeScalars.contains(where: \.isControl) else { return self }

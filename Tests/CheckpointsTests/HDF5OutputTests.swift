@@ -95,7 +95,6 @@ import TestSupport
       for name in ["", "/a", "a/", "a//b", ".", "a/../b", "a\0b"] as [TensorName] {
         #expect(code(name) == .unsupported)
       }
-      #expect(code("c", .c64) == .unsupported)
       #expect(code("e", .f8e4m3) == .unsupported)
       #expect(code("model/big") == .mismatch)
       #expect(code("scalar/below") == .mismatch)
@@ -200,6 +199,87 @@ import TestSupport
         _ = try output.insert("a", .f32, .scalar)
       }
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+
+  /// The names of the groups of a file that hold nothing.
+  private func emptyGroups(_ path: String) throws -> [TensorName] {
+    try CheckpointFile.open(path).otherContents().filter { $0.kind == "an empty group" }.map(\.name)
+  }
+
+  @Test("groups that a delete empties go with the tensor, but for those with attributes")
+  func emptiedGroups() throws {
+    try TestFiles.withFolder { folder in
+      let source = try HDF5Checkpoint(TestFiles.base)
+      let output = try source.makeOutput(at: folder + "/a.h5", rewriting: [], overwriting: false)
+      for name in ["new/b/c/d", "new/b/e"] as [TensorName] {
+        _ = try output.insert(name, .f32, Shape(vector: 1))
+      }
+      try output.commit()
+      let added = try HDF5Checkpoint(folder + "/a.h5")
+      let removal = try added.makeOutput(at: folder + "/b.h5", rewriting: [], overwriting: false)
+      try removal.delete(try #require(added["new/b/c/d"]))
+      try removal.commit()
+      let middle = try HDF5Checkpoint(folder + "/b.h5")
+      #expect(middle["new/b/e"] != nil)
+      #expect(try emptyGroups(folder + "/b.h5") == emptyGroups(TestFiles.base))
+      let end = try middle.makeOutput(at: folder + "/c.h5", rewriting: [], overwriting: false)
+      try end.delete(try #require(middle["new/b/e"]))
+      try end.commit()
+      #expect(
+        try HDF5Checkpoint(folder + "/c.h5").otherContents()
+          == HDF5Checkpoint(TestFiles.base).otherContents())
+      // Keras' groups have attributes, and stay.
+      let keras = try HDF5Checkpoint(TestFiles.path("Resources/keras-base.h5"))
+      let rest = try keras.makeOutput(at: folder + "/k.h5", rewriting: [], overwriting: false)
+      for tensor in keras.tensors where tensor.name.description.hasPrefix("output/") {
+        try rest.delete(tensor)
+      }
+      try rest.commit()
+      let kept = try HDF5Checkpoint(folder + "/k.h5").otherContents()
+      #expect(kept.contains { $0.name == "output" && $0.attribute == "weight_names" })
+      #expect(!kept.contains { $0.name == "output/output" })
+    }
+  }
+
+  @Test("tensors that are added together are those that are added one by one")
+  func batches() throws {
+    try TestFiles.withFolder { folder in
+      let tensors = (0..<5000).map {
+        (name: TensorName("layer \($0 / 10)/\($0)"), type: ElementType.c64, shape: Shape(vector: 2))
+      }
+      let (output, stored) = try CheckpointFile.make(at: folder + "/many.h5", .hdf5, tensors)
+      let bytes = [UInt8](1...16)
+      for tensor in stored { try output.write(bytes.span, to: tensor, at: 0) }
+      try output.commit()
+      let many = try HDF5Checkpoint(folder + "/many.h5")
+      #expect(many.tensors.map(\.name) == tensors.map(\.name).sorted())
+      #expect(many.tensors.allSatisfy { $0.type == .c64 && $0.shape == Shape(vector: 2) })
+      #expect(try many.bytes(of: many.tensors[4321]) == bytes)
+      let error = #expect(throws: DiffError.self) {
+        try CheckpointFile.make(
+          at: folder + "/twice.h5", .hdf5, [tensors[0], tensors[1], tensors[0]])
+      }
+      #expect(error?.tensor == tensors[0].name)
+    }
+  }
+
+  @Test("complex numbers keep their halves in either byte order")
+  func complex() throws {
+    let source = try HDF5Checkpoint(TestFiles.path("Resources/complex.h5"))
+    #expect(source.tensors.map(\.isBigEndian) == [true, true, false, false])
+    let expected = try source.bytes(of: source.tensors[2])
+    for tensor in source.tensors {
+      #expect(tensor.type == .c64)
+      #expect(try source.bytes(of: tensor) == expected)
+    }
+    try TestFiles.withFolder { folder in
+      let output = try source.makeOutput(at: folder + "/c.h5", rewriting: [], overwriting: false)
+      let other = Array(expected.reversed())
+      for tensor in source.tensors { try output.write(other.span, to: tensor, at: 0) }
+      try output.commit()
+      let written = try HDF5Checkpoint(folder + "/c.h5")
+      for tensor in written.tensors { #expect(try written.bytes(of: tensor) == other) }
     }
   }
 }

@@ -1,5 +1,6 @@
 """Makes Resources/contents-1.h5 and contents-2.h5: two files with the same tensors, whose names say what
-else in them is equal in both, differs, or is in one of them only.
+else in them is equal in both, differs, or is in one of them only; and complex.h5, complex numbers in
+both byte orders.
 
     contents.py Resources    # h5py
 """
@@ -46,3 +47,11 @@ for number in (1, 2):
             file["weights"].attrs[name] = value
         file.create_group(f"empty {number}")
         file.attrs[f"only {number}"] = 1
+
+numbers = np.array([1 + 2j, 3 - 4.5j, 0, -1j])
+with h5py.File(folder / "complex.h5", "w") as file:
+    for name, order in (("big", ">"), ("little", "<")):
+        file[name] = numbers.astype(order + "c8")
+        file.create_dataset(
+            name + " packed", data=numbers.astype(order + "c8"), chunks=(3,), compression=4,
+            shuffle=True)

@@ -15,7 +15,7 @@ import numpy as np
 import xxhash
 
 PLAIN_FILTERS = {1, 2, 3, 4, 5, 6}
-NAMES = {"float16": "f16", "float32": "f32", "float64": "f64", "bool": "bool"}
+NAMES = {"complex64": "c64", "float16": "f16", "float32": "f32", "float64": "f64", "bool": "bool"}
 NAMES |= {f"int{width}": f"i{width}" for width in (8, 16, 32, 64)}
 NAMES |= {f"uint{width}": f"u{width}" for width in (8, 16, 32, 64)}
 BF16_FIELDS = (15, 7, 8, 0, 7)
@@ -31,7 +31,7 @@ def element_type(dataset):
         return "bf16" if datatype.get_size() == 2 and dtype == "bfloat16" else None
     if kind == h5py.h5t.FLOAT and datatype.get_size() == 2 and datatype.get_fields() == BF16_FIELDS:
         return "bf16"
-    if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM):
+    if kind not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.COMPOUND):
         return None
     try:
         dtype = dataset.dtype
@@ -49,7 +49,7 @@ def contents(dataset, name):
     if name == "bf16" and dataset.dtype.kind == "f":
         values = (values.astype("<f4").view("<u4") >> 16).astype("<u2")
     values = np.asarray(values)
-    if values.dtype.kind in "iuf":
+    if values.dtype.kind in "iufc":
         values = values.astype(values.dtype.newbyteorder("<"))
     return values.tobytes()
 

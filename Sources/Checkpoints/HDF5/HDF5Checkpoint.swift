@@ -82,6 +82,9 @@ public final class HDF5Checkpoint: Checkpoint {
     } catch { throw error.at(tensor: tensor.name) }
   }
 
+  /// Frees what the library holds, until it is needed again.
+  func rest() { hdf5.rest() }
+
   /// Whether this is a row of the table. O(log n).
   func has(_ tensor: StoredTensor) -> Bool {
     let first = tensors.partitioningIndex { $0.name >= tensor.name }

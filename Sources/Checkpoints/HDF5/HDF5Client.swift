@@ -1,3 +1,4 @@
+import Algorithms
 import SystemSupport
 import TensorCore
 
@@ -69,17 +70,30 @@ final class HDF5Client: Sendable {
     try call(.writeChunks(name: tensor.name, chunks), seconds: Double(size) / 1e6)
   }
 
+  /// Adds tensors, in batches that bound a message.
   func insert(
-    _ name: TensorName, _ type: ElementType, _ shape: Shape
-  ) throws(DiffError) -> StoredTensor {
-    try call(.insert(name: name, type, shape)) { reply throws(DiffError) in
-      try reply.newTensor(name, type, shape, fileSize: file.size)
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
+  ) throws(DiffError) -> [StoredTensor] {
+    var stored: [StoredTensor] = []
+    for batch in tensors.chunks(ofCount: 4096) {
+      let size = batch.reduce(0) { $0 + 1024 + $1.name.utf8.count }
+      stored += try call(
+        .insert(Array(batch)), limit: UInt64(size), seconds: Double(batch.count) / 100
+      ) { reply throws(DiffError) in
+        let made = try reply.newTensors(Array(batch), fileSize: file.size)
+        try reply.end()
+        return made
+      }
     }
+    return stored
   }
 
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
     try call(.reshape(names: [tensor.name] + tensor.aliases, shape)) { reply throws(DiffError) in
-      try reply.newTensor(tensor.name, tensor.type, shape, fileSize: file.size)
+      let made = try reply.newTensors(
+        [(tensor.name, tensor.type, shape)], fileSize: file.size)
+      try reply.end()
+      return made[0]
     }
   }
 
@@ -178,16 +192,19 @@ final class HDF5Client: Sendable {
 }
 
 extension MessageReader {
-  /// A tensor that must be the one that was asked for.
-  fileprivate mutating func newTensor(
-    _ name: TensorName, _ type: ElementType, _ shape: Shape, fileSize: UInt64
-  ) throws(DiffError) -> StoredTensor {
-    let tensor = try tensor()
-    try end()
-    guard tensor.name == name, tensor.type == type, tensor.shape == shape else {
-      throw .brokenMessage
+  /// Tensors that must be those that were asked for.
+  fileprivate mutating func newTensors(
+    _ wanted: [(name: TensorName, type: ElementType, shape: Shape)], fileSize: UInt64
+  ) throws(DiffError) -> [StoredTensor] {
+    var made: [StoredTensor] = []
+    for (name, type, shape) in wanted {
+      let tensor = try tensor()
+      guard tensor.name == name, tensor.type == type, tensor.shape == shape else {
+        throw .brokenMessage
+      }
+      try tensor.check(fileSize: fileSize)
+      made.append(tensor)
     }
-    try tensor.check(fileSize: fileSize)
-    return tensor
+    return made
   }
 }

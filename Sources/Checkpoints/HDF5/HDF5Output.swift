@@ -10,6 +10,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   private let hdf5: HDF5Client
   private let chunks: ChunkWriter?
+  private let source: HDF5Checkpoint?
 
   /// Begins with a copy of `source`, but for some `ranges`.
   init(
@@ -17,6 +18,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     overwriting: Bool
   ) throws(DiffError) {
     let source = checkpoint.file
+    self.source = checkpoint
     output = try OutputFile(path, overwriting: overwriting, permissionsOf: source)
     // The library opens the file anew and must be allowed to write until the end.
     fchmod(output.file.descriptor, output.permissions | S_IWUSR)
@@ -41,6 +43,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     output = try OutputFile(path, overwriting: overwriting)
     hdf5 = HDF5Client(host, output.file, .creating)
     chunks = nil
+    source = nil
     try locating(nil) { () throws(DiffError) in
       // Opened even without facts: a file without tensors is an HDF5 file too.
       try hdf5.open()
@@ -74,7 +77,13 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   func insert(
     _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor {
-    try locating(name) { () throws(DiffError) in try hdf5.insert(name, type, shape) }
+    try locating(name) { () throws(DiffError) in try hdf5.insert([(name, type, shape)])[0] }
+  }
+
+  func insert(
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
+  ) throws(DiffError) -> [StoredTensor] {
+    try locating(nil) { () throws(DiffError) in try hdf5.insert(tensors) }
   }
 
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
@@ -103,6 +112,9 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   func commit() throws(DiffError) {
     try locating(nil) { () throws(DiffError) in
       try chunks?.flush()
+      // To close may mean to pack a large chunk, for which memory is needed that the source's
+      // library may hold for its own.
+      source?.rest()
       try hdf5.close()
     }
     fchmod(output.file.descriptor, output.permissions)

@@ -145,13 +145,13 @@ private struct CreateOutput: CommandOutput {
     ]
     for (what, names) in lists where !names.isEmpty {
       let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
-      lines.append("\(what): \(names.prefix(10).joined(separator: ", "))\(more)")
+      lines.append("\(what): \(names.prefix(10).map { $0.abbreviated() }.joined(separator: ", "))\(more)")
     }
     for pair in alike.prefix(3) {
       lines.append(
         "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
     }
-    for object in notCompared { lines.append("not compared: \(object.name), \(object.reason)") }
+    for object in notCompared { lines.append("not compared: \(object.name.abbreviated()), \(object.reason)") }
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }

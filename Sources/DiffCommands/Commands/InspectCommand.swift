@@ -33,7 +33,9 @@ struct InspectCommand: ParsableCommand {
       return try DiffInspection(openDiff(file)).print(json: json.json)
     }
     let checkpoint = try CheckpointFile.open(file)
-    try CheckpointInspection(checkpoint, hashing: hash).print(json: json.json)
+    let inspection = try CheckpointInspection(checkpoint, hashing: hash)
+    try inspection.print(json: json.json)
+    if inspection.tensors.contains(where: { $0.trouble != nil }) { throw ExitStatus.trouble }
   }
 }
 

@@ -62,7 +62,7 @@ struct CheckpointComparisonOutput: CommandOutput {
     out += "\(tensors.count - different.count) of \(tensors.count) common tensors are equal\n"
     for (path, names) in zip(paths, [onlyInFirst, onlyInSecond]) where !names.isEmpty {
       let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
-      let list = names.prefix(10).joined(separator: ", ")
+      let list = names.prefix(10).map { $0.abbreviated() }.joined(separator: ", ")
       out += "only in \(path): \(list)\(more)".escapingControls + "\n"
     }
     out += othersText
@@ -86,7 +86,7 @@ struct CheckpointComparisonOutput: CommandOutput {
     for (state, what) in kinds {
       let found = others.filter { $0.state == state }
       for other in found.prefix(10) {
-        let name = other.name + (other.attribute.map { ", attribute '\($0)'" } ?? "")
+        let name = other.name.abbreviated() + (other.attribute.map { ", attribute '\($0)'" } ?? "")
         let kind = other.attribute == nil ? " (\(other.kind))" : ""
         out += "  \(what): \(name)\(kind)".escapingControls + "\n"
       }

@@ -14,6 +14,8 @@ struct CheckpointInspection: CommandOutput {
     /// What the file calls the layer that the tensor belongs to, where the name does not say.
     let label: String?
     let fingerprint: String?
+    /// Why it cannot be read, if that was tried in vain.
+    let trouble: String?
   }
 
   struct Skipped: Encodable {
@@ -38,11 +40,20 @@ struct CheckpointInspection: CommandOutput {
     size = try checkpoint.files.map { path throws(DiffError) in try File(path).size }.clampedSum
     elements = checkpoint.tensors.map(\.shape.count).clampedSum
     tensors = try checkpoint.tensors.map { tensor throws(DiffError) in
-      Tensor(
+      var fingerprint: String?
+      var trouble: String?
+      if hashing {
+        do throws(DiffError) { fingerprint = try checkpoint.fingerprint(of: tensor).description } catch {
+          // A datum of one tensor, not of the file: the others can be hashed.
+          guard error.code == .unsupportedCheckpoint else { throw error }
+          trouble = error.message
+        }
+      }
+      return Tensor(
         name: "\(tensor.name)", type: tensor.type.name, layout: tensor.storage.text,
         shape: tensor.shape.extents, bytes: tensor.byteCount, bigEndian: tensor.isBigEndian,
         aliases: tensor.aliases.map(\.description), label: tensor.label,
-        fingerprint: hashing ? try checkpoint.fingerprint(of: tensor).description : nil)
+        fingerprint: fingerprint, trouble: trouble)
     }
     skipped = checkpoint.skipped.map(Skipped.init)
   }
@@ -51,7 +62,7 @@ struct CheckpointInspection: CommandOutput {
     var pairs = [("file", path), ("format", format), ("size", size.bytes)]
     if files.count > 1 { pairs.append(("parts", "\(files.count)")) }
     pairs += [("tensors", "\(tensors.count)"), ("elements", elements.grouped)]
-    let isHashed = tensors.contains { $0.fingerprint != nil }
+    let isHashed = tensors.contains { $0.fingerprint != nil || $0.trouble != nil }
     var table = TextTable(
       ["tensor", "type", "shape", "bytes", "layout"] + (isHashed ? ["fingerprint"] : []),
       rightAligned: [3], shrinking: [0, 4])
@@ -62,12 +73,17 @@ struct CheckpointInspection: CommandOutput {
         [
           names.joined(separator: " "), tensor.type + (tensor.bigEndian ? " big-endian" : ""),
           "\(tensor.shape)", tensor.bytes.grouped, tensor.layout,
-        ] + (tensor.fingerprint.map { [$0] } ?? []))
+        ] + (isHashed ? [tensor.fingerprint ?? "–"] : []))
     }
     var out = facts(pairs) + "\n" + table.text
+    let unreadable = tensors.filter { $0.trouble != nil }
+    if !unreadable.isEmpty { out += "\nnot read:\n" }
+    for tensor in unreadable {
+      out += "  \(tensor.name.escapingControls): \((tensor.trouble ?? "").escapingControls)\n"
+    }
     if !skipped.isEmpty { out += "\nno tensors, left alone:\n" }
     for object in skipped {
-      out += "  \(object.name.escapingControls): \(object.reason.escapingControls)\n"
+      out += "  \(object.name.abbreviated().escapingControls): \(object.reason.escapingControls)\n"
     }
     return out
   }

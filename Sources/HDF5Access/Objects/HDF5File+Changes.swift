@@ -3,19 +3,40 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// Adds a contiguous dataset, its elements undefined, and the groups on its way.
+  /// Adds contiguous datasets, their elements undefined, and the groups on their way.
   ///
   /// - Throws: `unsupported` for a name or type that cannot be, `mismatch` if the name is taken.
-  func insert(_ name: TensorName, _ type: ElementType, _ shape: Shape) throws(DiffError) {
+  func insert(
+    _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
+  ) throws(DiffError) -> [StoredTensor] {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    let datatype = try HDF5ElementType.make(type)
-    try makeGroups(above: name)
-    guard try !exists(name.description) else {
-      throw DiffError(.mismatch, "there is something of that name already")
+    let creation = try newDatasets()
+    let links = try utf8Links()
+    let userBlock = try userBlockSize()
+    var groups: Set<String> = []
+    var made: [StoredTensor] = []
+    for (name, type, shape) in tensors {
+      do throws(DiffError) {
+        let datatype = try HDF5ElementType.make(type)
+        try makeGroups(above: name, &groups)
+        guard try !exists(name.description) else {
+          throw DiffError(.mismatch, "there is something of that name already")
+        }
+        let space = try HDF5File.space(shape, maximum: nil)
+        let dataset = try HDF5Handle(
+          unsafe H5Dcreate2(
+            handle.id, name.description, datatype.id, space.id, links.id, creation.id,
+            dk_H5P_DEFAULT), "cannot be created")
+        made.append(try describe(dataset.id, name, userBlock: userBlock))
+      } catch { throw error.at(tensor: name) }
     }
+    return made
+  }
+
+  /// How datasets are made: in one piece, at once.
+  private func newDatasets() throws(DiffError) -> HDF5Handle {
     let what = "cannot be created"
-    let space = try HDF5File.space(shape, maximum: nil)
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_CREATE()), what)
     try H5Pset_layout(creation.id, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY).orThrow(what)
@@ -23,11 +44,7 @@ extension HDF5File {
     try H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER).orThrow(what)
     // Equal input gives equal bytes.
     try H5Pset_obj_track_times(creation.id, false).orThrow(what)
-    let links = try utf8Links()
-    _ = try HDF5Handle(
-      unsafe H5Dcreate2(
-        handle.id, name.description, datatype.id, space.id, links.id, creation.id, dk_H5P_DEFAULT),
-      what)
+    return creation
   }
 
   /// Describes the tensor at `name`, a dataset that was made here.
@@ -36,21 +53,49 @@ extension HDF5File {
     defer { HDF5Library.unlock() }
     let dataset = try HDF5Handle(
       unsafe H5Dopen2(handle.id, name.description, dk_H5P_DEFAULT), "cannot be opened")
+    return try describe(dataset.id, name, userBlock: userBlockSize())
+  }
+
+  private func describe(
+    _ dataset: hid_t, _ name: TensorName, userBlock: UInt64
+  ) throws(DiffError) -> StoredTensor {
     switch try StoredTensor.describe(
-      dataset.id, name, userBlock: userBlockSize(), takesStandardOutput: false)
+      dataset, name, userBlock: userBlock, takesStandardOutput: false)
     {
     case .tensor(let tensor): return tensor
     case .skipped(let reason, _): throw DiffError(.unsupportedCheckpoint, reason)
     }
   }
 
-  /// Removes all links to a tensor.
+  /// Removes all links to a tensor, and the groups that this leaves with nothing in them and without
+  /// attributes.
   func delete(_ names: [TensorName]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     forget(names)
     for name in names {
       try unsafe H5Ldelete(handle.id, name.description, dk_H5P_DEFAULT).orThrow("cannot be deleted")
+    }
+    for name in names { try removeEmptyGroups(above: name) }
+  }
+
+  /// Removes the groups on the way to a name, from the innermost on, until one holds something, has
+  /// an attribute, or has another name under which it could be meant to stay.
+  private func removeEmptyGroups(above name: TensorName) throws(DiffError) {
+    let what = "cannot look up a group"
+    var path = name.description[...]
+    while let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
+      path = path[..<slash]
+      guard !path.isEmpty, try exists(String(path)) else { return }
+      var info = H5O_info_t()
+      try unsafe H5Oget_info_by_name2(
+        handle.id, String(path), &info, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS, dk_H5P_DEFAULT
+      ).orThrow(what)
+      var group = H5G_info_t()
+      guard info.type == H5O_TYPE_GROUP, info.num_attrs == 0, info.rc == 1 else { return }
+      try unsafe H5Gget_info_by_name(handle.id, String(path), &group, dk_H5P_DEFAULT).orThrow(what)
+      guard group.nlinks == 0 else { return }
+      try unsafe H5Ldelete(handle.id, String(path), dk_H5P_DEFAULT).orThrow("cannot be deleted")
     }
   }
 
@@ -64,17 +109,23 @@ extension HDF5File {
 
   /// Makes each group of a path that is not there: not by the library's own means, which would
   /// give it a time stamp.
-  private func makeGroups(above name: TensorName) throws(DiffError) {
+  ///
+  /// - Parameter known: groups that are there, to which those on the way are added.
+  private func makeGroups(above name: TensorName, _ known: inout Set<String>) throws(DiffError) {
     let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
       .map { String(Substring($0)) }
     guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
     else { throw DiffError(.unsupported, "not a name that HDF5 can hold") }
+    guard components.count > 1,
+      !known.contains(components.dropLast().joined(separator: "/"))
+    else { return }
     let what = "cannot create a group"
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_GROUP_CREATE()), what)
     try H5Pset_obj_track_times(creation.id, false).orThrow(what)
     let links = try utf8Links()
     for count in 1..<components.count {
       let path = components.prefix(count).joined(separator: "/")
+      guard known.insert(path).inserted else { continue }
       if try exists(path) {
         guard try isGroup(path) else {
           throw DiffError(.mismatch, "'\(path)' is there and is not a group")

@@ -98,19 +98,25 @@ struct HDF5Walk {
     }
   }
 
-  /// Notes what a name leads to that is not valid UTF-8: a hash of a dataset, of nothing else.
+  /// Notes what a name leads to that is not valid UTF-8: with a hash of a dataset or of a group
+  /// without anything in it, of nothing else.
   private mutating func addContents(
     of link: HDF5Links.Link, in group: hid_t, _ prefix: String
   ) throws(DiffError) {
     let path: TensorName = "\(prefix)\(link.repaired)"
     let reason = "a name that is not valid UTF-8"
-    guard link.kind == H5L_TYPE_HARD, try HDF5Object(group, link.name).type == H5O_TYPE_DATASET
-    else {
+    guard link.kind == H5L_TYPE_HARD else {
       contents?.add(path, reason, nil)
       return
     }
-    let dataset = try open(link, of: group)
-    try contents?.add(dataset: dataset.id, path, reason)
+    let type = try HDF5Object(group, link.name).type
+    let object = try open(link, of: group)
+    switch type {
+    case H5O_TYPE_DATASET: try contents?.add(dataset: object.id, path, reason)
+    case H5O_TYPE_GROUP where try HDF5Links.all(of: object.id).isEmpty:
+      try contents?.add(group: object.id, path, isEmpty: true)
+    default: contents?.add(path, reason, nil)
+    }
   }
 
   private func open(_ link: HDF5Links.Link, of group: hid_t) throws(DiffError) -> HDF5Handle {

@@ -39,12 +39,15 @@ package final class HDF5Server: @unchecked Sendable {
     case .write(let name, let offset, let bytes):
       try file.write(bytes.span, to: name, at: offset)
     case .writeChunks(let name, let chunks): try file.write(chunks, to: name)
-    case .insert(let name, let type, let shape):
-      try file.insert(name, type, shape)
-      return try described(name)
+    case .insert(let tensors):
+      let made = try file.insert(tensors)
+      // Their bytes go past the library, so the library's own must be in the file before.
+      try file.flush()
+      return .tensors(made)
     case .reshape(let names, let shape):
       try file.reshape(names, to: shape)
-      return try described(names.first ?? "")
+      try file.flush()
+      return .tensors([try file.describe(names.first ?? "")])
     case .delete(let names): try file.delete(names)
     case .setAttribute(let name, let text): try file.setAttribute(name, text)
     case .close:
@@ -61,12 +64,5 @@ package final class HDF5Server: @unchecked Sendable {
       guard let opened else { throw DiffError(.usage, "no file is open") }
       return opened
     }
-  }
-
-  /// A tensor that was just made. Its bytes go past the library, so the library's own must be in
-  /// the file before.
-  private func described(_ name: TensorName) throws(DiffError) -> HDF5Reply.Answer {
-    try file.flush()
-    return .tensor(try file.describe(name))
   }
 }

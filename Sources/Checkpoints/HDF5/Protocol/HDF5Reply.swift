@@ -7,7 +7,7 @@ package enum HDF5Reply {
     case nothing
     case table(HDF5Table)
     case contents([OtherContent])
-    case tensor(StoredTensor)
+    case tensors([StoredTensor])
     case bytes([UInt8])
   }
 
@@ -19,7 +19,7 @@ package enum HDF5Reply {
     case .nothing: break
     case .table(let table): out.put(table)
     case .contents(let contents): out.put(contents)
-    case .tensor(let tensor): out.put(tensor)
+    case .tensors(let tensors): for tensor in tensors { out.put(tensor) }
     case .bytes(let bytes): out.put(bytes)
     }
     return out.bytes

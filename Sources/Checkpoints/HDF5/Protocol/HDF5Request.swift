@@ -14,8 +14,8 @@ package enum HDF5Request {
   case write(name: TensorName, offset: UInt64, bytes: [UInt8])
   /// Replace chunks of a tensor as they are, filters already passed.
   case writeChunks(name: TensorName, [PackedChunk])
-  /// Add a tensor.
-  case insert(name: TensorName, ElementType, Shape)
+  /// Add tensors.
+  case insert([(name: TensorName, type: ElementType, shape: Shape)])
   /// Give a tensor another shape, under all its names.
   case reshape(names: [TensorName], Shape)
   /// Remove all names of a tensor.
@@ -48,10 +48,13 @@ extension HDF5Request {
         out.put(UInt64(chunk.filterMask))
         out.put(chunk.bytes)
       }
-    case .insert(let name, let type, let shape):
-      out.put(name)
-      out.put(UInt64(type.rawValue))
-      out.put(shape.extents)
+    case .insert(let tensors):
+      out.put(tensors.count)
+      for tensor in tensors {
+        out.put(tensor.name)
+        out.put(UInt64(tensor.type.rawValue))
+        out.put(tensor.shape.extents)
+      }
     case .reshape(let names, let shape):
       out.put(names)
       out.put(shape.extents)
@@ -104,7 +107,12 @@ extension HDF5Request {
           bytes: try reader.run())
       }
       self = .writeChunks(name: name, chunks)
-    case 7: self = .insert(name: try reader.name(), try reader.type(), try reader.shape())
+    case 7:
+      let count = try reader.count(width: 24)
+      self = .insert(
+        try (0..<count).map { (_) throws(DiffError) in
+          (try reader.name(), try reader.type(), try reader.shape())
+        })
     case 8: self = .reshape(names: try reader.names(), try reader.shape())
     case 9: self = .delete(names: try reader.names())
     case 10: self = .setAttribute(name: try reader.text(), text: try reader.text())
