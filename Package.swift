@@ -170,7 +170,7 @@ let package = Package(
       exclude: [
         "Resources", "base.py", "chunks.py", "contents.py", "every_kind.py", "every_type.py",
         "indexes.py",
-        "keras_files.py", "mutations.py", "oracle.py",
+        "keras_files.py", "keras_models.py", "mutations.py", "oracle.py",
       ], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests",

@@ -143,6 +143,7 @@ class Diff:
     identity: str
     metadata: dict[str, str]
     entries: list[Entry]
+    extensions: dict[int, bytes] = field(default_factory=dict)
 
     def decode(self, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
         """Positions (u64) and values (bytes, shaped (n, width)) of a stream."""
@@ -162,7 +163,7 @@ def open_diff(source: str | Path | bytes) -> Diff:
     diff = Diff(data, identity, index.metadata(), [])
     for _ in range(index.count(7)):
         diff.entries.append(index.entry(diff.entries[-1].name if diff.entries else ""))
-    index.extensions()
+    diff.extensions = index.extensions()
     require(index.left == 0, index.position, "bytes behind the last extension")
     require(index.page_offset == begin, begin, "pages do not end where the index begins")
     return diff
@@ -269,13 +270,14 @@ class Index(Cursor):
             self.page_offset += size
         require(not stream.dense or end == stream.elements, begin, "grid not covered")
 
-    def extensions(self) -> None:  # 4.7
-        last = -1
+    def extensions(self) -> dict[int, bytes]:  # 4.7
+        last, found = -1, {}
         for _ in range(self.count(2)):
             at, identifier = self.position, self.varint()
             require(identifier > last, at, "extensions not ascending")
-            self.take(self.varint())
+            found[identifier] = self.take(self.varint())
             last = identifier
+        return found
 
 
 def decode_page(data: bytes, page: Page, width: int, C: int) -> tuple[np.ndarray, np.ndarray]:

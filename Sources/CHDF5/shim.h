@@ -18,6 +18,7 @@ static inline hid_t dk_H5P_DATASET_CREATE(void) { return H5P_DATASET_CREATE; }
 static inline hid_t dk_H5P_GROUP_CREATE(void) { return H5P_GROUP_CREATE; }
 static inline hid_t dk_H5P_LINK_CREATE(void) { return H5P_LINK_CREATE; }
 
+static inline size_t dk_H5T_VARIABLE(void) { return H5T_VARIABLE; }
 static inline hid_t dk_H5T_C_S1(void) { return H5T_C_S1; }
 static inline hid_t dk_H5T_IEEE_F32LE(void) { return H5T_IEEE_F32LE; }
 static inline hid_t dk_H5T_IEEE_F64LE(void) { return H5T_IEEE_F64LE; }

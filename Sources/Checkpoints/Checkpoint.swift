@@ -36,6 +36,10 @@ public protocol Checkpoint: AnyObject, Sendable {
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError)
 
+  /// What a copy of this checkpoint with such changes holds as it was, though it may not fit them: a
+  /// line each, for people.
+  func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String]
+
   /// Starts a new file at `path` that is this one with changes; see `CheckpointOutput`.
   ///
   /// - Parameters:
@@ -72,6 +76,9 @@ extension Checkpoint {
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "is not changed in place", path: path)
   }
+
+  /// Nothing.
+  public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] { [] }
 
   /// Nothing.
   public func otherContents() throws(DiffError) -> [OtherContent] { [] }

@@ -33,6 +33,13 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// - Throws: `unsupported` if the format cannot hold the shape.
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
 
+  /// Whether the format has attributes of objects, for `setAttribute`.
+  var holdsAttributes: Bool { get }
+
+  /// Makes an attribute what it is after a change; its object becomes a group if it is not there. To
+  /// be called after all tensors have come and gone.
+  func setAttribute(_ change: AttributeChange) throws(DiffError)
+
   /// Says that everything of a tensor before `offset` that will be written has been written: what
   /// must be packed can be, on all cores. Called while no other thread writes; not needed.
   func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError)
@@ -51,6 +58,14 @@ extension CheckpointOutput {
       stored.append(try insert(tensor.name, tensor.type, tensor.shape))
     }
     return stored
+  }
+
+  /// No, as in most formats.
+  public var holdsAttributes: Bool { false }
+
+  /// Refused.
+  public func setAttribute(_ change: AttributeChange) throws(DiffError) {
+    throw DiffError(.unsupported, "the format has no attributes")
   }
 
   /// Nothing, for formats that pack nothing.

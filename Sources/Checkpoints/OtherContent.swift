@@ -10,13 +10,18 @@ public struct OtherContent: Sendable, Hashable {
   public var attribute: String?
   /// What it is, such as `text (strings)`.
   public var kind: String
+  /// The value, if it is an attribute of texts.
+  public var value: AttributeValue?
   /// The same for the same contents; nil if they cannot be read.
   public var digest: Fingerprint?
 
-  package init(_ name: TensorName, attribute: String? = nil, _ kind: String, _ digest: Fingerprint?)
-  {
+  package init(
+    _ name: TensorName, attribute: String? = nil, value: AttributeValue? = nil, _ kind: String,
+    _ digest: Fingerprint?
+  ) {
     self.name = name
     self.attribute = attribute
+    self.value = value
     self.kind = kind
     self.digest = digest
   }

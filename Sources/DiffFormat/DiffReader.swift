@@ -29,6 +29,7 @@ public final class DiffReader: Sendable {
   private let indexOffset: UInt64
   /// Where each entry begins in the index, and its pages in the file.
   private let places: [(index: UInt64, pages: UInt64)]
+  private let extensionPlaces: [(identifier: UInt64, bytes: Range<Int>)]
   /// The entries by name, once a name was asked for that is none of them.
   private let names = AtomicLazyReference<NameTable<Int>>()
 
@@ -71,7 +72,7 @@ public final class DiffReader: Sendable {
       try parser.skim()
     }
     self.places = places
-    try parser.extensions()
+    extensionPlaces = try parser.extensions()
     guard parser.pageOffset == indexOffset else {
       throw DiffError(
         .malformed, "the pages take \(parser.pageOffset) bytes, not \(indexOffset)",
@@ -81,6 +82,14 @@ public final class DiffReader: Sendable {
 }
 
 extension DiffReader {
+  /// What the diff holds beside its changes, in ascending order of identifiers.
+  public var extensions: [DiffExtension] {
+    extensionPlaces.map { DiffExtension(identifier: $0.identifier, bytes: Array(index[$0.bytes])) }
+  }
+
+  /// The attributes of the container that go with the changes.
+  public var attributes: [AttributeChange] { extensions.lazy.compactMap(\.attributes).first ?? [] }
+
   /// The path, if it was opened by path, or what its source is called.
   public var path: String? { source.name }
 }

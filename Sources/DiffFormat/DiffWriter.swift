@@ -17,6 +17,9 @@ public final class DiffWriter {
   /// Facts about the diff; may be changed until `finish`.
   public var metadata: [String: String]
 
+  /// What the diff holds beside its changes, each identifier once; may be changed until `finish`.
+  public var extensions: [DiffExtension] = []
+
   private let sink: any ByteSink
   private let profile: EncodingProfile
   private var offset = UInt64(Layout.headerSize)
@@ -181,7 +184,12 @@ public final class DiffWriter {
     try tail.append(metadata: metadata)
     tail.append(varint: entryCount)
     tail += index
-    tail.append(varint: 0)  // no extensions
+    tail.append(varint: UInt64(extensions.count))
+    for item in extensions.sorted(by: { $0.identifier < $1.identifier }) {
+      tail.append(varint: item.identifier)
+      tail.append(varint: UInt64(item.bytes.count))
+      tail += item.bytes
+    }
     let indexSize = UInt64(tail.count)
     let identity = XXH3.hash128(tail.span)
     var footer = indexSize.littleEndianBytes

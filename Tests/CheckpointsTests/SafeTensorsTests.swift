@@ -372,4 +372,22 @@ import TestSupport
       #expect(!scratch.exists("c.safetensors"))
     }
   }
+
+  @Test("what stays in the copy of a folder and may not fit is named")
+  func notes() throws {
+    try Scratch.with { scratch in
+      try makeFolder(scratch("m"))
+      try make(scratch("m/model.safetensors"), 1)
+      try TestSupport.write(
+        Array(#"{"vocab_size": 1, "hidden_size": 7}"#.utf8), toFile: scratch("m/config.json"))
+      let folder = try CheckpointFile.open(scratch("m"))
+      #expect(try folder.notes(onChanging: []) == [])
+      let notes = try folder.notes(onChanging: [.reshape("a", Shape(vector: 2))])
+      #expect(notes.count == 1)
+      #expect(notes.first?.hasSuffix(": vocab_size is 1, a has 2 in its place") == true)
+      try make(scratch("m/consolidated.safetensors"), 2)
+      let both = try CheckpointFile.open(scratch("m"))
+      #expect(try both.notes(onChanging: []).first?.contains("consolidated.safetensors") == true)
+    }
+  }
 }

@@ -101,8 +101,11 @@ final class HDF5Client: Sendable {
     try call(.delete(names: [tensor.name] + tensor.aliases))
   }
 
-  func setAttribute(_ name: String, _ text: String) throws(DiffError) {
-    try call(.setAttribute(name: name, text: text))
+  /// Gives an object an attribute, the root if it has no name, or takes it away.
+  func setAttribute(
+    of object: TensorName = "", _ name: String, _ value: AttributeValue?
+  ) throws(DiffError) {
+    try call(.setAttribute(object: object, name: name, value))
   }
 
   /// Writes back everything and closes the file; the next call opens it again.

@@ -48,7 +48,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       // Opened even without facts: a file without tensors is an HDF5 file too.
       try hdf5.open()
       for (name, text) in metadata.sorted(by: { $0.key < $1.key }) {
-        try hdf5.setAttribute(name, text)
+        try hdf5.setAttribute(name, AttributeValue([text], isList: false))
       }
     }
   }
@@ -102,6 +102,14 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       // Once closed, the library has forgotten the freed space, which holds old bytes: what is
       // allocated from now on is new.
       try hdf5.close()
+    }
+  }
+
+  var holdsAttributes: Bool { true }
+
+  func setAttribute(_ change: AttributeChange) throws(DiffError) {
+    try locating(nil) { () throws(DiffError) in
+      try hdf5.setAttribute(of: change.object, change.name, change.new)
     }
   }
 

@@ -18,7 +18,7 @@ public final class SafeTensorsFolder: Checkpoint {
   public let skipped: [SkippedObject]
   /// Names of the folder's files that may hold weights and are not those of this checkpoint.
   let otherWeights: [String]
-  private let folder: String
+  let folder: String
   private let index: SafeTensorsIndex
   private let parts: [SafeTensorsFile]
 

@@ -112,7 +112,11 @@ struct TransferOptions: ParsableArguments {
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
       : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
-    try report.print(TransferOutput(source, output, direction, outcome, isInPlace: inPlace))
+    let notes =
+      outcome == .alreadyDone
+      ? [] : try Diffs.notes(on: readers, direction, to: base, names: options.names)
+    try report.print(
+      TransferOutput(source, output, direction, outcome, notes: notes, isInPlace: inPlace))
   }
 }
 
@@ -123,12 +127,15 @@ private struct TransferOutput: CommandOutput {
   /// `written`, `patched`, `replaced`, `already-applied` or `already-reverted`.
   let outcome: String
   let tensors: Int
+  /// What stays as it was and may not fit.
+  let notes: [String]
 
   init(
     _ source: String, _ output: String, _ direction: Direction, _ outcome: ApplyOutcome,
-    isInPlace: Bool
+    notes: [String], isInPlace: Bool
   ) {
     self.source = source
+    self.notes = notes
     switch outcome {
     case .written(let tensors):
       self.outcome = isInPlace ? "replaced" : "written"
@@ -148,5 +155,6 @@ private struct TransferOutput: CommandOutput {
     }
     let how = outcome == "replaced" ? "replaced by a new file" : outcome
     return "\(output.escapingControls): \(how), \(tensors.counted("tensor")) changed\n"
+      + notes.map { "note: \($0.abbreviated(to: 1000).escapingControls)\n" }.joined()
   }
 }

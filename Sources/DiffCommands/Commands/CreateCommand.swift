@@ -107,6 +107,8 @@ private struct CreateOutput: CommandOutput {
   let reshaped, deleted, inserted: [String]
   /// Tensors of one side alone that may be one.
   let alike: [Pair]
+  /// Attributes that the diff takes along.
+  let attributes: [String]
   let notCompared: [CheckpointInspection.Skipped]
   /// Tensors that `--skip-nonfloat` left out.
   let leftOut: [String]
@@ -114,7 +116,7 @@ private struct CreateOutput: CommandOutput {
 
   private enum CodingKeys: CodingKey {
     case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
-    case alike, notCompared, leftOut
+    case alike, attributes, notCompared, leftOut
   }
 
   init(_ output: String, _ tuned: String, _ summary: CreateSummary, size: UInt64) {
@@ -129,6 +131,9 @@ private struct CreateOutput: CommandOutput {
     deleted = summary.deleted.map(\.description)
     inserted = summary.inserted.map(\.description)
     alike = summary.alike.map { Pair(base: "\($0.base)", tuned: "\($0.tuned)") }
+    attributes = summary.attributes.map {
+      "\($0.object == "" ? "/" : $0.object), attribute '\($0.name)'"
+    }
     notCompared = summary.notCompared.map { .init($0) }
     leftOut = summary.skipped.map(\.description)
   }
@@ -145,13 +150,20 @@ private struct CreateOutput: CommandOutput {
     ]
     for (what, names) in lists where !names.isEmpty {
       let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
-      lines.append("\(what): \(names.prefix(10).map { $0.abbreviated() }.joined(separator: ", "))\(more)")
+      lines.append(
+        "\(what): \(names.prefix(10).map { $0.abbreviated() }.joined(separator: ", "))\(more)")
     }
     for pair in alike.prefix(3) {
       lines.append(
         "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
     }
-    for object in notCompared { lines.append("not compared: \(object.name.abbreviated()), \(object.reason)") }
+    if let first = attributes.first {
+      let more = attributes.count > 1 ? ", and \(attributes.count - 1) more" : ""
+      lines.append("attributes taken along: \(first.abbreviated())\(more)")
+    }
+    for object in notCompared {
+      lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
+    }
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }

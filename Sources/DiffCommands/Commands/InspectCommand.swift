@@ -41,6 +41,11 @@ struct InspectCommand: ParsableCommand {
 
 /// What `inspect` shows of a diff.
 private struct DiffInspection: CommandOutput {
+  struct Extension: Encodable {
+    let identifier: UInt64
+    let bytes: Int
+  }
+
   struct Tensor: Encodable {
     let name, operation, type: String
     let shape: [UInt64]
@@ -56,6 +61,8 @@ private struct DiffInspection: CommandOutput {
   let path, version, identity: String
   let size, indexSize, changes: UInt64
   let metadata: [String: String]
+  /// What the diff holds beside changes: identifier and size.
+  let extensions: [Extension]
   let tensors: [Tensor]
 
   init(_ diff: DiffReader) throws {
@@ -65,6 +72,9 @@ private struct DiffInspection: CommandOutput {
     size = diff.size
     indexSize = diff.indexSize
     metadata = diff.metadata
+    extensions = diff.extensions.map {
+      Extension(identifier: $0.identifier, bytes: $0.bytes.count)
+    }
     tensors = try diff.map { entry throws(DiffError) in try Tensor(entry, diff) }
     changes = tensors.reduce(0) { $0 + $1.changes }
   }
@@ -74,6 +84,10 @@ private struct DiffInspection: CommandOutput {
       ("file", path), ("format", version), ("size", "\(size.bytes), index \(indexSize.bytes)"),
       ("identity", identity), ("tensors", "\(tensors.count)"), ("changes", changes.grouped),
     ]
+    for item in extensions {
+      let known = item.identifier == DiffExtension.attributesIdentifier ? " (attributes)" : ""
+      pairs.append(("extension", "\(item.identifier)\(known), \(item.bytes) B"))
+    }
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { pairs.append((key, value)) }
     var table = TextTable(
       ["tensor", "operation", "type", "shape", "changes", "bytes", "encodings"],

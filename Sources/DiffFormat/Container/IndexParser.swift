@@ -69,8 +69,9 @@ struct IndexParser {
 
   // MARK: Extensions
 
-  /// Steps over the records of extensions, which stand behind the last entry.
-  mutating func extensions() throws(DiffError) {
+  /// The records of extensions, which stand behind the last entry: what they are, and where.
+  mutating func extensions() throws(DiffError) -> [(identifier: UInt64, bytes: Range<Int>)] {
+    var found: [(identifier: UInt64, bytes: Range<Int>)] = []
     var previous: UInt64?
     for _ in 0..<(try count("extension count", atMost: cursor.remaining / 2)) {
       let offset = cursor.offset
@@ -79,9 +80,11 @@ struct IndexParser {
         throw DiffError(.malformed, "extensions are not in order", offset: offset)
       }
       previous = identifier
-      _ = try cursor.take(try cursor.varint("extension size"), "extension")
+      found.append(
+        (identifier, try cursor.take(try cursor.varint("extension size"), "extension")))
     }
     guard cursor.remaining == 0 else { throw cursor.malformed("bytes after the index") }
+    return found
   }
 
   // MARK: Entries

@@ -169,6 +169,7 @@ private func transfer(
     case .result: throw partlyDone(plan.name, base)
     }
   }
+  try carryAttributes(of: diffs, direction, from: base, to: target.output)
   try stamps.check()
   try commit(target.output, undo)
   return target.isPatch ? .patched(tensors: plans.count) : .written(tensors: plans.count)

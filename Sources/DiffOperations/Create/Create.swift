@@ -58,7 +58,10 @@ public struct CreateSummary: Sendable, Hashable {
   public var reshaped: [TensorName] = []
   /// Changed tensors that were left out because they are not floats.
   public var skipped: [TensorName] = []
-  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
+  /// Attributes that the diff takes along, since they go with names and shapes that change.
+  public var attributes: [AttributeChange] = []
+  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared, or
+  /// differs and is not in the diff.
   public var notCompared: [SkippedObject] = []
 }
 
@@ -124,6 +127,12 @@ extension Diffs {
       }
       progress.add(pair.byteCount)
     }
+    let differences = try AttributeDifferences(base, tuned, pairs, options.names)
+    if !differences.carried.isEmpty {
+      writer.extensions = [DiffExtension(attributes: differences.carried)]
+    }
+    summary.attributes = differences.carried
+    summary.notCompared += differences.notCarried
     try stamps.check()
     try writer.finish()
     return summary

@@ -45,6 +45,18 @@ extension Checkpoint {
       overwriting: overwriting)
     var summary = ConvertSummary()
     summary.skipped = skipped
+    let facts = Set(metadata.keys)
+    let attributes = try otherContents().compactMap { content in
+      content.name == "/" && facts.contains(content.attribute ?? "") ? nil : content.attribute
+    }.filter { _ in self.format == .hdf5 }
+    if !attributes.isEmpty {
+      let names = Set(attributes).sorted()
+      summary.skipped.append(
+        SkippedObject(
+          name: "attributes",
+          reason: "\(attributes.count) of them: "
+            + names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "")))
+    }
     var progress = ProgressCounter(
       "convert", total: tensors.map(\.byteCount).clampedSum, handler)
     var rooms = [[UInt8]](repeating: [], count: Blocks.perWindow)

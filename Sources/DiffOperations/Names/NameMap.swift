@@ -26,6 +26,9 @@ public struct NameMap: Sendable {
     case group(Int)
   }
 
+  /// Whether there are no rules.
+  var isEmpty: Bool { names.isEmpty && patterns.isEmpty }
+
   /// No rules: every name stays as it is.
   public init() {}
 

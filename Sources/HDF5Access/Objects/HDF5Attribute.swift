@@ -1,4 +1,5 @@
 import CHDF5
+import Checkpoints
 import Platform
 import TensorCore
 
@@ -74,6 +75,52 @@ enum HDF5Attribute {
       ? variableString(attribute.id, id, maximumSize) : fixedString(attribute.id, id, maximumSize)
   }
 
+  /// An attribute if it is a text or a list of texts, all in UTF-8, of a size that a diff can hold.
+  static func value(_ attribute: borrowing HDF5Handle) throws(DiffError) -> AttributeValue? {
+    let datatype = try HDF5Handle(H5Aget_type(attribute.id), what)
+    let space = try HDF5Handle(H5Aget_space(attribute.id), what)
+    let id = datatype.id
+    let extent = H5Sget_simple_extent_type(space.id)
+    let count = H5Sget_simple_extent_npoints(space.id)
+    let isList = extent == H5S_SIMPLE
+    guard extent == H5S_SCALAR || isList && H5Sget_simple_extent_ndims(space.id) == 1,
+      (0...1 << 20).contains(count)
+    else { return nil }
+    // h5py writes a list without texts as one of numbers.
+    if count == 0 { return AttributeValue([], isList: isList) }
+    guard try HDF5Library.value(what, { H5Tget_class(id) }) == H5T_STRING else { return nil }
+    let isVariable = try HDF5Library.value(what) { H5Tis_variable_str(id) } > 0
+    let size = try HDF5Library.value(what) { H5Tget_size(id) }
+    guard size * Int(count) <= 16 << 20 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: size * Int(count))
+    try unsafe H5Aread(attribute.id, id, &bytes).orThrow(what)
+    defer { if isVariable { unsafe H5Dvlen_reclaim(id, space.id, dk_H5P_DEFAULT, &bytes) } }
+    var texts: [String] = []
+    for number in 0..<Int(count) {
+      let field = bytes[number * size..<(number + 1) * size]
+      let text = isVariable ? longText(field) : fieldText(field)
+      guard let text else { return nil }
+      texts.append(text)
+    }
+    return AttributeValue(texts, isList: isList, isVariable: isVariable)
+  }
+
+  /// The text that the address in a field leads to.
+  private static func longText(_ field: ArraySlice<UInt8>) -> String? {
+    let address: UInt64 = Array(field).littleEndian(at: 0)
+    guard let start = unsafe UnsafePointer<CChar>(bitPattern: UInt(address)),
+      unsafe strlen(start) <= 16 << 20
+    else { return nil }
+    return unsafe String(validatingCString: start)
+  }
+
+  /// The text in a field, which is padded with zeros or with spaces.
+  private static func fieldText(_ field: ArraySlice<UInt8>) -> String? {
+    let text = field.prefix { $0 != 0 }
+    let end = text.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? text.startIndex
+    return String(validating: text[..<end], as: UTF8.self)
+  }
+
   private static func variableString(
     _ attribute: hid_t, _ datatype: hid_t, _ maximumSize: Int
   ) throws(DiffError) -> String? {
@@ -91,9 +138,6 @@ enum HDF5Attribute {
     guard size <= maximumSize else { return nil }
     var bytes = [UInt8](repeating: 0, count: size)
     try unsafe H5Aread(attribute, datatype, &bytes).orThrow(what)
-    // Padded with zeros or with spaces.
-    let text = bytes.prefix { $0 != 0 }
-    let end = text.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0
-    return String(validating: text.prefix(end), as: UTF8.self)
+    return fieldText(bytes[...])
   }
 }

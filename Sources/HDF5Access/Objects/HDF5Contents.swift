@@ -11,9 +11,10 @@ struct HDF5Contents {
   init(file: hid_t) { self.file = file }
 
   mutating func add(
-    _ name: TensorName, attribute: String? = nil, _ kind: String, _ digest: Fingerprint?
+    _ name: TensorName, attribute: String? = nil, value: AttributeValue? = nil, _ kind: String,
+    _ digest: Fingerprint?
   ) {
-    all.append(OtherContent(name, attribute: attribute, kind, digest))
+    all.append(OtherContent(name, attribute: attribute, value: value, kind, digest))
   }
 
   /// The attributes of a group, or the group itself if there is nothing in it.
@@ -33,7 +34,7 @@ struct HDF5Contents {
       add(
         name,
         attribute: String(decoding: title.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self),
-        "an attribute", isRead.map { digest.value })
+        value: try HDF5Attribute.value(attribute), "an attribute", isRead.map { digest.value })
     }
   }
 

@@ -81,7 +81,7 @@ extension HDF5File {
 
   /// Removes the groups on the way to a name, from the innermost on, until one holds something, has
   /// an attribute, or has another name under which it could be meant to stay.
-  private func removeEmptyGroups(above name: TensorName) throws(DiffError) {
+  func removeEmptyGroups(above name: TensorName) throws(DiffError) {
     let what = "cannot look up a group"
     var path = name.description[...]
     while let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
@@ -111,7 +111,7 @@ extension HDF5File {
   /// give it a time stamp.
   ///
   /// - Parameter known: groups that are there, to which those on the way are added.
-  private func makeGroups(above name: TensorName, _ known: inout Set<String>) throws(DiffError) {
+  func makeGroups(above name: TensorName, _ known: inout Set<String>) throws(DiffError) {
     let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
       .map { String(Substring($0)) }
     guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
@@ -135,6 +135,16 @@ extension HDF5File {
       _ = try HDF5Handle(
         unsafe H5Gcreate2(handle.id, path, links.id, creation.id, dk_H5P_DEFAULT), what)
     }
+  }
+
+  /// Whether there is something of a name, whether its groups are there or not.
+  func isThere(_ name: TensorName) throws(DiffError) -> Bool {
+    var path = ""
+    for part in name.description.split(separator: "/") {
+      path += path.isEmpty ? "\(part)" : "/\(part)"
+      guard try exists(path) else { return false }
+    }
+    return true
   }
 
   /// Whether there is a link at a path whose groups are there.

@@ -49,7 +49,8 @@ package final class HDF5Server: @unchecked Sendable {
       try file.flush()
       return .tensors([try file.describe(names.first ?? "")])
     case .delete(let names): try file.delete(names)
-    case .setAttribute(let name, let text): try file.setAttribute(name, text)
+    case .setAttribute(let object, let name, let value):
+      try file.setAttribute(of: object, name, value)
     case .close:
       try opened?.close()
       opened = nil

@@ -20,8 +20,8 @@ package enum HDF5Request {
   case reshape(names: [TensorName], Shape)
   /// Remove all names of a tensor.
   case delete(names: [TensorName])
-  /// Give the root group an attribute.
-  case setAttribute(name: String, text: String)
+  /// Give an object an attribute, or take it away; the object is made a group if it is not there.
+  case setAttribute(object: TensorName, name: String, AttributeValue?)
   /// Write back everything and close the file.
   case close
 }
@@ -59,9 +59,10 @@ extension HDF5Request {
       out.put(names)
       out.put(shape.extents)
     case .delete(let names): out.put(names)
-    case .setAttribute(let name, let text):
+    case .setAttribute(let object, let name, let value):
+      out.put(object)
       out.put(name)
-      out.put(text)
+      out.put(value)
     }
     return out.bytes
   }
@@ -115,7 +116,9 @@ extension HDF5Request {
         })
     case 8: self = .reshape(names: try reader.names(), try reader.shape())
     case 9: self = .delete(names: try reader.names())
-    case 10: self = .setAttribute(name: try reader.text(), text: try reader.text())
+    case 10:
+      self = .setAttribute(
+        object: try reader.name(), name: try reader.text(), try reader.value())
     case 11: self = .close
     case 12: self = .contents
     default: throw .brokenMessage

@@ -1,0 +1,41 @@
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+extension SafeTensorsFolder {
+  /// Other weights in the folder, and what of its configuration is about shapes that change.
+  public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] {
+    var notes: [String] = []
+    if let first = otherWeights.first {
+      let more = otherWeights.count > 1 ? " and \(otherWeights.count - 1) more" : ""
+      notes.append("other weights in the folder stay as they are: \(first)\(more)")
+    }
+    let path = "\(folder)/config.json"
+    guard !changes.isEmpty, File.isRegular(path) else { return notes }
+    // A configuration that cannot be read is as it was, too.
+    let configuration = try? File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
+      try JSONValue(parsing: bytes)
+    }
+    let stale = configuration.map { staleNumbers(of: $0, changes) } ?? []
+    notes.append(
+      "config.json stays as it is, and tensors come, go or change their shapes"
+        + (stale.isEmpty ? "" : ": \(stale.joined(separator: ", "))"))
+    return notes
+  }
+
+  /// The numbers of a configuration that are an extent before a change and not after it.
+  private func staleNumbers(
+    of configuration: JSONValue, _ changes: [TableChange]
+  ) -> [String] {
+    var found: [String] = []
+    for case .reshape(let name, let shape) in changes {
+      guard let old = tensors.first(where: { $0.name == name })?.shape.extents else { continue }
+      for (before, after) in zip(old, shape.extents) where before != after {
+        for member in configuration.members ?? [] where member.value.unsigned == before {
+          found.append("\(member.name) is \(before), \(name) has \(after) in its place")
+        }
+      }
+    }
+    return Array(Set(found)).sorted()
+  }
+}

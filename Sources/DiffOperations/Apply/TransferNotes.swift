@@ -1,0 +1,40 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+extension Diffs {
+  /// What `apply` and `revert` leave as it is in the base though it may not fit the result, a line
+  /// each: other weights of a folder, its configuration, attributes that list tensors.
+  ///
+  /// - Throws: what makes `apply` refuse names.
+  public static func notes(
+    on diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+    names: NameMap = NameMap()
+  ) throws(DiffError) -> [String] {
+    let changes = try TensorPlan.all(diffs, direction, on: base, names).compactMap(\.tableChange)
+    var notes = try base.notes(onChanging: changes)
+    guard base.format == .hdf5, changes.contains(where: \.changesNames) else { return notes }
+    let carried = Set(diffs.flatMap(\.attributes).map(\.name))
+    let left = Set(try base.otherContents().compactMap(\.attribute)).filter {
+      $0.listsTensors && !carried.contains($0)
+    }
+    if !left.isEmpty {
+      notes.append(
+        "attributes stay as they are, and do not fit the tensors that come or go: "
+          + left.sorted().joined(separator: ", "))
+    }
+    return notes
+  }
+}
+
+extension TableChange {
+  /// Whether a tensor comes or goes.
+  fileprivate var changesNames: Bool { if case .reshape = self { false } else { true } }
+}
+
+extension String {
+  /// Whether Keras keeps under this name of an attribute which tensors a model has.
+  fileprivate var listsTensors: Bool {
+    hasPrefix("layer_names") || hasPrefix("weight_names") || hasPrefix("model_config")
+  }
+}

@@ -1,0 +1,54 @@
+import Checkpoints
+import TensorCore
+
+/// What two checkpoints hold differently beside their tensors: the attributes that a diff takes along,
+/// and what it does not.
+struct AttributeDifferences {
+  var carried: [AttributeChange] = []
+  var notCarried: [SkippedObject] = []
+
+  /// - Parameter pairs: the tensors. Attributes go with names and shapes: only where these change are
+  ///   they taken along, and not if a map says that the names are others in the base.
+  init(
+    _ base: any Checkpoint, _ tuned: any Checkpoint, _ pairs: [TensorPair], _ map: NameMap
+  ) throws(DiffError) {
+    guard base.format != nil, base.container == tuned.container else { return }
+    let (before, after) = (try base.otherContents(), try tuned.otherContents())
+    let changesTable = pairs.contains { $0.base == nil || $0.tuned == nil || $0.isReshape }
+    let old = Self.values(before)
+    let new = Self.values(after)
+    let skipped = Set((base.skipped + tuned.skipped).map(\.name))
+    for other in compareOthers(before, after) where other.state != .equal {
+      let key = Key(object: other.name, name: other.attribute ?? "")
+      let isKnown =
+        other.attribute != nil && (old[key] != nil || other.state == .onlyInSecond)
+        && (new[key] != nil || other.state == .onlyInFirst)
+      if changesTable, isKnown, map.isEmpty, base.format == .hdf5 {
+        carried.append(
+          AttributeChange(
+            object: other.name == "/" ? "" : other.name, name: other.attribute ?? "",
+            old: old[key], new: new[key]))
+      } else if !skipped.contains(other.name) {
+        let name = other.attribute.map { "\(other.name), attribute '\($0)'" }
+        notCarried.append(
+          SkippedObject(
+            name: TensorName(name ?? other.name.description),
+            reason: name == nil ? "\(other.kind) that differs" : "differs"))
+      }
+    }
+  }
+
+  private struct Key: Hashable {
+    let object: TensorName
+    let name: String
+  }
+
+  private static func values(_ contents: [OtherContent]) -> [Key: AttributeValue] {
+    var values: [Key: AttributeValue] = [:]
+    for content in contents {
+      guard let name = content.attribute, let value = content.value else { continue }
+      values[Key(object: content.name, name: name)] = value
+    }
+    return values
+  }
+}
