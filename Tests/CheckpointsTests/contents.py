@@ -1,6 +1,6 @@
 """Makes Resources/contents-1.h5 and contents-2.h5: two files with the same tensors, whose names say what
 else in them is equal in both, differs, or is in one of them only; and complex.h5, complex numbers in
-both byte orders.
+both byte orders; and lzf.h5, of which libhdf5 cannot read one tensor.
 
     contents.py Resources    # h5py
 """
@@ -55,3 +55,7 @@ with h5py.File(folder / "complex.h5", "w") as file:
         file.create_dataset(
             name + " packed", data=numbers.astype(order + "c8"), chunks=(3,), compression=4,
             shuffle=True)
+
+with h5py.File(folder / "lzf.h5", "w") as file:
+    file.create_dataset("packed", data=np.arange(100, dtype="f4"), chunks=(10,), compression="lzf")
+    file["plain"] = np.ones(3, "f4")

@@ -156,4 +156,29 @@ import TestSupport
     #expect(answer.output == "")
     #expect(answer.errors.contains("Usage: diffkit \(arguments[0])"))
   }
+
+  @Test(
+    "outputs have the permissions of the base that the umask leaves; what is replaced keeps its own"
+  )
+  func permissions() throws {
+    try Fixture.with { files in
+      func mode(_ name: String) throws -> String {
+        let child = try ChildProcess.run("stat", ["-c", "%a", files(name)])
+        return String(decoding: child.output, as: UTF8.self).filter { $0 != "\n" }
+      }
+      func apply(umask: String, _ arguments: String) throws {
+        let command = "cd \"$1\" && umask \(umask) && \"$2\" apply base.h5 exact.diff \(arguments)"
+        expectSuccess(
+          Answer(try .run("sh", ["-c", command, "sh", files.folder.path, Diffkit.path])))
+      }
+      _ = try ChildProcess.run("chmod", ["664", files("base.h5")])
+      try apply(umask: "077", "-o closed.h5")
+      #expect(try mode("closed.h5") == "600")
+      try apply(umask: "022", "-o open.h5")
+      #expect(try mode("open.h5") == "644")
+      _ = try ChildProcess.run("chmod", ["640", files("open.h5")])
+      try apply(umask: "077", "-o open.h5 --force")
+      #expect(try mode("open.h5") == "640")
+    }
+  }
 }

@@ -141,4 +141,33 @@ import TestSupport
       #expect(!scratch.exists("r"))
     }
   }
+
+  @Test("a tensor that cannot be read keeps no other one from being hashed")
+  func unreadableTensor() throws {
+    let path = Repository.path + "/Tests/CheckpointsTests/Resources/lzf.h5"
+    let table = try Diffkit.run("inspect", path)
+    expectSuccess(table, "packed", "plain", "filter 32000")
+    let hashed = try Diffkit.run("inspect", path, "--hash")
+    #expect((hashed.code, hashed.errors) == (2, ""))
+    let plain = try #require(hashed.output.split(separator: "\n").first { $0.hasPrefix("plain") })
+    #expect(plain.split(separator: " ").last?.count == 32)
+    #expect(
+      hashed.output.contains("packed: its chunks passed a filter that libhdf5 lacks here, lzf"))
+    expectTrouble(try Diffkit.run("compare", path, path), "packed")
+  }
+
+  @Test("a name of 40 000 bytes is shortened where it is told")
+  func longName() throws {
+    try Scratch.with { scratch in
+      let name = String(repeating: "long", count: 10_000)
+      let header = #"{"\#(name)":{"dtype":"X1","shape":[1],"data_offsets":[0,1]}}"#
+      try write(
+        littleEndian([UInt64(header.utf8.count)]) + Array(header.utf8) + [1],
+        toFile: scratch("f.safetensors"))
+      let answer = try Diffkit.run("inspect", scratch("f.safetensors"))
+      #expect(answer.code == 2)
+      #expect(answer.errors.contains("longlong… (40000 bytes) …long"))
+      #expect(answer.errors.utf8.count < 1000)
+    }
+  }
 }

@@ -54,6 +54,7 @@ import TestSupport
       let different = try made.compare(with: open("tuned")).others.filter { $0.state != .equal }
       #expect(different.map(\.attribute) == ["model_config"])
       #expect(made.metadata["model_config"] == "{}")
+      #expect(try Diffs.notes(on: [diff], to: other).first?.hasSuffix(": model_config") == true)
     }
   }
 

@@ -28,17 +28,24 @@ struct SafeTensorsIndex: Sendable {
   init(folder: String, _ names: [String]) throws(DiffError) {
     let files = names.filter { $0.hasSuffix(".safetensors") }
     let indices = names.filter(Self.isIndex)
-    if files.contains("model.safetensors") {
+    let usual = "model.safetensors.index.json"
+    let index = indices.contains(usual) ? usual : indices.count == 1 ? indices[0] : nil
+    // The file that has the place of the files of an index, unless it is one of them.
+    let whole = index?.firstRange(of: ".index.").map { String(index?[..<$0.lowerBound] ?? "") }
+    if let index, let whole, !files.contains(whole) || Self.lists(whole, "\(folder)/\(index)") {
+      try self.init("\(folder)/\(index)", name: index)
+    } else if files.contains("model.safetensors") {
       self.init(onlyFile: "model.safetensors", of: folder)
-    } else if indices.contains("model.safetensors.index.json") {
-      try self.init("\(folder)/model.safetensors.index.json", name: "model.safetensors.index.json")
-    } else if indices.count == 1, !files.contains(where: { indices[0].hasPrefix($0 + ".index.") }) {
-      try self.init("\(folder)/\(indices[0])", name: indices[0])
     } else if indices.isEmpty, files.count == 1 {
       self.init(onlyFile: files[0], of: folder)
     } else {
       throw DiffError(.notACheckpoint, Self.fault(names, files, indices), path: folder)
     }
+  }
+
+  /// Whether an index that can be read lists a file.
+  private static func lists(_ part: String, _ index: String) -> Bool {
+    (try? Self(index, name: index))?.parts.contains(part) == true
   }
 
   /// Why no weights of a folder are those that count.

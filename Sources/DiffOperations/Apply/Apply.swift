@@ -169,7 +169,10 @@ private func transfer(
     case .result: throw partlyDone(plan.name, base)
     }
   }
-  try carryAttributes(of: diffs, direction, from: base, to: target.output)
+  if target.output.holdsAttributes {
+    let attributes = try CarriedAttributes(diffs, direction, on: base)
+    for change in attributes.changes { try target.output.setAttribute(change) }
+  }
   try stamps.check()
   try commit(target.output, undo)
   return target.isPatch ? .patched(tensors: plans.count) : .written(tensors: plans.count)

@@ -2,32 +2,38 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// Makes the attributes of an output what diffs make of those of the base, where the base has them as
-/// a diff expects.
-func carryAttributes(
-  of diffs: [DiffReader], _ direction: Direction, from base: any Checkpoint,
-  to output: any CheckpointOutput
-) throws(DiffError) {
-  let changes = (direction == .apply ? diffs : diffs.reversed()).flatMap { diff in
-    direction == .apply ? diff.attributes : diff.attributes.map(\.reversed)
-  }
-  guard output.holdsAttributes, !changes.isEmpty else { return }
-  var values: [AttributePlace: AttributeValue] = [:]
-  for content in try base.otherContents() {
-    guard let name = content.attribute else { continue }
-    // One that is no text is none that a diff knows.
-    values[AttributePlace(object: content.name == "/" ? "" : content.name, name: name)] =
-      content.value ?? AttributeValue([], isList: false)
-  }
-  for change in changes {
-    let place = AttributePlace(object: change.object, name: change.name)
-    guard values[place] == change.old else { continue }
-    values[place] = change.new
-    try output.setAttribute(change)
-  }
-}
+/// What becomes of the attributes of a base by diffs that take some along.
+struct CarriedAttributes {
+  /// The changes to be made, in order.
+  var changes: [AttributeChange] = []
+  /// Those of which the base has something else than the diffs expect: they are left alone.
+  var foreign: [AttributeChange] = []
 
-private struct AttributePlace: Hashable {
-  let object: TensorName
-  let name: String
+  init(_ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint) throws(DiffError) {
+    let all = (direction == .apply ? diffs : diffs.reversed()).flatMap { diff in
+      direction == .apply ? diff.attributes : diff.attributes.map(\.reversed)
+    }
+    guard !all.isEmpty else { return }
+    var values: [Place: AttributeValue] = [:]
+    for content in try base.otherContents() {
+      guard let name = content.attribute else { continue }
+      // One that is no text is none that a diff knows.
+      let object = content.name == "/" ? "" : content.name
+      values[Place(object: object, name: TensorName(name))] =
+        content.value ?? AttributeValue([], isList: false)
+    }
+    for change in all {
+      let place = Place(object: change.object, name: TensorName(change.name))
+      if values[place] == change.old {
+        values[place] = change.new
+        changes.append(change)
+      } else if values[place] != change.new {
+        foreign.append(change)
+      }
+    }
+  }
+
+  private struct Place: Hashable {
+    let object, name: TensorName
+  }
 }

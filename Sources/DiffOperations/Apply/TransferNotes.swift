@@ -14,13 +14,14 @@ extension Diffs {
     let changes = try TensorPlan.all(diffs, direction, on: base, names).compactMap(\.tableChange)
     var notes = try base.notes(onChanging: changes)
     guard base.format == .hdf5, changes.contains(where: \.changesNames) else { return notes }
-    let carried = Set(diffs.flatMap(\.attributes).map(\.name))
-    let left = Set(try base.otherContents().compactMap(\.attribute)).filter {
-      $0.listsTensors && !carried.contains($0)
+    var left = Set(try CarriedAttributes(diffs, direction, on: base).foreign.map(\.name))
+    // A diff that takes some along takes along all that change.
+    if diffs.contains(where: \.attributes.isEmpty) {
+      left.formUnion(try base.otherContents().compactMap(\.attribute).filter(\.listsTensors))
     }
     if !left.isEmpty {
       notes.append(
-        "attributes stay as they are, and do not fit the tensors that come or go: "
+        "attributes stay as they are, and may not fit the tensors that come or go: "
           + left.sorted().joined(separator: ", "))
     }
     return notes

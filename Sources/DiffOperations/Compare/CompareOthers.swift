@@ -17,11 +17,11 @@ func compareOthers(
 ) -> [CheckpointComparison.Other] {
   struct Key: Hashable, Comparable {
     let name: TensorName
-    let attribute: String
+    let attribute: TensorName
 
     init(_ content: OtherContent) {
       name = content.name
-      attribute = content.attribute.map { "@" + $0 } ?? ""
+      attribute = TensorName(content.attribute.map { "@" + $0 } ?? "")
     }
 
     static func < (one: Key, other: Key) -> Bool {

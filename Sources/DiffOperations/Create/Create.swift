@@ -127,7 +127,7 @@ extension Diffs {
       }
       progress.add(pair.byteCount)
     }
-    let differences = try AttributeDifferences(base, tuned, pairs, options.names)
+    let differences = try AttributeDifferences(base, tuned, pairs, options)
     if !differences.carried.isEmpty {
       writer.extensions = [DiffExtension(attributes: differences.carried)]
     }

@@ -8,9 +8,11 @@ struct AttributeDifferences {
   var notCarried: [SkippedObject] = []
 
   /// - Parameter pairs: the tensors. Attributes go with names and shapes: only where these change are
-  ///   they taken along, and not if a map says that the names are others in the base.
+  ///   they taken along, and not if a map says that the names are others in the base. Those of an
+  ///   optimizer's state go with that.
   init(
-    _ base: any Checkpoint, _ tuned: any Checkpoint, _ pairs: [TensorPair], _ map: NameMap
+    _ base: any Checkpoint, _ tuned: any Checkpoint, _ pairs: [TensorPair],
+    _ options: CreateOptions
   ) throws(DiffError) {
     guard base.format != nil, base.container == tuned.container else { return }
     let (before, after) = (try base.otherContents(), try tuned.otherContents())
@@ -19,11 +21,12 @@ struct AttributeDifferences {
     let new = Self.values(after)
     let skipped = Set((base.skipped + tuned.skipped).map(\.name))
     for other in compareOthers(before, after) where other.state != .equal {
-      let key = Key(object: other.name, name: other.attribute ?? "")
+      guard options.includesOptimizer || !other.name.isOfOptimizer else { continue }
+      let key = Key(object: other.name, name: TensorName(other.attribute ?? ""))
       let isKnown =
         other.attribute != nil && (old[key] != nil || other.state == .onlyInSecond)
         && (new[key] != nil || other.state == .onlyInFirst)
-      if changesTable, isKnown, map.isEmpty, base.format == .hdf5 {
+      if changesTable, isKnown, options.names.isEmpty, base.format == .hdf5 {
         carried.append(
           AttributeChange(
             object: other.name == "/" ? "" : other.name, name: other.attribute ?? "",
@@ -39,16 +42,22 @@ struct AttributeDifferences {
   }
 
   private struct Key: Hashable {
-    let object: TensorName
-    let name: String
+    let object, name: TensorName
   }
 
   private static func values(_ contents: [OtherContent]) -> [Key: AttributeValue] {
     var values: [Key: AttributeValue] = [:]
     for content in contents {
       guard let name = content.attribute, let value = content.value else { continue }
-      values[Key(object: content.name, name: name)] = value
+      values[Key(object: content.name, name: TensorName(name))] = value
     }
     return values
+  }
+}
+
+extension TensorName {
+  /// Whether this is the group of an optimizer's state, or something in it.
+  fileprivate var isOfOptimizer: Bool {
+    parts.first == "optimizer_weights" || parts.starts(with: ["optimizer", "vars"])
   }
 }

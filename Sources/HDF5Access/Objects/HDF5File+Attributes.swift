@@ -17,7 +17,7 @@ extension HDF5File {
     guard !name.isEmpty, !name.utf8.contains(0) else { throw DiffError(.unsupported, what) }
     if object != "" {
       if value == nil, try !isThere(object) { return }
-      var groups: Set<String> = []
+      var groups: Set<TensorName> = []
       try makeGroups(above: "\(object)/attribute", &groups)
     }
     try setAttribute(of: object, name, value, what)

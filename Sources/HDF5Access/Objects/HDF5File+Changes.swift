@@ -14,7 +14,7 @@ extension HDF5File {
     let creation = try newDatasets()
     let links = try utf8Links()
     let userBlock = try userBlockSize()
-    var groups: Set<String> = []
+    var groups: Set<TensorName> = []
     var made: [StoredTensor] = []
     for (name, type, shape) in tensors {
       do throws(DiffError) {
@@ -111,13 +111,13 @@ extension HDF5File {
   /// give it a time stamp.
   ///
   /// - Parameter known: groups that are there, to which those on the way are added.
-  func makeGroups(above name: TensorName, _ known: inout Set<String>) throws(DiffError) {
+  func makeGroups(above name: TensorName, _ known: inout Set<TensorName>) throws(DiffError) {
     let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
       .map { String(Substring($0)) }
     guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
     else { throw DiffError(.unsupported, "not a name that HDF5 can hold") }
     guard components.count > 1,
-      !known.contains(components.dropLast().joined(separator: "/"))
+      !known.contains(TensorName(components.dropLast().joined(separator: "/")))
     else { return }
     let what = "cannot create a group"
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_GROUP_CREATE()), what)
@@ -125,7 +125,7 @@ extension HDF5File {
     let links = try utf8Links()
     for count in 1..<components.count {
       let path = components.prefix(count).joined(separator: "/")
-      guard known.insert(path).inserted else { continue }
+      guard known.insert(TensorName(path)).inserted else { continue }
       if try exists(path) {
         guard try isGroup(path) else {
           throw DiffError(.mismatch, "'\(path)' is there and is not a group")
