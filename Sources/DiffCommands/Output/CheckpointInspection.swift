@@ -43,7 +43,9 @@ struct CheckpointInspection: CommandOutput {
       var fingerprint: String?
       var trouble: String?
       if hashing {
-        do throws(DiffError) { fingerprint = try checkpoint.fingerprint(of: tensor).description } catch {
+        do throws(DiffError) {
+          fingerprint = try checkpoint.fingerprint(of: tensor).description
+        } catch {
           // A datum of one tensor, not of the file: the others can be hashed.
           guard error.code == .unsupportedCheckpoint else { throw error }
           trouble = error.message
