@@ -15,11 +15,13 @@ struct ConvertCommand: ParsableCommand {
 
         diffkit convert base.h5 base.safetensors
 
-      Diffs are converted to and from NumPy archives, PEFT's SHiRA and sparse HDF5; what is \
-      imported gets its fingerprints from the base.
+      Diffs are converted to and from NumPy archives, adapters of PEFT and sparse HDF5; what is \
+      imported gets its fingerprints from the base. '--to shira' makes the folder that PEFT \
+      loads, with a name in .safetensors the weights alone; SHiRA and Super-Tuning are read.
 
         diffkit convert task.diff task.npz
-        diffkit convert adapter_model.safetensors task.diff --base base.safetensors
+        diffkit convert task.diff adapter --to shira
+        diffkit convert adapter task.diff --base base.safetensors
       """)
 
   @Argument(help: "The checkpoint or diff to read.", completion: .file()) var input: String

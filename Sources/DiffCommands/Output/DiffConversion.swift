@@ -2,14 +2,15 @@ import ArgumentParser
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import SystemSupport
 import TensorCore
 
 /// The half of `diffkit convert` that is about diffs.
 struct DiffConversion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "What the input is, if neither contents nor suffix tell: coo-npz, sft-npz, shira or "
-        + "sparse-hdf5."))
+      "What the input is, if neither contents nor suffix tell: coo-npz, sft-npz, shira, "
+        + "super-tuning or sparse-hdf5."))
   var from: ExchangeFormat?
 
   @Option(
@@ -117,7 +118,9 @@ struct DiffConversion: ParsableArguments {
   private func importing(
     _ input: String, _ output: String, _ force: Bool, _ report: ReportOptions
   ) throws {
-    guard let format = from ?? ExchangeFormat(suffixOf: input) else {
+    let input = ExchangeFormat.adapterFile(in: input) ?? input
+    guard let format = try from ?? ExchangeFormat.adapter(input) ?? ExchangeFormat(suffixOf: input)
+    else {
       throw DiffError(.usage, "no suffix that tells what this is; give --from", path: input)
     }
     guard let base else {
@@ -167,6 +170,19 @@ extension DiffEntry {
 }
 
 extension ExchangeFormat: ExpressibleByArgument {
+  /// The file of weights in a folder of an adapter of PEFT; nil if it is none.
+  fileprivate static func adapterFile(in folder: String) -> String? {
+    let file = folder + (folder.hasSuffix("/") ? "" : "/") + "adapter_model.safetensors"
+    return FileStamp(file) == nil ? nil : file
+  }
+
+  /// Which adapter of PEFT a safetensors file is, by the names of its tensors; nil if none.
+  fileprivate static func adapter(_ path: String) throws -> ExchangeFormat? {
+    guard CheckpointFormat(suffixOf: path) == .safetensors else { return nil }
+    let names = try CheckpointFile.open(path).tensors.map(\.name.description)
+    return names.contains { $0.hasSuffix(".supertuning_values") } ? .superTuning : nil
+  }
+
   /// The format that a suffix stands for, or nil.
   fileprivate init?(suffixOf path: String) {
     if path.lowercased().hasSuffix(".npz") {

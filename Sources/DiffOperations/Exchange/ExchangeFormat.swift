@@ -17,10 +17,14 @@ public enum ExchangeFormat: String, Sendable, Hashable, CaseIterable {
   case sftNpz = "sft-npz"
   /// What PEFT stores of a SHiRA adapter (peft 0.21.2, tuners/shira/model.py and layer.py), in
   /// safetensors: for the matrix `MODULE.weight` `base_model.model.MODULE.shira_indices`, int32
-  /// [2, N], rows and columns, and `base_model.model.MODULE.shira_weight`, float32 [N]. Matrices
-  /// only. (PEFT itself loads it only if N is r · (rows + columns) for the r of its
-  /// adapter_config.json, which is not written.)
+  /// [2, N], rows and columns, and `base_model.model.MODULE.shira_weight`, float32 [N]; a head:
+  /// `base_model.model.NAME`, whole. Matrices and heads only. N is r · (rows + columns), as PEFT
+  /// wants it, of which some may be zero; see `ShiraAdapter`.
   case shira
+  /// What PEFT stores of a Super-Tuning adapter (peft 0.21.2, tuners/supertuning/layer.py), to be
+  /// read: `base_model.model.MODULE.supertuning_indices`, int32 [N], positions in the row-major
+  /// flattened matrix, and `base_model.model.MODULE.supertuning_values`, [N]; heads as in `shira`.
+  case superTuning = "super-tuning"
   /// An HDF5 file with datasets as in `cooNpz`.
   case sparseHDF5 = "sparse-hdf5"
 }
@@ -79,19 +83,8 @@ extension ExchangeFormat {
         ("body/\(name)/size", .i64, rank), ("body/\(name)/index_steps", .i32, count),
         ("body/\(name)/values", float, count),
       ]
-    case .shira:
-      let folded = name.key.spelled(with: UInt8(ascii: ".")).description
-      guard entry.shape.extents.count == 2, folded.hasSuffix(".weight"),
-        entry.shape.extents.allSatisfy({ $0 <= UInt64(Int32.max) }),
-        let pairs = Shape([2, entry.count])
-      else {
-        throw DiffError(
-          .unsupported,
-          "is no matrix called '….weight', and SHiRA has nothing else", tensor: name,
-          remedy: .leaveOut)
-      }
-      let module = "base_model.model." + folded.dropLast(".weight".count)
-      return [("\(module).shira_indices", .i32, pairs), ("\(module).shira_weight", .f32, count)]
+    case .shira, .superTuning:
+      throw DiffError(.unsupported, "'\(rawValue)' is not written tensor by tensor", tensor: name)
     }
   }
 
@@ -118,7 +111,7 @@ extension ExchangeFormat {
         tensor.shape.extents.littleEndianBytes, steps.littleEndianBytes,
         Self.bytes(order.map(\.value), tensor.type),
       ]
-    case .shira:
+    case .shira, .superTuning:
       let columns = max(1, tensor.shape.rowLength)
       let positions = tensor.positions
       let rows = positions.map { UInt32(truncatingIfNeeded: $0 / columns) }
@@ -132,7 +125,8 @@ extension ExchangeFormat {
     switch self {
     case .cooNpz, .sparseHDF5: "\(name)/tensor"
     case .sftNpz: "head/\(name)"
-    case .shira: nil
+    case .shira: TensorName(ShiraAdapter.prefix + name.dotted)
+    case .superTuning: nil
     }
   }
 

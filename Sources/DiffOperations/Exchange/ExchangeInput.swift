@@ -22,7 +22,7 @@ struct ExchangeInput {
       let file = try NpzFile(path)
       (archive, checkpoint) = (file, nil)
       names = file.names
-    case .shira, .sparseHDF5:
+    case .shira, .superTuning, .sparseHDF5:
       let file = try CheckpointFile.open(path)
       (archive, checkpoint) = (nil, file)
       names = file.tensors.map(\.name)
@@ -63,9 +63,9 @@ struct ExchangeInput {
   ///   there twice, arrays of different lengths and types that the format does not have.
   func changes(_ name: TensorName, _ shape: Shape) throws(DiffError) -> ExchangedTensor {
     do throws(DiffError) {
-      let values = try array(name, format == .shira ? "shira_weight" : "values")
+      let values = try array(name, format.valuesName)
       let numbers = try values.floats()
-      if format != .shira {
+      if !format.isAdapter {
         let stored = try array(name, format == .sftNpz ? "size" : "shape").integers()
         guard stored.elementsEqual(shape.extents.map { Int64(clamping: $0) }) else {
           throw DiffError(.mismatch, "was exported with the shape \(stored), not \(shape)")
@@ -75,7 +75,9 @@ struct ExchangeInput {
       guard positions.count == numbers.count else {
         throw DiffError(.malformed, "\(positions.count) positions, but \(numbers.count) values")
       }
-      let order = positions.indices.sorted { positions[$0] < positions[$1] }
+      var order = positions.indices.sorted { positions[$0] < positions[$1] }
+      // Adapters have as many changes as their shape asks for; what is zero changes nothing.
+      if format.isAdapter { order.removeAll { numbers[$0] == 0 } }
       let sorted = order.map { positions[$0] }
       for (one, next) in zip(sorted, sorted.dropFirst()) where one == next {
         throw DiffError(.malformed, "position \(one) is there twice")
@@ -113,6 +115,10 @@ struct ExchangeInput {
         last = next
         try add(shape.rowMajor(UInt64(next)))
       }
+    case .superTuning:
+      for index in try array(name, "supertuning_indices").integers() {
+        try add(UInt64(exactly: index) ?? .max)
+      }
     case .shira:
       let indices = try array(name, "shira_indices")
       let numbers = try indices.integers()
@@ -137,6 +143,19 @@ extension ExchangeFormat {
     case .cooNpz, .sparseHDF5: ["indices", "values", "shape"]
     case .sftNpz: ["size", "index_steps", "values"]
     case .shira: ["shira_indices", "shira_weight"]
+    case .superTuning: ["supertuning_indices", "supertuning_values"]
+    }
+  }
+
+  /// Whether it is an adapter of PEFT.
+  var isAdapter: Bool { self == .shira || self == .superTuning }
+
+  /// The array of the values.
+  fileprivate var valuesName: String {
+    switch self {
+    case .cooNpz, .sftNpz, .sparseHDF5: "values"
+    case .shira: "shira_weight"
+    case .superTuning: "supertuning_values"
     }
   }
 
@@ -156,9 +175,13 @@ extension ExchangeFormat {
     case .sftNpz:
       if array.hasPrefix("head/") { return (TensorName(String(array.dropFirst(5))), "head") }
       return cut("body/", "/")
-    case .shira:
-      let prefix = array.hasPrefix("base_model.model.") ? "base_model.model." : ""
-      return cut(prefix, ".").map { ("\($0.0).weight", $0.1) }
+    case .shira, .superTuning:
+      let prefix = array.hasPrefix(ShiraAdapter.prefix) ? ShiraAdapter.prefix : ""
+      if let (module, kind) = cut(prefix, ".") { return ("\(module).weight", kind) }
+      // What PEFT trained whole. Other adapters have tensors of their own, which are no heads.
+      let own = ["lora_", "shira_", "supertuning_"]
+      guard !prefix.isEmpty, !own.contains(where: { array.contains("." + $0) }) else { return nil }
+      return (TensorName(String(array.dropFirst(prefix.count))), "head")
     }
   }
 }

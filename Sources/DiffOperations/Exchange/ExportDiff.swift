@@ -1,10 +1,13 @@
 import Checkpoints
 import DiffFormat
+import SystemSupport
 import TensorCore
 
 extension Diffs {
   /// Writes the changes of an additive diff as a file of another tool. Fingerprints, metadata and
   /// the type of the stored values are not kept: an import takes them from the base.
+  ///
+  /// SHiRA becomes a folder that PEFT loads, or if `path` ends in `.safetensors` the weights alone.
   ///
   /// - Throws: `unsupported` for exact changes, deleted tensors and what the format does not hold;
   ///   `exists`, `io`.
@@ -15,7 +18,15 @@ extension Diffs {
     let additions = try diff.additions("exported")
     let wholes = diff.filter { !$0.isAddition }
     var arrays: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    for one in additions { arrays += try format.arrays(one.entry) }
+    var adapter: ShiraAdapter?
+    if format == .shira { adapter = try ShiraAdapter(additions.map(\.entry), heads: wholes) }
+    for one in additions {
+      if let adapter {
+        arrays += adapter.arrays(one.entry)
+      } else {
+        arrays += try format.arrays(one.entry)
+      }
+    }
     for entry in wholes {
       guard entry.operation == .insert, let name = format.headName(entry.name) else {
         throw DiffError(
@@ -25,11 +36,16 @@ extension Diffs {
       }
       arrays.append((name, entry.type, entry.shape))
     }
-    let output = try ExchangeOutput(path, format, arrays, overwriting: overwriting)
+    var folder: OutputFolder?
+    if adapter != nil && !path.hasSuffix(".safetensors") { folder = try OutputFolder(path) }
+    let file = folder?.place(ShiraAdapter.weightsName) ?? path
+    let output = try ExchangeOutput(file, format, arrays, overwriting: overwriting)
     var summary = ExchangeSummary()
     for one in additions {
       let tensor = try one.exchanged(&summary.rounded)
-      for bytes in format.elements(tensor) { try output.write(next: bytes) }
+      for bytes in format.elements(adapter?.filled(tensor) ?? tensor) {
+        try output.write(next: bytes)
+      }
       summary.tensors += 1
       summary.changes += tensor.count
     }
@@ -41,6 +57,10 @@ extension Diffs {
       summary.heads += 1
     }
     try output.commit()
+    if let folder, let adapter {
+      try folder.write(Array(adapter.configuration.utf8), as: ShiraAdapter.configurationName)
+      try folder.commit()
+    }
     return summary
   }
 }
@@ -76,7 +96,7 @@ private final class ExchangeOutput {
     case .cooNpz, .sftNpz:
       archive = try NpzOutput(path, overwriting: overwriting)
       checkpoint = nil
-    case .shira, .sparseHDF5:
+    case .shira, .superTuning, .sparseHDF5:
       archive = nil
       let made = try CheckpointFile.make(
         at: path, format == .shira ? .safetensors : .hdf5, arrays,

@@ -38,7 +38,7 @@ extension Diffs {
     for (name, kinds) in input.tensors {
       let stored = try names.find(name)
       if kinds["head"] != nil {
-        guard stored == nil else {
+        guard stored == nil || format.isAdapter else {
           throw DiffError(
             .mismatch, "is a head in \(path), but in the base as well", path: base.path,
             tensor: name)
@@ -61,12 +61,20 @@ extension Diffs {
         summary.heads += 1
         continue
       }
+      if input.tensors[source]?["head"] != nil {
+        if try writer.write(exact: try input.array(source, "head"), over: stored, in: base) {
+          summary.heads += 1
+        }
+        continue
+      }
       guard let float = stored.type.float else {
         throw DiffError(
           .unsupported, "is \(stored.type) in the base, to which nothing can be added",
           path: base.path, tensor: stored.name)
       }
-      let tensor = try input.changes(source, stored.shape)
+      var tensor = try input.changes(source, stored.shape)
+      // PEFT rounds the values of Super-Tuning to the type of the matrix, then adds them.
+      if format == .superTuning { tensor.round(to: float) }
       guard !tensor.runs.isEmpty else { continue }
       let (operation, runs) = try tensor.encoded(options.values, float, &summary.rounded, path)
       try writer.begin(
@@ -82,7 +90,44 @@ extension Diffs {
   }
 }
 
+extension DiffWriter {
+  /// Writes what makes a tensor of the base one that an adapter has whole, exactly; false if it is
+  /// the same.
+  fileprivate func write(
+    exact array: NumPyArray, over stored: StoredTensor, in base: any Checkpoint
+  ) throws(DiffError) -> Bool {
+    guard array.type == stored.type, array.shape == stored.shape else {
+      throw DiffError(
+        .mismatch,
+        "is \(array.type) \(array.shape) in the adapter, but \(stored.type) \(stored.shape) here",
+        path: base.path, tensor: stored.name)
+    }
+    var bytes = [UInt8](repeating: 0, count: array.bytes.count)
+    var span = bytes.mutableSpan
+    try base.read(stored, at: 0, into: &span)
+    let differences = Differences(
+      from: bytes, to: array.bytes, width: array.type.width, at: 0, .xor)
+    guard !differences.changes.isEmpty else { return false }
+    try begin(DiffEntry(stored.name, .xor, stored.type, stored.shape))
+    try append(differences.changes)
+    try end(
+      base: .of(stored.type, stored.shape, bytes.span),
+      result: .of(array.type, array.shape, array.bytes.span),
+      old: XXH3.hash128(differences.old.span))
+    return true
+  }
+}
+
 extension ExchangedTensor {
+  /// Makes the values what they are in another type.
+  fileprivate mutating func round(to type: FloatType) {
+    for index in runs.indices {
+      let values = runs[index].values
+      let rounded = Kernels.narrowed(values.span, type, 0)
+      runs[index].values = Kernels.widened(rounded.span, type, 0)
+    }
+  }
+
   /// The changes as a diff stores them.
   fileprivate func encoded(
     _ wanted: FloatType?, _ tensor: FloatType, _ rounded: inout UInt64, _ path: String
