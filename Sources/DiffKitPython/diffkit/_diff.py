@@ -431,15 +431,18 @@ class Diff(Mapping[str, Entry]):
         if verify:
             _require("base", work, tensors, allow_other_base)
         _check_shapes(work, tensors, backwards=False)
+        # New arrays, and of those that stay the elements that change: what can fail, fails here.
         staged: dict[str, Array] = {}
         for entry, name, _ in work:
-            entry._check_pages()
             if entry.operation == "insert":
                 staged[entry.name] = entry._whole("apply")
             elif entry.operation == "reshape" and name is not None:
                 staged[entry.name] = entry._reshaped(tensors[name], False, verify)
-            elif entry.operation in ("add", "replace", "xor") and name is not None:
+            elif entry.operation == "delete":
+                entry._check_pages()
+            elif name is not None:
                 _require_writeable(tensors[name], name)
+                staged[entry.name] = entry._gather(np.ascontiguousarray(tensors[name]))
         undo = Undo(self, tensors)
         for entry, name, _ in work:
             undo._apply(entry, name, staged.get(entry.name))
@@ -601,8 +604,9 @@ class Undo:
         if entry.operation == "delete":
             self._old.append((entry, name, self._tensors.pop(name)))
             return
+        assert staged is not None
         with _Contiguous(self._tensors[name]) as array:
-            self._old.append((entry, name, entry._gather(array)))
+            self._old.append((entry, name, staged))
             entry._call("apply", _pointer(array), array.nbytes, lib.UNVERIFIED)
 
     def restore(self) -> None:
