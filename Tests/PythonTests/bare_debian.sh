@@ -2,9 +2,10 @@
 # Installs a wheel where there is neither Swift nor any library of ours, a Debian of debootstrap with
 # Python alone, and does there what README.md shows:
 #
-#   Tests/PythonTests/bare_debian.sh WHEEL FOLDER
+#   Tests/PythonTests/bare_debian.sh WHEEL FOLDER [TARBALL]
 #
-# FOLDER keeps the Debian for the next run. Needs root and debootstrap.
+# FOLDER keeps the Debian for the next run. With a tarball of the programs (.ci/release), these are
+# tried too. Needs root and debootstrap.
 set -euo pipefail
 wheel=$(realpath "$1")
 root=$(realpath -m "$2")
@@ -19,6 +20,7 @@ root=$(realpath -m "$2")
 rm -rf "$root/trial"
 mkdir "$root/trial"
 cp "$wheel" "$root/trial"
+[[ -z ${3-} ]] || tar -C "$root/trial" --one-top-level=tarball --strip-components=1 -xzf "$3"
 # NumPy is fetched outside: the Debian inside needs no network.
 pip download --quiet --disable-pip-version-check --only-binary :all: --dest "$root/trial" \
   --python-version "$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
@@ -86,4 +88,9 @@ unshare --mount bash -ec 'mount -t proc proc "$1/proc" && exec chroot "$1" bash 
   cd /trial
   python3 -m venv environment
   environment/bin/pip install --quiet --disable-pip-version-check --no-index --find-links . diffkit
-  PATH=/trial/environment/bin:$PATH environment/bin/python trial.py'
+  PATH=/trial/environment/bin:$PATH environment/bin/python trial.py
+  [ ! -d tarball ] || {
+    rm -f *.diff *.safetensors *.h5
+    PATH=/trial/tarball/bin:$PATH DIFFKIT_PROGRAM=/trial/tarball/bin/diffkit \
+      environment/bin/python trial.py
+  }'

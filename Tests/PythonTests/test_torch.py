@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -359,6 +361,18 @@ def test_moved_model_is_followed(tmp_path: Path) -> None:
     attached = dt.attach(model, attached.prepared)
     model.double()
     with pytest.raises(diffkit.ChangedInBetween, match="f64"):
+        attached.detach()
+
+
+def test_a_model_is_not_kept(tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    attached = dt.attach(model, tmp_path / "d.diff")
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(diffkit.UsageError, match="gone"):
         attached.detach()
 
 

@@ -18,6 +18,7 @@ from ..errors import (
     Mismatch,
     PartlyApplied,
     Unsupported,
+    UsageError,
     WrongBase,
 )
 from . import _tensors as tensors
@@ -142,7 +143,6 @@ class Prepared:
     """A diff decoded and verified for a model as it was then; see `prepare`.
 
     Attributes:
-        model: the model.
         changes: elements that change.
         metadata: of the diff.
         identity: of the diff.
@@ -151,7 +151,8 @@ class Prepared:
     def __init__(
         self, model: torch.nn.Module, diff: Diff, names: Names, verify: bool, allow_other_base: bool
     ) -> None:
-        self.model = model
+        # What is remembered of a model refers to its diffs; a reference back would keep it forever.
+        self._model = weakref.ref(model)
         self.metadata = dict(diff.metadata)
         self.identity = diff.identity
         self.patches: list[Patch] = []
@@ -164,6 +165,18 @@ class Prepared:
             self._decode(diff, names, state if verify else None, allow_other_base)
             self._check_overlap()
             self._bind()
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model.
+
+        Raises:
+            UsageError: if there is none any more.
+        """
+        model = self._model()
+        if model is None:
+            raise UsageError("the model that the diff was prepared for is gone")
+        return model
 
     @property
     def changes(self) -> int:

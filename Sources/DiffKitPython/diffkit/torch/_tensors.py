@@ -70,7 +70,7 @@ def require_plain(name: str, tensor: torch.Tensor) -> None:
         reason = f"has the layout {data.layout}"
     elif data.is_quantized:
         reason = "is quantized"
-    elif type(data) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+    elif type(data) is not torch.Tensor:
         reason = f"is a {type(data).__name__}"
     elif data.dtype not in CODES:
         reason = f"has elements of {data.dtype}"
