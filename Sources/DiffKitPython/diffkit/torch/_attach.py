@@ -172,7 +172,8 @@ def attach(
 ) -> Attached:
     """Makes a model what a diff makes of it, where its tensors are, on any device.
 
-    The elements that change are exchanged, O(changes); no tensor moves. Attached to a model that
+    The elements that change are exchanged, O(changes), on a GPU in the current stream; no tensor
+    moves. Attached to a model that
     has others attached, the diff must fit the model as it is then.
 
     What the diff inserts or reshapes (a head, a longer vocabulary) becomes the data of the model's

@@ -325,11 +325,7 @@ class Prepared:
         """
         if any(tensors.place(patch.tensor) != patch.place for patch in self.patches):
             self._rebind()
-        differing = [patch.differs(not after) for patch in self._elsewhere]
-        # One wait for each device, not for each tensor.
-        for patch, differs in zip(self._elsewhere, differing):
-            if bool(differs):
-                raise _changed(patch)
+        self._compare(not after)
         data = [tensors.storage(patch.tensor) for patch in self._bound]
         refused = self._exchange.run(
             [flat.data_ptr() for flat in data],
@@ -343,6 +339,18 @@ class Prepared:
         for patch in self._bound:
             if not patch.tensor.is_inference():
                 torch.autograd.graph.increment_version(patch.tensor)
+
+    def _compare(self, after: bool) -> None:
+        """Refuses other elements than those of a side, on other devices than the CPU."""
+        by_device: dict[torch.device, list[Patch]] = {}
+        for patch in self._elsewhere:
+            by_device.setdefault(patch.tensor.device, []).append(patch)
+        for patches in by_device.values():
+            # One wait for each device, not for each tensor.
+            differing = torch.stack([patch.differs(after) for patch in patches]).tolist()
+            for patch, differs in zip(patches, differing):
+                if differs:
+                    raise _changed(patch)
 
     def _rebind(self) -> None:
         """Follows tensors to another device or memory."""
