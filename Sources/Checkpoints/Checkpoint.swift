@@ -25,8 +25,10 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// What the files hold beside tensors, each with a hash of it, so that two checkpoints of one
   /// format can be compared in full: what is skipped, attributes, metadata, a folder's other files.
   ///
+  /// - Parameter withWeights: whether weights are among it, which may be large: tensors of types that
+  ///   diffkit does not have, files of other sets of weights.
   /// - Complexity: O(bytes of all that).
-  func otherContents() throws(DiffError) -> [OtherContent]
+  func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent]
 
   /// Fills `buffer` with the tensor's little-endian bytes from `offset` (in bytes, a multiple of
   /// the element width, as is the buffer's size) on.
@@ -81,7 +83,12 @@ extension Checkpoint {
   public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] { [] }
 
   /// Nothing.
-  public func otherContents() throws(DiffError) -> [OtherContent] { [] }
+  public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] { [] }
+
+  /// All of it.
+  public func otherContents() throws(DiffError) -> [OtherContent] {
+    try otherContents(withWeights: true)
+  }
 
   /// Nothing.
   public var skipped: [SkippedObject] { [] }

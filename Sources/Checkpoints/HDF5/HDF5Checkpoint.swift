@@ -46,7 +46,7 @@ public final class HDF5Checkpoint: Checkpoint {
   }
 
   /// Attributes, links, groups without anything in them, and datasets that are no tensors.
-  public func otherContents() throws(DiffError) -> [OtherContent] {
+  public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     let contents = try hdf5.contents()
     if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
     // Others are passed over for what the library does not know.

@@ -27,7 +27,9 @@ public final class SafeTensorsCheckpoint: Checkpoint {
   public var metadata: [String: String] { part.header.facts }
 
   /// Tensors of types that diffkit does not have, and the entries of the metadata.
-  public func otherContents() throws(DiffError) -> [OtherContent] { try part.otherContents() }
+  public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
+    try part.otherContents(withWeights: withWeights)
+  }
 
   /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
   public func read(

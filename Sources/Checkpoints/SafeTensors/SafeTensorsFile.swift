@@ -31,12 +31,12 @@ struct SafeTensorsFile: Sendable {
   }
 
   /// The others with hashes, and the entries of the metadata.
-  func otherContents() throws(DiffError) -> [OtherContent] {
+  func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     let facts = header.facts.sorted { $0.key < $1.key }.map { key, text in
       OtherContent(
         "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
     }
-    let others = header.items.filter { $0.type == nil }
+    let others = withWeights ? header.items.filter { $0.type == nil } : []
     return try facts
       + others.map { (item) throws(DiffError) in
         let extents = item.extents.flatMap(\.littleEndianBytes)

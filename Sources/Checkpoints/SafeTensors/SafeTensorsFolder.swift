@@ -69,13 +69,17 @@ public final class SafeTensorsFolder: Checkpoint {
   }
 
   /// What the files hold beside tensors, and the folder's other files.
-  public func otherContents() throws(DiffError) -> [OtherContent] {
+  public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     var contents = metadata.sorted { $0.key < $1.key }.map { key, text in
       OtherContent(
         "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
     }
-    for part in parts { contents += try part.otherContents().filter { $0.attribute == nil } }
-    for name in try otherFiles { try add(name, to: &contents) }
+    for part in parts {
+      contents += try part.otherContents(withWeights: withWeights).filter { $0.attribute == nil }
+    }
+    for name in try otherFiles where withWeights || !otherWeights.contains(name) {
+      try add(name, to: &contents)
+    }
     return contents
   }
 

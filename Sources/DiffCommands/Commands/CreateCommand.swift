@@ -110,13 +110,15 @@ private struct CreateOutput: CommandOutput {
   /// Attributes that the diff takes along.
   let attributes: [String]
   let notCompared: [CheckpointInspection.Skipped]
+  /// What differs beside tensors and is not in the diff.
+  let notCarried: [CheckpointInspection.Skipped]
   /// Tensors that `--skip-nonfloat` left out.
   let leftOut: [String]
   private let tuned: String
 
   private enum CodingKeys: CodingKey {
     case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
-    case alike, attributes, notCompared, leftOut
+    case alike, attributes, notCompared, notCarried, leftOut
   }
 
   init(_ output: String, _ tuned: String, _ summary: CreateSummary, size: UInt64) {
@@ -135,6 +137,7 @@ private struct CreateOutput: CommandOutput {
       "\($0.object == "" ? "/" : $0.object), attribute '\($0.name)'"
     }
     notCompared = summary.notCompared.map { .init($0) }
+    notCarried = summary.notCarried.map { .init($0) }
     leftOut = summary.skipped.map(\.description)
   }
 
@@ -163,6 +166,13 @@ private struct CreateOutput: CommandOutput {
     }
     for object in notCompared {
       lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
+    }
+    for object in notCarried.prefix(10) {
+      lines.append(
+        "differs and is not in the diff: \(object.name.abbreviated()) (\(object.reason))")
+    }
+    if notCarried.count > 10 {
+      lines.append("differs and is not in the diff: \(notCarried.count - 10) more")
     }
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")

@@ -172,6 +172,10 @@ private func transfer(
   if target.output.holdsAttributes {
     let attributes = try CarriedAttributes(diffs, direction, on: base)
     for change in attributes.changes { try target.output.setAttribute(change) }
+    if !attributes.changes.isEmpty {
+      let back = attributes.changes.reversed().map(\.reversed)
+      undo?.writer.extensions = [DiffExtension(attributes: back)]
+    }
   }
   try stamps.check()
   try commit(target.output, undo)

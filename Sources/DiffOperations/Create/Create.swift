@@ -60,9 +60,11 @@ public struct CreateSummary: Sendable, Hashable {
   public var skipped: [TensorName] = []
   /// Attributes that the diff takes along, since they go with names and shapes that change.
   public var attributes: [AttributeChange] = []
-  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared, or
-  /// differs and is not in the diff.
+  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
   public var notCompared: [SkippedObject] = []
+  /// What else differs between files of one format and is not in the diff: attributes, metadata, other
+  /// files of a folder.
+  public var notCarried: [SkippedObject] = []
 }
 
 extension Diffs {
@@ -132,7 +134,7 @@ extension Diffs {
       writer.extensions = [DiffExtension(attributes: differences.carried)]
     }
     summary.attributes = differences.carried
-    summary.notCompared += differences.notCarried
+    summary.notCarried = differences.notCarried
     try stamps.check()
     try writer.finish()
     return summary

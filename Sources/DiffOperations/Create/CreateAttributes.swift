@@ -15,7 +15,8 @@ struct AttributeDifferences {
     _ options: CreateOptions
   ) throws(DiffError) {
     guard base.format != nil, base.container == tuned.container else { return }
-    let (before, after) = (try base.otherContents(), try tuned.otherContents())
+    let before = try base.otherContents(withWeights: false)
+    let after = try tuned.otherContents(withWeights: false)
     let changesTable = pairs.contains { $0.base == nil || $0.tuned == nil || $0.isReshape }
     let old = Self.values(before)
     let new = Self.values(after)
@@ -36,7 +37,7 @@ struct AttributeDifferences {
         notCarried.append(
           SkippedObject(
             name: TensorName(name ?? other.name.description),
-            reason: name == nil ? "\(other.kind) that differs" : "differs"))
+            reason: name == nil ? other.kind : "an attribute"))
       }
     }
   }

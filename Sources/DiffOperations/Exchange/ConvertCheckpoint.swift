@@ -45,18 +45,7 @@ extension Checkpoint {
       overwriting: overwriting)
     var summary = ConvertSummary()
     summary.skipped = skipped
-    let facts = Set(metadata.keys)
-    let attributes = try otherContents().compactMap { content in
-      content.name == "/" && facts.contains(content.attribute ?? "") ? nil : content.attribute
-    }.filter { _ in self.format == .hdf5 }
-    if !attributes.isEmpty {
-      let names = Set(attributes).sorted()
-      summary.skipped.append(
-        SkippedObject(
-          name: "attributes",
-          reason: "\(attributes.count) of them: "
-            + names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "")))
-    }
+    if let attributes = try leftAttributes() { summary.skipped.append(attributes) }
     var progress = ProgressCounter(
       "convert", total: tensors.map(\.byteCount).clampedSum, handler)
     var rooms = [[UInt8]](repeating: [], count: Blocks.perWindow)
@@ -74,6 +63,24 @@ extension Checkpoint {
     try stamps.check()
     try output.commit()
     return summary
+  }
+}
+
+extension Checkpoint {
+  /// The attributes of an HDF5 file that a new file does not get, as one object; nil if it gets all.
+  fileprivate func leftAttributes() throws(DiffError) -> SkippedObject? {
+    guard format == .hdf5 else { return nil }
+    let facts = metadata
+    let left = try otherContents().compactMap { content in
+      content.name == "/" && facts[content.attribute ?? ""] != nil ? nil : content.attribute
+    }
+    guard !left.isEmpty else { return nil }
+    let names = Set(left).sorted()
+    let more = names.count > 5 ? ", …" : ""
+    return SkippedObject(
+      name: "attributes",
+      reason: "\(left.count) of them: \(names.prefix(5).joined(separator: ", "))\(more)",
+      mayHoldNumbers: false)
   }
 }
 

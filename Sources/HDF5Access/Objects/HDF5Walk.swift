@@ -78,7 +78,8 @@ struct HDF5Walk {
       }
       let dataset = try open(link, of: group)
       switch try StoredTensor.describe(
-        dataset.id, path, userBlock: userBlock, takesStandardOutput: takesStandardOutput)
+        dataset.id, path, userBlock: userBlock, takesStandardOutput: takesStandardOutput,
+        withChunks: contents == nil)
       {
       case .tensor(var tensor):
         try contents?.add(attributesOf: dataset.id, path)

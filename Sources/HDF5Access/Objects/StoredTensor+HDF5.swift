@@ -10,8 +10,11 @@ extension StoredTensor {
   }
 
   /// Describes an open dataset. (Whether that fits the file is checked by whoever asked.)
+  ///
+  /// - Parameter withChunks: whether the chunks are looked up, which takes O(chunks).
   static func describe(
-    _ dataset: hid_t, _ name: TensorName, userBlock: UInt64, takesStandardOutput: Bool
+    _ dataset: hid_t, _ name: TensorName, userBlock: UInt64, takesStandardOutput: Bool,
+    withChunks: Bool = true
   ) throws(DiffError) -> Description {
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), "cannot read the layout")
     let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation.id) }
@@ -46,7 +49,7 @@ extension StoredTensor {
       guard
         let chunks = try chunks(
           of: dataset, creation.id, space.id, shape, element.type, userBlock: userBlock,
-          takesStandardOutput: takesStandardOutput)
+          takesStandardOutput: takesStandardOutput, withChunks: withChunks)
       else { return .skipped(reason: "a layout of chunks that diffkit does not support") }
       tensor.storage = .chunked(chunks)
     case H5D_CONTIGUOUS:
@@ -118,7 +121,7 @@ extension StoredTensor {
   /// Chunked storage, or nil if the extents of a chunk are unusable.
   private static func chunks(
     of dataset: hid_t, _ creation: hid_t, _ space: hid_t, _ shape: Shape, _ type: ElementType,
-    userBlock: UInt64, takesStandardOutput: Bool
+    userBlock: UInt64, takesStandardOutput: Bool, withChunks: Bool
   ) throws(DiffError) -> Chunks? {
     guard let chunk = try chunkShape(creation, rank: shape.extents.count), chunk.count > 0 else {
       return nil
@@ -128,9 +131,10 @@ extension StoredTensor {
     return Chunks(
       shape: chunk, filters: try HDF5Filter.all(of: creation).map { $0.filter(of: type) },
       filtersEdges: options & UInt32(H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) == 0,
-      chunks: try HDF5ChunkTable.chunks(
-        of: dataset, space, shape, chunk, userBlock: userBlock,
-        takesStandardOutput: takesStandardOutput))
+      chunks: withChunks
+        ? try HDF5ChunkTable.chunks(
+          of: dataset, space, shape, chunk, userBlock: userBlock,
+          takesStandardOutput: takesStandardOutput) : [])
   }
 
   /// The extents of the chunks of a dataset that has some.
