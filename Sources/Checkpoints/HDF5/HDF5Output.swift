@@ -60,7 +60,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     tensor.check(offset, bytes.count)
     try locating(tensor.name) { () throws(DiffError) in
       guard case .contiguous(let start) = tensor.storage else {
-        try tensor.checkLossless()
+        // What the base is, not what becomes of it.
+        try tensor.checkLossless(in: source?.path)
         if try chunks?.write(bytes, to: tensor, at: offset) == true { return }
         return try hdf5.write(bytes, to: tensor, at: offset)
       }
@@ -141,13 +142,13 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
 extension StoredTensor {
   /// Refuses filters that may keep other elements than were written, as scale-offset does: what
   /// was verified would not be what the file holds.
-  fileprivate func checkLossless() throws(DiffError) {
+  fileprivate func checkLossless(in path: String?) throws(DiffError) {
     guard case .chunked(let chunks) = storage else { return }
     for case .other(let number) in chunks.filters {
       throw DiffError(
         .unsupportedCheckpoint,
         "its chunks pass filter number \(number), which may not keep every bit; rewrite the file "
-          + "without it, as by h5repack -f NONE")
+          + "without it, as by h5repack -f NONE", path: path)
     }
   }
 }

@@ -168,12 +168,9 @@ private struct CreateOutput: CommandOutput {
       lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
     }
     for object in notCarried.prefix(10) {
-      lines.append(
-        "differs and is not in the diff: \(object.name.abbreviated()) (\(object.reason))")
+      lines.append("not in the diff: \(object.name.abbreviated()): \(object.reason)")
     }
-    if notCarried.count > 10 {
-      lines.append("differs and is not in the diff: \(notCarried.count - 10) more")
-    }
+    if notCarried.count > 10 { lines.append("not in the diff: \(notCarried.count - 10) more") }
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }

@@ -37,7 +37,7 @@ struct AttributeDifferences {
         notCarried.append(
           SkippedObject(
             name: TensorName(name ?? other.name.description),
-            reason: name == nil ? other.kind : "an attribute"))
+            reason: name == nil ? "\(other.kind) that differs" : "differs"))
       }
     }
   }
