@@ -310,6 +310,38 @@ def test_progress_and_interruption(base: Tensors, tuned: Tensors, tmp_path: Path
     assert sorted(os.listdir(tmp_path)) == ["d.diff"]
 
 
+def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
+    # A child that interrupts itself: from its own callback, or by another thread while C works.
+    program = """
+import os, signal, sys, threading, numpy as np, diffkit
+base = {f"w{i}": np.zeros(1 << 20, "f4") for i in range(400)}
+tuned = dict(base)
+tuned["w0"] = np.ones(1 << 20, "f4")
+calls = []
+def told(*facts):
+    calls.append(facts)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+try:
+    if sys.argv[1] == "told":
+        diffkit.create(base, tuned, "d.diff", progress=told)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    while True:
+        diffkit.create(base, tuned, "d.diff", overwrite=True)
+except KeyboardInterrupt:
+    handler = signal.getsignal(signal.SIGINT)
+    print("interrupted", len(calls) < 10, handler is signal.default_int_handler)
+"""
+    for kind in ("told", "silent"):
+        shown = subprocess.run(
+            [sys.executable, "-c", program, kind], cwd=tmp_path, capture_output=True, text=True,
+            timeout=120,
+        )  # fmt: skip
+        assert shown.stdout == "interrupted True True\n", shown.stderr
+        if kind == "told":
+            assert os.listdir(tmp_path) == []
+
+
 def test_from_threads(base: Tensors, tuned: Tensors) -> None:
     diff = diffkit.open(diffkit.dumps(base, tuned))
     failed: list[BaseException] = []

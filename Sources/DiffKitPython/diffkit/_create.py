@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import threading
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
 
@@ -61,6 +63,34 @@ def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
     return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
 
 
+class _Interruption:
+    """Notes Ctrl-C while C works, instead of raising inside of a callback, from where nothing can
+    be raised; raises when C has returned. In the main thread, where Python handles signals."""
+
+    def __init__(self) -> None:
+        self.is_noted = False
+        self._handler: Any = None
+
+    def __enter__(self) -> None:
+        self.is_noted = False
+        self._handler = None
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.is_noted = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._handler is None:
+            return
+        signal.signal(signal.SIGINT, self._handler)
+        if self.is_noted:
+            self._handler(signal.SIGINT, None)
+
+
 class Writer:
     """``diffkit_writer``."""
 
@@ -90,7 +120,8 @@ class Writer:
             raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
         self._guard = lib.Guard()
         self._progress = progress
-        self._tell = lib.PROGRESS(self._told) if progress else lib.PROGRESS()
+        self._interruption = _Interruption()
+        self._tell = lib.PROGRESS(self._told)
         options = lib.COptions(
             operation=operations[operation],
             flags=(lib.SKIP_NONFLOAT if skip_nonfloat else 0) | (lib.FAST if fast else 0),
@@ -125,8 +156,11 @@ class Writer:
         self.close()
 
     def _told(self, _: object, phase: bytes, done: int, total: int) -> int:
-        assert self._progress is not None
         progress = self._progress
+        if self._interruption.is_noted:
+            return 1
+        if progress is None:
+            return 0
         return self._guard.run(lambda: progress(phase.decode(), done, total))
 
     def add(self, side: str, name: str, buffer: Buffer) -> None:
@@ -156,7 +190,8 @@ class Writer:
 
     def _call(self, name: str, *arguments: Any) -> None:
         try:
-            call(name, self._handle, *arguments)
+            with self._interruption:
+                call(name, self._handle, *arguments)
         except DiffkitError:
             self._guard.check()
             raise
