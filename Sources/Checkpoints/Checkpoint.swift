@@ -54,9 +54,9 @@ public protocol Checkpoint: AnyObject, Sendable {
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
 
-  /// Starts to change the checkpoint's own files, behind an undo journal: whatever stops that, the
+  /// Starts to change the checkpoint's own files, behind a redo journal: whatever stops that, the
   /// files are the old or the new ones, or are refused by whoever opens them until `recover` has
-  /// made them the old ones. Only elements can be written, of tensors in one piece or in chunks that
+  /// made them the new ones. Only elements can be written, of tensors in one piece or in chunks that
   /// pass no filters.
   ///
   /// - Throws: `locked` if anybody else uses them, `unsupported` for what has no files of its own.

@@ -10,6 +10,17 @@ public protocol CheckpointOutput: AnyObject, Sendable {
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError)
 
+  /// Overwrites bytes of a tensor in which single elements change: for an output that is the source
+  /// itself and takes note of them. The others must be those that stand there.
+  ///
+  /// - Parameters:
+  ///   - positions: the elements that may change, ascending, counted from the first of `bytes`.
+  ///   - old: what they were.
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64,
+    changing positions: Span<UInt32>, from old: Span<UInt8>
+  ) throws(DiffError)
+
   /// Adds a tensor, with the groups that its name needs. Its elements are undefined until the
   /// caller has written all of them.
   ///
@@ -67,6 +78,12 @@ extension CheckpointOutput {
   public func setAttribute(_ change: AttributeChange) throws(DiffError) {
     throw DiffError(.unsupported, "the format has no attributes")
   }
+
+  /// Overwrites all of the bytes.
+  public func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64,
+    changing positions: Span<UInt32>, from old: Span<UInt8>
+  ) throws(DiffError) { try write(bytes, to: tensor, at: offset) }
 
   /// Nothing, for formats that pack nothing.
   public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}

@@ -18,7 +18,7 @@ extension Remedy {
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "--text names their column"
-    case .recover(let path): "restore the file first: diffkit recover '\(path)'"
+    case .recover(let path): "complete that first: diffkit recover '\(path)'"
     case .resume: "the same command with --resume goes on from here"
     }
   }

@@ -56,7 +56,7 @@ extension DiffError {
     public static let exists = Code("exists")
     /// Another program is using the file.
     public static let locked = Code("locked")
-    /// A change in place was interrupted; `recover` takes it back.
+    /// A change in place was interrupted; `recover` completes it.
     public static let interrupted = Code("interrupted")
     /// Another process modified the file while it was being read.
     public static let changed = Code("changed")

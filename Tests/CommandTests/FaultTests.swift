@@ -71,7 +71,7 @@ struct FaultTests {
   }
 
   @Test(
-    "a checkpoint changed in place is old or new, or is refused until it is restored",
+    "a checkpoint changed in place is old or new, or is refused until it is recovered",
     arguments: Fault.kinds)
   func inPlace(kind: Fault.Kind) throws {
     try Fixture.with { files in
@@ -108,7 +108,9 @@ struct FaultTests {
           interrupted += 1
           #expect(child.ending != .exit(0), what)
           if child.ending == .exit(2) { #expect(Answer(child).errors.contains("diffkit recover")) }
-          try expectRecovery(files, old, what, everyCall: call % 7 == 0)
+          try expectRecovery(files, new, what, everyCall: call % 7 == 0)
+          // What is completed can be undone.
+          #expect(files.folder.exists("undo") == command.contains("--undo"), what)
         }
         #expect(call > 6)
         if kind == .kill || kind == .lasting(28) { #expect(interrupted > 0) }
@@ -116,10 +118,10 @@ struct FaultTests {
     }
   }
 
-  /// Expects that an interrupted change is refused, and taken back by `recover`, whatever stops
+  /// Expects that an interrupted change is refused, and completed by `recover`, whatever stops
   /// that on its own way.
   private func expectRecovery(
-    _ files: Fixture, _ old: [UInt8], _ what: Comment, everyCall: Bool
+    _ files: Fixture, _ new: [UInt8], _ what: Comment, everyCall: Bool
   ) throws {
     expectTrouble(
       try Diffkit.run("verify", files("exact.diff"), files("x")), files("x"), "diffkit recover")
@@ -134,7 +136,7 @@ struct FaultTests {
     }
     let answer = try Diffkit.run("recover", files("x"))
     expectSuccess(answer)
-    #expect(try files.bytes("x") == old, what)
+    #expect(try files.bytes("x") == new, what)
     #expect(!files.folder.exists("x" + Journal.suffix), what)
   }
 }

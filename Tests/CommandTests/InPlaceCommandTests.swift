@@ -113,4 +113,31 @@ import TestSupport
       expectTrouble(Answer(child), files("base.h5"), "is being changed by another program")
     }
   }
+
+  @Test("of two that change a file at the same time, the loser says so, or finds it done")
+  func race() throws {
+    try Scratch.with { scratch in
+      var random = SplitMix64(seed: TestSeed.value)
+      let model = try BigModel(scratch, &random, elements: 500_000)
+      let tuned = try contents(ofFile: model.tuned)
+      for round in 0..<12 {
+        let both = try ChildProcess.run(
+          "sh",
+          [
+            "-c",
+            """
+            "$0" apply "$1" "$2" --in-place & first=$!
+            "$0" apply "$1" "$2" --in-place & second=$!
+            wait $first; a=$?; wait $second; b=$?; [ $a$b = 00 ] || [ $a$b = 02 ] || [ $a$b = 20 ]
+            """, Diffkit.path, model.base, model.diff,
+          ])
+        let answer = Answer(both)
+        #expect(answer.code == 0, "round \(round): \(answer)")
+        #expect(
+          answer.errors.isEmpty || answer.errors.contains("by another program"), "\(answer)")
+        #expect(try contents(ofFile: model.base) == tuned)
+        expectSuccess(try Diffkit.run("revert", model.base, model.diff, "--in-place"))
+      }
+    }
+  }
 }

@@ -8,10 +8,13 @@ import TestSupport
 /// What an interrupted change in place leaves.
 @Suite(.enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
 struct InterruptedTests {
-  /// Applies in place until the process is killed between two changes of `file`.
-  private func interrupt(_ path: String, _ file: String, _ files: Fixture) throws {
-    let old = try files.bytes(file)
+  /// Applies in place until the process is killed between two changes of `file`, which has
+  /// the bytes `old`.
+  private func interrupt(
+    _ path: String, _ file: String, _ old: [UInt8], _ files: Fixture
+  ) throws {
     for call in 1..<100 {
+      try write(old, toFile: files(file))
       let fault = Fault(folder: files.folder, kind: .kill)
       let child = try #require(
         try fault.run(["apply", "--in-place", files(path), files("exact.diff")], at: call))
@@ -19,17 +22,16 @@ struct InterruptedTests {
       if try files.bytes(file) != old { return }
       // With a journal, and nothing changed yet, or with nothing at all.
       _ = try Diffkit.run("recover", files(path))
+      removeFile(files(file))
     }
     Issue.record("never interrupted in between")
   }
 
-  @Test("every command refuses the checkpoint, and says what restores it; recover does")
+  @Test("every command refuses the checkpoint, and says what completes the change; recover does")
   func commands() throws {
     try Fixture.with { files in
       let (x, diff, tuned) = (files("x.h5"), files("exact.diff"), files("tuned.h5"))
-      let old = try files.bytes("base.h5")
-      try write(old, toFile: x)
-      try interrupt("x.h5", "x.h5", files)
+      try interrupt("x.h5", "x.h5", files.bytes("base.h5"), files)
       let torn = try files.bytes("x.h5")
       let names = try files.folder.names
       for arguments in [
@@ -43,32 +45,33 @@ struct InterruptedTests {
       }
       #expect(try files.folder.names == names)
       #expect(try files.bytes("x.h5") == torn)
-      expectSuccess(try Diffkit.run("recover", x), "x.h5: restored")
-      #expect(try files.bytes("x.h5") == old)
+      expectSuccess(try Diffkit.run("recover", x), "x.h5: completed")
+      #expect(try files.bytes("x.h5") == files.bytes("tuned.h5"))
       expectSuccess(try Diffkit.run("recover", x), "nothing to do")
     }
   }
 
-  @Test("a folder of files is restored by its own name, its index's or a part's")
+  @Test("a folder of files is recovered by its own name, its index's or a part's")
   func folder() throws {
     try Fixture.with { files in
       _ = try CheckpointFile.open(files("base.h5")).convert(
         to: files("base.safetensors"), .safetensors)
-      let whole = try files.bytes("base.safetensors")
+      let base = try files.bytes("base.safetensors")
+      _ = try CheckpointFile.open(files("tuned.h5")).convert(
+        to: files("tuned.safetensors"), .safetensors)
       let names = try CheckpointFile.open(files("base.safetensors")).tensors.map(\.name)
       let map = names.map { #""\#($0)":"m.safetensors""# }.joined(separator: ",")
       let index = "m.safetensors.index.json"
       for path in ["m", "m/" + index, "m/m.safetensors"] {
         try makeFolder(files("m"))
-        try write(whole, toFile: files("m/m.safetensors"))
         try write(Array(#"{"weight_map":{\#(map)}}"#.utf8), toFile: files("m/" + index))
-        try interrupt("m", "m/m.safetensors", files)
+        try interrupt("m", "m/m.safetensors", base, files)
         for torn in ["m", "m/" + index, "m/m.safetensors"] {
           expectTrouble(
             try Diffkit.run("verify", files("exact.diff"), files(torn)), "diffkit recover")
         }
-        expectSuccess(try Diffkit.run("recover", files(path)), "restored")
-        #expect(try files.bytes("m/m.safetensors") == whole)
+        expectSuccess(try Diffkit.run("recover", files(path)), "completed")
+        #expect(try files.bytes("m/m.safetensors") == files.bytes("tuned.safetensors"))
         #expect(try Folder.names(files("m")) == ["m.safetensors", index])
         _ = try ChildProcess.run("rm", ["-r", files("m")])
       }
@@ -79,8 +82,7 @@ struct InterruptedTests {
   func damaged() throws {
     try Fixture.with { files in
       let old = try files.bytes("base.h5")
-      try write(old, toFile: files("x.h5"))
-      try interrupt("x.h5", "x.h5", files)
+      try interrupt("x.h5", "x.h5", old, files)
       let torn = try files.bytes("x.h5")
       let journal = try files.bytes("x.h5" + Journal.suffix)
       let seed = TestSeed.value
@@ -109,11 +111,36 @@ struct InterruptedTests {
         #expect(error?.code == .changed)
         #expect(try files.bytes("x.h5") == other)
       }
-      // By force, what has the right size gets the old bytes where they belong.
+      // By force, what has the right size gets the new bytes where they belong.
       expectTrouble(try Diffkit.run("recover", files("x.h5")), "is not the file")
-      expectSuccess(try Diffkit.run("recover", files("x.h5"), "--force"), "restored")
+      expectSuccess(try Diffkit.run("recover", files("x.h5"), "--force"), "completed")
       #expect(!files.folder.exists("x.h5" + Journal.suffix))
       expectTrouble(try Diffkit.run("recover", files("none.h5")), "none.h5", "no such file")
+    }
+  }
+
+  @Test("what diffkit 1.0 left, with a journal of old bytes, is restored")
+  func undoJournal() throws {
+    try Scratch.with { scratch in
+      let resources = Repository.path + "/Tests/CheckpointsTests/Resources/undo-journal/"
+      let (name, journal) = ("x.safetensors", "x.safetensors" + Journal.suffix)
+      let old = try contents(ofFile: resources + "old.safetensors")
+      for file in [name, journal] {
+        try write(contents(ofFile: resources + file), toFile: scratch(file))
+      }
+      let torn = try contents(ofFile: scratch(name))
+      #expect(torn != old)
+      let x = scratch(name)
+      expectTrouble(try Diffkit.run("inspect", x), x, "diffkit recover '\(x)'")
+      // Another file of the same size is left alone.
+      removeFile(x)
+      try write(torn.map { ~$0 }, toFile: x)
+      expectTrouble(try Diffkit.run("recover", x), "is not the file")
+      removeFile(x)
+      try write(torn, toFile: x)
+      expectSuccess(try Diffkit.run("recover", x), "\(name): restored")
+      #expect(try contents(ofFile: x) == old)
+      #expect(try scratch.names == [name])
     }
   }
 }

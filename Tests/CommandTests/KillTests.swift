@@ -97,12 +97,12 @@ import Foundation
         if try scratch.names != inputs {
           #expect(try scratch.names == (inputs + ["base.h5" + Journal.suffix]).sorted(), what)
           recovered += 1
-          // The way back is killed too, and started again.
+          // The way to its end is killed too, and started again.
           _ = try ChildProcess.run(
             Diffkit.path, ["recover", model.base], killedAfter: random.unit() * 0.05)
           expectSuccess(try Diffkit.run("recover", model.base))
           let found = try hash(model.base)
-          #expect(found == (isNew ? new : old), what)
+          #expect(found == (isNew ? old : new), what)
         }
         let found = try hash(model.base)
         #expect(found == old || found == new, what)
@@ -113,7 +113,7 @@ import Foundation
       #expect(killed > 0 && finished > 0)
       print(
         "apply and revert --in-place: of \(Self.rounds) runs \(killed) killed, \(recovered) of them "
-          + "restored by recover, \(finished) finished; all old or new")
+          + "completed by recover, \(finished) finished; all old or new")
     }
   }
 }

@@ -279,4 +279,42 @@ import TestSupport
       }
     }
   }
+
+  @Test("single elements, some, most or all of them, in types of each width")
+  func densities() throws {
+    try Scratch.with { scratch in
+      let seed = TestSeed.value
+      var random = SplitMix64(seed: seed)
+      let types: [ElementType] = [.u8, .bf16, .f32, .f64]
+      let rows = try types.map { (TensorName("\($0)"), $0, try #require(Shape([300, 1000]))) }
+      for density in [0.00001, 0.001, 0.03, 0.3, 0.7, 1] {
+        let values = rows.map { row in
+          (0..<row.2.count * UInt64(row.1.width)).map { _ in UInt8(random.next() % 256) }
+        }
+        for name in ["base", "tuned"] {
+          let (output, tensors) = try CheckpointFile.make(
+            at: scratch(name), .safetensors, rows, overwriting: true)
+          for (tensor, old) in zip(tensors, values) {
+            let width = tensor.type.width
+            var bytes = old
+            for element in 0..<bytes.count / width where name == "tuned" && random.unit() < density
+            {
+              bytes[element * width + Int(random.next() % UInt64(width))] ^= 16
+            }
+            try output.write(bytes.span, to: tensor, at: 0)
+          }
+          try output.commit()
+        }
+        let (base, tuned) = (scratch("base"), scratch("tuned"))
+        let diff = try DiffOperationsTests.diff(
+          CheckpointFile.open(base), CheckpointFile.open(tuned))
+        let old = try contents(ofFile: base)
+        _ = try Diffs.applyInPlace([diff], to: CheckpointFile.open(base))
+        #expect(
+          try contents(ofFile: base) == contents(ofFile: tuned), "seed \(seed), \(density)")
+        _ = try Diffs.applyInPlace([diff], .revert, to: CheckpointFile.open(base))
+        #expect(try contents(ofFile: base) == old, "seed \(seed), \(density)")
+      }
+    }
+  }
 }

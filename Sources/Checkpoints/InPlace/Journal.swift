@@ -1,31 +1,32 @@
 import SystemSupport
 import TensorCore
 
-/// The undo journal of a change in place: a file beside the checkpoint, there from before the
-/// first byte changes until after the last one is durable.
+/// The redo journal of a change in place: a file beside the checkpoint, there from before the first
+/// byte changes until after the last one is durable. It holds the new bytes, so the change can be
+/// completed from it, as often as that is interrupted.
 ///
 /// It gets its name when it is complete, so it is there whole or not at all. Numbers are
 /// little-endian:
 ///
 ///     signature     8 bytes
-///     version       u32, 1
+///     version       u32, 2
 ///     files         u32; for each: u32 length of its name, the name, u64 size of the file
-///     batches       u32 file, u32 length of the spans, the spans
-///         span      u64 offset in the file, u32 length, the old bytes, the new bytes
+///     batches       u32 file, u32 length of the runs, the runs (see `JournalRun`)
 ///     end           u32 and u32, all bits set and none
 ///     checksum      XXH3-128 of all before it
 ///
-/// With the new bytes there too it tells, without the diff, whether a file is the one it belongs
-/// to: then each byte of a span is the old or the new one.
+/// With some of the old bytes there too it tells, without the diff, whether a file is the one it
+/// belongs to. Journals of version 1, which hold all old bytes, take the change back.
 package enum Journal {
   /// What the name of a journal ends with; before it stands that of the checkpoint's file or of a
   /// folder's index.
   package static let suffix = ".diffkit-journal"
 
   static let signature: [UInt8] = [0x89] + Array("DKJ\r\n".utf8) + [0x1A, 0x0A]
-  static let version: UInt32 = 1
+  static let version: UInt32 = 2
+  static let undoVersion: UInt32 = 1
   static let end = UInt32.max
-  /// No batch is as long: one block of a tensor, old and new, in spans.
+  /// No batch is as long: one block of a tensor, in runs.
   static let maximumBatch = 64 << 20
 
   /// The name of the journal of a checkpoint whose file or index is at `path`.
@@ -42,7 +43,12 @@ package enum Journal {
       guard CheckpointFormat(suffixOf: String(journal.dropLast(suffix.count))) == nil else {
         continue
       }
-      let reader = try JournalReader("\(folder)/\(journal)")
+      let reader: JournalReader
+      do throws(DiffError) { reader = try JournalReader("\(folder)/\(journal)") } catch {
+        // The change of other files may just have come to its end.
+        if error.code == .notFound { continue }
+        throw error
+      }
       if reader.files.contains(where: { $0.name == name }) { return reader.path }
     }
     return nil
@@ -55,5 +61,13 @@ package enum Journal {
       .interrupted,
       "a change in place was interrupted (\(OutputFile.split(journal).name) is there)",
       path: path, remedy: .recover(path))
+  }
+  /// Refuses an output in the place of a file that is being changed, or was left half done.
+  package static func refuseOutput(_ path: String) throws(DiffError) {
+    guard try pending(for: path) != nil else { return }
+    // Whoever is at work holds a lock, and the journal goes before that does.
+    let file = try? File(path)
+    try file?.lock(.shared)
+    try refuseInterrupted(path)
   }
 }

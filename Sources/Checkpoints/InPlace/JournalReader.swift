@@ -6,11 +6,10 @@ struct JournalReader {
   let path: String
   /// The files that it is about, in its own folder, and their sizes.
   let files: [(name: String, size: UInt64)]
+  /// Whether it holds the old bytes, to take the change back, and not the new ones.
+  let isUndo: Bool
   private let file: File
   private let batches: Range<UInt64>
-
-  /// Which of the two versions of a span.
-  enum Version { case old, new }
 
   /// Opens a journal and reads its header.
   ///
@@ -24,7 +23,9 @@ struct JournalReader {
     do throws(DiffError) {
       let start = try file.bytes(at: 0, count: 16)
       guard start.starts(with: Journal.signature) else { throw Self.damaged(path) }
-      guard start.littleEndian(at: 8) == Journal.version else {
+      let version: UInt32 = start.littleEndian(at: 8)
+      isUndo = version == Journal.undoVersion
+      guard isUndo || version == Journal.version else {
         throw DiffError(
           .unsupportedVersion, "a journal of another version of diffkit", path: path)
       }
@@ -70,99 +71,78 @@ struct JournalReader {
     }
   }
 
-  /// Whether each byte of the spans in `files` is the old or the new one.
-  func fits(_ files: [File]) throws(DiffError) -> Bool {
-    var fits = true
-    try forEachRun { number, place, spans, batch throws(DiffError) in
-      guard fits, number < files.count else { return fits = false }
-      let found = try files[number].bytes(at: place.lowerBound, count: place.count)
-      for span in spans {
-        let start = Int(span.offset - place.lowerBound)
-        fits =
-          fits
-          && (0..<span.count).allSatisfy {
-            found[start + $0] == batch[span.old + $0] || found[start + $0] == batch[span.new + $0]
-          }
+  /// Refuses files that are not those that were being changed: where old bytes are known, each
+  /// byte is the old or the new one.
+  ///
+  /// - Throws: `changed`.
+  func requireFit(_ files: [File]) throws(DiffError) {
+    try forEachBatch { number, runs throws(DiffError) in
+      for run in runs where try !run.fits(files[number]) {
+        throw notTheFile(files[number])
       }
     }
-    return fits
   }
 
-  /// Writes one version of all spans, and makes it durable.
-  func write(_ version: Version, to files: [File]) throws(DiffError) {
-    try forEachRun { number, place, spans, batch throws(DiffError) in
-      guard number < files.count else { throw Self.damaged(path) }
-      // Between the spans stands what stands in the file.
-      var bytes = try files[number].bytes(at: place.lowerBound, count: place.count)
-      for span in spans {
-        let start = Int(span.offset - place.lowerBound)
-        let from = version == .old ? span.old : span.new
-        bytes.replaceSubrange(start..<start + span.count, with: batch[from..<from + span.count])
-      }
-      try files[number].write(bytes.span, at: place.lowerBound)
+  func notTheFile(_ file: File) -> DiffError {
+    DiffError(
+      .changed,
+      "is not the file that was being changed; if it came in its place, remove '\(path)'",
+      path: file.path)
+  }
+
+  /// Writes the bytes of all runs, and makes them durable.
+  func write(to files: [File]) throws(DiffError) {
+    try forEachBatch { number, runs throws(DiffError) in
+      for run in runs { try run.write(to: files[number]) }
+      let ranges = runs.map(\.range)
+      guard let start = ranges.map(\.lowerBound).min(), let end = ranges.map(\.upperBound).max()
+      else { return }
+      files[number].beginWriting(start..<end)
     }
     for file in files { try file.sync() }
   }
 
-  /// Some bytes that change, and where in its batch the old and the new ones stand.
-  private struct Change {
-    var offset: UInt64
-    var count, old, new: Int
-  }
+  /// Bytes of batches that are worked on at a time.
+  private static let windowSize = 8 << 20
 
-  /// Spans with no more between them are read and written together.
-  private static let gap: UInt64 = 1 << 12
-  private static let maximumRun: UInt64 = 1 << 20
-
-  /// Calls `body` with runs of spans that are close together: the number of the file, the bytes of
-  /// the file that the run covers, the spans, and the batch that holds them.
-  private func forEachRun(
-    _ body: (Int, Range<UInt64>, ArraySlice<Change>, [UInt8]) throws(DiffError) -> Void
+  /// Calls `body` with the file and the runs of each batch, on all cores. No two batches concern
+  /// the same bytes.
+  private func forEachBatch(
+    _ body: @Sendable (Int, [JournalRun]) throws(DiffError) -> Void
   ) throws(DiffError) {
     var at = batches.lowerBound
     while at < batches.upperBound {
-      let header = try file.bytes(at: at, count: 8)
-      let number: UInt32 = header.littleEndian(at: 0)
-      let length: UInt32 = header.littleEndian(at: 4)
-      guard number < UInt32(files.count), length <= Journal.maximumBatch else {
-        throw Self.damaged(path)
-      }
-      let batch = try file.bytes(at: at + 8, count: Int(length))
-      let spans = try spans(of: batch, fileSize: files[Int(number)].size)
-      var first = 0
-      while first < spans.count {
-        var last = first
-        var end = spans[first].offset + UInt64(spans[first].count)
-        while last + 1 < spans.count, spans[last + 1].offset >= end,
-          spans[last + 1].offset - end <= Self.gap, end - spans[first].offset < Self.maximumRun
-        {
-          last += 1
-          end = spans[last].offset + UInt64(spans[last].count)
+      var window: [(file: Int, bytes: [UInt8])] = []
+      let start = at
+      while at < batches.upperBound, at - start < Self.windowSize {
+        let header = try file.bytes(at: at, count: 8)
+        let number: UInt32 = header.littleEndian(at: 0)
+        let length: UInt32 = header.littleEndian(at: 4)
+        guard number < UInt32(files.count), length <= Journal.maximumBatch else {
+          throw Self.damaged(path)
         }
-        try body(Int(number), spans[first].offset..<end, spans[first...last], batch)
-        first = last + 1
+        window.append((Int(number), try file.bytes(at: at + 8, count: Int(length))))
+        at += 8 + UInt64(length)
       }
-      at += 8 + UInt64(batch.count)
+      let batches = window
+      try parallelFor(batches.count) { index throws(DiffError) in
+        let (number, bytes) = batches[index]
+        try body(number, runs(of: bytes, fileSize: files[number].size))
+      }
     }
   }
 
   /// Takes a batch apart.
-  private func spans(of batch: [UInt8], fileSize: UInt64) throws(DiffError) -> [Change] {
-    var spans: [Change] = []
-    var next = 0
-    while next < batch.count {
-      guard batch.count - next >= 12 else { throw Self.damaged(path) }
-      let offset: UInt64 = batch.littleEndian(at: next)
-      let length: UInt32 = batch.littleEndian(at: next + 8)
-      let span = Change(
-        offset: offset, count: Int(length), old: next + 12, new: next + 12 + Int(length))
-      next = span.new + Int(length)
-      guard next <= batch.count, offset <= fileSize, UInt64(length) <= fileSize - offset else {
-        throw Self.damaged(path)
-      }
-      spans.append(span)
+  private func runs(of batch: [UInt8], fileSize: UInt64) throws(DiffError) -> [JournalRun] {
+    var runs: [JournalRun] = []
+    var rest = batch.indices
+    while !rest.isEmpty {
+      guard let run = isUndo ? JournalRun(undoing: batch, &rest) : JournalRun(batch, &rest),
+        run.offset <= fileSize, UInt64(run.count * run.width) <= fileSize - run.offset
+      else { throw Self.damaged(path) }
+      runs.append(run)
     }
-    return spans
+    return runs
   }
 
   private static func damaged(_ path: String, _ cause: DiffError? = nil) -> DiffError {

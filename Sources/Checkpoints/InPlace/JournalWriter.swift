@@ -1,4 +1,3 @@
-import Kernels
 import SystemSupport
 import TensorCore
 
@@ -10,13 +9,18 @@ final class JournalWriter: Sendable {
   private struct State: ~Copyable {
     let output: OutputFile
     var size: UInt64 = 0
+    /// Up to where the device has begun to write.
+    var begun: UInt64 = 0
     var hash = XXH3Stream()
-    var batches = 0
+    var isEmpty = true
 
     mutating func append(_ bytes: [UInt8]) throws(DiffError) {
       try output.file.write(bytes.span, at: size)
       size += UInt64(bytes.count)
       hash.update(bytes.span)
+      guard size - begun >= 8 << 20 else { return }
+      output.file.beginWriting(begun..<size)
+      begun = size
     }
   }
 
@@ -43,26 +47,18 @@ final class JournalWriter: Sendable {
   }
 
   /// Whether nothing was appended.
-  var isEmpty: Bool { state.withLock { $0.batches == 0 } }
+  var isEmpty: Bool { state.withLock { $0.isEmpty } }
 
-  /// Notes what is to change in a file: where `new` differs from `old`, which stands at `offset`.
-  func append(
-    file: Int, at offset: UInt64, old: Span<UInt8>, new: Span<UInt8>
-  ) throws(DiffError) {
-    var spans: [UInt8] = []
-    for range in differences(old, new) {
-      spans.append(littleEndian: offset + UInt64(range.lowerBound))
-      spans.append(littleEndian: UInt32(range.count))
-      spans.append(copying: old.extracting(range))
-      spans.append(copying: new.extracting(range))
-    }
-    guard !spans.isEmpty else { return }
+  /// Notes what is to change in a file: a batch of runs.
+  func append(_ runs: [UInt8], file: Int) throws(DiffError) {
+    guard !runs.isEmpty else { return }
     var header: [UInt8] = []
     header.append(littleEndian: UInt32(file))
-    header.append(littleEndian: UInt32(spans.count))
+    header.append(littleEndian: UInt32(runs.count))
     try state.withLock { state throws(DiffError) in
-      try state.append(header + spans)
-      state.batches += 1
+      try state.append(header)
+      try state.append(runs)
+      state.isEmpty = false
     }
   }
 
@@ -74,31 +70,7 @@ final class JournalWriter: Sendable {
       end.append(littleEndian: UInt32(0))
       try state.append(end)
       try state.append(state.hash.digest.bytes)
-      do throws(DiffError) { try state.output.commit() } catch {
-        // It may have got its name and not be durable; nothing has changed yet.
-        if error.code != .exists { try? File.remove(path) }
-        throw error
-      }
+      try state.output.commit()
     }
-  }
-
-  /// Where two blocks differ, in steps of eight bytes; what is close together is one range.
-  private func differences(_ old: Span<UInt8>, _ new: Span<UInt8>) -> [Range<Int>] {
-    let whole = old.count / 8 * 8
-    let words = Kernels.differences(
-      old.extracting(0..<whole), new.extracting(0..<whole), width: 8)
-    var ranges: [Range<Int>] = []
-    for word in words {
-      let start = Int(word) * 8
-      if let last = ranges.last, start <= last.upperBound + 8 {
-        ranges[ranges.count - 1] = last.lowerBound..<start + 8
-      } else {
-        ranges.append(start..<start + 8)
-      }
-    }
-    if (whole..<old.count).contains(where: { old[$0] != new[$0] }) {
-      ranges.append(whole..<old.count)
-    }
-    return ranges
   }
 }

@@ -2,9 +2,9 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Changes of a checkpoint's own files, one piece after the other behind an undo journal. Nothing
-/// of the files changes before `commit`; whatever stops that, the files are the old ones, or the
-/// new ones, or the journal is there, from which `recover` makes the old ones.
+/// Changes of a checkpoint's own files, behind a redo journal. Nothing of the files changes before
+/// `commit`; whatever stops that, the files are the old ones, or the new ones, or the journal is
+/// there, from which `recover` makes the new ones.
 ///
 /// Only elements can change, of tensors in one piece or in chunks that are not filtered.
 final class PatchOutput: CheckpointOutput {
@@ -68,27 +68,65 @@ final class PatchOutput: CheckpointOutput {
     guard bytes.count > 0 else { return }
     tensor.check(offset, bytes.count)
     guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
-    guard tensor.isBigEndian else { return try note(bytes, tensor.file, units, at: offset) }
-    var swapped: [UInt8] = []
-    swapped.append(copying: bytes)
-    var span = swapped.mutableSpan
-    Kernels.swapBytes(&span, width: tensor.type.byteOrderWidth)
-    try note(swapped.span, tensor.file, units, at: offset)
-  }
-
-  /// Notes bytes in the order of the file.
-  private func note(
-    _ bytes: Span<UInt8>, _ file: Int, _ units: any WriteUnits, at offset: UInt64
-  ) throws(DiffError) {
+    var old = [UInt8](repeating: 0, count: bytes.count)
     for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
-      let old = try files[file].bytes(at: unit.offset, count: unit.count)
-      for run in unit.runs {
-        try journal.append(
-          file: file, at: unit.offset + UInt64(run.inside.lowerBound),
-          old: old.span.extracting(run.inside),
-          new: bytes.extracting(run.start..<run.start + run.inside.count))
+      var place = unit.offset
+      for part in unit.parts {
+        old.replaceSubrange(part, with: try files[tensor.file].bytes(at: place, count: part.count))
+        place += UInt64(part.count)
       }
     }
+    let all = (0..<UInt32(bytes.count / tensor.type.width)).map { $0 }
+    try note(inFileOrder(bytes, tensor).span, tensor, offset, changing: all.span, from: old.span)
+  }
+
+  func write(
+    _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64,
+    changing positions: Span<UInt32>, from old: Span<UInt8>
+  ) throws(DiffError) {
+    tensor.check(offset, bytes.count)
+    guard tensor.isBigEndian else {
+      return try note(bytes, tensor, offset, changing: positions, from: old)
+    }
+    try note(
+      inFileOrder(bytes, tensor).span, tensor, offset, changing: positions,
+      from: inFileOrder(old, tensor).span)
+  }
+
+  private func inFileOrder(_ bytes: Span<UInt8>, _ tensor: StoredTensor) -> [UInt8] {
+    var ordered: [UInt8] = []
+    ordered.append(copying: bytes)
+    var span = ordered.mutableSpan
+    if tensor.isBigEndian { Kernels.swapBytes(&span, width: tensor.type.byteOrderWidth) }
+    return ordered
+  }
+
+  /// Notes changes; all bytes are in the order of the file.
+  private func note(
+    _ bytes: Span<UInt8>, _ tensor: StoredTensor, _ offset: UInt64,
+    changing positions: Span<UInt32>, from old: Span<UInt8>
+  ) throws(DiffError) {
+    guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
+    let width = tensor.type.width
+    var batch: [UInt8] = []
+    for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
+      guard unit.parts.count > 1 || unit.parts[0].count < bytes.count else {
+        JournalRun.append(
+          bytes, width: width, at: unit.offset, changing: positions, from: old, to: &batch)
+        continue
+      }
+      let (inside, changes) = unit.changes(among: positions, width: width)
+      guard !inside.isEmpty else { continue }
+      var (unitBytes, unitOld): ([UInt8], [UInt8]) = ([], [])
+      for part in unit.parts { unitBytes.append(copying: bytes.extracting(part)) }
+      for range in changes {
+        unitOld.append(copying: old.extracting(range.lowerBound * width..<range.upperBound * width))
+      }
+      JournalRun.append(
+        unitBytes.span, width: width, at: unit.offset, changing: inside.span,
+        from: unitOld.span, to: &batch)
+    }
+    try journal.append(batch, file: tensor.file)
   }
 
   func insert(
@@ -105,37 +143,35 @@ final class PatchOutput: CheckpointOutput {
     guard !journal.isEmpty else { return }
     // To stop in between would leave a file that is of no use before `recover`.
     try Interruption.deferred { () throws(DiffError) in
-      try journal.commit()
-      let reader = try JournalReader(journal.path)
+      let reader = try committed()
       do throws(DiffError) {
-        try reader.check()
-        try reader.write(.new, to: files)
-      } catch {
-        try takeBack(reader, after: error)
-        throw error
-      }
-      do throws(DiffError) { try File.remove(journal.path) } catch {
-        throw DiffError(
-          error.code,
-          "\(error.message); the change itself is done, 'diffkit recover' would take "
-            + "it back", path: error.path)
-      }
-      // After a loss of power the journal might be back, and with it the old files: no error.
+        try reader.write(to: files)
+        try File.remove(journal.path)
+      } catch { throw unfinished(error) }
+      // After a loss of power the journal might be back, and its bytes written once more: no error.
       try? OutputFile.syncFolder(of: journal.path)
     }
   }
 
-  private func takeBack(
-    _ reader: JournalReader, after error: DiffError
-  ) throws(DiffError) {
+  /// The journal under its name, read back.
+  private func committed() throws(DiffError) -> JournalReader {
     do throws(DiffError) {
-      try reader.write(.old, to: files)
-      try File.remove(journal.path)
+      try journal.commit()
+      let reader = try JournalReader(journal.path)
+      try reader.check()
+      return reader
     } catch {
-      throw DiffError(
-        error.code,
-        "\(error.message); the checkpoint may be changed in part: diffkit recover "
-          + "'\(reader.checkpoint)' restores it", path: error.path)
+      // Nothing has changed yet; but it may have got its name, and not be durable or right.
+      guard error.code != .exists, File.exists(journal.path) else { throw error }
+      do throws(DiffError) { try File.remove(journal.path) } catch { throw unfinished(error) }
+      throw error
     }
+  }
+
+  private func unfinished(_ cause: DiffError) -> DiffError {
+    DiffError(
+      .interrupted, "the change in place has not come to its end: \(cause.message)",
+      path: cause.path, remedy: .recover(String(journal.path.dropLast(Journal.suffix.count))),
+      cause: cause)
   }
 }

@@ -2,18 +2,19 @@ import SystemSupport
 import TensorCore
 
 extension CheckpointFile {
-  /// Takes back a change in place that was interrupted. May itself be interrupted, and run again.
+  /// Completes a change in place that was interrupted, or takes it back where the journal is one of
+  /// diffkit 1.0. May itself be interrupted, and run again.
   ///
   /// - Parameters:
   ///   - path: the checkpoint: a file, or a folder or index of several.
-  ///   - forced: whether bytes are restored even where neither old nor new ones are found.
+  ///   - forced: whether bytes are written even where neither old nor new ones are found.
   /// - Throws: `locked` if the change is still going on; `changed` if a file is not the one that was
   ///   being changed; `malformed` if the journal is damaged; `io`.
   /// - Complexity: O(changes).
   public static func recover(_ path: String, forced: Bool = false) throws(DiffError)
     -> RecoverOutcome
   {
-    var restored = 0
+    var outcome = RecoverOutcome()
     for journal in try journals(of: path) {
       let reader = try JournalReader(journal)
       let folder = OutputFile.split(journal).folder
@@ -21,23 +22,21 @@ extension CheckpointFile {
       for (name, size) in reader.files {
         let file = try File("\(folder)/\(name)", writable: true)
         try file.lock(.exclusive)
-        guard try file.size == size else { throw notTheFile(file.path, journal) }
+        guard try file.size == size else { throw reader.notTheFile(file) }
         files.append(file)
       }
       // The change may have come to its end before the locks were free.
       guard try reader.isThere else { continue }
       try reader.check()
-      if !forced, try !reader.fits(files) {
-        throw notTheFile(reader.checkpoint, journal)
-      }
+      if !forced { try reader.requireFit(files) }
       try Interruption.deferred { () throws(DiffError) in
-        try reader.write(.old, to: files)
+        try reader.write(to: files)
         try File.remove(journal)
       }
       try OutputFile.syncFolder(of: journal)
-      restored += files.count
+      if reader.isUndo { outcome.restored += files.count } else { outcome.completed += files.count }
     }
-    return restored == 0 ? .nothingToDo : .restored(files: restored)
+    return outcome
   }
 }
 
@@ -48,11 +47,4 @@ private func journals(of path: String) throws(DiffError) -> [String] {
     return try Journal.pending(for: path).map { [$0] } ?? []
   }
   return try Folder.names(path).filter { $0.hasSuffix(Journal.suffix) }.map { "\(path)/\($0)" }
-}
-
-private func notTheFile(_ path: String, _ journal: String) -> DiffError {
-  DiffError(
-    .changed,
-    "is not the file that was being changed; if it came in its place, remove '\(journal)'",
-    path: path)
 }

@@ -1,40 +1,36 @@
-/// How the elements of a tensor stand in its file, where they can be changed one by one: in units,
-/// each in one piece.
+/// How the elements of a tensor stand in its file, where they can be changed one by one.
 protocol WriteUnits {
-  /// The units that a range of the tensor's bytes touches.
+  /// The bytes of a range of the tensor, as they stand in the file.
   func units(of range: Range<UInt64>) -> [WriteUnit]
 }
 
-/// Bytes that stand in one piece in a file, and which of them are of a range of a tensor's bytes.
+/// Bytes of a range of a tensor that stand in one piece in a file, with nothing else between them.
 struct WriteUnit {
-  /// A run of bytes that both have.
-  struct Run {
-    /// Its bytes, counted from the beginning of the unit.
-    var inside: Range<Int>
-    /// Where it begins in the range.
-    var start: Int
-  }
-
-  /// Where the unit begins in the file.
+  /// Where they begin in the file.
   var offset: UInt64
-  /// Its bytes.
-  var count: Int
-  var runs: [Run]
+  /// Which bytes of the range they are, end to end.
+  var parts: [Range<Int>]
 }
 
 extension WriteUnit {
-  /// From the first byte of some runs to the last, if there are any.
-  ///
-  /// - Parameter offset: from where in the file their places are counted.
-  init?(covering runs: [Run], from offset: UInt64) {
-    guard let first = runs.map(\.inside.lowerBound).min(),
-      let end = runs.map(\.inside.upperBound).max()
-    else { return nil }
-    self.offset = offset + UInt64(first)
-    count = end - first
-    self.runs = runs.map {
-      Run(inside: $0.inside.lowerBound - first..<$0.inside.upperBound - first, start: $0.start)
+  /// The elements of the unit that are among changed ones of the range: their positions in the
+  /// unit, and for each part which of the changes they are.
+  func changes(
+    among positions: Span<UInt32>, width: Int
+  ) -> (positions: [UInt32], changes: [Range<Int>]) {
+    var inside: [UInt32] = []
+    var changes: [Range<Int>] = []
+    var start = 0
+    for part in parts {
+      let first = positions.firstIndex(notBelow: UInt64(part.lowerBound / width), from: 0)
+      let end = positions.firstIndex(notBelow: UInt64(part.upperBound / width), from: 0)
+      for index in first..<end {
+        inside.append(UInt32(start + Int(positions[index]) - part.lowerBound / width))
+      }
+      changes.append(first..<end)
+      start += part.count / width
     }
+    return (inside, changes)
   }
 }
 
@@ -44,7 +40,6 @@ struct ContiguousUnit: WriteUnits {
   let offset: UInt64
 
   func units(of range: Range<UInt64>) -> [WriteUnit] {
-    let run = WriteUnit.Run(inside: 0..<range.count, start: 0)
-    return [WriteUnit(offset: offset + range.lowerBound, count: range.count, runs: [run])]
+    [WriteUnit(offset: offset + range.lowerBound, parts: [0..<range.count])]
   }
 }

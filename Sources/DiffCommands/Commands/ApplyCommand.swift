@@ -67,8 +67,8 @@ struct TransferOptions: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Change the checkpoint itself, behind an undo journal (NAME\(Journal.suffix)); if that is "
-        + "interrupted, 'diffkit recover' restores it."))
+      "Change the checkpoint itself, behind a journal (NAME\(Journal.suffix)); if that is "
+        + "interrupted, 'diffkit recover' completes it."))
   var inPlace = false
 
   @OptionGroup var map: MapOption

@@ -5,17 +5,18 @@ import Checkpoints
 struct RecoverCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recover",
-    abstract: "Restore a checkpoint that was being changed in place when that was interrupted.",
+    abstract: "Complete a change of a checkpoint in place that was interrupted.",
     discussion: """
-      The file becomes the one that it was before, out of the journal beside it \
-      (NAME\(Journal.suffix)). It may be interrupted itself, and run again.
+      The file becomes the one that it was to be, out of the journal beside it \
+      (NAME\(Journal.suffix)); out of a journal of diffkit 1.0, the one that it was before. It may \
+      be interrupted itself, and run again.
 
         diffkit recover model.h5
       """)
 
   @Argument(help: "The checkpoint.", completion: .file()) var checkpoint: String
 
-  @Flag(help: "Restore the old bytes even where something else than old or new ones is found.")
+  @Flag(help: "Write the bytes even where something else than old or new ones is found.")
   var force = false
 
   @OptionGroup var report: ReportOptions
@@ -29,19 +30,22 @@ struct RecoverCommand: ParsableCommand {
 /// What `recover` says.
 private struct RecoverOutput: CommandOutput {
   let checkpoint: String
-  /// How many files were restored; none if no change was interrupted.
+  /// How many files were recovered; none if no change was interrupted.
   let files: Int
+  /// Those of them that are as they were before the change.
+  let restored: Int
 
   init(_ checkpoint: String, _ outcome: RecoverOutcome) {
     self.checkpoint = checkpoint
-    if case .restored(let files) = outcome { self.files = files } else { files = 0 }
+    files = outcome.completed + outcome.restored
+    restored = outcome.restored
   }
 
   var text: String {
-    let what =
-      files == 0
-      ? "no change was interrupted, nothing to do"
-      : files == 1 ? "restored" : "restored, \(files) files"
-    return "\(checkpoint): \(what)".escapingControls + "\n"
+    let outcomes = [(files - restored, "completed"), (restored, "restored")].filter { $0.0 > 0 }
+    let what = outcomes.map { $0.0 == 1 ? $0.1 : "\($0.1), \($0.0) files" }
+    let text =
+      what.isEmpty ? "no change was interrupted, nothing to do" : what.joined(separator: "; ")
+    return "\(checkpoint): \(text)".escapingControls + "\n"
   }
 }

@@ -88,9 +88,9 @@ func isDiff(_ path: String) throws(DiffError) -> Bool {
 }
 
 /// Refuses an output that is one of the inputs, under whatever name: `--force` replaces outputs.
-/// One that waits to be restored is not replaced either: its journal would fit no more.
+/// One that waits for `recover` is not replaced either: its journal would fit no more.
 func check(output: String, isNoneOf inputs: [String]) throws {
-  try Journal.refuseInterrupted(output)
+  try Journal.refuseOutput(output)
   for input in inputs where File.areSame(output, input) {
     throw DiffError(.usage, "is an input; choose another name for the output", path: output)
   }

@@ -53,15 +53,16 @@ extension Diffs {
 
 extension Diffs {
   /// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
-  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind an
-  /// undo journal; else a whole new file takes the place of the old one, which a folder of files does
+  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind a
+  /// redo journal; else a whole new file takes the place of the old one, which a folder of files does
   /// not allow.
   ///
   /// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
-  /// until `recover` has made it the old one. The base is verified, under a lock, before its first
+  /// until `recover` has made it the new one. The base is verified, under a lock, before its first
   /// byte changes.
   ///
-  /// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint.
+  /// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint; `interrupted` if
+  ///   the change was begun and cannot be completed now.
   /// - Complexity: to patch, O(bytes that are verified + changes).
   public static func applyInPlace(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
@@ -92,7 +93,8 @@ private func commit(_ output: any CheckpointOutput, _ undo: UndoWriter?) throws(
   try Interruption.deferred { () throws(DiffError) in
     try undo.commit()
     do throws(DiffError) { try output.commit() } catch {
-      undo.withdraw()
+      // One that was begun will be completed.
+      if error.code != .interrupted { undo.withdraw() }
       throw error
     }
   }
@@ -147,14 +149,13 @@ private func transfer(
   let stamps = InputStamps([base])
   let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
   try check(plans, options)
-  // The smallest tensor tells cheaply whether all this has been done before.
-  if let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount }) {
-    var none = ProgressCounter("", total: 0, nil)
-    let state = try look(smallest, base, options, &none)
-    if state == .other { throw wrongBase(smallest, base) }
-    if state == .result { return try confirmDone(plans, base, options, handler) }
-  }
+  if try isDone(plans, base, options, handler) { return .alreadyDone }
   let target = try begin(plans)
+  if target.isPatch || target.lock != nil, !stamps.areCurrent {
+    // Another process had the lock before, perhaps for the same change.
+    if try isDone(plans, base, options, handler) { return .alreadyDone }
+    try stamps.check()
+  }
   let undo = try options.undoPath.map { undoPath throws(DiffError) in
     try UndoWriter(
       undoPath, overwriting: options.overwriting,
@@ -253,6 +254,7 @@ private func transfer(
     guard plan.existsBefore else { return try look(plan, base, options, &progress) }
     pass.output = (output, stored)
     pass.outputHasCopy = target.copiesAll || !plan.isRewritten
+    pass.isPatch = target.isPatch
     return try pass.run(&progress)
   case (let stored?, false):
     let state = try pass.run(&progress)
@@ -266,10 +268,21 @@ private func transfer(
   }
 }
 
-private func confirmDone(
+/// Whether all this has been done before, as the smallest tensor tells cheaply.
+///
+/// - Throws: `wrong-base`, or `partly-applied` if that holds for some tensors only.
+private func isDone(
   _ plans: [TensorPlan], _ base: any Checkpoint, _ options: ApplyOptions,
   _ handler: ProgressHandler?
-) throws(DiffError) -> ApplyOutcome {
+) throws(DiffError) -> Bool {
+  guard let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount })
+  else { return false }
+  var none = ProgressCounter("", total: 0, nil)
+  switch try look(smallest, base, options, &none) {
+  case .base: return false
+  case .other: throw wrongBase(smallest, base)
+  case .result: break
+  }
   var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
     switch try look(plan, base, options, &progress) {
@@ -279,7 +292,7 @@ private func confirmDone(
     case .base: throw partlyDone(plan.name, base)
     }
   }
-  return .alreadyDone
+  return true
 }
 
 extension Checkpoint {

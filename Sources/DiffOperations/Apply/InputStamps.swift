@@ -11,6 +11,9 @@ struct InputStamps {
     stamps = checkpoints.flatMap(\.files).map { ($0, FileStamp($0)) }
   }
 
+  /// Whether no file has changed.
+  var areCurrent: Bool { stamps.allSatisfy { FileStamp($0.path) == $0.stamp } }
+
   /// Refuses to go on if a file has changed.
   func check() throws(DiffError) {
     for (path, stamp) in stamps where FileStamp(path) != stamp {

@@ -1,3 +1,4 @@
+import Algorithms
 import DiffFormat
 import TensorCore
 
@@ -92,6 +93,15 @@ struct Patch: Sendable {
         try body(elements, bytes)
       }
     }
+  }
+
+  /// The offsets of the elements of a block that the entries change, ascending.
+  func positions(in elements: Range<UInt64>) -> [UInt32] {
+    var positions: [UInt32] = []
+    for feed in feeds {
+      feed.forEachSlice(of: elements) { positions += $0.offsets(from: elements.lowerBound) }
+    }
+    return feeds.count == 1 ? positions : Array(positions.sorted().uniqued())
   }
 
   /// The elements of a block where the first entry changes them.

@@ -32,6 +32,8 @@ struct TensorPass {
   var output: (checkpoint: any CheckpointOutput, tensor: StoredTensor)?
   /// Whether the output holds a copy of the tensor, so that unchanged blocks need no writing.
   var outputHasCopy = false
+  /// Whether the output is the source, of which single elements change.
+  var isPatch = false
   /// Receives the differences of the blocks.
   var undo: UndoWriter?
   /// Whether the base may be another than the diff's.
@@ -47,6 +49,9 @@ struct TensorPass {
     var oldValues: [UInt8] = []
     var newValues: [UInt8] = []
     var differences = Differences()
+    /// The changed elements and what they were, for an output that is the source.
+    var positions: [UInt32] = []
+    var old: [UInt8] = []
   }
 
   /// Runs the pass and tells what the source was.
@@ -134,6 +139,11 @@ struct TensorPass {
       return
     }
     if verification == .touched { work.oldValues = patch.gather(work.base, elements) }
+    if isPatch {
+      work.positions = patch.positions(in: elements)
+      work.old = Kernels.gathered(
+        work.base.span, width: Int(width), at: work.positions.span)
+    }
     if undo == nil {
       swap(&work.base, &work.patched)
     } else {
@@ -147,7 +157,12 @@ struct TensorPass {
       work.newValues = patch.gather(work.patched, elements)
     }
     if undo != nil { work.differences = inverse(work.base, work.patched, at: elements.lowerBound) }
-    try write(work.patched, at: block.lowerBound)
+    guard isPatch, let (output, tensor) = output else {
+      return try write(work.patched, at: block.lowerBound)
+    }
+    try output.write(
+      work.patched.span, to: tensor, at: block.lowerBound, changing: work.positions.span,
+      from: work.old.span)
   }
 
   private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {

@@ -21,33 +21,34 @@ struct ChunkUnits: WriteUnits {
       let strip = grid.strip(at: next)
       let part = next..<min(range.upperBound, strip.range.upperBound)
       for chunk in chunks.chunks[chunks.stored(grid.chunks(of: strip, touching: part))] {
-        let runs = runs(of: chunk, strip, part, from: Int(next - range.lowerBound))
-        if let unit = WriteUnit(covering: runs, from: chunk.offset) { units.append(unit) }
+        appendRows(of: chunk, strip, part, from: Int(next - range.lowerBound), to: &units)
       }
       next = part.upperBound
     }
     return units
   }
 
-  /// The rows of a chunk that lie in a part of a strip: no other bytes, which another thread may be
-  /// changing.
-  private func runs(
-    of chunk: StoredTensor.Chunk, _ strip: ChunkGrid.Strip, _ part: Range<UInt64>, from start: Int
-  ) -> [WriteUnit.Run] {
+  /// Appends the rows of a chunk that lie in a part of a strip: no other bytes, which another
+  /// thread may be changing. Those that lie end to end are one unit.
+  private func appendRows(
+    of chunk: StoredTensor.Chunk, _ strip: ChunkGrid.Strip, _ part: Range<UInt64>,
+    from start: Int, to units: inout [WriteUnit]
+  ) {
     let first = Int(part.lowerBound - strip.range.lowerBound)
     let wanted = first..<first + part.count
-    var runs: [WriteUnit.Run] = []
+    var end: UInt64?
     grid.forEachRun(of: grid.place(of: chunk.index), in: strip) { count, length, inside, outside in
       for row in 0..<count {
         let here = outside.start + row * outside.stride
         let shared = (here..<here + length).clamped(to: wanted)
         guard !shared.isEmpty else { continue }
-        let at = inside.start + row * inside.stride + shared.lowerBound - here
-        runs.append(
-          WriteUnit.Run(
-            inside: at..<at + shared.count, start: start + shared.lowerBound - wanted.lowerBound))
+        let offset =
+          chunk.offset + UInt64(inside.start + row * inside.stride + shared.lowerBound - here)
+        let bytes = start + shared.lowerBound - wanted.lowerBound
+        if end != offset { units.append(WriteUnit(offset: offset, parts: [])) }
+        units[units.count - 1].parts.append(bytes..<bytes + shared.count)
+        end = offset + UInt64(shared.count)
       }
     }
-    return runs
   }
 }
