@@ -48,7 +48,7 @@ let package = Package(
       name: "CHDF5", pkgConfig: "hdf5",
       providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
-    .systemLibrary(name: "CLinux"),
+    .target(name: "CLinux", cSettings: c),
     .target(name: "CKernels", cSettings: c),
     .target(name: "Platform", swiftSettings: swift),
     .target(name: "TensorCore", dependencies: ["Platform", "CXXHash"], swiftSettings: swift),
@@ -196,11 +196,11 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "StrictJSON", "Platform", "TestSupport", "diffkit", "diffkit-hdf5",
+        "StrictJSON", "Platform", "TestSupport", "ForkTrial", "diffkit", "diffkit-hdf5",
       ],
       exclude: [
-        "Golden", "fault.c", "library.c", "library_fuzz.c", "library_memory.c", "written.json",
-        "written.py",
+        "Golden", "fault.c", "fork.c", "library.c", "library_fuzz.c", "library_memory.c",
+        "openmp.c", "written.json", "written.py",
       ], swiftSettings: swift),
   ]
 )

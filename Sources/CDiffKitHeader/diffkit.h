@@ -26,7 +26,8 @@
  *
  * Processes: after fork, the child may use the library, and the diffs that were open, whatever the
  * parent's other threads were doing. The library handles no signals, writes nothing to standard
- * output and never ends the process.
+ * output and never ends the process. (Where it finds its toolchain, the Swift runtime handles the
+ * signals of crashes from when it is loaded on, unless SWIFT_BACKTRACE is "enable=no".)
  *
  * Tensors are row-major and little-endian, as in safetensors, and as NumPy has them in
  * C-contiguous arrays. Element types and operations have the codes of spec/FORMAT.md. */

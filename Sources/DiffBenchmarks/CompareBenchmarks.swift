@@ -2,6 +2,7 @@ import DiffCommands
 import DiffFormat
 import DiffOperations
 import Platform
+import SystemSupport
 import TensorCore
 import TestSupport
 
@@ -98,7 +99,7 @@ struct CompareBenchmarks {
 
   @discardableResult
   private static func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    let child = try ChildProcess.run(CommandLine.arguments[0], ["diffkit"] + arguments)
+    let child = try ChildProcess.run(ProgramArguments.words[0], ["diffkit"] + arguments)
     guard case .exit(let code) = child.ending, code < 2 else {
       throw DiffError(.io, String(decoding: child.errors, as: UTF8.self))
     }

@@ -62,7 +62,7 @@ struct GateBenchmarks {
 
   /// The median seconds of a step, in a process of its own.
   private static func measure(_ method: String) throws -> Measured {
-    let process = try ChildProcess.run(CommandLine.arguments[0], ["gated-steps", method])
+    let process = try ChildProcess.run(ProgramArguments.words[0], ["gated-steps", method])
     let output = String(decoding: process.output, as: UTF8.self)
     guard let seconds = Double(output.split(separator: "\n").last ?? "") else {
       throw DiffError(.unsupported, String(decoding: process.errors, as: UTF8.self))

@@ -95,7 +95,7 @@ struct HDF5Benchmarks {
 
   /// This executable, taking the part of `diffkit`.
   private func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    try child(CommandLine.arguments[0], ["diffkit"] + arguments)
+    try child(ProgramArguments.words[0], ["diffkit"] + arguments)
   }
 
   private func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {

@@ -2,6 +2,7 @@ import DiffCommands
 import DiffFormat
 import DiffOperations
 import Platform
+import SystemSupport
 import TensorCore
 import TestSupport
 
@@ -241,7 +242,7 @@ struct MergeBenchmarks {
   ) throws -> ChildProcess {
     let output = folder + "/merged.diff"
     unsafe unlink(output)
-    var command = [CommandLine.arguments[0], "diffkit", "merge", "-q", "-o", output]
+    var command = [ProgramArguments.words[0], "diffkit", "merge", "-q", "-o", output]
     command += arguments + paths
     if let cores { command = ["taskset", "-c", cores] + command }
     if let openFiles {

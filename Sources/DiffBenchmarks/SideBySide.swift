@@ -1,5 +1,6 @@
 import DiffCommands
 import Platform
+import SystemSupport
 import TensorCore
 import TestSupport
 
@@ -55,7 +56,7 @@ struct SideBySide {
 
   /// This executable, taking the part of `diffkit`.
   static func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    try child(CommandLine.arguments[0], ["diffkit"] + arguments)
+    try child(ProgramArguments.words[0], ["diffkit"] + arguments)
   }
 
   @discardableResult

@@ -26,10 +26,10 @@ struct TrainingBenchmarks {
     ] {
       var (ours, halves, theirs): ([Measurement], [Measurement], [Measurement]) = ([], [], [])
       for _ in 0..<runs {
-        ours.append(try measure(CommandLine.arguments[0], ["training-run", kind.rawValue]))
+        ours.append(try measure(ProgramArguments.words[0], ["training-run", kind.rawValue]))
         if Precision.bf16.isAvailable {
           halves.append(
-            try measure(CommandLine.arguments[0], ["training-run", kind.rawValue, "bf16"]))
+            try measure(ProgramArguments.words[0], ["training-run", kind.rawValue, "bf16"]))
         }
         if let python { theirs.append(try measurePeer(python, kind)) }
       }
@@ -57,7 +57,7 @@ struct TrainingBenchmarks {
 
   /// How much of the speed of large products of matrices a step at length 128 reaches.
   private static func products(_ report: Report, seconds: Double) throws {
-    let peak = try measure(CommandLine.arguments[0], ["training-run", "products"])
+    let peak = try measure(ProgramArguments.words[0], ["training-run", "products"])
     let greatest = 2 * pow(2048.0, 3) / peak.seconds
     let reached = operations(tokens: 128) / seconds
     report.row(

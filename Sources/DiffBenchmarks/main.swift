@@ -1,5 +1,6 @@
 import DiffCommands
 import Platform
+import SystemSupport
 import TestSupport
 
 // Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
@@ -26,7 +27,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("training", TrainingBenchmarks.run),
   ("gates", GateBenchmarks.run),
 ]
-let arguments = Array(CommandLine.arguments.dropFirst())
+let arguments = Array(ProgramArguments.words.dropFirst())
 do {
   switch arguments.first {
   case "diffkit": runCommandLine(Array(arguments.dropFirst()))
@@ -37,7 +38,7 @@ do {
   case "table": try MethodTable.run(Array(arguments.dropFirst()))
   case "trial": try Trial.run(Array(arguments.dropFirst()))
   default:
-    let program = CommandLine.arguments[0]
+    let program = ProgramArguments.words[0]
     for part in parts where arguments.isEmpty || arguments.contains(part.name) {
       // Speeds are those of one core, whatever the codings could do with more.
       let (command, prefix) =

@@ -8,12 +8,12 @@ import TensorCore
 public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   // A closed pipe is an error of `write`, to be told like any other.
   signal(SIGPIPE, SIG_IGN)
-  Interruption.handle()
-  let words = arguments ?? Array(CommandLine.arguments.dropFirst())
+  SignalHandling.begin()
+  let words = arguments ?? Array(ProgramArguments.words.dropFirst())
   var isVerify = false
   do {
     if arguments == nil { try refuseBrokenArguments() }
-    var command = try DiffKit.parseAsRoot(arguments)
+    var command = try DiffKit.parseAsRoot(words)
     isVerify = command is VerifyCommand
     try command.run()
     end(0)
@@ -39,14 +39,9 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
 
 /// Refuses names that are not UTF-8: Swift repairs them, and the repaired one is another file's.
 private func refuseBrokenArguments() throws(DiffError) {
-  for (index, argument) in CommandLine.arguments.enumerated() {
-    guard let raw = unsafe CommandLine.unsafeArgv[index],
-      unsafe String(validatingCString: raw) == nil
-    else { continue }
-    throw DiffError(
-      .usage, "is not UTF-8; rename it, or give it a link with another name",
-      path: argument)
-  }
+  guard let broken = ProgramArguments.firstRepaired else { return }
+  throw DiffError(
+    .usage, "is not UTF-8; rename it, or give it a link with another name", path: broken)
 }
 
 /// What to say if the first word is to be a command and is none.

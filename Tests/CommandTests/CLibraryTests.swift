@@ -9,56 +9,26 @@ import TestSupport
 
 /// libDiffKit as C and Python call it.
 @Suite struct CLibraryTests {
-  private static let folder = String(Diffkit.path.dropLast("/diffkit".count))
-  private static let library = folder + "/libDiffKit.so"
-  private static let hasLibrary = (try? File(library)) != nil
-  private static let hasCompiler = answers("cc", ["--version"])
   private static let python =
     unsafe getenv("DIFFKIT_PYTHON").map { unsafe String(cString: $0) } ?? "python3"
-  private static let hasNumPy = answers(python, ["-c", "import numpy"])
-
-  private static func answers(_ program: String, _ arguments: [String]) -> Bool {
-    (try? ChildProcess.run(program, arguments))?.ending == .exit(0)
-  }
-
-  /// Compiles a C program against the library.
-  private func compile(_ source: String, to program: String) throws {
-    let child = try ChildProcess.run(
-      "cc",
-      [
-        "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I",
-        Repository.path + "/Sources/CDiffKitHeader", source, "-o", program, "-L", Self.folder,
-        "-lDiffKit", "-lgcc_s", "-lm", "-Wl,-rpath,\(Self.folder)",
-      ])
-    #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
-  }
-
-  /// The bytes of a tensor of a checkpoint.
-  private func bytes(_ tensor: TensorName, _ path: String) throws -> [UInt8] {
-    let checkpoint = try CheckpointFile.open(path)
-    let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
-    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-    var span = bytes.mutableSpan
-    try checkpoint.read(stored, at: 0, into: &span)
-    return bytes
-  }
+  private static let hasNumPy = CLibrary.answers(python, ["-c", "import numpy"])
 
   @Test(
     "samples/c/apply_diff.c lists entries and makes the tuned tensor, once",
-    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+    .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func example() throws {
     try Fixture.with { files in
       let program = files("apply_diff")
-      try compile(Repository.path + "/samples/c/apply_diff.c", to: program)
+      try CLibrary.compile(Repository.path + "/samples/c/apply_diff.c", to: program)
       let (exact, tensor) = (files("exact.diff"), "model/big")
       let list = Answer(try .run(program, [exact]))
       expectSuccess(list, "model/big: 1 of", "model/kernel:0: 1 of")
-      try write(bytes("model/big", files("base.h5")), toFile: files("base.raw"))
+      try write(files.bytes(of: "model/big", "base.h5"), toFile: files("base.raw"))
       // By the other separator, as a name of PyTorch's.
       let made = Answer(
         try .run(program, [exact, "model.big", files("base.raw"), files("tuned.raw")]))
       #expect((made.code, made.output, made.errors) == (0, "", ""))
-      let tuned = try bytes("model/big", files("tuned.h5"))
+      let tuned = try files.bytes(of: "model/big", "tuned.h5")
       #expect(try files.bytes("tuned.raw") == tuned)
       let again = Answer(try .run(program, [exact, tensor, files("tuned.raw"), files("2.raw")]))
       #expect((again.code, again.errors) == (1, ""))
@@ -76,12 +46,12 @@ import TestSupport
 
   @Test(
     "every function answers what it should, wrong arguments too",
-    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+    .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func functions() throws {
     try Fixture.with { files in
-      try compile(Repository.path + "/Tests/CommandTests/library.c", to: files("library"))
-      try write(bytes("model/big", files("base.h5")), toFile: files("base.raw"))
-      try write(bytes("model/big", files("tuned.h5")), toFile: files("tuned.raw"))
+      try CLibrary.compile(Repository.path + "/Tests/CommandTests/library.c", to: files("library"))
+      try write(files.bytes(of: "model/big", "base.h5"), toFile: files("base.raw"))
+      try write(files.bytes(of: "model/big", "tuned.h5"), toFile: files("tuned.raw"))
       let answer = Answer(
         try .run(
           files("library"),
@@ -92,10 +62,10 @@ import TestSupport
 
   @Test(
     "diffs of tensors in memory: made, read by a callback, their elements kept and exchanged",
-    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+    .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func memory() throws {
     try Scratch.with { scratch in
-      try compile(
+      try CLibrary.compile(
         Repository.path + "/Tests/CommandTests/library_memory.c", to: scratch("memory"))
       let answer = Answer(try .run(scratch("memory"), [scratch.path]))
       #expect((answer.code, answer.errors) == (0, ""))
@@ -105,10 +75,11 @@ import TestSupport
 
   @Test(
     "no sample, valid or not, crashes it",
-    .enabled(if: hasLibrary && hasCompiler, "there is no libDiffKit.so or no C compiler here"))
+    .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func samples() throws {
     try Scratch.with { scratch in
-      try compile(Repository.path + "/Tests/CommandTests/library_fuzz.c", to: scratch("fuzz"))
+      try CLibrary.compile(
+        Repository.path + "/Tests/CommandTests/library_fuzz.c", to: scratch("fuzz"))
       for kind in ["valid", "invalid"] {
         let folder = Scratch(path: Repository.path + "/samples/\(kind)")
         let paths = try folder.names.filter { $0.hasSuffix(".diff") }.map { "\(folder.path)/\($0)" }
@@ -122,7 +93,7 @@ import TestSupport
 
   @Test(
     "samples/python/apply_diff.py applies a diff to a dict of NumPy arrays",
-    .enabled(if: hasLibrary && hasNumPy, "there is no libDiffKit.so or no NumPy here"))
+    .enabled(if: CLibrary.isUsable && hasNumPy, "there is no libDiffKit.so or no NumPy here"))
   func numpy() throws { try Scratch.with { try numpy($0) } }
 
   private func numpy(_ scratch: Scratch) throws {
@@ -144,7 +115,7 @@ import TestSupport
         try .run(
           "env",
           [
-            "PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(Self.library)",
+            "PYTHONDONTWRITEBYTECODE=1", "DIFFKIT_LIBRARY=\(CLibrary.path)",
             "PYTHONPATH=\(Repository.path)/Sources/DiffKitPython", Self.python,
           ] + arguments))
     }

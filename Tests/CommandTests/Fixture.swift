@@ -2,6 +2,7 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import TensorCore
+import Testing
 import TestSupport
 
 /// A folder with `base.h5`, its finetune `tuned.h5`, and the diffs between them: `exact.diff` and
@@ -50,6 +51,16 @@ struct Fixture {
 
   /// The bytes of a file.
   func bytes(_ name: String) throws -> [UInt8] { try contents(ofFile: folder(name)) }
+
+  /// The bytes of a tensor of a checkpoint.
+  func bytes(of tensor: TensorName, _ name: String) throws -> [UInt8] {
+    let checkpoint = try CheckpointFile.open(folder(name))
+    let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
+    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
+    var span = bytes.mutableSpan
+    try checkpoint.read(stored, at: 0, into: &span)
+    return bytes
+  }
 
   /// Whether two checkpoints hold the same tensors.
   func sameTensors(_ one: String, _ other: String) throws -> Bool {

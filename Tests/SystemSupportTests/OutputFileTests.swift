@@ -104,7 +104,7 @@ import TestSupport
     try Scratch.with { scratch in
       let output = try OutputFile(scratch("a"), overwriting: false, permissions: 0o640)
       try output.file.write([5].span, at: 0)
-      #expect(try contents(ofFile: output.openablePath) == [5])
+      #expect(try contents(ofFile: output.file.openablePath()) == [5])
       try output.commit()
       #expect(try File(scratch("a")).status().st_mode & 0o777 == 0o640)
     }

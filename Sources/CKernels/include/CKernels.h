@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Of a library nobody sees them.
+#pragma GCC visibility push(hidden)
+
 // bits.c: bit packing, unary bitmaps and the gap codes made of them
 
 /// Reads `n` values of `bits` (0...32) bits, least significant bit first, from `bytes` bytes.
@@ -206,4 +209,6 @@ size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double 
 size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor);
 /// The largest magnitude; infinity or a NaN if one is there.
 double dk_largest(const double *values, size_t n);
+
+#pragma GCC visibility pop
 #endif

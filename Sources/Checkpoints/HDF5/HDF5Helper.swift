@@ -7,6 +7,8 @@ package final class HDF5Helper: HDF5Session {
   package static let version = "3"
   /// How the helper exits if it is of another version.
   package static let otherVersion: Int32 = 65
+  /// How it exits if its file is not there any more.
+  package static let otherFile: Int32 = 66
 
   private let path: String
   private let process: Guarded<HelperProcess?>
@@ -17,7 +19,7 @@ package final class HDF5Helper: HDF5Session {
     let environment = ProgramFiles.environment { !$0.hasPrefix("HDF5_") }
     process = Guarded(
       try HelperProcess(
-        path, [Self.version],
+        path, [Self.version, file.openablePath(as: HelperProcess.fileDescriptor)],
         environment: environment + ["HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PRELOAD=::"],
         file: file))
   }
@@ -56,6 +58,8 @@ package final class HDF5Helper: HDF5Session {
     switch helper.end(killing: false) {
     case .exit(Self.otherVersion):
       return DiffError(.io, "'\(path)' is of another version of diffkit; install both together")
+    case .exit(Self.otherFile):
+      return DiffError(.changed, "was moved or replaced while it was read")
     case .exit(let code):
       return DiffError(.io, "the helper '\(path)' ended with exit code \(code)")
     case .signal(let signal):

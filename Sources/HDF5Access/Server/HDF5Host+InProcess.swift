@@ -18,7 +18,7 @@ private final class InProcessHDF5: HDF5Session {
 
   init(_ file: File) {
     self.file = file
-    server = HDF5Server(file.descriptorPath, takesStandardOutput: false)
+    server = HDF5Server(file.openablePath(), takesStandardOutput: false)
   }
 
   func call(_ request: [UInt8], limit: UInt64, seconds: Double) throws(DiffError) -> [UInt8] {

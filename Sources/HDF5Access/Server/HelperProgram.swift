@@ -3,29 +3,35 @@ import Platform
 import SystemSupport
 
 /// The program `diffkit-hdf5`: answers requests that come through descriptor 0 about the file that
-/// is descriptor 3, until the other side is gone.
+/// is descriptor 3, until the other side is gone. It is started with the version of the messages
+/// and a path of the file, which libhdf5 opens once more.
 package enum HelperProgram {
   /// The most address space: what the library needs to unpack the largest chunks that are not
   /// absurd.
   private static let maximumMemory: UInt64 = 3 << 30
   private static let maximumRequest: UInt64 = 1 << 30
 
-  package static func run(_ arguments: [String]) -> Never {
+  package static func run() -> Never {
+    let arguments = ProgramArguments.words
     var status = stat()
-    guard arguments.count == 2, unsafe fstat(HelperProcess.channelDescriptor, &status) == 0,
+    guard arguments.count >= 2, unsafe fstat(HelperProcess.channelDescriptor, &status) == 0,
       status.st_mode & S_IFMT == S_IFSOCK
     else {
       let text = Array("diffkit-hdf5: a part of diffkit, which starts it; not run by hand\n".utf8)
       _ = unsafe text.withUnsafeBufferPointer { unsafe write(2, $0.baseAddress, $0.count) }
       exit(2)
     }
-    guard arguments[1] == HDF5Helper.version else { exit(HDF5Helper.otherVersion) }
+    guard arguments[1] == HDF5Helper.version, arguments.count == 3 else {
+      exit(HDF5Helper.otherVersion)
+    }
     let file = File(adopting: HelperProcess.fileDescriptor, path: "the file")
+    // A name may be another file's by now.
+    guard (try? file.isSame(as: File(arguments[2]))) == true else { exit(HDF5Helper.otherFile) }
     let isWritable = fcntl(file.descriptor, F_GETFL) & O_ACCMODE == O_RDWR
     Confinement.begin(memory: maximumMemory, writing: isWritable)
     let channel = MessageChannel(adopting: HelperProcess.channelDescriptor)
     Confinement.endWithPeer(of: channel)
-    let server = HDF5Server(file.descriptorPath, takesStandardOutput: true)
+    let server = HDF5Server(arguments[2], takesStandardOutput: true)
     while let request = try? channel.receive(limit: maximumRequest) {
       // The other side has its own idea of how long a request may take; this is for the case that
       // it is stopped.

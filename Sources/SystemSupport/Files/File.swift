@@ -5,11 +5,14 @@ import TensorCore
 public final class File: Sendable {
   /// The path in messages: the one it was opened with, or the one it will get.
   public let path: String
+  /// The path that it has until it gets that one.
+  private let location: String
   package let descriptor: Int32
 
   /// Takes over an open descriptor.
   package init(adopting descriptor: Int32, path: String) {
     self.path = path
+    location = path
     self.descriptor = descriptor
   }
 
@@ -33,17 +36,21 @@ public final class File: Sendable {
     creating path: String, mode: mode_t = 0o666, named name: String? = nil
   ) throws(DiffError) {
     self.path = name ?? path
+    location = path
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw .system("cannot create", self.path) }
   }
 
-  /// A path by which this process can open the file once more, whatever became of its name.
-  package var descriptorPath: String {
+  /// A path by which a process that has the file as this descriptor, or as another one, can open it
+  /// once more: whatever became of its name, but where there is no /proc.
+  package func openablePath(as descriptor: Int32? = nil) -> String {
     #if os(Linux)
-    "/proc/self/fd/\(descriptor)"
+    let folder = "/proc/self/fd"
     #else
-    "/dev/fd/\(descriptor)"
+    let folder = "/dev/fd"
     #endif
+    guard unsafe access(folder, X_OK) == 0 else { return location }
+    return "\(folder)/\(descriptor ?? self.descriptor)"
   }
 
   package func status() throws(DiffError) -> stat {

@@ -76,9 +76,6 @@ package final class OutputFile {
     Interruption.remove(temporary: temporaryPath)
   }
 
-  /// A path by which this process can open the contents before they have their name.
-  package var openablePath: String { temporaryPath ?? "/proc/self/fd/\(file.descriptor)" }
-
   /// Makes the contents durable and gives them their name: after this the destination is the
   /// new file, before it the old one or none, whatever happens in between.
   package func commit() throws(DiffError) {

@@ -20,7 +20,7 @@ package enum ProgramFiles {
 
   private static var programPath: String? {
     #if os(Linux)
-    let path = unsafe realpath("/proc/self/exe", nil)
+    let path = unsafe realpath("/proc/self/exe", nil) ?? realpath(dk_program_path(), nil)
     #else
     var size: UInt32 = 4096
     var name = [CChar](repeating: 0, count: Int(size))

@@ -1,11 +1,11 @@
 import Platform
 
 /// Threads of this library's own, which last as long as the process.
-enum BackgroundThread {
+package enum BackgroundThread {
   /// Starts a thread that runs `body`; false if there can be no more threads.
   ///
   /// Signals are for the program's threads, apart from those that say what a thread itself did.
-  static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+  package static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
     var blocked = sigset_t()
     var before = sigset_t()
     unsafe sigfillset(&blocked)

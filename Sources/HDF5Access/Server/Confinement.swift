@@ -1,11 +1,12 @@
 import Platform
+import SystemSupport
 
 /// What a process takes from itself before it touches what it does not trust.
-package enum Confinement {
+enum Confinement {
   /// Bounds memory, forbids core dumps and all files but two more than the first four (libhdf5
   /// opens a file that it creates twice); without `writing`, nothing can be written to any file
   /// either.
-  package static func begin(memory: UInt64, writing: Bool) {
+  static func begin(memory: UInt64, writing: Bool) {
     for descriptor: Int32 in 4..<1024 { close(descriptor) }
     #if os(Linux)
     limit(RLIMIT_AS, memory)
@@ -16,7 +17,7 @@ package enum Confinement {
   }
 
   /// Kills this process when it has used so many seconds of processor time from now on.
-  package static func allow(seconds: UInt64) {
+  static func allow(seconds: UInt64) {
     var usage = rusage()
     #if canImport(Glibc)
     unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
@@ -32,7 +33,7 @@ package enum Confinement {
 
   /// Ends this process as soon as the other end of a socket is closed, even in the middle of a
   /// call that never returns.
-  package static func endWithPeer(of channel: MessageChannel) {
+  static func endWithPeer(of channel: MessageChannel) {
     _ = BackgroundThread.start {
       var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)
       while unsafe poll(&state, 1, -1) <= 0 {}

@@ -1,0 +1,46 @@
+import Platform
+import SystemSupport
+
+/// What this program does on SIGINT, SIGTERM and SIGHUP: it cleans up, and ends by the signal.
+///
+/// The handler itself only writes a byte into a pipe, which is all that a handler may safely do;
+/// a thread at its other end does the work.
+enum SignalHandling {
+  private static let channel = makeChannel()
+
+  /// Begins to handle the signals, but for those that the process was told to ignore.
+  static func begin() {
+    guard channel.input >= 0 else { return }
+    Interruption.begin()
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      let old = signal(number) { number in
+        let before = errno
+        var byte = UInt8(truncatingIfNeeded: number)
+        _ = unsafe write(SignalHandling.channel.output, &byte, 1)
+        errno = before
+      }
+      let isIgnored =
+        unsafe unsafeBitCast(old, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+      if isIgnored { signal(number, SIG_IGN) }
+    }
+    _ = BackgroundThread.start { wait() }
+  }
+
+  private static func makeChannel() -> (input: Int32, output: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard unsafe pipe(&ends) == 0 else { return (-1, -1) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }
+
+  private static func wait() {
+    var byte: UInt8 = 0
+    while unsafe read(channel.input, &byte, 1) != 1 {}
+    let number = Int32(byte)
+    Interruption.end {
+      signal(number, SIG_DFL)
+      kill(getpid(), number)
+      while true { pause() }
+    }
+  }
+}
