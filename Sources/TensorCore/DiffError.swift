@@ -51,6 +51,13 @@ public struct DiffError: Error, Sendable, Hashable {
     return error
   }
 
+  /// The same error with a remedy.
+  package func advising(_ remedy: Remedy) -> DiffError {
+    var error = self
+    error.remedy = remedy
+    return error
+  }
+
   /// The same error with another message.
   package func saying(_ message: String) -> DiffError {
     var error = self

@@ -24,7 +24,9 @@ final class PatchOutput: CheckpointOutput {
     var files: [File] = []
     for file in opened {
       try Self.requireChangeable(file)
-      try file.lock(.exclusive)
+      do throws(DiffError) { try file.lock(.exclusive) } catch {
+        throw error.advising(.newOutput)
+      }
       let writable = try File(file.path, writable: true)
       guard try writable.isSame(as: file) else {
         throw DiffError(.changed, "was replaced while it was read", path: file.path)

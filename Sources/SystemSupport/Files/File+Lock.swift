@@ -34,7 +34,7 @@ extension File {
         lock == .shared
           ? "is being changed by another program; try again when that is done"
           : "is in use by another program, so it is not changed in place; try again",
-        path: path, remedy: lock == .shared ? nil : .newOutput)
+        path: path)
     }
   }
 }
