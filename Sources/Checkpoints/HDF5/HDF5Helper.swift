@@ -4,7 +4,7 @@ import TensorCore
 /// A running `diffkit-hdf5`.
 package final class HDF5Helper: HDF5Session {
   /// What both sides must agree on, changed with every change of the messages.
-  package static let version = "3"
+  package static let version = "4"
   /// How the helper exits if it is of another version.
   package static let otherVersion: Int32 = 65
   /// How it exits if its file is not there any more.
