@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Tensors, assert_same
+from conftest import REPOSITORY, Tensors, assert_same
 
 import diffkit
+import diffkit._program
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -118,6 +121,30 @@ def test_trouble_has_classes(files: Path) -> None:
     with pytest.raises(diffkit.UsageError):
         diffkit.merge(files / "d.diff", output=files / "m.diff", method="no-such-method")
     assert not (files / "o.safetensors").exists() and not (files / "m.diff").exists()
+
+
+def test_answers_are_those_of_the_schema() -> None:
+    schema = json.loads((REPOSITORY / "spec/output.schema.json").read_text())["$defs"]
+    program = diffkit._program
+    kinds = {
+        program.CreatedFile: "create", program.Applied: "apply", program.Verified: "verify",
+        program.InspectedDiff: "inspect", program.InspectedCheckpoint: "inspect-checkpoint",
+        program.Stats: "stats", program.Figures: "figures", program.Pair: "pair",
+        program.DiffComparison: "compare", program.CheckpointComparison: "compare-checkpoints",
+        program.Merged: "merge", program.Composed: "compose", program.Pruned: "prune",
+        program.Converted: "convert-diff", program.Skipped: "object",
+    }  # fmt: skip
+    for kind, name in kinds.items():
+        shape = schema[name]
+        while "$ref" in shape:
+            shape = schema[shape["$ref"].split("/")[-1]]
+        members = {program._snake(member) for member in shape["properties"]}
+        known = {item.name: item for item in dataclasses.fields(kind)}
+        assert members <= set(known), kind
+        required = {program._snake(member) for member in shape["required"]}
+        for member, item in known.items():
+            has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
+            assert has_default or member in required, (kind, member)
 
 
 def test_console_script() -> None:

@@ -154,6 +154,10 @@ class CreatedFile:
     alike: list[Alike]
     not_compared: list[Skipped]
     left_out: list[str]
+    #: Attributes that the diff takes along.
+    attributes: list[str] = field(default_factory=list)
+    #: What differs beside tensors and is not in the diff.
+    not_carried: list[Skipped] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ class Applied:
     outcome: str
     tensors: int
     output: str | None = None
+    #: What stays as it was in the base and may not fit the result.
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,14 @@ class InspectedEntry:
 
 
 @dataclass(frozen=True)
+class Extension:
+    """What a diff holds beside changes (spec/FORMAT.md, 4.7)."""
+
+    identifier: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class InspectedDiff:
     """What `inspect` found in a diff."""
 
@@ -213,6 +227,7 @@ class InspectedDiff:
     changes: int
     metadata: dict[str, str]
     tensors: list[InspectedEntry]
+    extensions: list[Extension] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -228,6 +243,8 @@ class InspectedTensor:
     aliases: list[str]
     label: str | None = None
     fingerprint: str | None = None
+    #: With `hash`: why the tensor cannot be read.
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)
@@ -380,6 +397,17 @@ class DifferingTensor:
 
 
 @dataclass(frozen=True)
+class ComparedObject:
+    """What is no tensor in two checkpoints. state: ``"equal"``, ``"different"``,
+    ``"only-in-first"``, ``"only-in-second"`` or ``"not-compared"``."""
+
+    name: str
+    kind: str
+    state: str
+    attribute: str | None = None
+
+
+@dataclass(frozen=True)
 class CheckpointComparison:
     """How two checkpoints relate."""
 
@@ -388,6 +416,12 @@ class CheckpointComparison:
     tensors: list[DifferingTensor]
     only_in_first: list[str]
     only_in_second: list[str]
+    #: What is no tensor: objects, attributes, metadata, other files of a folder.
+    others: list[ComparedObject] = field(default_factory=list)
+    #: Whether the tensors are the same, whatever else differs.
+    same_tensors: bool | None = None
+    #: Whether nothing but tensors was compared.
+    tensors_alone: bool | None = None
 
 
 @dataclass(frozen=True)
