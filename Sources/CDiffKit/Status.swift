@@ -1,3 +1,4 @@
+import DiffOperations
 import CDiffKitHeader
 import Platform
 import TensorCore

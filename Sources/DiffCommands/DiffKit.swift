@@ -1,3 +1,4 @@
+import DiffOperations
 import ArgumentParser
 import TensorCore
 

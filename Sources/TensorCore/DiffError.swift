@@ -57,13 +57,6 @@ public struct DiffError: Error, Sendable, Hashable {
     error.remedy = remedy
     return error
   }
-
-  /// The same error with another message.
-  package func saying(_ message: String) -> DiffError {
-    var error = self
-    error.message = message
-    return error
-  }
 }
 
 /// An error of any type, equal to others that read like it.

@@ -42,17 +42,6 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
   public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }
 }
 
-extension Sequence<UInt64> {
-  /// The sum, or the greatest number there is: what shapes claim need not exist, and together may
-  /// be more than 64 bits hold.
-  package var clampedSum: UInt64 {
-    reduce(0) { sum, next in
-      let (total, overflow) = sum.addingReportingOverflow(next)
-      return overflow ? .max : total
-    }
-  }
-}
-
 /// A product of extents in the making, bounded by 2^60 whatever the order of the factors.
 package struct ElementCount {
   private var withoutZeros: UInt64 = 1

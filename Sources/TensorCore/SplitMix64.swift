@@ -38,8 +38,4 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
       if s > 0 && s < 1 { return x * (-2 * log(s) / s).squareRoot() }
     }
   }
-
-  package mutating func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
-  }
 }

@@ -28,15 +28,6 @@ extension String {
 }
 
 extension Unicode.Scalar {
-  /// The escape of JSON. Line feeds stay: the encoder puts them between values only.
-  package var jsonEscape: String {
-    if self == "\n" { return "\n" }
-    return String(self).utf16.map { unit in
-      let digits = String(unit, radix: 16)
-      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    }.joined()
-  }
-
   fileprivate var isControl: Bool {
     switch properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true

@@ -18,7 +18,9 @@ import Testing
     #expect(error.line { $0.name } == "p: exists already; overwrite")
     let advised = DiffError(.unsupported, "is read-only; chmod it", remedy: .newOutput)
     #expect(advised.description == "is read-only; chmod it, or write a new file")
-    #expect(advised.saying("no").description == "no; write a new file")
+    var other = advised
+    other.message = "no"
+    #expect(other.description == "no; write a new file")
     #expect(advised.at(path: "q").remedy == .newOutput)
   }
 

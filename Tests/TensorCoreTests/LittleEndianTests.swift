@@ -13,7 +13,5 @@ import Testing
     #expect(bytes.littleEndian(at: 1) == 0x0102_0304_0506_0708 as UInt64)
     #expect(bytes.littleEndian(at: 9, as: UInt16.self) == 0xA1A2)
     #expect(bytes.littleEndian(at: 11, as: Int32.self) == -2)
-    #expect(bytes.span.littleEndian(at: 1, width: 8) == 0x0102_0304_0506_0708)
-    #expect(bytes.span.littleEndian(at: 2, width: 3) == 0x05_0607)
   }
 }

@@ -27,6 +27,17 @@ extension CommandOutput {
   }
 }
 
+extension Unicode.Scalar {
+  /// The escape of JSON. Line feeds stay: the encoder puts them between values only.
+  fileprivate var jsonEscape: String {
+    if self == "\n" { return "\n" }
+    return String(self).utf16.map { unit in
+      let digits = String(unit, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }.joined()
+  }
+}
+
 /// Results. Unlike `print`, a full device is an error here.
 enum StandardOutput {
   static func write(_ text: String) throws(DiffError) { try write(Array(text.utf8)) }

@@ -34,7 +34,7 @@ package struct NpzFile {
       throw DiffError(.mismatch, "has no array '\(name)'", path: file.path)
     }
     do { return try NumPyArray(try contents(member)) } catch {
-      throw error.at(path: file.path).saying("array '\(name)': \(error.message)")
+      throw error.at(path: file.path).prefixed("array '\(name)'")
     }
   }
 

@@ -55,7 +55,7 @@ public struct NameMap: Sendable {
       let line = String(raw.last == "\r" ? raw.dropLast() : raw)
       if line.isEmpty || line.hasPrefix("#") { continue }
       let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-      do { try add(fields) } catch { throw error.saying("line \(index + 1): \(error.message)") }
+      do { try add(fields) } catch { throw error.prefixed("line \(index + 1)") }
     }
   }
 

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// A name in which `*` stands for any text, also none, and `?` for one Unicode scalar.
 public struct NamePattern: Sendable, Hashable {
   /// The pattern as it was given.
