@@ -13,15 +13,11 @@ struct CompareBenchmarks {
   private static let changes = 100_000
 
   static func run() throws {
-    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      throw DiffError.system("cannot create", "a folder")
-    }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
+    try SideBySide.withFolder { folder in
     try matrix(folder, density: 0.005, "at random places of 20 M")
     try matrix(folder, density: 1, "at the same places")
     try looks(folder)
+  }
   }
 
   /// A hundred additive diffs of a hundred thousand changes each, in ten tensors.
@@ -41,7 +37,8 @@ struct CompareBenchmarks {
           density < 1
           ? uniformPositions(elements, density: density, seed: seed) : Array(0..<elements)
         let values = gaussianHalves(places.count, seed: UInt64(number * tensors + tensor + 7))
-        try write(places, values, "layer/\(tensor)", elements, to: writer)
+        try write(
+          places, values, of: "layer/\(tensor)", elements: elements, to: writer)
         raw += UInt32(places.count).littleEndianBytes
         for place in places { raw += UInt32(place).littleEndianBytes }
         raw += values
@@ -73,7 +70,8 @@ struct CompareBenchmarks {
       let places = uniformPositions(elements, density: 0.0051, seed: UInt64(tensor))
       let name: TensorName = "layer/\(1000 + tensor)"
       try write(
-        places, gaussianHalves(places.count, seed: UInt64(tensor)), name, elements, to: writer)
+        places, gaussianHalves(places.count, seed: UInt64(tensor)), of: name, elements: elements,
+        to: writer)
     }
     try writer.finish()
     try sink.commit()
@@ -87,7 +85,7 @@ struct CompareBenchmarks {
   }
 
   private static func write(
-    _ places: [UInt64], _ values: [UInt8], _ name: TensorName, _ elements: UInt64,
+    _ places: [UInt64], _ values: [UInt8], of name: TensorName, elements: UInt64,
     to writer: DiffWriter
   ) throws {
     try writer.begin(
@@ -99,11 +97,7 @@ struct CompareBenchmarks {
 
   @discardableResult
   private static func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    let child = try ChildProcess.run(ProgramArguments.words[0], ["diffkit"] + arguments)
-    guard case .exit(let code) = child.ending, code < 2 else {
-      throw DiffError(.io, String(decoding: child.errors, as: UTF8.self))
-    }
-    return child
+    try SideBySide.diffkit(arguments, upTo: 1)
   }
 
   /// Overlaps, products and agreeing signs of all pairs as products of sparse matrices.

@@ -40,7 +40,7 @@ struct GateBenchmarks {
     report.row(
       "stage 1, structured: a step", milliseconds(gated), "full finetuning \(milliseconds(full))",
       ratio: gated / full, bar: "≤ 1.25")
-    if let python = ProcessInfo.processInfo.environment["DIFFKIT_PEERS_PYTHON"] {
+    if let python = Peers.python {
       let peer = try peer(python)
       report.row(
         "the same beside PyTorch", milliseconds(gated), milliseconds(peer.seconds),

@@ -1,3 +1,4 @@
+import DiffCommands
 import Checkpoints
 import DiffOperations
 import Platform
@@ -10,7 +11,7 @@ import TestSupport
 struct HDF5Benchmarks {
   private let folder: String
   private let python: String
-  private let runs = 3
+  private let report: Report
   private static let size = 1 << 28
 
   private static let peer =
@@ -19,7 +20,7 @@ struct HDF5Benchmarks {
   static func run() throws {
     let report = Report(
       "HDF5 of \(size >> 20) MiB in gzip chunks of h5py's choice, level 4, shuffled")
-    let candidates = [ProgramFiles.environmentVariable("DIFFKIT_PEERS_PYTHON"), "python3"]
+    let candidates = [Peers.python, "python3"]
     guard
       let python = candidates.compactMap({ $0 }).first(where: {
         (try? ChildProcess.run($0, ["-c", "import h5py, numpy"]))?.ending == .exit(0)
@@ -28,61 +29,38 @@ struct HDF5Benchmarks {
       report.row("skipped", "no python3 with h5py here; DIFFKIT_PEERS_PYTHON may name one")
       return
     }
-    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      throw DiffError.system("cannot create", "a folder")
+    try SideBySide.withFolder { folder in
+      let benchmarks = HDF5Benchmarks(folder: folder, python: python, report: report)
+      try SideBySide.child(python, [peer, "make", folder, "\(size)"])
+      try benchmarks.compare(
+        "0.5 % at random, every chunk changes", tuned: "random", verify: "full", bar: "≥ 1.7")
+      try benchmarks.compare(
+        "0.01 % in few rows, tensor by tensor", tuned: "rows", verify: "full", bar: "≥ 5")
+      try benchmarks.compare(
+        "0.01 % in few rows, rows alone", tuned: "rows", verify: "touched", peer: "rows", bar: "")
     }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
-    let benchmarks = HDF5Benchmarks(folder: folder, python: python)
-    _ = try benchmarks.child(python, [peer, "make", folder, "\(size)"])
-    try benchmarks.compare(
-      "0.5 % at random, every chunk changes", "random", ["--verify", "full"], "apply", "≥ 1.7",
-      report)
-    try benchmarks.compare(
-      "0.01 % in few rows, tensor by tensor", "rows", ["--verify", "full"], "apply", "≥ 5", report)
-    try benchmarks.compare(
-      "0.01 % in few rows, rows alone", "rows", ["--verify", "touched"], "rows", "", report)
   }
 
   private func path(_ name: String) -> String { folder + "/" + name }
 
   private func compare(
-    _ what: String, _ which: String, _ options: [String], _ command: String, _ bar: String,
-    _ report: Report
+    _ title: String, tuned: String, verify: String, peer command: String = "apply", bar: String
   ) throws {
-    let (base, diff) = (path("base.h5"), path("\(which).diff"))
+    let (base, diff) = (path("base.h5"), path("\(tuned).diff"))
     let (ours, theirs) = (path("out.h5"), path("out-peer.h5"))
-    _ = try diffkit(["create", base, path("\(which).h5"), "-o", diff, "-q", "--force"])
-    var times: [[Double]] = [[], []]
-    var memory: UInt64 = 0
-    // One run of each that does not count.
-    for run in 0...runs {
-      unsafe unlink(ours)
-      unsafe unlink(theirs)
-      sync()
-      let here = try seconds(runs: 1) {
-        memory = max(
-          memory, try diffkit(["apply", base, diff, "-o", ours, "-q"] + options).peakMemory)
-        sync()
-      }
-      let there = try seconds(runs: 1) {
-        _ = try child(python, [Self.peer, command, folder, which])
-        sync()
-      }
-      if run > 0 {
-        times[0] += here
-        times[1] += there
-      }
-    }
+    try SideBySide.diffkit(["create", base, path("\(tuned).h5"), "-o", diff, "-q", "--force"])
+    let apply = ["apply", base, diff, "-o", ours, "-q", "--verify", verify]
+    let peer = [Self.peer, command, folder, tuned]
+    let (mine, other) = try SideBySide(runs: 3).measure(
+      { try SideBySide.diffkit(apply) }, { try SideBySide.child(python, peer) }, removing: ours,
+      prepare: { unsafe unlink(theirs) })
+    try SideBySide.diffkit(apply)
     guard try holdsSame(ours, theirs) else {
       throw DiffError(.mismatch, "is not what the peer made", path: ours)
     }
-    let (mine, peer) = (times[0].median, times[1].median)
     report.row(
-      "\(what) (\(options.joined(separator: " ")))",
-      "\(mine.fixed(2)) s, \((Double(memory) / 1e6).fixed(0)) MB", "h5py \(peer.fixed(2)) s",
-      ratio: peer / mine, bar: bar)
+      "\(title) (--verify \(verify))", "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
+      "h5py \(other.seconds.fixed(2)) s", ratio: other.seconds / mine.seconds, bar: bar)
   }
 
   private func holdsSame(_ one: String, _ other: String) throws -> Bool {
@@ -91,19 +69,5 @@ struct HDF5Benchmarks {
     return try zip(a.tensors, b.tensors).allSatisfy {
       try a.fingerprint(of: $0) == b.fingerprint(of: $1)
     }
-  }
-
-  /// This executable, taking the part of `diffkit`.
-  private func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    try child(ProgramArguments.words[0], ["diffkit"] + arguments)
-  }
-
-  private func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {
-    let result = try ChildProcess.run(program, arguments)
-    guard result.ending == .exit(0) else {
-      let message = String(decoding: result.errors, as: UTF8.self)
-      throw DiffError(.io, "\(program) \(arguments.joined(separator: " ")): \(message)")
-    }
-    return result
   }
 }

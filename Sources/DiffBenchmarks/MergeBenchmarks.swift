@@ -12,15 +12,11 @@ struct MergeBenchmarks {
   private let report = Report("Merging, from files to a file")
 
   static func run() throws {
-    var template = Array("diffkit-benchmark-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      throw DiffError.system("cannot create", "a folder")
-    }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { _ = try? ChildProcess.run("rm", ["-r", folder]) }
+    try SideBySide.withFolder { folder in
     let benchmarks = MergeBenchmarks(folder: folder)
     try benchmarks.eight()
     try benchmarks.thousand()
+  }
   }
 
   /// The tensors of BERT-large: 334 M elements.
@@ -120,8 +116,7 @@ struct MergeBenchmarks {
   /// files are one under many names, so that they are read from memory, which is to their
   /// advantage: ten gigabytes of them would come from a disk.
   private func peers(_ count: Int, _ seconds: Double) throws {
-    guard let python = unsafe getenv("DIFFKIT_PEERS_PYTHON").map({ unsafe String(cString: $0) })
-    else {
+    guard let python = Peers.python else {
       report.row("NumPy, PyTorch, SciPy", "", "skipped: DIFFKIT_PEERS_PYTHON names no Python")
       return
     }
@@ -248,11 +243,7 @@ struct MergeBenchmarks {
     if let openFiles {
       command = ["sh", "-c", "ulimit -n \(openFiles); exec \"$@\"", "sh"] + command
     }
-    let result = try ChildProcess.run(command[0], Array(command.dropFirst()))
-    guard result.ending == .exit(0) else {
-      throw DiffError(.io, String(decoding: result.errors, as: UTF8.self))
-    }
-    return result
+    return try SideBySide.child(command[0], Array(command.dropFirst()))
   }
 
   /// The run of median time, after one that does not count.

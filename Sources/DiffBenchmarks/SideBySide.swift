@@ -55,14 +55,19 @@ struct SideBySide {
   }
 
   /// This executable, taking the part of `diffkit`.
-  static func diffkit(_ arguments: [String]) throws -> ChildProcess {
-    try child(ProgramArguments.words[0], ["diffkit"] + arguments)
+  ///
+  /// - Parameter code: the largest exit code that is no failure.
+  @discardableResult
+  static func diffkit(_ arguments: [String], upTo code: Int32 = 0) throws -> ChildProcess {
+    try child(ProgramArguments.words[0], ["diffkit"] + arguments, upTo: code)
   }
 
   @discardableResult
-  static func child(_ program: String, _ arguments: [String]) throws -> ChildProcess {
+  static func child(
+    _ program: String, _ arguments: [String], upTo code: Int32 = 0
+  ) throws -> ChildProcess {
     let result = try ChildProcess.run(program, arguments)
-    guard result.ending == .exit(0) else {
+    guard case .exit(let ended) = result.ending, ended <= code else {
       let message = String(decoding: result.errors, as: UTF8.self)
       throw DiffError(.io, "\(program) \(arguments.joined(separator: " ")): \(message)")
     }

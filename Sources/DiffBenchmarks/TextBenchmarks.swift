@@ -1,3 +1,4 @@
+import DiffCommands
 import DiffTraining
 import Platform
 import TensorCore

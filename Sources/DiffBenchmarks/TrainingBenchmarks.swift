@@ -15,7 +15,7 @@ struct TrainingBenchmarks {
   static func run() throws {
     guard File.exists(reviews) else { return print("\ntraining: needs \(shared); skipped") }
     let report = Report("Training MiniLM-L6, batches of \(TrainingRun.batchSize), all cores")
-    let python = unsafe getenv("DIFFKIT_PEERS_PYTHON").map { unsafe String(cString: $0) }
+    let python = Peers.python
     if python == nil {
       report.row("PyTorch", "", "skipped: DIFFKIT_PEERS_PYTHON is not set")
     }
@@ -95,10 +95,10 @@ struct TrainingBenchmarks {
   }
 
   private static func measure(_ program: String, _ arguments: [String]) throws -> Measurement {
-    let child = try ChildProcess.run(program, arguments)
+    let child = try SideBySide.child(program, arguments)
     let text = String(decoding: child.output, as: UTF8.self)
-    guard child.ending == .exit(0), let seconds = Double(text.filter { !$0.isWhitespace }) else {
-      throw DiffError(.io, String(decoding: child.errors, as: UTF8.self), path: program)
+    guard let seconds = Double(text.filter { !$0.isWhitespace }) else {
+      throw DiffError(.io, "printed no number: \(text)", path: program)
     }
     return Measurement(seconds: seconds, megabytes: Double(child.peakMemory) / 1e6)
   }
