@@ -101,8 +101,7 @@ public final class Engine {
   func parallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
     parallelFor(count) { part in
       Kernels.withoutSubnormals {
-        OneDNN.stayOnThread()
-        body(part)
+        OneDNN.onThisThread { body(part) }
       }
     }
   }

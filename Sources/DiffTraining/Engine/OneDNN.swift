@@ -13,21 +13,36 @@ enum OneDNN {
     return dnnl_get_effective_cpu_isa().rawValue & needed == needed
   }
 
-  /// Threads of the OpenMP that oneDNN may have been built with, as far as this thread starts
-  /// any; nil for other builds. Looked up, since which library has it depends on the build.
-  private static let setThreads: (@convention(c) (Int32) -> Void)? = {
-    // The global scope, as <dlfcn.h> has it in a macro that Swift does not see.
-    #if canImport(Darwin)
-    let global = unsafe UnsafeMutableRawPointer(bitPattern: -2)
-    #else
-    let global: UnsafeMutableRawPointer? = nil
-    #endif
-    guard let symbol = unsafe dlsym(global, "omp_set_num_threads") else { return nil }
-    return unsafe unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)
-  }()
+  /// The number of threads that the calling thread starts in the OpenMP with which oneDNN may have
+  /// been built; nil for other builds. Looked up, since which library has it depends on the build.
+  private static let openMP:
+    (
+      threads: @convention(c) () -> Int32, setThreads: @convention(c) (Int32) -> Void
+    )? = {
+      // The global scope, as <dlfcn.h> has it in a macro that Swift does not see.
+      #if canImport(Darwin)
+      let global = unsafe UnsafeMutableRawPointer(bitPattern: -2)
+      #else
+      let global: UnsafeMutableRawPointer? = nil
+      #endif
+      guard let get = unsafe dlsym(global, "omp_get_max_threads"),
+        let set = unsafe dlsym(global, "omp_set_num_threads")
+      else { return nil }
+      return unsafe (
+        unsafeBitCast(get, to: (@convention(c) () -> Int32).self),
+        unsafeBitCast(set, to: (@convention(c) (Int32) -> Void).self)
+      )
+    }()
 
-  /// Keeps products that this thread starts on this thread.
-  static func stayOnThread() { setThreads?(1) }
+  /// Keeps the products that `body` starts on this thread. Afterwards the thread, which may be one
+  /// of the host program's, has the number of OpenMP threads that it had.
+  static func onThisThread(_ body: () -> Void) {
+    guard let openMP else { return body() }
+    let threads = openMP.threads()
+    openMP.setThreads(1)
+    defer { openMP.setThreads(threads) }
+    body()
+  }
 
   /// Which factor of a product is stored with its rows as columns.
   enum Transposed { case neither, first, second }
