@@ -118,19 +118,26 @@ extension DiffReader: RandomAccessCollection {
 
   /// The index of the entry of a name; see `entry(named:)`.
   package func index(named name: TensorName) -> Int? {
-    let first = indices.partitioningIndex { self.name($0) >= name }
-    if first < count, self.name(first) == name { return first }
+    // By bytes: a text made of each name on the way would cost more than the search.
+    func order(_ position: Int) -> Int {
+      index.span.extracting(nameRange(position)).compared(with: name.utf8.span)
+    }
+    let first = indices.partitioningIndex { order($0) >= 0 }
+    if first < count, order(first) == 0 { return first }
     let names = names.load() ?? names.storeIfNil(NameTable(indices.map { (self.name($0), $0) }))
     let found = names[name]
     return found.count == 1 ? found[0] : nil
   }
 
   private func name(_ position: Int) -> TensorName {
+    TensorName(String(decoding: index[nameRange(position)], as: UTF8.self))
+  }
+
+  private func nameRange(_ position: Int) -> Range<Int> {
     let start = Int(places[position].index) + IndexParser.bytesBeforeName
     var cursor = Cursor(index, origin: indexOffset, at: start)
     // Checked by `init`, like the whole entry.
-    let range = (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
-    return TensorName(String(decoding: index[range], as: UTF8.self))
+    return (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
   }
 }
 
