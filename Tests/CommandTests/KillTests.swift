@@ -1,3 +1,4 @@
+import SystemSupport
 import Checkpoints
 import TensorCore
 import Testing

@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 import Testing
 import TestSupport

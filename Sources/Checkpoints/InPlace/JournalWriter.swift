@@ -1,3 +1,5 @@
+import Platform
+import Kernels
 import SystemSupport
 import TensorCore
 

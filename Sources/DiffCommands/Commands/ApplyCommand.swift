@@ -34,7 +34,8 @@ struct ApplyCommand: ParsableCommand {
     var options = try transfer.options()
     options.undoPath = undo
     options.allowsOtherBase = allowOtherBase
-    try transfer.run(base, diffs, .apply, derivedName(base, diffs.map(stem)), options)
+    try transfer.run(
+      base, diffs, .apply, defaultOutput: derivedName(base, diffs.map(stem)), options: options)
   }
 }
 
@@ -54,7 +55,8 @@ struct RevertCommand: ParsableCommand {
 
   func run() throws {
     try transfer.run(
-      tuned, diffs, .revert, derivedName(tuned, ["reverted"]), transfer.options())
+      tuned, diffs, .revert, defaultOutput: derivedName(tuned, ["reverted"]),
+      options: transfer.options())
   }
 }
 
@@ -89,8 +91,8 @@ struct TransferOptions: ParsableArguments {
   }
 
   func run(
-    _ source: String, _ diffs: [String], _ direction: Direction, _ defaultOutput: String,
-    _ options: ApplyOptions
+    _ source: String, _ diffs: [String], _ direction: Direction, defaultOutput: String,
+    options: ApplyOptions
   ) throws {
     let output = inPlace ? source : outputs.output ?? defaultOutput
     if let format = CheckpointFormat(suffixOf: source),
@@ -116,7 +118,8 @@ struct TransferOptions: ParsableArguments {
       outcome == .alreadyDone
       ? [] : try Diffs.notes(on: readers, direction, to: base, names: options.names)
     try report.print(
-      TransferOutput(source, output, direction, outcome, notes: notes, isInPlace: inPlace))
+      TransferOutput(
+        source, output, direction, outcome: outcome, notes: notes, isInPlace: inPlace))
   }
 }
 
@@ -131,7 +134,7 @@ private struct TransferOutput: CommandOutput {
   let notes: [String]
 
   init(
-    _ source: String, _ output: String, _ direction: Direction, _ outcome: ApplyOutcome,
+    _ source: String, _ output: String, _ direction: Direction, outcome: ApplyOutcome,
     notes: [String], isInPlace: Bool
   ) {
     self.source = source

@@ -94,7 +94,7 @@ struct MergeCommand: ParsableCommand {
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
-      try report.print(MergeOutput(path, size, options, diffs.count, summary))
+      try report.print(MergeOutput(path, size: size, options, diffs: diffs.count, summary))
     }
   }
 
@@ -187,7 +187,7 @@ private struct MergeOutput: CommandOutput {
   let whole, droppedHeads: [String]
 
   init(
-    _ path: String, _ size: UInt64, _ options: MergeOptions, _ diffs: Int, _ summary: MergeSummary
+    _ path: String, size: UInt64, _ options: MergeOptions, diffs: Int, _ summary: MergeSummary
   ) {
     let total = summary.total
     output = path

@@ -1,3 +1,4 @@
+import DiffOperations
 import DiffFormat
 import TensorCore
 

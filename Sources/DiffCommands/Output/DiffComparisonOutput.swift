@@ -92,14 +92,14 @@ struct DiffComparisonOutput: CommandOutput {
       ], rightAligned: Set(1...8))
     for tensor in tensors {
       table.add(
-        row(tensor.name, tensor.changes, tensor.figures, tensor.differing))
+        row(tensor.name, tensor.changes, tensor.figures, differing: tensor.differing))
     }
-    table.add(row("all", diffs.map(\.changes), matrix[0][1], diffs[1].differing))
+    table.add(row("all", diffs.map(\.changes), matrix[0][1], differing: diffs[1].differing))
     return table.text + "\n"
   }
 
   private func row(
-    _ name: String, _ changes: [UInt64], _ figures: Figures, _ differing: UInt64
+    _ name: String, _ changes: [UInt64], _ figures: Figures, differing: UInt64
   ) -> [String] {
     [
       name, changes[0].grouped, changes[1].grouped, figures.shared.grouped,

@@ -50,13 +50,13 @@ struct DiffConversion: ParsableArguments {
   func run(_ input: String, _ output: String, force: Bool, _ report: ReportOptions) throws -> Bool {
     if try isDiff(input) {
       try check(output: output, isNoneOf: [input])
-      try convert(try openDiff(input), output, force, report)
+      try convert(try openDiff(input), to: output, force: force, report)
       return true
     }
     let makesDiff = to == .diff || to == nil && output.hasSuffix(".diff")
     guard makesDiff || from != nil else { return false }
     try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
-    try importing(input, output, force, report)
+    try importing(input, to: output, force: force, report)
     return true
   }
 
@@ -71,7 +71,7 @@ struct DiffConversion: ParsableArguments {
   }
 
   private func convert(
-    _ diff: DiffReader, _ output: String, _ force: Bool, _ report: ReportOptions
+    _ diff: DiffReader, to output: String, force: Bool, _ report: ReportOptions
   ) throws {
     guard let target = try exportFormat(output) else {
       return try writeDiff(output, force: force) { sink in
@@ -116,7 +116,7 @@ struct DiffConversion: ParsableArguments {
   }
 
   private func importing(
-    _ input: String, _ output: String, _ force: Bool, _ report: ReportOptions
+    _ input: String, to output: String, force: Bool, _ report: ReportOptions
   ) throws {
     let input = ExchangeFormat.adapterFile(in: input) ?? input
     guard let format = try from ?? ExchangeFormat.adapter(input) ?? ExchangeFormat(suffixOf: input)

@@ -1,3 +1,6 @@
+import DiffFormat
+import DiffOperations
+
 extension ReportPage {
   /// Densities by kind of tensor and layer, as Guo, Rush and Kim (2021) show them, and the tensors
   /// one by one.

@@ -24,11 +24,11 @@ struct FileTour: Tour {
     let (applied, reverted) = ("\(folder)/tuned.h5", "\(folder)/base.h5")
 
     try say("1  create: what the finetune changed, exactly")
-    let whole = try create(exact, before, after, CreateOptions())
+    let whole = try create(exact, from: before, to: after, CreateOptions())
     try say("2  create --add --density 0.005: the largest 0.5 % of the changes, as float16")
     var options = CreateOptions()
     options.mode = .add(.density(0.005), values: .f16)
-    let half = try create(added, before, after, options)
+    let half = try create(added, from: before, to: after, options)
 
     try say("3  apply: base + exact diff")
     _ = try Diffs.apply([DiffReader(exact)], to: before, output: applied)
@@ -59,7 +59,7 @@ struct FileTour: Tour {
   }
 
   private func create(
-    _ path: String, _ base: any Checkpoint, _ tuned: any Checkpoint, _ options: CreateOptions
+    _ path: String, from base: any Checkpoint, to tuned: any Checkpoint, _ options: CreateOptions
   ) throws -> FileTourOutput.Diff {
     let sink = try FileSink(path)
     let summary = try Diffs.create(from: base, to: tuned, into: sink, options)

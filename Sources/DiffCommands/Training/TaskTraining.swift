@@ -106,13 +106,16 @@ struct TaskTraining {
     guard case .finished(let finetune) = outcome else {
       throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
     }
-    try finish(finetune, facts, data, checkpoint, engine.threads, configuration, dev)
+    try finish(
+      finetune, facts, trainedOn: data, checkpoint, configuration, scoredOn: dev,
+      threads: engine.threads)
   }
 
   /// Makes the diff, tells what base and diff together are worth, and writes both.
   private func finish(
-    _ finetune: Finetune, _ facts: TaskFacts, _ data: TaskSet, _ checkpoint: any Checkpoint,
-    _ threads: Int, _ configuration: EncoderConfiguration, _ dev: TaskSet?
+    _ finetune: Finetune, _ facts: TaskFacts, trainedOn data: TaskSet,
+    _ checkpoint: any Checkpoint, _ configuration: EncoderConfiguration, scoredOn dev: TaskSet?,
+    threads: Int
   ) throws {
     var metadata = facts.metadata
     var job = job

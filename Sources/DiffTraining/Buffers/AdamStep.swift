@@ -28,7 +28,7 @@ public struct AdamStep: Sendable {
 
   /// Takes the step with a single number.
   package func apply(
-    _ value: inout Float, _ gradient: Float, _ mean: inout Float, _ square: inout Float
+    _ value: inout Float, gradient: Float, mean: inout Float, square: inout Float
   ) {
     var (gradient, step) = (gradient, numbers)
     unsafe dk_adamw(&value, &gradient, &mean, &square, 1, &step)

@@ -12,10 +12,10 @@
 
   /// - Parameter memory: Contiguous; as many rows, half of the columns or more.
   package init(_ memory: FloatMatrix, columns: Int) {
-    self.init(memory, 0, memory.rows, columns)
+    self.init(memory, at: 0, rows: memory.rows, columns: columns)
   }
 
-  private init(_ memory: FloatMatrix, _ offset: Int, _ rows: Int, _ columns: Int) {
+  private init(_ memory: FloatMatrix, at offset: Int, rows: Int, columns: Int) {
     precondition(offset >= 0 && rows >= 0 && columns >= 0 && memory.isContiguous)
     precondition(
       rows == 0 || offset + (rows - 1) * 2 * memory.columns + columns <= 2 * memory.count)
@@ -28,13 +28,14 @@
   /// Some of the rows.
   package func rows(_ range: Range<Int>) -> HalfMatrix {
     precondition(range.upperBound <= rows)
-    return HalfMatrix(memory, offset + range.lowerBound * stride, range.count, columns)
+    return HalfMatrix(
+      memory, at: offset + range.lowerBound * stride, rows: range.count, columns: columns)
   }
 
   /// Some of the columns.
   package func columns(_ range: Range<Int>) -> HalfMatrix {
     precondition(range.upperBound <= columns)
-    return HalfMatrix(memory, offset + range.lowerBound, rows, range.count)
+    return HalfMatrix(memory, at: offset + range.lowerBound, rows: rows, columns: range.count)
   }
 
   /// The first element, for C.

@@ -5,7 +5,7 @@ import Kernels
 extension Kernels {
   /// Takes a step of Adam.
   package static func adam(
-    _ values: FloatBuffer, _ gradients: FloatBuffer, means: FloatBuffer, squares: FloatBuffer,
+    _ values: FloatBuffer, gradients: FloatBuffer, means: FloatBuffer, squares: FloatBuffer,
     _ range: Range<Int>, _ step: AdamStep
   ) {
     for buffer in [values, gradients, means, squares] { check(range, buffer) }

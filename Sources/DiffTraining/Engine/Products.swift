@@ -94,7 +94,8 @@ import TensorCore
           rows: rows.count, columns: c.columns, inner: shape.inner, aStrides: [a.stride, 1],
           bStrides: [], cStride: c.stride, isHalf: shape.isHalf, isAdding: adding), b.packing)
       unsafe product.run(
-        stream, a.rows(rows).start, b.memory.pointer(), c.rows(rows).pointer, scratch)
+        stream, a.rows(rows).start, b.memory.pointer(), into: c.rows(rows).pointer,
+        scratch: scratch)
       finish(rows)
     }
   }
@@ -111,7 +112,7 @@ import TensorCore
       ProductShape(
         rows: c.rows, columns: c.columns, inner: a.rows, aStrides: [1, a.stride],
         bStrides: [b.stride, 1], cStride: c.stride, isHalf: true, isAdding: true), nil)
-    unsafe product.run(stream, a.pointer, b.pointer, c.pointer, scratch)
+    unsafe product.run(stream, a.pointer, b.pointer, into: c.pointer, scratch: scratch)
   }
 
   private func product(_ shape: ProductShape, _ packing: Packing?) -> Product {
@@ -177,7 +178,7 @@ private struct ProductShape: Hashable {
 
   func run(
     _ stream: dnnl_stream_t, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer,
-    _ c: UnsafeMutablePointer<Float>, _ scratch: FloatBuffer
+    into c: UnsafeMutablePointer<Float>, scratch: FloatBuffer
   ) {
     let status = unsafe dk_product_run(&product, stream, a, b, c, scratch.pointer())
     precondition(status == dnnl_success, "oneDNN refused a product of matrices")

@@ -104,7 +104,7 @@ struct GateGroups {
 
   /// Takes over a state that was stored.
   mutating func restore(
-    _ locations: [Float], _ means: [Float], _ squares: [Float], _ multiplicity: [Double]
+    locations: [Float], means: [Float], squares: [Float], multiplicity: [Double]
   ) {
     (self.locations, self.means, self.squares) = (locations, means, squares)
     self.multiplicity = multiplicity
@@ -133,7 +133,8 @@ struct GateGroups {
     guard areGated else { return }
     for group in locations.indices {
       let gradient = Float(gradient(of: group, lambda, penalty))
-      step.apply(&locations[group], gradient, &means[group], &squares[group])
+      step.apply(
+        &locations[group], gradient: gradient, mean: &means[group], square: &squares[group])
     }
     let current = z
     self.draw(draw)

@@ -50,7 +50,7 @@ final class MaskedParameters {
       let range = $0 * GateRun.room..<min(count, ($0 + 1) * GateRun.room)
       Kernels.withoutSubnormals {
         Kernels.adam(
-          differences, gathered, means: means, squares: squares, range, step)
+          differences, gradients: gathered, means: means, squares: squares, range, step)
       }
     }
     store()

@@ -77,7 +77,7 @@ public final class AdamW {
     }
     let (source, first, second) = (gradients.values, first, second)
     RangeTasks(ranges).forEach {
-      Kernels.adam(values, source, means: first, squares: second, $0, step)
+      Kernels.adam(values, gradients: source, means: first, squares: second, $0, step)
     }
     return norm
   }

@@ -9,7 +9,7 @@ final class FullLearner: Learner {
 
   init(
     _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions,
-    _ learning: [Int]
+    learning: [Int]
   ) {
     self.options = options
     self.values = values

@@ -15,7 +15,7 @@ final class GatedLearner: Learner {
 
   init(
     _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions,
-    _ learning: [Int], steps: Int
+    learning: [Int], steps: Int
   ) {
     self.options = options
     self.values = values

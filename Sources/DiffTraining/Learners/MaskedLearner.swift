@@ -9,7 +9,7 @@ final class MaskedLearner: Learner {
   private let gradients: Gradients
 
   init(
-    _ mask: MaskedParameters, _ values: FloatBuffer, _ gradients: Gradients,
+    _ mask: MaskedParameters, of values: FloatBuffer, _ gradients: Gradients,
     _ options: TrainingOptions
   ) {
     self.options = options

@@ -14,7 +14,7 @@ extension Tape {
     _ x: Variable, _ weight: ParameterLayout.Parameter, bias: ParameterLayout.Parameter? = nil,
     activation: Activation? = nil
   ) -> Variable {
-    let layer = Linear(x, weight, bias, activation, on: self)
+    let layer = Linear(x, weight: weight, bias: bias, activation: activation, on: self)
     calculate([layer])
     return layer.result
   }
@@ -23,7 +23,9 @@ extension Tape {
   func linears(
     _ layers: [(x: Variable, weight: ParameterLayout.Parameter, bias: ParameterLayout.Parameter)]
   ) -> [Variable] {
-    let layers = layers.map { Linear($0.x, $0.weight, $0.bias, nil, on: self) }
+    let layers = layers.map {
+      Linear($0.x, weight: $0.weight, bias: $0.bias, activation: nil, on: self)
+    }
     calculate(layers)
     return layers.map(\.result)
   }
@@ -104,8 +106,8 @@ private struct Linear: Operation {
 
   /// With memory for its result.
   init(
-    _ input: Tape.Variable, _ weight: ParameterLayout.Parameter,
-    _ bias: ParameterLayout.Parameter?, _ activation: Activation?, on tape: Tape
+    _ input: Tape.Variable, weight: ParameterLayout.Parameter,
+    bias: ParameterLayout.Parameter?, activation: Activation?, on tape: Tape
   ) {
     self.input = input
     self.weight = weight

@@ -63,7 +63,8 @@ public struct Questions: Sendable, Hashable {
         let bytes = Array(context.utf8)
         for (number, item) in items.enumerated() {
           let question = try Self.question(
-            item, context, bytes, "\(path).qas[\(number)]", misplaced: &misplaced)
+            item, context: context, bytes: bytes, path: "\(path).qas[\(number)]",
+            misplaced: &misplaced)
           questions.append(question)
         }
       }
@@ -91,7 +92,7 @@ public struct Questions: Sendable, Hashable {
   }
 
   private static func question(
-    _ item: JSONValue, _ context: String, _ bytes: [UInt8], _ path: String,
+    _ item: JSONValue, context: String, bytes: [UInt8], path: String,
     misplaced: inout Int
   ) throws(DiffError) -> Question {
     guard let id = item["id"]?.text, let text = item["question"]?.text else {

@@ -67,7 +67,8 @@ extension GatedParameters {
     let count = groups.locations.count
     let (locations, means) = (try reader.takeFloats(count), try reader.takeFloats(count))
     let (squares, multiplicity) = (try reader.takeFloats(count), try reader.takeDoubles(count))
-    groups.restore(locations, means, squares, multiplicity)
+    groups.restore(
+      locations: locations, means: means, squares: squares, multiplicity: multiplicity)
     for (buffers, ranges) in stateRanges {
       for buffer in buffers.state { try reader.take(buffer, ranges) }
     }

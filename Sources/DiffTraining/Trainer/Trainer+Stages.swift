@@ -13,8 +13,8 @@ extension Trainer {
     switch plan.stages[stage].kind {
     case .gates:
       return GatedLearner(
-        values, gradients, options, learning, steps: plan.stages[stage].steps)
-    case .full: return FullLearner(values, gradients, options, learning)
+        values, gradients, options, learning: learning, steps: plan.stages[stage].steps)
+    case .full: return FullLearner(values, gradients, options, learning: learning)
     case .fisher: return FisherLearner(gradients)
     case .fixed:
       let base = try base(last)
@@ -28,7 +28,7 @@ extension Trainer {
         values.copy(base, parameter.range, to: parameter.range.lowerBound)
       }
       let mask = MaskedParameters(found.0, values, base: base, from: found.1)
-      return MaskedLearner(mask, values, gradients, options)
+      return MaskedLearner(mask, of: values, gradients, options)
     }
   }
 

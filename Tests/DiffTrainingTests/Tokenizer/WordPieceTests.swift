@@ -1,3 +1,4 @@
+import StrictJSON
 import DiffTraining
 import SystemSupport
 import Testing

@@ -1,3 +1,5 @@
+import Kernels
+
 /// The chunks of a tensor that pass no filters, as units that are written.
 struct ChunkUnits: WriteUnits {
   let grid: ChunkGrid
