@@ -118,12 +118,8 @@ extension DiffReader: RandomAccessCollection {
 
   /// The index of the entry of a name; see `entry(named:)`.
   package func index(named name: TensorName) -> Int? {
-    // By bytes: a text made of each name on the way would cost more than the search.
-    func order(_ position: Int) -> Int {
-      index.span.extracting(nameRange(position)).compared(with: name.utf8.span)
-    }
-    let first = indices.partitioningIndex { order($0) >= 0 }
-    if first < count, order(first) == 0 { return first }
+    let first = indices.partitioningIndex { order($0, name) >= 0 }
+    if first < count, order(first, name) == 0 { return first }
     let names = names.load() ?? names.storeIfNil(NameTable(indices.map { (self.name($0), $0) }))
     let found = names[name]
     return found.count == 1 ? found[0] : nil
@@ -131,6 +127,13 @@ extension DiffReader: RandomAccessCollection {
 
   private func name(_ position: Int) -> TensorName {
     TensorName(String(decoding: index[nameRange(position)], as: UTF8.self))
+  }
+
+  /// Less than zero if the name of an entry comes before another. By bytes: a text made of each name
+  /// on the way would cost more than a search.
+  private func order(_ position: Int, _ name: TensorName) -> Int {
+    let index = index
+    return index.span.extracting(nameRange(position)).compared(with: name.utf8.span)
   }
 
   private func nameRange(_ position: Int) -> Range<Int> {

@@ -17,7 +17,12 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// 32 hexadecimal digits, the upper half first.
-  public var description: String { high.hexadecimal + low.hexadecimal }
+  public var description: String {
+    [high, low].map { half in
+      let digits = String(half, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
 
   /// The 16 bytes as stored: both halves little-endian, the lower half first.
   package var bytes: [UInt8] { low.littleEndianBytes + high.littleEndianBytes }
@@ -54,13 +59,5 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     package mutating func append(_ block: Fingerprint) { blocks += block.bytes }
 
     package var fingerprint: Fingerprint { XXH3.hash128((header + blocks).span) }
-  }
-}
-
-extension UInt64 {
-  /// 16 hexadecimal digits.
-  package var hexadecimal: String {
-    let digits = String(self, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }

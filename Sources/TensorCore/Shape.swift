@@ -44,21 +44,17 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
 
 /// A product of extents in the making, bounded by 2^60 whatever the order of the factors.
 package struct ElementCount {
-  private var withoutZeros: UInt64 = 1
-  private var isZero = false
+  package private(set) var value: UInt64 = 1
+  /// The product of the extents other than zero.
+  private var bound: UInt64 = 1
 
   package init() {}
 
-  package var value: UInt64 { isZero ? 0 : withoutZeros }
-
   /// False, and of no further use, if the extents other than zero multiply to 2^60 or more.
   package mutating func multiply(by extent: UInt64) -> Bool {
-    if extent == 0 {
-      isZero = true
-      return true
-    }
-    let (product, overflow) = withoutZeros.multipliedReportingOverflow(by: extent)
-    withoutZeros = product
+    let (product, overflow) = bound.multipliedReportingOverflow(by: max(1, extent))
+    bound = product
+    value &*= extent
     return !overflow && product < 1 << 60
   }
 }

@@ -63,13 +63,6 @@ extension TensorName {
       return Key(TensorName(String(name.description.unicodeScalars.dropLast(2))))
     }
 
-    /// The name with another separator throughout.
-    package func spelled(with separator: UInt8) -> TensorName {
-      TensorName(
-        String(
-          decoding: utf8.map { $0 == UInt8(ascii: "/") ? separator : $0 }, as: UTF8.self))
-    }
-
     package static func < (one: Key, other: Key) -> Bool { one.name < other.name }
   }
 

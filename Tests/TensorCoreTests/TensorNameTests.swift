@@ -45,7 +45,6 @@ import Testing
     #expect(name.key.bare == ("a/b/c" as TensorName).key)
     #expect(("a:00" as TensorName).key.bare == ("a:00" as TensorName).key)
     #expect((":0" as TensorName).key.bare == ("" as TensorName).key)
-    #expect(name.key.spelled(with: UInt8(ascii: ".")) == "a.b.c:0")
     #expect(("b.a" as TensorName).key < ("b/b" as TensorName).key)
   }
 

@@ -47,7 +47,7 @@ struct Oracle {
           }
         }
       }
-      return XXH3.hash64(data.span).hexadecimal
+      return String("\(Fingerprint(high: 0, low: XXH3.hash64(data.span)))".suffix(16))
     }
   }
 }
