@@ -18,12 +18,17 @@ struct AlignedTensor: Sendable {
     var numbers: [TensorName.Key: Int] = [:]
     var tensors: [AlignedTensor] = []
     for (diff, reader) in diffs.enumerated() {
+      // Most diffs change the tensors that the first one does: then the next name is the next one.
+      var place = -1
       for (number, entry) in reader.enumerated() {
-        let key = entry.name.key
-        let place = numbers[key] ?? tensors.count
-        if place == tensors.count {
-          numbers[key] = place
-          tensors.append(AlignedTensor(name: entry.name, key: key))
+        place += 1
+        if place >= tensors.count || tensors[place].name != entry.name {
+          let key = entry.name.key
+          place = numbers[key] ?? tensors.count
+          if place == tensors.count {
+            numbers[key] = place
+            tensors.append(AlignedTensor(name: entry.name, key: key))
+          }
         }
         if let last = tensors[place].places.last, last.diff == diff {
           throw reader.ambiguous(entry.name, reader[Int(last.entry)].name)
