@@ -1,3 +1,4 @@
+import Kernels
 import DiffFormat
 import SystemSupport
 import TensorCore

@@ -33,7 +33,6 @@ enum Trial {
     set("lr", \.learningRate)
     set("lr-gates", \.gateLearningRate)
     set("lr-groups", \.groupLearningRate)
-    set("lr-fixed", \.fixedLearningRate)
     set("lr-head", \.headLearningRate)
     set("warm-up", \.warmUp)
     set("epochs", \.epochs)
@@ -42,6 +41,7 @@ enum Trial {
     set("seed", \.seed)
     set("grouping", \.grouping)
     if let lambda = given["lambda"].flatMap(Double.init) { options.lambda = lambda }
+    options.fixedLearningRate = given["lr-fixed"].flatMap(Double.init)
     var loss = 0.0
     var steps = 0
     let result = try trial.run(options, evaluatingEpochs: given["quiet"] == nil) { progress in

@@ -79,7 +79,10 @@ struct TrainingFlags: ParsableArguments {
 
   @Option(
     name: .customLong("lr-fixed"),
-    help: "The learning rate of a fixed selection (\(defaults.fixedLearningRate)).")
+    help: """
+      The learning rate of a fixed selection (by the density: \(defaults.usedFixedLearningRate) at \
+      \(defaults.density)).
+      """)
   var fixedLearningRate: Double?
 
   @Option(

@@ -116,7 +116,7 @@ struct TrainingJob: Codable {
   private static let complete: JSONValue? = {
     var job = TrainingJob()
     (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
-    job.options.lambda = 0
+    (job.options.lambda, job.options.fixedLearningRate) = (0, 1)
     return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }
   }()
 }

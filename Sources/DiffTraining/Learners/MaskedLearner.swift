@@ -26,7 +26,7 @@ final class MaskedLearner: Learner {
     let norm = mask.measure(gradients.values)
     mask.update(
       options.adam(
-        rate * options.fixedLearningRate, step: step, scale: options.clipping(norm)))
+        rate * options.usedFixedLearningRate, step: step, scale: options.clipping(norm)))
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
     return LearnerFacts(norm: norm.squareRoot())
   }

@@ -88,7 +88,7 @@ extension TrainingOptions {
       batchSize > 0 && batchSize <= 1 << 20 && accumulation > 0 && accumulation <= 1 << 20,
       "batches must have at least one example")
     let rates = [
-      learningRate, gateLearningRate, groupLearningRate, fixedLearningRate, headLearningRate,
+      learningRate, gateLearningRate, groupLearningRate, usedFixedLearningRate, headLearningRate,
       epsilon,
     ]
     try require(
