@@ -14,10 +14,10 @@ struct CompareBenchmarks {
 
   static func run() throws {
     try SideBySide.withFolder { folder in
-    try matrix(folder, density: 0.005, "at random places of 20 M")
-    try matrix(folder, density: 1, "at the same places")
-    try looks(folder)
-  }
+      try matrix(folder, density: 0.005, "at random places of 20 M")
+      try matrix(folder, density: 1, "at the same places")
+      try looks(folder)
+    }
   }
 
   /// A hundred additive diffs of a hundred thousand changes each, in ten tensors.

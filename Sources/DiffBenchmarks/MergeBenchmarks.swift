@@ -13,10 +13,10 @@ struct MergeBenchmarks {
 
   static func run() throws {
     try SideBySide.withFolder { folder in
-    let benchmarks = MergeBenchmarks(folder: folder)
-    try benchmarks.eight()
-    try benchmarks.thousand()
-  }
+      let benchmarks = MergeBenchmarks(folder: folder)
+      try benchmarks.eight()
+      try benchmarks.thousand()
+    }
   }
 
   /// The tensors of BERT-large: 334 M elements.

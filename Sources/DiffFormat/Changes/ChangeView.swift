@@ -64,16 +64,3 @@ public struct ChangeView<Value: BitwiseCopyable>: ~Escapable {
         notBelow: elements.upperBound, from: start)
   }
 }
-
-extension Span<UInt32> {
-  /// The first index whose `origin + offset` is not below `position`. O(log n).
-  fileprivate func firstIndex(notBelow position: UInt64, from origin: UInt64) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if origin + UInt64(self[middle]) < position { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-}

@@ -1,3 +1,4 @@
+import CHDF5
 import Platform
 import SystemSupport
 
