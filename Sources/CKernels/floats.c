@@ -103,18 +103,37 @@ INLINE void put_bf16(uint8_t *p, float v) {
   memcpy(p, &narrow, 2);
 }
 
-CLONES void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
-                           const double *deltas) {
+CLONES size_t dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
+                             const double *deltas) {
+  size_t infinite = 0;
 #define SCATTER_ADD(T, F, W)                                                                  \
   for (size_t i = 0; i < n; i++) {                                                            \
     uint8_t *p = dst + (size_t)(uint32_t)(at[i] + shift) * W;                                 \
-    put_##T(p, from_##T(p) + (F)deltas[i]);                                                   \
+    F old = from_##T(p);                                                                      \
+    put_##T(p, old + (F)deltas[i]);                                                           \
+    infinite += (__builtin_isinf(from_##T(p)) != 0) & (__builtin_isinf(old) == 0);            \
   }
   FOR_KIND(SCATTER_ADD)
+  return infinite;
+}
+
+// b − a, rounded to odd: where the sum is not exact, of the two numbers beside it the one whose last
+// bit is set. Its error is exact (Knuth's two-sum), its sign tells where the other one lies.
+INLINE double subtract_to_odd(double b, double a) {
+  double sum = b - a;
+  double part = sum - b;
+  double error = (b - (sum - part)) - (a + part);
+  uint64_t bits;
+  memcpy(&bits, &sum, 8);
+  if (__builtin_isfinite(sum) && error != 0 && !(bits & 1)) {
+    bits += (error > 0) == (sum > 0) ? 1 : -1;
+  }
+  memcpy(&sum, &bits, 8);
+  return sum;
 }
 
 CLONES void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out) {
 #define SUBTRACT(T, F, W)                                                                     \
-  for (size_t i = 0; i < n; i++) out[i] = (double)(from_##T(b + i * W) - from_##T(a + i * W))
+  for (size_t i = 0; i < n; i++) out[i] = subtract_to_odd(from_##T(b + i * W), from_##T(a + i * W))
   FOR_KIND(SUBTRACT)
 }

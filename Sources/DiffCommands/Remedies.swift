@@ -15,6 +15,13 @@ extension Remedy {
     case .leaveOut: "'extract --except' leaves it out"
     case .skipNonfloat: "leave it out with --skip-nonfloat"
     case .includeOptimizer: "--optimizer compares them"
+    case .wholeCheckpoint: description
+    case .convertType(let path, let type):
+      "convert it: diffkit convert '\(path)' OUTPUT --type \(type)"
+    case .standardInput: "only a diff may be piped: as '-', standard input"
+    case .equalShapes:
+      "give the base and all tuned checkpoints one shape and make the diffs with 'create --add' "
+        + "again, or leave the tensor out with 'extract --except'"
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "--text names their column"

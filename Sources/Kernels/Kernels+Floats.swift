@@ -48,20 +48,22 @@ extension Kernels {
   /// Adds `deltas` at the `offsets` of `block`, each plus `shift` modulo 2^32, which must ascend:
   /// one addition in float32 (float64 tensors: in float64), then conversion to the tensor's type,
   /// each to nearest even. A NaN becomes the one of the file format: positive, quiet, without
-  /// payload.
+  /// payload. Returns how many elements became infinite that were not.
+  @discardableResult
   package static func scatterAdd(
     _ block: inout MutableSpan<UInt8>, _ type: FloatType, at offsets: Span<UInt32>,
     shift: UInt32 = 0, _ deltas: Span<Double>
-  ) {
+  ) -> Int {
     precondition(deltas.count >= offsets.count)
     check(offsets, shift, block.count / type.width)
-    unsafe memory(offsets, deltas, &block) { at, deltas, block in
+    return unsafe memory(offsets, deltas, &block) { at, deltas, block in
       unsafe dk_scatter_add(
         block.baseAddress, type.rawValue, at.baseAddress, at.count, shift, deltas.baseAddress)
     }
   }
 
-  /// `b − a`, element by element, in float32 (float64 tensors: in float64).
+  /// `b − a`, element by element: exact where float64 holds it, else the odd one of its two
+  /// neighbours, which rounds to float32 and less as the exact difference does.
   package static func subtract(
     _ a: Span<UInt8>, from b: Span<UInt8>, _ type: FloatType,
     into differences: inout MutableSpan<Double>

@@ -74,4 +74,14 @@ public enum FloatType: Int32, Sendable, Hashable, CaseIterable {
 
   /// Bytes a value takes.
   public var width: Int { elementType.width }
+
+  /// The smallest magnitude that becomes infinite when it is rounded to this type.
+  package var overflow: Double {
+    switch self {
+    case .f16: 65520
+    case .bf16: 0x1.FFp127
+    case .f32: 0x1.FFFFFFp127
+    case .f64: .infinity
+    }
+  }
 }

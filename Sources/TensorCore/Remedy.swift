@@ -23,6 +23,14 @@ public enum Remedy: Sendable, Hashable {
   case skipNonfloat
   /// Compare the state of optimizers too.
   case includeOptimizer
+  /// Pass a whole checkpoint of the same model.
+  case wholeCheckpoint
+  /// Convert the floats of the checkpoint at this path to another type.
+  case convertType(String, to: String)
+  /// Make the tuned checkpoints agree in their shapes before diffs of them are made.
+  case equalShapes
+  /// Pass the diff through standard input.
+  case standardInput
   /// Choose which head goes into the result of a merge.
   case chooseHead
   /// Prune the result of a merge, not what goes into it.
@@ -56,6 +64,17 @@ extension Remedy: CustomStringConvertible {
     case .leaveOut: ("leave-out", "extract the other tensors")
     case .skipNonfloat: ("skip-nonfloat", "leave out what is no float")
     case .includeOptimizer: ("include-optimizer", "compare the optimizer's state too")
+    case .wholeCheckpoint:
+      ("whole-checkpoint", "give a whole checkpoint of the same model, an adapter merged into it")
+    case .convertType(let path, let type):
+      ("convert-type", "convert the floats of '\(path)' to \(type)")
+    case .equalShapes:
+      (
+        "equal-shapes",
+        "give the base and all tuned checkpoints this shape before making the diffs, or leave the "
+          + "tensor out"
+      )
+    case .standardInput: ("standard-input", "only a diff may be piped, through standard input")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name their column")

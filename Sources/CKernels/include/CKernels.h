@@ -79,10 +79,10 @@ void dk_widen(const uint8_t *src, int kind, size_t n, double factor, double *out
 void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out);
 /// dst[at[i] + shift] += deltas[i], rounded to float32 (float64 tensors: float64), then to `kind`;
 /// at[i] + shift is taken modulo 2^32. Every NaN that comes of it is the positive quiet one without
-/// payload.
-void dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
+/// payload. Returns how many elements became infinite.
+size_t dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t n, uint32_t shift,
                     const double *deltas);
-/// out[i] = b[i] - a[i], rounded to float32 (float64 tensors: float64).
+/// out[i] = b[i] - a[i], in float64, rounded to odd.
 void dk_subtract(const uint8_t *a, const uint8_t *b, int kind, size_t n, double *out);
 
 // gates.c: hard-concrete gates (Louizos, Welling, Kingma 2018), stretched to [-1.5, 1.5]

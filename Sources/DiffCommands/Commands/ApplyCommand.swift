@@ -94,6 +94,8 @@ struct TransferOptions: ParsableArguments {
     _ source: String, _ diffs: [String], _ direction: Direction, defaultOutput: String,
     options: ApplyOptions
   ) throws {
+    var options = options
+    options.copiesWhenDone = outputs.output != nil
     let output = inPlace ? source : outputs.output ?? defaultOutput
     if let format = CheckpointFormat(suffixOf: source),
       let wanted = CheckpointFormat(suffixOf: output),
@@ -114,9 +116,11 @@ struct TransferOptions: ParsableArguments {
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
       : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
-    let notes =
-      outcome == .alreadyDone
-      ? [] : try Diffs.notes(on: readers, direction, to: base, names: options.names)
+    var notes = options.names.unused(by: readers.flatMap { $0.map(\.name) })
+      .map { "no name matches the map's rule \($0)" }
+    if outcome != .alreadyDone && outcome != .copied {
+      notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
+    }
     try report.print(
       TransferOutput(
         source, output, direction, outcome: outcome, notes: notes, isInPlace: inPlace))
@@ -130,6 +134,8 @@ private struct TransferOutput: CommandOutput {
   /// `written`, `patched`, `replaced`, `already-applied` or `already-reverted`.
   let outcome: String
   let tensors: Int
+  /// Elements that additions made infinite.
+  let infinite: UInt64
   /// What stays as it was and may not fit.
   let notes: [String]
 
@@ -140,24 +146,31 @@ private struct TransferOutput: CommandOutput {
     self.source = source
     self.notes = notes
     switch outcome {
-    case .written(let tensors):
+    case .written(let tensors, let infinite):
       self.outcome = isInPlace ? "replaced" : "written"
-      (self.output, self.tensors) = (output, tensors)
-    case .patched(let tensors):
-      (self.outcome, self.output, self.tensors) = ("patched", output, tensors)
-    case .alreadyDone:
+      (self.output, self.tensors, self.infinite) = (output, tensors, infinite)
+    case .patched(let tensors, let infinite):
+      self.outcome = "patched"
+      (self.output, self.tensors, self.infinite) = (output, tensors, infinite)
+    case .copied, .alreadyDone:
       self.outcome = direction == .apply ? "already-applied" : "already-reverted"
-      (self.output, tensors) = (nil, 0)
+      self.output = outcome == .copied ? output : nil
+      (tensors, infinite) = (0, 0)
     }
   }
 
   var text: String {
-    guard let output else {
-      let done = outcome.replacing("-", with: " ")
-      return "\(source.escapingControls): \(done), nothing written\n"
+    if outcome.hasPrefix("already") {
+      let copy = output.map { "\($0.escapingControls) is a copy" } ?? "nothing written"
+      return "\(source.escapingControls): \(outcome.replacing("-", with: " ")), \(copy)\n" + noted
     }
+    let output = output ?? ""
     let how = outcome == "replaced" ? "replaced by a new file" : outcome
     return "\(output.escapingControls): \(how), \(tensors.counted("tensor")) changed\n"
-      + notes.map { "note: \($0.abbreviated(to: 1000).escapingControls)\n" }.joined()
+      + (infinite > 0 ? "\(infinite.counted("element")) became infinite\n" : "")
+      + noted
+  }
+  private var noted: String {
+    notes.map { "note: \($0.abbreviated(to: 1000).escapingControls)\n" }.joined()
   }
 }

@@ -14,6 +14,7 @@ struct ConvertCommand: ParsableCommand {
       the other.
 
         diffkit convert base.h5 base.safetensors
+        diffkit convert tuned.safetensors tuned-bf16.safetensors --type bf16
 
       Diffs are converted to and from NumPy archives, adapters of PEFT and sparse HDF5; what is \
       imported gets its fingerprints from the base. '--to shira' makes the folder that PEFT \
@@ -30,6 +31,10 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "The format to write, if the suffix does not tell: hdf5 or safetensors.")
   var format: CheckpointFormat?
 
+  @Option(
+    help: "The type that the float tensors of a checkpoint get, rounded to nearest even.")
+  var type: FloatType?
+
   @Flag(help: "Replace an existing output file.")
   var force = false
 
@@ -42,6 +47,10 @@ struct ConvertCommand: ParsableCommand {
         .usage, "--format \(format.rawValue) is about checkpoints; give --to for a diff",
         path: input)
     }
+    if let type, try isDiff(input) {
+      throw DiffError(
+        .usage, "--type \(type) is about checkpoints; give --values for a diff", path: input)
+    }
     if try diffs.run(input, output, force: force, report) { return }
     try diffs.refuseForCheckpoint(input)
     guard let format = format ?? diffs.checkpointFormat ?? CheckpointFormat(suffixOf: output) else {
@@ -52,10 +61,11 @@ struct ConvertCommand: ParsableCommand {
     try check(output: output, isNoneOf: [input])
     let source = try CheckpointFile.open(input)
     let summary = try source.convert(
-      to: output, format, overwriting: force, progress: report.progress.show)
+      to: output, format, type: type, overwriting: force, progress: report.progress.show)
     try report.print(
       ConvertOutput(
         output: output, format: format.rawValue, tensors: summary.tensors, bytes: summary.bytes,
+        converted: summary.converted, infinite: summary.infinite,
         skipped: summary.skipped.map { .init($0) }))
   }
 }
@@ -65,11 +75,16 @@ private struct ConvertOutput: CommandOutput {
   let output, format: String
   let tensors: Int
   let bytes: UInt64
+  /// Tensors that got another type, and their elements that became infinite.
+  let converted: Int
+  let infinite: UInt64
   let skipped: [CheckpointInspection.Skipped]
 
   var text: String {
     let lines =
       ["\(output): \(format), \(tensors.counted("tensor")), \(bytes.bytes)"]
+      + (converted > 0 ? ["\(converted.counted("tensor")) got another type"] : [])
+      + (infinite > 0 ? ["\(infinite.counted("element")) became infinite"] : [])
       + skipped.map { "left out: \($0.name), \($0.reason)" }
     return lines.map { $0.escapingControls + "\n" }.joined()
   }

@@ -90,7 +90,10 @@ struct CreateCommand: ParsableCommand {
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.create(from: before, to: after, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
-      try report.print(CreateOutput(path, tuned, summary, size: size))
+      try report.print(
+        CreateOutput(
+          path, tuned, summary, vainRules: options.names.unused(by: before.tensors.map(\.name)),
+          size: size))
     }
   }
 }
@@ -114,14 +117,20 @@ private struct CreateOutput: CommandOutput {
   let notCarried: [CheckpointInspection.Skipped]
   /// Tensors that `--skip-nonfloat` left out.
   let leftOut: [String]
+  /// Elements that become infinite since stored values are rounded.
+  let infinite: UInt64
+  /// Rules of `--map` that no name of the base matches.
+  let vainRules: [String]
   private let tuned: String
 
   private enum CodingKeys: CodingKey {
     case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
-    case alike, attributes, notCompared, notCarried, leftOut
+    case alike, attributes, notCompared, notCarried, leftOut, infinite, vainRules
   }
 
-  init(_ output: String, _ tuned: String, _ summary: CreateSummary, size: UInt64) {
+  init(
+    _ output: String, _ tuned: String, _ summary: CreateSummary, vainRules: [String], size: UInt64
+  ) {
     self.output = output
     self.tuned = tuned
     self.size = size
@@ -139,12 +148,19 @@ private struct CreateOutput: CommandOutput {
     notCompared = summary.notCompared.map { .init($0) }
     notCarried = summary.notCarried.map { .init($0) }
     leftOut = summary.skipped.map(\.description)
+    infinite = summary.infinite
+    self.vainRules = vainRules
   }
 
   var text: String {
+    let whole = deleted.count + inserted.count
+    let parts = [
+      changes > 0 || whole == 0
+        ? "\(changes.counted("change")) (\((Double(changes) / Double(max(1, elements))).percent))"
+        : nil, whole > 0 ? whole.counted("whole tensor") : nil,
+    ]
     var lines = [
-      "\(output): \(size.bytes), \(changes.counted("change")) "
-        + "(\((Double(changes) / Double(max(1, elements))).percent)) "
+      "\(output): \(size.bytes), \(parts.compactMap { $0 }.joined(separator: " and ")) "
         + "in \(changedTensors) of \((tensors + inserted.count).counted("tensor"))"
     ]
     let lists = [
@@ -160,6 +176,8 @@ private struct CreateOutput: CommandOutput {
       lines.append(
         "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
     }
+    if alike.count > 3 { lines.append("and \(alike.count - 3) more such pairs") }
+    if infinite > 0 { lines.append("\(infinite.counted("element")) will become infinite") }
     if let first = attributes.first {
       let more = attributes.count > 1 ? ", and \(attributes.count - 1) more" : ""
       lines.append("attributes taken along: \(first.abbreviated())\(more)")
@@ -174,6 +192,7 @@ private struct CreateOutput: CommandOutput {
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }
+    lines += vainRules.map { "no name matches the map's rule \($0)" }
     return lines.map { $0.escapingControls + "\n" }.joined()
   }
 }

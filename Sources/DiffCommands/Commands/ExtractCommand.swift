@@ -27,13 +27,11 @@ struct ExtractCommand: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
-  func validate() throws {
+  func run() throws {
+    // Here, not in `validate`, which comes before an option that does not exist is refused.
     guard !tensors.isEmpty || !except.isEmpty else {
       throw ValidationError("give --tensors or --except")
     }
-  }
-
-  func run() throws {
     let path = outputs.path(after: diff, "extracted")
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)

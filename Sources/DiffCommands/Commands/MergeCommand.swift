@@ -40,26 +40,26 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "What --density is a share of: elements or nonzeros.")
   var densityOf: DensityBase?
 
-  @Option(help: "reference, mergekit or peft: whose definition of TIES (and of RAM+).")
-  var variant = SignVariant.reference
+  @Option(help: "reference (default), mergekit or peft: whose definition of TIES (and of RAM+).")
+  var variant: SignVariant?
 
   @Option(help: "dare, della: inverse-density (default), l1 or none.")
   var rescale: Rescale?
 
-  @Option(help: "della: how far probabilities reach from the density.")
-  var epsilon = 0.1
+  @Option(help: "della: how far probabilities reach from the density; by default 0.1.")
+  var epsilon: Double?
 
-  @Option(help: "breadcrumbs: the share of the largest changes that is dropped.")
-  var gamma = 0.01
+  @Option(help: "breadcrumbs: the share of the largest changes that is dropped; by default 0.01.")
+  var gamma: Double?
 
-  @Option(name: .customLong("ram-r"), help: "ram-plus: r.")
-  var ramRate = 0.1
+  @Option(name: .customLong("ram-r"), help: "ram-plus: r, by default 0.1.")
+  var ramRate: Double?
 
-  @Option(name: .customLong("ram-alpha"), help: "ram-plus: α.")
-  var ramLimit = 0.2
+  @Option(name: .customLong("ram-alpha"), help: "ram-plus: α, by default 0.2.")
+  var ramLimit: Double?
 
-  @Option(help: "dare, della: the seed of random choices.")
-  var seed: UInt64 = 0
+  @Option(help: "dare, della: the seed of random choices; by default 0.")
+  var seed: UInt64?
 
   @Option(help: "Keep only the largest merged changes, this share of the elements.")
   var pruneTo: Double?
@@ -67,8 +67,8 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "Heads that differ: first, drop, or the name of the diff whose heads to take.")
   var head: HeadChoice?
 
-  @Option(help: "The type of stored values: f16, bf16 or f32.")
-  var values = FloatType.f16
+  @Option(help: "The type of stored values, by default f16.")
+  var values: FloatType?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
@@ -82,6 +82,7 @@ struct MergeCommand: ParsableCommand {
     guard let path = outputs.output else {
       throw DiffError(.usage, "name the merged diff with -o FILE")
     }
+    try refuseVainOptions()
     if let weights, weights.numbers.count != diffs.count {
       throw DiffError(
         .usage, "\(weights.numbers.count) weights for \(diffs.count) diffs; give one for each")
@@ -98,20 +99,35 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
+  /// Refuses what the method would not look at.
+  private func refuseVainOptions() throws {
+    let isRandom = method.selection == .random || method.selection == .ranked
+    let vain = [
+      ("--variant", variant != nil && !method.elects && method != .ramPlus),
+      ("--epsilon", epsilon != nil && method.selection != .ranked),
+      ("--gamma", gamma != nil && method.selection != .middle),
+      ("--ram-r", ramRate != nil && method != .ramPlus),
+      ("--ram-alpha", ramLimit != nil && method != .ramPlus),
+      ("--seed", seed != nil && !isRandom),
+    ]
+    guard let option = vain.first(where: \.1)?.0 else { return }
+    throw DiffError(.usage, "\(option) means nothing to '\(method.rawValue)'; leave it out")
+  }
+
   private var options: MergeOptions {
     var options = MergeOptions()
     options.method = method
-    options.variant = variant
+    options.variant = variant ?? options.variant
     options.scale = scale
     options.density = density
     options.densityOf = densityOf
     options.rescale = rescale
-    options.epsilon = epsilon
-    options.gamma = gamma
-    options.ramRate = ramRate
-    options.ramLimit = ramLimit
-    options.seed = seed
-    options.values = values
+    options.epsilon = epsilon ?? options.epsilon
+    options.gamma = gamma ?? options.gamma
+    options.ramRate = ramRate ?? options.ramRate
+    options.ramLimit = ramLimit ?? options.ramLimit
+    options.seed = seed ?? options.seed
+    options.values = values ?? options.values
     options.pruneTo = pruneTo
     options.heads = head ?? .refuse
     options.allowsOtherBase = allowOtherBase
@@ -160,15 +176,14 @@ extension FloatType: ExpressibleByArgument {
   private static let ofAdditions: [Self] = [.f16, .bf16, .f32]
   /// Their names.
   public static var allValueStrings: [String] { ofAdditions.map { "\($0)" } }
+  /// None: the names say it all.
+  public static var allValueDescriptions: [String: String] { [:] }
 
   /// The type of a name.
   public init?(argument: String) {
     guard let type = Self.ofAdditions.first(where: { "\($0)" == argument }) else { return nil }
     self = type
   }
-
-  /// Its name, as help says it.
-  public var defaultValueDescription: String { "\(self)" }
 }
 
 /// What `merge` tells.
@@ -182,7 +197,7 @@ private struct MergeOutput: CommandOutput {
   let output, method: String
   let size: UInt64
   let diffs: Int
-  let elements, read, changes, shared, opposite: UInt64
+  let elements, read, changes, shared, opposite, beyondRange: UInt64
   let tensors: [Tensor]
   let whole, droppedHeads: [String]
 
@@ -195,7 +210,7 @@ private struct MergeOutput: CommandOutput {
     self.diffs = diffs
     method = options.method.rawValue
     (elements, read, changes) = (total.elements, total.read, total.changes)
-    (shared, opposite) = (total.shared, total.opposite)
+    (shared, opposite, beyondRange) = (total.shared, total.opposite, total.beyondRange)
     tensors = summary.tensors.map {
       Tensor(
         name: "\($0.name)", diffs: $0.diffs, elements: $0.elements, read: $0.read,
@@ -225,6 +240,11 @@ private struct MergeOutput: CommandOutput {
         ])
       }
       out += table.text
+    }
+    if beyondRange > 0 {
+      out +=
+        "\(beyondRange.counted("change")) beyond the range of the tensors: such elements become "
+      out += "infinite\n"
     }
     if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
     for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }

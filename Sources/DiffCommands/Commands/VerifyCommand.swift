@@ -36,7 +36,8 @@ struct VerifyCommand: ParsableCommand {
     let output = VerifyOutput(
       path: reader.path ?? "", identity: reader.identity.description, entries: report.entries,
       pages: report.pages, values: report.values, checkpoint: checkpoint,
-      state: report.checkpoint?.rawValue, differing: report.differing.map(\.description))
+      state: report.checkpoint?.rawValue, differing: report.differing.map(\.description),
+      differingCount: report.differingCount, vainRules: names.unused(by: reader.map(\.name)))
     try options.print(output)
     if report.checkpoint == .different || report.checkpoint == .partlyApplied {
       throw ExitStatus.different
@@ -50,12 +51,17 @@ private struct VerifyOutput: CommandOutput {
   let entries, pages: Int
   let values: UInt64
   let checkpoint, state: String?
+  /// The first ten names, and the number of all.
   let differing: [String]
+  let differingCount: Int
+  /// Rules of `--map` that no name of the diff matches.
+  let vainRules: [String]
 
   var text: String {
     var out =
       "\(path.escapingControls): sound; \(entries.counted("tensor")), "
       + "\(values.counted("value")) in \(pages.counted("page")), identity \(identity)\n"
+    for rule in vainRules { out += "no name matches the map's rule \(rule.escapingControls)\n" }
     guard let checkpoint = checkpoint?.escapingControls else { return out }
     // The diff says nothing about other tensors, or about what is no tensor.
     let scope = " (\(entries.counted("tensor")) of the diff compared, nothing else)"
@@ -67,6 +73,8 @@ private struct VerifyOutput: CommandOutput {
     default:
       out += "\(checkpoint): is neither base nor result\n"
       for name in differing { out += "  differs: \(name.escapingControls)\n" }
+      let more = differingCount - differing.count
+      if more > 0 { out += "  and \(more.counted("more tensor"))\n" }
     }
     return out
   }

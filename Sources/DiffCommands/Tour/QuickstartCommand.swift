@@ -21,8 +21,8 @@ struct QuickstartCommand: ParsableCommand {
   @Argument(help: "A new folder for the files it makes.")
   var folder = "quickstart"
 
-  @Option(help: "Where the samples are.")
-  var samples = "samples"
+  @Option(help: "Where the samples are; by default here, or where diffkit was built.")
+  var samples: String?
 
   @Flag(help: "Show what is done with finetunes that exist, without training one.")
   var files = false
@@ -31,12 +31,31 @@ struct QuickstartCommand: ParsableCommand {
 
   func run() throws {
     if !files { try Engine.requireAvailable() }
-    let tour: any Tour =
-      files ? FileTour(samples, report) : TrainingTour(samples, report)
     // What is missing is told before anything is made.
-    for sample in tour.samples { _ = try File(sample) }
+    let tour = try findTour()
     guard unsafe mkdir(folder, 0o777) == 0 else { throw DiffError.system("cannot create", folder) }
     try tour.run(into: folder)
+  }
+
+  /// The tour in the first folder that has its samples.
+  private func findTour() throws -> any Tour {
+    var places = [samples ?? "samples"]
+    if samples == nil {
+      for var folder in ProgramFiles.folders {
+        while folder != "/" && folder != "." {
+          folder = OutputFile.split(folder).folder
+          places.append(folder + "/samples")
+        }
+      }
+    }
+    for place in places {
+      let tour: any Tour = files ? FileTour(place, report) : TrainingTour(place, report)
+      if tour.samples.allSatisfy(File.exists) { return tour }
+    }
+    throw DiffError(
+      .notFound,
+      "has not the samples, which are in the folder 'samples' of diffkit's repository; "
+        + "give --samples FOLDER", path: places[0])
   }
 }
 

@@ -39,26 +39,32 @@ extension ChangeView<UInt8> {
     Kernels.widened(values, type, scale)
   }
 
-  /// Does to a block of a tensor what an entry does, whose changes these are.
+  /// Does to a block of a tensor what an entry does, whose changes these are. Returns how many of
+  /// its elements additions made infinite.
+  @discardableResult
   package func apply(
     _ entry: DiffEntry, to block: inout MutableSpan<UInt8>, at origin: UInt64
-  ) {
+  ) -> Int {
     switch entry.operation {
     case .xor: scatter(.xor, into: &block, at: origin)
     case .replace, .insert, .delete, .reshape: scatter(.replace, into: &block, at: origin)
     case .add(let type, let scale):
-      guard let float = entry.type.float else { return }
+      guard let float = entry.type.float else { return 0 }
       let numbers = numbers(type, scale: scale)
-      ChangeView<Double>(at: start, offsets, numbers.span).add(to: &block, float, at: origin)
+      return ChangeView<Double>(at: start, offsets, numbers.span)
+        .add(to: &block, float, at: origin)
     }
+    return 0
   }
 }
 
 extension ChangeView<Double> {
-  /// Adds the numbers to elements of a block, as spec/FORMAT.md, section 6.1, has it.
+  /// Adds the numbers to elements of a block, as spec/FORMAT.md, section 6.1, has it. Returns how
+  /// many of these it made infinite.
+  @discardableResult
   package func add(
     to block: inout MutableSpan<UInt8>, _ type: FloatType, at origin: UInt64
-  ) {
+  ) -> Int {
     Kernels.scatterAdd(&block, type, at: offsets, shift: shift(to: origin), values)
   }
 }

@@ -15,6 +15,8 @@ public struct ApplyOptions: Sendable {
   public var undoPath: String?
   /// What the tensors of the diffs are called in the checkpoint.
   public var names = NameMap()
+  /// Whether `apply` writes its output, a copy, where every tensor is at its result already.
+  public var copiesWhenDone = false
 
   /// The defaults: full verification, nothing waived, nothing overwritten.
   public init() {}
@@ -22,11 +24,14 @@ public struct ApplyOptions: Sendable {
 
 /// What `apply` did.
 public enum ApplyOutcome: Sendable, Hashable {
-  /// A whole output was written, with so many tensors changed.
-  case written(tensors: Int)
-  /// So many tensors were changed where they are.
-  case patched(tensors: Int)
-  /// Every tensor was at its result already; nothing was written.
+  /// A whole output was written, with so many tensors changed; additions made so many elements
+  /// infinite that were not.
+  case written(tensors: Int, infinite: UInt64 = 0)
+  /// The same, where the tensors are.
+  case patched(tensors: Int, infinite: UInt64 = 0)
+  /// Every tensor was at its result already, and the output is a copy.
+  case copied
+  /// Every tensor was at its result already; nothing was written but the undo file.
   case alreadyDone
 }
 
@@ -87,12 +92,15 @@ extension Diffs {
 }
 
 /// Commits an output, its undo file first, so that there is none without.
-private func commit(_ output: any CheckpointOutput, _ undo: UndoWriter?) throws(DiffError) {
-  guard let undo else { return try output.commit() }
+private func commit(_ output: (any CheckpointOutput)?, _ undo: UndoWriter?) throws(DiffError) {
+  guard let undo else {
+    try output?.commit()
+    return
+  }
   // A signal in between would leave the undo of what never was.
   try Interruption.deferred { () throws(DiffError) in
     try undo.commit()
-    do throws(DiffError) { try output.commit() } catch {
+    do throws(DiffError) { try output?.commit() } catch {
       // One that was begun will be completed.
       if error.code != .interrupted { undo.withdraw() }
       throw error
@@ -149,25 +157,36 @@ private func transfer(
   let stamps = InputStamps([base])
   let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
   try check(plans, options)
-  if try isDone(plans, base, options, handler) { return .alreadyDone }
+  if try isDone(plans, base, options, handler) {
+    let output = try options.copiesWhenDone ? begin([]).output : nil
+    try stamps.check()
+    try commit(output, try UndoWriter(of: diffs, options))
+    return output == nil ? .alreadyDone : .copied
+  }
+  // What is there though it is to come, or not there though it is to go, is found before any work.
+  for plan in plans where plan.existsBefore != (plan.stored != nil) {
+    var none = ProgressCounter("", total: 0, nil)
+    if try look(plan, base, options, &none) == .other { throw wrongBase(plan, plans, base) }
+    throw partlyDone(plan, plans, base)
+  }
   let target = try begin(plans)
   if target.isPatch || target.lock != nil, !stamps.areCurrent {
     // Another process had the lock before, perhaps for the same change.
-    if try isDone(plans, base, options, handler) { return .alreadyDone }
+    if try isDone(plans, base, options, handler) {
+      try commit(nil, try UndoWriter(of: diffs, options))
+      return .alreadyDone
+    }
     try stamps.check()
   }
-  let undo = try options.undoPath.map { undoPath throws(DiffError) in
-    try UndoWriter(
-      undoPath, overwriting: options.overwriting,
-      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
-  }
+  let undo = try UndoWriter(of: diffs, options)
+  var infinite: UInt64 = 0
   var progress = ProgressCounter(
     direction == .apply ? "apply" : "revert", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
-    switch try transfer(plan, base, target, undo, options, &progress) {
+    switch try transfer(plan, base, target, undo, options, &infinite, &progress) {
     case .base: break
-    case .other: throw wrongBase(plan, base)
-    case .result: throw partlyDone(plan.name, base)
+    case .other: throw wrongBase(plan, plans, base)
+    case .result: throw partlyDone(plan, plans, base)
     }
   }
   if target.output.holdsAttributes {
@@ -180,7 +199,9 @@ private func transfer(
   }
   try stamps.check()
   try commit(target.output, undo)
-  return target.isPatch ? .patched(tensors: plans.count) : .written(tensors: plans.count)
+  return target.isPatch
+    ? .patched(tensors: plans.count, infinite: infinite)
+    : .written(tensors: plans.count, infinite: infinite)
 }
 
 /// Refuses what cannot be recognised in the way that is asked for.
@@ -235,7 +256,7 @@ private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verifi
 
 private func transfer(
   _ plan: TensorPlan, _ base: any Checkpoint, _ target: Target, _ undo: UndoWriter?,
-  _ options: ApplyOptions, _ progress: inout ProgressCounter
+  _ options: ApplyOptions, _ infinite: inout UInt64, _ progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
   let output = target.output
   if plan.isReshape {
@@ -255,7 +276,7 @@ private func transfer(
     pass.output = (output, stored)
     pass.outputHasCopy = target.copiesAll || !plan.isRewritten
     pass.isPatch = target.isPatch
-    return try pass.run(&progress)
+    return try pass.run(&progress, &infinite)
   case (let stored?, false):
     let state = try pass.run(&progress)
     if state == .base { try output.delete(stored) }
@@ -280,16 +301,16 @@ private func isDone(
   var none = ProgressCounter("", total: 0, nil)
   switch try look(smallest, base, options, &none) {
   case .base: return false
-  case .other: throw wrongBase(smallest, base)
+  case .other: throw wrongBase(smallest, plans, base)
   case .result: break
   }
   var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
     switch try look(plan, base, options, &progress) {
     case .result: break
-    case .other: throw wrongBase(plan, base)
+    case .other: throw wrongBase(plan, plans, base)
     case .base where plan.isNeutral: break
-    case .base: throw partlyDone(plan.name, base)
+    case .base: throw partlyDone(plan, plans, base)
     }
   }
   return true
@@ -315,16 +336,52 @@ extension Checkpoint {
   }
 }
 
-private func wrongBase(_ plan: TensorPlan, _ base: any Checkpoint) -> DiffError {
-  DiffError(
-    .wrongBase,
-    "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for",
-    path: base.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
+private func wrongBase(
+  _ plan: TensorPlan, _ plans: [TensorPlan], _ base: any Checkpoint
+) -> DiffError {
+  linkReached(plans, base)
+    ?? DiffError(
+      .wrongBase,
+      "is not the one that '\(plan.entries[0].reader.path ?? "the diff")' was made for",
+      path: base.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
 }
 
-private func partlyDone(_ name: TensorName, _ base: any Checkpoint) -> DiffError {
-  DiffError(
-    .partlyApplied,
-    "partly applied: this tensor and others are not in the same state; start from the base",
-    path: base.path, tensor: name)
+private func partlyDone(
+  _ plan: TensorPlan, _ plans: [TensorPlan], _ base: any Checkpoint
+) -> DiffError {
+  if let gone = plans.first(where: { $0.existsBefore && $0.stored == nil }) {
+    return DiffError(
+      .partlyApplied, "is to be deleted and is not there, though other tensors are unchanged",
+      path: base.path, tensor: gone.name, remedy: .leaveOut)
+  }
+  return linkReached(plans, base)
+    ?? DiffError(
+      .partlyApplied,
+      "partly applied: this tensor and others are not in the same state; start from the base",
+      path: base.path, tensor: plan.name)
+}
+
+/// The error that names the link of a chain that a checkpoint has reached already; nil if it is at
+/// none, or this is no chain. O(bytes of the tensors that change).
+private func linkReached(_ plans: [TensorPlan], _ base: any Checkpoint) -> DiffError? {
+  let chain = plans.flatMap(\.entries).map(\.link)
+  let numbers = Set(chain.map(\.number))
+  guard numbers.count > 1, !plans.contains(where: { $0.isSum && $0.entries.count > 1 }) else {
+    return nil
+  }
+  var reached = numbers
+  for plan in plans where !reached.isEmpty {
+    let found = plan.stored.flatMap { try? base.fingerprint(of: $0) }
+    reached = reached.filter { plan.fingerprint(after: $0) == found }
+  }
+  guard let number = reached.max(), let link = chain.first(where: { $0.number == number }) else {
+    return nil
+  }
+  let isReversed = plans[0].entries[0].isReversed
+  return DiffError(
+    .wrongBase,
+    isReversed
+      ? "is at the base of '\(link.path)' already; give only the diffs before it"
+      : "is at the result of '\(link.path)' already; give only the diffs after it",
+    path: base.path)
 }

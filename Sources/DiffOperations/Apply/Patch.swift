@@ -6,6 +6,8 @@ import TensorCore
 struct DirectedEntry: Sendable {
   let reader: DiffReader
   let entry: DiffEntry
+  /// The place of the diff among those that are applied, in the order in which they count.
+  let number: Int
   /// From the result back to the base.
   let isReversed: Bool
 
@@ -20,6 +22,9 @@ struct DirectedEntry: Sendable {
   /// Whether the tensor comes or goes.
   var inserts: Bool { entry.operation == (isReversed ? .delete : .insert) }
   var deletes: Bool { entry.operation == (isReversed ? .insert : .delete) }
+
+  /// The diff, to be named.
+  var link: (number: Int, path: String) { (number, reader.path ?? "a diff") }
 
   var isReshape: Bool { if case .reshape = entry.operation { true } else { false } }
   var isAddition: Bool { entry.isAddition }
@@ -45,18 +50,23 @@ struct Patch: Sendable {
     feeds.contains { $0.touches(elements) }
   }
 
-  /// Changes a block that holds `elements`.
+  /// Changes a block that holds `elements`. Returns how many of them additions made infinite.
   ///
   /// - Parameter places: the offsets, ascending, of the elements that the block holds, end to end;
   ///   all that the patch changes must be among them. By default it holds all.
-  func apply(to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]? = nil) {
+  @discardableResult
+  func apply(
+    to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]? = nil
+  ) -> Int {
     if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: places) }
+    var infinite = 0
     for feed in feeds {
       forEachSlice(of: feed, elements, at: places) { changes in
         var span = block.mutableSpan
-        changes.apply(feed.entry, to: &span, at: elements.lowerBound)
+        infinite += changes.apply(feed.entry, to: &span, at: elements.lowerBound)
       }
     }
+    return infinite
   }
 
   /// Calls `body` with the changes of a feed; in a block of some places, a change counts where its
@@ -119,8 +129,8 @@ struct Patch: Sendable {
   /// the tensor's type of calculation.
   private func addSum(
     to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
-  ) {
-    guard let float = feeds[0].entry.type.float else { return }
+  ) -> Int {
+    guard let float = feeds[0].entry.type.float else { return 0 }
     let origin = elements.lowerBound
     // −0 is what changes nothing, not even the sign of a zero.
     var sums = [Double](repeating: -0.0, count: block.count / float.width)
@@ -139,6 +149,6 @@ struct Patch: Sendable {
     for offset in touched where offsets.last != offset { offsets.append(offset) }
     let deltas = offsets.map { sums[Int($0)] }
     var span = block.mutableSpan
-    ChangeView(at: origin, offsets.span, deltas.span).add(to: &span, float, at: origin)
+    return ChangeView(at: origin, offsets.span, deltas.span).add(to: &span, float, at: origin)
   }
 }

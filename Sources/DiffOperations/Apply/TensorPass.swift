@@ -46,6 +46,7 @@ struct TensorPass {
     var baseHash = Fingerprint(high: 0, low: 0)
     var patchedHash = Fingerprint(high: 0, low: 0)
     var isTouched = false
+    var infinite = 0
     var oldValues: [UInt8] = []
     var newValues: [UInt8] = []
     var differences = Differences()
@@ -58,6 +59,14 @@ struct TensorPass {
   ///
   /// - Complexity: O(bytes of the tensor); with `touched`, of the blocks that hold changes.
   func run(_ progress: inout ProgressCounter) throws(DiffError) -> TensorState {
+    var infinite: UInt64 = 0
+    return try run(&progress, &infinite)
+  }
+
+  /// The same, and counts the elements that additions make infinite.
+  func run(
+    _ progress: inout ProgressCounter, _ infinite: inout UInt64
+  ) throws(DiffError) -> TensorState {
     var patch = plan.patch
     let width = UInt64(plan.type.width)
     var base = Fingerprint.Builder(plan.type, plan.shape)
@@ -80,6 +89,7 @@ struct TensorPass {
         oldHash.update(work.oldValues.span)
         newHash.update(work.newValues.span)
         try undo?.append(work.differences)
+        infinite += UInt64(work.infinite)
       }
       if let (output, tensor) = output {
         try output.finish(tensor, upTo: window[window.count - 1].upperBound)
@@ -124,6 +134,7 @@ struct TensorPass {
     let elements = block.lowerBound / width..<block.upperBound / width
     work.isTouched = patch.touches(elements)
     work.differences = Differences()
+    work.infinite = 0
     work.oldValues.removeAll(keepingCapacity: true)
     work.newValues.removeAll(keepingCapacity: true)
     if verification == .touched && !work.isTouched && outputHasCopy { return }
@@ -150,7 +161,7 @@ struct TensorPass {
       work.patched.removeAll(keepingCapacity: true)
       work.patched += work.base
     }
-    patch.apply(to: &work.patched, elements)
+    work.infinite = patch.apply(to: &work.patched, elements)
     if verification == .full {
       work.patchedHash = XXH3.hash128(work.patched.span)
     } else {

@@ -39,6 +39,12 @@ struct TensorPlan: Sendable {
     return existsBefore && existsAfter && !isReshape
   }
 
+  /// The tensor when a link of a chain has been applied; nil if it is not there, or unknown.
+  func fingerprint(after number: Int) -> Fingerprint? {
+    guard let entry = entries.last(where: { $0.number <= number }) else { return before }
+    return entry.after
+  }
+
   /// Whether nothing changes but elements, which can be changed where they stand, if there are any.
   var isPatchable: Bool {
     tableChange == nil && (byteCount == 0 || stored?.isChangeableInPlace == true)
@@ -99,7 +105,7 @@ extension TensorPlan {
   ) throws(DiffError) -> [TensorPlan] {
     let names = TensorNames(checkpoint, map)
     var entries: [TensorName.Key: [DirectedEntry]] = [:]
-    for diff in direction == .apply ? diffs : diffs.reversed() {
+    for (number, diff) in (direction == .apply ? diffs : diffs.reversed()).enumerated() {
       try diff.checkNames()
       for entry in diff {
         if direction == .revert && !entry.operation.isReversible {
@@ -112,7 +118,7 @@ extension TensorPlan {
         try Blocks.check(entry.type, entry.name)
         entries[entry.name.key, default: []].append(
           DirectedEntry(
-            reader: diff, entry: try diff.fingerprintingWhole(entry),
+            reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,
             isReversed: direction == .revert))
       }
     }

@@ -14,6 +14,14 @@ final class UndoWriter: @unchecked Sendable {
     writer = try DiffWriter(sink, metadata: metadata)
   }
 
+  /// The undo of what `diffs` do, if one is to be written.
+  convenience init?(of diffs: [DiffReader], _ options: ApplyOptions) throws(DiffError) {
+    guard let path = options.undoPath else { return nil }
+    try self.init(
+      path, overwriting: options.overwriting,
+      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
+  }
+
   /// Goes on to a tensor, which gets an entry if something of it changes.
   func begin(_ plan: TensorPlan) throws(DiffError) {
     self.plan = plan

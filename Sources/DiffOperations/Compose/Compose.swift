@@ -79,7 +79,8 @@ struct EntryChain {
       }
       try Blocks.check(entry.type, entry.name)
       let next = DirectedEntry(
-        reader: diff, entry: try diff.fingerprintingWhole(entry), isReversed: false)
+        reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,
+        isReversed: false)
       if let last = entries.last { try Self.check(next, follows: last) }
       entries.append(next)
     }

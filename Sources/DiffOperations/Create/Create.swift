@@ -58,6 +58,8 @@ public struct CreateSummary: Sendable, Hashable {
   public var reshaped: [TensorName] = []
   /// Changed tensors that were left out because they are not floats.
   public var skipped: [TensorName] = []
+  /// Elements that an additive diff makes infinite, since what it stores is rounded.
+  public var infinite: UInt64 = 0
   /// Attributes that the diff takes along, since they go with names and shapes that change.
   public var attributes: [AttributeChange] = []
   /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
@@ -97,6 +99,7 @@ extension Diffs {
     }
     summary.elements = compared.map(\.shape.count).clampedSum
     summary.addNames(of: pairs)
+    try requireCommon(pairs, base, tuned)
     var additive: AdditivePlan?
     if case .add(let selection, let values) = options.mode {
       var progress = ProgressCounter("survey", total: bytes, handler)
@@ -129,6 +132,7 @@ extension Diffs {
       }
       progress.add(pair.byteCount)
     }
+    summary.infinite = additive?.infinite ?? 0
     let differences = try AttributeDifferences(base, tuned, pairs, options)
     if !differences.carried.isEmpty {
       writer.extensions = [DiffExtension(attributes: differences.carried)]
@@ -139,6 +143,23 @@ extension Diffs {
     try writer.finish()
     return summary
   }
+}
+
+/// Refuses two checkpoints of which no tensor has the name of one of the other: two models, or one
+/// whose names differ.
+private func requireCommon(
+  _ pairs: [TensorPair], _ base: any Checkpoint, _ tuned: any Checkpoint
+) throws(DiffError) {
+  let sides = Dictionary(grouping: pairs) { $0.base != nil }
+  guard let old = sides[true], let new = sides[false], old.allSatisfy({ $0.tuned == nil }) else {
+    return
+  }
+  let alike = new.filter { $0.type == old[0].type && $0.shape == old[0].shape }
+  let close = CloseNames.closest(to: old[0].name, among: alike.map(\.name))
+  throw DiffError(
+    .mismatch, "is not in the checkpoint, nor is any other tensor of \(base.path)",
+    path: tuned.path, tensor: old[0].name,
+    remedy: close.map { .nameMap(closest: $0) } ?? .wholeCheckpoint)
 }
 
 /// A tensor of two checkpoints.
@@ -178,9 +199,10 @@ struct TensorPair: Sendable {
         guard tensor.type == other.type else {
           throw DiffError(
             .unsupported,
-            "is \(tensor.type) in the base, \(other.type) in \(tuned.path); no diff holds that: "
-              + "convert one of them to the type of the other",
-            path: base.path, tensor: tensor.name)
+            "is \(tensor.type) in the base, \(other.type) in \(tuned.path); no diff holds that",
+            path: base.path, tensor: tensor.name,
+            remedy: tensor.type.float == nil || other.type.float == nil
+              ? nil : .convertType(tuned.path, to: "\(tensor.type)"))
         }
       }
       pairs.append(

@@ -13,6 +13,8 @@ struct AdditivePlan {
   private var largest: [TensorName: Double] = [:]
   /// Changed tensors that are not floats.
   private(set) var skipped: [TensorName] = []
+  /// Elements that what is stored makes infinite, though the tuned ones are finite.
+  private(set) var infinite: UInt64 = 0
 
   init(
     _ pairs: [TensorPair], _ selection: Selection, _ values: FloatType, skipsNonfloat: Bool,
@@ -57,6 +59,7 @@ struct AdditivePlan {
     var resultHash = Fingerprint(high: 0, low: 0)
     var deltas = ChangeRun<Double>()
     var stored = ChangeRun<UInt8>()
+    var infinite = 0
   }
 
   /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
@@ -90,6 +93,7 @@ struct AdditivePlan {
       for work in works.prefix(window.count) {
         baseBuilder.append(work.baseHash)
         resultBuilder.append(work.resultHash)
+        infinite += UInt64(work.infinite)
         guard !work.stored.isEmpty else { continue }
         if changes == 0 {
           try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
@@ -118,7 +122,7 @@ extension AdditivePlan.Work {
       at: deltas.start, deltas.offsets, Kernels.narrowed(deltas.values.span, type, scale))
     let numbers = stored.view.numbers(type, scale: scale)
     var block = base.mutableSpan
-    ChangeView(at: stored.start, stored.offsets.span, numbers.span)
+    infinite = ChangeView(at: stored.start, stored.offsets.span, numbers.span)
       .add(to: &block, tensor, at: stored.start)
     self.stored = stored
   }
@@ -152,7 +156,9 @@ extension TensorPair {
     var deltas = [Double](repeating: 0, count: changes.count)
     var out = deltas.mutableSpan
     Kernels.subtract(found.old.span, from: changes.values.span, float, into: &out)
-    if let index = deltas.firstIndex(where: { !$0.isFinite }) {
+    // What overflows the type of the addition would become infinite.
+    let isFinite: (Double) -> Bool = float == .f64 ? \.isFinite : { Float($0).isFinite }
+    if let index = deltas.firstIndex(where: { !isFinite($0) }) {
       throw DiffError(
         .unsupported,
         "the change at position \(changes.view.position(index)) is not finite; make an exact diff",

@@ -1,4 +1,5 @@
 import Checkpoints
+import Kernels
 import SystemSupport
 import TensorCore
 
@@ -8,6 +9,8 @@ public struct ConvertSummary: Sendable, Hashable {
   public var tensors = 0
   /// Bytes of their elements.
   public var bytes: UInt64 = 0
+  /// Tensors of another float type than before, and their elements that became infinite.
+  public var converted = 0, infinite: UInt64 = 0
   /// What the source holds that is no tensor, and so was left out.
   public var skipped: [SkippedObject] = []
 }
@@ -17,14 +20,15 @@ extension Checkpoint {
   /// little-endian order). Between formats, names get the separator of the new one: '/' in HDF5,
   /// where names are paths, '.' in safetensors.
   ///
-  /// A diff made on either checkpoint applies to the other.
+  /// A diff made on either checkpoint applies to the other, unless types are changed.
   ///
+  /// - Parameter type: the type that all float tensors get, each element rounded to nearest even.
   /// - Throws: `mismatch` if two names would become one; `unsupported` for names and types that the
   ///   format does not have; `exists`, `io`.
   /// - Complexity: O(bytes), in memory of a window of blocks.
   public func convert(
-    to path: String, _ format: CheckpointFormat, overwriting: Bool = false,
-    progress handler: ProgressHandler? = nil
+    to path: String, _ format: CheckpointFormat, type wanted: FloatType? = nil,
+    overwriting: Bool = false, progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ConvertSummary {
     let stamps = InputStamps([self])
     let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
@@ -37,9 +41,11 @@ extension Checkpoint {
         throw DiffError(
           .mismatch, "and '\(other)' would both be '\(name)'", path: self.path, tensor: tensor.name)
       }
-      renamed.append((name, tensor.type, tensor.shape))
+      let type = tensor.type.float == nil ? nil : wanted?.elementType
+      renamed.append((name, type ?? tensor.type, tensor.shape))
     }
-    try FreeSpace.require(tensors.map(\.byteCount).clampedSum, at: path)
+    try FreeSpace.require(
+      renamed.map { $0.shape.count * UInt64($0.type.width) }.clampedSum, at: path)
     let (output, stored) = try CheckpointFile.make(
       at: path, format, renamed, metadata: storedMetadata(of: self, format),
       overwriting: overwriting)
@@ -48,17 +54,28 @@ extension Checkpoint {
     if let attributes = try leftAttributes() { summary.skipped.append(attributes) }
     var progress = ProgressCounter(
       "convert", total: tensors.map(\.byteCount).clampedSum, handler)
-    var rooms = [[UInt8]](repeating: [], count: Blocks.perWindow)
+    var works = [(room: [UInt8], infinite: Int)](repeating: ([], 0), count: Blocks.perWindow)
     for (tensor, target) in zip(tensors, stored) {
+      let types = tensor.type.float.flatMap { old in target.type.float.map { (old, $0) } }
+      let (width, newWidth) = (UInt64(tensor.type.width), UInt64(target.type.width))
+      if tensor.type != target.type { summary.converted += 1 }
       try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
-        try parallelForEach(&rooms, count: window.count) { index, room throws(DiffError) in
-          try read(tensor, window[index], into: &room)
-          try output.write(room.span, to: target, at: window[index].lowerBound)
+        try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
+          try read(tensor, window[index], into: &work.room)
+          work.infinite = 0
+          if let (old, new) = types, old != new {
+            let numbers = Kernels.widened(work.room.span, old, 0)
+            work.room = Kernels.narrowed(numbers.span, new, 0)
+            work.infinite = numbers.count { $0.isFinite && $0.magnitude >= new.overflow }
+          }
+          let offset = window[index].lowerBound / width * newWidth
+          try output.write(work.room.span, to: target, at: offset)
         }
+        for work in works.prefix(window.count) { summary.infinite += UInt64(work.infinite) }
         progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
       }
       summary.tensors += 1
-      summary.bytes += tensor.byteCount
+      summary.bytes += target.byteCount
     }
     try stamps.check()
     try output.commit()

@@ -12,8 +12,8 @@ public struct VerifyReport: Sendable, Hashable {
   public var values: UInt64 = 0
   /// What the checkpoint is to the diff; nil if none was given.
   public var checkpoint: CheckpointState?
-  /// The first tensors that are neither at the base nor at the result.
-  public var differing: [TensorName] = []
+  /// The first tensors that are neither at the base nor at the result, and how many there are.
+  public var differing: [TensorName] = [], differingCount = 0
 }
 
 /// What a checkpoint is to a diff.
@@ -85,7 +85,11 @@ private func check(
   do { plans = try TensorPlan.all([diff], .apply, on: checkpoint, names) } catch {
     guard error.code == .mismatch else { throw error }
     report.checkpoint = .different
-    report.differing = [error.tensor ?? ""]
+    let table = TensorNames(checkpoint, names)
+    for entry in diff where !entry.fits((try? table.find(entry.name)) ?? nil) {
+      report.note(names[entry.name])
+    }
+    if report.differing.isEmpty { report.note(error.tensor ?? "") }
     return
   }
   var options = ApplyOptions()
@@ -96,9 +100,25 @@ private func check(
   for plan in plans {
     let state = try look(plan, checkpoint, options, &progress)
     if state != .base || !plan.isNeutral { states.insert(state) }
-    if state == .other && report.differing.count < 10 { report.differing.append(plan.name) }
+    if state == .other { report.note(plan.name) }
   }
   report.checkpoint =
     states.contains(.other)
     ? .different : states.count == 2 ? .partlyApplied : states == [.result] ? .applied : .base
+}
+
+extension VerifyReport {
+  /// Takes a tensor into account that differs.
+  fileprivate mutating func note(_ name: TensorName) {
+    if differingCount < 10 { differing.append(name) }
+    differingCount += 1
+  }
+}
+
+extension DiffEntry {
+  /// Whether a checkpoint that has this tensor, or none, may be base or result.
+  fileprivate func fits(_ stored: StoredTensor?) -> Bool {
+    guard let stored else { return operation == .insert || operation == .delete }
+    return stored.type == type && (stored.shape == shape || stored.shape == newShape)
+  }
 }

@@ -11,6 +11,9 @@ public struct MergeSummary: Sendable, Hashable {
     public var diffs: Int
     /// Its elements; changes of all diffs together; changes of the result.
     public var elements: UInt64 = 0, read: UInt64 = 0, changes: UInt64 = 0
+    /// Changes of the result that are more than the tensor's type holds: such elements become
+    /// infinite.
+    public var beyondRange: UInt64 = 0
     /// Positions that several diffs change, and those that some raise and others lower, of what
     /// the method lets take part.
     public var shared: UInt64 = 0, opposite: UInt64 = 0
@@ -29,6 +32,7 @@ public struct MergeSummary: Sendable, Hashable {
       total.elements = [total.elements, tensor.elements].clampedSum
       total.read += tensor.read
       total.changes += tensor.changes
+      total.beyondRange += tensor.beyondRange
       total.shared += tensor.shared
       total.opposite += tensor.opposite
     }

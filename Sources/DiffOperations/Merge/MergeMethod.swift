@@ -42,7 +42,7 @@ public enum MergeMethod: String, Sendable, Hashable, CaseIterable {
   case modelStock = "model-stock"
 
   /// Whether the values of one sign are elected.
-  var elects: Bool {
+  package var elects: Bool {
     switch self {
     case .ties, .dareTies, .della, .breadcrumbsTies: true
     default: false
@@ -50,9 +50,9 @@ public enum MergeMethod: String, Sendable, Hashable, CaseIterable {
   }
 
   /// How changes are chosen beforehand.
-  enum Selection { case all, largest, random, ranked, middle, variance }
+  package enum Selection { case all, largest, random, ranked, middle, variance }
 
-  var selection: Selection {
+  package var selection: Selection {
     switch self {
     case .sum, .average, .ram, .ramPlus, .modelStock: .all
     case .ties: .largest

@@ -43,6 +43,12 @@ extension MergeRun {
         count += UInt64(part.range.count)
         for piece in (0..<part.range.count).chunks(ofCount: Layout.pageCapacity) {
           let sums = part.changes.extracting(piece)
+          if part.largest >= tensor.float.overflow {
+            for index in sums.values.indices
+            where sums.values[index].magnitude >= tensor.float.overflow {
+              summary.tensors[last].beyondRange += 1
+            }
+          }
           let stored = Kernels.narrowed(sums.values, values, scale)
           try writer.append(ChangeView(at: sums.start, sums.offsets, stored.span))
         }

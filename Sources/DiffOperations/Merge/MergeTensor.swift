@@ -69,7 +69,11 @@ extension MergeInputs {
     for (number, (_, entry)) in entries.enumerated() {
       switch entry.operation {
       case .add, .insert, .delete: break
-      case .xor, .replace, .reshape:
+      case .reshape:
+        throw refuse(
+          .unsupported, "gets another shape, and such changes have no sum with others", number,
+          .equalShapes)
+      case .xor, .replace:
         throw refuse(
           .unsupported,
           "'\(entry.operation.name)' is an exact change, which has no sum with others; compose "

@@ -106,6 +106,17 @@ public struct NameMap: Sendable {
     return name
   }
 
+  /// The rules that concern none of `all`, as their file has their left sides.
+  public func unused(by all: [TensorName]) -> [String] {
+    let unusedNames = names.keys.filter { !Set(all).contains($0) }.sorted()
+    let texts = all.map(\.description)
+    let unusedPatterns = patterns.filter { pattern in
+      guard let regex = try? Self.regex(pattern.text) else { return true }
+      return !texts.contains { $0.firstMatch(of: regex) != nil }
+    }
+    return unusedNames.map { "'\($0)'" } + unusedPatterns.map { "'re:\($0.text)'" }
+  }
+
   private static func regex(_ text: String) throws(DiffError) -> Regex<AnyRegexOutput> {
     do { return try Regex(text).matchingSemantics(.unicodeScalar) } catch {
       throw DiffError(

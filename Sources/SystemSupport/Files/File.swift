@@ -24,8 +24,10 @@ public final class File: Sendable {
     let descriptor = unsafe open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .system("cannot open", path) }
     self.init(adopting: descriptor, path: path)
-    guard try status().st_mode & S_IFMT == S_IFREG else {
-      throw DiffError(.io, "not a regular file", path: path)
+    let kind = try status().st_mode & S_IFMT
+    guard kind == S_IFREG else {
+      throw DiffError(
+        .io, "not a regular file", path: path, remedy: kind == S_IFIFO ? .standardInput : nil)
     }
   }
 
