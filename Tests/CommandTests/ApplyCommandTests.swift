@@ -1,5 +1,7 @@
 import Checkpoints
+import DiffFormat
 import DiffOperations
+import TensorCore
 import Testing
 import TestSupport
 
@@ -18,17 +20,116 @@ import TestSupport
     }
   }
 
-  @Test("what is done already is said, and nothing is written")
+  @Test("what is done already is said, and nothing is written without -o")
   func twice() throws {
     try Fixture.with { files in
       for (command, source) in [("apply", "tuned.h5"), ("revert", "base.h5")] {
-        let answer = try Diffkit.run(
-          command, files(source), files("exact.diff"), "-o", files("no.h5"))
+        let answer = try Diffkit.run(command, files(source), files("exact.diff"))
         expectSuccess(answer, "already", "nothing written")
       }
       let names = try files.folder.names
       #expect(names == Fixture.names)
     }
+  }
+
+  @Test("with -o what is done already is copied, over an old file too, and there is an undo")
+  func copied() throws {
+    try Fixture.with { files in
+      try write([1], toFile: files("out.h5"))
+      let (exact, out, undo) = (files("exact.diff"), files("out.h5"), files("undo.diff"))
+      expectTrouble(
+        try Diffkit.run("apply", files("tuned.h5"), exact, "-o", out), "out.h5", "exists")
+      expectSuccess(
+        try Diffkit.run(
+          "apply", files("tuned.h5"), exact, "-o", out, "--force", "--undo", undo),
+        "tuned.h5: already applied, ", "out.h5 is a copy")
+      #expect(try files.bytes("out.h5") == files.bytes("tuned.h5"))
+      #expect(try DiffReader(undo).count == 0)
+      expectSuccess(
+        try Diffkit.run("revert", files("base.h5"), exact, "-o", files("back.h5")), "is a copy")
+      #expect(try files.bytes("back.h5") == files.bytes("base.h5"))
+    }
+  }
+
+  @Test("a chain given to a checkpoint at one of its links is refused with the link's name")
+  func link() throws {
+    try Fixture.with { files in
+      for (name, number) in [("s0", 0), ("s1", 1), ("s2", 2), ("s3", 3)] as [(String, Float)] {
+        // Every second step changes one tensor only.
+        let other: Float = number < 2 ? 0 : 2
+        try files.make(name, [floats("v", [number, 1, 2]), floats("w", [other, 3])])
+      }
+      let chain = (1...3).map { files("d\($0).diff") }
+      for step in 0..<3 {
+        expectSuccess(
+          try Diffkit.run("create", files("s\(step)"), files("s\(step + 1)"), "-o", chain[step]))
+      }
+      for (command, state, words) in [
+        ("apply", "s1", "result of '\(chain[0])' already; give only the diffs after it"),
+        ("apply", "s2", "result of '\(chain[1])' already"),
+        ("revert", "s1", "base of '\(chain[1])' already; give only the diffs before it"),
+      ] {
+        let answer = try Diffkit.run(
+          command, files(state), chain[0], chain[1], chain[2], "-o", files("out"))
+        expectTrouble(answer, files(state), words)
+      }
+      #expect(!files.folder.exists("out"))
+    }
+  }
+
+  @Test("a diff that deletes what the base lacks says so, and names the base")
+  func deletesMissing() throws {
+    try Fixture.with { files in
+      let (w, ids) = (floats("w", [1, 2, 3]), floats("ids", [0]))
+      // The tensor that is gone is the smallest one, or not.
+      for (name, other) in [("small", floats("x", [5, 6])), ("large", floats("x", []))] {
+        let changed = floats("w", [1, 2, 4])
+        try files.make(name + "-base", [w, ids, other])
+        try files.make(name + "-tuned", [changed, other])
+        try files.make(name + "-new", [w, other])
+        let made = files(name + ".diff")
+        expectSuccess(
+          try Diffkit.run("create", files(name + "-base"), files(name + "-tuned"), "-o", made),
+          "1 change (", "and 1 whole tensor")
+        expectTrouble(
+          try Diffkit.run("apply", files(name + "-new"), made, "-o", files("out")),
+          files(name + "-new"), "tensor 'ids'", "is to be deleted and is not there",
+          "extract --except")
+      }
+      #expect(!files.folder.exists("out"))
+    }
+  }
+
+  @Test("elements that additions make infinite are counted")
+  func overflow() throws {
+    try Fixture.with { files in
+      func halves(_ values: [Float]) -> MemoryTensor {
+        MemoryTensor("w", .f16, values.flatMap { littleEndian([UInt16(Self.bits($0))]) })
+      }
+      try files.make("zero", [halves([0, 0, 0, 1])])
+      try files.make("big", [halves([60000, -60000, 3, 1])])
+      let (one, other, both) = (files("1.diff"), files("2.diff"), files("both.diff"))
+      for path in [one, other] {
+        expectSuccess(
+          try Diffkit.run("create", files("zero"), files("big"), "--add", "-o", path))
+      }
+      expectSuccess(
+        try Diffkit.run("merge", one, other, "-o", both), "2 changes beyond the range")
+      for arguments in [[both], [one, other]] {
+        let answer = Answer(
+          try .run(
+            Diffkit.path, ["apply", files("zero")] + arguments + ["-o", files("out"), "--force"]))
+        expectSuccess(answer, "1 tensor changed", "2 elements became infinite")
+      }
+      let quiet = try Diffkit.run("apply", files("zero"), one, "-o", files("fine"))
+      #expect(!quiet.output.contains("infinite"))
+    }
+  }
+
+  private static func bits(_ value: Float) -> UInt64 { FloatOracle.narrowed(Double(value), .f16) }
+
+  private func floats(_ name: TensorName, _ values: [Float]) -> MemoryTensor {
+    MemoryTensor(name, .f32, littleEndian(values))
   }
 
   @Test("--quiet prints nothing")

@@ -188,4 +188,43 @@ import Foundation
         try Diffkit.run("convert", files("base.h5"), files("x.bin"), "--format", "safetensors"))
     }
   }
+
+  @Test("--type rounds once, to nearest even, and counts what becomes infinite")
+  func types() throws {
+    try Fixture.with { files in
+      var random = SplitMix64(seed: 44)
+      for from in FloatType.allCases {
+        let elements = FloatOracle.patterns(from, 5000, &random)
+        let whole = MemoryTensor("ids", .i64, [1, 2, 3, 4, 5, 6, 7, 8])
+        let name = "\(from)"
+        try files.make(
+          name, [whole, MemoryTensor("w", from.elementType, FloatOracle.bytes(elements, from))])
+        for to in [FloatType.f16, .bf16, .f32] where to != from {
+          let out = "\(from)-\(to).safetensors"
+          let answer = try Diffkit.run("convert", files(name), files(out), "--type", "\(to)")
+          expectSuccess(answer, "1 tensor got another type")
+          let made = try CheckpointFile.open(files(out))
+          let w = try #require(made.tensors.first { $0.name == "w" })
+          #expect(w.type == to.elementType)
+          #expect(made.tensors.first { $0.name == "ids" }?.type == .i64)
+          var bytes = [UInt8](repeating: 0, count: Int(w.byteCount))
+          var span = bytes.mutableSpan
+          try made.read(w, at: 0, into: &span)
+          var infinite = 0
+          for (old, new) in zip(elements, FloatOracle.elements(bytes, to)) {
+            let number = FloatOracle.widened(old, from)
+            let expected = FloatOracle.narrowed(number, to)
+            #expect(number.isNaN ? FloatOracle.isNaN(new, to) : new == expected, "\(number)")
+            if number.isFinite, FloatOracle.widened(expected, to).isInfinite { infinite += 1 }
+          }
+          #expect(answer.output.contains("\(infinite) element") || infinite == 0 || infinite > 999)
+        }
+      }
+      try files.make("f", [MemoryTensor("w", .f32, littleEndian([1] as [Float]))])
+      try files.make("h", [MemoryTensor("w", .bf16, [0, 0])])
+      expectTrouble(
+        try Diffkit.run("create", files("h"), files("f"), "-o", files("no.diff")),
+        "no diff holds that", "diffkit convert '\(files("f"))' OUTPUT --type bf16")
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import DiffFormat
+import TensorCore
 import Testing
 import TestSupport
 
@@ -98,6 +99,47 @@ import TestSupport
       #expect(answer.code == 2)
       #expect(answer.output == "")
       #expect(!files.folder.exists("new.diff"))
+    }
+  }
+
+  @Test("checkpoints that have no tensor in common are refused")
+  func nothingInCommon() throws {
+    try Fixture.with { files in
+      let bytes = littleEndian([1, 2] as [Float])
+      try files.make("base", [MemoryTensor("encoder.w", .f32, bytes)])
+      try files.make("prefixed", [MemoryTensor("module.encoder.w", .f32, bytes)])
+      try files.make("adapter", [MemoryTensor("lora", .f32, littleEndian([1] as [Float]))])
+      for (tuned, words) in [
+        ("prefixed", "'module.encoder.w' is: --map"), ("adapter", "a whole checkpoint"),
+      ] {
+        expectTrouble(
+          try Diffkit.run("create", files("base"), files(tuned), "-o", files("no.diff")),
+          files(tuned), "tensor 'encoder.w'", words)
+      }
+      #expect(!files.folder.exists("no.diff"))
+    }
+  }
+
+  @Test("verify counts the tensors that differ, and lists ten")
+  func manyDiffer() throws {
+    try Fixture.with { files in
+      func model(_ prefix: String, _ value: Float) -> [MemoryTensor] {
+        (10..<48).map {
+          MemoryTensor(TensorName("\(prefix)t\($0)"), .f32, littleEndian([value]))
+        }
+      }
+      try files.make("0", model("", 0))
+      try files.make("1", model("", 1))
+      try files.make("2", model("", 2))
+      try files.make("other", model("x.", 0))
+      expectSuccess(try Diffkit.run("create", files("0"), files("1"), "-o", files("d.diff")))
+      for checkpoint in ["2", "other"] {
+        let answer = try Diffkit.run("verify", files("d.diff"), files(checkpoint))
+        #expect(answer.code == 1)
+        #expect(answer.output.contains("differs: t19\n  and 28 more tensors\n"))
+        let json = try Diffkit.run("verify", files("d.diff"), files(checkpoint), "--json")
+        #expect(json.output.contains("\"differingCount\" : 38"))
+      }
     }
   }
 }

@@ -34,6 +34,17 @@ struct Fixture {
     try output.commit()
   }
 
+  /// Writes a safetensors file.
+  func make(_ name: String, _ tensors: [MemoryTensor]) throws {
+    let (output, stored) = try CheckpointFile.make(
+      at: folder(name), .safetensors, tensors.map { ($0.name, $0.type, $0.shape) }, metadata: [:],
+      overwriting: false)
+    for (tensor, place) in zip(tensors, stored) {
+      try output.write(tensor.bytes.span, to: place, at: 0)
+    }
+    try output.commit()
+  }
+
   private func diff(_ name: String, _ mode: CreateMode) throws {
     var options = CreateOptions()
     options.mode = mode

@@ -175,4 +175,44 @@ import TestSupport
         "no tensor", "kernel:0")
     }
   }
+
+  @Test(
+    "options that a method ignores are refused",
+    arguments: [
+      ["--seed", "1"], ["--gamma", "0.1"], ["--epsilon", "0.1"], ["--variant", "peft"],
+      ["--ram-r", "1"], ["--ram-alpha", "1"],
+    ])
+  func vainOptions(options: [String]) throws {
+    try Fixture.with { fixture in
+      let answer = Answer(
+        try .run(
+          Diffkit.path, ["merge", fixture("add.diff"), "-o", fixture("made.diff")] + options))
+      expectTrouble(answer, options[0], "'sum'")
+    }
+  }
+
+  @Test("help names types and defaults, and an unknown option is refused as such")
+  func helps() throws {
+    for command in ["merge", "convert"] {
+      let help = try Diffkit.run(command, "--help")
+      #expect(!help.output.contains("default: 0)") && !help.output.contains("f16  "))
+      expectSuccess(help, "f16")
+    }
+    let answer = try Diffkit.run("extract", "x.diff", "--exclude", "y")
+    #expect(answer.code == 2)
+    #expect(answer.errors.contains("--exclude"))
+  }
+
+  @Test("a tensor that grew is refused with a way out that there is")
+  func grown() throws {
+    try Fixture.with { fixture in
+      try fixture.make("a", [MemoryTensor("w", .f32, littleEndian([1, 2] as [Float]))])
+      try fixture.make("b", [MemoryTensor("w", .f32, littleEndian([1, 2, 3] as [Float]))])
+      let made = fixture("grown.diff")
+      expectSuccess(try Diffkit.run("create", fixture("a"), fixture("b"), "--add", "-o", made))
+      expectTrouble(
+        try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "another shape",
+        "one shape", "extract --except")
+    }
+  }
 }

@@ -69,4 +69,25 @@ import TestSupport
       #expect(lines.last == "2")
     }
   }
+
+  @Test("a reader of text that has had enough ends the program without a word")
+  func head() throws {
+    try Fixture.with { files in
+      let answer = try shell(
+        files,
+        "mkfifo gone && { cat gone; diffkit inspect base.h5; echo $? >&2; } "
+          + "| { exec <&-; : > gone; }")
+      // The number of SIGPIPE and 128.
+      #expect(answer.errors == "141\n")
+    }
+  }
+
+  @Test("a diff that is named as a pipe is refused with the way that there is")
+  func named() throws {
+    try Fixture.with { files in
+      expectTrouble(
+        try shell(files, "mkfifo d.diff && diffkit apply base.h5 d.diff -o out.h5"),
+        "not a regular file", "'-'")
+    }
+  }
 }

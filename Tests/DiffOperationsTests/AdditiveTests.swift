@@ -28,7 +28,7 @@ import TestSupport
     let exact = zip(base, tuned).map { x, y -> Double? in
       guard x != y else { return nil }
       let (x, y) = (FloatOracle.widened(x, type), FloatOracle.widened(y, type))
-      let delta = type == .f64 ? y - x : Double(Float(y) - Float(x))
+      let delta = y - x
       return delta == 0 ? nil : delta
     }
     let most = exact.compactMap { $0?.magnitude }.max() ?? 1
@@ -212,5 +212,49 @@ import TestSupport
     let summary = try Diffs.create(from: base, to: tuned, into: sink, options)
     #expect(summary.skipped == ["i"])
     #expect(try DiffReader(bytes: sink.bytes).map(\.name) == ["a", "b", "c"])
+  }
+
+  @Test(
+    "a change is rounded once, whatever the distance of the exponents",
+    arguments: FloatType.allCases)
+  func onceFromExact(values: FloatType) throws {
+    guard values != .f64 else { return }
+    var random = SplitMix64(seed: 460)
+    // Integers of up to 70 bits, in units of 2^-40: exact in Int128.
+    func number() -> Float {
+      let sign: Float = random.next() % 2 == 0 ? 1 : -1
+      return sign * Float(random.next() >> 40 | 1 << 23)
+        * Float(sign: .plus, exponent: Int.random(in: -40...6, using: &random), significand: 1)
+    }
+    var pairs = (0..<100_000).map { _ in (number(), number()) }
+    // Differences that are a tie of float16 but for a bit that float32, or float64, has no place for.
+    for far in 12...39 {
+      let tie = Float(1 + 0x1p-11)
+      pairs += [(Float(sign: .minus, exponent: -far, significand: 1), tie), (0x1p-40, tie)]
+    }
+    let base = MemoryCheckpoint([vector("w", pairs.map(\.0))])
+    let made = try diff(
+      base, MemoryCheckpoint([vector("w", pairs.map(\.1))]), .add(.all, values: values))
+    let entry = try #require(made.first)
+    guard case .add(_, let scale) = entry.operation else { return }
+    let stored = FloatOracle.elements(try changes(made, entry).values, values)
+    let bits = [11, 8, 24][Int(values.rawValue)]
+    let exact = pairs.filter { $0 != $1 }.map { Int128($0.1 * 0x1p40) - Int128($0.0 * 0x1p40) }
+    #expect(exact.count == stored.count)
+    for (difference, found) in zip(exact, stored) {
+      let magnitude = difference.magnitude
+      let length = 128 - magnitude.leadingZeroBitCount
+      // Units of the last place, of normal numbers and of the smallest.
+      let least = values == .f16 ? scale - 24 + 40 : -200
+      let drop = max(length - bits, least, 0)
+      var kept = magnitude >> drop
+      let rest = magnitude - kept << drop
+      let half: UInt128 = drop == 0 ? 1 : 1 << (drop - 1)
+      if rest > half || drop > 0 && rest == half && kept % 2 == 1 { kept += 1 }
+      let expected = Double(kept) * Double(sign: .plus, exponent: drop - 40, significand: 1)
+      let number =
+        FloatOracle.widened(found, values) * Double(sign: .plus, exponent: scale, significand: 1)
+      #expect(number == (difference < 0 ? -expected : expected))
+    }
   }
 }
