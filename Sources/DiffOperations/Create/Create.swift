@@ -199,7 +199,7 @@ struct TensorPair: Sendable {
         guard tensor.type == other.type else {
           throw DiffError(
             .unsupported,
-            "is \(tensor.type) in the base, \(other.type) in \(tuned.path); no diff holds that",
+            "is \(tensor.type) in the base, \(other.type) in \(tuned.path): no diff holds that",
             path: base.path, tensor: tensor.name,
             remedy: tensor.type.float == nil || other.type.float == nil
               ? nil : .convertType(tuned.path, to: "\(tensor.type)"))
