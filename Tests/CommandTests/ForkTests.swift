@@ -1,3 +1,4 @@
+import TensorCore
 import Platform
 import SystemSupport
 import Testing
