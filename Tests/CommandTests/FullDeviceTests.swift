@@ -52,7 +52,7 @@ import TestSupport
       let little = try BigModel(more, in: small, &random, elements: 180_000)
       let before = try contents(ofFile: little.base)
       try write(
-        [UInt8](repeating: 1, count: room - before.count - 20_000), toFile: small("filling"))
+        [UInt8](repeating: 1, count: room - before.count - 4_000), toFile: small("filling"))
       let names = try small.names
       expectTrouble(
         try Diffkit.run("apply", "--in-place", little.base, little.diff), "No space left")

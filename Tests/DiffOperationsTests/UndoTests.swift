@@ -108,13 +108,15 @@ import TestSupport
     }
   }
 
-  @Test("an apply that fails or has nothing to do leaves no undo file")
+  @Test("an apply that has nothing to do leaves an undo diff without entries, one that fails none")
   func nothing() throws {
     try Scratch.with { scratch in
       var options = ApplyOptions()
       options.undoPath = scratch("undo.diff")
       let made = try diff(Steps.base, Steps.first)
       #expect(try patched(Steps.first, [made], .apply, options) == nil)
+      #expect(try DiffReader(scratch("undo.diff")).isEmpty)
+      try remove(scratch("undo.diff"))
       #expect(refusal(Steps.second, [made], .apply, options) != nil)
       #expect(try scratch.names == [])
     }
