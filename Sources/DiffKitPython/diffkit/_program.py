@@ -158,6 +158,10 @@ class CreatedFile:
     attributes: list[str] = field(default_factory=list)
     #: What differs beside tensors and is not in the diff.
     not_carried: list[Skipped] = field(default_factory=list)
+    #: Elements that become infinite, since stored values are rounded.
+    infinite: int = 0
+    #: Rules of the map of names that no name matches.
+    vain_rules: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,10 @@ class Applied:
     outcome: str
     tensors: int
     output: str | None = None
-    #: What stays as it was in the base and may not fit the result.
+    #: Elements that additions made infinite.
+    infinite: int = 0
+    #: What stays as it was in the base and may not fit the result, and rules of the map of names
+    #: that no name matches.
     notes: list[str] = field(default_factory=list)
 
 
@@ -183,7 +190,11 @@ class Verified:
     entries: int
     pages: int
     values: int
+    #: The first ten tensors that are neither at the base nor at the result.
     differing: list[str]
+    differing_count: int
+    #: Rules of the map of names that no name matches.
+    vain_rules: list[str]
     checkpoint: str | None = None
     state: str | None = None
 
@@ -451,6 +462,8 @@ class Merged:
     changes: int
     shared: int
     opposite: int
+    #: Changes that are more than the tensor's type holds: such elements become infinite.
+    beyond_range: int
     tensors: list[MergedTensor]
     whole: list[str]
     dropped_heads: list[str]
@@ -483,7 +496,8 @@ class Pruned:
 @dataclass(frozen=True)
 class Converted:
     """What `convert` wrote; of a diff `heads`, `changes` and `rounded` values, of a checkpoint
-    `bytes` and what was `skipped`."""
+    `bytes`, tensors `converted` to another type, their elements that became `infinite`, and what
+    was `skipped`."""
 
     output: str
     format: str
@@ -492,6 +506,8 @@ class Converted:
     changes: int | None = None
     rounded: int | None = None
     bytes: int | None = None
+    converted: int | None = None
+    infinite: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
 
 
@@ -671,11 +687,12 @@ def prune(
 def convert(
     input: Path, output: Path, *, overwrite: bool = False, base: Path | None = None,
     to: str | None = None, from_: str | None = None, values: str | None = None,
-    map: Path | None = None,
+    type: str | None = None, map: Path | None = None,
 ) -> Converted:  # fmt: skip
-    """Writes a checkpoint, or a diff, in another format; see `diffkit convert --help`."""
+    """Writes a checkpoint, or a diff, in another format; `type` (``"f16"``, ``"bf16"`` or
+    ``"f32"``) rounds the float tensors of a checkpoint. See `diffkit convert --help`."""
     options = [
-        *_options(force=overwrite, base=base, to=to, values=values, map=map),
+        *_options(force=overwrite, base=base, to=to, values=values, type=type, map=map),
         *(["--from", from_] if from_ else []),
     ]
     return decode(Converted, run("convert", *_paths(input, output), *options))
