@@ -105,7 +105,7 @@ let package = Package(
       name: "CDiffKit",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "Platform", "CDiffKitHeader",
+        "Platform", "Kernels", "CDiffKitHeader",
       ], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
