@@ -1,3 +1,4 @@
+import DiffOperations
 import SystemSupport
 import TensorCore
 
@@ -9,43 +10,24 @@ final class TensorHash: Handled {
 
   private let type: ElementType
   private let shape: Shape
-  private var builder: Fingerprint.Builder
-  /// The beginning of a block.
-  private var partial: [UInt8] = []
+  private var stream: FingerprintStream
   private var count: UInt64 = 0
 
   init(_ type: ElementType, _ shape: Shape) {
     self.type = type
     self.shape = shape
-    builder = Fingerprint.Builder(type, shape)
+    stream = FingerprintStream(type, shape)
   }
 
   func update(_ bytes: Span<UInt8>) {
     count += UInt64(bytes.count)
-    var at = 0
-    while at < bytes.count {
-      let end = min(at + Self.blockSize - partial.count, bytes.count)
-      let piece = bytes.extracting(at..<end)
-      at = end
-      if piece.count == Self.blockSize {
-        builder.append(XXH3.hash128(piece))
-        continue
-      }
-      partial.append(copying: piece)
-      guard partial.count == Self.blockSize else { continue }
-      let block = partial
-      builder.append(XXH3.hash128(block.span))
-      partial.removeAll(keepingCapacity: true)
-    }
+    stream.append(bytes)
   }
 
   /// - Throws: `mismatch` if more or fewer bytes came than the tensor has.
   func finish() throws(DiffError) -> Fingerprint {
     try Self.check(count, type, shape)
-    var builder = builder
-    let rest = partial
-    if !rest.isEmpty { builder.append(XXH3.hash128(rest.span)) }
-    return builder.fingerprint
+    return stream.finish()
   }
 
   private static func check(

@@ -1,30 +1,6 @@
 import DiffFormat
 import TensorCore
 
-/// Makes a tensor's fingerprint from its bytes, run by run.
-struct FingerprintStream {
-  private var builder: Fingerprint.Builder
-  private var block: [UInt8] = []
-
-  /// The fingerprint of a tensor of which no byte has come yet.
-  init(_ type: ElementType, _ shape: Shape) { builder = Fingerprint.Builder(type, shape) }
-
-  /// Takes the next bytes.
-  mutating func append(_ bytes: Span<UInt8>) {
-    block.append(copying: bytes)
-    while block.count >= Blocks.size {
-      builder.append(XXH3.hash128(block.span.extracting(0..<Blocks.size)))
-      block.removeFirst(Blocks.size)
-    }
-  }
-
-  /// The fingerprint, after the last byte.
-  consuming func finish() -> Fingerprint {
-    if !block.isEmpty { builder.append(XXH3.hash128(block.span)) }
-    return builder.fingerprint
-  }
-}
-
 extension DiffEntry {
   /// The fingerprint that the file has of a tensor that it holds whole; nil if it has none, or
   /// holds changes.
