@@ -1,4 +1,5 @@
 import DiffFormat
+import StrictJSON
 import TensorCore
 
 /// What PEFT wants of a SHiRA adapter as a whole: one r for all its matrices, each of which has
@@ -113,22 +114,7 @@ struct ShiraAdapter {
   }
 
   private static func list(_ names: [String]) -> String {
-    "[" + names.map(quoted).joined(separator: ", ") + "]"
-  }
-
-  /// A string of JSON.
-  private static func quoted(_ name: String) -> String {
-    var text = "\""
-    for scalar in name.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": text += "\\\(scalar)"
-      case "\u{0}"..<" ":
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text + "\""
+    "[" + names.map { JSONValue.string($0).compact }.joined(separator: ", ") + "]"
   }
 }
 
