@@ -144,9 +144,7 @@ struct Patch: Sendable {
         touched += offsets
       }
     }
-    touched.sort()
-    var offsets: [UInt32] = []
-    for offset in touched where offsets.last != offset { offsets.append(offset) }
+    let offsets = Array(touched.sorted().uniqued())
     let deltas = offsets.map { sums[Int($0)] }
     var span = block.mutableSpan
     return ChangeView(at: origin, offsets.span, deltas.span).add(to: &span, float, at: origin)
