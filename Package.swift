@@ -200,8 +200,8 @@ let package = Package(
         "StrictJSON", "Platform", "TestSupport", "ForkTrial", "diffkit", "diffkit-hdf5",
       ],
       exclude: [
-        "Golden", "fault.c", "fork.c", "library.c", "library_fuzz.c", "library_memory.c",
-        "openmp.c", "written.json", "written.py",
+        "Golden", "expect.h", "fault.c", "fork.c", "library.c", "library_fuzz.c",
+        "library_memory.c", "openmp.c", "written.json", "written.py",
       ], swiftSettings: swift),
   ]
 )

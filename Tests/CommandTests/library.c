@@ -5,14 +5,7 @@
 #include <string.h>
 
 #include "diffkit.h"
-
-#define EXPECT(condition) \
-  do { \
-    if (!(condition)) { \
-      fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, diffkit_error()); \
-      exit(1); \
-    } \
-  } while (0)
+#include "expect.h"
 
 static unsigned char *contents(const char *path, size_t *size) {
   FILE *file = fopen(path, "rb");

@@ -6,14 +6,7 @@
 #include <string.h>
 
 #include "diffkit.h"
-
-#define EXPECT(condition) \
-  do { \
-    if (!(condition)) { \
-      fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, diffkit_error()); \
-      exit(1); \
-    } \
-  } while (0)
+#include "expect.h"
 
 enum { F16 = 10, BF16 = 11, F32 = 12, COUNT = 1000000 };
 
