@@ -1,5 +1,5 @@
-import Kernels
 import DiffFormat
+import Kernels
 import SystemSupport
 import TensorCore
 

@@ -1,5 +1,5 @@
-import DiffOperations
 import CDiffKitHeader
+import DiffOperations
 import Platform
 import TensorCore
 

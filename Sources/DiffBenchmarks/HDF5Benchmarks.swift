@@ -1,5 +1,5 @@
-import DiffCommands
 import Checkpoints
+import DiffCommands
 import DiffOperations
 import Platform
 import SystemSupport

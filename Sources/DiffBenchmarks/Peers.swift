@@ -1,5 +1,5 @@
-import SystemSupport
 import Platform
+import SystemSupport
 import TestSupport
 
 /// What a user has in Python, in the same run: the environment variable DIFFKIT_PEERS_PYTHON says

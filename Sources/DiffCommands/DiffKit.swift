@@ -1,5 +1,5 @@
-import DiffOperations
 import ArgumentParser
+import DiffOperations
 import TensorCore
 
 /// The command line: `diffkit SUBCOMMAND …`.

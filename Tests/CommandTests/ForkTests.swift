@@ -1,6 +1,6 @@
-import TensorCore
 import Platform
 import SystemSupport
+import TensorCore
 import Testing
 import TestSupport
 

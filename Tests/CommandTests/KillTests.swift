@@ -1,5 +1,5 @@
-import SystemSupport
 import Checkpoints
+import SystemSupport
 import TensorCore
 import Testing
 import TestSupport

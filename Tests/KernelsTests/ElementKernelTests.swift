@@ -1,7 +1,7 @@
 import Kernels
 import TensorCore
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ElementKernelTests {
   private static let counts = [0, 1, 2, 15, 16, 17, 31, 33, 64, 1000]

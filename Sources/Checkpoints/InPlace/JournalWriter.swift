@@ -1,5 +1,4 @@
 import Platform
-import Kernels
 import SystemSupport
 import TensorCore
 

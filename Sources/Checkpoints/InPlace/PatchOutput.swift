@@ -1,5 +1,5 @@
-import Platform
 import Kernels
+import Platform
 import SystemSupport
 import TensorCore
 

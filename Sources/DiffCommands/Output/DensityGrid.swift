@@ -1,5 +1,5 @@
-import DiffOperations
 import DiffFormat
+import DiffOperations
 import TensorCore
 
 /// The densities of a diff by layer and by kind of tensor.

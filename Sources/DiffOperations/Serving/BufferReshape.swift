@@ -1,5 +1,5 @@
-import Kernels
 import DiffFormat
+import Kernels
 import TensorCore
 
 /// What a `reshape` of a diff makes of a tensor that the caller holds.

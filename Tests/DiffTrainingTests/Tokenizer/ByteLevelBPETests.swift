@@ -1,5 +1,5 @@
-import StrictJSON
 import DiffTraining
+import StrictJSON
 import SystemSupport
 import Testing
 import TestSupport
