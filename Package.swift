@@ -52,14 +52,17 @@ let package = Package(
     .target(name: "CLinux", cSettings: c),
     .target(name: "CKernels", cSettings: c),
     .target(name: "Platform", swiftSettings: swift),
-    .target(name: "TensorCore", dependencies: ["Platform", "CXXHash"], swiftSettings: swift),
+    .target(name: "Bytes", dependencies: ["Platform"], swiftSettings: swift),
+    .target(
+      name: "TensorCore", dependencies: ["Bytes", "Platform", "CXXHash"], swiftSettings: swift),
     .target(
       name: "SystemSupport", dependencies: ["TensorCore", "Platform", "CLinux"],
       swiftSettings: swift),
     .target(name: "StrictJSON", dependencies: ["TensorCore"], swiftSettings: swift),
     .target(
       name: "Compression", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
-    .target(name: "Kernels", dependencies: ["TensorCore", "CKernels"], swiftSettings: swift),
+    .target(
+      name: "Kernels", dependencies: ["TensorCore", "Platform", "CKernels"], swiftSettings: swift),
     .target(
       name: "DiffFormat",
       dependencies: [
@@ -118,7 +121,9 @@ let package = Package(
       exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
     .target(
       name: "TestSupport",
-      dependencies: ["DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", "Platform"],
+      dependencies: [
+        "DiffFormat", "Checkpoints", "Kernels", "SystemSupport", "TensorCore", "Platform",
+      ],
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
       name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
@@ -144,6 +149,7 @@ let package = Package(
         "Platform", "TestSupport",
       ],
       path: "Tests/ForkTrial", swiftSettings: swift),
+    .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: swift),
     .testTarget(
       name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"], swiftSettings: swift),
     .testTarget(

@@ -1,6 +1,7 @@
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Kernels
 import TensorCore
 import TestSupport
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Kernels
 import Platform
 import SystemSupport
 import TensorCore

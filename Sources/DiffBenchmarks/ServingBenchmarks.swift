@@ -2,6 +2,7 @@ import Checkpoints
 import DiffCommands
 import DiffFormat
 import DiffOperations
+import Kernels
 import Platform
 import TensorCore
 

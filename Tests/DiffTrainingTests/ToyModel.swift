@@ -1,4 +1,5 @@
 import DiffTraining
+import Kernels
 import TensorCore
 
 /// A model small enough to see through: the score of some words is Σ table[word] · weight · gain

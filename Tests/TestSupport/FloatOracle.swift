@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// Float arithmetic in plain Swift, an element at a time.

@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// Changes a valid diff at random places and makes lengths and checksums right again, so that a

@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// Ways in which the positions of a test may lie.

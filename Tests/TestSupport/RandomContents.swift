@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import TensorCore
 
 extension Contents {

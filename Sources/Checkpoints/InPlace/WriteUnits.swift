@@ -1,3 +1,5 @@
+import Algorithms
+
 /// How the elements of a tensor stand in its file, where they can be changed one by one.
 protocol WriteUnits {
   /// The bytes of a range of the tensor, as they stand in the file.
@@ -22,8 +24,10 @@ extension WriteUnit {
     var changes: [Range<Int>] = []
     var start = 0
     for part in parts {
-      let first = positions.firstIndex(notBelow: UInt64(part.lowerBound / width), from: 0)
-      let end = positions.firstIndex(notBelow: UInt64(part.upperBound / width), from: 0)
+      func index(of byte: Int) -> Int {
+        positions.indices.partitioningIndex { Int(positions[$0]) >= byte / width }
+      }
+      let (first, end) = (index(of: part.lowerBound), index(of: part.upperBound))
       for index in first..<end {
         inside.append(UInt32(start + Int(positions[index]) - part.lowerBound / width))
       }

@@ -1,3 +1,4 @@
+import Algorithms
 import TensorCore
 
 /// A run of changes to a tensor, borrowed: ascending positions, and the values of each.
@@ -59,8 +60,9 @@ public struct ChangeView<Value: BitwiseCopyable>: ~Escapable {
   /// The indices of the changes to a range of elements. O(log count).
   public func indices(of elements: Range<UInt64>) -> Range<Int> {
     guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
-    return offsets.firstIndex(
-      notBelow: elements.lowerBound, from: start)..<offsets.firstIndex(
-        notBelow: elements.upperBound, from: start)
+    func index(of position: UInt64) -> Int {
+      offsets.indices.partitioningIndex { start + UInt64(offsets[$0]) >= position }
+    }
+    return index(of: elements.lowerBound)..<index(of: elements.upperBound)
   }
 }

@@ -1,5 +1,6 @@
 import Algorithms
 import DiffFormat
+import Kernels
 import TensorCore
 
 /// Which changes of a diff to a tensor take part in a merge: a function of each change alone, so

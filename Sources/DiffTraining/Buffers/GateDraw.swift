@@ -1,4 +1,5 @@
 import CKernels
+import Kernels
 import TensorCore
 
 /// One of all draws of chance: numbers of 0 ..< 1 as a function of the position, and of what the

@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// The calculation of one batch, written down so that it can be gone through backwards.

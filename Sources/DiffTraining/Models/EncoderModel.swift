@@ -1,4 +1,5 @@
 import Checkpoints
+import Kernels
 import TensorCore
 
 /// An encoder of the BERT family with a head for a task.

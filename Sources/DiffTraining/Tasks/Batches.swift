@@ -1,4 +1,5 @@
 import Algorithms
+import Kernels
 import TensorCore
 
 /// Orders the examples of an epoch into batches, as a function of seed and epoch alone.

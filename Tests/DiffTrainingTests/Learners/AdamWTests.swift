@@ -1,4 +1,5 @@
 import DiffTraining
+import Kernels
 import StrictJSON
 import TensorCore
 import Testing

@@ -1,4 +1,5 @@
 import DiffTraining
+import Kernels
 import TensorCore
 import Testing
 

@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// Random texts of any scalars: the same as `random_texts.py` makes of the same seed.

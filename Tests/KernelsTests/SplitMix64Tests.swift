@@ -1,4 +1,5 @@
-import TensorCore
+import Kernels
+import Kernels
 import Testing
 
 @Suite struct SplitMix64Tests {

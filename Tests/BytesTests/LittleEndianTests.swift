@@ -1,4 +1,4 @@
-import TensorCore
+import Bytes
 import Testing
 
 @Suite struct LittleEndianTests {

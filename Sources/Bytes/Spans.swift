@@ -22,7 +22,7 @@ extension Span<UInt8> {
 
 extension Hasher {
   /// Mixes bytes in.
-  mutating func combine(_ bytes: Span<UInt8>) {
+  package mutating func combine(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBytes { unsafe combine(bytes: $0) }
   }
 }
@@ -37,18 +37,5 @@ extension MutableSpan where Element: BitwiseCopyable {
         unsafe out.update(from: base, count: from.count)
       }
     }
-  }
-}
-
-extension Span<UInt32> {
-  /// The first index whose `origin + offset` is not below `position`. O(log n).
-  package func firstIndex(notBelow position: UInt64, from origin: UInt64) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if origin + UInt64(self[middle]) < position { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }

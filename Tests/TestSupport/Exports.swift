@@ -1,0 +1,2 @@
+// Random contents are drawn with SplitMix64.
+@_exported import Kernels
