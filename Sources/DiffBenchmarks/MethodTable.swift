@@ -25,6 +25,8 @@ struct MethodTable {
     let method: TrainingOptions.Method
     var density = 0.005
     var slope = GateSlope.expected
+    /// Whether dropout goes on while the mask learns.
+    var fixedDropout = true
     /// The method whose search is taken over; nil: it has its own.
     var search: String?
     /// Learning rates to try: of the fixed selection, or of everything.
@@ -44,7 +46,7 @@ struct MethodTable {
   }
 
   /// Of those with gates, the second half learns by the slope of the draw.
-  static let methods = named + named.filter(\.isGated).map(\.drawn)
+  static let methods = named + undropped + named.filter(\.isGated).map(\.drawn)
   private static let named: [Method] = [
     Method(name: gated, method: .structured, rates: [3e-4, 1e-3, 3e-3]),
     full,
@@ -59,6 +61,18 @@ struct MethodTable {
     Method(name: "last layer", method: .lastLayer, rates: [3e-4, 1e-3, 3e-3]),
     Method(name: "structured 0.25 %", method: .structured, density: 0.0025, search: gated),
     Method(name: "structured 1 %", method: .structured, density: 0.01, search: gated),
+  ]
+  /// Those whose second stage is without dropout.
+  private static let undropped: [Method] = [
+    Method(
+      name: "structured 0.5 % (mask without dropout)", method: .structured, fixedDropout: false,
+      rates: [1e-3, 3e-3, 1e-2]),
+    Method(
+      name: "magnitude 0.5 % (mask without dropout)", method: .magnitude, fixedDropout: false,
+      rates: [1e-3, 3e-3, 1e-2]),
+    Method(
+      name: "structured 0.1 % (mask without dropout)", method: .structured, density: 0.001,
+      fixedDropout: false, rates: [3e-3, 1e-2, 2e-2]),
   ]
   private static let full = Method(name: "full", method: .full, rates: [2e-5, 5e-5, 1e-4])
   private static let gated = "structured 0.5 %"
@@ -217,6 +231,7 @@ struct MethodTable {
     options.method = method.method
     options.density = method.density
     options.slope = method.slope
+    options.fixedDropout = method.fixedDropout
     options.seed = seed
     // The rate is that of what is kept in the end; what leads there has its own.
     options.fixedLearningRate = rate

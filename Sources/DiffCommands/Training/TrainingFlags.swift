@@ -109,6 +109,9 @@ struct TrainingFlags: ParsableArguments {
   @Flag(help: "Leave the model's dropout out.")
   var noDropout = false
 
+  @Flag(help: "Leave it out while a selection learns that the first stage has found.")
+  var noFixedDropout = false
+
   /// `options` with what was given.
   func applied(to options: TrainingOptions) -> TrainingOptions {
     var options = preset?.options ?? options
@@ -136,6 +139,7 @@ struct TrainingFlags: ParsableArguments {
     set(\.weightDecay, weightDecay)
     if !freeze.isEmpty { options.frozen = freeze }
     if noDropout { options.dropout = false }
+    if noFixedDropout { options.fixedDropout = false }
     return options
   }
 }

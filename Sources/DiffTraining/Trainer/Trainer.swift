@@ -125,6 +125,7 @@ public final class Trainer<Model: TrainableModel> {
     guard let learner else { preconditionFailure("a stage without a learner") }
     learner.prepare(step: position.step)
     let batches = plan.batches(position)
+    let drops = options.dropout && (position.stage == 0 || options.fixedDropout)
     let count = batches.reduce(0) { $0 + $1.count }
     let number = plan.stepsBefore(position.stage) + position.step
     var loss = 0.0
@@ -133,7 +134,7 @@ public final class Trainer<Model: TrainableModel> {
         seed: options.seed, step: UInt64(number * options.accumulation + index))
       loss += try model.addGradients(
         of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
-        dropout: options.dropout ? dropout : nil, to: gradients)
+        dropout: drops ? dropout : nil, to: gradients)
     }
     // What has no gradient does not move under Adam, and is not chosen either. Models need not
     // have left out what is not wanted.

@@ -79,6 +79,8 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var frozen: [String] = []
   /// Whether the model's dropout is used.
   public var dropout = true
+  /// Whether it is also used while a selection learns that a stage before has found.
+  public var fixedDropout = true
 
   /// The defaults.
   public init() {}
