@@ -13,7 +13,7 @@ struct WritingBenchmarks {
   private let timing = SideBySide(runs: 2)
 
   private static func run(
-    _ title: String, _ type: ElementType, _ format: CheckpointFormat, gigabytes: Double? = nil,
+    _ title: String, _ type: ElementType, in format: CheckpointFormat, gigabytes: Double? = nil,
     _ body: (WritingBenchmarks, LargeFiles) throws -> Void
   ) throws {
     try SideBySide.withFolder { folder in
@@ -43,7 +43,8 @@ struct WritingBenchmarks {
     _ type: ElementType, _ format: CheckpointFormat, isCold: Bool
   ) throws {
     let cache = isCold ? "cold" : "warm"
-    try run("apply -o, 0.5 % at random, verified, \(cache)", type, format) { benchmarks, files in
+    try run("apply -o, 0.5 % at random, verified, \(cache)", type, in: format) {
+      benchmarks, files in
       try benchmarks.apply(files, isCold: isCold)
     }
   }
@@ -85,7 +86,7 @@ struct WritingBenchmarks {
     guard let python = Peers.python else {
       return print("\nh5py + NumPy: skipped, DIFFKIT_PEERS_PYTHON is not set")
     }
-    try run("apply -o, 0.5 % at random, warm, without sync", .f32, .hdf5) { benchmarks, files in
+    try run("apply -o, 0.5 % at random, warm, without sync", .f32, in: .hdf5) { benchmarks, files in
       try benchmarks.compare(files, python)
     }
   }
@@ -120,11 +121,11 @@ struct WritingBenchmarks {
   // MARK: in place
 
   static func inPlace() throws {
-    try run("apply --in-place, 0.01 % in hot rows, warm", .f32, .hdf5) { benchmarks, files in
+    try run("apply --in-place, 0.01 % in hot rows, warm", .f32, in: .hdf5) { benchmarks, files in
       let diff = try benchmarks.makeDiff(files, density: 0.0001, hotRows: true)
       try benchmarks.inPlace(files, diff, bar: "≤ 0.05")
     }
-    try run("apply --in-place, 1 % at random, warm", .bf16, .safetensors) { benchmarks, files in
+    try run("apply --in-place, 1 % at random, warm", .bf16, in: .safetensors) { benchmarks, files in
       let diff = try benchmarks.makeDiff(files, density: 0.01, hotRows: false)
       try benchmarks.inPlace(files, diff, bar: "≤ 1.3")
     }
@@ -151,7 +152,7 @@ struct WritingBenchmarks {
   // MARK: create
 
   static func create() throws {
-    try run("create, exact, 0.5 % at random, warm", .f32, .hdf5) { benchmarks, files in
+    try run("create, exact, 0.5 % at random, warm", .f32, in: .hdf5) { benchmarks, files in
       try benchmarks.create(files)
     }
   }
@@ -175,7 +176,7 @@ struct WritingBenchmarks {
 
   /// Smaller files: xdelta3 takes minutes for large ones, and zstd does not take them.
   static func createPeers() throws {
-    try run("create, exact, 0.5 % at random, warm", .f32, .hdf5, gigabytes: 0.5) {
+    try run("create, exact, 0.5 % at random, warm", .f32, in: .hdf5, gigabytes: 0.5) {
       try $0.createPeers($1)
     }
   }

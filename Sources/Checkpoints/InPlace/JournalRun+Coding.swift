@@ -38,15 +38,15 @@ extension JournalRun {
         Int(positions[end] - positions[first]) < maximumCount
       { end += 1 }
       appendRun(
-        bytes, width, offset, positions.extracting(first..<end),
-        old.extracting(first * width..<end * width), to: &batch)
+        bytes, width: width, at: offset, changing: positions.extracting(first..<end),
+        from: old.extracting(first * width..<end * width), to: &batch)
       first = end
     }
   }
 
   private static func appendRun(
-    _ bytes: Span<UInt8>, _ width: Int, _ offset: UInt64, _ positions: Span<UInt32>,
-    _ old: Span<UInt8>, to batch: inout [UInt8]
+    _ bytes: Span<UInt8>, width: Int, at offset: UInt64, changing positions: Span<UInt32>,
+    from old: Span<UInt8>, to batch: inout [UInt8]
   ) {
     let first = positions[0]
     let count = Int(positions[positions.count - 1] - first) + 1

@@ -107,15 +107,15 @@ struct TaskTraining {
       throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
     }
     try finish(
-      finetune, facts, trainedOn: data, checkpoint, configuration, scoredOn: dev,
+      finetune, facts, trainedOn: data, base: checkpoint, configuration, scoredOn: dev,
       threads: engine.threads)
   }
 
   /// Makes the diff, tells what base and diff together are worth, and writes both.
   private func finish(
     _ finetune: Finetune, _ facts: TaskFacts, trainedOn data: TaskSet,
-    _ checkpoint: any Checkpoint, _ configuration: EncoderConfiguration, scoredOn dev: TaskSet?,
-    threads: Int
+    base checkpoint: any Checkpoint, _ configuration: EncoderConfiguration,
+    scoredOn dev: TaskSet?, threads: Int
   ) throws {
     var metadata = facts.metadata
     var job = job

@@ -70,23 +70,25 @@ public struct PageBuffer: Sendable {
     encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
     encoding.positionBytes = head.positions.count
     let positions = PagePositions(start: start, span: page.span, count: count, grid: grid)
-    try Self.decode(positions, head, stored, &offsets, &offsetScratch)
-    try Self.decode(values: count, width: valueWidth, head, stored, &values, &valueScratch)
+    try Self.decode(positions, head, stored, into: &offsets, scratch: &offsetScratch)
+    try Self.decode(
+      values: count, width: valueWidth, head, stored, into: &values, scratch: &valueScratch)
   }
 
   private static func decode(
-    _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], _ room: inout [UInt32],
-    _ scratch: inout [UInt32]
+    _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], into room: inout [UInt32],
+    scratch: inout [UInt32]
   ) throws(DiffError) {
     var offsets = room.mutableSpan._consumingExtracting(0..<positions.count)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<positions.count)
     try positions.decode(
-      head.traversal, head.coding, bytes, head.positions, into: &offsets, scratch: &scratch)
+      head.traversal, head.coding, from: bytes, in: head.positions, into: &offsets,
+      scratch: &scratch)
   }
 
   private static func decode(
     values count: Int, width: Int, _ head: PageHead, _ bytes: [UInt8],
-    _ room: inout [UInt8], _ scratch: inout [UInt8]
+    into room: inout [UInt8], scratch: inout [UInt8]
   ) throws(DiffError) {
     var values = room.mutableSpan._consumingExtracting(0..<count * width)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<count * width)

@@ -113,7 +113,7 @@ struct PagePositions {
 
   /// Fills `offsets` from exactly `range` of `bytes`; `scratch` has the same room.
   func decode(
-    _ traversal: Traversal, _ coding: PositionCoding, _ bytes: [UInt8], _ range: Range<Int>,
+    _ traversal: Traversal, _ coding: PositionCoding, from bytes: [UInt8], in range: Range<Int>,
     into offsets: inout MutableSpan<UInt32>, scratch: inout MutableSpan<UInt32>
   ) throws(DiffError) {
     let first = range.lowerBound
@@ -142,7 +142,7 @@ struct PagePositions {
       try decodeBitmap(bytes, range, into: &offsets)
     }
     if traversal != .rows, let lines {
-      try restore(order, lines, &offsets, &scratch, at: first)
+      try restore(&offsets, from: order, lines, scratch: &scratch, at: first)
     }
     guard UInt64(count) < span, offsets[0] == 0, UInt64(offsets[count - 1]) == span - 1 else {
       throw .inPage("positions that do not fill the page's span", at: first)
@@ -159,8 +159,8 @@ struct PagePositions {
 
   /// From indices in the order of the traversal to ascending offsets.
   private func restore(
-    _ order: PanelOrder?, _ lines: (rows: UInt32, columns: UInt32),
-    _ offsets: inout MutableSpan<UInt32>, _ scratch: inout MutableSpan<UInt32>, at place: Int
+    _ offsets: inout MutableSpan<UInt32>, from order: PanelOrder?,
+    _ lines: (rows: UInt32, columns: UInt32), scratch: inout MutableSpan<UInt32>, at place: Int
   ) throws(DiffError) {
     guard UInt64(offsets[count - 1]) < UInt64(lines.rows) * UInt64(lines.columns) else {
       throw .inPage("an index outside of the page's rows", at: place)

@@ -50,8 +50,9 @@ extension Diffs {
     output path: String, _ options: ApplyOptions = ApplyOptions(),
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ApplyOutcome {
-    try transfer(diffs, direction, base, path, options, handler) { plans throws(DiffError) in
-      try Target(plans, base, path, options, overwriting: options.overwriting)
+    try applyAll(diffs, direction, from: base, to: path, options, progress: handler) {
+      plans throws(DiffError) in
+      try Target(plans, of: base, at: path, options, overwriting: options.overwriting)
     }
   }
 }
@@ -73,7 +74,8 @@ extension Diffs {
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
     _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ApplyOutcome {
-    try transfer(diffs, direction, base, base.path, options, handler) { plans throws(DiffError) in
+    try applyAll(diffs, direction, from: base, to: base.path, options, progress: handler) {
+      plans throws(DiffError) in
       let patch = try base.makeInPlaceOutput()
       guard !plans.allSatisfy(\.isPatchable) else {
         return Target(output: patch, copiesAll: true, isPatch: true)
@@ -84,7 +86,7 @@ extension Diffs {
           "more changes than elements, which is not done in place in a folder of files",
           path: base.path, tensor: plans.first { !$0.isPatchable }?.name, remedy: .newOutput)
       }
-      var target = try Target(plans, base, base.path, options, overwriting: true)
+      var target = try Target(plans, of: base, at: base.path, options, overwriting: true)
       target.lock = patch
       return target
     }
@@ -133,7 +135,7 @@ private struct Target {
 extension Target {
   /// A new checkpoint at `path`.
   init(
-    _ plans: [TensorPlan], _ base: any Checkpoint, _ path: String, _ options: ApplyOptions,
+    _ plans: [TensorPlan], of base: any Checkpoint, at path: String, _ options: ApplyOptions,
     overwriting: Bool
   ) throws(DiffError) {
     let rewritten = Set(plans.filter(\.isRewritten).map(\.name))
@@ -146,10 +148,10 @@ extension Target {
   }
 }
 
-private func transfer(
-  _ diffs: [DiffReader], _ direction: Direction, _ base: any Checkpoint, _ path: String,
-  _ options: ApplyOptions, _ handler: ProgressHandler?,
-  _ begin: ([TensorPlan]) throws(DiffError) -> Target
+private func applyAll(
+  _ diffs: [DiffReader], _ direction: Direction, from base: any Checkpoint, to path: String,
+  _ options: ApplyOptions, progress handler: ProgressHandler?,
+  begin: ([TensorPlan]) throws(DiffError) -> Target
 ) throws(DiffError) -> ApplyOutcome {
   if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
@@ -157,7 +159,7 @@ private func transfer(
   let stamps = InputStamps([base])
   let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
   try check(plans, options)
-  if try isDone(plans, base, options, handler) {
+  if try isDone(plans, on: base, options, progress: handler) {
     let output = try options.copiesWhenDone ? begin([]).output : nil
     try stamps.check()
     try commit(output, try UndoWriter(of: diffs, options))
@@ -166,13 +168,15 @@ private func transfer(
   // What is there though it is to come, or not there though it is to go, is found before any work.
   for plan in plans where plan.existsBefore != (plan.stored != nil) {
     var none = ProgressCounter("", total: 0, nil)
-    if try look(plan, base, options, &none) == .other { throw wrongBase(plan, plans, base) }
+    if try classify(plan, on: base, options, progress: &none) == .other {
+      throw wrongBase(plan, plans, base)
+    }
     throw partlyDone(plan, plans, base)
   }
   let target = try begin(plans)
   if target.isPatch || target.lock != nil, !stamps.areCurrent {
     // Another process had the lock before, perhaps for the same change.
-    if try isDone(plans, base, options, handler) {
+    if try isDone(plans, on: base, options, progress: handler) {
       try commit(nil, try UndoWriter(of: diffs, options))
       return .alreadyDone
     }
@@ -183,7 +187,9 @@ private func transfer(
   var progress = ProgressCounter(
     direction == .apply ? "apply" : "revert", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
-    switch try transfer(plan, base, target, undo, options, &infinite, &progress) {
+    switch try applyTensor(
+      plan, from: base, to: target, undo: undo, options, infinite: &infinite, progress: &progress)
+    {
     case .base: break
     case .other: throw wrongBase(plan, plans, base)
     case .result: throw partlyDone(plan, plans, base)
@@ -230,9 +236,9 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
 }
 
 /// Finds out what a tensor is, and writes nothing.
-func look(
-  _ plan: TensorPlan, _ base: any Checkpoint, _ options: ApplyOptions,
-  _ progress: inout ProgressCounter
+func classify(
+  _ plan: TensorPlan, on base: any Checkpoint, _ options: ApplyOptions,
+  progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
   guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
   if options.allowsOtherBase && plan.isSum {
@@ -240,7 +246,7 @@ func look(
     guard plan.entries.contains(where: { $0.after != nil }) else { return .base }
     return try plan.isDone(base.fingerprint(of: stored)) ? .result : .base
   }
-  if plan.isReshape { return try ReshapePass(plan: plan, source: base).look() }
+  if plan.isReshape { return try ReshapePass(plan: plan, source: base).classify() }
   guard plan.existsBefore else {
     return try base.fingerprint(of: stored) == plan.after ? .result : .other
   }
@@ -254,14 +260,14 @@ private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verifi
   plan.existsBefore && plan.existsAfter ? options.verification : .full
 }
 
-private func transfer(
-  _ plan: TensorPlan, _ base: any Checkpoint, _ target: Target, _ undo: UndoWriter?,
-  _ options: ApplyOptions, _ infinite: inout UInt64, _ progress: inout ProgressCounter
+private func applyTensor(
+  _ plan: TensorPlan, from base: any Checkpoint, to target: Target, undo: UndoWriter?,
+  _ options: ApplyOptions, infinite: inout UInt64, progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
   let output = target.output
   if plan.isReshape {
     let pass = ReshapePass(plan: plan, source: base)
-    let state = try pass.look()
+    let state = try pass.classify()
     guard state == .base else { return state }
     try pass.run(to: output, &progress)
     try undo?.write(reversing: plan)
@@ -272,7 +278,9 @@ private func transfer(
   pass.acceptsAnyBase = options.allowsOtherBase && plan.isSum
   switch (plan.stored, plan.existsAfter) {
   case (let stored?, true):
-    guard plan.existsBefore else { return try look(plan, base, options, &progress) }
+    guard plan.existsBefore else {
+      return try classify(plan, on: base, options, progress: &progress)
+    }
     pass.output = (output, stored)
     pass.outputHasCopy = target.copiesAll || !plan.isRewritten
     pass.isPatch = target.isPatch
@@ -293,20 +301,20 @@ private func transfer(
 ///
 /// - Throws: `wrong-base`, or `partly-applied` if that holds for some tensors only.
 private func isDone(
-  _ plans: [TensorPlan], _ base: any Checkpoint, _ options: ApplyOptions,
-  _ handler: ProgressHandler?
+  _ plans: [TensorPlan], on base: any Checkpoint, _ options: ApplyOptions,
+  progress handler: ProgressHandler?
 ) throws(DiffError) -> Bool {
   guard let smallest = plans.filter({ !$0.isNeutral }).min(by: { $0.byteCount < $1.byteCount })
   else { return false }
   var none = ProgressCounter("", total: 0, nil)
-  switch try look(smallest, base, options, &none) {
+  switch try classify(smallest, on: base, options, progress: &none) {
   case .base: return false
   case .other: throw wrongBase(smallest, plans, base)
   case .result: break
   }
   var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
   for plan in plans {
-    switch try look(plan, base, options, &progress) {
+    switch try classify(plan, on: base, options, progress: &progress) {
     case .result: break
     case .other: throw wrongBase(plan, plans, base)
     case .base where plan.isNeutral: break

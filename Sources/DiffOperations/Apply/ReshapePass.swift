@@ -12,7 +12,7 @@ struct ReshapePass {
   private var directed: DirectedEntry { plan.entries[0] }
 
   /// Tells which of its two shapes and fingerprints the tensor has. O(bytes of the tensor).
-  func look() throws(DiffError) -> TensorState {
+  func classify() throws(DiffError) -> TensorState {
     guard let stored = plan.stored else { return .other }
     let found = try source.fingerprint(of: stored)
     return found == plan.before ? .base : found == plan.after ? .result : .other

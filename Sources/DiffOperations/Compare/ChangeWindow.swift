@@ -68,8 +68,8 @@ struct ChangeGroup: Sendable {
       for info in pages where info.start < window.upperBound && info.end > window.lowerBound {
         try page.load(info, of: entry, from: diffs[diff].source)
         append(
-          page.changes.sliced(to: window), of: entry, UInt32(diff), window.lowerBound, old,
-          to: &changes)
+          page.changes.sliced(to: window), of: entry, diff: UInt32(diff),
+          from: window.lowerBound, base: old, to: &changes)
       }
     }
     return changes.sorted(keyBits: 64 - (window.upperBound - window.lowerBound).leadingZeroBitCount)
@@ -77,10 +77,10 @@ struct ChangeGroup: Sendable {
 
   /// Appends what an entry changes in a window that begins at `origin`, where the base has `old`.
   private func append(
-    _ run: ChangeView<UInt8>, of entry: DiffEntry, _ diff: UInt32, _ origin: UInt64,
-    _ old: [UInt8], to changes: inout [Change]
+    _ run: ChangeView<UInt8>, of entry: DiffEntry, diff: UInt32, from origin: UInt64,
+    base old: [UInt8], to changes: inout [Change]
   ) {
-    let numbers = self.numbers(run, entry, origin, old)
+    let numbers = self.numbers(run, of: entry, from: origin, base: old)
     let shift = run.shift(to: origin)
     changes.reserveCapacity(changes.count + run.count)
     for i in 0..<run.count {
@@ -93,7 +93,7 @@ struct ChangeGroup: Sendable {
 
   /// The deltas of values, or nil if they are not known.
   private func numbers(
-    _ run: ChangeView<UInt8>, _ entry: DiffEntry, _ origin: UInt64, _ old: [UInt8]
+    _ run: ChangeView<UInt8>, of entry: DiffEntry, from origin: UInt64, base old: [UInt8]
   ) -> [Double]? {
     if case .add(let type, let scale) = entry.operation { return run.numbers(type, scale: scale) }
     guard let float = type.float, base != nil else { return nil }

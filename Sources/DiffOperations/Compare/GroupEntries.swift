@@ -22,7 +22,7 @@ func group(
     let first = entries[0].diff == 0 ? entries[0].entry : nil
     var here: [ChangeGroup] = []
     for (diff, entry) in entries {
-      if diff > 0, let what = try difference(first, entry, diffs[0], diffs[diff]) {
+      if diff > 0, let what = try difference(first, entry, in: diffs[0], and: diffs[diff]) {
         note(diff, tensor.name, what)
       }
       guard entry.operation.isSparse else { continue }
@@ -51,7 +51,7 @@ func group(
 
 /// What an entry has otherwise than that of the first diff, values aside; nil if nothing.
 private func difference(
-  _ first: DiffEntry?, _ other: DiffEntry, _ firstDiff: DiffReader, _ diff: DiffReader
+  _ first: DiffEntry?, _ other: DiffEntry, in firstDiff: DiffReader, and diff: DiffReader
 ) throws(DiffError) -> String? {
   guard let first else { return "is not changed by the first" }
   guard first.type == other.type, first.shape == other.shape else {

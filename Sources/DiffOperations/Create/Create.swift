@@ -104,7 +104,7 @@ extension Diffs {
     if case .add(let selection, let values) = options.mode {
       var progress = ProgressCounter("survey", total: bytes, handler)
       additive = try AdditivePlan(
-        pairs, selection, values, skipsNonfloat: options.skipsNonfloat, &progress)
+        pairs, selection, values: values, skipsNonfloat: options.skipsNonfloat, progress: &progress)
       summary.skipped = additive?.skipped ?? []
     }
     var progress = ProgressCounter("create", total: bytes, handler)
@@ -133,7 +133,7 @@ extension Diffs {
       progress.add(pair.byteCount)
     }
     summary.infinite = additive?.infinite ?? 0
-    let differences = try AttributeDifferences(base, tuned, pairs, options)
+    let differences = try AttributeDifferences(from: base, to: tuned, pairs, options)
     if !differences.carried.isEmpty {
       writer.extensions = [DiffExtension(attributes: differences.carried)]
     }

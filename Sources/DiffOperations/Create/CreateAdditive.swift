@@ -17,8 +17,8 @@ struct AdditivePlan {
   private(set) var infinite: UInt64 = 0
 
   init(
-    _ pairs: [TensorPair], _ selection: Selection, _ values: FloatType, skipsNonfloat: Bool,
-    _ progress: inout ProgressCounter
+    _ pairs: [TensorPair], _ selection: Selection, values: FloatType, skipsNonfloat: Bool,
+    progress: inout ProgressCounter
   ) throws(DiffError) {
     self.values = values
     try selection.check()

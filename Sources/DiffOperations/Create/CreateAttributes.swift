@@ -11,7 +11,7 @@ struct AttributeDifferences {
   ///   they taken along, and not if a map says that the names are others in the base. Those of an
   ///   optimizer's state go with that.
   init(
-    _ base: any Checkpoint, _ tuned: any Checkpoint, _ pairs: [TensorPair],
+    from base: any Checkpoint, to tuned: any Checkpoint, _ pairs: [TensorPair],
     _ options: CreateOptions
   ) throws(DiffError) {
     guard base.format != nil, base.container == tuned.container else { return }

@@ -76,7 +76,8 @@ extension Diffs {
       // PEFT rounds the values of Super-Tuning to the type of the matrix, then adds them.
       if format == .superTuning { tensor.round(to: float) }
       guard !tensor.runs.isEmpty else { continue }
-      let (operation, runs) = try tensor.encoded(options.values, float, &summary.rounded, path)
+      let (operation, runs) = try tensor.encoded(
+        as: options.values, for: float, rounded: &summary.rounded, path: path)
       try writer.begin(
         DiffEntry(
           name, operation, stored.type, stored.shape, base: try base.fingerprint(of: stored)))
@@ -130,7 +131,7 @@ extension ExchangedTensor {
 
   /// The changes as a diff stores them.
   fileprivate func encoded(
-    _ wanted: FloatType?, _ tensor: FloatType, _ rounded: inout UInt64, _ path: String
+    as wanted: FloatType?, for tensor: FloatType, rounded: inout UInt64, path: String
   ) throws(DiffError) -> (operation: DiffOperation, runs: [ChangeRun<UInt8>]) {
     let numbers = values
     let largest = Kernels.largest(numbers.span)

@@ -47,7 +47,7 @@ extension Diffs {
       var whole = entry.wholeFingerprint.map { _ in FingerprintStream(entry.type, entry.shape) }
       for stream in entry.operation.streams {
         let pages = entry.pages[stream] ?? []
-        try decode(pages, entry, stream, diff, &whole)
+        try decode(pages, of: entry, stream, in: diff, hashing: &whole)
         report.pages += pages.count
       }
       if let whole { try diff.requireConsistent(entry, whole.finish()) }
@@ -55,7 +55,8 @@ extension Diffs {
       progress.add(entry.storedSize)
     }
     if let checkpoint {
-      try check(diff, checkpoint, verification, names, &report, handler)
+      try check(
+        diff, against: checkpoint, verification, names: names, into: &report, progress: handler)
     }
     return report
   }
@@ -63,8 +64,8 @@ extension Diffs {
 
 /// Decodes pages on all cores and keeps nothing but the fingerprint of a whole tensor.
 private func decode(
-  _ pages: [PageInfo], _ entry: DiffEntry, _ stream: DiffStream, _ diff: DiffReader,
-  _ whole: inout FingerprintStream?
+  _ pages: [PageInfo], of entry: DiffEntry, _ stream: DiffStream, in diff: DiffReader,
+  hashing whole: inout FingerprintStream?
 ) throws(DiffError) {
   var buffers = [PageBuffer](repeating: PageBuffer(), count: min(pages.count, 16))
   for group in pages.chunks(ofCount: 16) {
@@ -76,8 +77,8 @@ private func decode(
 }
 
 private func check(
-  _ diff: DiffReader, _ checkpoint: any Checkpoint, _ verification: Verification,
-  _ names: NameMap, _ report: inout VerifyReport, _ handler: ProgressHandler?
+  _ diff: DiffReader, against checkpoint: any Checkpoint, _ verification: Verification,
+  names: NameMap, into report: inout VerifyReport, progress handler: ProgressHandler?
 ) throws(DiffError) {
   // A diff that no checkpoint could fit is trouble, not a difference.
   try diff.checkNames()
@@ -98,7 +99,7 @@ private func check(
   var progress = ProgressCounter("compare", total: plans.map(\.byteCount).clampedSum, handler)
   var states: Set<TensorState> = []
   for plan in plans {
-    let state = try look(plan, checkpoint, options, &progress)
+    let state = try classify(plan, on: checkpoint, options, progress: &progress)
     if state != .base || !plan.isNeutral { states.insert(state) }
     if state == .other { report.note(plan.name) }
   }

@@ -26,7 +26,7 @@ extension MergeRun {
             read: tensor.changes))
         let largest = pruning?.largest[tensor.key] ?? merged.largest ?? 0
         scale = DiffEntry.scale(forLargest: largest, values, in: tensor.float)
-        try check(largest, values, scale, tensor)
+        try check(largest, fits: values, scale: scale, in: tensor)
       }
       let last = summary.tensors.count - 1
       for var part in merged.parts {
@@ -73,7 +73,7 @@ extension MergeRun {
 
 /// Refuses a change that the type of the values cannot hold: the largest tells.
 private func check(
-  _ largest: Double, _ values: FloatType, _ scale: Int, _ tensor: MergeTensor
+  _ largest: Double, fits values: FloatType, scale: Int, in tensor: MergeTensor
 ) throws(DiffError) {
   let stored = Kernels.widened(Kernels.narrowed([largest].span, values, scale).span, values, scale)
   guard stored[0].isFinite else {

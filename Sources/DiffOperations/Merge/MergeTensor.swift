@@ -60,7 +60,7 @@ extension MergeInputs {
     let entries = tensor.entries(in: diffs)
     let first = entries[0]
     func refuse(
-      _ code: DiffError.Code, _ message: String, _ number: Int = 0, _ remedy: Remedy? = nil
+      _ code: DiffError.Code, _ message: String, at number: Int = 0, remedy: Remedy? = nil
     ) -> DiffError {
       DiffError(
         code, message, path: inputs[entries[number].diff].diff.path,
@@ -71,20 +71,20 @@ extension MergeInputs {
       case .add, .insert, .delete: break
       case .reshape:
         throw refuse(
-          .unsupported, "gets another shape, and such changes have no sum with others", number,
-          .equalShapes)
+          .unsupported, "gets another shape, and such changes have no sum with others", at: number,
+          remedy: .equalShapes)
       case .xor, .replace:
         throw refuse(
           .unsupported,
           "'\(entry.operation.name)' is an exact change, which has no sum with others; compose "
-            + "exact diffs", number, .additiveDiff)
+            + "exact diffs", at: number, remedy: .additiveDiff)
       }
       let isHead = entry.operation == .insert
       guard entry.type == first.entry.type, isHead || entry.shape == first.entry.shape else {
         throw refuse(
           .mismatch,
           "is \(entry.type) \(entry.shape) here, \(first.entry.type) \(first.entry.shape) in "
-            + "\(inputs[first.diff].name); only diffs of one model can be merged", number)
+            + "\(inputs[first.diff].name); only diffs of one model can be merged", at: number)
       }
       guard entry.isAddition == first.entry.isAddition,
         entry.isAddition || entry.operation == first.entry.operation
@@ -92,7 +92,7 @@ extension MergeInputs {
         throw refuse(
           .mismatch,
           "is '\(entry.operation.name)' here, '\(first.entry.operation.name)' in "
-            + inputs[first.diff].name, number, .leaveOut)
+            + inputs[first.diff].name, at: number, remedy: .leaveOut)
       }
     }
     guard first.entry.isAddition, let float = first.entry.type.float else {
@@ -104,8 +104,7 @@ extension MergeInputs {
       throw refuse(
         .wrongBase,
         "was made on another base than in \(inputs[first.diff].name); merge diffs of one base",
-        other,
-        .allowOtherBase)
+        at: other, remedy: .allowOtherBase)
     }
     let isSame = entries.allSatisfy { $0.entry.base == first.entry.base }
     return .tensor(

@@ -90,12 +90,12 @@ package struct BufferPatch {
   static func check(
     _ count: Int, _ entry: DiffEntry, _ diff: DiffReader
   ) throws(DiffError) {
-    try check(count, entry, entry.shape, diff)
+    try check(count, entry, shape: entry.shape, in: diff)
   }
 
   /// Refuses a buffer of another size than a shape has with the elements of an entry.
   static func check(
-    _ count: Int, _ entry: DiffEntry, _ shape: Shape, _ diff: DiffReader
+    _ count: Int, _ entry: DiffEntry, shape: Shape, in diff: DiffReader
   ) throws(DiffError) {
     guard hasSize(count, entry.type, shape) else {
       throw DiffError(

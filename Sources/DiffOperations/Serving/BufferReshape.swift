@@ -38,8 +38,8 @@ package struct BufferReshape {
   package func run(
     _ old: Span<UInt8>, into new: inout MutableSpan<UInt8>, verifying: Bool
   ) throws(DiffError) {
-    try BufferPatch.check(old.count, entry, before.shape, diff)
-    try BufferPatch.check(new.count, entry, after.shape, diff)
+    try BufferPatch.check(old.count, entry, shape: before.shape, in: diff)
+    try BufferPatch.check(new.count, entry, shape: after.shape, in: diff)
     if verifying {
       guard let known = before.fingerprint,
         checksumsMatch(known, .of(entry.type, before.shape, old))

@@ -59,7 +59,7 @@ public struct PreparedDiff: Sendable {
           .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
           path: plan.entries[0].reader.path, tensor: plan.name)
       }
-      guard try look(plan, base, options, &none) == .base else {
+      guard try classify(plan, on: base, options, progress: &none) == .base else {
         throw DiffError(
           .wrongBase, "is not the one that the diff was made for", path: model.path,
           tensor: plan.name)

@@ -47,7 +47,7 @@ final class HDF5Digest {
     let count = try add(space: space.id)
     guard count > 0 else { return }
     guard count <= Self.maximumSize / elements.size else { throw DiffError(.limit, what) }
-    try unsafe add(count, elements, datatype.id, space.id) { bytes in
+    try unsafe add(count, elements, datatype: datatype.id, space: space.id) { bytes in
       unsafe H5Aread(attribute, datatype.id, bytes)
     }
   }
@@ -80,7 +80,9 @@ final class HDF5Digest {
         }
         let memory = try HDF5Handle(
           unsafe H5Screate_simple(Int32(box.count.count), box.count, nil), what)
-        try unsafe add(Int(box.count.reduce(1, *)), elements, datatype.id, memory.id) { bytes in
+        try unsafe add(
+          Int(box.count.reduce(1, *)), elements, datatype: datatype.id, space: memory.id
+        ) { bytes in
           unsafe H5Dread(dataset, datatype.id, memory.id, space.id, dk_H5P_DEFAULT, bytes)
         }
       }
@@ -101,8 +103,8 @@ final class HDF5Digest {
 
   /// Elements in memory, which `read` puts there.
   private func add(
-    _ count: Int, _ elements: HDF5Elements, _ datatype: hid_t, _ space: hid_t,
-    _ read: (UnsafeMutableRawPointer) -> herr_t
+    _ count: Int, _ elements: HDF5Elements, datatype: hid_t, space: hid_t,
+    read: (UnsafeMutableRawPointer) -> herr_t
   ) throws(DiffError) {
     var bytes = [UInt8](repeating: 0, count: count * elements.size)
     let status = unsafe bytes.withUnsafeMutableBytes { buffer in

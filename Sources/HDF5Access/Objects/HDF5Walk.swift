@@ -53,14 +53,15 @@ struct HDF5Walk {
     entries.sort { $0.key < $1.key }
     for entry in entries {
       do throws(DiffError) {
-        try visit(entry.link, of: group, entry.path, label, entry.object, depth)
+        try visit(
+          entry.object, at: entry.path, entry.link, of: group, label: label, depth: depth)
       } catch { throw error.at(tensor: entry.path) }
     }
   }
 
   private mutating func visit(
-    _ link: HDF5Links.Link, of group: hid_t, _ path: TensorName, _ label: String?,
-    _ object: HDF5Object, _ depth: Int
+    _ object: HDF5Object, at path: TensorName, _ link: HDF5Links.Link, of group: hid_t,
+    label: String?, depth: Int
   ) throws(DiffError) {
     switch object.type {
     case H5O_TYPE_GROUP:

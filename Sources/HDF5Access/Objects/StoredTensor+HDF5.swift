@@ -48,7 +48,8 @@ extension StoredTensor {
     case H5D_CHUNKED:
       guard
         let chunks = try chunks(
-          of: dataset, creation.id, space.id, shape, element.type, userBlock: userBlock,
+          of: dataset, creation: creation.id, space: space.id, shape, element.type,
+          userBlock: userBlock,
           takesStandardOutput: takesStandardOutput, withChunks: withChunks)
       else { return .skipped(reason: "a layout of chunks that diffkit does not support") }
       tensor.storage = .chunked(chunks)
@@ -120,7 +121,7 @@ extension StoredTensor {
 
   /// Chunked storage, or nil if the extents of a chunk are unusable.
   private static func chunks(
-    of dataset: hid_t, _ creation: hid_t, _ space: hid_t, _ shape: Shape, _ type: ElementType,
+    of dataset: hid_t, creation: hid_t, space: hid_t, _ shape: Shape, _ type: ElementType,
     userBlock: UInt64, takesStandardOutput: Bool, withChunks: Bool
   ) throws(DiffError) -> Chunks? {
     guard let chunk = try chunkShape(creation, rank: shape.extents.count), chunk.count > 0 else {

@@ -74,7 +74,8 @@ package final class MessageChannel: Sendable {
     while done < bytes.count {
       let sent = unsafe bytes.withUnsafeBufferPointer { buffer in
         let rest = unsafe buffer.baseAddress.map { unsafe $0 + done }
-        return unsafe sendBytes(descriptor, rest, buffer.count - done, flags)
+        return unsafe sendBytes(
+          to: descriptor, rest, count: buffer.count - done, flags: flags)
       }
       if sent > 0 { done += sent } else { try wait(for: POLLOUT, deadline) }
     }
@@ -122,5 +123,5 @@ package final class MessageChannel: Sendable {
 
 // The method's name hides the system's function.
 @unsafe private func sendBytes(
-  _ descriptor: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int, _ flags: Int32
+  to descriptor: Int32, _ bytes: UnsafePointer<UInt8>?, count: Int, flags: Int32
 ) -> Int { unsafe send(descriptor, bytes, count, flags) }

@@ -86,7 +86,8 @@ final class ChunkReader: Sendable {
   ) -> Strip {
     kept.withLock { kept in
       let found = kept.firstIndex { $0.start == layout.range.lowerBound && $0.name == name }
-      let strip = found.map { kept.remove(at: $0) } ?? Strip(name, layout, chunks, codec)
+      let strip =
+        found.map { kept.remove(at: $0) } ?? Strip(of: name, layout, chunks: chunks, codec: codec)
       kept.append(strip)
       if kept.count > Self.keptStrips { kept.removeFirst() }
       return strip
@@ -104,8 +105,8 @@ final class ChunkReader: Sendable {
     let work: SharedWork
 
     init(
-      _ name: TensorName, _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
-      _ codec: ChunkCodec
+      of name: TensorName, _ layout: ChunkGrid.Strip, chunks: StoredTensor.Chunks,
+      codec: ChunkCodec
     ) {
       self.name = name
       start = layout.range.lowerBound

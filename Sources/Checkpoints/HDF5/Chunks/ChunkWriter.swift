@@ -99,7 +99,8 @@ final class ChunkWriter: Sendable {
         }
         state.rewritten.formUnion(numbers)
         let old = try strip.complete(band, from: source, tensor)
-        try pack(numbers, strip, old, tensor, chunks, codec, grid)
+        try pack(
+          numbers, of: strip, over: old, tensor, chunks: chunks, codec: codec, grid: grid)
       }
     } catch { throw error.at(tensor: tensor.name) }
   }
@@ -107,8 +108,8 @@ final class ChunkWriter: Sendable {
   /// Packs chunks and writes those that are not the old ones, in batches that bound memory: one is
   /// written while the next is packed.
   private func pack(
-    _ numbers: Range<UInt64>, _ strip: Strip, _ old: ResidentBytes, _ tensor: StoredTensor,
-    _ chunks: StoredTensor.Chunks, _ codec: ChunkCodec, _ grid: ChunkGrid
+    _ numbers: Range<UInt64>, of strip: Strip, over old: ResidentBytes, _ tensor: StoredTensor,
+    chunks: StoredTensor.Chunks, codec: ChunkCodec, grid: ChunkGrid
   ) throws(DiffError) {
     let perBatch = UInt64(max(4 * ProcessorCount.online, (2 << 20) / codec.byteCount))
     var packed: [(number: UInt64, chunk: PackedChunk)] = []
