@@ -113,3 +113,9 @@ CLONES double dk_largest(const double *values, size_t n) {
   __builtin_memcpy(&value, &largest, 8);
   return value;
 }
+
+CLONES size_t dk_count_up_to(const double *values, size_t n, double limit) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) count += (values[i] < 0 ? -values[i] : values[i]) <= limit;
+  return count;
+}

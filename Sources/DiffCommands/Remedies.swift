@@ -22,6 +22,7 @@ extension Remedy {
     case .equalShapes:
       "give the base and all tuned checkpoints one shape and make the diffs with 'create --add' "
         + "again, or leave the tensor out with 'extract --except'"
+    case .allowLosses: "without --strict they are counted and allowed"
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "--text names their column"

@@ -45,6 +45,11 @@ extension Kernels {
     unsafe memory(values) { unsafe dk_largest($0.baseAddress, $0.count) }
   }
 
+  /// How many magnitudes are no more than a limit.
+  package static func count(_ values: Span<Double>, upTo limit: Double) -> Int {
+    unsafe memory(values) { unsafe dk_count_up_to($0.baseAddress, $0.count, limit) }
+  }
+
   /// Adds `deltas` at the `offsets` of `block`, each plus `shift` modulo 2^32, which must ascend:
   /// one addition in float32 (float64 tensors: in float64), then conversion to the tensor's type,
   /// each to nearest even. A NaN becomes the one of the file format: positive, quiet, without

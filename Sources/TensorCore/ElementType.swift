@@ -75,6 +75,16 @@ public enum FloatType: Int32, Sendable, Hashable, CaseIterable {
   /// Bytes a value takes.
   public var width: Int { elementType.width }
 
+  /// The least magnitude of the type that is not zero.
+  package var leastMagnitude: Double {
+    switch self {
+    case .f16: 0x1p-24
+    case .bf16: 0x1p-133
+    case .f32: 0x1p-149
+    case .f64: .leastNonzeroMagnitude
+    }
+  }
+
   /// The smallest magnitude that becomes infinite when it is rounded to this type.
   package var overflow: Double {
     switch self {

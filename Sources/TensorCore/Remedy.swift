@@ -31,6 +31,8 @@ public enum Remedy: Sendable, Hashable {
   case equalShapes
   /// Pass the diff through standard input.
   case standardInput
+  /// Allow what was asked to be refused: infinite elements, changes that are lost.
+  case allowLosses
   /// Choose which head goes into the result of a merge.
   case chooseHead
   /// Prune the result of a merge, not what goes into it.
@@ -75,6 +77,7 @@ extension Remedy: CustomStringConvertible {
           + "tensor out"
       )
     case .standardInput: ("standard-input", "only a diff may be piped, through standard input")
+    case .allowLosses: ("allow-losses", "allow losses to have it all the same")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name their column")

@@ -209,6 +209,8 @@ size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, double 
 size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double factor);
 /// The largest magnitude; infinity or a NaN if one is there.
 double dk_largest(const double *values, size_t n);
+/// How many magnitudes are no more than a limit.
+size_t dk_count_up_to(const double *values, size_t n, double limit);
 
 #pragma GCC visibility pop
 #endif

@@ -15,6 +15,8 @@ public struct ApplyOptions: Sendable {
   public var undoPath: String?
   /// What the tensors of the diffs are called in the checkpoint.
   public var names = NameMap()
+  /// Whether additions that make elements infinite are refused.
+  public var refusesInfinite = false
   /// Whether `apply` writes its output, a copy, where every tensor is at its result already.
   public var copiesWhenDone = false
 
@@ -202,6 +204,11 @@ private func applyAll(
       let back = attributes.changes.reversed().map(\.reversed)
       undo?.writer.extensions = [DiffExtension(attributes: back)]
     }
+  }
+  if options.refusesInfinite, infinite > 0 {
+    throw DiffError(
+      .unsupported, "\(infinite) elements would become infinite; nothing was written",
+      path: base.path, remedy: .allowLosses)
   }
   try stamps.check()
   try commit(target.output, undo)

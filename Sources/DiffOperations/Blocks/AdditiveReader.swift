@@ -52,6 +52,18 @@ extension DiffReader {
   }
 }
 
+extension DiffReader {
+  /// Changes over elements of the tensors that the diff adds to; 1 if there are none.
+  package var changedShare: Double {
+    var (changes, elements) = (0.0, 0.0)
+    for entry in self where entry.isAddition {
+      changes += Double(entry.count)
+      elements += Double(entry.shape.count)
+    }
+    return elements > 0 ? changes / elements : 1
+  }
+}
+
 extension DiffEntry {
-  var isAddition: Bool { if case .add = operation { true } else { false } }
+  package var isAddition: Bool { if case .add = operation { true } else { false } }
 }

@@ -9,7 +9,7 @@ struct AdditivePlan {
   private let values: FloatType
   /// Which changes are kept.
   private var cut: MagnitudeCut
-  /// The largest change of each tensor that has one.
+  /// The largest change of each tensor that has one; infinite where that does not matter.
   private var largest: [TensorName: Double] = [:]
   /// Changed tensors that are not floats.
   private(set) var skipped: [TensorName] = []
@@ -27,6 +27,9 @@ struct AdditivePlan {
     for pair in pairs where pair.base != nil && pair.tuned != nil && !pair.isReshape {
       if pair.type.float == nil {
         if try pair.isChanged() { skipped.append(pair.name) }
+      } else if case .all = selection, values != .f16 {
+        // No scale, no cut: nothing has to be known beforehand.
+        largest[pair.name] = .infinity
       } else {
         floats.append(pair)
         var most = 0.0

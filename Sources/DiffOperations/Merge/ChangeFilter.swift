@@ -110,11 +110,11 @@ struct TopSet: Sendable {
 }
 
 /// The source of chance of one diff and tensor: numbers that depend on seed, tensor, position and
-/// the diff alone.
+/// the diff's contents alone.
 struct ChanceKey: Sendable {
   private let key: UInt64
 
-  init(seed: UInt64, diff: Fingerprint, tensor: TensorName.Key) {
+  init(seed: UInt64, diff: DrawIdentity, tensor: TensorName.Key) {
     key = XXH3.hash64((seed.littleEndianBytes + diff.bytes + Array(tensor.utf8)).span)
   }
 
@@ -134,6 +134,11 @@ extension MergeTerm {
     share.portion(of: base == .elements ? shape.count : UInt64(nonzeros))
   }
 
+  /// Whether a density of elements keeps everything, since no more elements change.
+  func isSparser(than density: Double, in shape: Shape) -> Bool {
+    density.portion(of: shape.count) >= additions.entry.count
+  }
+
   /// All changes that are not zero, in order.
   private func gather() throws(DiffError) -> (positions: [UInt64], magnitudes: [Double]) {
     var positions: [UInt64] = []
@@ -149,25 +154,25 @@ extension MergeTerm {
 
   /// TIES, tensor by tensor.
   mutating func selectLargest(_ shape: Shape, _ options: MergeOptions) throws(DiffError) {
-    let (share, base) = options.selectionDensity
-    guard share < 1 else { return }
+    let base = options.usedDensityOf
+    guard density < 1 else { return }
     // What is not there need not be trimmed.
-    if base == .elements, count(share, base, shape, nonzeros: 0) >= additions.entry.count { return }
+    if base == .elements, isSparser(than: density, in: shape) { return }
     let changes = try gather()
-    var wanted = count(share, base, shape, nonzeros: changes.positions.count)
+    var wanted = count(density, base, shape, nonzeros: changes.positions.count)
     if options.variant == .mergekit { wanted = max(1, wanted) }
     filter = .top(TopSet(wanted, of: changes.magnitudes, at: changes.positions))
   }
 
   /// Breadcrumbs.
   mutating func selectMiddle(_ shape: Shape, _ options: MergeOptions) throws(DiffError) {
-    let (share, base) = options.selectionDensity
-    guard share < 1 else { return }
+    let base = options.usedDensityOf
+    guard density < 1 else { return }
     let changes = try gather()
     let nonzeros = changes.positions.count
-    let kept = count(share, base, shape, nonzeros: nonzeros)
+    let kept = count(density, base, shape, nonzeros: nonzeros)
     let whole = base == .elements ? shape.count : UInt64(nonzeros)
-    let top = min(count(options.gamma, base, shape, nonzeros: nonzeros), whole - kept)
+    let top = min(count(gamma, base, shape, nonzeros: nonzeros), whole - kept)
     filter = .between(
       TopSet(top + kept, of: changes.magnitudes, at: changes.positions),
       not: TopSet(top, of: changes.magnitudes, at: changes.positions))
@@ -176,10 +181,9 @@ extension MergeTerm {
   /// DARE. Of elements: so that ⌈d n⌉ of the tensor's elements are expected to stay, if there are
   /// as many changes.
   mutating func selectAtRandom(_ shape: Shape, _ options: MergeOptions, _ key: ChanceKey) {
-    let (share, base) = options.selectionDensity
-    var probability = share
-    if base == .elements {
-      probability = min(1, share * Double(shape.count) / Double(max(1, additions.entry.count)))
+    var probability = density
+    if options.usedDensityOf == .elements {
+      probability = min(1, density * Double(shape.count) / Double(max(1, additions.entry.count)))
     }
     guard probability < 1 else { return }
     filter = .random(key, probability)
@@ -191,8 +195,8 @@ extension MergeTerm {
   mutating func selectByRank(
     _ shape: Shape, _ options: MergeOptions, _ key: ChanceKey
   ) throws(DiffError) {
-    let (share, base) = options.selectionDensity
-    guard share < 1 else { return }
+    let base = options.usedDensityOf
+    guard density < 1 else { return }
     let rowLength = max(1, shape.rowLength)
     var positions: [UInt64] = []
     var magnitudes: [Double] = []
@@ -200,7 +204,7 @@ extension MergeTerm {
       positions.append(contentsOf: changes)
       magnitudes += numbers.map(\.magnitude)
     }
-    var probabilities = [Double](repeating: share, count: positions.count)
+    var probabilities = [Double](repeating: density, count: positions.count)
     var start = 0
     while start < positions.count {
       let row = positions[start] / rowLength
@@ -212,7 +216,7 @@ extension MergeTerm {
       let below = ranks - UInt64(order.count)
       for (rank, index) in order.enumerated() where ranks > 1 {
         let place = Double(below + UInt64(rank)) / Double(ranks - 1)
-        probabilities[index] = share - options.epsilon + 2 * options.epsilon * place
+        probabilities[index] = density - epsilon + 2 * epsilon * place
       }
       start = end
     }

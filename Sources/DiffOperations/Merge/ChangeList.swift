@@ -127,17 +127,46 @@ struct ChangeRuns: Sendable {
   fileprivate private(set) var runs: [(list: ChangeList, range: Range<Int>)] = []
   /// What a change adds to the channels of a block, for each run: see `MergeBlock.add`.
   fileprivate private(set) var terms: [Double] = []
+  /// The largest factor of each run's changes in any channel.
+  private var factors: [Double] = []
   /// How many changes there are.
   private(set) var count = 0
+  /// The largest magnitude that a change adds to a channel.
+  private(set) var largest = 0.0
 
   /// No changes.
   init() {}
 
   /// Adds a run.
-  mutating func append(_ list: ChangeList, _ range: Range<Int>, terms: [Double]) {
+  ///
+  /// - Parameter largest: The largest magnitude of its changes.
+  mutating func append(
+    _ list: ChangeList, _ range: Range<Int>, terms: [Double], largest: Double
+  ) {
     runs.append((list, range))
     self.terms += terms
+    let factor =
+      terms.isEmpty
+      ? 1 : stride(from: 1, to: terms.count, by: 3).reduce(0) { max($0, terms[$1].magnitude) }
+    factors.append(factor)
+    self.largest = max(self.largest, largest * factor)
     count += range.count
+  }
+
+  /// The most that rounding can leave of the changes at an offset where they cancel.
+  ///
+  /// - Complexity: O(runs · log changes).
+  func rounding(at offset: UInt32) -> Double {
+    var magnitudes = 0.0
+    var terms = 1.0
+    for (run, factor) in zip(runs, factors) {
+      let changes = run.list.changes(run.range)
+      for index in changes.indices(of: UInt64(offset)..<UInt64(offset) + 1) {
+        magnitudes += changes.values[index].magnitude * factor
+        terms += 1
+      }
+    }
+    return magnitudes * terms * 0x1p-52
   }
 }
 

@@ -17,12 +17,24 @@ public struct MergeSummary: Sendable, Hashable {
     /// Positions that several diffs change, and those that some raise and others lower, of what
     /// the method lets take part.
     public var shared: UInt64 = 0, opposite: UInt64 = 0
+    /// Positions whose changes cancel: what is left is zero, or no more than rounding leaves.
+    public var cancelled: UInt64 = 0
+    /// Changes of the result that the type of the values rounds to zero.
+    public var rounded: UInt64 = 0
+    /// Positions where the weights of the diffs that were elected cancel: what they come to is not
+    /// divided by that.
+    public var undivided: UInt64 = 0
   }
 
   /// The tensors that additions were merged for, in order of names.
   public var tensors: [Tensor] = []
   /// Heads and deleted tensors in the result, and heads that were left out.
   public var whole: [TensorName] = [], dropped: [TensorName] = []
+
+  /// Diffs that change tensors of which no other diff changes any.
+  public var unrelated: [String] = []
+  /// Diffs of which TIES was to trim something, and which have no more changes than it keeps.
+  public var untrimmed: [String] = []
 
   /// All tensors together; `diffs` is the most that change one tensor.
   public var total: Tensor {
@@ -35,6 +47,9 @@ public struct MergeSummary: Sendable, Hashable {
       total.beyondRange += tensor.beyondRange
       total.shared += tensor.shared
       total.opposite += tensor.opposite
+      total.cancelled += tensor.cancelled
+      total.rounded += tensor.rounded
+      total.undivided += tensor.undivided
     }
     return total
   }
@@ -44,8 +59,9 @@ extension Diffs {
   /// Writes one additive diff that stands for several. The order of the diffs is of no consequence:
   /// they are taken in the order of their identities. Changes are decoded to float64 (stored value
   /// × 2^scale, times weight and rescaling: one rounding), summed in float64, and stored with one
-  /// rounding, with a power-of-two scale per tensor chosen as `create` does. What comes to zero is
-  /// left out. Metadata names the parents, weights and parameters.
+  /// rounding, with a power-of-two scale per tensor chosen as `create` does. What comes to zero, to
+  /// no more than rounding leaves of changes that cancel, or is stored as zero, is left out.
+  /// Metadata names the parents, weights and parameters.
   ///
   /// The result has the base's fingerprints but none of its own, since nothing is known of the
   /// elements that do not change.
@@ -60,7 +76,8 @@ extension Diffs {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> MergeSummary {
     try options.check(inputs)
-    var run = MergeRun(try MergeInputs(inputs), options, handler)
+    let inputs = try MergeInputs(inputs, drawing: options.method.draws)
+    var run = MergeRun(inputs, options, handler)
     return try run.write(to: sink)
   }
 }

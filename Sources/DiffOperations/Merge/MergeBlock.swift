@@ -1,5 +1,6 @@
 import CKernels
 import DiffFormat
+import Kernels
 
 /// Sums of changes to a block of elements that arrive in any order: some numbers for each element
 /// (channels), and which elements were changed at all, twice, and in both directions.
@@ -75,6 +76,23 @@ struct MergedChanges: Sendable {
     }
   }
 
+  /// Leaves out positions whose number is no more than a limit and is not kept.
+  ///
+  /// - Complexity: O(positions), and the calls of `isKept`.
+  mutating func drop(upTo limit: Double, unless isKept: (UInt32, Double) -> Bool) {
+    guard limit > 0, Kernels.count(sums.span.extracting(first: count), upTo: limit) > 0 else {
+      return
+    }
+    var kept = 0
+    for i in 0..<count {
+      offsets[kept] = offsets[i]
+      sums[kept] = sums[i]
+      // What is not a number stays, to be refused.
+      kept += !(sums[i].magnitude <= limit) || isKept(offsets[i], sums[i]) ? 1 : 0
+    }
+    count = kept
+  }
+
   /// Multiplies the one channel, and leaves out what becomes zero.
   mutating func multiply(by factor: Double) {
     count = unsafe dk_merge_scale(&offsets, &sums, count, factor)
@@ -92,6 +110,8 @@ enum Combination: Sendable, Hashable {
   case sharing(scale: Double)
   /// Sum and sum of squares: the variance over so many diffs.
   case variance(diffs: Int)
+  /// Sum and sum of squares: twice the sum of the products of two changes.
+  case products
   /// The sum of the votes, of which only the sign is of use.
   case vote
   /// How many changes, and which diff (from 1 on): the diff, if it is the only one.
@@ -100,7 +120,7 @@ enum Combination: Sendable, Hashable {
   var channels: Int {
     switch self {
     case .sum, .vote: 1
-    case .variance, .onlyDiff: 2
+    case .variance, .products, .onlyDiff: 2
     case .sharing: 3
     case .election: 5
     }
@@ -109,8 +129,29 @@ enum Combination: Sendable, Hashable {
   /// Whether a change adds to its channel as it is, so that `MergeTerm.channelTerms` is empty.
   var isPlain: Bool { channels == 1 }
 
+  /// Whether its numbers are changes, among which what rounding leaves of a cancellation is none.
+  var makesChanges: Bool {
+    switch self {
+    case .sum, .election, .sharing: true
+    case .variance, .products, .vote, .onlyDiff: false
+    }
+  }
+
+  /// λ.
+  var scale: Double {
+    switch self {
+    case .sum(let scale), .election(_, let scale), .sharing(let scale): scale
+    case .variance, .products, .vote, .onlyDiff: 1
+    }
+  }
+
   /// Replaces the channels of each position by its number, and leaves out those that are zero.
-  func finish(_ changes: inout MergedChanges) {
+  ///
+  /// - Parameter leastDivisor: A divisor that is no larger is nothing, and as after the sum of weights
+  ///   that is zero nothing is divided; negative if there can be none.
+  /// - Returns: At how many positions that is so.
+  func finish(_ changes: inout MergedChanges, leastDivisor: Double) -> UInt64 {
+    var undivided: UInt64 = 0
     switch self {
     case .sum(let scale): changes.multiply(by: scale)
     case .vote: changes.multiply(by: 1)
@@ -118,7 +159,11 @@ enum Combination: Sendable, Hashable {
       changes.reduce(5) { sums in
         let isPositive = sums[0] > 0 || sums[0] == 0 && zeroIsPositive
         let (value, divisor) = isPositive ? (sums[1], sums[2]) : (sums[3], sums[4])
-        return (divisor == 0 ? value : value / divisor) * scale
+        guard divisor.magnitude <= leastDivisor else {
+          return (divisor == 0 ? value : value / divisor) * scale
+        }
+        undivided += 1
+        return value * scale
       }
     case .sharing(let scale):
       changes.reduce(3) { ($0[0] > 1 ? $0[1] / $0[0] : $0[2]) * scale }
@@ -127,8 +172,10 @@ enum Combination: Sendable, Hashable {
         let mean = sums[0] / Double(diffs)
         return max(0, sums[1] / Double(diffs) - mean * mean)
       }
+    case .products: changes.reduce(2) { $0[0] * $0[0] - $0[1] }
     case .onlyDiff: changes.reduce(2) { $0[0] == 1 ? $0[1] : 0 }
     }
+    return undivided
   }
 }
 

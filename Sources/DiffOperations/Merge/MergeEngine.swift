@@ -12,6 +12,10 @@ struct MergedPart: Sendable {
   var range: Range<Int>
   /// Positions that several diffs change, and those that are changed in both directions.
   var shared: UInt64 = 0, opposite: UInt64 = 0
+  /// Positions whose changes came to zero, or to less than their rounding.
+  var cancelled: UInt64 = 0
+  /// Positions where the weights of what was elected cancel, so that nothing was divided.
+  var undivided: UInt64 = 0
   /// The largest magnitude.
   var largest = 0.0
 
@@ -65,7 +69,8 @@ final class MergeEngine {
     for worker in workers {
       for slice in worker.slices {
         let terms = tensors[windows[slice.window].tensor].terms[slice.term].channelTerms
-        changes[slice.window].append(worker.decoded, slice.range, terms: terms)
+        changes[slice.window].append(
+          worker.decoded, slice.range, terms: terms, largest: slice.largest)
       }
     }
     let parts = windows.indices.flatMap { partTasks($0, windows[$0], changes[$0].count) }
@@ -169,6 +174,8 @@ struct PartTask: Sendable {
 struct ChangeSlice: Sendable {
   let window, term: Int
   var range: Range<Int>
+  /// The largest magnitude.
+  var largest: Double
 }
 
 /// What one core needs to decode pages and to sum up blocks.
@@ -209,12 +216,15 @@ struct MergeWorker: Sendable {
     try page.load(task.page, of: additions.entry, from: additions.diff.source)
     let start = decoded.count
     decode(task, term, window)
+    let largest = Kernels.largest(decoded.changes(start..<decoded.count).values)
     let last = slices.count - 1
     if last >= 0, slices[last].window == task.window, slices[last].term == task.term {
       slices[last].range = slices[last].range.lowerBound..<decoded.count
+      slices[last].largest = max(slices[last].largest, largest)
     } else {
       slices.append(
-        ChangeSlice(window: task.window, term: task.term, range: start..<decoded.count))
+        ChangeSlice(
+          window: task.window, term: task.term, range: start..<decoded.count, largest: largest))
     }
   }
 
@@ -246,6 +256,9 @@ struct MergeWorker: Sendable {
     var part = MergedPart(start: window.elements.lowerBound, list: merged, range: start..<start)
     var cursor = ChangeCursor(changes, in: task.range)
     merged.reserve(cursor.count)
+    // What is far below the largest change may be what rounding leaves of changes that cancel.
+    let largest = combination.makesChanges ? changes.largest * combination.scale.magnitude : 0
+    let smallest = largest.isFinite ? largest * 0x1p-44 : 0
     // A block begins where the next change is.
     while let next = cursor.next {
       let width = min(UInt64(block.size), task.range.upperBound - UInt64(next))
@@ -253,7 +266,13 @@ struct MergeWorker: Sendable {
       block.harvest(from: next)
       part.shared += block.harvested.shared
       part.opposite += block.harvested.opposite
-      combination.finish(&block.harvested)
+      let count = block.harvested.count
+      part.undivided += combination.finish(
+        &block.harvested, leastDivisor: tensor.leastDivisor)
+      block.harvested.drop(upTo: smallest) { offset, number in
+        number.magnitude > changes.rounding(at: offset) * combination.scale.magnitude
+      }
+      part.cancelled += UInt64(count - block.harvested.count)
       merged.append(block.harvested.changes)
     }
     part.range = start..<merged.count

@@ -4,7 +4,7 @@
 public enum MergeMethod: String, Sendable, Hashable, CaseIterable {
   /// Σ w_t δ_t (task arithmetic: Ilharco 2023, arXiv 2212.04089).
   case sum
-  /// Σ w_t δ_t / Σ w_t, over all diffs.
+  /// Σ w_t δ_t / Σ w_t, over all diffs; refused where Σ w_t is nothing beside the weights.
   case average
   /// Each δ_t is trimmed to the share d of largest magnitude; the sign of the sum is elected, and
   /// the values of that sign are averaged (Yadav 2023, arXiv 2306.01708). See `SignVariant`.
@@ -41,6 +41,16 @@ public enum MergeMethod: String, Sendable, Hashable, CaseIterable {
   /// denominator is.
   case modelStock = "model-stock"
 
+  /// The method of a name: '-' and '_' are the same, 'task-arithmetic' is another name of 'sum' and
+  /// 'linear' of 'average'.
+  public init?(named name: String) {
+    switch name.replacing("_", with: "-") {
+    case "task-arithmetic": self = .sum
+    case "linear": self = .average
+    case let name: self.init(rawValue: name)
+    }
+  }
+
   /// Whether the values of one sign are elected.
   package var elects: Bool {
     switch self {
@@ -63,8 +73,11 @@ public enum MergeMethod: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// Whether chance has a part in it.
+  package var draws: Bool { selection == .random || selection == .ranked }
+
   /// Whether the diffs may have weights.
-  var isWeighted: Bool { self != .sce && self != .modelStock }
+  package var isWeighted: Bool { self != .sce && self != .modelStock }
 }
 
 /// The three definitions of TIES in use, which differ in more than spelling. Those of DARE, DELLA
@@ -76,9 +89,9 @@ public enum SignVariant: String, Sendable, Hashable, CaseIterable {
   /// that is a tie); the weighted values of the elected sign are divided by their number.
   /// RAM+ counts over all tensors.
   case reference
-  /// mergekit: trimmed tensor by tensor to the max(1, ⌊d n⌋) largest; w_t δ_t vote; a sum of zero
-  /// falls to +; TIES and DELLA divide by Σ w_t of what was elected, DARE and breadcrumbs do not
-  /// divide. RAM+ counts tensor by tensor.
+  /// mergekit: trimmed tensor by tensor to the max(1, ⌊d n⌋) largest (none, if d is 0); w_t δ_t vote; a sum of zero
+  /// falls to +; TIES and DELLA divide by Σ w_t of what was elected (unless that is zero, or nothing
+  /// beside the weights), DARE and breadcrumbs do not divide. RAM+ counts tensor by tensor.
   case mergekit
   /// The PEFT library: trimmed tensor by tensor to the ⌊d n⌋ largest; the vote is unweighted; a
   /// sum of zero falls to +; the weighted values are divided by their number.
@@ -93,7 +106,8 @@ public enum DensityBase: String, Sendable, Hashable, CaseIterable {
   case nonzeros
 }
 
-/// How what is kept makes up for what was dropped.
+/// How what is kept makes up for what was dropped (of DARE and DELLA; TIES and breadcrumbs know `l1`
+/// alone).
 public enum Rescale: String, Sendable, Hashable, CaseIterable {
   case none
   /// Divided by the probability with which it was kept: the expectation stays.

@@ -24,9 +24,19 @@ public struct MergeOptions: Sendable {
   public var gamma = 0.01
   /// RAM+: r and α.
   public var ramRate = 0.1, ramLimit = 0.2
-  /// Of random choices, which are a function of the seed, the tensor's name, the position and the
-  /// diff's identity alone.
+  /// Of random choices, which are a function of the seed, the tensor's name, the position, the
+  /// contents of the diff without metadata and encodings, and how many of several diffs of equal
+  /// contents it is.
   public var seed: UInt64 = 0
+  /// Whether what a tensor gets is divided by the sum of the weights: of all diffs for methods that
+  /// sum, of those elected for methods that elect (by their number, if the vote is unweighted). By
+  /// default what `MergeMethod` and `SignVariant` say.
+  public var normalizes: Bool?
+  /// `average`: the weight of the base, as of a diff that changes nothing.
+  public var baseWeight: MergeSetting = 0
+  /// Whether a merge is refused that would lose something: changes beyond the range of a tensor,
+  /// changes that the type of the values rounds to zero, changes that cancel.
+  public var refusesLosses = false
   /// The type of stored values.
   public var values = FloatType.f16
   /// Prunes the result to the largest ⌊density × elements of its tensors⌋; among equals the first
@@ -44,11 +54,17 @@ public struct MergeOptions: Sendable {
   /// The defaults: the sum.
   public init() {}
 
-  /// The density and what it is of, resolved.
-  var selectionDensity: (share: Double, of: DensityBase) {
-    let usual: DensityBase =
-      method.selection == .random || method.selection == .variance ? .nonzeros : .elements
-    return (density ?? 1, densityOf ?? usual)
+  /// What densities are of, resolved.
+  var usedDensityOf: DensityBase {
+    densityOf
+      ?? (method.selection == .random || method.selection == .variance ? .nonzeros : .elements)
+  }
+
+  /// Whether there is a division by weights or numbers, resolved.
+  var usesNormalization: Bool {
+    if let normalizes { return normalizes }
+    guard method.elects else { return method == .average }
+    return variant != .mergekit || method == .ties || method == .della
   }
 
   /// The rescaling, resolved.
@@ -74,49 +90,96 @@ public enum HeadChoice: Sendable, Hashable {
 extension MergeOptions {
   /// Refuses what contradicts itself or is out of range.
   func check(_ inputs: [MergeInput]) throws(DiffError) {
-    func refuse(_ message: String) -> DiffError { DiffError(.usage, message) }
-    guard !inputs.isEmpty else { throw refuse("nothing to merge; give at least one diff") }
-    guard inputs.allSatisfy(\.weight.isFinite), scale.isFinite else {
-      throw refuse("weights and the scale must be finite numbers")
+    guard !inputs.isEmpty else { throw refusal("nothing to merge; give at least one diff") }
+    guard inputs.flatMap(\.weight.numbers).allSatisfy(\.isFinite), scale.isFinite else {
+      throw refusal("weights and the scale must be finite numbers")
     }
-    guard method.isWeighted || inputs.allSatisfy({ $0.weight == 1 }) else {
-      throw refuse("'\(method.rawValue)' weighs the diffs itself; leave the weights out")
-    }
-    if method == .average, inputs.reduce(0, { $0 + $1.weight }) == 0 {
-      throw refuse("an average needs weights whose sum is not zero")
-    }
+    guard values != .f64 else { throw refusal("values are stored as f16, bf16 or f32") }
+    try checkWeights(inputs)
+    try checkDensities(inputs)
     if method == .modelStock, inputs.count < 2 {
-      throw refuse("'model-stock' compares diffs; give at least two")
+      throw refusal("'model-stock' compares diffs; give at least two")
     }
-    guard values != .f64 else { throw refuse("values are stored as f16, bf16 or f32") }
-    for share in [density, pruneTo].compactMap({ $0 }) where !(0...1).contains(share) {
-      throw refuse("a density must be in 0 ... 1, not \(share)")
+    for gamma in [gamma] + inputs.flatMap({ $0.gamma?.numbers ?? [] }) where !(0...1 ~= gamma) {
+      throw refusal("γ must be in 0 ... 1, not \(gamma)")
     }
-    switch method.selection {
-    case .all where density != nil || densityOf != nil:
-      throw DiffError(.usage, "'\(method.rawValue)' has no density", remedy: .pruneResult)
-    case .random, .ranked, .middle:
-      guard let density, density > 0 else {
-        throw refuse("'\(method.rawValue)' needs a density above 0: what it keeps of each diff")
-      }
-    default: break
-    }
-    if method.selection == .ranked, let density, density < 1,
-      !(epsilon >= 0 && density - epsilon > 0 && density + epsilon < 1)
-    {
-      throw refuse("density − ε and density + ε must be above 0 and below 1")
-    }
-    guard (0...1).contains(gamma) else { throw refuse("γ must be in 0 ... 1") }
     guard ramRate.isFinite, ramLimit >= 0, ramLimit.isFinite else {
-      throw refuse("r and α of RAM+ must be finite, α not negative")
+      throw refusal("r and α of RAM+ must be finite, α not negative")
     }
     switch method.selection {
     case .random, .ranked: break
-    case .middle where rescale != .inverseDensity: break
+    case .largest where rescale != .inverseDensity, .middle where rescale != .inverseDensity: break
     default:
       guard rescale == nil || rescale == Rescale.none else {
-        throw refuse("'\(method.rawValue)' is not rescaled in this way")
+        throw refusal("'\(method.rawValue)' is not rescaled in this way")
       }
     }
+  }
+
+  private func refusal(_ message: String) -> DiffError { DiffError(.usage, message) }
+
+  private func checkWeights(_ inputs: [MergeInput]) throws(DiffError) {
+    guard method.isWeighted || inputs.allSatisfy({ $0.weight == 1 }) else {
+      throw refusal("'\(method.rawValue)' weighs the diffs itself; leave the weights out")
+    }
+    switch (method, normalizes) {
+    case (_, nil): break
+    case (.average, false):
+      throw refusal("an average that is not divided by the weights is the method 'sum'")
+    case (.ram, _), (.ramPlus, _), (.sce, _), (.modelStock, _):
+      throw refusal("'\(method.rawValue)' divides in its own way; leave the normalization out")
+    default: break
+    }
+    let all = inputs.map(\.weight) + [baseWeight]
+    let weights = WeightSum(all.map(\.usual))
+    if !method.elects, usesNormalization, all.allSatisfy(\.isUniform), weights.isNothing {
+      throw DiffError.weightsCancel(weights.sum)
+    }
+  }
+
+  private func checkDensities(_ inputs: [MergeInput]) throws(DiffError) {
+    let own = inputs.flatMap { $0.density?.numbers ?? [] }
+    for share in [density, pruneTo].compactMap({ $0 }) + own where !(0...1 ~= share) {
+      throw refusal("a density must be in 0 ... 1, not \(share)")
+    }
+    let areOwn = inputs.allSatisfy { $0.density != nil }
+    switch method.selection {
+    case .all where density != nil || densityOf != nil || !own.isEmpty:
+      throw DiffError(.usage, "'\(method.rawValue)' has no density", remedy: .pruneResult)
+    case .random, .ranked, .middle:
+      guard areOwn || density.map({ $0 > 0 }) == true else {
+        throw refusal("'\(method.rawValue)' needs a density above 0: what it keeps of each diff")
+      }
+    case .variance where !own.isEmpty:
+      throw refusal("'\(method.rawValue)' selects from all diffs together; give one density")
+    case .largest where variant == .reference:
+      guard inputs.allSatisfy({ $0.density?.isUniform != false }) else {
+        throw refusal(
+          "the reference definition of 'ties' trims a diff over all tensors together; for densities "
+            + "of tensors take the variant mergekit or peft")
+      }
+    default: break
+    }
+    guard method.selection == .ranked else { return }
+    for input in inputs {
+      for density in input.density?.numbers ?? [density ?? 1] where density < 1 && density > 0 {
+        for epsilon in input.epsilon?.numbers ?? [epsilon]
+        where !(epsilon >= 0 && density - epsilon > 0 && density + epsilon < 1) {
+          throw refusal(
+            "density − ε and density + ε must be above 0 and below 1, not "
+              + "\(density - epsilon) and \(density + epsilon)")
+        }
+      }
+    }
+  }
+}
+
+extension DiffError {
+  /// The error of a division by weights that come to nothing.
+  static func weightsCancel(_ sum: Double, in tensor: TensorName? = nil) -> DiffError {
+    DiffError(
+      .usage,
+      "the weights come to \(sum), which is nothing beside them: what is divided by it has no meaning",
+      tensor: tensor)
   }
 }

@@ -26,14 +26,15 @@ struct MergePreparation {
     let (all, options, sets) = (all, options, wholeSets)
     let (shape, key) = (tensor.shape, tensor.key)
     try parallelForEach(&tensor.terms) { _, term throws(DiffError) in
-      let chance = ChanceKey(
-        seed: options.seed, diff: all.inputs[term.diff].diff.identity, tensor: key)
+      func chance() -> ChanceKey {
+        ChanceKey(seed: options.seed, diff: all.draws[term.diff], tensor: key)
+      }
       switch options.method.selection {
       case .all, .variance: break
       case .largest where !sets.isEmpty: term.filter = .top(sets[term.diff])
       case .largest: try term.selectLargest(shape, options)
-      case .random: term.selectAtRandom(shape, options, chance)
-      case .ranked: try term.selectByRank(shape, options, chance)
+      case .random: term.selectAtRandom(shape, options, chance())
+      case .ranked: try term.selectByRank(shape, options, chance())
       case .middle: try term.selectMiddle(shape, options)
       }
       if options.usedRescale == .l1 { try term.rescaleToL1() }
@@ -50,22 +51,22 @@ struct MergePreparation {
     case .sum:
       let common = try commonFactor(tensor)
       for index in tensor.terms.indices {
-        tensor.terms[index].factor *= weight(tensor.terms[index]) * common
+        tensor.terms[index].factor *= tensor.terms[index].weight * common
       }
     case .vote:
       guard options.variant == .mergekit else { return }
       for index in tensor.terms.indices {
-        tensor.terms[index].factor *= weight(tensor.terms[index])
+        tensor.terms[index].factor *= tensor.terms[index].weight
       }
     case .election: try weighElection(&tensor)
     case .sharing:
       let factors = try soloFactors(of: tensor)
       for index in tensor.terms.indices {
-        let weight = weight(tensor.terms[index])
+        let weight = tensor.terms[index].weight
         let solo = factors.isEmpty ? 1 : factors[tensor.terms[index].diff]
         tensor.terms[index].setTerms([(1, 0, 0), (0, weight, 0), (0, weight * solo, 0)])
       }
-    case .variance:
+    case .variance, .products:
       for index in tensor.terms.indices {
         tensor.terms[index].setTerms([(0, 1, 0), (0, 0, 1)])
       }
@@ -76,23 +77,24 @@ struct MergePreparation {
     }
   }
 
-  private func weight(_ term: MergeTerm) -> Double { all.inputs[term.diff].weight }
-
   /// What multiplies all terms of a sum.
   private mutating func commonFactor(_ tensor: MergeTensor) throws(DiffError) -> Double {
-    switch options.method {
-    case .average: 1 / all.inputs.reduce(0) { $0 + $1.weight }
-    case .modelStock: try stockFactor(tensor)
-    default: 1
+    if options.method == .modelStock { return try stockFactor(tensor) }
+    guard options.usesNormalization, !tensor.terms.isEmpty else { return 1 }
+    guard !tensor.weights.isNothing else {
+      throw .weightsCancel(tensor.weights.sum, in: tensor.name)
     }
+    return 1 / tensor.weights.sum
   }
 
   private mutating func weighElection(_ tensor: inout MergeTensor) throws(DiffError) {
     let variance = options.method == .sce ? try meanSquares(tensor) : []
-    let divides =
-      options.variant != .mergekit || options.method == .ties || options.method == .della
+    let divides = options.method == .sce || options.usesNormalization
+    if options.variant == .mergekit, options.method != .sce, divides {
+      tensor.leastDivisor = tensor.weights.leastDivisor
+    }
     for index in tensor.terms.indices {
-      var weight = weight(tensor.terms[index])
+      var weight = tensor.terms[index].weight
       var vote = 1.0
       var divisor = divides ? 1.0 : 0
       if options.method == .sce {
@@ -102,11 +104,10 @@ struct MergePreparation {
         vote = weight
         if divides { divisor = weight }
       }
-      // What votes w_t δ_t has the sign of that; of weight 0 it has none and is never elected.
-      let raises: [(Double, Double, Double)] =
-        vote == 0
-        ? [(0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0)]
-        : [(0, vote, 0), (0, weight, 0), (divisor, 0, 0), (0, 0, 0), (0, 0, 0)]
+      // What votes w_t δ_t has the sign of that.
+      let raises: [(Double, Double, Double)] = [
+        (0, vote, 0), (0, weight, 0), (divisor, 0, 0), (0, 0, 0), (0, 0, 0),
+      ]
       let lowers = [raises[0], raises[3], raises[4], raises[1], raises[2]]
       tensor.terms[index].setTerms(vote < 0 ? lowers : raises, vote < 0 ? raises : lowers)
     }
@@ -138,25 +139,31 @@ extension MergeTerm {
 extension MergePreparation {
   // MARK: Model stock
 
-  /// t / N. The sum over all pairs of cosines of deltas is half of |Σ δ_t/|δ_t||² less the number
-  /// of deltas that are not zero: O(changes), however many the pairs.
+  /// t / N. The sum over all pairs of cosines of deltas is that of the products of unit deltas, half
+  /// of (Σ u_t)² − Σ u_t² at each position: O(changes), however many the pairs. It is exactly zero
+  /// where no two diffs share a position, and taken for zero where it is no more than its rounding.
   mutating func stockFactor(_ tensor: MergeTensor) throws(DiffError) -> Double {
     var units = tensor
-    var squares = [Double](repeating: 0, count: tensor.terms.count)
     for (index, term) in tensor.terms.enumerated() {
+      var square = 0.0
       try term.additions.forEachPage { _, numbers throws(DiffError) in
-        for number in numbers { squares[index] += number * number }
+        for number in numbers { square += number * number }
       }
-      units.terms[index].factor = squares[index] > 0 ? 1 / squares[index].squareRoot() : 0
+      units.terms[index].factor = square > 0 ? 1 / square.squareRoot() : 0
     }
-    var square = 0.0
-    try pass(units, .sum(scale: 1)) { part throws(DiffError) in
+    try weigh(&units, for: .products)
+    var (products, magnitudes, shared) = (0.0, 0.0, 0)
+    try pass(units, .products) { part throws(DiffError) in
       let sums = part.sums
-      for i in sums.indices { square += sums[i] * sums[i] }
+      for i in sums.indices {
+        products += sums[i]
+        magnitudes += sums[i].magnitude
+      }
+      shared += sums.count
     }
+    guard products.magnitude > Double(shared + 1) * 0x1p-52 * magnitudes else { return 0 }
     let count = Double(all.inputs.count)
-    let pairs = (square - Double(squares.count { $0 > 0 })) / 2
-    let cosine = pairs / (count * (count - 1) / 2)
+    let cosine = products / (count * (count - 1))
     let denominator = 1 + (count - 1) * cosine
     guard denominator.magnitude >= 1e-6 else { return 0 }
     return count * cosine / denominator / count
@@ -196,7 +203,7 @@ extension MergePreparation {
   /// Lets those positions take part whose variance is among the largest: ⌊d n⌋ of the n positions
   /// with a variance, or of all elements.
   mutating func selectByVariance(_ tensor: inout MergeTensor) throws(DiffError) {
-    let (share, base) = options.selectionDensity
+    let share = options.density ?? 1
     guard share < 1 else { return }
     let variance = Combination.variance(diffs: all.inputs.count)
     try weigh(&tensor, for: variance)
@@ -207,7 +214,8 @@ extension MergePreparation {
       positions.append(contentsOf: changes)
       for i in changes.values.indices { variances.append(changes.values[i]) }
     }
-    let whole = base == .elements ? tensor.shape.count : UInt64(positions.count)
+    let whole =
+      options.usedDensityOf == .elements ? tensor.shape.count : UInt64(positions.count)
     let set = TopSet(share.portion(of: whole), of: variances, at: positions)
     let kept = positions.indices.filter { set.contains(variances[$0], at: positions[$0]) }
       .map { positions[$0] }

@@ -32,7 +32,10 @@ extension MergeRun {
       for var part in merged.parts {
         summary.tensors[last].shared += part.shared
         summary.tensors[last].opposite += part.opposite
+        summary.tensors[last].cancelled += part.cancelled
+        summary.tensors[last].undivided += part.undivided
         pruning?.prune(&part)
+        summary.tensors[last].rounded += part.dropRounded(values, scale)
         guard !part.range.isEmpty else { continue }
         if count == 0 {
           try writer.begin(
@@ -66,8 +69,70 @@ extension MergeRun {
       }
     }
     try pass("merge", combination, surveys: pruning == nil, whole: copy, add)
+    summary.unrelated = try all.unrelated()
+    summary.untrimmed = try untrimmed()
+    if options.refusesLosses { try summary.refuseLosses() }
     try writer.finish()
     return summary
+  }
+}
+
+extension MergedPart {
+  /// Leaves out what the type of the values rounds to zero; returns how many changes that were.
+  fileprivate mutating func dropRounded(_ values: FloatType, _ scale: Int) -> UInt64 {
+    // Half of the least number rounds to even.
+    let limit = .powerOfTwo(scale) * values.leastMagnitude / 2
+    guard Kernels.count(sums, upTo: limit) > 0 else { return 0 }
+    let kept = list.keep(range) { $0.magnitude > limit }
+    defer { range = range.lowerBound..<range.lowerBound + kept }
+    return UInt64(range.count - kept)
+  }
+}
+
+extension MergeRun {
+  /// Diffs of which TIES was to trim something, and which have no more changes than it keeps.
+  fileprivate func untrimmed() throws(DiffError) -> [String] {
+    guard options.method.selection == .largest, options.usedDensityOf == .elements else {
+      return []
+    }
+    var isTrimmed = [Bool?](repeating: nil, count: all.inputs.count)
+    for aligned in all.tensors {
+      guard case .tensor(let tensor) = try all.item(aligned, options) else { continue }
+      for term in tensor.terms where term.density < 1 {
+        let isWhole = term.isSparser(than: term.density, in: tensor.shape)
+        isTrimmed[term.diff] = (isTrimmed[term.diff] ?? false) || !isWhole
+      }
+    }
+    return zip(isTrimmed, all.inputs).compactMap { $0 == false ? $1.name : nil }
+  }
+}
+
+extension MergeInputs {
+  /// Diffs that change tensors of which no other diff changes any, if there are others.
+  fileprivate func unrelated() throws(DiffError) -> [String] {
+    var isAlone = [Bool?](repeating: nil, count: inputs.count)
+    for tensor in tensors {
+      let entries = tensor.entries(in: diffs).filter(\.entry.isAddition)
+      for (diff, _) in entries { isAlone[diff] = (isAlone[diff] ?? true) && entries.count == 1 }
+    }
+    guard inputs.count > 1 else { return [] }
+    return zip(isAlone, inputs).compactMap { $0 == true ? $1.name : nil }
+  }
+}
+
+extension MergeSummary {
+  /// Refuses what lost something.
+  fileprivate func refuseLosses() throws(DiffError) {
+    let total = total
+    let losses = [
+      (total.beyondRange, "are beyond the range of their tensors"),
+      (total.rounded, "round to zero"), (total.cancelled, "cancel"),
+    ].filter { $0.0 > 0 }
+    guard !losses.isEmpty else { return }
+    throw DiffError(
+      .unsupported,
+      "of the merged changes " + losses.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        + "; nothing was written", remedy: .allowLosses)
   }
 }
 
@@ -132,9 +197,10 @@ extension MergeRun {
     put("method", method.rawValue)
     put("scale", options.scale)
     if method.elects || method == .ramPlus { put("variant", options.variant.rawValue) }
+    put("normalize", options.normalizes)
     if method.selection != .all {
-      put("density", options.selectionDensity.share)
-      put("density-of", options.selectionDensity.of.rawValue)
+      put("density", options.density ?? 1)
+      put("density-of", options.usedDensityOf.rawValue)
     }
     switch method.selection {
     case .random, .ranked:
@@ -143,7 +209,7 @@ extension MergeRun {
     case .middle:
       put("gamma", options.gamma)
       put("rescale", options.usedRescale.rawValue)
-    default: break
+    default: put("rescale", options.rescale?.rawValue)
     }
     if method.selection == .ranked { put("epsilon", options.epsilon) }
     if method == .ramPlus {
@@ -156,7 +222,7 @@ extension MergeRun {
       let number = String(index + 1)
       let padded = String(repeating: "0", count: digits - number.count) + number
       let name = input.diff.path.map { " " + OutputFile.split($0).name } ?? ""
-      put("parent.\(padded)", "\(input.diff.identity) \(input.weight)\(name)")
+      put("parent.\(padded)", "\(input.diff.identity) \(input.weight.usual)\(name)")
     }
     return facts
   }

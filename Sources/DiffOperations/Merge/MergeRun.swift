@@ -104,7 +104,7 @@ struct MergeRun {
   /// The arithmetic of the method, after the passes that it needs beforehand.
   mutating func combination() throws(DiffError) -> Combination {
     let usesWholes = options.variant == .reference
-    if options.method == .ties, usesWholes, options.selectionDensity.share < 1 {
+    if options.method == .ties, usesWholes {
       preparation.wholeSets = try wholeSets()
     }
     switch options.method {
@@ -135,16 +135,19 @@ struct MergeRun {
 
   /// What TIES keeps of each diff over all tensors.
   private func wholeSets() throws(DiffError) -> [TopSet] {
-    let (share, base) = options.selectionDensity
+    let base = options.usedDensityOf
     var elements: [UInt64] = []
     for aligned in all.tensors {
       guard case .tensor(let tensor) = try all.item(aligned, options) else { continue }
       elements.append(tensor.shape.count)
     }
     let whole = elements.clampedSum
-    var works = all.inputs.map { (diff: $0.diff, set: TopSet.all) }
+    var works = all.inputs.map {
+      (diff: $0.diff, share: $0.density?.usual ?? options.density ?? 1, set: TopSet.all)
+    }
     try parallelForEach(&works) { _, work throws(DiffError) in
-      let diff = work.diff
+      let (diff, share) = (work.diff, work.share)
+      guard share < 1 else { return }
       let stored = diff.reduce(0) { $0 + ($1.isAddition ? $1.count : 0) }
       let count = base == .elements ? whole : stored
       let wanted = share.portion(of: count) + 1

@@ -7,6 +7,8 @@ struct MergeTerm: Sendable {
   /// The number of the diff.
   let diff: Int
   let additions: AdditiveReader
+  /// w, and what the method keeps of the diff's changes to this tensor: d, γ and ε.
+  let weight, density, gamma, epsilon: Double
   /// Which of the changes take part.
   var filter = ChangeFilter.all
   /// Multiplies the changes.
@@ -25,7 +27,11 @@ struct MergeTensor: Sendable {
   let shape: Shape
   /// The fingerprint of the base, if all diffs agree.
   let base: Fingerprint?
-  /// Ascending by number of the diff.
+  /// Of all diffs, whether they change the tensor or not.
+  let weights: WeightSum
+  /// What is no larger is no divisor: see `Combination.finish`.
+  var leastDivisor = -1.0
+  /// Ascending by number of the diff; those that can have no part are left out.
   var terms: [MergeTerm]
 
   /// Changes of all terms.
@@ -40,6 +46,34 @@ struct MergeTensor: Sendable {
     let windows = terms.lazy.flatMap(\.additions.pages).windows(limit: limit, widest: widest)
     return windows.isEmpty ? [0..<0] : windows
   }
+}
+
+/// What weights come to.
+struct WeightSum: Sendable {
+  private(set) var sum = 0.0
+  private var magnitudes = 0.0
+  private var least = Double.infinity
+  private var signs: Set<FloatingPointSign> = []
+
+  /// The sum of weights of which none is infinite.
+  init(_ weights: some Sequence<Double>) {
+    for weight in weights where weight != 0 {
+      sum += weight
+      magnitudes += weight.magnitude
+      least = min(least, weight.magnitude)
+      signs.insert(weight.sign)
+    }
+  }
+
+  /// Whether the sum is nothing beside the weights: zero, or what rounding leaves of it.
+  var isNothing: Bool { sum.magnitude <= Self.tiny * magnitudes }
+
+  /// A sum of some of the weights that is no larger is nothing beside them; negative where no such
+  /// sum can be, since all weights have one sign.
+  var leastDivisor: Double { signs.count > 1 ? Self.tiny * least : -1 }
+
+  /// What is nothing beside 1. Divisors below it multiply changes by more than a million.
+  private static let tiny = 1e-6
 }
 
 /// What a merge does with one name.
@@ -111,9 +145,23 @@ extension MergeInputs {
       MergeTensor(
         name: tensor.name, key: tensor.key, type: first.entry.type, float: float,
         shape: first.entry.shape, base: isSame ? first.entry.base : nil,
-        terms: entries.compactMap { diff, entry in
-          AdditiveReader(entry, of: diffs[diff]).map { MergeTerm(diff: diff, additions: $0) }
-        }))
+        weights: WeightSum(
+          inputs.map { $0.weight[tensor.key] } + [options.baseWeight[tensor.key]]),
+        terms: entries.compactMap { term($1, of: $0, tensor.key, options) }))
+  }
+
+  /// What a diff adds to a tensor; nil where its weight or density leaves nothing of it.
+  private func term(
+    _ entry: DiffEntry, of diff: Int, _ key: TensorName.Key, _ options: MergeOptions
+  ) -> MergeTerm? {
+    guard let additions = AdditiveReader(entry, of: diffs[diff]) else { return nil }
+    let input = inputs[diff]
+    let weight = input.weight[key]
+    let density = input.density?[key] ?? options.density ?? 1
+    guard weight != 0, density > 0 else { return nil }
+    return MergeTerm(
+      diff: diff, additions: additions, weight: weight, density: density,
+      gamma: input.gamma?[key] ?? options.gamma, epsilon: input.epsilon?[key] ?? options.epsilon)
   }
 
   /// Which of several whole tensors of one name is taken.

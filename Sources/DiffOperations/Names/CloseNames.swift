@@ -18,7 +18,7 @@ public enum CloseNames {
   /// The name that takes the fewest edits to get to, if it resembles `name` at all.
   ///
   /// - Complexity: O(length² · names), up to a bound.
-  static func closest(to name: TensorName, among names: [TensorName]) -> TensorName? {
+  package static func closest(to name: TensorName, among names: [TensorName]) -> TensorName? {
     let wanted = Array(name.key.utf8)
     guard wanted.count <= longest else { return nil }
     var best: (distance: Int, name: TensorName)?
