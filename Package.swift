@@ -11,6 +11,7 @@ let swift: [SwiftSetting] = [
 let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let algorithms = Target.Dependency.product(name: "Algorithms", package: "swift-algorithms")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -37,6 +38,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.1"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .systemLibrary(
@@ -98,10 +100,15 @@ let package = Package(
         .target(name: "COneDNN", condition: .when(traits: ["Training"])),
       ], swiftSettings: swift),
     .target(
+      name: "MergeRecipes",
+      dependencies: [
+        "DiffOperations", "DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", yams,
+      ], swiftSettings: swift),
+    .target(
       name: "DiffCommands",
       dependencies: [
-        "DiffOperations", "DiffTraining", "DiffFormat", "Checkpoints", "TensorCore", "Kernels",
-        "SystemSupport", "StrictJSON", "Platform", argumentParser,
+        "MergeRecipes", "DiffOperations", "DiffTraining", "DiffFormat", "Checkpoints", "TensorCore",
+        "Kernels", "SystemSupport", "StrictJSON", "Platform", argumentParser,
       ], swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
     .target(
@@ -187,6 +194,13 @@ let package = Package(
       ],
       exclude: ["Resources", "exchange_oracle.py", "merge_oracle.py", "objects.py"],
       swiftSettings: swift),
+    .testTarget(
+      name: "MergeRecipesTests",
+      dependencies: [
+        "MergeRecipes", "DiffOperations", "DiffFormat", "Checkpoints", "Kernels", "TensorCore",
+        "SystemSupport", "TestSupport",
+      ],
+      exclude: ["Resources", "recipe_oracle.py"], swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests",
       dependencies: [

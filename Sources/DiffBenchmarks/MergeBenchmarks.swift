@@ -106,7 +106,10 @@ struct MergeBenchmarks {
     let all = try median { try merge(paths, ["--method", "sum"]) }
     report.row("sum, all cores", text(all, changes))
     report.row("sum, peak memory", megabytes(all.peakMemory), "", bar: "≤ 64 MB + one tensor")
-    for method in [["ties", "--density", "0.002"], ["dare-ties", "--density", "0.5"], ["ram"]] {
+    for method in [
+      ["ties", "--density", "0.002", "--density-of", "elements"],
+      ["dare-ties", "--density", "0.5", "--density-of", "nonzeros"], ["ram"],
+    ] {
       let other = try median(runs: 3) { try merge(paths, ["--method"] + method) }
       report.row(method.joined(separator: " "), text(other, changes), megabytes(other.peakMemory))
     }

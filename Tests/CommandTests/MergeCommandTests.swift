@@ -68,7 +68,7 @@ import TestSupport
         "diffkit.merge.variant")
       for method in MergeMethod.allCases {
         let density = ["dare", "della", "bread"].contains { method.rawValue.hasPrefix($0) }
-        let arguments = density ? ["--density", "0.5"] : []
+        let arguments = density ? ["--density", "0.5", "--density-of", "nonzeros"] : []
         let answer = Answer(
           try ChildProcess.run(
             Diffkit.path,
@@ -188,6 +188,97 @@ import TestSupport
         try .run(
           Diffkit.path, ["merge", fixture("add.diff"), "-o", fixture("made.diff")] + options))
       expectTrouble(answer, options[0], "'sum'")
+    }
+  }
+
+  @Test("a density of sparse diffs needs to be of something, and both readings are told")
+  func densityOf() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      for method in ["ties", "dare-linear", "della", "breadcrumbs", "sce"] {
+        expectTrouble(
+          try Diffkit.run("merge", add, add, "--method", method, "--density", "0.5", "-o", made),
+          "--density-of elements", "--density-of nonzeros", add)
+      }
+      expectTrouble(
+        try Diffkit.run("merge", add, add, "--method", "ties", "--densities", "0.5,1", "-o", made),
+        "--density-of elements")
+      // All and nothing are the same of both.
+      expectSuccess(
+        try Diffkit.run("merge", add, add, "--method", "ties", "--density", "1", "-o", made))
+      expectSuccess(
+        try Diffkit.run(
+          "merge", add, add, "--method", "ties", "--densities", "0.5, 1", "--density-of",
+          "nonzeros",
+          "--variant", "mergekit", "-o", made, "--force"))
+      expectTrouble(
+        try Diffkit.run("merge", add, add, "--densities", "0.5,1", "-o", made), "--densities")
+    }
+  }
+
+  @Test("names of methods and lists of numbers are taken as others write them")
+  func spellings() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      for (name, method) in [
+        ("linear", "average"), ("model_stock", "model-stock"), ("task_arithmetic", "sum"),
+        ("ram_plus", "ram-plus"),
+      ] {
+        expectSuccess(
+          try Diffkit.run("merge", add, add, "--method", name, "-o", made, "--force"),
+          "(\(method))")
+      }
+      expectSuccess(
+        try Diffkit.run("merge", add, add, "--weights", "1, -0.5", "-o", made, "--force"))
+      expectTrouble(
+        try Diffkit.run("merge", add, add, "--weights", "1,x", "-o", made, "--force"), "1,x",
+        "--weights")
+    }
+  }
+
+  @Test("weights go by the names of tensors")
+  func patterns() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      func merge(_ weights: String...) throws -> Answer {
+        Answer(
+          try .run(
+            Diffkit.path,
+            ["merge", add, add, "-o", made, "--force"] + weights.flatMap { ["--weights", $0] }))
+      }
+      // 1.5 and 2 of the fixture, twice; then one of them half, and the other not at all.
+      expectSuccess(try merge("model.kernel*=0.25", "*=0,0"), "1 change")
+      let kernel = try #require(try DiffReader(made).first)
+      #expect(try DiffReader(made).map(\.name) == ["model/kernel:0"])
+      #expect(kernel.count == 1)
+      expectSuccess(try Diffkit.run("inspect", made), "diffkit.merge.weights", "model.kernel*=0.25")
+      expectTrouble(try merge("model.kernal:0=1"), "fits no tensor", "model/kernel:0")
+      expectTrouble(try merge("model*=1,2,3"), "3 numbers for 2 diffs")
+      expectTrouble(try merge("model.5-2=1"), "range")
+    }
+  }
+
+  @Test("nothing that is left, and what is lost, is told; --strict refuses losses")
+  func losses() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      expectSuccess(
+        try Diffkit.run("merge", add, add, "--weights", "1,-1", "-o", made),
+        "2 changes cancelled", "nothing is left")
+      expectTrouble(
+        try Diffkit.run("merge", add, add, "--weights", "1,-1", "-o", made, "--force", "--strict"),
+        "2 cancel", "--strict")
+      let part = fixture("part.diff")
+      expectSuccess(try Diffkit.run("extract", add, "--tensors", "model/big", "-o", part))
+      let other = fixture("other.diff")
+      expectSuccess(try Diffkit.run("extract", add, "--except", "model/big", "-o", other))
+      expectSuccess(
+        try Diffkit.run("merge", part, other, "-o", made, "--force"),
+        "part.diff changes no tensor that another diff changes", "other.diff changes no tensor")
+      expectTrouble(
+        try Diffkit.run(
+          "merge", add, add, add, "--method", "average", "--weights", "0.1,0.2,-0.3", "-o", made,
+          "--force"), "the weights come to")
     }
   }
 

@@ -73,6 +73,9 @@ struct TransferOptions: ParsableArguments {
         + "interrupted, 'diffkit recover' completes it."))
   var inPlace = false
 
+  @Flag(help: "Refuse additions that make elements infinite.")
+  var strict = false
+
   @OptionGroup var map: MapOption
   @OptionGroup var report: ReportOptions
 
@@ -87,6 +90,7 @@ struct TransferOptions: ParsableArguments {
     options.names = try map.read()
     options.overwriting = outputs.force
     options.verification = verify
+    options.refusesInfinite = strict
     return options
   }
 

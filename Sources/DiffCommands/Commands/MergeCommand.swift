@@ -14,31 +14,57 @@ struct MergeCommand: ParsableCommand {
       is of no consequence. Exact diffs are chained with 'diffkit compose' instead. One of the \
       diffs may be '-', standard input; with '-o -' the result goes to standard output.
 
+      A recipe in mergekit's vocabulary (YAML or JSON) may stand in place of the diffs; its models \
+      are diffs, or checkpoints, of which the deltas are taken. --show prints the recipe of a diff.
+
         diffkit merge a.diff b.diff -o both.diff
         diffkit merge a.diff b.diff --weights 1,-0.5 --scale 0.8 -o m.diff
-        diffkit merge a.diff b.diff c.diff --method ties --density 0.2 -o m.diff
-        diffkit merge a.diff b.diff --method dare-ties --density 0.5 --seed 7 -o m.diff
+        diffkit merge a.diff b.diff --weights 'encoder.layer.0-5.*=0.3,0.7' -o m.diff
+        diffkit merge a.diff b.diff c.diff --method ties --density 0.2 --density-of nonzeros -o m.diff
+        diffkit merge a.diff b.diff --method dare-ties --density 0.5 --density-of nonzeros --seed 7 \
+      -o m.diff
       """)
 
-  @Argument(help: "The diffs.", completion: .file()) var diffs: [String]
+  @Argument(help: "The diffs, or a recipe (.yml, .yaml, .json).", completion: .file())
+  var diffs: [String]
   @OptionGroup var outputs: OutputOptions
 
-  @Option(help: "The method; 'task-arithmetic' is another name of 'sum'.")
-  var method = MergeMethod.sum
+  @Option(
+    help: """
+      The method; 'task-arithmetic' is another name of 'sum', 'linear' of 'average', and '_' is '-'.
+      """)
+  var method: MergeMethod?
 
   @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("A weight for each diff, in the order of the diffs.", valueName: "w,w,…"))
-  var weights: NumberList?
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "A weight for each diff, in the order of the diffs; 'PATTERN=w' or 'PATTERN=w,w' for the "
+        + "tensors whose names fit (*, ?, 0-5 for a range of numbers), the first that fits counts.",
+      valueName: "w,w,…"))
+  var weights: [String] = []
 
   @Option(parsing: .unconditional, help: "λ: multiplies the result.")
-  var scale = 1.0
+  var scale: Double?
 
   @Option(help: "What the method keeps of each diff, in 0 ... 1.")
   var density: Double?
 
-  @Option(help: "What --density is a share of: elements or nonzeros.")
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("A density for each diff, as --weights.", valueName: "d,d,…"))
+  var densities: [String] = []
+
+  @Option(
+    help: """
+      What densities are shares of: elements (of the tensors) or nonzeros (the changes of a diff). \
+      To be given where a diff changes less than half of the elements.
+      """)
   var densityOf: DensityBase?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Divide by the sum of the weights, as 'average' and most methods that elect do.")
+  var normalize: Bool?
 
   @Option(help: "reference (default), mergekit or peft: whose definition of TIES (and of RAM+).")
   var variant: SignVariant?
@@ -67,7 +93,7 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "Heads that differ: first, drop, or the name of the diff whose heads to take.")
   var head: HeadChoice?
 
-  @Option(help: "The type of stored values, by default f16.")
+  @Option(help: "The type of stored values, by default f16; of a recipe f32.")
   var values: FloatType?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -76,31 +102,85 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Merge diffs that were made on different bases.")
   var allowOtherBase = false
 
+  @Flag(help: "Refuse losses: changes beyond a tensor's range, that round to zero, or that cancel.")
+  var strict = false
+
+  @Flag(help: "Print the recipe that a diff was merged by.")
+  var show = false
+
   @OptionGroup var report: ReportOptions
 
   func run() throws {
+    if show { return try showRecipe() }
     guard let path = outputs.output else {
       throw DiffError(.usage, "name the merged diff with -o FILE")
     }
+    if let recipe = try recipePath { return try merge(recipe: recipe, to: path) }
     try refuseVainOptions()
-    if let weights, weights.numbers.count != diffs.count {
-      throw DiffError(
-        .usage, "\(weights.numbers.count) weights for \(diffs.count) diffs; give one for each")
-    }
+    let weights = try DiffNumbers(weights, option: "--weights")
+    let densities = try DiffNumbers(densities, option: "--densities")
     try check(output: path, isNoneOf: diffs)
     let readers = try openDiffs(diffs)
-    let inputs = readers.enumerated().map {
-      MergeInput($1, weight: weights?.numbers[$0] ?? 1)
-    }
+    let tensors = Array(Set(readers.flatMap { $0.filter(\.isAddition).map(\.name) })).sorted()
+    let inputs = try inputs(readers, tensors, weights, densities)
+    try requireDensityBase(readers)
+    var options = options
+    options.metadata["diffkit.merge.weights"] = weights.text
+    options.metadata["diffkit.merge.densities"] = densities.text
+    try merge(inputs, options, to: path)
+  }
+
+  /// Writes the merged diff and tells about it.
+  func merge(
+    _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
+  ) throws {
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
-      try report.print(MergeOutput(path, size: size, options, diffs: diffs.count, summary))
+      try report.print(
+        MergeOutput(
+          path, size: size, options, diffs: inputs.count, summary: summary, notes: notes))
+    }
+  }
+
+  /// The diffs with their weights and densities.
+  private func inputs(
+    _ readers: [DiffReader], _ tensors: [TensorName], _ weights: DiffNumbers,
+    _ densities: DiffNumbers
+  ) throws -> [MergeInput] {
+    if !self.densities.isEmpty, density != nil {
+      throw DiffError(.usage, "--density and --densities exclude each other")
+    }
+    var inputs = readers.map { MergeInput($0) }
+    let settings = try weights.settings(inputs.count, tensors: tensors, usual: 1)
+    for index in inputs.indices { inputs[index].weight = settings[index] }
+    if !self.densities.isEmpty {
+      let settings = try densities.settings(inputs.count, tensors: tensors, usual: 1)
+      for index in inputs.indices { inputs[index].density = settings[index] }
+    }
+    return inputs
+  }
+
+  /// Refuses a density of which it is not clear what of: of a sparse diff the two meanings are far
+  /// apart.
+  private func requireDensityBase(_ readers: [DiffReader]) throws {
+    let hasDensity = density.map { $0 > 0 && $0 < 1 } ?? !densities.isEmpty
+    guard hasDensity, densityOf == nil, method?.selection ?? .all != .all else { return }
+    for (reader, name) in zip(readers, diffs) where reader.changedShare < 0.5 {
+      let option = density.map { "--density \($0)" } ?? "--densities"
+      let share = reader.changedShare.percent
+      throw DiffError(
+        .usage,
+        "\(option) has two meanings here, since the diff changes only \(share) of the elements of its "
+          + "tensors: choose '--density-of elements', a share of all elements (which trims nothing of "
+          + "a diff that changes fewer), or '--density-of nonzeros', a share of the diff's own changes",
+        path: name)
     }
   }
 
   /// Refuses what the method would not look at.
   private func refuseVainOptions() throws {
+    let method = method ?? .sum
     let isRandom = method.selection == .random || method.selection == .ranked
     let vain = [
       ("--variant", variant != nil && !method.elects && method != .ramPlus),
@@ -109,16 +189,17 @@ struct MergeCommand: ParsableCommand {
       ("--ram-r", ramRate != nil && method != .ramPlus),
       ("--ram-alpha", ramLimit != nil && method != .ramPlus),
       ("--seed", seed != nil && !isRandom),
+      ("--densities", !densities.isEmpty && method.selection == .all),
     ]
     guard let option = vain.first(where: \.1)?.0 else { return }
     throw DiffError(.usage, "\(option) means nothing to '\(method.rawValue)'; leave it out")
   }
 
-  private var options: MergeOptions {
+  var options: MergeOptions {
     var options = MergeOptions()
-    options.method = method
+    options.method = method ?? options.method
     options.variant = variant ?? options.variant
-    options.scale = scale
+    options.scale = scale ?? options.scale
     options.density = density
     options.densityOf = densityOf
     options.rescale = rescale
@@ -131,29 +212,16 @@ struct MergeCommand: ParsableCommand {
     options.pruneTo = pruneTo
     options.heads = head ?? .refuse
     options.allowsOtherBase = allowOtherBase
+    options.normalizes = normalize
+    options.refusesLosses = strict
     options.profile = profile
     return options
   }
 }
 
-/// Numbers separated by commas.
-struct NumberList: ExpressibleByArgument {
-  let numbers: [Double]
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map {
-      Double(String($0))
-    }
-    guard !parts.contains(where: { $0 == nil }) else { return nil }
-    numbers = parts.compactMap { $0 }
-  }
-}
-
 extension MergeMethod: ExpressibleByArgument {
-  /// The method of a name, one of which has two.
-  public init?(argument: String) {
-    if argument == "task-arithmetic" { self = .sum } else { self.init(rawValue: argument) }
-  }
+  /// The method of a name.
+  public init?(argument: String) { self.init(named: argument) }
 }
 
 extension HeadChoice: ExpressibleByArgument {
@@ -183,71 +251,5 @@ extension FloatType: ExpressibleByArgument {
   public init?(argument: String) {
     guard let type = Self.ofAdditions.first(where: { "\($0)" == argument }) else { return nil }
     self = type
-  }
-}
-
-/// What `merge` tells.
-private struct MergeOutput: CommandOutput {
-  struct Tensor: Encodable {
-    let name: String
-    let diffs: Int
-    let elements, read, changes, shared, opposite: UInt64
-  }
-
-  let output, method: String
-  let size: UInt64
-  let diffs: Int
-  let elements, read, changes, shared, opposite, beyondRange: UInt64
-  let tensors: [Tensor]
-  let whole, droppedHeads: [String]
-
-  init(
-    _ path: String, size: UInt64, _ options: MergeOptions, diffs: Int, _ summary: MergeSummary
-  ) {
-    let total = summary.total
-    output = path
-    self.size = size
-    self.diffs = diffs
-    method = options.method.rawValue
-    (elements, read, changes) = (total.elements, total.read, total.changes)
-    (shared, opposite, beyondRange) = (total.shared, total.opposite, total.beyondRange)
-    tensors = summary.tensors.map {
-      Tensor(
-        name: "\($0.name)", diffs: $0.diffs, elements: $0.elements, read: $0.read,
-        changes: $0.changes,
-        shared: $0.shared, opposite: $0.opposite)
-    }
-    whole = summary.whole.map(\.description)
-    droppedHeads = summary.dropped.map(\.description)
-  }
-
-  var text: String {
-    var out =
-      "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) out of \(read.grouped) "
-      + "of \(diffs.counted("diff")) (\(method))\n"
-    out +=
-      "conflicts: \(shared.counted("position")) changed by several, \(opposite.grouped) of them in "
-      + "opposite directions\n"
-    let conflicts = tensors.filter { $0.shared > 0 }
-      .sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }
-    if !conflicts.isEmpty {
-      var table = TextTable(
-        ["most conflicts", "diffs", "changes", "shared", "opposite"], rightAligned: [1, 2, 3, 4])
-      for tensor in conflicts.prefix(10) {
-        table.add([
-          tensor.name, "\(tensor.diffs)", tensor.changes.grouped, tensor.shared.grouped,
-          tensor.opposite.grouped,
-        ])
-      }
-      out += table.text
-    }
-    if beyondRange > 0 {
-      out +=
-        "\(beyondRange.counted("change")) beyond the range of the tensors: such elements become "
-      out += "infinite\n"
-    }
-    if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
-    for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }
-    return out
   }
 }

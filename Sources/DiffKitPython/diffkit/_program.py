@@ -464,9 +464,16 @@ class Merged:
     opposite: int
     #: Changes that are more than the tensor's type holds: such elements become infinite.
     beyond_range: int
+    #: Changes that the type of the values rounds to zero, left out.
+    rounded: int
+    #: Positions whose changes cancel, left out.
+    cancelled: int
+    #: Positions where the weights of what was elected cancel, so that nothing was divided.
+    undivided: int
     tensors: list[MergedTensor]
     whole: list[str]
     dropped_heads: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+import DiffFormat
+import DiffOperations
+import MergeRecipes
+import SystemSupport
+import TensorCore
+
+// Merging by a recipe.
+extension MergeCommand {
+  /// The recipe, if it is one that is to be merged by.
+  var recipePath: String? {
+    get throws {
+      guard let path = diffs.first, path != "-",
+        [".yml", ".yaml", ".json"].contains(where: { path.hasSuffix($0) }), try !isDiff(path)
+      else { return nil }
+      guard diffs.count == 1 else {
+        throw DiffError(
+          .usage, "is a recipe, which names its diffs itself; give it alone", path: path)
+      }
+      return path
+    }
+  }
+
+  /// Merges by a recipe.
+  func merge(recipe path: String, to output: String) throws {
+    try refuseRecipeOptions()
+    let recipe = try MergeRecipe(contentsOf: path)
+    var options = options
+    options.values = values ?? .f32
+    let merge: RecipeMerge
+    do throws(DiffError) {
+      merge = try RecipeMerge(
+        recipe, at: path, scratch: output == "-" ? "/tmp/diffkit" : output, options: options,
+        progress: report.progress.show)
+    } catch {
+      throw error.at(path: path)
+    }
+    try check(output: output, isNoneOf: [path] + merge.inputs.compactMap(\.diff.path))
+    try self.merge(merge.inputs, merge.options, to: output, notes: merge.notes)
+  }
+
+  /// Refuses what the recipe says.
+  private func refuseRecipeOptions() throws {
+    let said = [
+      ("--method", method != nil), ("--weights", !weights.isEmpty), ("--scale", scale != nil),
+      ("--density", density != nil), ("--densities", !densities.isEmpty),
+      ("--density-of", densityOf != nil), ("--normalize", normalize != nil),
+      ("--variant", variant != nil), ("--rescale", rescale != nil), ("--epsilon", epsilon != nil),
+      ("--gamma", gamma != nil), ("--ram-r", ramRate != nil), ("--ram-alpha", ramLimit != nil),
+    ]
+    guard let option = said.first(where: \.1)?.0 else { return }
+    throw DiffError(.usage, "\(option) is for the recipe to say; write it there", path: diffs[0])
+  }
+
+  /// Prints the recipe of a diff.
+  func showRecipe() throws {
+    guard diffs.count == 1, outputs.output == nil else {
+      throw DiffError(.usage, "--show takes one diff, and writes none")
+    }
+    let diff = try openDiff(diffs[0])
+    guard let recipe = diff.metadata["diffkit.merge.recipe"] else {
+      throw DiffError(
+        .usage, "was not merged by a recipe; 'inspect' shows what it was made of", path: diffs[0])
+    }
+    try RecipeOutput(diff: diffs[0], recipe: recipe).print(json: report.json.json)
+  }
+}
+
+/// The recipe of a diff.
+private struct RecipeOutput: CommandOutput {
+  let diff, recipe: String
+
+  var text: String {
+    let text = recipe.escapingControls {
+      $0 == "\n" ? "\n" : "\\u{\(String($0.value, radix: 16))}"
+    }
+    return text.hasSuffix("\n") ? text : text + "\n"
+  }
+}

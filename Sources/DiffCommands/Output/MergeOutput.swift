@@ -1,0 +1,86 @@
+import DiffOperations
+
+/// What `merge` tells.
+struct MergeOutput: CommandOutput {
+  struct Tensor: Encodable {
+    let name: String
+    let diffs: Int
+    let elements, read, changes, shared, opposite: UInt64
+  }
+
+  let output, method: String
+  let size: UInt64
+  let diffs: Int
+  let elements, read, changes, shared, opposite, beyondRange, rounded, cancelled, undivided: UInt64
+  let tensors: [Tensor]
+  let whole, droppedHeads, notes: [String]
+
+  init(
+    _ path: String, size: UInt64, _ options: MergeOptions, diffs: Int, summary: MergeSummary,
+    notes: [String] = []
+  ) {
+    let total = summary.total
+    output = path
+    self.size = size
+    self.diffs = diffs
+    method = options.method.rawValue
+    (elements, read, changes) = (total.elements, total.read, total.changes)
+    (shared, opposite, beyondRange) = (total.shared, total.opposite, total.beyondRange)
+    (rounded, cancelled, undivided) = (total.rounded, total.cancelled, total.undivided)
+    tensors = summary.tensors.map {
+      Tensor(
+        name: "\($0.name)", diffs: $0.diffs, elements: $0.elements, read: $0.read,
+        changes: $0.changes,
+        shared: $0.shared, opposite: $0.opposite)
+    }
+    whole = summary.whole.map(\.description)
+    droppedHeads = summary.dropped.map(\.description)
+    var notes = notes
+    notes += summary.unrelated.map {
+      "\($0) changes no tensor that another diff changes; are they of one model?"
+    }
+    notes += summary.untrimmed.map { "the density trims nothing of \($0), which changes no more" }
+    if total.changes == 0 && summary.whole.isEmpty {
+      notes.append("nothing is left: applied, the diff leaves the base as it is")
+    }
+    self.notes = notes
+  }
+
+  var text: String {
+    var out =
+      "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) out of \(read.grouped) "
+      + "of \(diffs.counted("diff")) (\(method))\n"
+    out +=
+      "conflicts: \(shared.counted("position")) changed by several, \(opposite.grouped) of them in "
+      + "opposite directions\n"
+    let conflicts = tensors.filter { $0.shared > 0 }
+      .sorted { ($0.opposite, $0.shared) > ($1.opposite, $1.shared) }
+    if !conflicts.isEmpty {
+      var table = TextTable(
+        ["most conflicts", "diffs", "changes", "shared", "opposite"], rightAligned: [1, 2, 3, 4])
+      for tensor in conflicts.prefix(10) {
+        table.add([
+          tensor.name, "\(tensor.diffs)", tensor.changes.grouped, tensor.shared.grouped,
+          tensor.opposite.grouped,
+        ])
+      }
+      out += table.text
+    }
+    out += losses
+    if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
+    for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }
+    for note in notes { out += "note: \(note.escapingControls)\n" }
+    return out
+  }
+
+  /// A line that tells what was lost, if anything was.
+  private var losses: String {
+    let parts = [
+      (beyondRange, "beyond the range of the tensors: such elements become infinite"),
+      (rounded, "rounded to zero and left out"),
+      (cancelled, "cancelled and left out"),
+      (undivided, "not divided, since the weights of what was elected cancel"),
+    ].filter { $0.0 > 0 }.map { "\($0.0.counted("change")) \($0.1)" }
+    return parts.isEmpty ? "" : parts.joined(separator: "; ") + "\n"
+  }
+}

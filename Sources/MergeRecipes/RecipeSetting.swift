@@ -1,0 +1,77 @@
+import TensorCore
+
+/// A parameter of a recipe: a number, numbers that go over the layers, or either of these for tensors
+/// whose names contain a text.
+struct RecipeSetting: Sendable {
+  private struct Case: Sendable {
+    /// The name must contain it; nil for any name.
+    let filter: String?
+    /// One number, or the ends of equal parts of the layers, between which it goes straight.
+    let numbers: [Double]
+  }
+
+  private let cases: [Case]
+  /// The line it stands on.
+  let line: Int
+
+  /// - Throws: `usage` with the line.
+  init(_ node: RecipeNode) throws(DiffError) {
+    line = node.line
+    if let number = node.number {
+      cases = [Case(filter: nil, numbers: [number])]
+      return
+    }
+    guard let elements = node.elements else {
+      cases = [try Self.conditional(node)]
+      return
+    }
+    let numbers = elements.compactMap(\.number)
+    if numbers.count == elements.count {
+      cases = numbers.isEmpty ? [] : [Case(filter: nil, numbers: numbers)]
+      return
+    }
+    var cases: [Case] = []
+    for element in elements { cases.append(try Self.conditional(element)) }
+    self.cases = cases
+  }
+
+  private static func conditional(_ node: RecipeNode) throws(DiffError) -> Case {
+    guard node.text == nil, node.elements == nil, !node.isNull else {
+      throw node.refusal("is no number, no list of numbers, and no 'filter' with a 'value'")
+    }
+    let members = try node.members("a value with a filter", ["value", "filter"])
+    guard let value = members["value"] else { throw node.refusal("lacks a 'value'") }
+    let numbers = value.number.map { [$0] } ?? value.elements?.compactMap(\.number) ?? []
+    guard !numbers.isEmpty, numbers.count == value.elements?.count ?? 1 else {
+      throw value.refusal("is no number, and no list of numbers")
+    }
+    guard let filter = members["filter"], !filter.isNull else {
+      return Case(filter: nil, numbers: numbers)
+    }
+    guard let text = filter.text else { throw filter.refusal("a filter is to be a text") }
+    return Case(filter: text == "*" ? nil : text, numbers: numbers)
+  }
+
+  /// Whether the number depends on where a tensor stands among the layers.
+  var hasGradient: Bool { cases.contains { $0.numbers.count > 1 } }
+
+  /// The number of all tensors, if they have one.
+  var constant: Double? {
+    guard cases.count == 1, cases[0].filter == nil, cases[0].numbers.count == 1 else { return nil }
+    return cases[0].numbers[0]
+  }
+
+  /// The number of a tensor that stands at `t`, in 0 ... 1, of the layers: that of the first filter
+  /// that its name contains ('/' and '.' being one separator).
+  func number(of name: String, at t: Double) -> Double? {
+    let fitting = cases.first {
+      $0.filter.map { name.contains($0.replacing("/", with: ".")) } ?? true
+    }
+    guard let numbers = fitting?.numbers else { return nil }
+    let scaled = t * Double(numbers.count - 1)
+    let first = Int(scaled)
+    let second = min(numbers.count - 1, first + 1)
+    let part = scaled - Double(first)
+    return (1 - part) * numbers[first] + part * numbers[second]
+  }
+}

@@ -1,0 +1,88 @@
+import Checkpoints
+import DiffOperations
+import TensorCore
+
+/// The numbers of a recipe, tensor by tensor.
+struct RecipeValues {
+  private let recipe: MergeRecipe
+  private let layers: RecipeLayers
+  /// The tensors that the models change.
+  let tensors: [TensorName]
+
+  /// - Throws: `usage` if the slices are not all layers of the base.
+  init(
+    _ recipe: MergeRecipe, base: (any Checkpoint)?, tensors: [TensorName]
+  ) throws(DiffError) {
+    self.recipe = recipe
+    self.tensors = tensors
+    layers = RecipeLayers(base?.tensors.map(\.name) ?? tensors)
+    if let end = recipe.slices.last?.layers?.upperBound, end != layers.count {
+      throw DiffError(
+        .usage,
+        "line \(recipe.methodLine): the slices end at layer \(end), and the base has \(layers.count) "
+          + "layers")
+    }
+  }
+
+  /// A parameter of a model.
+  ///
+  /// - Parameter otherwise: the number where nothing is set; nil if something must be.
+  /// - Throws: `usage` with the line of the model.
+  func setting(
+    _ parameter: String, of model: MergeRecipe.Model, otherwise: Double? = nil
+  ) throws(DiffError) -> MergeSetting {
+    if recipe.slices.count == 1 {
+      let first = settings(parameter, of: model, in: recipe.slices[0]).first
+      if let constant = first == nil ? otherwise : first?.constant { return MergeSetting(constant) }
+    }
+    var setting: MergeSetting?
+    for tensor in tensors {
+      let number = try number(parameter, of: model, in: tensor, otherwise)
+      if setting == nil { setting = MergeSetting(number) }
+      setting?[tensor] = number
+    }
+    return setting ?? MergeSetting(otherwise ?? 1)
+  }
+
+  private func number(
+    _ parameter: String, of model: MergeRecipe.Model, in tensor: TensorName, _ otherwise: Double?
+  ) throws(DiffError) -> Double {
+    let layer = RecipeLayers.layer(of: tensor)
+    guard let slice = slice(of: tensor, layer) else {
+      throw DiffError(
+        .usage, "line \(model.line): no slice holds layer \(layer ?? 0)", tensor: tensor)
+    }
+    guard
+      slice.sources.contains(where: { $0.model.path == model.path })
+        || recipe.base == model.path
+    else { return parameter == "weight" ? 0 : otherwise ?? 0 }
+    let name = tensor.description.replacing("/", with: ".")
+    let share = layer.map { RecipeLayers.share(of: $0, in: slice.layers ?? 0..<layers.count) } ?? 0
+    for setting in settings(parameter, of: model, in: slice) {
+      if let number = setting.number(of: name, at: share) { return number }
+    }
+    guard let otherwise else {
+      throw DiffError(
+        .usage, "line \(model.line): '\(model.path)' has no '\(parameter)'", tensor: tensor)
+    }
+    return otherwise
+  }
+
+  /// What is set of a parameter, the most particular first.
+  private func settings(
+    _ parameter: String, of model: MergeRecipe.Model, in slice: MergeRecipe.Slice
+  ) -> [RecipeSetting] {
+    let own = slice.sources.first { $0.model.path == model.path }?.settings
+    return [own, slice.settings, recipe.settings].compactMap { $0?.numbers[parameter] }
+  }
+
+  /// The slice that a tensor belongs to: what has no layer stands before the first one, if it embeds
+  /// something, or else after the last.
+  private func slice(of tensor: TensorName, _ layer: Int?) -> MergeRecipe.Slice? {
+    guard let layer else {
+      let embeds = ["embed", "wte", "wpe"].contains { tensor.description.contains($0) }
+      return embeds ? recipe.slices.first : recipe.slices.last
+    }
+    return recipe.slices.first { $0.layers?.contains(layer) ?? true }
+  }
+}
