@@ -51,6 +51,31 @@ struct InterruptedTests {
     }
   }
 
+  @Test("a file that was renamed with its journal is recovered itself, whatever has the old name")
+  func renamed() throws {
+    try Fixture.with { files in
+      let old = try files.bytes("base.h5")
+      try interrupt("x.h5", "x.h5", old, files)
+      for suffix in ["", Journal.suffix] {
+        try write(files.bytes("x.h5" + suffix), toFile: files("moved.h5" + suffix))
+        removeFile(files("x.h5" + suffix))
+      }
+      try write(old, toFile: files("x.h5"))
+      expectSuccess(try Diffkit.run("recover", files("moved.h5")), "moved.h5: completed")
+      #expect(try files.bytes("moved.h5") == files.bytes("tuned.h5"))
+      #expect(try files.bytes("x.h5") == old)
+    }
+  }
+
+  @Test("a file that is being changed is not called whole")
+  func changing() throws {
+    try Fixture.with { files in
+      let file = try File(files("base.h5"))
+      try file.lock(.exclusive)
+      expectTrouble(try Diffkit.run("recover", files("base.h5")), "another program")
+    }
+  }
+
   @Test("a folder of files is recovered by its own name, its index's or a part's")
   func folder() throws {
     try Fixture.with { files in

@@ -116,4 +116,18 @@ import TestSupport
     #expect(OutputFile.split("/a") == ("/", "a"))
     #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
   }
+
+  @Test("a folder does not take the place of one that came meanwhile")
+  func folderRace() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFolder(scratch("out"))
+      try output.write([1], as: "a")
+      let other = try OutputFolder(scratch("out"))
+      try other.write([2], as: "b")
+      try other.commit()
+      let error = #expect(throws: DiffError.self) { try output.commit() }
+      #expect(error?.code == .exists)
+      #expect(try contents(ofFile: scratch("out/b")) == [2])
+    }
+  }
 }

@@ -51,6 +51,9 @@ struct JournalReader {
   /// What it belongs to: a file, or the index of a folder.
   var checkpoint: String { String(path.dropLast(Journal.suffix.count)) }
 
+  /// Whether it is of one file that stands beside it, not of those that an index names.
+  var isOfOneFile: Bool { files.count == 1 && !checkpoint.hasSuffix(".json") }
+
   /// Whether the journal is still there: a file that is open may have lost its name.
   var isThere: Bool { get throws(DiffError) { try file.status().st_nlink > 0 } }
 

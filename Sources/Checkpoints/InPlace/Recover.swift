@@ -20,7 +20,9 @@ extension CheckpointFile {
       let folder = OutputFile.split(journal).folder
       var files: [File] = []
       for (name, size) in reader.files {
-        let file = try File("\(folder)/\(name)", writable: true)
+        // The journal of one file goes with it to another name.
+        let file = try File(
+          reader.isOfOneFile ? reader.checkpoint : "\(folder)/\(name)", writable: true)
         try file.lock(.exclusive)
         guard try file.size == size else { throw reader.notTheFile(file) }
         files.append(file)
@@ -36,8 +38,20 @@ extension CheckpointFile {
       try OutputFile.syncFolder(of: journal)
       if reader.isUndo { outcome.restored += files.count } else { outcome.completed += files.count }
     }
+    if outcome == RecoverOutcome() { try refuseChanging(path) }
     return outcome
   }
+}
+
+/// Refuses a checkpoint whose journal has no name yet: somebody is changing it.
+private func refuseChanging(_ path: String) throws(DiffError) {
+  let files =
+    Folder.exists(path)
+    ? try Folder.names(path).filter { CheckpointFormat(suffixOf: $0) != nil }.map {
+      "\(path)/\($0)"
+    }
+    : [path]
+  for file in files { try File(file).lock(.shared) }
 }
 
 /// The journals of a checkpoint.

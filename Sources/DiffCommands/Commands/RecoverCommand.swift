@@ -9,14 +9,19 @@ struct RecoverCommand: ParsableCommand {
     discussion: """
       The file becomes the one that it was to be, out of the journal beside it \
       (NAME\(Journal.suffix)); out of a journal of diffkit 1.0, the one that it was before. It may \
-      be interrupted itself, and run again.
+      be interrupted itself, and run again. The elements that change get their new bits; that the \
+      rest is sound only 'diffkit verify' can find out.
 
         diffkit recover model.h5
       """)
 
   @Argument(help: "The checkpoint.", completion: .file()) var checkpoint: String
 
-  @Flag(help: "Write the bytes even where something else than old or new ones is found.")
+  @Flag(
+    help: """
+      Do not check whether it is the file that was being changed, by its size and a sample of its \
+      old bytes.
+      """)
   var force = false
 
   @OptionGroup var report: ReportOptions

@@ -17,10 +17,7 @@ package final class OutputFolder: Sendable {
     while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
     self.destination = path
     var status = stat()
-    guard unsafe lstat(path, &status) != 0 else {
-      throw DiffError(
-        .exists, "exists already, and a folder is not replaced; choose another name", path: path)
-    }
+    guard unsafe lstat(path, &status) != 0 else { throw .folderExists(path) }
     temporary = OutputFile.hiddenName(path)
     Interruption.add(temporary: temporary)
     guard unsafe mkdir(temporary, 0o777) == 0 else {
@@ -72,8 +69,16 @@ package final class OutputFolder: Sendable {
   package func commit() throws(DiffError) {
     // An empty folder of that name would be replaced, which harms nobody.
     guard unsafe rename(temporary, destination) == 0 else {
-      throw .system("cannot rename to", destination)
+      let isTaken = [ENOTEMPTY, EEXIST, ENOTDIR].contains(errno)
+      throw isTaken ? .folderExists(destination) : .system("cannot rename to", destination)
     }
     try OutputFile.syncFolder(of: destination)
+  }
+}
+
+extension DiffError {
+  fileprivate static func folderExists(_ path: String) -> DiffError {
+    DiffError(
+      .exists, "exists already, and a folder is not replaced; choose another name", path: path)
   }
 }
