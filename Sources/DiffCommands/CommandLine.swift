@@ -6,8 +6,9 @@ import TensorCore
 
 /// Runs a command line, by default that of this process, and ends the process.
 public func runCommandLine(_ arguments: [String]? = nil) -> Never {
-  // A closed pipe is an error of `write`, to be told like any other.
-  signal(SIGPIPE, SIG_IGN)
+  StandardStreams.occupy()
+  // A closed pipe and a limit on the size of files are errors of `write`, reported like any other.
+  for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
   SignalHandling.begin()
   let words = arguments ?? Array(ProgramArguments.words.dropFirst())
   var isVerify = false
@@ -41,7 +42,8 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
 private func refuseBrokenArguments() throws(DiffError) {
   guard let broken = ProgramArguments.firstRepaired else { return }
   throw DiffError(
-    .usage, "is not UTF-8; rename it, or give it a link with another name", path: broken)
+    .usage, "is not UTF-8; a file of that name needs another one, or a link with another",
+    path: broken)
 }
 
 /// What to say if the first word is to be a command and is none.

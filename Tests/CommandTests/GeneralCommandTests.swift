@@ -170,4 +170,32 @@ import TestSupport
       #expect(answer.errors.utf8.count < 1000)
     }
   }
+
+  @Test("a standard stream that is closed is an error, and no other file takes its number")
+  func closedStreams() throws {
+    func run(_ script: String) throws -> Answer {
+      Answer(
+        try ChildProcess.run("timeout", ["-s", "KILL", "30", "sh", "-c", script, Diffkit.path]))
+    }
+    for command in ["inspect -", "verify -", "stats '\(Repository.base)' -"] {
+      expectTrouble(try run("exec \"$0\" \(command) <&-"), "standard input")
+    }
+    let silent = try run("exec \"$0\" inspect '\(Repository.base)' >&-")
+    #expect(silent.code == 2)
+  }
+
+  @Test("a limit on the size of files is an error, and nothing is left")
+  func sizeLimit() throws {
+    try Scratch.with { scratch in
+      let answer = Answer(
+        try ChildProcess.run(
+          "sh",
+          [
+            "-c", "ulimit -f 1; exec \"$0\" \"$@\"", Diffkit.path, "convert", Repository.base,
+            scratch("x.safetensors"),
+          ]))
+      expectTrouble(answer, "x.safetensors", "too large")
+      #expect(try scratch.names == [])
+    }
+  }
 }
