@@ -209,7 +209,8 @@ let package = Package(
       ],
       exclude: [
         "Resources", "adamw_oracle.py", "bpe_oracle.py", "encoders.py", "gates.py",
-        "metrics_oracle.py", "minilm.py", "random_texts.py", "ten_steps.py",
+        "metrics_oracle.py", "minilm.py", "random_texts.py", "tables.py", "ten_steps.py",
+        "tokenizer_json.py",
         "wordpiece_oracle.py",
       ],
       swiftSettings: swift),

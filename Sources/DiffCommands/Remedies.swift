@@ -25,7 +25,11 @@ extension Remedy {
     case .allowLosses: "without --strict they are counted and allowed"
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"
-    case .textColumn: "--text names their column"
+    case .textColumn: "--text names the column of the text (given twice: of both texts of a pair)"
+    case .dropTensors(let path, let pattern):
+      "leave it out first: diffkit convert '\(path)' OUTPUT --except '\(pattern)'"
+    case .resumeOrStartAnew:
+      "the same command with --resume goes on from it, with --anew it starts from the beginning"
     case .recover(let path): "complete that first: diffkit recover '\(path)'"
     case .resume: "the same command with --resume goes on from here"
     }

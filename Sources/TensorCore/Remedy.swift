@@ -39,6 +39,10 @@ public enum Remedy: Sendable, Hashable {
   case pruneResult
   /// Name the column that holds the texts.
   case textColumn
+  /// Leave the tensors with this pattern of names out of the checkpoint at this path.
+  case dropTensors(String, pattern: String)
+  /// Resume the work from its saved state, or start anew.
+  case resumeOrStartAnew
   /// Recover the checkpoint at this path, which was left half changed.
   case recover(String)
   /// Resume the work from its saved state.
@@ -80,7 +84,11 @@ extension Remedy: CustomStringConvertible {
     case .allowLosses: ("allow-losses", "allow losses to have it all the same")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
     case .pruneResult: ("prune-result", "prune its result instead")
-    case .textColumn: ("text-column", "name their column")
+    case .textColumn: ("text-column", "name the column of the text")
+    case .dropTensors(let path, let pattern):
+      ("drop-tensors", "leave '\(pattern)' out of '\(path)' first")
+    case .resumeOrStartAnew:
+      ("resume-or-start-anew", "resume to go on from here, or start anew")
     case .recover(let path): ("recover", "recover '\(path)' first")
     case .resume: ("resume", "resume to go on from here")
     }

@@ -1,56 +1,81 @@
 import TensorCore
 
-/// The lines of a file of tab-separated values: no quoting, a row a line.
+/// A table in memory.
 struct TableText {
-  /// The fields of each row.
-  private(set) var rows: [[Substring]] = []
-  /// The line that each row stands in, counted from 1.
+  /// The names of the columns, if there is a header.
+  private(set) var names: [String]?
+  /// How many fields a row has.
+  private(set) var width = 0
+  /// The line that each row begins in, counted from 1.
   private(set) var lines: [Int] = []
   /// What is unusual.
   private(set) var notes: [String] = []
+  /// How the rows were written.
+  let format: TableFormat
+  /// The fields, one after the other, and where each ends.
+  private var bytes: [UInt8] = []
+  private var ends = [0]
+  /// The fields that JSON has no text for, by their place in `ends`.
+  private var missing: [Int: DiffError] = [:]
 
-  /// - Throws: `malformed` with the number of the line.
-  init(_ bytes: [UInt8]) throws(DiffError) {
-    var bytes = bytes[...]
-    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
-      bytes = bytes.dropFirst(3)
-      notes.append("the file begins with a byte order mark, which is skipped")
-    }
-    var hasReturns = false
-    var line = 0
-    while !bytes.isEmpty {
-      line += 1
-      var row = bytes.prefix { $0 != 0x0A }
-      bytes = bytes[row.endIndex...].dropFirst()
-      if row.last == 0x0D {
-        hasReturns = true
-        row = row.dropLast()
+  /// Reads all rows.
+  ///
+  /// - Throws: `io`; `malformed` with the number of the line.
+  init(_ reader: inout TableReader) throws(DiffError) {
+    format = reader.format
+    while try reader.next() {
+      if lines.isEmpty { width = reader.count }
+      guard reader.count == width else {
+        throw reader.error(
+          "has \(reader.count) columns where line \(lines[0]) has \(width); \(Self.hint(format))")
       }
-      // Empty lines at the end are no rows; one in between would shift what comes after it.
-      if row.isEmpty && bytes.allSatisfy({ $0 == 0x0A || $0 == 0x0D }) { break }
-      guard !row.contains(0) else { throw Self.error(line, "contains a NUL byte") }
-      guard let text = String(validating: row, as: UTF8.self) else {
-        throw Self.error(line, "is not valid UTF-8; convert the file first")
-      }
-      let scalars = text[...].unicodeScalars
-      rows.append(
-        scalars.split(separator: "\t", omittingEmptySubsequences: false).map { Substring($0) })
-      lines.append(line)
-      if let first = rows.first, rows.last?.count != first.count {
-        throw Self.error(
-          line,
-          "has \(rows[rows.count - 1].count) columns where line 1 has \(first.count); columns "
-            + "are separated by one tab each, and there is no quoting")
+      lines.append(reader.line)
+      for column in 0..<width {
+        do throws(DiffError) { bytes += try reader.text(column).utf8 } catch {
+          missing[ends.count] = error
+        }
+        ends.append(bytes.count)
       }
     }
-    guard !rows.isEmpty else { throw DiffError(.malformed, "no rows: the file is empty") }
-    if hasReturns { notes.append("lines end in CR LF, which is taken as LF") }
+    guard !lines.isEmpty else { throw DiffError(.malformed, "no rows: the file is empty") }
+    names = reader.names
+    notes = reader.closingNotes
   }
 
-  /// Takes the first row away: the names of the columns.
-  mutating func popHeader() -> [Substring] {
-    lines.removeFirst()
-    return rows.removeFirst()
+  private static func hint(_ format: TableFormat) -> String {
+    switch format {
+    case .tsv: "columns are separated by one tab each, and there are no quotes around fields"
+    default: "a field that holds a separator or an end of line stands in quotes"
+    }
+  }
+
+  /// How many rows there are, the header not counted.
+  var count: Int { lines.count - headers }
+  private var headers = 0
+
+  /// The text of a field.
+  ///
+  /// - Throws: `malformed` where JSON has no text there.
+  func text(_ row: Int, _ column: Int) throws(DiffError) -> String {
+    if !missing.isEmpty, let error = missing[place(row, column)] { throw error }
+    return self[row, column]
+  }
+
+  /// The text of a field; empty where JSON has none there.
+  subscript(row: Int, column: Int) -> String {
+    let place = place(row, column)
+    return String(decoding: bytes[ends[place - 1]..<ends[place]], as: UTF8.self)
+  }
+
+  /// The line that a row begins in.
+  func line(_ row: Int) -> Int { lines[row + headers] }
+
+  private func place(_ row: Int, _ column: Int) -> Int { (row + headers) * width + column + 1 }
+
+  /// Takes the first row for the names of the columns.
+  mutating func takeHeader() {
+    names = (0..<width).map { self[0, $0] }
+    headers = 1
   }
 
   static func error(_ line: Int, _ message: String) -> DiffError {

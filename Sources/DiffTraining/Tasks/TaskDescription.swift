@@ -56,9 +56,19 @@ public struct TaskData: Sendable, Hashable {
   /// The examples, in the order of the file.
   public var rows: [TaskRow]
   /// XXH3-128 of the rows: their fields as UTF-8, with tabs between them and a line feed after
-  /// each. Byte order mark, header, order of columns and ends of lines do not count.
+  /// each; a field with a tab or an end of line stands in quotes. The format of the file, header,
+  /// order of columns and ends of lines do not count.
   public var fingerprint: Fingerprint
 
+  /// The examples as a model reads them; see `examples` of rows.
+  public func examples(
+    _ tokenizer: some Tokenizer, maxLength: Int
+  ) -> (examples: [TokenExample], truncated: Int) {
+    rows.examples(tokenizer, maxLength: maxLength)
+  }
+}
+
+extension [TaskRow] {
   /// The examples as a model reads them. O(bytes), on all cores.
   ///
   /// - Parameter maxLength: Longer sequences are cut.
@@ -67,10 +77,10 @@ public struct TaskData: Sendable, Hashable {
     _ tokenizer: some Tokenizer, maxLength: Int
   ) -> (examples: [TokenExample], truncated: Int) {
     var results = [(example: TokenExample, isTruncated: Bool)](
-      repeating: (TokenExample(ids: []), false), count: rows.count)
+      repeating: (TokenExample(ids: []), false), count: count)
     // Nothing is thrown; the compiler needs to be told.
     try? parallelForEach(&results) { index, result throws(DiffError) in
-      let row = rows[index]
+      let row = self[index]
       let encoding = tokenizer.encode(row.first, row.second, maxLength: maxLength)
       let segments = encoding.typeIDs.contains { $0 != 0 } ? encoding.typeIDs : []
       result = (

@@ -15,7 +15,8 @@ public struct TaskSet: Sendable {
   public var count: Int { questions?.all.questions.count ?? examples.count }
   private let questions: (all: Questions, windows: [QuestionWindow])?
 
-  /// Reads a file: questions as SQuAD stores them if it ends in `.json`, else a table.
+  /// Reads a file: questions as SQuAD stores them if it ends in `.json`, else a table
+  /// (`TaskData`).
   ///
   /// - Parameters:
   ///   - kind: What must be asked for; nil: whatever is.
@@ -75,6 +76,11 @@ public struct TaskSet: Sendable {
     }
     let count = Double(max(1, questions.count))
     return ["exact_match": matches / count, "f1": overlap / count]
+  }
+
+  /// How often each class was predicted for each; nil where no classes are.
+  public func confusion(_ predictions: [[Float]], _ facts: TaskFacts) -> Confusion? {
+    facts.labels.isEmpty ? nil : facts.confusion(predictions, examples.map(\.target))
   }
 
   /// The answers to the questions. Where every question of the data has an answer, as in SQuAD

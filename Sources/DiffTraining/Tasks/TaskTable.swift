@@ -2,55 +2,69 @@ import SystemSupport
 import TensorCore
 
 extension TaskData {
-  /// Reads tab-separated values: `text<TAB>label` or `text1<TAB>text2<TAB>label`, without quoting.
+  /// Reads a table of texts and labels: TSV, CSV or JSON Lines.
   ///
   /// - Throws: `io`; `malformed` with the number of the line; `usage` if the options do not fit.
   /// - Complexity: O(bytes), a small multiple of the file in memory.
   public init(table path: String, _ options: TableOptions = TableOptions()) throws(DiffError) {
-    self = try File.parse(path) { bytes throws(DiffError) in
-      try TaskData(table: bytes, options)
-    }
+    var reader = try TableReader(path, format: options.format)
+    do { try self.init(&reader, options) } catch { throw error.at(path: path) }
   }
 
   /// The same of the contents of a file.
   public init(
     table bytes: [UInt8], _ options: TableOptions = TableOptions()
   ) throws(DiffError) {
-    var table = try TableText(bytes)
+    var reader = try TableReader(ByteStream(bytes), options.format ?? .tsv)
+    do { try self.init(&reader, options) } catch {
+      // No file has the name that the stream has.
+      var error = error
+      error.path = nil
+      throw error
+    }
+  }
+
+  private init(_ reader: inout TableReader, _ options: TableOptions) throws(DiffError) {
+    var table = try TableText(&reader)
     let header = Self.findHeader(table, options)
-    let names = header.isThere ? table.popHeader().map(String.init) : nil
-    guard !table.rows.isEmpty else { throw DiffError(.malformed, "no rows after the header") }
-    let columns = try Columns(options, count: table.width, names: names)
-    let labels = columns.label.map { column in table.rows.map { String($0[column]) } }
-    let (kind, why) = try Self.kind(of: labels, table.lines, options)
-    let targets = try Self.targets(labels, table.lines, kind)
+    if header.isThere && table.names == nil { table.takeHeader() }
+    guard table.count > 0 else { throw DiffError(.malformed, "no rows after the header") }
+    let columns = try TableColumns(
+      options, width: table.width, names: table.names,
+      label: options.isLabelled ? table.width - 1 : nil, holdsIDs: table.holdsIDs)
+    var labels: [String]?
+    if options.isLabelled, let column = columns.label { labels = try table.labels(column) }
+    let (kind, why) = try Self.kind(of: labels, table, options)
+    let targets = try Self.targets(labels, table, kind)
 
     rows = []
-    rows.reserveCapacity(table.rows.count)
+    rows.reserveCapacity(table.count)
     var stream = XXH3Stream()
-    for (index, fields) in table.rows.enumerated() {
-      let texts = columns.texts.map { String(fields[$0]) }
+    for row in 0..<table.count {
+      var fields: [String] = []
+      for column in columns.texts { fields.append(try table.text(row, column)) }
       rows.append(
         TaskRow(
-          texts[0], texts.count > 1 ? texts[1] : nil, target: targets?[index] ?? .none))
-      let line = (texts + (labels.map { [$0[index]] } ?? [])).joined(separator: "\t") + "\n"
+          fields[0], fields.count > 1 ? fields[1] : nil, target: targets?[row] ?? .none))
+      if let labels { fields.append(labels[row]) }
+      let line = fields.map(\.oneLine).joined(separator: "\t") + "\n"
       stream.update(Array(line.utf8).span)
     }
     fingerprint = stream.digest
     let what = columns.texts.count > 1 ? "pairs of texts" : "texts"
     description = TaskDescription(
       kind: kind, isPair: columns.texts.count > 1,
-      summary: "\(rows.count) \(what), \(why); \(header.why)", notes: table.notes)
+      summary: "\(rows.count) \(what), \(why); \(header.why)\(table.choice(columns))",
+      notes: table.notes)
+    let empty = rows.count { $0.first.isEmpty || $0.second?.isEmpty == true }
+    if empty > 0 { description.notes.append("\(empty) texts are empty") }
   }
 
-  private static let labelNames: Set<String> = [
-    "label", "labels", "class", "category", "target", "score", "rating", "sentiment", "gold",
-  ]
-
-  /// Whether line 1 names the columns.
+  /// Whether the first row names the columns.
   private static func findHeader(
     _ table: TableText, _ options: TableOptions
   ) -> (isThere: Bool, why: String) {
+    if table.names != nil { return (true, "JSON names its members") }
     if let told = options.hasHeader {
       return (told, told ? "a header, as told" : "no header, as told")
     }
@@ -58,20 +72,22 @@ extension TaskData {
       if case .name = $0 { true } else { false }
     }
     if isNamed { return (true, "a header, since columns are named") }
-    guard options.isLabelled, let first = table.rows.first else {
-      return (false, "no header, since it was not told")
-    }
+    let first = (0..<table.width).map { table[0, $0] }
     let column =
       if case .number(let number) = options.label { max(0, number) - 1 } else { table.width - 1 }
-    guard first.indices.contains(column) else { return (false, "no header") }
-    let name = String(first[column])
-    let others = table.rows.dropFirst().map { $0[column] }
-    if labelNames.contains(name.lowercased()), !others.contains(first[column]) {
-      return (true, "a header, since line 1 calls the last field '\(name)'")
+    if options.isLabelled, first.indices.contains(column), number(first[column]) == nil,
+      table.count > 2, (1..<table.count).allSatisfy({ number(table[$0, column]) != nil })
+    {
+      return (true, "a header, since all labels but '\(first[column])' in line 1 are numbers")
     }
-    if number(name) == nil && others.count > 1 && others.allSatisfy({ number($0) != nil }) {
-      return (true, "a header, since all labels but '\(name)' in line 1 are numbers")
+    let usual = options.usual.texts
+    if !usual.isEmpty, usual.allSatisfy(first.contains) {
+      return (true, "a header, since line 1 names the columns of the training")
     }
+    if let name = ColumnNames.named(by: first) {
+      return (true, "a header, since line 1 has the name of a column, '\(name)'")
+    }
+    guard options.isLabelled else { return (false, "no header, since it was not told") }
     return (false, "no header, since line 1 has a label like the others")
   }
 
@@ -82,7 +98,7 @@ extension TaskData {
 
   /// What labels are, and why.
   private static func kind(
-    of labels: [String]?, _ lines: [Int], _ options: TableOptions
+    of labels: [String]?, _ table: TableText, _ options: TableOptions
   ) throws(DiffError) -> (TaskDescription.Kind, why: String) {
     if let kind = options.kind {
       let what =
@@ -101,6 +117,7 @@ extension TaskData {
     }
     let distinct = Set(labels)
     let numbers = distinct.compactMap { number($0) }
+    try refuseMissing(labels, table, areNumbers: !numbers.isEmpty)
     let allNumbers = numbers.count == distinct.count
     let isWhole = allNumbers && numbers.allSatisfy { $0 == $0.rounded() }
     if allNumbers && (!isWhole || distinct.count > mostClasses) {
@@ -127,11 +144,27 @@ extension TaskData {
     )
   }
 
+  /// Refuses what programs write where there is no number, if all other labels are numbers.
+  private static func refuseMissing(
+    _ labels: [String], _ table: TableText, areNumbers: Bool
+  ) throws(DiffError) {
+    guard areNumbers, labels.allSatisfy({ number($0) != nil || isMissing($0) }),
+      let row = labels.firstIndex(where: isMissing)
+    else { return }
+    throw TableText.error(
+      table.line(row), "has the label '\(labels[row])' among numbers: leave such rows out")
+  }
+
+  private static func isMissing(_ label: String) -> Bool {
+    ["nan", "na", "n/a", "<na>", "null", "none", "-", "?", "inf", "-inf", "infinity", "-infinity"]
+      .contains(label.lowercased())
+  }
+
   /// More values than these are no classes, if they are numbers.
   private static let mostClasses = 20
 
   private static func targets(
-    _ labels: [String]?, _ lines: [Int], _ kind: TaskDescription.Kind
+    _ labels: [String]?, _ table: TableText, _ kind: TaskDescription.Kind
   ) throws(DiffError) -> [Target]? {
     guard let labels else { return nil }
     var targets: [Target] = []
@@ -140,17 +173,19 @@ extension TaskData {
     case .classification(let names):
       let numbers = Dictionary(
         zip(names, names.indices), uniquingKeysWith: { first, _ in first })
-      for (label, line) in zip(labels, lines) {
+      for (row, label) in labels.enumerated() {
         guard let number = numbers[label] else {
           throw TableText.error(
-            line, "has label '\(label)', which is none of: \(names.joined(separator: ", "))")
+            table.line(row),
+            "has label '\(label)', which is none of: \(names.joined(separator: ", "))")
         }
         targets.append(.label(number))
       }
     case .regression, .spans:
-      for (label, line) in zip(labels, lines) {
+      for (row, label) in labels.enumerated() {
         guard let number = Self.number(label), Float(number).isFinite else {
-          throw TableText.error(line, "has label '\(label)' where a number is wanted")
+          throw TableText.error(
+            table.line(row), "has label '\(label)' where a number is wanted")
         }
         targets.append(.value(Float(number)))
       }
@@ -159,48 +194,74 @@ extension TaskData {
   }
 }
 
-/// The columns that matter, counted from 0.
-private struct Columns {
-  let texts: [Int]
-  let label: Int?
-
-  init(_ options: TableOptions, count: Int, names: [String]?) throws(DiffError) {
-    func place(_ column: TableOptions.Column) throws(DiffError) -> Int {
-      switch column {
-      case .number(let number):
-        guard (1...count).contains(number) else {
-          throw DiffError(.usage, "no column \(number): there are \(count)")
-        }
-        return number - 1
-      case .name(let name):
-        guard let index = names?.firstIndex(of: name) else {
-          let known =
-            names.map { ": " + $0.joined(separator: ", ") } ?? ", since there is no header"
-          throw DiffError(.usage, "no column '\(name)'\(known)")
-        }
-        return index
+extension TableText {
+  /// The labels, in the order of the rows.
+  ///
+  /// - Throws: `malformed` with the line of one that is empty, or differs from another one in
+  ///   white space only.
+  fileprivate func labels(_ column: Int) throws(DiffError) -> [String] {
+    var labels: [String] = []
+    labels.reserveCapacity(count)
+    var seen: [String: (label: String, line: Int)] = [:]
+    for row in 0..<count {
+      let label = try text(row, column)
+      labels.append(label)
+      if seen[label]?.label == label { continue }
+      let words = label.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      guard !words.isEmpty else { throw Self.error(line(row), "has an empty label") }
+      if let other = seen[words], other.label != label {
+        throw Self.error(
+          line(row),
+          "has the label '\(label)', line \(other.line) '\(other.label)': they differ in white "
+            + "space only")
       }
+      seen[words] = (label, line(row))
+      seen[label] = (label, line(row))
     }
-    var label: Int?
-    if options.isLabelled { label = try options.label.map(place) ?? count - 1 }
-    if let columns = options.texts {
-      var places: [Int] = []
-      for column in columns { places.append(try place(column)) }
-      texts = places
-    } else {
-      texts = (0..<count).filter { $0 != label }
+    return labels
+  }
+
+  /// Whether a column tells rows apart: whole numbers or words with digits, each once.
+  fileprivate func holdsIDs(_ column: Int) -> Bool {
+    guard count > 1 else { return false }
+    var seen: Set<String> = []
+    for row in 0..<count {
+      let text = self[row, column]
+      let isID =
+        text.utf8.count <= 64 && !text.contains(where: \.isWhitespace)
+        && text.contains(where: \.isNumber)
+      guard isID, seen.insert(text).inserted else { return false }
     }
-    self.label = label
-    guard (1...2).contains(texts.count), !texts.contains(where: { $0 == label }) else {
-      throw DiffError(
-        .usage,
-        "\(count) columns, of which \(texts.count) would be texts: one text or two and, "
-          + "in another column, a label are wanted; name the columns")
+    return true
+  }
+
+  /// Which columns were chosen, if there was a choice.
+  fileprivate func choice(_ columns: TableColumns) -> String {
+    guard width > columns.texts.count + (columns.label == nil ? 0 : 1) || names != nil else {
+      return ""
     }
+    func name(_ column: Int) -> String {
+      names.map { "'\($0[column])'" } ?? "column \(column + 1)"
+    }
+    let texts = columns.texts.map(name).joined(separator: " and ")
+    return "; text \(texts)" + (columns.label.map { ", label \(name($0))" } ?? "")
   }
 }
 
-extension TableText {
-  /// How many columns there are.
-  fileprivate var width: Int { rows.first?.count ?? 0 }
+extension ColumnNames {
+  /// The first field of a row that names columns, if it does: none of its fields is a number, and
+  /// one is what headers call columns.
+  static func named(by row: [String]) -> String? {
+    guard row.count > 1, row.allSatisfy({ Double($0) == nil }) else { return nil }
+    return row.first(where: isKnown)
+  }
+}
+
+extension String {
+  /// The text as a field between tabs: in quotes if it holds a tab or an end of line.
+  fileprivate var oneLine: String {
+    guard utf8.contains(where: { $0 == 0x09 || $0 == 0x0A }) else { return self }
+    return "\"" + split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+      + "\""
+  }
 }

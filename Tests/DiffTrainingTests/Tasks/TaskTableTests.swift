@@ -80,7 +80,7 @@ import TestSupport
       ("", "no rows: the file is empty"),
       ("\n\n", "no rows: the file is empty"),
       ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
-      ("a\t1\n\nb\t0\n", "line 2 has 1 columns where line 1 has 2"),
+      ("a\t1\n\nb\t0\n", "line 2 is empty"),
       ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
       ("a\t1\nb\t1\n", "all labels are '1': there is nothing to be learned"),
       ("text\tlabel\n", "no rows after the header"),
