@@ -26,16 +26,21 @@ struct BertWords {
   mutating func scan(_ bytes: Span<UInt8>) {
     pieces.ids.reserveCapacity(bytes.count / 4 + 8)
     pieces.sources.reserveCapacity(bytes.count / 4 + 8)
-    var index = 0
-    while index < bytes.count {
+    var start = 0
+    for match in model.added.matches(bytes) {
+      scan(bytes, start..<match.range.lowerBound)
+      pieces.append(match.id, match.range)
+      start = match.range.upperBound
+    }
+    scan(bytes, start..<bytes.count)
+  }
+
+  /// A part of a text without added tokens.
+  private mutating func scan(_ bytes: Span<UInt8>, _ part: Range<Int>) {
+    var index = part.lowerBound
+    while index < part.upperBound {
       let byte = bytes[index]
       if byte < 0x80 {
-        if byte == UInt8(ascii: "["), let (id, length) = special(bytes, index) {
-          endWord()
-          pieces.append(id, index..<index + length)
-          index += length
-          continue
-        }
         appendASCII(byte, index)
         index += 1
       } else {
@@ -45,17 +50,6 @@ struct BertWords {
       }
     }
     endWord()
-  }
-
-  /// The special token that stands at `index`.
-  private func special(_ bytes: Span<UInt8>, _ index: Int) -> (id: Int32, length: Int)? {
-    for (name, id) in model.special
-    where index + name.count <= bytes.count
-      && name.indices.allSatisfy({ bytes[index + $0] == name[$0] })
-    {
-      return (id, name.count)
-    }
-    return nil
   }
 
   @inline(__always)

@@ -15,7 +15,7 @@ public struct ByteLevelBPE: Tokenizer {
   /// The token of each byte.
   private let bytes: [Int32]
   private let merges: Merges
-  private let special: [(bytes: [UInt8], id: Int32)]
+  private let added: AddedTokens
 
   /// A tokenizer of a vocabulary.
   ///
@@ -27,47 +27,73 @@ public struct ByteLevelBPE: Tokenizer {
   public init(
     vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false
   ) throws(DiffError) {
-    var ids: [ArraySlice<UInt8>: Int32] = [:]
+    var ids: [(text: String, id: Int32)] = []
+    var names: [String: Int32] = [:]
     for member in try JSONValue(parsing: vocabulary).members ?? [] {
       guard let id = member.value.unsigned.flatMap({ Int32(exactly: $0) }) else {
         throw DiffError(.malformed, "the id of token '\(member.name)' is no whole number")
       }
-      ids[Array(member.name.utf8)[...]] = id
+      ids.append((member.name, id))
+      names[member.name] = id
     }
-    func id(_ name: String) throws(DiffError) -> Int32 {
-      guard let id = ids[Array(name.utf8)[...]] else {
-        throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
-      }
-      return id
+    guard let start = names["<s>"], let end = names["</s>"] else {
+      let name = names["<s>"] == nil ? "<s>" : "</s>"
+      throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
     }
-    bytes = try Self.letters.map { letter throws(DiffError) in try id(String(letter)) }
-    frame = SequenceFrame(
-      start: try id("<s>"), end: try id("</s>"), separators: 2, secondType: 0)
-    special = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"].compactMap { name in
-      ids[Array(name.utf8)[...]].map { (Array(name.utf8), $0) }
-    }
-    vocabularyCount = Int(ids.values.max() ?? 0) + 1
-    self.addsPrefixSpace = addsPrefixSpace
-    self.merges = try Self.read(merges, ids)
-  }
-
-  private static func read(
-    _ text: [UInt8], _ ids: [ArraySlice<UInt8>: Int32]
-  ) throws(DiffError) -> Merges {
-    var merges = Merges()
-    for (index, raw) in text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+    var pairs: [(String, String)] = []
+    for (index, raw) in merges.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated()
+    {
       let line = raw.last == 0x0D ? raw.dropLast() : raw
       if line.isEmpty || line.starts(with: "#version".utf8) { continue }
       let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
-      guard parts.count == 2, let left = ids[parts[0]], let right = ids[parts[1]],
-        let result = ids[parts[0] + parts[1]]
-      else {
+      guard parts.count == 2 else {
         throw DiffError(
           .malformed, "line \(index + 1) of the merges is no pair of tokens of the vocabulary")
       }
-      merges.append(left, right, result)
+      pairs.append(
+        (String(decoding: parts[0], as: UTF8.self), String(decoding: parts[1], as: UTF8.self)))
     }
-    return merges
+    try self.init(
+      ids: ids, merges: pairs,
+      added: ["<s>", "</s>", "<pad>", "<unk>", "<mask>"].compactMap { name in
+        names[name].map { AddedTokens.Token(text: name, id: $0) }
+      }, frame: SequenceFrame(start: start, end: end, separators: 2, secondType: 0),
+      addsPrefixSpace: addsPrefixSpace)
+  }
+
+  /// A tokenizer of tokens with their ids and pairs of them, the first to be joined first.
+  ///
+  /// - Throws: `malformed` if they do not belong together.
+  init(
+    ids: [(text: String, id: Int32)], merges pairs: [(String, String)], added: [AddedTokens.Token],
+    frame: SequenceFrame, addsPrefixSpace: Bool
+  ) throws(DiffError) {
+    // By bytes: Swift takes texts for equal that differ in their composition.
+    var known: [[UInt8]: Int32] = [:]
+    known.reserveCapacity(ids.count)
+    for (text, id) in ids { known[Array(text.utf8)] = id }
+    bytes = try Self.letters.map { letter throws(DiffError) in
+      guard let id = known[Array(String(letter).utf8)] else {
+        throw DiffError(.malformed, "no byte-level vocabulary: it lacks the token '\(letter)'")
+      }
+      return id
+    }
+    var merges = Merges()
+    for (number, pair) in pairs.enumerated() {
+      let (left, right) = (Array(pair.0.utf8), Array(pair.1.utf8))
+      guard let first = known[left], let second = known[right], let both = known[left + right]
+      else {
+        throw DiffError(
+          .malformed, "pair \(number + 1) of the merges is none of tokens of the vocabulary")
+      }
+      merges.append(first, second, both)
+    }
+    self.merges = merges
+    self.frame = frame
+    self.added = try AddedTokens(added)
+    self.addsPrefixSpace = addsPrefixSpace
+    let most = ids.map(\.id).max() ?? 0
+    vocabularyCount = Int(added.reduce(most) { max($0, $1.id) }) + 1
   }
 
   /// The letters that stand for bytes in the files: what can be printed for itself, the others
@@ -89,24 +115,16 @@ public struct ByteLevelBPE: Tokenizer {
     let bytes = Array(text.utf8)
     var pieces = Pieces()
     var start = 0
-    var index = 0
-    while index < bytes.count {
-      if bytes[index] == UInt8(ascii: "<"),
-        let (name, id) = special.first(where: { bytes[index...].starts(with: $0.bytes) })
-      {
-        append(bytes, start..<index, to: &pieces)
-        pieces.append(id, index..<index + name.count)
-        index += name.count
-        start = index
-      } else {
-        index += 1
-      }
+    for match in added.matches(bytes.span) {
+      append(bytes, start..<match.range.lowerBound, to: &pieces)
+      pieces.append(match.id, match.range)
+      start = match.range.upperBound
     }
-    append(bytes, start..<index, to: &pieces)
+    append(bytes, start..<bytes.count, to: &pieces)
     return pieces
   }
 
-  /// The tokens of a part of a text without special tokens.
+  /// The tokens of a part of a text without added tokens.
   private func append(_ text: [UInt8], _ part: Range<Int>, to pieces: inout Pieces) {
     var letters = Array(text[part])
     var shift = part.lowerBound

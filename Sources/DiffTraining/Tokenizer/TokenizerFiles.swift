@@ -4,14 +4,24 @@ import TensorCore
 
 /// Finds a tokenizer beside a model, in the files that Hugging Face's models come with.
 public enum TokenizerFiles {
-  /// Opens the tokenizer of a folder, `vocab.txt` or `vocab.json` with `merges.txt`; or of one of
-  /// these files, the others beside it. What `tokenizer_config.json` says of it counts, if there
-  /// is one.
+  /// Opens the tokenizer of a folder: `tokenizer.json`, else `vocab.txt`, else `vocab.json` with
+  /// `merges.txt`; or of one of these files, the others beside it. What `tokenizer_config.json` says
+  /// of a vocabulary counts, if there is one.
   ///
-  /// - Throws: `io`, `malformed`, `limit`.
+  /// - Throws: `io`, `malformed`, `limit`; `unsupported` for parts that are not implemented.
   public static func open(_ path: String) throws(DiffError) -> any Tokenizer {
-    if File.exists(path + "/vocab.txt") { return try open(path + "/vocab.txt") }
-    if File.exists(path + "/vocab.json") { return try open(path + "/vocab.json") }
+    if Folder.exists(path) {
+      let names = ["tokenizer.json", "vocab.txt", "vocab.json"]
+      guard let name = names.first(where: { File.exists(path + "/" + $0) }) else {
+        throw DiffError(
+          .notFound, "has no tokenizer: tokenizer.json, vocab.txt, or vocab.json and merges.txt",
+          path: path)
+      }
+      return try open(path + "/" + name)
+    }
+    if path.hasSuffix("tokenizer.json") {
+      return try File.parse(path) { bytes throws(DiffError) in try TokenizerJSON(bytes).tokenizer }
+    }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
     let folder = parts.map { $0 + "/" }.joined()
     let settings = folder + "tokenizer_config.json"

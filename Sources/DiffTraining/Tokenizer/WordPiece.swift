@@ -31,8 +31,8 @@ public struct WordPiece: Tokenizer {
   /// Pieces that begin a word have root 0, those that go on with one, «##», root 1.
   let trie: PieceTrie
   let unknown: Int32
-  /// Special tokens, which texts may contain.
-  let special: [(bytes: [UInt8], id: Int32)]
+  /// Tokens that texts may contain, special ones among them.
+  let added: AddedTokens
   let stripsAccents: Bool
 
   /// A tokenizer of a vocabulary.
@@ -48,40 +48,59 @@ public struct WordPiece: Tokenizer {
     }
     var lines = vocabulary.split(separator: 0x0A, omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
-    var trie = PieceTrie(roots: 2)
+    var pieces: [(text: String, id: Int32)] = []
     var isCased = false
-    let names = ["[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"]
     for (id, line) in lines.enumerated() {
       let piece = line.last == 0x0D ? line.dropLast() : line
-      let continues = piece.starts(with: "##".utf8) && piece.count > 2
-      guard
-        id <= Int32.max,
-        trie.insert(
-          continues ? piece.dropFirst(2) : piece, root: continues ? 1 : 0, id: Int32(id))
-      else { throw DiffError(.limit, "a vocabulary of more than can be") }
+      guard id <= Int32.max else { throw Self.tooMany }
+      pieces.append((String(decoding: piece, as: UTF8.self), Int32(id)))
       isCased =
         isCased || piece.first != 0x5B && piece.contains { (0x41...0x5A).contains($0) }
     }
-    var special: [(bytes: [UInt8], id: Int32)] = []
-    for name in names {
-      if let id = trie[name.utf8] { special.append((Array(name.utf8), id)) }
-    }
-    guard let start = trie["[CLS]".utf8], let end = trie["[SEP]".utf8],
-      let unknown = trie["[UNK]".utf8]
-    else {
+    let names = ["[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]"]
+    var known: [String: Int32] = [:]
+    for (text, id) in pieces where names.contains(text) { known[text] = id }
+    guard let start = known["[CLS]"], let end = known["[SEP]"], known["[UNK]"] != nil else {
       throw DiffError(
         .malformed, "no vocabulary of BERT: it needs lines [CLS], [SEP] and [UNK]")
     }
-    self.trie = trie
-    self.unknown = unknown
-    self.special = special
-    vocabularyCount = lines.count
-    frame = SequenceFrame(start: start, end: end, separators: 1, secondType: 1)
     var chosen = options ?? Options()
     if options == nil { chosen.lowercases = !isCased }
-    self.options = chosen
-    stripsAccents = chosen.stripsAccents ?? chosen.lowercases
+    try self.init(
+      pieces: pieces, unknown: "[UNK]", options: chosen,
+      added: names.compactMap { name in
+        known[name].map { AddedTokens.Token(text: name, id: $0) }
+      }, frame: SequenceFrame(start: start, end: end, separators: 1, secondType: 1))
   }
+
+  /// A tokenizer of pieces with their ids, the later of equal ones counts.
+  ///
+  /// - Throws: `malformed` without the unknown piece, `limit`.
+  init(
+    pieces: [(text: String, id: Int32)], unknown: String, options: Options,
+    added: [AddedTokens.Token], frame: SequenceFrame
+  ) throws(DiffError) {
+    var trie = PieceTrie(roots: 2)
+    var most: Int32 = -1
+    for (text, id) in pieces {
+      let continues = text.utf8.starts(with: "##".utf8) && text.utf8.count > 2
+      let bytes = continues ? text.utf8.dropFirst(2) : text.utf8[...]
+      guard trie.insert(bytes, root: continues ? 1 : 0, id: id) else { throw Self.tooMany }
+      most = max(most, id)
+    }
+    guard let unknownID = trie[unknown.utf8] else {
+      throw DiffError(.malformed, "the vocabulary lacks the unknown piece '\(unknown)'")
+    }
+    self.trie = trie
+    self.unknown = unknownID
+    self.added = try AddedTokens(added)
+    self.options = options
+    self.frame = frame
+    vocabularyCount = Int(added.reduce(most) { max($0, $1.id) }) + 1
+    stripsAccents = options.stripsAccents ?? options.lowercases
+  }
+
+  private static let tooMany = DiffError(.limit, "a vocabulary of more than can be")
 
   /// The tokens of a text, without those of the frame. O(bytes).
   public func pieces(of text: String) -> Pieces {
