@@ -13,6 +13,8 @@ public struct PreparedDiff: Sendable {
   let inserted: [ResidentTensor]
   let insertedByName: NameTable<ResidentTensor>
   let deleted: Set<TensorName>
+  /// The tensors that get another shape, as they are then.
+  let reshaped: [ResidentTensor]
   /// The model that it was prepared for.
   let model: ObjectIdentifier
 
@@ -39,12 +41,23 @@ public struct PreparedDiff: Sendable {
     options.allowsOtherBase = allowsOtherBase
     options.names = names
     self = try model.lock.reading { () throws(DiffError) in
-      try PreparedDiff(diffs, ResidentBase(model), options)
+      try PreparedDiff(diffs, ResidentBase(model), options, reshaping: false)
+    }
+  }
+
+  /// The same for a reader that takes tensors of another shape from `reshaped`.
+  init(
+    reshaping diffs: [DiffReader], for model: ResidentModel, allowsOtherBase: Bool
+  ) throws(DiffError) {
+    var options = ApplyOptions()
+    options.allowsOtherBase = allowsOtherBase
+    self = try model.lock.reading { () throws(DiffError) in
+      try PreparedDiff(diffs, ResidentBase(model), options, reshaping: true)
     }
   }
 
   private init(
-    _ diffs: [DiffReader], _ base: ResidentBase, _ options: ApplyOptions
+    _ diffs: [DiffReader], _ base: ResidentBase, _ options: ApplyOptions, reshaping: Bool
   ) throws(DiffError) {
     let model = base.model
     let plans = try TensorPlan.all(diffs, .apply, on: base, options.names)
@@ -52,8 +65,13 @@ public struct PreparedDiff: Sendable {
     var patches: [TensorPatch] = []
     var inserted: [ResidentTensor] = []
     var deleted: Set<TensorName> = []
+    var reshaped: [ResidentTensor] = []
     var none = ProgressCounter("", total: 0, nil)
     for plan in plans {
+      if plan.isReshape, reshaping, plan.entries.count == 1, let stored = plan.stored {
+        reshaped.append(try Self.reshape(stored, plan, model))
+        continue
+      }
       guard !plan.isReshape else {
         throw DiffError(
           .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
@@ -80,6 +98,7 @@ public struct PreparedDiff: Sendable {
     self.inserted = inserted
     insertedByName = NameTable(inserted.map { ($0.name, $0) })
     self.deleted = deleted
+    self.reshaped = reshaped
     self.model = ObjectIdentifier(model)
   }
 
@@ -92,6 +111,24 @@ public struct PreparedDiff: Sendable {
 
   /// What changes in a tensor of the model.
   func patch(of bytes: ResidentBytes) -> TensorPatch? { patches.first { $0.bytes === bytes } }
+
+  /// A tensor in the shape that a diff gives it.
+  private static func reshape(
+    _ stored: StoredTensor, _ plan: TensorPlan, _ model: ResidentModel
+  ) throws(DiffError) -> ResidentTensor {
+    let directed = plan.entries[0]
+    let change = try BufferReshape(directed.reader, directed.entry, .apply)
+    guard let old = model.bytes(of: stored) else {
+      throw DiffError(.mismatch, "no such tensor", path: model.path, tensor: plan.name)
+    }
+    let shape = directed.shapeAfter
+    var new = [UInt8](repeating: 0, count: Int(shape.count) * plan.type.width)
+    var span = new.mutableSpan
+    try change.run(old.span, into: &span, verifying: true)
+    let bytes = ResidentBytes(count: new.count)
+    bytes.change(at: 0, count: new.count) { $0.copy(new.span) }
+    return ResidentTensor(name: stored.name, type: plan.type, shape: shape, bytes: bytes)
+  }
 
   /// The elements of a tensor that is inserted.
   private static func whole(_ plan: TensorPlan) throws(DiffError) -> ResidentBytes {

@@ -13,6 +13,8 @@ public final class TunedCheckpoint: Checkpoint {
   /// The tensors, those that the diffs insert among them.
   public let tensors: [StoredTensor]
   private let overlay: Overlay
+  /// The tensors that have another shape than in the base.
+  private let reshaped: [TensorName: ResidentTensor]
 
   /// Reads a base and attaches diffs to it.
   ///
@@ -22,11 +24,14 @@ public final class TunedCheckpoint: Checkpoint {
     _ base: any Checkpoint, _ diffs: [DiffReader], allowsOtherBase: Bool = false
   ) throws(DiffError) {
     let model = try ResidentModel(base)
-    let prepared = try PreparedDiff(diffs, for: model, allowsOtherBase: allowsOtherBase)
+    let prepared = try PreparedDiff(
+      reshaping: diffs, for: model, allowsOtherBase: allowsOtherBase)
     overlay = Overlay(model)
     try overlay.attach(prepared)
-    let kept = model.tensors.filter { !prepared.deleted.contains($0.name) }
-    let new = prepared.inserted.map {
+    let gone = prepared.deleted.union(prepared.reshaped.map(\.name))
+    reshaped = Dictionary(uniqueKeysWithValues: prepared.reshaped.map { ($0.name, $0) })
+    let kept = model.tensors.filter { !gone.contains($0.name) }
+    let new = (prepared.inserted + prepared.reshaped).map {
       StoredTensor(name: $0.name, type: $0.type, shape: $0.shape, storage: .compact)
     }
     tensors = (kept + new).sorted { $0.name < $1.name }
@@ -36,13 +41,22 @@ public final class TunedCheckpoint: Checkpoint {
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
-    try overlay.read { view throws(DiffError) in
-      let bytes = try view.bytes(of: tensor.name)
-      guard offset <= UInt64(bytes.count), buffer.count <= bytes.count - Int(offset) else {
-        throw DiffError(.truncated, "read past its end", path: path, tensor: tensor.name)
-      }
-      buffer.copy(bytes.extracting(Int(offset)..<Int(offset) + buffer.count))
+    if let reshaped = reshaped[tensor.name] {
+      return try copy(reshaped.bytes.span, of: tensor, at: offset, into: &buffer)
     }
+    try overlay.read { view throws(DiffError) in
+      try copy(view.bytes(of: tensor.name), of: tensor, at: offset, into: &buffer)
+    }
+  }
+
+  private func copy(
+    _ bytes: Span<UInt8>, of tensor: StoredTensor, at offset: UInt64,
+    into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    guard offset <= UInt64(bytes.count), buffer.count <= bytes.count - Int(offset) else {
+      throw DiffError(.truncated, "read past its end", path: path, tensor: tensor.name)
+    }
+    buffer.copy(bytes.extracting(Int(offset)..<Int(offset) + buffer.count))
   }
 
   /// - Throws: always, `unsupported`: `apply` writes files.

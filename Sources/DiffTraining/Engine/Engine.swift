@@ -42,10 +42,15 @@ public final class Engine {
         + "default traits, which include Training")
   }
 
+  /// What the processor calculates with: bits of results depend on it.
+  public static var instructions: String { OneDNN.instructions }
+
   /// Runs `body`, which does not change these parameters: weights are packed once for all of it.
-  func fixing<Result>(
+  /// Calls may be nested.
+  public func fixing<Result>(
     _ parameters: FloatBuffer, _ body: () throws(DiffError) -> Result
   ) throws(DiffError) -> Result {
+    if isFixed(parameters) { return try body() }
     fixed = parameters
     defer {
       fixed = nil

@@ -13,6 +13,11 @@ enum OneDNN {
     return dnnl_get_effective_cpu_isa().rawValue & needed == needed
   }
 
+  /// The instructions that this processor calculates with: other ones may round otherwise.
+  static var instructions: String {
+    "isa 0x" + String(dnnl_get_effective_cpu_isa().rawValue, radix: 16)
+  }
+
   /// The number of threads that the calling thread starts in the OpenMP with which oneDNN may have
   /// been built; nil for other builds. Looked up, since which library has it depends on the build.
   private static let openMP:

@@ -10,6 +10,8 @@ enum OneDNN {
   static let isIncluded = false
   /// Whether this processor multiplies bf16.
   static let hasHalf = false
+  /// None.
+  static let instructions = ""
 
   /// Which factor of a product is stored with its rows as columns.
   enum Transposed { case neither, first, second }

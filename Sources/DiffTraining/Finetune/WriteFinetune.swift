@@ -25,8 +25,8 @@ package struct HeadTensor: Sendable {
 ///   - additions: What is added to the elements of a tensor, which may be zero; asked for one
 ///     tensor at a time, in order of names.
 /// - Returns: Bytes and values written.
-/// - Throws: `unsupported` if a value is not finite, `mismatch` for tensors that the base lacks or
-///   a head that the base has in another shape or type.
+/// - Throws: `unsupported` if a value is not finite or the base has a head of another type,
+///   `mismatch` for tensors that the base lacks.
 /// - Complexity: O(bytes of the tensors named), in memory of one tensor's additions.
 package func writeFinetune(
   of base: any Checkpoint, _ names: [TensorName], head: [HeadTensor], into sink: any ByteSink,
@@ -97,7 +97,7 @@ private func write(
   try writer.end(base: before.fingerprint, result: after.fingerprint)
 }
 
-/// Writes a head: inserted, or if the base has one of its type and shape, by its new bits.
+/// Writes a head: inserted, or exactly what takes the base's to it.
 private func write(
   _ head: HeadTensor, over tensor: StoredTensor?, in base: any Checkpoint, _ writer: DiffWriter
 ) throws(DiffError) {
@@ -105,19 +105,41 @@ private func write(
     throw DiffError(.unsupported, "a value is not finite: training diverged", tensor: head.name)
   }
   let bytes = head.values.map(\.bitPattern).littleEndianBytes
-  let result = Fingerprint.of(.f32, head.shape, bytes.span)
-  guard let tensor else {
-    try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
-    try writer.append(at: 0, every: bytes.span)
-    return try writer.end(result: result)
+  if let tensor {
+    let file = HeadFile(path: base.path, head: head, bytes: bytes)
+    return try writer.writeExact(tensor, in: base, to: file.tensors[0], in: file)
   }
-  guard tensor.type == .f32, tensor.shape == head.shape else {
-    throw DiffError(
-      .mismatch,
-      "the base has a head \(tensor.type) \(tensor.shape), the task's is f32 \(head.shape); "
-        + "take a base without a head", path: base.path, tensor: tensor.name)
-  }
-  try writer.begin(DiffEntry(tensor.name, .replace, .f32, head.shape))
+  try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
   try writer.append(at: 0, every: bytes.span)
-  try writer.end(base: try base.fingerprint(of: tensor), result: result)
+  try writer.end(result: Fingerprint.of(.f32, head.shape, bytes.span))
+}
+
+/// A head as the only tensor of a checkpoint.
+private final class HeadFile: Checkpoint {
+  let path: String
+  let format: CheckpointFormat? = nil
+  let metadata: [String: String] = [:]
+  let tensors: [StoredTensor]
+  private let bytes: [UInt8]
+
+  init(path: String, head: HeadTensor, bytes: [UInt8]) {
+    self.path = path
+    self.bytes = bytes
+    tensors = [
+      StoredTensor(name: head.name, type: .f32, shape: head.shape, storage: .compact)
+    ]
+  }
+
+  func read(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) {
+    let bytes = bytes
+    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
+  }
+
+  func makeOutput(
+    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
+  ) throws(DiffError) -> any CheckpointOutput {
+    throw DiffError(.unsupported, "a tensor in memory is not written to files", path: path)
+  }
 }

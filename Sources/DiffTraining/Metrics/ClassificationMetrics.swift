@@ -19,27 +19,39 @@ public struct Confusion: Sendable, Hashable {
     }
   }
 
-  private func count(truth: Int, prediction: Int) -> Double {
-    Double(counts[truth * classes + prediction])
-  }
-  private var total: Double { Double(counts.reduce(0, +)) }
-  private var right: Double { (0..<classes).reduce(0) { $0 + count(truth: $1, prediction: $1) } }
-  private func truths(_ one: Int) -> Double {
+  /// How often a class was predicted for another.
+  public func count(truth: Int, prediction: Int) -> Int { counts[truth * classes + prediction] }
+
+  /// How often a class occurs.
+  public func truths(of one: Int) -> Int {
     (0..<classes).reduce(0) { $0 + count(truth: one, prediction: $1) }
   }
+
+  private var total: Double { Double(counts.reduce(0, +)) }
+  private var right: Double { (0..<classes).reduce(0) { $0 + both($1) } }
+  private func both(_ one: Int) -> Double { Double(count(truth: one, prediction: one)) }
+  private func truths(_ one: Int) -> Double { Double(truths(of: one)) }
   private func predictions(_ one: Int) -> Double {
-    (0..<classes).reduce(0) { $0 + count(truth: $1, prediction: one) }
+    Double((0..<classes).reduce(0) { $0 + count(truth: $1, prediction: one) })
   }
 
   /// The part that is right; 0 of nothing.
   public var accuracy: Double { total == 0 ? 0 : right / total }
+
+  /// Of the predictions of one class, the part that is right; 0 if there are none.
+  public func precision(of one: Int) -> Double {
+    predictions(one) == 0 ? 0 : both(one) / predictions(one)
+  }
+
+  /// Of the examples of one class, the part that is found; 0 if there are none.
+  public func recall(of one: Int) -> Double { truths(one) == 0 ? 0 : both(one) / truths(one) }
 
   /// The harmonic mean of precision and recall of one class; 0 if it neither occurs nor is
   /// predicted.
   public func f1(of one: Int) -> Double {
     guard (0..<classes).contains(one) else { return 0 }
     let sum = truths(one) + predictions(one)
-    return sum == 0 ? 0 : 2 * count(truth: one, prediction: one) / sum
+    return sum == 0 ? 0 : 2 * both(one) / sum
   }
 
   /// The mean of F1 over the classes that occur or are predicted, as scikit-learn's; 0 of nothing.
@@ -51,7 +63,8 @@ public struct Confusion: Sendable, Hashable {
   /// The correlation of Matthews (1975), for several classes as R_K of Gorodkin (2004); 0 if all
   /// predictions or all truths are of one class.
   public var matthews: Double {
-    let (truths, predictions) = ((0..<classes).map(truths), (0..<classes).map(predictions))
+    let truths = (0..<classes).map { self.truths($0) }
+    let predictions = (0..<classes).map { self.predictions($0) }
     let joint = zip(truths, predictions).reduce(0) { $0 + $1.0 * $1.1 }
     let one = total * total - predictions.reduce(0) { $0 + $1 * $1 }
     let other = total * total - truths.reduce(0) { $0 + $1 * $1 }

@@ -39,9 +39,12 @@ public final class EncoderModel: TrainableModel {
   public let notes: [String]
   /// The parameters, under the names of the checkpoint.
   public let layout: ParameterLayout
+  /// How much an example of each class counts in the loss; nil: all alike.
+  public var classWeights: [Double]?
   private let tensors: CheckpointTensors
   private let encoder: TextEncoder
-  let engine: Engine
+  /// Where it is calculated.
+  public let engine: Engine
 
   /// - Parameters:
   ///   - configuration: From its `config.json`.
@@ -62,9 +65,6 @@ public final class EncoderModel: TrainableModel {
     let tensors = try CheckpointTensors(checkpoint, anchor: names.words)
     let hasPooler = tensors["\(names.pooler).weight"] != nil
     let isReplaced = pooling == .pooler && !hasPooler && head != .span
-    notes =
-      isReplaced
-      ? ["\(checkpoint.path) has no pooler: the mean of the tokens stands for a text"] : []
     self.configuration = configuration
     self.head = head
     self.pooling = isReplaced ? .mean : pooling
@@ -76,11 +76,37 @@ public final class EncoderModel: TrainableModel {
       headName: head.name, outputs: head.outputs, layout: &layout)
     self.layout = layout
     encoder = TextEncoder(configuration: configuration, parameters: parameters)
+    var notes: [String] = []
+    if isReplaced {
+      notes.append("\(checkpoint.path) has no pooler: the mean of the tokens stands for a text")
+    }
+    let weight = parameters.head.weight
+    if let old = tensors.head("\(head.name).weight"), old.shape != weight.shape {
+      notes.append(
+        "\(checkpoint.path) has a head \(old.shape), the task needs \(weight.shape): it is replaced"
+      )
+    }
+    self.notes = notes
+  }
+
+  /// Refuses a head of the checkpoint that no diff can take to the task's: what learns is f32.
+  ///
+  /// - Throws: `unsupported`.
+  public func checkStoredHead() throws(DiffError) {
+    for part in ["weight", "bias"] {
+      guard let old = tensors.head("\(head.name).\(part)"), old.type != .f32 else { continue }
+      throw DiffError(
+        .unsupported, "is a head of \(old.type), the task's will be f32, and no diff holds that",
+        path: tensors.checkpoint.path, tensor: old.name,
+        remedy: .dropTensors(
+          tensors.checkpoint.path, pattern: "\(head.name)\(tensors.separator)*"))
+    }
   }
 
   /// The configuration, what stands for a text, and what products are calculated in.
   public var calculation: String {
-    "\(configuration) \(pooling) \(engine.precision) \(engine.threads)"
+    let weights = classWeights.map { " \($0)" } ?? ""
+    return "\(configuration) \(pooling) \(engine.precision) \(engine.threads)\(weights)"
   }
 
   /// Whether the checkpoint gives the head's values.
@@ -118,7 +144,7 @@ public final class EncoderModel: TrainableModel {
     let outputs = outputs(of: batch, on: tape)
     let loss =
       switch targets {
-      case .labels(let labels): tape.crossEntropy(outputs, labels: labels)
+      case .labels(let labels): tape.crossEntropy(outputs, labels: labels, weights: classWeights)
       case .numbers(let numbers): tape.squaredError(outputs, targets: numbers)
       case .spans(let spans): tape.spanLoss(outputs, offsets: batch.offsets, spans: spans)
       }

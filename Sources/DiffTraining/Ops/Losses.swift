@@ -7,14 +7,18 @@ extension Tape {
   /// - Parameters:
   ///   - scores: [examples, classes].
   ///   - labels: The right class of each example.
+  ///   - weights: How much an example of each class counts; nil: all alike.
   /// - Returns: The sum over the examples, in nats.
-  public func crossEntropy(_ scores: Variable, labels: [Int]) -> Double {
+  public func crossEntropy(
+    _ scores: Variable, labels: [Int], weights: [Double]? = nil
+  ) -> Double {
     precondition(labels.count == scores.rows)
     let slopes = engine.arena.take(rows: scores.rows, columns: scores.columns)
     var loss = 0.0
     for (row, label) in labels.enumerated() {
       loss += crossEntropy(
-        value(of: scores).rows(row..<row + 1), label, slopes.rows(row..<row + 1), weight: 1)
+        value(of: scores).rows(row..<row + 1), label, slopes.rows(row..<row + 1),
+        weight: weights?[label] ?? 1)
     }
     record(Loss(input: scores, slopes: slopes))
     return loss

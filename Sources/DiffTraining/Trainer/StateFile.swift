@@ -7,9 +7,9 @@ import TensorCore
 /// `StateReader` takes them; the last 8 bytes are a checksum. The file is for the same build on
 /// the same machine.
 final class StateWriter {
-  /// The last byte is the version: 2 since values are hashed by XXH3; files of version 1 have no
-  /// signature.
-  fileprivate static let signature = Array("DKSTATE".utf8) + [2]
+  /// The last byte is the version: 3 since the best epoch is in it, 2 since values are hashed by
+  /// XXH3; files of version 1 have no signature.
+  fileprivate static let signature = Array("DKSTATE".utf8) + [3]
 
   private let output: OutputFile
   private var offset: UInt64 = 0

@@ -22,6 +22,14 @@ extension TaskFacts {
     scores.indices.max { scores[$0] < scores[$1] } ?? 0
   }
 
+  /// How often each class was predicted for each.
+  func confusion(_ predictions: [[Float]], _ targets: [Target]) -> Confusion {
+    Confusion(
+      predictions: predictions.map(Self.chosenClass),
+      truths: targets.map { if case .label(let label) = $0 { label } else { -1 } },
+      classes: labels.count)
+  }
+
   /// What predictions are worth: `accuracy`, `macro_f1`, `matthews`, and with two classes `f1` of
   /// the second; or `pearson`, `spearman`, `mean_squared_error`. Answers: see `TaskSet`.
   public func scores(
@@ -30,9 +38,7 @@ extension TaskFacts {
     switch kind {
     case .spans: return [:]
     case .classification:
-      let truths = targets.map { if case .label(let label) = $0 { label } else { -1 } }
-      let confusion = Confusion(
-        predictions: predictions.map(Self.chosenClass), truths: truths, classes: labels.count)
+      let confusion = confusion(predictions, targets)
       var scores = [
         "accuracy": confusion.accuracy, "macro_f1": confusion.macroF1,
         "matthews": confusion.matthews,

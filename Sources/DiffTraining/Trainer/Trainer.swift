@@ -36,6 +36,11 @@ public final class Trainer<Model: TrainableModel> {
   public var statePath: String?
   /// How many seconds pass between two saves.
   public var secondsBetweenSaves = 300.0
+  /// Called when the state could not be saved meanwhile; the training goes on.
+  public var saveFailed: ((DiffError) -> Void)?
+  /// Which of the scores says what epoch of the last stage is kept: the one where it is highest. Nil:
+  /// the last. Needs `evaluate` and a `statePath`, beside which that epoch is stored meanwhile.
+  public var bestScore: String?
 
   let examples: [Model.Example]
   let values: FloatBuffer
@@ -48,6 +53,8 @@ public final class Trainer<Model: TrainableModel> {
   var learner: (any Learner)?
   /// What the selection of the last stage was made from.
   var selection = SelectionFacts()
+  /// The epoch of the last stage whose score is the highest so far.
+  public private(set) var best: (epoch: Int, score: Double)?
 
   /// - Throws: `usage` for settings that make no sense, globs that name nothing, or no examples.
   public init(
@@ -83,6 +90,7 @@ public final class Trainer<Model: TrainableModel> {
     values.clear(0..<values.count)
     gradients.clear()
     selection = SelectionFacts()
+    best = nil
     try model.initialize(values, seed: options.seed)
     start = XXH3.hash64(values.bytes(0..<values.count))
     var position = TrainingPlan.Position()
@@ -101,22 +109,43 @@ public final class Trainer<Model: TrainableModel> {
         if position.step % stage.stepsPerEpoch == 0, let evaluate {
           learner?.settle()
           report.scores = try evaluate(values)
+          try keepIfBest(report, position)
         }
         let decision = progress(report)
         let isDue = (clock.now - saved) / .seconds(1) > secondsBetweenSaves
         if let statePath, isDue || decision == .stop {
-          try save(position, to: statePath)
+          do throws(DiffError) { try save(position, to: statePath) } catch {
+            guard decision == .more, let saveFailed else { throw error }
+            saveFailed(error)
+          }
           saved = clock.now
         }
         if decision == .stop { return .stopped }
       }
       learner?.settle()
+      if position.stage == plan.stages.count - 1, best != nil, let bestPath {
+        _ = try restore(bestPath)
+      }
       position = TrainingPlan.Position(stage: position.stage + 1)
       if position.stage < plan.stages.count {
         learner = try makeLearner(position.stage, learner)
       }
     }
     return .finished(try finish())
+  }
+
+  /// Where the best epoch is stored.
+  public var bestPath: String? { bestScore == nil ? nil : statePath.map { $0 + ".best" } }
+
+  /// Stores an epoch of the last stage if its score is the highest.
+  private func keepIfBest(
+    _ report: TrainingProgress, _ position: TrainingPlan.Position
+  ) throws(DiffError) {
+    guard let bestScore, let bestPath, position.stage == plan.stages.count - 1,
+      let score = report.scores?[bestScore], score > best?.score ?? -.infinity
+    else { return }
+    best = (report.epoch, score)
+    try save(position, to: bestPath)
   }
 
   /// Takes one step of a stage.
@@ -173,6 +202,7 @@ public final class Trainer<Model: TrainableModel> {
     try writer.put(Array(identity.utf8))
     try writer.put([Double(position.stage)])
     try writer.put([Double(position.step)])
+    try writer.put([Double(best?.epoch ?? -1), best?.score ?? 0])
     try selection.save(to: writer)
     try learner?.save(to: writer)
     try writer.commit()
@@ -189,6 +219,8 @@ public final class Trainer<Model: TrainableModel> {
     let position = TrainingPlan.Position(
       stage: try reader.takeInt(in: 0...plan.stages.count - 1),
       step: try reader.takeInt(in: 0...plan.steps))
+    let stored = try reader.takeDoubles(2)
+    best = stored[0] < 0 ? nil : (Int(clamping: Int64(stored[0])), stored[1])
     try selection.restore(from: reader, places: model.layout.count)
     learner = try makeLearner(position.stage, nil, positions: selection.positions)
     try learner?.restore(from: reader)

@@ -81,6 +81,10 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var dropout = true
   /// Whether it is also used while a selection learns that a stage before has found.
   public var fixedDropout = true
+  /// How much examples of each class count; nil: all alike.
+  public var classWeights: ClassWeights?
+  /// Whether the epoch of the last stage with the best dev score is kept; nil: the last one is.
+  public var best: Bool?
 
   /// The defaults.
   public init() {}

@@ -1,0 +1,78 @@
+import StrictJSON
+import TensorCore
+
+/// A model's `config.json` as the transformers library wants it to be once the model has the head
+/// of a task.
+public struct TransformersConfiguration: Sendable, Hashable {
+  /// The contents of the file.
+  public let bytes: [UInt8]
+  /// What the library will not do as diffkit does, a line each.
+  public let notes: [String]
+
+  /// Adapts a configuration.
+  ///
+  /// - Parameters:
+  ///   - contents: Of the base's file.
+  ///   - vocabulary: How many rows the table of tokens has then; nil: as many as before.
+  /// - Throws: `malformed`.
+  public init(
+    _ contents: [UInt8], to facts: TaskFacts, vocabulary: Int? = nil
+  ) throws(DiffError) {
+    let json = try JSONValue(parsing: contents)
+    guard var members = json.members else {
+      throw DiffError(.malformed, "config.json is no object")
+    }
+    func set(_ name: String, _ value: JSONValue?) {
+      let index = members.firstIndex { $0.name == name }
+      switch (index, value) {
+      case (let index?, let value?): members[index].value = value
+      case (let index?, nil): members.remove(at: index)
+      case (nil, let value?): members.append(JSONValue.Member(name, value))
+      case (nil, nil): break
+      }
+    }
+    if let vocabulary { set("vocab_size", .number("\(vocabulary)")) }
+    let family = json["model_type"]?.text.flatMap(EncoderConfiguration.Family.init)
+    var notes: [String] = []
+    if let name = family?.className(facts.kind) {
+      set("architectures", .array([.string(name)]))
+      if facts.kind != .spans && facts.pooling != .pooler {
+        notes.append(
+          "the library's \(name) takes the pooled first token of a text, this task its "
+            + (facts.pooling == .mean ? "mean" : "first token"))
+      }
+    } else {
+      notes.append("the library's models of this type have another head than this task's")
+    }
+    let labels = facts.kind == .regression ? ["LABEL_0"] : facts.labels
+    if facts.kind != .spans {
+      set(
+        "id2label",
+        .object(labels.enumerated().map { JSONValue.Member("\($0)", .string($1)) }))
+      set(
+        "label2id",
+        .object(labels.enumerated().map { JSONValue.Member($1, .number("\($0)")) }))
+      set("num_labels", .number("\(labels.count)"))
+      set(
+        "problem_type",
+        .string(facts.kind == .regression ? "regression" : "single_label_classification"))
+    }
+    self.notes = notes
+    let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
+    bytes = Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
+  }
+}
+
+extension EncoderConfiguration.Family {
+  /// The class of the transformers library whose head is that of diffkit; nil if there is none.
+  fileprivate func className(_ kind: TaskDescription.Kind) -> String? {
+    switch (self, kind) {
+    case (.bert, .spans): "BertForQuestionAnswering"
+    case (.roberta, .spans): "RobertaForQuestionAnswering"
+    case (.distilbert, .spans): "DistilBertForQuestionAnswering"
+    case (.bert, _): "BertForSequenceClassification"
+    // These have two layers, or an activation, where diffkit's head is one product.
+    case (.roberta, _), (.distilbert, _): nil
+    }
+  }
+}
