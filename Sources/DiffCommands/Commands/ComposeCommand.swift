@@ -28,6 +28,7 @@ struct ComposeCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
@@ -37,10 +38,13 @@ struct ComposeCommand: ParsableCommand {
     try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
     let readers = try openDiffs(diffs)
     try writeDiff(path, force: outputs.force) { sink in
-      guard let base else { return try Diffs.compose(readers, into: sink, profile: profile) }
+      guard let base else {
+        return try Diffs.compose(
+          readers, into: sink, profile: profile, metadata: metadata.values)
+      }
       return try Diffs.compose(
         readers, on: try CheckpointFile.open(base), scratch: path == "-" ? base : path, into: sink,
-        profile: profile, progress: report.progress.show)
+        profile: profile, metadata: metadata.values, progress: report.progress.show)
     } tell: { summary, size in
       try report.print(
         ComposeOutput(

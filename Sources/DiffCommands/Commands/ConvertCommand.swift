@@ -35,6 +35,9 @@ struct ConvertCommand: ParsableCommand {
     help: "The type that the float tensors of a checkpoint get, rounded to nearest even.")
   var type: FloatType?
 
+  @Option(help: "Tensors of a checkpoint to leave out: a glob of their names; may be given often.")
+  var except: [String] = []
+
   @Flag(help: "Replace an existing output file.")
   var force = false
 
@@ -51,6 +54,10 @@ struct ConvertCommand: ParsableCommand {
       throw DiffError(
         .usage, "--type \(type) is about checkpoints; give --values for a diff", path: input)
     }
+    if !except.isEmpty, try isDiff(input) {
+      throw DiffError(
+        .usage, "--except is about checkpoints; 'extract --except' takes from a diff", path: input)
+    }
     if try diffs.run(input, output, force: force, report) { return }
     try diffs.refuseForCheckpoint(input)
     guard let format = format ?? diffs.checkpointFormat ?? CheckpointFormat(suffixOf: output) else {
@@ -61,7 +68,8 @@ struct ConvertCommand: ParsableCommand {
     try check(output: output, isNoneOf: [input])
     let source = try CheckpointFile.open(input)
     let summary = try source.convert(
-      to: output, format, type: type, overwriting: force, progress: report.progress.show)
+      to: output, format, type: type, except: except.map { NamePattern($0) }, overwriting: force,
+      progress: report.progress.show)
     try report.print(
       ConvertOutput(
         output: output, format: format.rawValue, tensors: summary.tensors, bytes: summary.bytes,

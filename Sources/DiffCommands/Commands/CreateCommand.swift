@@ -43,8 +43,7 @@ struct CreateCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
-  @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
-  var metadata: [String] = []
+  @OptionGroup var metadata: MetadataOption
 
   @OptionGroup var map: MapOption
   @OptionGroup var report: ReportOptions
@@ -63,9 +62,6 @@ struct CreateCommand: ParsableCommand {
     if let threshold, !(threshold > 0 && threshold.isFinite) {
       throw ValidationError("--threshold must be above 0")
     }
-    guard metadata.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
-      throw ValidationError("--meta takes KEY=VALUE")
-    }
   }
 
   func run() throws {
@@ -80,10 +76,7 @@ struct CreateCommand: ParsableCommand {
         density.map { .density($0) } ?? threshold.map { .threshold($0) } ?? .all
       options.mode = .add(selection, values: .f16)
     }
-    for fact in metadata {
-      guard let equals = fact.firstIndex(of: "=") else { continue }
-      options.metadata[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
-    }
+    options.metadata = metadata.values
     let path = outputs.output ?? stem(tuned) + ".diff"
     try check(output: path, isNoneOf: [base, tuned])
     let (before, after) = (try CheckpointFile.open(base), try CheckpointFile.open(tuned))

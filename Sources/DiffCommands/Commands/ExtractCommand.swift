@@ -25,6 +25,7 @@ struct ExtractCommand: ParsableCommand {
   @Option(help: "Names to leave out; may be given again.")
   var except: [String] = []
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
@@ -38,7 +39,7 @@ struct ExtractCommand: ParsableCommand {
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.extract(
         reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
-        into: sink)
+        metadata: metadata.values, into: sink)
     } tell: { taken, size in
       try report.print(
         ExtractOutput(output: path, size: size, taken: taken, tensors: reader.count))

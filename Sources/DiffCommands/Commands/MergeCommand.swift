@@ -108,6 +108,7 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Print the recipe that a diff was merged by.")
   var show = false
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
@@ -215,6 +216,7 @@ struct MergeCommand: ParsableCommand {
     options.normalizes = normalize
     options.refusesLosses = strict
     options.profile = profile
+    options.metadata = metadata.values
     return options
   }
 }

@@ -31,6 +31,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -55,6 +56,7 @@ struct PruneCommand: ParsableCommand {
       density.map { .density($0) } ?? .threshold(threshold ?? 0))
     options.perTensor = perTensor
     options.profile = profile
+    options.metadata = metadata.values
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.prune(reader, into: sink, options)

@@ -22,6 +22,7 @@ struct ScaleCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
@@ -29,7 +30,7 @@ struct ScaleCommand: ParsableCommand {
     try check(output: path, isNoneOf: [diff])
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
-      try Diffs.scale(reader, by: factor, into: sink, profile: profile)
+      try Diffs.scale(reader, by: factor, into: sink, profile: profile, metadata: metadata.values)
     } tell: { summary, _ in
       try report.print(
         ScaleOutput(

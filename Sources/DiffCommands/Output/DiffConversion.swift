@@ -29,6 +29,7 @@ struct DiffConversion: ParsableArguments {
   var profile = EncodingProfile.size
 
   @OptionGroup var map: MapOption
+  @OptionGroup var metadata: MetadataOption
 
   /// What is written.
   enum ConversionTarget: String, ExpressibleByArgument, CaseIterable {
@@ -65,6 +66,7 @@ struct DiffConversion: ParsableArguments {
     let options = [
       ("--to \(to?.rawValue ?? "")", to != nil && checkpointFormat == nil),
       ("--values", values != nil), ("--base", base != nil), ("--map", map.path != nil),
+      ("--meta", !metadata.list.isEmpty),
     ]
     guard let vain = options.first(where: \.1)?.0 else { return }
     throw DiffError(.usage, "\(vain) is about diffs, and this is a checkpoint", path: input)
@@ -76,7 +78,8 @@ struct DiffConversion: ParsableArguments {
     guard let target = try exportFormat(output) else {
       return try writeDiff(output, force: force) { sink in
         var summary = ExchangeSummary()
-        summary.rounded = try Diffs.reencode(diff, into: sink, values: values, profile: profile)
+        summary.rounded = try Diffs.reencode(
+          diff, into: sink, values: values, profile: profile, metadata: metadata.values)
         summary.tensors = diff.count { $0.isSparse }
         summary.heads = diff.count - summary.tensors
         summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }

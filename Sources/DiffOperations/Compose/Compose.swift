@@ -31,7 +31,7 @@ extension Diffs {
     metadata: [String: String] = [:]
   ) throws(DiffError) -> ComposeSummary {
     guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
-    let facts = metadata.merging(parents(of: diffs)) { $1 }
+    let facts = composedMetadata(of: diffs, metadata)
     let writer = try DiffWriter(sink, metadata: facts, profile: profile)
     var summary = ComposeSummary()
     for tensor in try AlignedTensor.all(diffs) {
@@ -48,8 +48,14 @@ extension Diffs {
   }
 }
 
+/// The metadata of a diff that was composed: what it was composed of, the task of the last, which
+/// has the last word on the head, and `metadata`.
+func composedMetadata(of diffs: [DiffReader], _ metadata: [String: String]) -> [String: String] {
+  (diffs.last?.taskMetadata ?? [:]).merging(parents(of: diffs)) { $1 }.merging(metadata) { $1 }
+}
+
 /// Metadata that tells what a diff was composed of.
-func parents(of diffs: [DiffReader]) -> [String: String] {
+private func parents(of diffs: [DiffReader]) -> [String: String] {
   var facts: [String: String] = [:]
   let digits = String(diffs.count).count
   for (index, diff) in diffs.enumerated() {

@@ -42,7 +42,7 @@ extension Diffs {
     options.profile = profile
     // What the diffs change of the optimizer's state is to be composed, too.
     options.includesOptimizer = true
-    options.metadata = metadata.merging(parents(of: diffs)) { $1 }
+    options.metadata = composedMetadata(of: diffs, metadata)
     let created = try create(from: base, to: last, into: sink, options, progress: handler)
     var summary = ComposeSummary()
     summary.tensors = created.changedTensors

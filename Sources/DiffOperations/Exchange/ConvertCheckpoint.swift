@@ -22,18 +22,24 @@ extension Checkpoint {
   ///
   /// A diff made on either checkpoint applies to the other, unless types are changed.
   ///
-  /// - Parameter type: the type that all float tensors get, each element rounded to nearest even.
+  /// - Parameters:
+  ///   - type: the type that all float tensors get, each element rounded to nearest even.
+  ///   - except: tensors that are left out.
   /// - Throws: `mismatch` if two names would become one; `unsupported` for names and types that the
   ///   format does not have; `exists`, `io`.
   /// - Complexity: O(bytes), in memory of a window of blocks.
   public func convert(
     to path: String, _ format: CheckpointFormat, type wanted: FloatType? = nil,
-    overwriting: Bool = false, progress handler: ProgressHandler? = nil
+    except: [NamePattern] = [], overwriting: Bool = false, progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> ConvertSummary {
     let stamps = InputStamps([self])
     let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
     var names: [TensorName: TensorName] = [:]
     var renamed: [(name: TensorName, type: ElementType, shape: Shape)] = []
+    let tensors = tensors.filter { tensor in !except.contains { $0.matches(tensor.name) } }
+    if let vain = except.first(where: { one in !self.tensors.contains { one.matches($0.name) } }) {
+      throw DiffError(.mismatch, "no tensor fits '\(vain.text)'", path: self.path)
+    }
     for tensor in tensors {
       try Blocks.check(tensor.type, tensor.name)
       let name = format == self.format ? tensor.name : tensor.name.key.spelled(with: separator)

@@ -186,10 +186,24 @@ struct MergePruning {
 }
 
 extension MergeRun {
-  /// What the diff says of how it came about: `diffkit.merge.method` and the parameters that the
+  /// The diff of a task whose head is taken, of several the first that was given.
+  private var headDiff: DiffReader? {
+    let tasks = all.inputs.indices.filter { !all.inputs[$0].diff.taskMetadata.isEmpty }
+    let first = tasks.min { all.given[$0] < all.given[$1] }
+    let chosen =
+      switch options.heads {
+      case .drop: tasks.count == 1 ? first : nil
+      case .named(let name): tasks.first { all.inputs[$0].isNamed(name) } ?? first
+      case .refuse, .first: first
+      }
+    return chosen.map { all.inputs[$0].diff }
+  }
+
+  /// What the diff says of its task, and of how it came about: `diffkit.merge.method` and the parameters that the
   /// method has, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
   var metadata: [String: String] {
-    var facts = options.metadata
+    var facts = headDiff?.taskMetadata ?? [:]
+    facts.merge(options.metadata) { $1 }
     func put(_ key: String, _ value: (any CustomStringConvertible)?) {
       if let value { facts["diffkit.merge." + key] = value.description }
     }

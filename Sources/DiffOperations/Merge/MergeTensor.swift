@@ -208,7 +208,7 @@ extension MergeInputs {
 
 extension MergeInput {
   /// Whether the diff is meant by a path, a file name, or a file name without its suffix.
-  fileprivate func isNamed(_ name: String) -> Bool {
+  func isNamed(_ name: String) -> Bool {
     guard let path = diff.path else { return false }
     let file = OutputFile.split(path).name
     return path == name || file == name || file.hasSuffix(".diff") && file.dropLast(5) == name

@@ -8,13 +8,14 @@ extension Diffs {
   /// - Parameters:
   ///   - patterns: names with wildcards, see `NamePattern`; none takes all.
   ///   - exceptions: what is left out of these.
+  ///   - metadata: What the diff says beside what it takes over.
   /// - Returns: how many tensors were taken.
   /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; what reading and writing
   ///   throw.
   /// - Complexity: O(bytes taken), in memory of a page.
   public static func extract(
     _ diff: DiffReader, tensors patterns: [NamePattern], except exceptions: [NamePattern] = [],
-    into sink: any ByteSink
+    metadata: [String: String] = [:], into sink: any ByteSink
   ) throws(DiffError) -> Int {
     let entries = Array(diff)
     for pattern in patterns + exceptions {
@@ -33,9 +34,11 @@ extension Diffs {
     guard !taken.isEmpty else {
       throw DiffError(.usage, "no tensor is left to extract", path: diff.path)
     }
-    var facts = diff.metadata
+    let heads = entries.count { $0.operation.isOfHead }
+    var facts = diff.derivedMetadata(
+      keepsHead: taken.count { $0.operation.isOfHead } == heads)
     facts["diffkit.extract.parent"] = diff.identity.description
-    let writer = try DiffWriter(sink, metadata: facts)
+    let writer = try DiffWriter(sink, metadata: facts.merging(metadata) { $1 })
     for entry in taken { try writer.copy(entry, of: diff) }
     try writer.finish()
     return taken.count

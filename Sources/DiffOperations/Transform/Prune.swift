@@ -10,6 +10,8 @@ public struct PruneOptions: Sendable {
   public var perTensor = false
   /// How encodings are chosen.
   public var profile = EncodingProfile.size
+  /// What the diff says beside what it takes over.
+  public var metadata: [String: String] = [:]
 
   /// Keeps what `selection` says.
   public init(_ selection: Selection) { self.selection = selection }
@@ -44,10 +46,11 @@ extension Diffs {
     let all = try diff.additions("pruned")
     var cut = try options.perTensor ? MagnitudeCut() : options.selection.cut(of: all)
     var summary = PruneSummary()
-    var facts = diff.metadata
+    var facts = diff.derivedMetadata()
     facts["diffkit.prune.parent"] = diff.identity.description
     facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
-    let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts.merging(options.metadata) { $1 }, profile: options.profile)
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff) else {
         try writer.copy(entry, of: diff)

@@ -12,9 +12,10 @@ extension Diffs {
   /// - Complexity: O(changes), in memory of a few pages.
   public static func reencode(
     _ diff: DiffReader, into sink: any ByteSink, values: FloatType? = nil,
-    profile: EncodingProfile = .size
+    profile: EncodingProfile = .size, metadata: [String: String] = [:]
   ) throws(DiffError) -> UInt64 {
-    let writer = try DiffWriter(sink, metadata: diff.metadata, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: diff.metadata.merging(metadata) { $1 }, profile: profile)
     var rounded: UInt64 = 0
     for entry in diff {
       if let values, let additions = AdditiveReader(entry, of: diff), values != additions.type {

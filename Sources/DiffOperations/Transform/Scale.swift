@@ -18,16 +18,16 @@ extension Diffs {
   /// - Complexity: O(size of the diff), in memory of a page.
   public static func scale(
     _ diff: DiffReader, by factor: Double, into sink: any ByteSink,
-    profile: EncodingProfile = .size
+    profile: EncodingProfile = .size, metadata: [String: String] = [:]
   ) throws(DiffError) -> ScaleSummary {
     guard factor.isFinite, factor != 0 else {
       throw DiffError(.usage, "the factor must be a finite number other than zero, not \(factor)")
     }
     _ = try diff.additions("scaled")
-    var facts = diff.metadata
+    var facts = diff.derivedMetadata()
     facts["diffkit.scale.parent"] = diff.identity.description
     facts["diffkit.scale.factor"] = "\(factor)"
-    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    let writer = try DiffWriter(sink, metadata: facts.merging(metadata) { $1 }, profile: profile)
     var summary = ScaleSummary()
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff), let tensor = entry.type.float else {

@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// The option of every command that writes a diff.
+struct MetadataOption: ParsableArguments {
+  @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
+  var list: [String] = []
+
+  func validate() throws {
+    guard list.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
+      throw ValidationError("--meta takes KEY=VALUE")
+    }
+  }
+
+  /// Values by key; of several for one key the last.
+  var values: [String: String] {
+    var values: [String: String] = [:]
+    for fact in list {
+      guard let equals = fact.firstIndex(of: "=") else { continue }
+      values[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
+    }
+    return values
+  }
+}
