@@ -11,7 +11,9 @@ extension SafeTensorsFolder {
       notes.append("other weights in the folder stay as they are: \(first)\(more)")
     }
     let path = "\(folder)/config.json"
-    guard !changes.isEmpty, File.isRegular(path) else { return notes }
+    guard !changes.isEmpty, replaced["config.json"] == nil, File.isRegular(path) else {
+      return notes
+    }
     // A configuration that cannot be read is as it was, too.
     let configuration = try? File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
       try JSONValue(parsing: bytes)

@@ -21,14 +21,18 @@ public final class SafeTensorsFolder: Checkpoint {
   let folder: String
   private let index: SafeTensorsIndex
   private let parts: [SafeTensorsFile]
+  /// Other files of the folder that its copy gets in another form.
+  let replaced: [String: [UInt8]]
 
   /// Opens a folder, or an index and the files that it names.
   ///
+  /// - Parameter replaced: What an output has in place of other files of the folder, by their names.
   /// - Throws: `io`; `notACheckpoint` if the folder holds none; `malformed`, `truncated` or
   ///   `limit` if a header or the index breaks a rule.
   /// - Complexity: O(n log n) in the length of all headers.
-  public init(_ path: String) throws(DiffError) {
+  public init(_ path: String, replacing replaced: [String: [UInt8]] = [:]) throws(DiffError) {
     self.path = path
+    self.replaced = replaced
     if path.hasSuffix(".json") {
       let place = OutputFile.split(path)
       folder = place.folder
@@ -139,7 +143,11 @@ public final class SafeTensorsFolder: Checkpoint {
       headers.append(try part.header.changed(by: changes[number]).header)
     }
     for name in try otherFiles {
-      try output.copy("\(folder)/\(name)", as: name)
+      if let bytes = replaced[name] {
+        try output.write(bytes, as: name)
+      } else {
+        try output.copy("\(folder)/\(name)", as: name)
+      }
     }
     if let name = index.name {
       let isChanged = !changing.isEmpty

@@ -2,6 +2,8 @@ import ArgumentParser
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import DiffTraining
+import SystemSupport
 import TensorCore
 
 /// `diffkit apply`.
@@ -114,7 +116,12 @@ struct TransferOptions: ParsableArguments {
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
     let readers = try diffs.map(openDiff)
-    let base = try CheckpointFile.open(source)
+    var base = try CheckpointFile.open(source)
+    var moreNotes: [String] = []
+    if let adapted = try Self.configuration(for: base, readers, direction), !inPlace {
+      base = try SafeTensorsFolder(source, replacing: ["config.json": adapted.bytes])
+      moreNotes = adapted.notes
+    }
     let show = report.progress.show
     let outcome =
       try inPlace
@@ -124,10 +131,34 @@ struct TransferOptions: ParsableArguments {
       .map { "no name matches the map's rule \($0)" }
     if outcome != .alreadyDone && outcome != .copied {
       notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
+      notes += moreNotes
     }
     try report.print(
       TransferOutput(
         source, output, direction, outcome: outcome, notes: notes, isInPlace: inPlace))
+  }
+}
+
+extension TransferOptions {
+  /// The `config.json` that a folder gets with the head of a task; nil where there is no such
+  /// file, or no task.
+  private static func configuration(
+    for base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
+  ) throws(DiffError) -> TransformersConfiguration? {
+    guard direction == .apply, let folder = base as? SafeTensorsFolder,
+      let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
+    else { return nil }
+    let place = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
+    let path = place + "/config.json"
+    guard File.exists(path) else { return nil }
+    let facts = try TaskFacts(diff.metadata, path: diff.path)
+    let words = diffs.flatMap { Array($0) }.last { entry in
+      entry.newShape != nil && "\(entry.name)".hasSuffix("word_embeddings.weight")
+    }
+    return try File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
+      try TransformersConfiguration(
+        bytes, to: facts, vocabulary: words?.newShape.map { Int($0.extents[0]) })
+    }
   }
 }
 
