@@ -32,10 +32,34 @@ extension Markup {
       "rect",
       [
         ("x", "\(x)"), ("y", "\(y)"), ("width", "\(width)"), ("height", "\(height)"),
-        ("class", share > 0 ? "ink" : "none"),
-        // The square root, so that a tenth of the strongest is still to be seen.
-        ("fill-opacity", (share > 0 ? 0.06 + 0.94 * share.squareRoot() : 1).fixed(3)),
+        ("class", share > 0 ? "shade" : "none"), ("style", Self.shade(share)),
       ], title: title)
+  }
+
+  /// How strong a share is drawn: by its square root, so that a tenth of the strongest is still to
+  /// be seen.
+  static func shade(_ share: Double) -> String { "--s:\(share.squareRoot().fixed(3))" }
+
+  /// Adds the scale of a picture's colours, from nothing to the strongest.
+  mutating func scale(_ strongest: String) {
+    let (size, count) = (18, 9)
+    element("div", [("class", "scale")]) { box in
+      box.element("span", text: "0")
+      box.element(
+        "svg",
+        [
+          ("xmlns", "http://www.w3.org/2000/svg"), ("viewBox", "0 0 \(size * count) 12"),
+          ("aria-hidden", "true"),
+        ]
+      ) { svg in
+        for step in 0..<count {
+          svg.cell(
+            x: step * size, y: 0, width: size, height: 12,
+            share: Double(step) / Double(count - 1))
+        }
+      }
+      box.element("span", text: strongest)
+    }
   }
 
   /// Adds bars, each with a label before it and a text behind it.
@@ -64,36 +88,90 @@ extension Markup {
     }
   }
 
-  /// Adds a matrix of shares, with the numbers of its rows and columns, and its values where there
-  /// is room for them.
+  /// Adds a matrix of shares, with the names of its rows, the numbers of its columns, and its values
+  /// where there is room for them.
   mutating func matrix(
-    _ caption: String, count: Int, _ value: (Int, Int) -> (share: Double, text: String)
+    _ caption: String, names: [String], _ value: (Int, Int) -> (share: Double, text: String)
   ) {
+    let count = names.count
     let size = count <= 12 ? 44 : max(6, 600 / count)
-    let left = 28
-    figure(caption, width: left + count * size + 2, height: left + count * size + 2) { svg in
+    let labels = names.enumerated().map { "\($0 + 1) \($1.shortened(to: 22))" }
+    let isNamed = size >= 14
+    let left = isNamed ? 12 + 7 * (labels.map(\.columns).max() ?? 0) : 28
+    let top = 24
+    figure(caption, width: left + count * size + 2, height: top + count * size + 2) { svg in
       for row in 0..<count {
-        if size >= 14 || row % 10 == 9 {
-          let middle = left + row * size + size / 2
-          svg.label("\(row + 1)", x: left - 6, y: middle + 4, anchor: "end")
-          svg.label("\(row + 1)", x: middle, y: left - 8, anchor: "middle")
+        if isNamed || row % 10 == 9 {
+          let middle = row * size + size / 2
+          svg.label(
+            isNamed ? labels[row] : "\(row + 1)", x: left - 6, y: top + middle + 4, anchor: "end")
+          svg.label("\(row + 1)", x: left + middle, y: top - 8, anchor: "middle")
         }
         for column in 0..<count {
           let (share, text) = value(row, column)
-          let (x, y) = (left + column * size, left + row * size)
+          let (x, y) = (left + column * size, top + row * size)
           svg.cell(
             x: x, y: y, width: size - 1, height: size - 1, share: share,
-            title: "\(row + 1), \(column + 1): \(text)")
+            title: "\(names[row]), \(names[column]): \(text)")
           if count <= 12 {
-            svg.element(
-              "text",
-              [
-                ("x", "\(x + size / 2)"), ("y", "\(y + size / 2 + 4)"),
-                ("text-anchor", "middle"), ("class", share > 0.3 ? "over" : "value"),
-              ], text: text)
+            svg.label(text, x: x + size / 2, y: y + size / 2 + 4, anchor: "middle")
           }
         }
       }
+    }
+  }
+
+  /// A line of a chart, or points.
+  struct Series {
+    let points: [(x: Double, y: Double)]
+    var isFaint = false
+    var arePoints = false
+  }
+
+  /// Adds a chart of lines over one axis.
+  ///
+  /// - Parameter marks: Where vertical lines stand.
+  mutating func lines(_ caption: String, _ series: [Series], marks: [Double] = []) {
+    let all = series.flatMap(\.points)
+    guard let left = all.map(\.x).min(), let right = all.map(\.x).max(),
+      let low = all.map(\.y).min(), let high = all.map(\.y).max()
+    else { return }
+    let (width, height, margin, base) = (460.0, 200.0, 64.0, 172.0)
+    func x(_ value: Double) -> String {
+      (margin + (value - left) / max(right - left, 1e-9) * (width - margin - 12)).fixed(1)
+    }
+    func y(_ value: Double) -> String {
+      (base - (value - low) / max(high - low, 1e-12) * (base - 14)).fixed(1)
+    }
+    figure(caption, width: Int(width), height: Int(height)) { svg in
+      for value in high > low ? [low, (low + high) / 2, high] : [low] {
+        svg.shape(
+          "line",
+          [
+            ("x1", margin.fixed(0)), ("x2", (width - 12).fixed(0)), ("y1", y(value)),
+            ("y2", y(value)), ("class", "grid"),
+          ])
+        svg.label(value.brief, x: Int(margin) - 8, y: Int(Double(y(value)) ?? 0) + 4, anchor: "end")
+      }
+      for mark in marks {
+        svg.shape(
+          "line",
+          [("x1", x(mark)), ("x2", x(mark)), ("y1", "10"), ("y2", "\(base)"), ("class", "grid")])
+      }
+      for one in series where one.arePoints {
+        for point in one.points {
+          svg.shape(
+            "circle", [("cx", x(point.x)), ("cy", y(point.y)), ("r", "4"), ("class", "second")],
+            title: "step \(Int(point.x)): \(point.y.fixed(4))")
+        }
+      }
+      for one in series where !one.arePoints {
+        let points = one.points.map { "\(x($0.x)),\(y($0.y))" }.joined(separator: " ")
+        svg.shape(
+          "polyline", [("points", points), ("class", one.isFaint ? "line faint" : "line")])
+      }
+      svg.label("step \(Int(left))", x: Int(margin), y: Int(height) - 8)
+      svg.label("\(Int(right))", x: Int(width) - 12, y: Int(height) - 8, anchor: "end")
     }
   }
 }

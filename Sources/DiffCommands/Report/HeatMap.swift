@@ -13,22 +13,36 @@ struct HeatMap {
   /// The density in each cell, row by row.
   let densities: [Double]
 
-  /// Counts the changes of a tensor by its name, by default of the one of most changes among those
-  /// of two dimensions, or else among all. Nil if there is none.
-  ///
-  /// - Complexity: O(changes of the tensor).
-  init?(_ diff: DiffReader, _ name: TensorName?) throws(DiffError) {
-    let sparse = diff.filter { entry in
+  /// The tensor of most changes in some diffs together, among those of two dimensions, or else
+  /// among all; nil if there is none.
+  static func tensor(ofMostChangesIn diffs: [DiffReader]) -> TensorName? {
+    var counts: [TensorName.Key: (name: TensorName, isTable: Bool, changes: UInt64)] = [:]
+    for diff in diffs {
+      for entry in sparse(diff) {
+        let isTable = entry.shape.extents.count == 2
+        counts[entry.name.key, default: (entry.name, isTable, 0)].changes += entry.count
+      }
+    }
+    return counts.values.max {
+      ($0.isTable ? 1 : 0, $0.changes, $1.name) < ($1.isTable ? 1 : 0, $1.changes, $0.name)
+    }?.name
+  }
+
+  private static func sparse(_ diff: DiffReader) -> [DiffEntry] {
+    diff.filter { entry in
       switch entry.operation {
       case .add, .replace, .xor: entry.shape.count > 0
       case .insert, .delete, .reshape: false
       }
     }
-    let tables = sparse.filter { $0.shape.extents.count == 2 }
-    let named = name.flatMap { diff.entry(named: $0)?.name }
-    let candidates =
-      name == nil ? (tables.isEmpty ? sparse : tables) : sparse.filter { $0.name == named }
-    guard let entry = candidates.max(by: { $0.count < $1.count }) else { return nil }
+  }
+
+  /// Counts the changes of a tensor; nil if the diff has none in it.
+  ///
+  /// - Complexity: O(changes of the tensor).
+  init?(_ diff: DiffReader, _ name: TensorName) throws(DiffError) {
+    let named = diff.entry(named: name)?.name
+    guard let entry = Self.sparse(diff).first(where: { $0.name == named }) else { return nil }
     self.name = entry.name
     shape = entry.shape
     let width = max(1, entry.shape.rowLength)
@@ -67,9 +81,11 @@ struct HeatMap {
     return max(1, min(each, count - min(count, cell * each)))
   }
 
-  /// The cells as SVG paths, one for each of sixteen levels, with the square root of the level's
-  /// share of the highest density.
-  func paths(_ width: Int, _ height: Int) -> [(level: Double, path: String)] {
+  /// The cells as SVG paths, one for each of sixteen levels: the share of a density, of which the
+  /// square roots are evenly apart.
+  func paths(
+    _ width: Int, _ height: Int, of highest: Double
+  ) -> [(share: Double, path: String)] {
     let levels = 16
     var paths = [String](repeating: "", count: levels + 1)
     for (index, density) in densities.enumerated() where density > 0 {
@@ -78,7 +94,10 @@ struct HeatMap {
       paths[min(level, levels)] +=
         "M\(column * width) \(row * height)h\(width - 1)v\(height - 1)h\(1 - width)z"
     }
-    return paths.enumerated().filter { !$1.isEmpty }.map { (Double($0) / Double(levels), $1) }
+    return paths.enumerated().filter { !$1.isEmpty }.map { level, path in
+      let root = Double(level) / Double(levels)
+      return (root * root, path)
+    }
   }
 
   var highest: Double { densities.max() ?? 0 }

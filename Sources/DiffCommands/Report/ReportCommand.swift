@@ -15,7 +15,7 @@ struct ReportCommand: ParsableCommand {
       Under each figure is a table of its numbers.
 
       With --base it counts the storage of the diffs beside full copies, and knows the deltas of \
-      exact diffs, too.
+      exact diffs, too. --metrics draws how trainings went, of files that 'train --metrics' wrote.
 
         diffkit report task.diff -o report.html
         diffkit report tasks/*.diff --base base.h5 -o report.html
@@ -27,19 +27,26 @@ struct ReportCommand: ParsableCommand {
   @Option(help: "The base checkpoint.", completion: .file())
   var base: String?
 
-  @Option(help: "The tensor of the heat map; by default that of most changes with two dimensions.")
+  @Option(help: "The tensor of the heat maps; by default that of most changes with two dimensions.")
   var tensor: String?
+
+  @Option(help: "The metrics of a training; may be given again.", completion: .file())
+  var metrics: [String] = []
 
   @OptionGroup var map: MapOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
     let output = outputs.output ?? "report.html"
-    try check(output: output, isNoneOf: diffs + [base].compactMap { $0 })
+    try check(output: output, isNoneOf: diffs + [base].compactMap { $0 } + metrics)
     let readers = try diffs.map(openDiff)
-    let facts = try ReportFacts(
+    var facts = try ReportFacts(
       readers, base: base.map { try CheckpointFile.open($0) },
       tensor: tensor.map { TensorName($0) }, names: map.read())
+    facts.curves = try metrics.map { try TrainingCurves($0) }
+    facts.command =
+      (["diffkit report"] + diffs + (base.map { ["--base", $0] } ?? [])
+      + metrics.flatMap { ["--metrics", $0] }).joined(separator: " ")
     let page = Array(ReportPage(facts).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)
@@ -69,6 +76,7 @@ struct ReportFacts {
     let grid: DensityGrid
     /// Magnitudes of the deltas, where they are known.
     let values: ValueDistribution?
+    /// Of the tensor that is drawn for each diff; nil where a diff does not change it.
     let heatMap: HeatMap?
   }
 
@@ -76,10 +84,14 @@ struct ReportFacts {
   let storage: StorageReport?
   let modelElements: UInt64?
   let comparison: DiffComparison?
+  var curves: [TrainingCurves] = []
+  /// What made the report.
+  var command = ""
 
   init(
     _ readers: [DiffReader], base: (any Checkpoint)?, tensor: TensorName?, names: NameMap
   ) throws {
+    let drawn = tensor ?? HeatMap.tensor(ofMostChangesIn: readers)
     diffs = try readers.map { reader in
       let report = try Diffs.statistics(of: reader)
       var values: ValueDistribution? = report.sparse.values
@@ -89,7 +101,7 @@ struct ReportFacts {
       return Diff(
         path: reader.path ?? "", identity: reader.identity.description,
         metadata: reader.metadata, report: report, grid: DensityGrid(reader), values: values,
-        heatMap: try HeatMap(reader, tensor))
+        heatMap: try drawn.flatMap { try HeatMap(reader, $0) })
     }
     if let tensor, diffs.allSatisfy({ $0.heatMap == nil }) {
       throw DiffError(.mismatch, "is changed by none of the diffs", tensor: tensor)

@@ -40,6 +40,7 @@ extension ReportPage {
         svg.label(row.total.density.percent, x: left + columns * size + 6, y: y + 15)
       }
     }
+    if grid.highest > 0 { section.scale(grid.highest.percent) }
     section.folded(
       "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes a change"],
       diff.report.entries.map { entry, statistics in

@@ -1,5 +1,7 @@
 import DiffOperations
 import Kernels
+import Platform
+import SystemSupport
 
 /// A report as an HTML page.
 struct ReportPage {
@@ -15,10 +17,15 @@ struct ReportPage {
         "p", [("class", "muted")],
         text: "Sparse diffs of one base model, measured by diffkit. Densities are changed "
           + "elements over all elements of the tensors concerned.")
+      header.element(
+        "p", [("class", "muted")],
+        text: "\(Self.today), diffkit \(DiffKitVersion.current): \(facts.command)")
     }
     overview(&body)
     if let storage = facts.storage { self.storage(storage, &body) }
     if let comparison = facts.comparison { self.comparison(comparison, &body) }
+    heatMaps(&body)
+    for curves in facts.curves { self.curves(curves, &body) }
     for (index, diff) in facts.diffs.enumerated() { section(index, diff, &body) }
     return """
       <!DOCTYPE html>
@@ -30,6 +37,20 @@ struct ReportPage {
       \(body.html)</body></html>
 
       """
+  }
+
+  /// The date in UTC, as 2026-11-26: years are counted from March, so that the day that some have
+  /// more comes last (Hinnant, «chrono-Compatible Low-Level Date Algorithms»).
+  private static var today: String {
+    let days = Int(time(nil)) / 86_400 + 719_468
+    let (era, day) = days.quotientAndRemainder(dividingBy: 146_097)
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365
+    let ofYear = day - (365 * year + year / 4 - year / 100)
+    let month = (5 * ofYear + 2) / 153
+    let ofMonth = ofYear - (153 * month + 2) / 5 + 1
+    let number = month < 10 ? month + 3 : month - 9
+    func two(_ number: Int) -> String { (number < 10 ? "0" : "") + "\(number)" }
+    return "\(era * 400 + year + (number <= 2 ? 1 : 0))-\(two(number))-\(two(ofMonth))"
   }
 
   /// A number before the path where there are several.
@@ -59,8 +80,31 @@ struct ReportPage {
           }
           return row
         })
+      section.element(
+        "p", [("class", "muted")],
+        text: "Bits a position: what it takes on average to store where a change is. Bound: the "
+          + "least that any code takes if the changes lie anywhere by chance (entropy); fewer bits "
+          + "than that mean that they crowd in some rows or columns. Norm: the length of all "
+          + "changes as one vector.")
+      let histories = facts.diffs.map { DiffHistory($0.metadata) }
+      guard histories.contains(where: { !$0.isEmpty }) else { return }
+      section.element("h3", text: "What they are for, and how they were made")
+      section.element("div", [("class", "cards")]) { cards in
+        for (index, history) in histories.enumerated() where !history.isEmpty {
+          cards.element("div", [("class", "card")]) { card in
+            card.element("h3", text: shortName(index))
+            if let score = history.score {
+              card.element("p", [("class", "score")], text: score)
+            }
+            for line in history.lines { card.element("p", text: line) }
+          }
+        }
+      }
     }
   }
+
+  /// The name of a diff's file.
+  private func shortName(_ index: Int) -> String { stem(facts.diffs[index].path) }
 
   private func storage(_ storage: StorageReport, _ body: inout Markup) {
     let tasks = storage.tasks.counted("task")
@@ -88,21 +132,23 @@ struct ReportPage {
 
   private func comparison(_ comparison: DiffComparison, _ body: inout Markup) {
     let count = facts.diffs.count
+    let names = facts.diffs.indices.map(shortName)
     let areKnown = comparison.norms.contains { $0 != nil }
     body.element("section") { section in
       section.element("h2", text: "How they relate")
       section.element("div", [("class", "beside")]) { box in
-        box.matrix("Overlap: positions that both change, of those that either does", count: count) {
+        box.matrix("Overlap: positions that both change, of those that either does", names: names) {
           let value = comparison.pair($0, $1).jaccard
           return (value, value.fixed(3))
         }
         if areKnown {
-          box.matrix("Cosine of the deltas; its strength is shown", count: count) {
+          box.matrix("Cosine of the deltas; its strength is shown", names: names) {
             let value = comparison.pair($0, $1).cosine
             return (abs(value ?? 0), value?.fixed(3) ?? "–")
           }
         }
       }
+      section.scale("1")
       var rows: [[Cell]] = []
       for one in 0..<count {
         for other in one + 1..<count {
@@ -131,24 +177,40 @@ struct ReportPage {
           diff.metadata.sorted { $0.key < $1.key }.map { [Cell($0.key), Cell($0.value)] })
       }
       densities(diff, &section)
-      if let map = diff.heatMap { heatMap(map, &section) }
       if let values = diff.values, values.count > 0 { magnitudes(values, &section) }
     }
   }
 
-  private func heatMap(_ map: HeatMap, _ section: inout Markup) {
-    section.element("h3", text: "Inside \(map.name)")
+  /// The same tensor in each diff, side by side, in one scale.
+  private func heatMaps(_ body: inout Markup) {
+    let maps = facts.diffs.indices.compactMap { index in
+      facts.diffs[index].heatMap.map { (name: shortName(index), map: $0) }
+    }
+    guard let first = maps.first?.map else { return }
+    let highest = maps.map(\.map.highest).max() ?? 0
+    body.element("section") { section in
+      section.element("h2", text: "Inside \(first.name)")
+      section.element("div", [("class", "beside")]) { box in
+        for (name, map) in maps { heatMap(name, map, of: highest, &box) }
+      }
+      section.scale(highest.percent)
+      section.element(
+        "p", [("class", "muted")],
+        text: "Rows and columns of \(first.shape), in cells: the density of changes in each.")
+    }
+  }
+
+  private func heatMap(
+    _ name: String, _ map: HeatMap, of highest: Double, _ section: inout Markup
+  ) {
     let (width, height) = (max(4, min(10, 720 / map.columns)), max(4, min(10, 480 / map.rows)))
-    let caption =
-      "Rows and columns of \(map.shape), in cells; the strongest has a density of "
-      + "\(map.highest.percent)."
     section.figure(
-      caption, width: map.columns * width + 1, height: map.rows * height + 1
+      "\(name): the strongest cell has a density of \(map.highest.percent).",
+      width: map.columns * width + 1, height: map.rows * height + 1
     ) { svg in
-      for (level, path) in map.paths(width, height) {
+      for (share, path) in map.paths(width, height, of: highest) {
         svg.shape(
-          "path",
-          [("class", "ink"), ("fill-opacity", (0.05 + 0.95 * level).fixed(2)), ("d", path)])
+          "path", [("class", "shade"), ("style", Markup.shade(share)), ("d", path)])
       }
       svg.shape(
         "rect",
@@ -156,6 +218,30 @@ struct ReportPage {
           ("x", "0"), ("y", "0"), ("width", "\(map.columns * width)"),
           ("height", "\(map.rows * height)"), ("class", "frame"),
         ])
+    }
+  }
+
+  private func curves(_ curves: TrainingCurves, _ body: inout Markup) {
+    body.element("section") { section in
+      section.element("h2", text: "How training went: \(stem(curves.path))")
+      section.element("div", [("class", "beside")]) { box in
+        box.lines(
+          "Loss of each step, and its running mean; vertical lines begin a stage.",
+          [
+            Markup.Series(points: curves.losses.thinned(), isFaint: true),
+            Markup.Series(points: curves.smoothLosses.thinned()),
+          ], marks: curves.stages)
+        if !curves.open.isEmpty {
+          box.lines(
+            "The share of gates that are open.", [Markup.Series(points: curves.open.thinned())])
+        }
+        for (name, points) in curves.scores.sorted(by: { $0.key < $1.key }) {
+          box.lines(
+            "\(name) on the dev rows after each epoch.",
+            [Markup.Series(points: points), Markup.Series(points: points, arePoints: true)],
+            marks: curves.stages)
+        }
+      }
     }
   }
 

@@ -1,0 +1,62 @@
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+/// How a training went, from the file of metrics that it wrote.
+struct TrainingCurves {
+  /// The file.
+  let path: String
+  /// By step: the loss, and the share of gates that are open.
+  private(set) var losses: [(x: Double, y: Double)] = []
+  private(set) var open: [(x: Double, y: Double)] = []
+  /// Scores by their names, after epochs.
+  private(set) var scores: [String: [(x: Double, y: Double)]] = [:]
+  /// The steps with which stages begin, but for the first.
+  private(set) var stages: [Double] = []
+
+  /// - Throws: `io`; `malformed` with the number of the line.
+  init(_ path: String) throws(DiffError) {
+    self.path = path
+    let bytes = try File.contents(of: path)
+    var stage: String?
+    for (number, line) in bytes.split(separator: 0x0A).enumerated() {
+      guard let json = try? JSONValue(parsing: Array(line)), let step = json["step"]?.double,
+        let loss = json["loss"]?.double
+      else {
+        throw DiffError(
+          .malformed, "line \(number + 1) is none of the metrics of a training", path: path)
+      }
+      let name = json["stage"]?.text
+      if let stage, name != stage { stages.append(step) }
+      stage = name
+      losses.append((step, loss))
+      if let share = json["open_density"]?.double { open.append((step, share)) }
+      for member in json.members ?? [] where !Self.known.contains(member.name) {
+        if let score = member.value.double {
+          scores[member.name, default: []].append((step, score))
+        }
+      }
+    }
+  }
+
+  private static let known: Set = [
+    "step", "stage", "epoch", "loss", "rate", "norm", "lambda", "expected_density", "open_density",
+  ]
+
+  /// The losses with less noise: each the mean of itself and a share of those before.
+  var smoothLosses: [(x: Double, y: Double)] {
+    var mean: Double?
+    return losses.map { step, loss in
+      let next = mean.map { 0.95 * $0 + 0.05 * loss } ?? loss
+      mean = next
+      return (step, next)
+    }
+  }
+}
+
+extension [(x: Double, y: Double)] {
+  /// At most so many of the points, evenly apart.
+  func thinned(to most: Int = 400) -> Self {
+    count <= most ? self : (0..<most).map { self[$0 * (count - 1) / (most - 1)] }
+  }
+}
