@@ -24,6 +24,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("hdf5", HDF5Benchmarks.run),
   ("merge", MergeBenchmarks.run),
   ("text", TextBenchmarks.run),
+  ("rows", TableBenchmarks.run),
   ("training", TrainingBenchmarks.run),
   ("gates", GateBenchmarks.run),
 ]
@@ -36,6 +37,7 @@ do {
   case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
   case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
   case "table": try MethodTable.run(Array(arguments.dropFirst()))
+  case "read-rows": try TableBenchmarks.read(arguments.last ?? "")
   case "trial": try Trial.run(Array(arguments.dropFirst()))
   default:
     let program = ProgramArguments.words[0]

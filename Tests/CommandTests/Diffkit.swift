@@ -1,3 +1,4 @@
+import StrictJSON
 import SystemSupport
 import Testing
 import TestSupport
@@ -45,6 +46,17 @@ struct Answer {
   /// The output, decoded.
   func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
     try JSONDecoder().decode(type, from: Data(output.utf8))
+  }
+
+  /// The numbers of an object of JSON by their names.
+  var scores: [String: Double] {
+    get throws {
+      let members = try JSONValue(parsing: Array(output.utf8)).members ?? []
+      return Dictionary(
+        uniqueKeysWithValues: members.compactMap { member in
+          member.value.double.map { (member.name, $0) }
+        })
+    }
   }
 }
 

@@ -59,7 +59,7 @@ import TestSupport
         let answer = try run(
           ["evaluate", model.path, diff, "--task", scratch(name + ".tsv"), "--json"] + columns)
         #expect(answer.code == 0, "\(answer.errors)")
-        let scores = try answer.json([String: Double].self)
+        let scores = try answer.scores
         let metadata = try DiffReader(diff).metadata
         #expect(metadata["task.kind"] == kind)
         #expect(scores["examples"] == 48)

@@ -132,7 +132,7 @@ import TestSupport
       let answer = try Diffkit.run(
         "evaluate", model.path, output, "--task", TinyModel.questions, "--json")
       expectSuccess(answer, "\"exact_match\"", "\"f1\"")
-      let scores = try answer.json([String: Double].self)
+      let scores = try answer.scores
       #expect(scores["examples"] == 12)
       #expect(try #require(scores["exact_match"]) >= 0.9)
       #expect(try #require(scores["f1"]) >= #require(scores["exact_match"]))

@@ -16,29 +16,32 @@ struct EvaluateCommand: ParsableCommand {
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
   @Argument(help: "The diff of the task.", completion: .file()) var diff: String?
   @Option(help: "The rows to evaluate on.", completion: .file()) var task: String
+  @OptionGroup var labels: LabelsOption
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
-  @OptionGroup var precision: PrecisionOption
+  @OptionGroup var calculation: CalculationOptions
   @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
   @OptionGroup var json: JSONOption
 
+  func validate() throws { try labels.check(diff) }
+
   func run() throws {
     try Engine.requireAvailable()
-    var job = TrainingJob()
-    job.texts = columns.texts
-    job.label = columns.label
+    let table = columns.table(trainedAs: diff)
     // Without a diff, the data say what is asked.
-    let kind = try diff == nil ? Self.kind(of: task, job.table) : nil
+    let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil
     let tuned = try TunedModel(
-      base, diff: diff, files: files, precision: precision, allowsOtherBase: allowOtherBase,
+      base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
       kind: kind)
     let data = try TaskSet(
-      task, job.table, kind: tuned.facts.kind, tuned.tokenizer,
-      maxLength: tuned.facts.maxLength)
+      task, table, kind: tuned.facts.kind, tuned.tokenizer, maxLength: tuned.facts.maxLength)
     try tuned.facts.check(data, path: task)
     let predictions = try tuned.model.predictions(of: data.examples, at: tuned.values)
     let scores = data.scores(predictions, tuned.facts)
-    try EvaluationReport(examples: data.count, scores: scores).print(json: json.json)
+    try EvaluationReport(
+      examples: data.count, scores: scores,
+      confusion: data.confusion(predictions, tuned.facts), labels: tuned.facts.labels
+    ).print(json: json.json)
   }
 
   private static func kind(
@@ -48,21 +51,98 @@ struct EvaluateCommand: ParsableCommand {
   }
 }
 
+/// The classes of a checkpoint that has a head, where no diff names them.
+struct LabelsOption: ParsableArguments {
+  @Option(
+    name: .customLong("labels"),
+    help: ArgumentHelp(
+      "Of a checkpoint with a head, without a diff: its classes in the order of its outputs, with "
+        + "commas between.", valueName: "a,b,c"))
+  var list: String?
+
+  /// What the checkpoint predicts, if that is said.
+  var kind: TaskDescription.Kind? {
+    list.map {
+      .classification(
+        labels: $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+    }
+  }
+
+  func check(_ diff: String?) throws {
+    guard list == nil || diff == nil else {
+      throw ValidationError("a diff names its labels; --labels is for a checkpoint without one")
+    }
+    guard case .classification(let labels) = kind else { return }
+    guard labels.count > 1, Set(labels).count == labels.count, !labels.contains("") else {
+      throw ValidationError("--labels must be different names with commas between")
+    }
+  }
+}
+
 /// Scores on a task. In JSON, each stands under its name.
 struct EvaluationReport: CommandOutput {
   let examples: Int
   let scores: [String: Double]
+  /// Of classes: how often each was predicted for each.
+  var confusion: Confusion?
+  var labels: [String] = []
 
   var text: String {
-    facts(
+    var out = facts(
       [("examples", UInt64(examples).grouped)]
-        + scores.sorted { $0.key < $1.key }.map { ($0.key, $0.value.fixed(4)) })
+        + scores.sorted { $0.key < $1.key }.map { name, value in
+          let isOfSecond = name == "f1" && labels.count == 2
+          return (isOfSecond ? "f1 of '\(labels[1])'" : name, value.fixed(4))
+        })
+    guard let confusion else { return out }
+    var table = TextTable(
+      ["class", "rows", "precision", "recall", "f1"], rightAligned: [1, 2, 3, 4])
+    for (one, label) in labels.enumerated() {
+      table.add([
+        label, UInt64(confusion.truths(of: one)).grouped, confusion.precision(of: one).fixed(4),
+        confusion.recall(of: one).fixed(4), confusion.f1(of: one).fixed(4),
+      ])
+    }
+    out += "\n" + table.text
+    guard labels.count <= Self.mostShown else { return out }
+    var matrix = TextTable(
+      ["class, and predicted as"] + labels, rightAligned: Set(1...labels.count))
+    for (one, label) in labels.enumerated() {
+      matrix.add(
+        [label]
+          + labels.indices.map { UInt64(confusion.count(truth: one, prediction: $0)).grouped })
+    }
+    return out + "\n" + matrix.text
   }
+
+  /// More classes than these have a matrix in JSON only.
+  private static let mostShown = 20
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Name.self)
     try container.encode(examples, forKey: Name("examples"))
     for (name, value) in scores { try container.encode(value, forKey: Name(name)) }
+    guard let confusion else { return }
+    try container.encode(
+      labels.indices.map { Class(labels[$0], $0, confusion) }, forKey: Name("classes"))
+    try container.encode(
+      labels.indices.map { truth in
+        labels.indices.map { confusion.count(truth: truth, prediction: $0) }
+      }, forKey: Name("confusion"))
+  }
+
+  private struct Class: Encodable {
+    let label: String
+    let rows: Int
+    let precision, recall, f1: Double
+
+    init(_ label: String, _ one: Int, _ confusion: Confusion) {
+      self.label = label
+      rows = confusion.truths(of: one)
+      precision = confusion.precision(of: one)
+      recall = confusion.recall(of: one)
+      f1 = confusion.f1(of: one)
+    }
   }
 
   private struct Name: CodingKey {

@@ -38,3 +38,22 @@ struct PrecisionOption: ParsableArguments {
     return wanted
   }
 }
+
+/// How a model is calculated that does not learn.
+struct CalculationOptions: ParsableArguments {
+  @OptionGroup var precision: PrecisionOption
+
+  @Option(help: "Threads (as many as the processor has cores).")
+  var threads: Int?
+
+  func validate() throws {
+    guard threads.map({ (1...1024).contains($0) }) ?? true else {
+      throw ValidationError("there must be 1 ... 1024 threads")
+    }
+  }
+
+  func engine() throws -> Engine {
+    try Engine(
+      threads: threads, precision: precision.resolved { StandardError.write($0 + "\n") })
+  }
+}

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiffFormat
 import DiffTraining
 import Platform
 import SystemSupport
@@ -10,144 +11,128 @@ struct PredictCommand: ParsableCommand {
     commandName: "predict",
     abstract: "Say what a base and a diff together make of texts.",
     discussion: """
-      Texts are arguments, or the lines of a file or of standard input; of a pair, and of a \
-      question and its context, the two texts are separated by a tab.
+      Texts are arguments, the rows of a table (.csv, .tsv, .jsonl), or the lines of another file \
+      or of standard input; of a pair, and of a question and its context, the two texts of a line \
+      are separated by a tab. Lines that are piped in are answered as they come.
 
         diffkit predict base.h5 task.diff "Free entry in a weekly draw!"
-        diffkit predict base.h5 task.diff --input texts.txt --json
+        diffkit predict base.h5 task.diff --input new.csv --text review -o predictions.csv
+        diffkit predict tuned.h5 --labels ham,spam --input texts.txt --format jsonl
       """)
 
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
-  @Argument(help: "The diff of the task.", completion: .file()) var diff: String
-  @Argument(help: "Texts; without any, lines are read.") var texts: [String] = []
-  @Option(help: "A file of lines; '-' or none: standard input.", completion: .file())
+  @Argument(
+    help:
+      "The diff of the task, unless there are --labels; then texts. Without any, lines are read.",
+    completion: .file())
+  var words: [String] = []
+  @Option(help: "A table or a file of lines; '-' or none: standard input.", completion: .file())
   var input: String?
+  @OptionGroup var outputs: OutputOptions
+  @Option(help: "text, tsv, csv or jsonl; by default as the output's name ends, or text.")
+  var format: PredictionFormat?
+  @OptionGroup var labels: LabelsOption
+  @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
-  @OptionGroup var precision: PrecisionOption
+  @OptionGroup var calculation: CalculationOptions
   @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
-  @OptionGroup var json: JSONOption
+  @OptionGroup var report: ReportOptions
+
+  private var diff: String? { labels.list == nil ? words.first : nil }
+  private var texts: ArraySlice<String> { words.dropFirst(labels.list == nil ? 1 : 0) }
 
   func validate() throws {
+    try labels.check(nil)
+    guard labels.list != nil || !words.isEmpty else {
+      throw ValidationError("give the diff of the task, or the --labels of the checkpoint")
+    }
     guard texts.isEmpty || input == nil else {
       throw ValidationError("texts and --input exclude each other")
+    }
+    guard !report.json.json || format == nil && outputs.output == nil else {
+      throw ValidationError("--json is for standard output; give --format jsonl")
     }
   }
 
   func run() throws {
     try Engine.requireAvailable()
     let tuned = try TunedModel(
-      base, diff: diff, files: files, precision: precision, allowsOtherBase: allowOtherBase)
-    let lines = try texts.isEmpty ? Self.lines(of: input) : texts
-    let predictions =
-      try tuned.facts.kind == .spans
-      ? Self.answers(tuned, lines) : Self.outputs(tuned, lines)
-    try PredictionReport(predictions: predictions).print(json: json.json)
+      base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
+      kind: labels.kind)
+    if let output = outputs.output, output != "-" {
+      try check(output: output, isNoneOf: [base, diff, input].compactMap { $0 })
+    }
+    let writer = try PredictionWriter(
+      outputs.output, format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
+      tuned.facts, force: outputs.force, isJSON: report.json.json)
+    var rows = try rows(tuned.facts)
+    try tuned.model.engine.fixing(tuned.values) { () throws(DiffError) in
+      var batch: [TaskRow] = []
+      while let first = try rows.next(waiting: true) {
+        batch.append(first)
+        // As many as are there, so that what is piped in is answered at once.
+        while batch.count < Self.mostAtOnce, let next = try rows.next(waiting: false) {
+          batch.append(next)
+        }
+        for prediction in try tuned.predictions(for: batch) { writer.write(prediction) }
+        try writer.flush()
+        batch.removeAll(keepingCapacity: true)
+      }
+    }
+    try writer.finish(report)
   }
 
+  /// Rows that are calculated together, sorted by length.
+  private static let mostAtOnce = 4096
+
+  private func rows(_ facts: TaskFacts) throws -> Rows {
+    if !texts.isEmpty {
+      return Rows(
+        words: try texts.enumerated().map { number, text in
+          let row = TaskRow(line: text, facts)
+          guard row.second != nil || facts.isPair != true else {
+            throw DiffError(
+              .usage, "text \(number + 1) has no tab: two texts are wanted, with a tab between")
+          }
+          return row
+        })
+    }
+    let options = columns.table(trainedAs: diff)
+    guard let input, input != "-" else {
+      return Rows(reader: try TextReader.standardInput(facts, options))
+    }
+    let reader = try TextReader(input, facts, options)
+    if !reader.summary.isEmpty && !report.quiet.quiet {
+      StandardError.write("\(input): \(reader.summary)".escapingControls + "\n")
+    }
+    return Rows(reader: reader)
+  }
+
+  /// What is asked: texts of the command line, or those that are read.
+  private struct Rows {
+    var words: ArraySlice<TaskRow> = []
+    var reader: TextReader?
+
+    init(words: [TaskRow]) { self.words = words[...] }
+    init(reader: TextReader) { self.reader = reader }
+
+    mutating func next(waiting: Bool) throws(DiffError) -> TaskRow? {
+      reader == nil ? words.popFirst() : try reader?.next(waiting: waiting)
+    }
+  }
+}
+
+extension TunedModel {
   /// What is said to texts.
-  private static func outputs(
-    _ tuned: TunedModel, _ lines: [String]
-  ) throws -> [Prediction] {
-    let examples = try lines.enumerated().map { number, line in
-      // Where single texts are read, a tab is a character like others.
-      let (first, second) = tuned.facts.isPair == false ? (line, nil) : pair(line)
-      guard second != nil || tuned.facts.isPair != true else {
-        throw DiffError(
-          .usage, "text \(number + 1) has no tab: two texts are wanted, with a tab between")
-      }
-      let encoding = tuned.tokenizer.encode(first, second, maxLength: tuned.facts.maxLength)
-      return TokenExample(ids: encoding.ids, segments: second == nil ? [] : encoding.typeIDs)
+  func predictions(for rows: [TaskRow]) throws(DiffError) -> [Prediction] {
+    if facts.kind == .spans {
+      let asked = rows.map { (question: $0.first, context: $0.second ?? "") }
+      let data = TaskSet(Questions(asking: asked), tokenizer, maxLength: facts.maxLength)
+      let outputs = try model.predictions(of: data.examples, at: values)
+      return zip(rows, data.answers(outputs, mayBeNone: true)).map { Prediction($0, answer: $1) }
     }
-    let outputs = try tuned.model.predictions(of: examples, at: tuned.values)
-    return outputs.indices.map { Prediction(text: lines[$0], outputs[$0], tuned.facts) }
-  }
-
-  /// The answers to questions.
-  private static func answers(
-    _ tuned: TunedModel, _ lines: [String]
-  ) throws -> [Prediction] {
-    let asked = try lines.enumerated().map { number, line in
-      guard case (let question, let context?) = pair(line) else {
-        throw DiffError(
-          .usage, "text \(number + 1) has no tab: a question, a tab and a context are wanted")
-      }
-      return (question, context)
-    }
-    let data = TaskSet(
-      Questions(asking: asked), tuned.tokenizer, maxLength: tuned.facts.maxLength)
-    let outputs = try tuned.model.predictions(of: data.examples, at: tuned.values)
-    return zip(lines, data.answers(outputs, mayBeNone: true)).map {
-      Prediction(text: $0, answer: $1)
-    }
-  }
-
-  /// The two texts that a tab separates, or one.
-  private static func pair(_ line: String) -> (String, String?) {
-    let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
-    return (String(parts[0]), parts.count > 1 ? String(parts[1]) : nil)
-  }
-
-  /// The lines of a file, or of standard input.
-  private static func lines(of path: String?) throws(DiffError) -> [String] {
-    let bytes =
-      if let path, path != "-" {
-        try File.contents(of: path)
-      } else {
-        try StandardInput.readAll()
-      }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw DiffError(.malformed, "is not valid UTF-8", path: path ?? "standard input")
-    }
-    // As scalars: a CR LF is one character.
-    var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
-    if lines.last?.isEmpty == true { lines.removeLast() }
-    return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
-  }
-}
-
-/// What a model says to a text.
-struct Prediction: Encodable {
-  let text: String
-  /// The class, where classes are asked for, and how likely the model finds it.
-  var label: String?
-  var probability: Double?
-  /// The number, where one is asked for.
-  var value: Double?
-  /// The part of the context, where a question is asked; empty if there is none.
-  var answer: String?
-
-  init(text: String, answer: String) {
-    self.text = text
-    self.answer = answer
-  }
-
-  init(text: String, _ outputs: [Float], _ facts: TaskFacts) {
-    self.text = text
-    guard case .classification(let labels) = facts.kind else {
-      value = outputs.first.map(Double.init)
-      return
-    }
-    let chosen = TaskFacts.chosenClass(outputs)
-    label = labels.indices.contains(chosen) ? labels[chosen] : nil
-    let most = Double(outputs.max() ?? 0)
-    probability = 1 / outputs.reduce(0) { $0 + exp(Double($1) - most) }
-  }
-}
-
-/// Predictions, a line each.
-struct PredictionReport: CommandOutput {
-  let predictions: [Prediction]
-
-  var text: String {
-    predictions.map { prediction in
-      let answer = prediction.label ?? prediction.answer ?? prediction.value?.fixed(4) ?? ""
-      return "\(answer)\t\(prediction.text)".escapingControlsButTabs + "\n"
-    }.joined()
-  }
-}
-
-extension String {
-  fileprivate var escapingControlsButTabs: String {
-    escapingControls { $0 == "\t" ? "\t" : "\\u{\(String($0.value, radix: 16))}" }
+    let (examples, _) = rows.examples(tokenizer, maxLength: facts.maxLength)
+    let outputs = try model.predictions(of: examples, at: values)
+    return zip(rows, outputs).map { Prediction($0, $1, facts) }
   }
 }

@@ -14,7 +14,8 @@ struct TaskTraining {
   private let task: String
   private let expectedData: String?
   private let isResuming: Bool
-  private let output, statePath: String
+  let output: String
+  private let statePath: String
   private let line: TrainingLine
   /// Opened first: an output that cannot be written is told before hours of work.
   private let sink: FileSink
@@ -28,9 +29,9 @@ struct TaskTraining {
       throw DiffError(.usage, "no task to learn")
     }
     try job.check()
-    let line = TrainingLine(quiet: command.report.isQuiet)
+    let line = TrainingLine(command.report)
     var job = job
-    job.precision = try command.precision.resolved(or: job.precision, line.say)
+    job.precision = try command.precision.resolved(or: job.precision, line.note)
     self.job = job
     self.command = command
     self.interrupt = interrupt
@@ -42,16 +43,24 @@ struct TaskTraining {
     statePath = TrainingJob.statePath(of: output)
     let inputs = [command.base, task] + [job.dev].compactMap(\.self)
     try check(output: output, isNoneOf: inputs)
-    if let metrics = command.metrics {
+    if let metrics = job.metrics {
       try check(output: metrics, isNoneOf: inputs + [output])
       guard !OutputFile.areSamePlace(metrics, output) else {
         throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
       }
     }
+    guard resuming || command.anew || !job.hasState else {
+      throw DiffError(
+        .exists, "is the state of a training that was stopped", path: statePath,
+        remedy: .resumeOrStartAnew)
+    }
+    guard job.options.best != true || job.dev != nil else {
+      throw DiffError(.usage, "the best epoch is found on dev rows, and there are none; give --dev")
+    }
     sink = try FileSink(output, overwriting: command.outputs.force)
   }
 
-  func run() throws {
+  func run() throws -> TrainingOutput {
     line.start()
     let checkpoint = try CheckpointFile.open(command.base)
     let configuration = try command.files.configuration(beside: command.base)
@@ -64,7 +73,7 @@ struct TaskTraining {
         path: task)
     }
     line.say("\(task): \(data.description.summary)")
-    for note in data.description.notes { line.say("\(task): \(note)") }
+    for note in data.description.notes { line.note("\(task): \(note)") }
     var facts = TaskFacts(
       kind: data.description.kind, pooling: job.pooling, maxLength: maxLength,
       isPair: data.description.isPair)
@@ -72,43 +81,75 @@ struct TaskTraining {
     let model = try EncoderModel(
       configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
       engine: engine)
+    try model.checkStoredHead()
+    if let weights = job.options.classWeights { try model.weigh(weights, data.examples) }
     // Without a pooler it is another than was asked for.
     facts.pooling = model.pooling
-    for note in model.notes { line.say(note) }
+    for note in model.notes { line.note(note) }
     if data.truncated > 0 {
-      line.say("\(task): \(data.truncated) texts are cut to \(maxLength) tokens")
+      line.note("\(task): \(data.truncated) texts are cut to \(maxLength) tokens")
     }
     let dev = try job.dev.map { path throws(DiffError) in
       let dev = try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
       try facts.check(dev, path: path)
       return dev
     }
+    let outcome = try train(model, data, dev, facts)
+    guard case .finished(let finetune) = outcome else {
+      throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
+    }
+    return try finish(
+      finetune, facts, trainedOn: data, base: checkpoint, configuration, scoredOn: dev,
+      threads: engine.threads)
+  }
 
+  private func train(
+    _ model: EncoderModel, _ data: TaskSet, _ dev: TaskSet?, _ facts: TaskFacts
+  ) throws -> Trainer<EncoderModel>.Outcome {
     let trainer = try Trainer(model, data.examples, job.options)
     trainer.context = data.fingerprint.description
     trainer.statePath = statePath
     trainer.secondsBetweenSaves = command.saveEvery
+    trainer.saveFailed = { line.note("the state is not saved: \($0.line(\.commandLine))") }
+    trainer.bestScore = job.options.best == true ? facts.mainScore : nil
     if let dev {
       trainer.evaluate = { values throws(DiffError) in
         dev.scores(try model.predictions(of: dev.examples, at: values), facts)
       }
     }
-    let metrics = try command.metrics.map { path throws(DiffError) in
+    let metrics = try job.metrics.map { path throws(DiffError) in
       try MetricsFile(path, resuming: isResuming, overwriting: command.outputs.force)
     }
     var trouble: DiffError?
+    var last: TrainingProgress?
     let outcome = try trainer.run(resuming: isResuming) { progress in
+      if let last, last.stage == .gates, progress.stage != .gates { noteGates(last) }
+      last = progress
       line.show(progress)
       do throws(DiffError) { try metrics?.write(progress) } catch { trouble = error }
       return interrupt.isPending || trouble != nil ? .stop : .more
     }
     if let trouble { throw trouble }
-    guard case .finished(let finetune) = outcome else {
-      throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
+    if case .finished = outcome, let best = trainer.best {
+      line.say("epoch \(best.epoch + 1) is kept: \(facts.mainScore) \(best.score.fixed(4))")
     }
-    try finish(
-      finetune, facts, trainedOn: data, base: checkpoint, configuration, scoredOn: dev,
-      threads: engine.threads)
+    return outcome
+  }
+
+  /// Notes gates that have not come near the density when their stage ends.
+  private func noteGates(_ progress: TrainingProgress) {
+    guard let open = progress.openDensity else { return }
+    let density = job.options.density
+    if open > 3 * density {
+      line.note(
+        "at their end gates are open for \(open.percent), far above the density of "
+          + "\(density.percent): more --epochs, or a greater --lambda where it is fixed, close more"
+      )
+    } else if open < 0.5 * density {
+      line.note(
+        "at their end gates are open for \(open.percent), far below the density of "
+          + "\(density.percent): more --epochs, or a smaller --lambda where it is fixed, keep more")
+    }
   }
 
   /// Makes the diff, tells what base and diff together are worth, and writes both.
@@ -116,14 +157,16 @@ struct TaskTraining {
     _ finetune: Finetune, _ facts: TaskFacts, trainedOn data: TaskSet,
     base checkpoint: any Checkpoint, _ configuration: EncoderConfiguration,
     scoredOn dev: TaskSet?, threads: Int
-  ) throws {
+  ) throws -> TrainingOutput {
     var metadata = facts.metadata
     var job = job
-    job.output = nil
+    (job.output, job.metrics) = (nil, nil)
     job.threads = threads
     metadata[TrainingJob.key] = try job.json
     metadata[TrainingJob.dataKey] = data.fingerprint.description
-    metadata["train.version"] = DiffKitVersion.current
+    metadata[TrainingJob.versionKey] = DiffKitVersion.current
+    metadata[TrainingJob.processorKey] = Engine.instructions
+    metadata.merge(command.metadata.values) { $1 }
     let memory = MemorySink()
     let values = try finetune.write(checkpoint, into: memory, metadata: metadata)
     let diff = try DiffReader(bytes: memory.bytes)
@@ -140,22 +183,62 @@ struct TaskTraining {
       for (name, value) in scores { metadata["score.\(name)"] = "\(value)" }
     }
     try diff.write(into: sink, metadata: metadata)
-    try sink.commit()
-    _ = unsafe unlink(statePath)
     if let wanted = finetune.wanted, finetune.positions.count < wanted {
-      line.say(
+      line.note(
         "\(UInt64(finetune.positions.count).grouped) positions are left, fewer than the "
           + "\(UInt64(wanted).grouped) that the density allows")
     }
-    try command.report.print(
-      TrainingOutput(
-        output: output, size: File(output).size, values: values,
-        elements: UInt64(finetune.layout.bodyCount), density: finetune.density, scores: scores))
+    do throws(DiffError) { try sink.commit() } catch {
+      guard error.code == .exists else { throw error }
+      let other = try keep(diff, metadata)
+      removeState()
+      throw DiffError(
+        .exists, "appeared while the training ran, and stays; the result is '\(other)'",
+        path: output)
+    }
+    removeState()
+    return TrainingOutput(
+      output: output, size: try File(output).size, values: values,
+      elements: UInt64(finetune.layout.bodyCount), density: finetune.density, scores: scores,
+      notes: line.notes)
+  }
+
+  private func removeState() {
+    _ = unsafe unlink(statePath)
+    _ = unsafe unlink(statePath + ".best")
+  }
+
+  /// Writes the result beside an output that appeared meanwhile, under the first name that is free.
+  private func keep(_ diff: DiffReader, _ metadata: [String: String]) throws -> String {
+    for number in 2...1000 {
+      let path = derivedName(output, ["\(number)"])
+      if File.exists(path) { continue }
+      do throws(DiffError) {
+        let sink = try FileSink(path)
+        try diff.write(into: sink, metadata: metadata)
+        try sink.commit()
+        return path
+      } catch {
+        guard error.code == .exists else { throw error }
+      }
+    }
+    throw DiffError(.exists, "appeared while the training ran", path: output, remedy: .overwrite)
+  }
+}
+
+extension TaskFacts {
+  /// The score that says which of two models is better.
+  var mainScore: String {
+    switch kind {
+    case .classification: "accuracy"
+    case .regression: "pearson"
+    case .spans: "f1"
+    }
   }
 }
 
 /// What a training made.
-private struct TrainingOutput: CommandOutput {
+struct TrainingOutput: CommandOutput {
   let output: String
   /// Bytes of the diff.
   let size: UInt64
@@ -164,6 +247,8 @@ private struct TrainingOutput: CommandOutput {
   let density: Double
   /// Of base + diff, as stored, on dev rows.
   let scores: [String: Double]
+  /// What is unusual.
+  let notes: [String]
 
   var text: String {
     let lines =
@@ -174,5 +259,20 @@ private struct TrainingOutput: CommandOutput {
       + scores.sorted { $0.key < $1.key }
       .map { "\($0.key) of base + diff: \($0.value.fixed(4))" }
     return lines.map { $0 + "\n" }.joined()
+  }
+}
+
+extension [TrainingOutput] {
+  /// A line for each of several trainings.
+  var table: String {
+    let names = Set(flatMap(\.scores.keys)).sorted()
+    var table = TextTable(
+      ["diff", "bytes", "values", "density"] + names, rightAligned: Set(1..<4 + names.count))
+    for one in self {
+      table.add(
+        [one.output, one.size.grouped, one.values.grouped, one.density.percent]
+          + names.map { one.scores[$0]?.fixed(4) ?? "–" })
+    }
+    return table.text
   }
 }

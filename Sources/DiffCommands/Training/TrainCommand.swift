@@ -13,9 +13,9 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Finetune a model on a task, so that few of its weights change.",
     discussion: """
-      The task is a file of lines TEXT<tab>LABEL or TEXT<tab>TEXT<tab>LABEL, or one of questions \
-      on contexts as SQuAD stores them, which ends in .json. config.json and vocab.txt are found \
-      beside the base.
+      The task is a table of texts, or pairs of texts, and labels (.tsv, .csv or .jsonl), or a \
+      file of questions on contexts as SQuAD stores them (.json). config.json and the tokenizer \
+      are found beside the base.
 
         diffkit train base.h5 --task train.tsv --dev dev.tsv --density 0.005 -o task.diff
         diffkit train base.h5 --from task.diff -o again.diff
@@ -57,11 +57,19 @@ struct TrainCommand: ParsableCommand {
 
   @Flag(help: "Go on with a training that was stopped.") var resume = false
 
+  @Flag(help: "Start from the beginning, though the state of one that was stopped is there.")
+  var anew = false
+
   @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
 
-  @Option(help: "A file for the facts of every step, as lines of JSON.", completion: .file())
+  @Option(
+    help: """
+      A file for the facts of every step, as lines of JSON; with --tasks one for each, with the \
+      name of the output in it.
+      """, completion: .file())
   var metrics: String?
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -71,23 +79,25 @@ struct TrainCommand: ParsableCommand {
     guard task == nil || tasks == nil else {
       throw ValidationError("--task and --tasks exclude each other")
     }
-    guard tasks == nil || (outputs.output == nil && metrics == nil) else {
+    guard tasks == nil || outputs.output == nil else {
       throw ValidationError("with --tasks, the file says what is written")
+    }
+    guard !resume || !anew else {
+      throw ValidationError("--resume and --anew exclude each other")
     }
     guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
   }
 
   func run() throws {
     try Engine.requireAvailable()
-    if let source { try compareBase(with: source) }
+    if let source { try compare(with: source) }
     var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
     job.options = flags.applied(to: job.options)
     job.task = task ?? job.task
     // The rows that another task was evaluated on are not this one's.
     job.dev = task == nil ? dev ?? job.dev : dev
     job.output = outputs.output
-    if !columns.texts.isEmpty { job.texts = columns.texts }
-    job.label = columns.label ?? job.label
+    job.take(columns)
     job.pooling = pooling ?? job.pooling
     job.maxLength = maxLength ?? job.maxLength
     job.threads = threads ?? job.threads
@@ -95,27 +105,59 @@ struct TrainCommand: ParsableCommand {
     if let tasks {
       // Of a diff, these take over how it was trained, not on what.
       (job.task, job.dev) = (nil, dev)
-      let list = try TrainingJob.list(tasks, over: job)
+      let list = try TrainingJob.list(tasks, over: job).map { job in
+        var job = job
+        if let metrics, job.metrics == nil, let output = job.destination {
+          job.metrics = derivedName(metrics, [stem(output)])
+        }
+        return job
+      }
       // All outputs are opened before the work begins.
       let trainings = try list.filter { !isFinished($0) }.map {
         try TaskTraining($0, self, interrupt, resuming: resume && $0.hasState)
       }
-      try trainings.forEach { try $0.run() }
+      var made: [TrainingOutput] = []
+      for (number, training) in trainings.enumerated() {
+        if !report.isQuiet {
+          let name = training.output.escapingControls
+          StandardError.write("\n\(name) (\(number + 1) of \(trainings.count))\n")
+        }
+        made.append(try training.run())
+        try report.print(made[number])
+      }
+      if !report.isQuiet && made.count > 1 { try StandardOutput.write("\n" + made.table) }
     } else {
+      job.metrics = metrics
       // A repetition is one on the same data; other data must be named.
       let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
-      try TaskTraining(job, self, interrupt, resuming: resume, data: data).run()
+      try report.print(
+        TaskTraining(job, self, interrupt, resuming: resume, data: data).run())
     }
   }
 
-  /// Says so if the base is not the one that a diff was trained from.
-  private func compareBase(with source: String) throws {
-    guard !report.isQuiet else { return }
+  /// Says so if the base is not the one that a diff was trained from, or if the bytes will be
+  /// others for another reason.
+  private func compare(with source: String) throws {
+    guard !report.quiet.quiet else { return }
     let diff = try DiffReader(source)
+    func say(_ note: String) { StandardError.write(note.escapingControls + "\n") }
     if try Diffs.verify(diff, against: CheckpointFile.open(base)).checkpoint != .base {
-      let note = "\(base): is not the checkpoint that \(source) was trained from"
-      StandardError.write(note.escapingControls + "\n")
+      say("\(base): is not the checkpoint that \(source) was trained from")
     }
+    var reasons: [String] = []
+    if let version = diff.metadata[TrainingJob.versionKey], version != DiffKitVersion.current {
+      reasons.append("by version \(version), this is \(DiffKitVersion.current)")
+    }
+    if let processor = diff.metadata[TrainingJob.processorKey], processor != Engine.instructions {
+      reasons.append("with other instructions of the processor (\(processor))")
+    }
+    if let threads, let made = try TrainingJob(repeating: source).threads, made != threads {
+      reasons.append("with \(made) threads")
+    }
+    guard !reasons.isEmpty else { return }
+    say(
+      "\(source): was made \(reasons.joined(separator: ", and ")): the same training may give other "
+        + "bytes")
   }
 
   /// Whether one of several tasks is done already, and so not to be resumed; says so.
@@ -125,6 +167,7 @@ struct TrainCommand: ParsableCommand {
     else { return false }
     // What the machine decides may differ.
     (made.output, made.threads, made.precision) = (job.output, job.threads, job.precision)
+    made.metrics = job.metrics
     guard (try? made.json) == (try? job.json) else { return false }
     if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
     return true

@@ -111,6 +111,18 @@ struct TrainingFlags: ParsableArguments {
 
   @Flag(help: "Leave it out while a selection learns that the first stage has found.")
   var noFixedDropout = false
+  @Option(
+    help: "How much examples of each class count: balanced, or numbers with commas between.",
+    transform: { text in
+      guard let weights = ClassWeights(text) else {
+        throw ValidationError("balanced, or numbers above 0 with commas between")
+      }
+      return weights
+    })
+  var classWeights: ClassWeights?
+
+  @Flag(help: "Keep the epoch with the best score on the dev rows, not the last one.")
+  var best = false
 
   /// `options` with what was given.
   func applied(to options: TrainingOptions) -> TrainingOptions {
@@ -140,6 +152,8 @@ struct TrainingFlags: ParsableArguments {
     if !freeze.isEmpty { options.frozen = freeze }
     if noDropout { options.dropout = false }
     if noFixedDropout { options.fixedDropout = false }
+    if let classWeights { options.classWeights = classWeights }
+    if best { options.best = true }
     return options
   }
 }

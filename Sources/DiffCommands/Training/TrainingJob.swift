@@ -18,16 +18,24 @@ struct TrainingJob: Codable {
   /// The columns of the texts and of the label: numbers from 1, or names of a header.
   var texts: [String] = []
   var label: String?
+  /// How the rows are written, and whether the first one names the columns; nil: found out.
+  var format: TableFormat?
+  var header: Bool?
   var pooling = EncoderModel.Pooling.pooler
   var maxLength = 128
   var precision = Precision.f32
   /// In how many parts work is split, on which bits depend; nil: as the processor has cores.
   var threads: Int?
   var options = TrainingOptions()
+  /// A file for the metrics of every step.
+  var metrics: String?
 
   /// The key of a diff's metadata under which its job stands, and of the data's fingerprint.
   static let key = "train.settings"
   static let dataKey = "train.data"
+  /// The keys of what else bits depend on.
+  static let versionKey = "train.version"
+  static let processorKey = "train.processor"
 
   /// The path of the diff; nil without a task.
   var destination: String? { output ?? task.map { stem($0) + ".diff" } }
@@ -93,17 +101,29 @@ struct TrainingJob: Codable {
     var options = TableOptions()
     if !texts.isEmpty { options.texts = texts.map { TableOptions.Column($0) } }
     options.label = label.map { TableOptions.Column($0) }
+    options.format = format
+    options.hasHeader = header
     return options
   }
 
-  /// The jobs of a JSON file: a list of objects, or an object with a list `tasks`.
+  /// Takes over what is said of the columns.
+  mutating func take(_ columns: ColumnOptions) {
+    if !columns.texts.isEmpty { texts = columns.texts }
+    label = columns.label ?? label
+    format = columns.inputFormat ?? format
+    header = columns.header ?? header
+  }
+
+  /// The jobs of a JSON file: a list of objects, or an object with a list `tasks`. A member `grid`
+  /// of a task has lists of options, `{"seed": [0, 1], "density": [0.001, 0.005]}`, and stands for
+  /// a task of each combination.
   static func list(_ path: String, over defaults: TrainingJob) throws -> [TrainingJob] {
     do {
       let json = try JSONValue(parsing: File.contents(of: path, limit: 1 << 24))
       guard let list = json.elements ?? json["tasks"]?.elements, !list.isEmpty else {
         throw DiffError(.usage, "must be a list of tasks")
       }
-      let jobs = try list.map { try TrainingJob($0, over: defaults) }
+      let jobs = try list.flatMap { try expanded($0).map { try TrainingJob($0, over: defaults) } }
       var outputs: Set<String> = []
       for output in jobs.compactMap(\.destination) where !outputs.insert(output).inserted {
         throw DiffError(.usage, "two tasks have the output '\(output)'")
@@ -112,10 +132,42 @@ struct TrainingJob: Codable {
     } catch let error as DiffError { throw error.at(path: path) }
   }
 
+  /// A task for each combination of a grid; the task itself without one. The name of the output
+  /// tells which it is.
+  private static func expanded(_ task: JSONValue) throws -> [JSONValue] {
+    guard let grid = task["grid"] else { return [task] }
+    guard let lists = grid.members, lists.allSatisfy({ $0.value.elements?.isEmpty == false }) else {
+      throw DiffError(.usage, "'grid' must be an object of lists, as {\"seed\": [0, 1]}")
+    }
+    var tasks = [(options: [JSONValue.Member], words: [String])]()
+    tasks.append(((task["options"]?.members ?? []), []))
+    for list in lists {
+      tasks = tasks.flatMap { options, words in
+        (list.value.elements ?? []).map { value in
+          (
+            options.filter { $0.name != list.name } + [JSONValue.Member(list.name, value)],
+            words + ["\(list.name)-\(value.text ?? value.compact)"]
+          )
+        }
+      }
+    }
+    let output = task["output"]?.text ?? stem(task["task"]?.text ?? "") + ".diff"
+    let rest = (task.members ?? []).filter { !["grid", "options", "output"].contains($0.name) }
+    return tasks.map { options, words in
+      .object(
+        rest + [
+          JSONValue.Member("options", .object(options)),
+          JSONValue.Member("output", .string(derivedName(output, words))),
+        ])
+    }
+  }
+
   /// A job with every member, to tell which there are.
   private static let complete: JSONValue? = {
     var job = TrainingJob()
     (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
+    (job.format, job.header, job.metrics) = (.tsv, true, "")
+    (job.options.classWeights, job.options.best) = (.balanced, true)
     (job.options.lambda, job.options.fixedLearningRate) = (0, 1)
     return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }
   }()

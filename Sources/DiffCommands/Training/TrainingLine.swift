@@ -5,15 +5,19 @@ import TensorCore
 final class TrainingLine {
   private let clock = ContinuousClock()
   private var started: ContinuousClock.Instant
-  private let isQuiet: Bool
+  /// Whether nobody reads how the training goes, and whether nobody reads anything.
+  private let isQuiet, isSilent: Bool
+  /// What was noted.
+  private(set) var notes: [String] = []
   private var shown: ContinuousClock.Instant
   private var firstStep: Int?
   private var loss: Double?
   private var examples = 0
   private var stage: TrainingProgress.Stage?
 
-  init(quiet: Bool) {
-    isQuiet = quiet
+  init(_ report: ReportOptions) {
+    isQuiet = report.isQuiet
+    isSilent = report.quiet.quiet
     started = clock.now
     shown = clock.now
   }
@@ -58,8 +62,15 @@ final class TrainingLine {
   }
 
   /// Writes a line that stays.
-  func say(_ line: String) {
-    guard !isQuiet else { return }
+  func say(_ line: String) { if !isQuiet { write(line) } }
+
+  /// Writes a line about what is unusual, which the output of the command holds too.
+  func note(_ line: String) {
+    notes.append(line)
+    if !isSilent { write(line) }
+  }
+
+  private func write(_ line: String) {
     let start = StandardError.isTerminal ? "\r\u{1B}[K" : ""
     StandardError.write(start + line.escapingControls + "\n")
   }

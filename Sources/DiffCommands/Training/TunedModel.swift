@@ -15,7 +15,7 @@ struct TunedModel {
   ///   - diff: The path of the diff of a task.
   ///   - kind: Without a diff: what is predicted, by a head that the base has.
   init(
-    _ base: String, diff: String?, files: ModelFiles, precision: PrecisionOption,
+    _ base: String, diff: String?, files: ModelFiles, calculation: CalculationOptions,
     allowsOtherBase: Bool = false, kind: TaskDescription.Kind? = nil
   ) throws {
     let checkpoint = try CheckpointFile.open(base)
@@ -33,8 +33,7 @@ struct TunedModel {
     model = try EncoderModel(
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
-      engine: try Engine(
-        precision: precision.resolved { StandardError.write($0 + "\n") }))
+      engine: calculation.engine())
     guard model.headIsStored else {
       throw DiffError(
         .mismatch, "has no head for this task: give the diff that was trained for it", path: base)

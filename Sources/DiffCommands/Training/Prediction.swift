@@ -1,0 +1,216 @@
+import ArgumentParser
+import DiffFormat
+import DiffTraining
+import Platform
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+/// What a model says to a text.
+struct Prediction {
+  let row: TaskRow
+  /// The class, where classes are asked for, and how likely the model finds each.
+  var label: String?
+  var probabilities: [Double] = []
+  /// The number, where one is asked for.
+  var value: Double?
+  /// The part of the context, where a question is asked; empty if there is none.
+  var answer: String?
+
+  init(_ row: TaskRow, answer: String) {
+    self.row = row
+    self.answer = answer
+  }
+
+  init(_ row: TaskRow, _ outputs: [Float], _ facts: TaskFacts) {
+    self.row = row
+    guard case .classification(let labels) = facts.kind else {
+      value = outputs.first.map(Double.init)
+      return
+    }
+    let chosen = TaskFacts.chosenClass(outputs)
+    label = labels.indices.contains(chosen) ? labels[chosen] : nil
+    let most = Double(outputs.max() ?? 0)
+    let shares = outputs.map { exp(Double($0) - most) }
+    let sum = shares.reduce(0, +)
+    probabilities = shares.map { $0 / sum }
+  }
+
+  /// The texts as a line.
+  var text: String { row.first + (row.second.map { "\t" + $0 } ?? "") }
+
+  /// The greatest probability.
+  var probability: Double? { probabilities.max() }
+
+  /// What was said, in a word.
+  var said: String { label ?? answer ?? value?.fixed(4) ?? "" }
+}
+
+/// How predictions are written.
+enum PredictionFormat: String, ExpressibleByArgument, CaseIterable {
+  /// What is said, a tab, the text.
+  case text
+  case tsv
+  case csv
+  case jsonl
+
+  /// The format that the end of a file's name stands for, or nil.
+  init?(suffixOf path: String) {
+    switch TableFormat(suffixOf: path) {
+    case .tsv: self = .tsv
+    case .csv: self = .csv
+    case .jsonl: self = .jsonl
+    case nil, .quotedTSV, .lines: return nil
+    }
+  }
+}
+
+/// Writes predictions as they come, to standard output or to a file that appears when it is
+/// complete.
+final class PredictionWriter {
+  private let format: PredictionFormat
+  private let facts: TaskFacts
+  private let output: String?
+  private let sink: FileSink?
+  private let isJSON: Bool
+  private var all: [Prediction] = []
+  private var count = 0
+  private var text = ""
+
+  init(
+    _ output: String?, _ format: PredictionFormat, _ facts: TaskFacts, force: Bool, isJSON: Bool
+  ) throws(DiffError) {
+    self.output = output == "-" ? nil : output
+    self.format = format
+    self.facts = facts
+    self.isJSON = isJSON
+    sink = try self.output.map { path throws(DiffError) in
+      try FileSink(path, overwriting: force)
+    }
+    switch format {
+    case .csv, .tsv: text = line(header)
+    case .text, .jsonl: break
+    }
+  }
+
+  /// Takes a prediction; `flush` writes it.
+  func write(_ prediction: Prediction) {
+    count += 1
+    if isJSON { return all.append(prediction) }
+    switch format {
+    case .text:
+      text += "\(prediction.said)\t\(prediction.text)".escapingControlsButTabs + "\n"
+    case .jsonl: text += prediction.json(facts.labels).compact + "\n"
+    case .csv, .tsv:
+      var fields = [prediction.said]
+      if let most = prediction.probability {
+        fields += ([most] + prediction.probabilities).map { $0.fixed(6) }
+      }
+      fields.append(prediction.row.first)
+      if let second = prediction.row.second { fields.append(second) }
+      text += line(fields)
+    }
+  }
+
+  func flush() throws(DiffError) {
+    guard !text.isEmpty else { return }
+    if let sink {
+      try sink.write(Array(text.utf8).span)
+    } else {
+      try StandardOutput.write(text)
+    }
+    text = ""
+  }
+
+  func finish(_ report: ReportOptions) throws {
+    try flush()
+    if isJSON {
+      return try PredictionReport(predictions: all, labels: facts.labels).print(json: true)
+    }
+    guard let output, let sink else { return }
+    try sink.commit()
+    try report.quiet.say("\(output): \(count.counted("prediction"))")
+  }
+
+  private var header: [String] {
+    let texts = facts.isPair == true ? ["text1", "text2"] : ["text"]
+    return switch facts.kind {
+    case .classification(let labels):
+      ["label", "probability"] + labels.map { "probability of \($0)" } + texts
+    case .regression: ["value"] + texts
+    case .spans: ["answer", "question", "context"]
+    }
+  }
+
+  /// Fields as a row of the format; in quotes where they have to be.
+  private func line(_ fields: [String]) -> String {
+    let separator: Unicode.Scalar = format == .csv ? "," : "\t"
+    return fields.map { field in
+      guard
+        field.unicodeScalars.contains(where: {
+          $0 == separator || $0 == "\"" || $0 == "\n" || $0 == "\r"
+        })
+      else { return field }
+      let parts = field.unicodeScalars.split(separator: "\"", omittingEmptySubsequences: false)
+      return "\"" + parts.map { String($0) }.joined(separator: "\"\"") + "\""
+    }.joined(separator: String(separator)) + "\n"
+  }
+}
+
+extension Prediction {
+  /// As a JSON object.
+  fileprivate func json(_ labels: [String]) -> JSONValue {
+    var members: [JSONValue.Member] = []
+    func add(_ name: String, _ value: JSONValue?) {
+      if let value { members.append(JSONValue.Member(name, value)) }
+    }
+    func number(_ value: Double) -> JSONValue {
+      value.isFinite ? .number("\(value)") : .string("\(value)")
+    }
+    add("label", label.map { .string($0) })
+    add("probability", probability.map(number))
+    if !probabilities.isEmpty {
+      add(
+        "probabilities",
+        .object(zip(labels, probabilities).map { JSONValue.Member($0, number($1)) }))
+    }
+    add("value", value.map(number))
+    add("answer", answer.map { .string($0) })
+    add("text", .string(row.first))
+    add("text2", row.second.map { .string($0) })
+    return .object(members)
+  }
+}
+
+/// Predictions as one JSON object.
+private struct PredictionReport: CommandOutput {
+  let predictions: [Entry]
+
+  struct Entry: Encodable {
+    let text: String
+    let label: String?
+    let probability: Double?
+    let probabilities: [String: Double]?
+    let value: Double?
+    let answer: String?
+  }
+
+  init(predictions: [Prediction], labels: [String]) {
+    self.predictions = predictions.map { one in
+      Entry(
+        text: one.text, label: one.label, probability: one.probability,
+        probabilities: one.probabilities.isEmpty
+          ? nil
+          : Dictionary(zip(labels, one.probabilities), uniquingKeysWith: { first, _ in first }),
+        value: one.value, answer: one.answer)
+    }
+  }
+
+  var text: String { "" }
+}
+
+extension String {
+  fileprivate var escapingControlsButTabs: String {
+    escapingControls { $0 == "\t" ? "\t" : "\\u{\(String($0.value, radix: 16))}" }
+  }
+}
