@@ -1,6 +1,7 @@
 import DiffCommands
 import DiffFormat
 import DiffTraining
+import Kernels
 import SystemSupport
 import TensorCore
 import TestSupport

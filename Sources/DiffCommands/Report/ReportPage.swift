@@ -191,7 +191,7 @@ struct ReportPage {
     body.element("section") { section in
       section.element("h2", text: "Inside \(first.name)")
       section.element("div", [("class", "beside")]) { box in
-        for (name, map) in maps { heatMap(name, map, of: highest, &box) }
+        for (name, map) in maps { heatMap(map, named: name, of: highest, in: &box) }
       }
       section.scale(highest.percent)
       section.element(
@@ -201,7 +201,7 @@ struct ReportPage {
   }
 
   private func heatMap(
-    _ name: String, _ map: HeatMap, of highest: Double, _ section: inout Markup
+    _ map: HeatMap, named name: String, of highest: Double, in section: inout Markup
   ) {
     let (width, height) = (max(4, min(10, 720 / map.columns)), max(4, min(10, 480 / map.rows)))
     section.figure(

@@ -63,8 +63,9 @@ struct PredictCommand: ParsableCommand {
       try check(output: output, isNoneOf: [base, diff, input].compactMap { $0 })
     }
     let writer = try PredictionWriter(
-      outputs.output, format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
-      tuned.facts, force: outputs.force, isJSON: report.json.json)
+      to: outputs.output,
+      as: format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
+      of: tuned.facts, force: outputs.force, isJSON: report.json.json)
     var rows = try rows(tuned.facts)
     try tuned.model.engine.fixing(tuned.values) { () throws(DiffError) in
       var batch: [TaskRow] = []

@@ -78,7 +78,7 @@ final class PredictionWriter {
   private var text = ""
 
   init(
-    _ output: String?, _ format: PredictionFormat, _ facts: TaskFacts, force: Bool, isJSON: Bool
+    to output: String?, as format: PredictionFormat, of facts: TaskFacts, force: Bool, isJSON: Bool
   ) throws(DiffError) {
     self.output = output == "-" ? nil : output
     self.format = format

@@ -94,7 +94,7 @@ struct TaskTraining {
       try facts.check(dev, path: path)
       return dev
     }
-    let outcome = try train(model, data, dev, facts)
+    let outcome = try train(model, on: data, scoredOn: dev, facts: facts)
     guard case .finished(let finetune) = outcome else {
       throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
     }
@@ -104,7 +104,7 @@ struct TaskTraining {
   }
 
   private func train(
-    _ model: EncoderModel, _ data: TaskSet, _ dev: TaskSet?, _ facts: TaskFacts
+    _ model: EncoderModel, on data: TaskSet, scoredOn dev: TaskSet?, facts: TaskFacts
   ) throws -> Trainer<EncoderModel>.Outcome {
     let trainer = try Trainer(model, data.examples, job.options)
     trainer.context = data.fingerprint.description

@@ -190,16 +190,19 @@ public struct TableReader {
       } else if byte == 0x0A {
         let isReturn = index > first && bytes[index - 1] == 0x0D
         fields.append(Field(start: first, end: isReturn ? index - 1 : index, hasQuotes: false))
-        return try finish(at: index + 1, current + 1, kinds, isReturn)
+        return try finish(at: index + 1, line: current + 1, kinds: kinds, isReturn: isReturn)
       } else if byte == 0x22 && isQuoting && index == first {
         guard let (field, end) = try quoted(index, &current, &kinds) else { return false }
         fields.append(field)
-        guard end < bytes.count else { return try finish(at: end, current, kinds, false) }
+        guard end < bytes.count else {
+          return try finish(at: end, line: current, kinds: kinds, isReturn: false)
+        }
         let isReturn = bytes[end] == 0x0D
         if isReturn && end + 1 == bytes.count && !isAtEnd { return false }
         let next = isReturn && end + 1 < bytes.count ? bytes[end + 1] : bytes[end]
         if next == 0x0A {
-          return try finish(at: end + (isReturn ? 2 : 1), current + 1, kinds, isReturn)
+          return try finish(
+            at: end + (isReturn ? 2 : 1), line: current + 1, kinds: kinds, isReturn: isReturn)
         }
         guard bytes[end] == separator else {
           throw error("has more in a field after the quote that closes it")
@@ -217,7 +220,7 @@ public struct TableReader {
     guard isAtEnd else { return false }
     let isReturn = index > first && bytes[index - 1] == 0x0D
     fields.append(Field(start: first, end: isReturn ? index - 1 : index, hasQuotes: false))
-    return try finish(at: index, current, kinds, isReturn)
+    return try finish(at: index, line: current, kinds: kinds, isReturn: isReturn)
   }
 
   /// A field in quotes, which begins at `start`.
@@ -250,7 +253,7 @@ public struct TableReader {
   }
 
   private mutating func finish(
-    at end: Int, _ nextLine: Int, _ kinds: UInt8, _ isReturn: Bool
+    at end: Int, line nextLine: Int, kinds: UInt8, isReturn: Bool
   ) throws(DiffError) -> Bool {
     if kinds >= 0x80, String(validating: bytes[start..<end], as: UTF8.self) == nil {
       throw error("is not valid UTF-8; convert the file first")
