@@ -338,10 +338,18 @@ import TestSupport
       #expect(
         try scored.scores["accuracy"].map { "\($0)" }
           == DiffReader(scratch("three.diff")).metadata["score.accuracy"])
+      // Which goes both ways.
       expectSuccess(
-        try run(["apply", scratch("tuned"), scratch("three.diff"), "-o", scratch("three")]))
+        try run([
+          "extract", scratch("three.diff"), "--tensors", "classifier.*", "-o", scratch("head.diff"),
+        ]))
       expectSuccess(
-        try run(["revert", scratch("three"), scratch("three.diff"), "-o", scratch("back")]))
+        try run(["apply", scratch("tuned"), scratch("head.diff"), "-o", scratch("three")]))
+      expectSuccess(
+        try run(["revert", scratch("three"), scratch("head.diff"), "-o", scratch("back")]))
+      #expect(
+        try contents(ofFile: scratch("back/model.safetensors"))
+          == contents(ofFile: scratch("tuned/model.safetensors")))
       try remove(scratch("hf/vocab.txt"))
       expectTrouble(
         try run([
