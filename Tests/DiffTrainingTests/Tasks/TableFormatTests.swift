@@ -137,8 +137,9 @@ import TestSupport
   func plainQuotes() throws {
     try Scratch.with { scratch in
       func texts(_ text: String) throws -> [String] {
-        let path = scratch("\(text.utf8.count).tsv")
+        let path = scratch("rows.tsv")
         try write(Array(text.utf8), toFile: path)
+        defer { try? remove(path) }
         return try TaskData(table: path).rows.map(\.first)
       }
       #expect(try texts("\"Stay\" he said\tx\nno\ty\n") == ["\"Stay\" he said", "no"])
