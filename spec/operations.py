@@ -53,6 +53,24 @@ def fingerprint(dtype: str, shape: tuple[int, ...], data: bytes) -> str:  # 7
     return xxh3_128_hexdigest(head + b"".join(xxh3_128_digest(block)[::-1] for block in blocks))
 
 
+def checkpoint_fingerprint(tensors: dict) -> str | None:  # 7.4
+    rows = {}
+    for name, tensor in tensors.items():
+        parts = name.replace("/", ".").split(".")
+        parts = [part for part in parts if part]
+        state = parts[:1] == ["optimizer_weights"] and len(parts) > 1
+        if state or parts[:2] == ["optimizer", "vars"] and len(parts) > 2:
+            continue
+        key = name.replace(".", "/").removesuffix(":0").encode()
+        if key in rows:
+            return None
+        rows[key] = bytes.fromhex(RawTensor.of(tensor).fingerprint())[::-1]
+    fields = [len(rows).to_bytes(8, "little")]
+    for key in sorted(rows):
+        fields += [len(key).to_bytes(8, "little"), key, rows[key]]
+    return xxh3_128_hexdigest(b"".join(fields))
+
+
 def apply(diff: Diff, tensors: dict, waive_add: bool = False) -> dict:
     """The tensors of the result; with waive_add, `add` may go upon any tensor of its type and
     shape that is not at its result.

@@ -145,6 +145,12 @@ class Diff:
     entries: list[Entry]
     extensions: dict[int, bytes] = field(default_factory=dict)
 
+    @property
+    def checkpoints(self) -> dict[str, str] | None:  # 4.7.2: of whole checkpoints
+        held = self.extensions.get(1, b"")
+        pair = {"base": held[15::-1].hex(), "result": held[:15:-1].hex()}
+        return pair if len(held) == 32 else None
+
     def decode(self, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
         """Positions (u64) and values (bytes, shaped (n, width)) of a stream."""
         positions, values = [np.empty(0, np.uint64)], [np.empty((0, stream.width), np.uint8)]
@@ -430,7 +436,8 @@ def describe(diff: Diff) -> dict:  # as the JSON of the test vectors (14)
                   "result": entry.result, "old": entry.old,
                   "streams": [describe_stream(diff, stream) for stream in entry.streams]}
         entries.append({key: value for key, value in fields.items() if value is not None})
-    return {"metadata": diff.metadata, "identity": diff.identity, "entries": entries}
+    known = {"checkpoints": diff.checkpoints} if diff.checkpoints else {}
+    return {"metadata": diff.metadata, "identity": diff.identity, "entries": entries} | known
 
 
 def describe_stream(diff: Diff, stream: Stream) -> dict:

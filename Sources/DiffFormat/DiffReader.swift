@@ -90,6 +90,11 @@ extension DiffReader {
   /// The attributes of the container that go with the changes.
   public var attributes: [AttributeChange] { extensions.lazy.compactMap(\.attributes).first ?? [] }
 
+  /// The whole checkpoints that the diff leads from and to, where it knows them.
+  public var checkpoints: CheckpointFingerprints? {
+    extensions.lazy.compactMap(\.checkpoints).first
+  }
+
   /// The path, if it was opened by path, or what its source is called.
   public var path: String? { source.name }
 }

@@ -68,6 +68,32 @@ import Testing
     }
   }
 
+  @Test("fingerprints of whole checkpoints have the check values of the specification")
+  func checkpoints() throws {
+    #expect(
+      Fingerprint.ofCheckpoint([])?.description == "2c0a8a99dc147d5445c3b49d035665b2")
+    let a = Fingerprint.of(.u8, try #require(Shape([4, 5])), bytes(20).span)
+    let b = Fingerprint.of(.f32, Shape(vector: 0), [UInt8]().span)
+    for names in [("dense.kernel:0", "a"), ("dense/kernel", "a:0")] as [(TensorName, TensorName)] {
+      for tensors in [[(names.0, b), (names.1, a)], [(names.1, a), (names.0, b)]] {
+        let found = Fingerprint.ofCheckpoint(tensors.map { (name: $0.0, fingerprint: $0.1) })
+        #expect(found?.description == "335bac4b442180f90764c3e3f4f66412")
+      }
+    }
+    let twice: [(name: TensorName, fingerprint: Fingerprint)] = [("a.b", a), ("a/b:0", b)]
+    #expect(Fingerprint.ofCheckpoint(twice) == nil)
+  }
+
+  @Test("its text is read again, and no other")
+  func parsing() {
+    let fingerprint = Fingerprint(high: 0xAB, low: 0xC)
+    #expect(Fingerprint(fingerprint.description) == fingerprint)
+    for text in ["", "0", String(repeating: "g", count: 32), String(repeating: "A", count: 32)] {
+      #expect(Fingerprint(text) == nil)
+    }
+    #expect(Fingerprint("+" + String(repeating: "0", count: 31)) == nil)
+  }
+
   @Test("as text it is 32 digits, the upper half first")
   func description() {
     #expect(Fingerprint(high: 0xAB, low: 0xC).description == "00000000000000ab000000000000000c")

@@ -28,14 +28,22 @@ package struct ValidDescription: Codable {
     var encodings: [String]
   }
 
+  struct Checkpoints: Codable {
+    var base, result: String
+  }
+
   var metadata: [String: String]
   var identity: String
+  var checkpoints: Checkpoints?
   var entries: [Entry]
 
   /// The description of a diff, by decoding all of it.
   package init(_ reader: DiffReader) throws(DiffError) {
     metadata = reader.metadata
     identity = reader.identity.description
+    checkpoints = reader.checkpoints.map {
+      Checkpoints(base: $0.base.description, result: $0.result.description)
+    }
     entries = []
     for entry in reader { entries.append(try Entry(entry, reader)) }
   }

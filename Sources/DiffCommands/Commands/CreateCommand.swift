@@ -103,6 +103,8 @@ private struct CreateOutput: CommandOutput {
   let reshaped, deleted, inserted: [String]
   /// Tensors of one side alone that may be one.
   let alike: [Pair]
+  /// The whole checkpoints that the diff leads from and to.
+  let base, result: String?
   /// Attributes that the diff takes along.
   let attributes: [String]
   let notCompared: [CheckpointInspection.Skipped]
@@ -118,7 +120,7 @@ private struct CreateOutput: CommandOutput {
 
   private enum CodingKeys: CodingKey {
     case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
-    case alike, attributes, notCompared, notCarried, leftOut, infinite, vainRules
+    case base, result, alike, attributes, notCompared, notCarried, leftOut, infinite, vainRules
   }
 
   init(
@@ -135,6 +137,8 @@ private struct CreateOutput: CommandOutput {
     deleted = summary.deleted.map(\.description)
     inserted = summary.inserted.map(\.description)
     alike = summary.alike.map { Pair(base: "\($0.base)", tuned: "\($0.tuned)") }
+    base = summary.checkpoints?.base.description
+    result = summary.checkpoints?.result.description
     attributes = summary.attributes.map {
       "\($0.object == "" ? "/" : $0.object), attribute '\($0.name)'"
     }
@@ -156,6 +160,7 @@ private struct CreateOutput: CommandOutput {
       "\(output): \(size.bytes), \(parts.compactMap { $0 }.joined(separator: " and ")) "
         + "in \(changedTensors) of \((tensors + inserted.count).counted("tensor"))"
     ]
+    if let base, let result { lines.append("checkpoints: \(base) → \(result)") }
     let lists = [
       ("another shape", reshaped), ("in the base alone", deleted),
       ("in \(tuned) alone", inserted),

@@ -61,6 +61,8 @@ private struct DiffInspection: CommandOutput {
   let path, version, identity: String
   let size, indexSize, changes: UInt64
   let metadata: [String: String]
+  /// The whole checkpoints that the diff leads from and to.
+  let base, result: String?
   /// What the diff holds beside changes: identifier and size.
   let extensions: [Extension]
   let tensors: [Tensor]
@@ -72,6 +74,8 @@ private struct DiffInspection: CommandOutput {
     size = diff.size
     indexSize = diff.indexSize
     metadata = diff.metadata
+    base = diff.checkpoints?.base.description
+    result = diff.checkpoints?.result.description
     extensions = diff.extensions.map {
       Extension(identifier: $0.identifier, bytes: $0.bytes.count)
     }
@@ -79,13 +83,19 @@ private struct DiffInspection: CommandOutput {
     changes = tensors.reduce(0) { $0 + $1.changes }
   }
 
+  private static let known = [
+    DiffExtension.checkpointsIdentifier: "checkpoints",
+    DiffExtension.attributesIdentifier: "attributes",
+  ]
+
   var text: String {
     var pairs = [
       ("file", path), ("format", version), ("size", "\(size.bytes), index \(indexSize.bytes)"),
       ("identity", identity), ("tensors", "\(tensors.count)"), ("changes", changes.grouped),
     ]
+    if let base, let result { pairs.append(("checkpoints", "\(base) → \(result)")) }
     for item in extensions {
-      let known = item.identifier == DiffExtension.attributesIdentifier ? " (attributes)" : ""
+      let known = Self.known[item.identifier].map { " (\($0))" } ?? ""
       pairs.append(("extension", "\(item.identifier)\(known), \(item.bytes) B"))
     }
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { pairs.append((key, value)) }

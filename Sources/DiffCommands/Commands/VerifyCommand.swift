@@ -35,7 +35,8 @@ struct VerifyCommand: ParsableCommand {
       progress: options.progress.show)
     let output = VerifyOutput(
       path: reader.path ?? "", identity: reader.identity.description, entries: report.entries,
-      pages: report.pages, values: report.values, checkpoint: checkpoint,
+      pages: report.pages, values: report.values, base: reader.checkpoints?.base.description,
+      result: reader.checkpoints?.result.description, checkpoint: checkpoint,
       state: report.checkpoint?.rawValue, differing: report.differing.map(\.description),
       differingCount: report.differingCount, vainRules: names.unused(by: reader.map(\.name)))
     try options.print(output)
@@ -50,6 +51,8 @@ private struct VerifyOutput: CommandOutput {
   let path, identity: String
   let entries, pages: Int
   let values: UInt64
+  /// The whole checkpoints that the diff leads from and to, by its own account.
+  let base, result: String?
   let checkpoint, state: String?
   /// The first ten names, and the number of all.
   let differing: [String]
@@ -61,6 +64,7 @@ private struct VerifyOutput: CommandOutput {
     var out =
       "\(path.escapingControls): sound; \(entries.counted("tensor")), "
       + "\(values.counted("value")) in \(pages.counted("page")), identity \(identity)\n"
+    if let base, let result { out += "checkpoints: \(base) → \(result)\n" }
     for rule in vainRules { out += "no name matches the map's rule \(rule.escapingControls)\n" }
     guard let checkpoint = checkpoint?.escapingControls else { return out }
     // The diff says nothing about other tensors, or about what is no tensor.

@@ -20,6 +20,8 @@ struct CheckpointComparisonOutput: CommandOutput {
 
   let same, sameTensors, tensorsAlone: Bool
   let paths: [String]
+  /// That of each whole checkpoint, where names in it are not ambiguous.
+  let fingerprint, otherFingerprint: String?
   let tensors: [Tensor]
   let onlyInFirst, onlyInSecond: [String]
   let others: [Other]
@@ -27,6 +29,8 @@ struct CheckpointComparisonOutput: CommandOutput {
   init(_ paths: [String], _ comparison: CheckpointComparison) {
     self.paths = paths
     same = comparison.areSame
+    fingerprint = comparison.fingerprint?.description
+    otherFingerprint = comparison.otherFingerprint?.description
     sameTensors = comparison.haveSameTensors
     tensorsAlone = comparison.comparesTensorsAlone
     tensors = comparison.tensors.map {
@@ -66,6 +70,9 @@ struct CheckpointComparisonOutput: CommandOutput {
       out += "only in \(path): \(list)\(more)".escapingControls + "\n"
     }
     out += othersText
+    for (path, fingerprint) in zip(paths, [fingerprint, otherFingerprint]) {
+      if let fingerprint { out += "\(path.escapingControls): fingerprint \(fingerprint)\n" }
+    }
     let word = tensorsAlone ? "same tensors" : "same"
     return out + (same ? word.styled(.green) : "different".styled(.yellow)) + "\n"
   }

@@ -30,6 +30,8 @@ struct CheckpointInspection: CommandOutput {
   let path, format: String
   let files: [String]
   let size, elements: UInt64
+  /// That of the whole checkpoint, if all tensors were hashed and no names are ambiguous.
+  let fingerprint: String?
   let tensors: [Tensor]
   let skipped: [Skipped]
 
@@ -39,12 +41,15 @@ struct CheckpointInspection: CommandOutput {
     files = checkpoint.files
     size = try checkpoint.files.map { path throws(DiffError) in try File(path).size }.clampedSum
     elements = checkpoint.tensors.map(\.shape.count).clampedSum
+    var hashes: [(name: TensorName, fingerprint: Fingerprint)] = []
     tensors = try checkpoint.tensors.map { tensor throws(DiffError) in
       var fingerprint: String?
       var trouble: String?
       if hashing {
         do throws(DiffError) {
-          fingerprint = try checkpoint.fingerprint(of: tensor).description
+          let hash = try checkpoint.fingerprint(of: tensor)
+          hashes.append((tensor.name, hash))
+          fingerprint = hash.description
         } catch {
           // A datum of one tensor, not of the file: the others can be hashed.
           guard error.code == .unsupportedCheckpoint else { throw error }
@@ -57,6 +62,9 @@ struct CheckpointInspection: CommandOutput {
         aliases: tensor.aliases.map(\.description), label: tensor.label,
         fingerprint: fingerprint, trouble: trouble)
     }
+    fingerprint =
+      !hashing || hashes.count < checkpoint.tensors.count
+      ? nil : Fingerprint.ofCheckpoint(hashes.filter { !$0.name.isOptimizerState })?.description
     skipped = checkpoint.skipped.map(Skipped.init)
   }
 
@@ -64,6 +72,7 @@ struct CheckpointInspection: CommandOutput {
     var pairs = [("file", path), ("format", format), ("size", size.bytes)]
     if files.count > 1 { pairs.append(("parts", "\(files.count)")) }
     pairs += [("tensors", "\(tensors.count)"), ("elements", elements.grouped)]
+    if let fingerprint { pairs.append(("fingerprint", fingerprint)) }
     let isHashed = tensors.contains { $0.fingerprint != nil || $0.trouble != nil }
     var table = TextTable(
       ["tensor", "type", "shape", "bytes", "layout"] + (isHashed ? ["fingerprint"] : []),

@@ -48,6 +48,9 @@ public struct CheckpointComparison: Sendable {
   /// Names of tensors that only one of them has.
   public var onlyInFirst: [TensorName] = [], onlyInSecond: [TensorName] = []
 
+  /// The fingerprint of each whole checkpoint; nil if names in it are ambiguous.
+  public var fingerprint, otherFingerprint: Fingerprint?
+
   /// What either holds beside tensors, compared by its bytes; between formats, what is skipped in
   /// either of them, and not compared.
   public var others: [Other] = []
@@ -92,6 +95,8 @@ extension Checkpoint {
     comparison.onlyInSecond = second.tensors.map(\.name).filter { !found.contains($0) }
     var progress = ProgressCounter(
       "compare", total: pairs.map { $0.0.byteCount }.clampedSum, handler)
+    var hashes = TensorFingerprints()
+    var otherHashes = hashes
     for (one, other) in pairs {
       var row = CheckpointComparison.Tensor(
         name: one.name, otherName: other.name, type: one.type, otherType: other.type,
@@ -100,9 +105,23 @@ extension Checkpoint {
         let pass = ComparisonPass(first: (self, one), second: (second, other), options.tolerance)
         let result = try pass.run(&progress)
         (row.differing, row.largest) = (result.differing, result.largest)
+        hashes.append(one.name, result.fingerprint)
+        otherHashes.append(other.name, result.otherFingerprint)
+      } else {
+        hashes.append(one.name, try fingerprintIfReadable(of: one))
+        otherHashes.append(other.name, try second.fingerprintIfReadable(of: other))
       }
       comparison.tensors.append(row)
     }
+    let alone = Set(comparison.onlyInFirst)
+    for tensor in tensors where alone.contains(tensor.name) {
+      hashes.append(tensor.name, try fingerprintIfReadable(of: tensor))
+    }
+    for tensor in second.tensors where !found.contains(tensor.name) {
+      otherHashes.append(tensor.name, try second.fingerprintIfReadable(of: tensor))
+    }
+    comparison.fingerprint = hashes.ofCheckpoint
+    comparison.otherFingerprint = otherHashes.ofCheckpoint
     comparison.comparesTensorsAlone = container != second.container
     comparison.others =
       comparison.comparesTensorsAlone
@@ -114,21 +133,33 @@ extension Checkpoint {
 
 /// Compares two tensors of one type and shape.
 private struct ComparisonPass {
-  struct Result: Sendable {
+  /// What was found in a block.
+  struct Block: Sendable {
     var differing: UInt64 = 0
     var largest: Double?
+    /// Whether the bytes are the same.
+    var areEqual = false
 
-    mutating func add(_ other: Result) {
+    mutating func add(_ other: Block) {
       differing += other.differing
       guard let theirs = other.largest else { return }
       largest = largest.map { $0.isNaN || theirs.isNaN ? .nan : max($0, theirs) } ?? theirs
     }
   }
 
+  /// What was found in a tensor.
+  struct Result {
+    var differing: UInt64
+    var largest: Double?
+    var fingerprint, otherFingerprint: Fingerprint
+  }
+
   private struct Work: Sendable {
     var first: [UInt8] = []
     var second: [UInt8] = []
-    var result = Result()
+    var hash = Fingerprint(high: 0, low: 0)
+    var otherHash = Fingerprint(high: 0, low: 0)
+    var result = Block()
   }
 
   let first, second: (checkpoint: any Checkpoint, tensor: StoredTensor)
@@ -147,22 +178,33 @@ private struct ComparisonPass {
     let type = first.tensor.type
     try Blocks.check(type, first.tensor.name)
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
-    var all = Result(largest: type.float == nil && type.integer == nil ? nil : 0)
+    var all = Block(largest: type.float == nil && type.integer == nil ? nil : 0)
+    var builder = Fingerprint.Builder(type, first.tensor.shape)
+    var otherBuilder = builder
     try Blocks.forEachWindow(of: first.tensor.byteCount) { window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try first.checkpoint.read(first.tensor, window[index], into: &work.first)
         try second.checkpoint.read(second.tensor, window[index], into: &work.second)
         work.result = compare(work.first, work.second, type)
+        work.hash = XXH3.hash128(work.first.span)
+        work.otherHash = work.result.areEqual ? work.hash : XXH3.hash128(work.second.span)
       }
-      for work in works.prefix(window.count) { all.add(work.result) }
+      for work in works.prefix(window.count) {
+        all.add(work.result)
+        builder.append(work.hash)
+        otherBuilder.append(work.otherHash)
+      }
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
     }
-    return all
+    return Result(
+      differing: all.differing, largest: all.largest, fingerprint: builder.fingerprint,
+      otherFingerprint: otherBuilder.fingerprint)
   }
 
-  private func compare(_ one: [UInt8], _ other: [UInt8], _ type: ElementType) -> Result {
+  private func compare(_ one: [UInt8], _ other: [UInt8], _ type: ElementType) -> Block {
     let found = Differences(from: one, to: other, width: type.width, at: 0, .replace)
-    var result = Result(differing: UInt64(found.changes.count))
+    var result = Block(
+      differing: UInt64(found.changes.count), areEqual: found.changes.isEmpty)
     guard !found.changes.isEmpty, let a = type.numbers(found.old),
       let b = type.numbers(found.changes.values)
     else { return result }

@@ -43,6 +43,9 @@ extension Diffs {
         summary.unchanged.append(tensor.name)
       }
     }
+    if let checkpoints = diffs.chainedCheckpoints {
+      writer.extensions = [DiffExtension(checkpoints: checkpoints)]
+    }
     try writer.finish()
     return summary
   }
@@ -52,6 +55,19 @@ extension Diffs {
 /// has the last word on the head, and `metadata`.
 func composedMetadata(of diffs: [DiffReader], _ metadata: [String: String]) -> [String: String] {
   (diffs.last?.taskMetadata ?? [:]).merging(parents(of: diffs)) { $1 }.merging(metadata) { $1 }
+}
+
+extension [DiffReader] {
+  /// The whole checkpoints that diffs lead from and to, one after the other; nil unless each is known
+  /// to begin where the one before ends.
+  package var chainedCheckpoints: CheckpointFingerprints? {
+    guard var chain = first?.checkpoints else { return nil }
+    for diff in dropFirst() {
+      guard let next = diff.checkpoints, next.base == chain.result else { return nil }
+      chain.result = next.result
+    }
+    return chain
+  }
 }
 
 /// Metadata that tells what a diff was composed of.

@@ -60,6 +60,8 @@ public struct CreateSummary: Sendable, Hashable {
   public var skipped: [TensorName] = []
   /// Elements that an additive diff makes infinite, since what it stores is rounded.
   public var infinite: UInt64 = 0
+  /// The whole checkpoints that the diff leads from and to; nil if names in them are ambiguous.
+  public var checkpoints: CheckpointFingerprints?
   /// Attributes that the diff takes along, since they go with names and shapes that change.
   public var attributes: [AttributeChange] = []
   /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
@@ -109,19 +111,25 @@ extension Diffs {
     }
     var progress = ProgressCounter("create", total: bytes, handler)
     var written: [TensorName.Key: TensorName] = [:]
+    var baseHashes = TensorFingerprints()
+    var resultHashes = baseHashes
     for pair in pairs {
-      let changes: UInt64?
+      let entry: WrittenPair
       switch (pair.base, pair.tuned) {
-      case (nil, let tensor?): changes = try pair.write(whole: tensor, tuned, .insert, writer)
-      case (let tensor?, nil): changes = try pair.write(whole: tensor, base, .delete, writer)
+      case (nil, let tensor?): entry = try pair.write(whole: tensor, tuned, .insert, writer)
+      case (let tensor?, nil): entry = try pair.write(whole: tensor, base, .delete, writer)
       case (let old?, let new?) where pair.isReshape:
-        changes = try pair.writeReshape(old, new, writer)
+        entry = try pair.writeReshape(old, new, writer)
       default:
-        changes =
-          try additive == nil
-          ? pair.writeExact(options.mode, writer) : additive?.write(pair, writer)
+        if additive == nil {
+          entry = try pair.writeExact(options.mode, writer)
+        } else {
+          entry = try additive?.write(pair, writer) ?? WrittenPair()
+        }
       }
-      if let changes {
+      if let hash = entry.base { baseHashes.append(pair.name, hash) }
+      if let hash = entry.result { resultHashes.append(pair.name, hash) }
+      if let changes = entry.changes {
         if let other = written.updateValue(pair.name, forKey: pair.name.key) {
           throw DiffError(
             .mismatch, "differs from '\(other)' in the separator only; rename one of them",
@@ -137,12 +145,25 @@ extension Diffs {
     if !differences.carried.isEmpty {
       writer.extensions = [DiffExtension(attributes: differences.carried)]
     }
+    if let base = baseHashes.ofCheckpoint, let result = resultHashes.ofCheckpoint {
+      let checkpoints = CheckpointFingerprints(base: base, result: result)
+      summary.checkpoints = checkpoints
+      writer.extensions.append(DiffExtension(checkpoints: checkpoints))
+    }
     summary.attributes = differences.carried
     summary.notCarried = differences.notCarried
     try stamps.check()
     try writer.finish()
     return summary
   }
+}
+
+/// What became of a tensor of two checkpoints in the diff.
+struct WrittenPair {
+  /// Values in its sparse entry; nil if it has no entry.
+  var changes: UInt64?
+  /// The tensor before and after, where it exists.
+  var base, result: Fingerprint?
 }
 
 /// Refuses two checkpoints of which no tensor has the name of one of the other: two models, or one
@@ -235,7 +256,7 @@ struct TensorPair: Sendable {
   func write(
     whole tensor: StoredTensor, _ file: any Checkpoint, _ operation: DiffOperation,
     _ writer: DiffWriter
-  ) throws(DiffError) -> UInt64 {
+  ) throws(DiffError) -> WrittenPair {
     try writer.begin(DiffEntry(name, operation, tensor.type, tensor.shape))
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
     let width = UInt64(tensor.type.width)
@@ -248,9 +269,10 @@ struct TensorPair: Sendable {
       }
     }
     let fingerprint = builder.fingerprint
-    try writer.end(
-      base: operation == .delete ? fingerprint : nil,
+    let written = WrittenPair(
+      changes: 0, base: operation == .delete ? fingerprint : nil,
       result: operation == .insert ? fingerprint : nil)
-    return 0
+    try writer.end(base: written.base, result: written.result)
+    return written
   }
 }

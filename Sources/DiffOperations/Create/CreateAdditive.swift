@@ -65,11 +65,13 @@ struct AdditivePlan {
     var infinite = 0
   }
 
-  /// Writes the entry of a tensor, unless nothing of it is kept: then nil.
-  mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
-    guard let base = pair.base, let tuned = pair.tuned, let float = pair.type.float,
-      let most = largest[pair.name], most >= cut.least
-    else { return nil }
+  /// Writes the entry of a tensor that both have, unless nothing of it is kept.
+  mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> WrittenPair {
+    guard let base = pair.base, let tuned = pair.tuned else { return WrittenPair() }
+    guard let float = pair.type.float, let most = largest[pair.name], most >= cut.least else {
+      let fingerprint = try pair.baseFile.fingerprint(of: base)
+      return WrittenPair(base: fingerprint, result: fingerprint)
+    }
     let scale = DiffEntry.scale(forLargest: most, values, in: float)
     let operation = DiffOperation.add(values: values, scale: scale)
     let width = UInt64(pair.type.width)
@@ -105,9 +107,11 @@ struct AdditivePlan {
         try writer.append(work.stored)
       }
     }
-    guard changes > 0 else { return nil }
-    try writer.end(base: baseBuilder.fingerprint, result: resultBuilder.fingerprint)
-    return changes
+    let written = WrittenPair(
+      changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,
+      result: resultBuilder.fingerprint)
+    if changes > 0 { try writer.end(base: written.base, result: written.result) }
+    return written
   }
 
   private mutating func keepTies(_ deltas: inout ChangeRun<Double>) {

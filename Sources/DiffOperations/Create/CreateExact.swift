@@ -14,10 +14,9 @@ extension TensorPair {
     var differences = Differences()
   }
 
-  /// Writes an exact entry of a tensor that both have, unless it is unchanged: then nil. Returns
-  /// the number of changes.
-  func writeExact(_ mode: CreateMode, _ writer: DiffWriter) throws(DiffError) -> UInt64? {
-    guard let base, let tuned else { return nil }
+  /// Writes an exact entry of a tensor that both have, unless it is unchanged.
+  func writeExact(_ mode: CreateMode, _ writer: DiffWriter) throws(DiffError) -> WrittenPair {
+    guard let base, let tuned else { return WrittenPair() }
     let operation: DiffOperation = mode == .replace ? .replace : .xor
     let width = UInt64(type.width)
     var baseBuilder = Fingerprint.Builder(type, shape)
@@ -47,9 +46,11 @@ extension TensorPair {
         try writer.append(differences.changes)
       }
     }
-    guard changes > 0 else { return nil }
-    try writer.end(
-      base: baseBuilder.fingerprint, result: tunedBuilder.fingerprint, old: oldHash.digest)
-    return changes
+    let written = WrittenPair(
+      changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,
+      result: tunedBuilder.fingerprint)
+    guard changes > 0 else { return written }
+    try writer.end(base: written.base, result: written.result, old: oldHash.digest)
+    return written
   }
 }

@@ -4,12 +4,12 @@ import TensorCore
 
 extension TensorPair {
   /// Writes a tensor that has another shape in the tuned checkpoint: the exclusive-or where both
-  /// shapes have elements, and the rest of either. Returns the number of changes in the overlap.
+  /// shapes have elements, and the rest of either.
   ///
   /// - Complexity: O(bytes of both tensors), read twice.
   func writeReshape(
     _ base: StoredTensor, _ tuned: StoredTensor, _ writer: DiffWriter
-  ) throws(DiffError) -> UInt64 {
+  ) throws(DiffError) -> WrittenPair {
     let width = UInt64(base.type.width)
     let old = BoxLayout(of: base.shape, overlapping: tuned.shape)
     let new = BoxLayout(of: tuned.shape, overlapping: base.shape)
@@ -33,10 +33,11 @@ extension TensorPair {
     try writeRemainder(of: base, in: baseFile, old, writer)
     try writer.begin(.newRemainder)
     try writeRemainder(of: tuned, in: tunedFile, new, writer)
-    try writer.end(
-      base: try baseFile.fingerprint(of: base),
+    let written = WrittenPair(
+      changes: changes, base: try baseFile.fingerprint(of: base),
       result: try tunedFile.fingerprint(of: tuned))
-    return changes
+    try writer.end(base: written.base, result: written.result)
+    return written
   }
 
   /// Writes the elements outside of the box.

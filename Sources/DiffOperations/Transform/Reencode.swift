@@ -30,6 +30,9 @@ extension Diffs {
       }
       try writer.end()
     }
+    if rounded == 0, let checkpoints = diff.checkpoints {
+      writer.extensions = [DiffExtension(checkpoints: checkpoints)]
+    }
     try writer.finish()
     return rounded
   }

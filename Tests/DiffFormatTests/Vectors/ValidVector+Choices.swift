@@ -63,6 +63,12 @@ extension ValidVector {
       future("extensions") {
         $0["extensions.count"] = hex("03 00 00 05 03 61 62 63") + varint(1 << 63) + hex("01 FF")
       },
+      future("checkpoints") {
+        $0["extensions.count"] = hex("01 01 20") + (0..<32).map { 0xA0 ^ $0 }
+      },
+      future("checkpoints-of-another-size") {
+        $0["extensions.count"] = hex("01 01 21") + (0..<33).map { 0xA0 ^ $0 }
+      },
       // The attribute n of the root: not there, then a list of two texts.
       future("attributes") {
         $0["extensions.count"] = hex("01 02 0A 01 00 01 6E 00 03 02 01 61 00")

@@ -1,0 +1,53 @@
+import Checkpoints
+import TensorCore
+
+extension Checkpoint {
+  /// The fingerprints of the tensors, without the state of an optimizer.
+  ///
+  /// - Complexity: O(bytes), on all cores.
+  package func fingerprints(
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> [(name: TensorName, fingerprint: Fingerprint)] {
+    let counted = tensors.filter { !$0.isOptimizerState }
+    var progress = ProgressCounter("hash", total: counted.map(\.byteCount).clampedSum, handler)
+    var fingerprints: [(name: TensorName, fingerprint: Fingerprint)] = []
+    for tensor in counted {
+      fingerprints.append((tensor.name, try fingerprint(of: tensor)))
+      progress.add(tensor.byteCount)
+    }
+    return fingerprints
+  }
+
+  /// The fingerprint of the whole checkpoint (spec/FORMAT.md, 7.4); nil if names are ambiguous.
+  ///
+  /// - Complexity: O(bytes), on all cores.
+  public func fingerprint(
+    progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> Fingerprint? {
+    .ofCheckpoint(try fingerprints(progress: handler))
+  }
+
+  /// The fingerprint of a tensor; nil if its type or its storage cannot be read.
+  func fingerprintIfReadable(of tensor: StoredTensor) throws(DiffError) -> Fingerprint? {
+    do { return try fingerprint(of: tensor) } catch {
+      guard error.code == .unsupported || error.code == .unsupportedCheckpoint else { throw error }
+      return nil
+    }
+  }
+}
+
+/// The fingerprints of a checkpoint's tensors as they become known.
+struct TensorFingerprints {
+  private var known: [(name: TensorName, fingerprint: Fingerprint)] = []
+  private var isComplete = true
+
+  /// Takes a tensor, whose fingerprint may be unknown.
+  mutating func append(_ name: TensorName, _ fingerprint: Fingerprint?) {
+    guard !name.isOptimizerState else { return }
+    guard let fingerprint else { return isComplete = false }
+    known.append((name, fingerprint))
+  }
+
+  /// That of the whole checkpoint; nil if one is unknown, or names are ambiguous.
+  var ofCheckpoint: Fingerprint? { isComplete ? .ofCheckpoint(known) : nil }
+}
