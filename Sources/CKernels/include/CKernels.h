@@ -212,5 +212,11 @@ double dk_largest(const double *values, size_t n);
 /// How many magnitudes are no more than a limit.
 size_t dk_count_up_to(const double *values, size_t n, double limit);
 
+// Of files.
+
+/// Takes blocks of 64 bytes into the state of a SHA-256 (FIPS 180-4), by the processor's instructions
+/// for it unless `portably`.
+void dk_sha256(uint32_t state[8], const uint8_t *bytes, size_t blocks, int portably);
+
 #pragma GCC visibility pop
 #endif
