@@ -78,19 +78,10 @@ extension Diffs {
   ) throws(DiffError) -> ApplyOutcome {
     try applyAll(diffs, direction, from: base, to: base.path, options, progress: handler) {
       plans throws(DiffError) in
-      let patch = try base.makeInPlaceOutput()
-      guard !plans.allSatisfy(\.isPatchable) else {
-        return Target(output: patch, copiesAll: true, isPatch: true)
+      try Target(inPlaceOf: base, unpatchable: plans.first { !$0.isPatchable }?.name) {
+        () throws(DiffError) in
+        try Target(plans, of: base, at: base.path, options, overwriting: true)
       }
-      if Folder.exists(base.path) || base.files.count > 1 {
-        throw DiffError(
-          .unsupported,
-          "more changes than elements, which is not done in place in a folder of files",
-          path: base.path, tensor: plans.first { !$0.isPatchable }?.name, remedy: .newOutput)
-      }
-      var target = try Target(plans, of: base, at: base.path, options, overwriting: true)
-      target.lock = patch
-      return target
     }
   }
 }
@@ -124,7 +115,7 @@ extension Checkpoint {
 }
 
 /// Where tensors are written to.
-private struct Target {
+struct Target {
   let output: any CheckpointOutput
   /// Whether all that a pass would rewrite from the first byte to the last stands there already as
   /// in the base.
@@ -140,13 +131,44 @@ extension Target {
     _ plans: [TensorPlan], of base: any Checkpoint, at path: String, _ options: ApplyOptions,
     overwriting: Bool
   ) throws(DiffError) {
-    let rewritten = Set(plans.filter(\.isRewritten).map(\.name))
     let copiesAll = options.verification == .touched
+    try self.init(
+      of: base, at: path, rewriting: copiesAll ? [] : Set(plans.filter(\.isRewritten).map(\.name)),
+      changing: plans.compactMap(\.tableChange), copiesAll: copiesAll, overwriting: overwriting)
+  }
+
+  /// A new checkpoint at `path` with these changes of tensors.
+  init(
+    of base: any Checkpoint, at path: String, rewriting: Set<TensorName>, changing: [TableChange],
+    copiesAll: Bool = false, overwriting: Bool
+  ) throws(DiffError) {
     try FreeSpace.require(base.allocatedSize, at: path)
     let output = try base.makeOutput(
-      at: path, rewriting: copiesAll ? [] : rewritten, changing: plans.compactMap(\.tableChange),
-      overwriting: overwriting)
+      at: path, rewriting: rewriting, changing: changing, overwriting: overwriting)
     self.init(output: output, copiesAll: copiesAll, isPatch: false)
+  }
+
+  /// The files of `base` themselves, if nothing but elements changes; else a new file that takes the
+  /// place of the old one, which a folder of files does not allow.
+  ///
+  /// - Parameter unpatchable: a tensor of which more changes than elements, if there is one.
+  init(
+    inPlaceOf base: any Checkpoint, unpatchable: TensorName?,
+    _ replacement: () throws(DiffError) -> Target
+  ) throws(DiffError) {
+    let patch = try base.makeInPlaceOutput()
+    guard let unpatchable else {
+      self.init(output: patch, copiesAll: true, isPatch: true)
+      return
+    }
+    if Folder.exists(base.path) || base.files.count > 1 {
+      throw DiffError(
+        .unsupported,
+        "more changes than elements, which is not done in place in a folder of files",
+        path: base.path, tensor: unpatchable, remedy: .newOutput)
+    }
+    self = try replacement()
+    lock = patch
   }
 }
 
@@ -267,7 +289,7 @@ private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verifi
   plan.existsBefore && plan.existsAfter ? options.verification : .full
 }
 
-private func applyTensor(
+func applyTensor(
   _ plan: TensorPlan, from base: any Checkpoint, to target: Target, undo: UndoWriter?,
   _ options: ApplyOptions, infinite: inout UInt64, progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {

@@ -10,8 +10,12 @@ struct CarriedAttributes {
   var foreign: [AttributeChange] = []
 
   init(_ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint) throws(DiffError) {
-    let all = (direction == .apply ? diffs : diffs.reversed()).flatMap { diff in
-      direction == .apply ? diff.attributes : diff.attributes.map(\.reversed)
+    try self.init(DiffStep.all(diffs, direction), on: base)
+  }
+
+  init(_ steps: [DiffStep], on base: any Checkpoint) throws(DiffError) {
+    let all = steps.flatMap { step in
+      step.direction == .apply ? step.diff.attributes : step.diff.attributes.map(\.reversed)
     }
     guard !all.isEmpty else { return }
     var values: [Place: AttributeValue] = [:]

@@ -1,5 +1,7 @@
 import Algorithms
 import DiffFormat
+import Kernels
+import SystemSupport
 import TensorCore
 
 /// An entry of a diff in one of its two directions.
@@ -43,7 +45,8 @@ struct Patch: Sendable {
   }
 
   mutating func move(to elements: Range<UInt64>) throws(DiffError) {
-    for index in feeds.indices { try feeds[index].move(to: elements) }
+    // Of many links each has a page or two in a window.
+    try parallelForEach(&feeds) { _, feed throws(DiffError) in try feed.move(to: elements) }
   }
 
   func touches(_ elements: Range<UInt64>) -> Bool {
@@ -107,11 +110,27 @@ struct Patch: Sendable {
 
   /// The offsets of the elements of a block that the entries change, ascending.
   func positions(in elements: Range<UInt64>) -> [UInt32] {
-    var positions: [UInt32] = []
-    for feed in feeds {
-      feed.forEachSlice(of: elements) { positions += $0.offsets(from: elements.lowerBound) }
+    guard feeds.count > 1 else {
+      var positions: [UInt32] = []
+      feeds.first?.forEachSlice(of: elements) {
+        positions += $0.offsets(from: elements.lowerBound)
+      }
+      return positions
     }
-    return feeds.count == 1 ? positions : Array(positions.sorted().uniqued())
+    var marks = [UInt8](repeating: 0, count: (elements.count + 7) / 8)
+    for feed in feeds {
+      feed.forEachSlice(of: elements) { changes in
+        for offset in changes.offsets(from: elements.lowerBound) {
+          marks[Int(offset >> 3)] |= 1 << UInt8(offset & 7)
+        }
+      }
+    }
+    let count = marks.reduce(0) { $0 + $1.nonzeroBitCount }
+    var positions = [UInt32](repeating: 0, count: count + 64)
+    var span = positions.mutableSpan
+    _ = Kernels.selectOnes(marks.span, into: &span)
+    positions.removeLast(64)
+    return positions
   }
 
   /// The elements of a block where the first entry changes them.

@@ -1,6 +1,5 @@
 import Checkpoints
 import DiffFormat
-import Kernels
 import TensorCore
 
 /// Makes a tensor of another shape: takes what both shapes have from the source, changed by the
@@ -27,30 +26,11 @@ struct ReshapePass {
   ) throws(DiffError) {
     guard let stored = plan.stored else { return }
     let target = try output.reshape(stored, to: directed.shapeAfter)
-    let width = UInt64(plan.type.width)
-    let old = BoxLayout(of: directed.shapeBefore, overlapping: directed.shapeAfter)
-    let new = BoxLayout(of: directed.shapeAfter, overlapping: directed.shapeBefore)
-    var reader = BlockReader(stored, in: source)
-    var changes = PageFeed(directed.reader, directed.entry)
-    var remainder = PageFeed(
-      directed.reader, directed.entry, directed.isReversed ? .oldRemainder : .newRemainder)
+    var stream = ReshapeStream(directed, stored, in: source)
     var builder = Fingerprint.Builder(plan.type, directed.shapeAfter)
-    var boxed: UInt64 = 0
-    var rest: UInt64 = 0
     try Blocks.forEachWindow(of: target.byteCount) { window throws(DiffError) in
       for block in window {
-        let segments = new.segments(
-          of: block.lowerBound / width..<block.upperBound / width)
-        let inside = segments.reduce(0) { $0 + ($1.isInside ? UInt64($1.count) : 0) }
-        let box = boxed..<boxed + inside
-        let outside = rest..<rest + (block.upperBound - block.lowerBound) / width - inside
-        boxed = box.upperBound
-        rest = outside.upperBound
-        var kept = try reader.read(old.ranges(ofBox: box))
-        try scatter(.xor, &changes, box, into: &kept)
-        var fresh = [UInt8](repeating: 0, count: outside.count * Int(width))
-        try scatter(.replace, &remainder, outside, into: &fresh)
-        let bytes = interleave(segments, kept, fresh)
+        let bytes = try stream.next(block)
         builder.append(XXH3.hash128(bytes.span))
         try output.write(bytes.span, to: target, at: block.lowerBound)
       }
@@ -62,38 +42,6 @@ struct ReshapePass {
         "the result has fingerprint \(builder.fingerprint), not \(after): the diff is inconsistent",
         path: directed.reader.path, tensor: plan.name)
     }
-  }
-
-  private func scatter(
-    _ operation: Kernels.Scatter, _ feed: inout PageFeed, _ range: Range<UInt64>,
-    into bytes: inout [UInt8]
-  ) throws(DiffError) {
-    guard !range.isEmpty else { return }
-    try feed.move(to: range)
-    feed.forEachSlice(of: range) { changes in
-      var span = bytes.mutableSpan
-      changes.scatter(operation, into: &span, at: range.lowerBound)
-    }
-  }
-
-  private func interleave(
-    _ segments: [BoxLayout.Segment], _ inside: [UInt8], _ outside: [UInt8]
-  ) -> [UInt8] {
-    let width = plan.type.width
-    var (kept, fresh) = (inside[...], outside[...])
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(inside.count + outside.count)
-    for segment in segments {
-      let count = segment.count * width
-      if segment.isInside {
-        bytes += kept.prefix(count)
-        kept = kept.dropFirst(count)
-      } else {
-        bytes += fresh.prefix(count)
-        fresh = fresh.dropFirst(count)
-      }
-    }
-    return bytes
   }
 }
 

@@ -47,6 +47,27 @@ public final class Overlay: Sendable {
     }
   }
 
+  /// Makes the model the result of `diff` for good: that is its base from now on, and other diffs that
+  /// were prepared before are of no use any more.
+  ///
+  /// - Parameter body: is called before any reader sees the result.
+  /// - Throws: `usage` if it was prepared for another model, or lets tensors come or go.
+  /// - Complexity: O(changes of this diff and of what is attached), on all cores.
+  package func advance(
+    _ diff: PreparedDiff, _ body: () -> Void = {}
+  ) throws(DiffError) {
+    guard diff.model == ObjectIdentifier(model), diff.inserted.isEmpty, diff.deleted.isEmpty else {
+      throw DiffError(
+        .usage, "the diff was prepared for another model, or changes its table", path: model.path)
+    }
+    model.lock.writing {
+      model.served.diff?.store(.base)
+      model.served.diff = nil
+      diff.store(.result)
+      body()
+    }
+  }
+
   /// Makes the model its base again, bit for bit. O(changes), on all cores.
   public func detach() {
     model.lock.writing {

@@ -56,11 +56,43 @@ public struct PreparedDiff: Sendable {
     }
   }
 
+  /// Decodes steps from the base of a model, whatever is attached to it now; nil if tensors come, go or
+  /// get other shapes, or a step back does not know what it takes away.
+  ///
+  /// - Throws: `wrong-base` or `checksum` if the steps do not begin with the tensors of the model, or
+  ///   do not lead to what they say.
+  /// - Complexity: O(changes) in time and memory, besides the bytes of the tensors that change.
+  package init?(_ steps: [DiffStep], for model: ResidentModel) throws(DiffError) {
+    let chains = try StepChain.all(steps)
+    guard chains.allSatisfy(\.changesElementsAlone) else { return nil }
+    self = try model.lock.reading { () throws(DiffError) in
+      let base = ResidentBase(model)
+      let names = TensorNames(base)
+      let plans = try chains.map { (chain) throws(DiffError) in
+        let name = chain.first.entry.name
+        guard let stored = try names.find(name), stored.type == chain.first.entry.type,
+          stored.shape == chain.first.shapeBefore
+        else {
+          throw DiffError(
+            .mismatch, "is not the one that the diff was made for", path: model.path,
+            tensor: name)
+        }
+        return TensorPlan(name: stored.name, stored: stored, entries: chain.entries, isSum: false)
+      }
+      return try PreparedDiff(plans, base, ApplyOptions())
+    }
+  }
+
   private init(
     _ diffs: [DiffReader], _ base: ResidentBase, _ options: ApplyOptions, reshaping: Bool
   ) throws(DiffError) {
+    try self.init(TensorPlan.all(diffs, .apply, on: base, options.names), base, options)
+  }
+
+  private init(
+    _ plans: [TensorPlan], _ base: ResidentBase, _ options: ApplyOptions
+  ) throws(DiffError) {
     let model = base.model
-    let plans = try TensorPlan.all(diffs, .apply, on: base, options.names)
     try check(plans, options)
     var patches: [TensorPatch] = []
     var inserted: [ResidentTensor] = []
@@ -77,7 +109,8 @@ public struct PreparedDiff: Sendable {
           .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
           path: plan.entries[0].reader.path, tensor: plan.name)
       }
-      guard try classify(plan, on: base, options, progress: &none) == .base else {
+      let state = try classify(plan, on: base, options, progress: &none)
+      guard state == .base || plan.isNeutral && state == .result else {
         throw DiffError(
           .wrongBase, "is not the one that the diff was made for", path: model.path,
           tensor: plan.name)

@@ -41,6 +41,11 @@ extension File {
     return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
   }
 
+  /// Makes now the time when a file or folder was changed last, if it is there.
+  package static func touch(_ path: String) {
+    _ = unsafe utimensat(AT_FDCWD, path, nil, 0)
+  }
+
   /// Removes the name of a file.
   package static func remove(_ path: String) throws(DiffError) {
     guard unsafe unlink(path) == 0 else { throw .system("cannot remove", path) }

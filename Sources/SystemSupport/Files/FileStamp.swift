@@ -20,4 +20,25 @@ package struct FileStamp: Sendable, Hashable {
     #endif
     (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec)
   }
+
+  /// When it was changed last, in seconds since 1970.
+  package var modified: Int { seconds }
+
+  /// The stamp as text: equal for equal stamps.
+  package var text: String { "\(device):\(file):\(size):\(seconds).\(nanoseconds)" }
+
+  /// Waits until the clock by which files are stamped has gone on, so that whoever writes to this file
+  /// from now on gives it another stamp.
+  package func settle() {
+    // Ticks of that clock are at most 10 ms apart.
+    let settled = Double(seconds) + Double(nanoseconds) / 1e9 + 0.02
+    while true {
+      var now = timespec()
+      guard unsafe clock_gettime(CLOCK_REALTIME, &now) == 0 else { return }
+      let left = settled - (Double(now.tv_sec) + Double(now.tv_nsec) / 1e9)
+      // A file of the future may be written to before its time has come.
+      guard left > 0, left < 1 else { return }
+      usleep(UInt32(left * 1e6) + 1)
+    }
+  }
 }

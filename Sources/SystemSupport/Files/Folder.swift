@@ -31,3 +31,11 @@ package enum Folder {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
+
+extension Folder {
+  /// Makes a folder, unless there is one.
+  package static func create(_ path: String) throws(DiffError) {
+    guard unsafe mkdir(path, 0o777) != 0, !(errno == EEXIST && exists(path)) else { return }
+    throw .system("cannot create", path)
+  }
+}

@@ -8,7 +8,7 @@ import TensorCore
 /// destination, which is removed when the object goes away uncommitted.
 package final class OutputFile {
   /// Where the file will appear.
-  package let destination: String
+  package private(set) var destination: String
   /// The contents, written by whoever made the output.
   package let file: File
   private var temporaryPath: String?
@@ -74,6 +74,12 @@ package final class OutputFile {
     guard let temporaryPath else { return }
     unsafe unlink(temporaryPath)
     Interruption.remove(temporary: temporaryPath)
+  }
+
+  /// Gives the file another name to appear under, in the same folder: one that its contents tell.
+  package func appear(as name: String) {
+    precondition(!overwriting)
+    destination = "\(OutputFile.split(destination).folder)/\(name)"
   }
 
   /// Makes the contents durable and gives them their name: after this the destination is the

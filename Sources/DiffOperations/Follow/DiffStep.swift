@@ -1,0 +1,75 @@
+import DiffFormat
+import TensorCore
+
+/// A diff in one of its two directions: a step from one checkpoint to another.
+package struct DiffStep: Sendable {
+  package let diff: DiffReader
+  package let direction: Direction
+
+  package init(_ diff: DiffReader, _ direction: Direction = .apply) {
+    self.diff = diff
+    self.direction = direction
+  }
+
+  /// The steps that diffs are, taken one after the other, or back from the last to the first.
+  static func all(_ diffs: [DiffReader], _ direction: Direction) -> [DiffStep] {
+    (direction == .apply ? diffs : diffs.reversed()).map { DiffStep($0, direction) }
+  }
+}
+
+/// What steps do to one tensor, in their order.
+struct StepChain {
+  var entries: [DirectedEntry]
+
+  var first: DirectedEntry { entries[0] }
+  var last: DirectedEntry { entries[entries.count - 1] }
+
+  /// The number of the last step that does not know what it takes away: additions and new bits, taken
+  /// back.
+  var lastIrreversible: Int? {
+    entries.last { $0.isReversed && !$0.entry.operation.isReversible }?.number
+  }
+
+  /// Whether nothing but elements of a tensor that is there changes, in steps that know how.
+  var changesElementsAlone: Bool {
+    lastIrreversible == nil && !entries.contains { $0.isReshape || $0.inserts || $0.deletes }
+  }
+
+  /// The chains of all tensors, in order of names.
+  ///
+  /// - Throws: `mismatch` if an entry does not follow from the one before by its fingerprints, type
+  ///   and shape.
+  static func all(_ steps: [DiffStep]) throws(DiffError) -> [StepChain] {
+    var chains: [TensorName.Key: StepChain] = [:]
+    for (number, step) in steps.enumerated() {
+      try step.diff.checkNames()
+      for entry in step.diff {
+        try Blocks.check(entry.type, entry.name)
+        let next = DirectedEntry(
+          reader: step.diff, entry: try step.diff.fingerprintingWhole(entry), number: number,
+          isReversed: step.direction == .revert)
+        let key = entry.name.key.bare
+        guard let last = chains[key]?.last else {
+          chains[key] = StepChain(entries: [next])
+          continue
+        }
+        guard next.follows(last) else {
+          throw DiffError(
+            .mismatch, "does not begin where \(last.reader.path ?? "the diff before") ends",
+            path: step.diff.path, tensor: entry.name)
+        }
+        chains[key]?.entries.append(next)
+      }
+    }
+    return chains.values.sorted { $0.first.entry.name < $1.first.entry.name }
+  }
+}
+
+extension DirectedEntry {
+  /// Whether the tensor is before this entry what the other one leaves.
+  func follows(_ other: DirectedEntry) -> Bool {
+    guard !other.deletes else { return inserts }
+    return !inserts && before != nil && before == other.after && entry.type == other.entry.type
+      && shapeBefore == other.shapeAfter
+  }
+}

@@ -1,0 +1,248 @@
+import Checkpoints
+import DiffFormat
+import SystemSupport
+import TensorCore
+
+/// A way from a checkpoint to another one.
+package struct Route: Sendable {
+  /// The steps, in order.
+  package var steps: [DiffStep]
+  /// By the number of a step that goes back and does not know what it takes away: the checkpoint that
+  /// it leads to.
+  package var restored: [Int: any Checkpoint]
+
+  package init(_ steps: [DiffStep] = [], restored: [Int: any Checkpoint] = [:]) {
+    self.steps = steps
+    self.restored = restored
+  }
+}
+
+/// What following a route changed.
+package struct RouteOutcome: Sendable {
+  /// Tensors that changed.
+  package var tensors = 0
+  /// The fingerprints that tensors have afterwards, by their names in the checkpoint; nil of those that
+  /// are gone.
+  package var fingerprints: [TensorName: Fingerprint?] = [:]
+}
+
+extension Diffs {
+  /// Takes a checkpoint along a route, in one pass over each tensor that changes: what several steps
+  /// do to a block is done to it while it is in a core's cache. Every tensor is verified before and
+  /// after.
+  ///
+  /// - Parameters:
+  ///   - path: where the result is written; nil to change the checkpoint where it is, behind a redo
+  ///     journal, as `applyInPlace` does.
+  ///   - check: is called with what has become of the tensors before the result becomes visible.
+  /// - Throws: `wrong-base` if a tensor is not the one that the route begins with; what
+  ///   `LinkedCheckpoint`, `apply` and `applyInPlace` throw. Nothing is changed then.
+  /// - Complexity: O(bytes of the checkpoint + changes), in memory of a window of blocks and the pages
+  ///   that reach into it; in place, O(bytes of the tensors that change).
+  package static func follow(
+    _ route: Route, from base: any Checkpoint, to path: String?, overwriting: Bool = false,
+    progress handler: ProgressHandler? = nil,
+    check: (RouteOutcome) throws(DiffError) -> Void = { _ throws(DiffError) in }
+  ) throws(DiffError) -> RouteOutcome {
+    try carry(
+      try RoutePlan(route, on: base), route.steps, base, path, overwriting, handler, check)
+  }
+
+  /// Makes the tensors of a checkpoint those of another one, wherever that keeps them.
+  ///
+  /// - Parameters:
+  ///   - source: what the checkpoint is to be.
+  ///   - changed: the tensors of either that differ, with their fingerprints before and after.
+  ///   - path: where the result is written; nil to change the checkpoint where it is.
+  package static func replace(
+    _ base: any Checkpoint, by source: any Checkpoint,
+    _ changed: [(name: TensorName, before: Fingerprint?, after: Fingerprint?)], to path: String?,
+    overwriting: Bool = false, progress handler: ProgressHandler? = nil,
+    check: (RouteOutcome) throws(DiffError) -> Void = { _ throws(DiffError) in }
+  ) throws(DiffError) -> RouteOutcome {
+    let (here, there) = (TensorNames(base), TensorNames(source))
+    var plan = RoutePlan()
+    for (name, before, after) in changed {
+      plan.tensors.append(
+        .whole(
+          TensorCopy(
+            name: name, stored: try here.find(name),
+            source: try there.find(name).map { ($0, source) }, before: before, after: after)))
+    }
+    return try carry(plan, [], base, path, overwriting, handler, check)
+  }
+}
+
+private func carry(
+  _ plan: RoutePlan, _ steps: [DiffStep], _ base: any Checkpoint, _ path: String?,
+  _ overwriting: Bool, _ handler: ProgressHandler?,
+  _ check: (RouteOutcome) throws(DiffError) -> Void
+) throws(DiffError) -> RouteOutcome {
+  let stamps = InputStamps([base])
+  func copy(_ path: String, _ overwriting: Bool) throws(DiffError) -> Target {
+    try Target(
+      of: base, at: path, rewriting: Set(plan.tensors.filter(\.isRewritten).map(\.name)),
+      changing: plan.tensors.compactMap(\.tableChange), overwriting: overwriting)
+  }
+  let target: Target
+  if let path {
+    target = try copy(path, overwriting)
+  } else {
+    target = try Target(
+      inPlaceOf: base, unpatchable: plan.tensors.first { !$0.isPatchable }?.name
+    ) { () throws(DiffError) in try copy(base.path, true) }
+  }
+  try stamps.check()
+  var progress = ProgressCounter(
+    "switch", total: plan.tensors.map(\.byteCount).clampedSum, handler)
+  var outcome = RouteOutcome()
+  for tensor in plan.tensors {
+    outcome.fingerprints[tensor.name] = .some(try tensor.run(base, target, &progress))
+    outcome.tensors += 1
+  }
+  if target.output.holdsAttributes {
+    for change in try CarriedAttributes(steps, on: base).changes {
+      try target.output.setAttribute(change)
+    }
+  }
+  try stamps.check()
+  try check(outcome)
+  try target.output.commit()
+  return outcome
+}
+
+/// What a route does to the tensors of a checkpoint.
+private struct RoutePlan {
+  enum Tensor {
+    /// Elements of it change: by the pass that `apply` makes.
+    case pass(TensorPlan)
+    /// It is written from the first byte to the last.
+    case whole(TensorCopy)
+  }
+
+  var tensors: [Tensor] = []
+
+  init() {}
+
+  init(_ route: Route, on base: any Checkpoint) throws(DiffError) {
+    let names = TensorNames(base)
+    let chains = try StepChain.all(route.steps)
+    let stored = try chains.map { (chain) throws(DiffError) in
+      try names.find(chain.first.entry.name)
+    }
+    let separator = TensorNames.separator(
+      zip(chains, stored).compactMap { chain, stored in
+        stored.map { (chain.first.entry.name, $0.name) }
+      })
+    var sources: [Int: any Checkpoint] = [:]
+    for (chain, stored) in zip(chains, stored) {
+      let spelled = chain.first.entry.name
+      let name = stored?.name ?? separator.map(spelled.key.spelled) ?? spelled
+      if let stored,
+        (stored.type, stored.shape) != (chain.first.entry.type, chain.first.shapeBefore)
+      {
+        throw DiffError(
+          .mismatch,
+          "is \(stored.type) \(stored.shape), the diff was made for \(chain.first.entry.type) "
+            + "\(chain.first.shapeBefore)", path: base.path, tensor: name)
+      }
+      guard (stored == nil) == chain.first.inserts else {
+        throw DiffError(
+          .wrongBase,
+          stored == nil ? "is not in the checkpoint" : "is there before a diff inserts it",
+          path: base.path, tensor: name)
+      }
+      if chain.isOnePass {
+        tensors.append(
+          .pass(TensorPlan(name: name, stored: stored, entries: chain.entries, isSum: false)))
+        continue
+      }
+      // From where the last step that takes away what it does not know has led to, or from here.
+      let begin = chain.lastIrreversible
+      let place = begin ?? -1
+      if sources[place] == nil {
+        let origin = begin.map { route.restored[$0] } ?? base
+        guard let origin else {
+          throw DiffError(
+            .unsupported, "is taken back by a diff that keeps no old values", path: base.path,
+            tensor: name)
+        }
+        sources[place] = try LinkedCheckpoint(origin, Array(route.steps[(place + 1)...]))
+      }
+      let content = try sources[place].flatMap { (source) throws(DiffError) in
+        try TensorNames(source).find(spelled).map { ($0, source) }
+      }
+      tensors.append(
+        .whole(
+          TensorCopy(
+            name: name, stored: stored, source: content, before: chain.first.before,
+            after: chain.last.deletes ? nil : chain.last.after)))
+    }
+  }
+}
+
+extension StepChain {
+  /// Whether the tensor can be changed block by block as it stands, or comes, goes or gets another
+  /// shape by a single step.
+  fileprivate var isOnePass: Bool {
+    changesElementsAlone || entries.count == 1 && lastIrreversible == nil
+  }
+}
+
+extension RoutePlan.Tensor {
+  var name: TensorName {
+    switch self {
+    case .pass(let plan): plan.name
+    case .whole(let copy): copy.name
+    }
+  }
+
+  var byteCount: UInt64 {
+    switch self {
+    case .pass(let plan): plan.byteCount
+    case .whole(let copy): copy.byteCount
+    }
+  }
+
+  var isRewritten: Bool {
+    switch self {
+    case .pass(let plan): plan.isRewritten
+    case .whole(let copy): copy.isRewritten
+    }
+  }
+
+  var isPatchable: Bool {
+    switch self {
+    case .pass(let plan): plan.isPatchable
+    case .whole(let copy): copy.isPatchable
+    }
+  }
+
+  var tableChange: TableChange? {
+    switch self {
+    case .pass(let plan): plan.tableChange
+    case .whole(let copy): copy.tableChange
+    }
+  }
+
+  /// Brings the tensor into the output; returns its fingerprint, or nil if it is gone.
+  func run(
+    _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
+  ) throws(DiffError) -> Fingerprint? {
+    switch self {
+    case .whole(let copy): return try copy.run(base, target, &progress)
+    case .pass(let plan):
+      var infinite: UInt64 = 0
+      let state = try applyTensor(
+        plan, from: base, to: target, undo: nil, ApplyOptions(), infinite: &infinite,
+        progress: &progress)
+      guard state == .base || plan.isNeutral else {
+        throw DiffError(
+          .wrongBase,
+          "is not the one that '\(plan.entries[0].reader.path ?? "a diff")' begins with",
+          path: base.path, tensor: plan.name)
+      }
+      return plan.existsAfter ? plan.after : nil
+    }
+  }
+}
