@@ -23,6 +23,7 @@ let package = Package(
     .library(name: "TensorCore", targets: ["TensorCore"]),
     .library(name: "DiffFormat", targets: ["DiffFormat"]),
     .library(name: "DiffOperations", targets: ["DiffOperations"]),
+    .library(name: "DiffStore", targets: ["DiffStore"]),
     .library(name: "DiffTraining", targets: ["DiffTraining"]),
     .library(name: "HDF5Access", targets: ["HDF5Access"]),
     .executable(name: "diffkit", targets: ["diffkit"]),
@@ -93,6 +94,12 @@ let package = Package(
         "Compression", "Platform", "CKernels", algorithms,
       ], swiftSettings: swift),
     .target(
+      name: "DiffStore",
+      dependencies: [
+        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
+        "StrictJSON", "Platform",
+      ], swiftSettings: swift),
+    .target(
       name: "DiffTraining",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
@@ -107,22 +114,24 @@ let package = Package(
     .target(
       name: "DiffCommands",
       dependencies: [
-        "MergeRecipes", "DiffOperations", "DiffTraining", "DiffFormat", "Checkpoints", "TensorCore",
+        "MergeRecipes", "DiffOperations", "DiffStore", "DiffTraining", "DiffFormat", "Checkpoints",
+        "TensorCore",
         "Kernels", "SystemSupport", "StrictJSON", "Platform", argumentParser,
       ], swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
     .target(
       name: "CDiffKit",
       dependencies: [
-        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
+        "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
         "Platform", "Kernels", "CDiffKitHeader",
       ], swiftSettings: swift),
     .executableTarget(name: "diffkit", dependencies: ["DiffCommands"], swiftSettings: swift),
     .executableTarget(
       name: "DiffBenchmarks",
       dependencies: [
-        "DiffCommands", "DiffTraining", "DiffOperations", "DiffFormat", "Checkpoints", "Kernels",
-        "SystemSupport", "StrictJSON", "TensorCore", "TestSupport", "Platform", "diffkit-hdf5",
+        "DiffCommands", "DiffTraining", "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints",
+        "Kernels", "SystemSupport", "StrictJSON", "TensorCore", "TestSupport", "Platform",
+        "diffkit-hdf5",
         algorithms,
       ],
       exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
@@ -134,6 +143,9 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: swift),
     .executableTarget(
       name: "ReadDiff", dependencies: ["DiffFormat"], path: "samples/ReadDiff",
+      swiftSettings: swift),
+    .executableTarget(
+      name: "FollowStore", dependencies: ["DiffStore"], path: "samples/FollowStore",
       swiftSettings: swift),
     .executableTarget(
       name: "DigitsMLP",
@@ -202,6 +214,12 @@ let package = Package(
       ],
       exclude: ["Resources", "recipe_oracle.py"], swiftSettings: swift),
     .testTarget(
+      name: "DiffStoreTests",
+      dependencies: [
+        "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
+        "StrictJSON", "Platform", "TestSupport", "diffkit-hdf5",
+      ], swiftSettings: swift),
+    .testTarget(
       name: "DiffTrainingTests",
       dependencies: [
         "DiffTraining", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore",
@@ -221,7 +239,7 @@ let package = Package(
         "StrictJSON", "Platform", "TestSupport", "ForkTrial", "diffkit", "diffkit-hdf5",
       ],
       exclude: [
-        "Golden", "expect.h", "fault.c", "fork.c", "library.c", "library_fuzz.c",
+        "Golden", "expect.h", "fault.c", "follower.c", "fork.c", "library.c", "library_fuzz.c",
         "library_memory.c", "openmp.c", "written.json", "written.py",
       ], swiftSettings: swift),
   ]

@@ -1,0 +1,204 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import Platform
+import SystemSupport
+import TensorCore
+
+/// What was added to a store.
+public struct Addition: Sendable {
+  /// The new version.
+  public var version: StoreVersion
+  /// What `create` found, if a diff was made.
+  public var summary: CreateSummary?
+}
+
+/// How a version is added.
+public struct AddOptions: Sendable {
+  /// What it is called; by default by its fingerprint, and then it may become part of a longer link.
+  public var name: String?
+  /// The version that it comes from: by default the one that a diff names as its base, or the one
+  /// that was added last.
+  public var parent: String?
+  /// Facts about it.
+  public var metadata: [String: String] = [:]
+  /// How encodings are chosen.
+  public var profile = EncodingProfile.size
+
+  /// The defaults.
+  public init() {}
+}
+
+extension Store {
+  /// Adds a checkpoint as the exact diff from its parent, and perhaps as an anchor.
+  ///
+  /// - Parameter source: the parent as a checkpoint of its own, if there is one: reading it is faster
+  ///   than making it out of the store's links. It must be that version.
+  /// - Throws: `locked` if another process is changing the store; `exists` for a name that is taken;
+  ///   `wrong-base` if `source` is another version; what `create` throws. The store is as it was then.
+  /// - Complexity: O(bytes of both checkpoints + changes since the last anchor).
+  public func add(
+    _ checkpoint: any Checkpoint, _ options: AddOptions = AddOptions(),
+    from source: (any Checkpoint)? = nil, progress: ProgressHandler? = nil
+  ) throws(DiffError) -> Addition {
+    try edit { index throws(DiffError) in
+      let parent = try parent(options, nil, index)
+      try check(options, index)
+      let base: any Checkpoint
+      if let source { base = source } else { base = try self.checkpoint(parent, index) }
+      var creation = CreateOptions()
+      creation.profile = options.profile
+      creation.metadata = options.metadata
+      let sink = try LinkSink(path, files)
+      let summary = try Diffs.create(
+        from: base, to: checkpoint, into: sink, creation, progress: progress)
+      guard let found = summary.checkpoints else {
+        throw DiffError(
+          .unsupported,
+          "has tensors whose names differ in a final ':0' or in separators only, so it has no "
+            + "fingerprint", path: checkpoint.path)
+      }
+      guard found.base == index.versions[parent].fingerprint else {
+        throw DiffError(
+          .wrongBase, "is not version '\(index.versions[parent].name)', the parent", path: base.path
+        )
+      }
+      let version = try insert(
+        sink, options, parent, found.result, elements: summary.elements, metadata: options.metadata,
+        &index
+      ) { (version, _) throws(DiffError) in
+        try makeAnchor(of: checkpoint, expecting: version.fingerprint, progress: progress).anchor
+      }
+      return Addition(version: version, summary: summary)
+    }
+  }
+
+  /// Adds a diff as it is: the version that it makes of its parent.
+  ///
+  /// - Throws: `mismatch` if it was not made for its parent, `checksum` if it does not make what it says;
+  ///   otherwise as for a checkpoint.
+  /// - Complexity: O(bytes of the tensors that change + changes since the last anchor).
+  public func add(
+    _ diff: DiffReader, _ options: AddOptions = AddOptions(), progress: ProgressHandler? = nil
+  ) throws(DiffError) -> Addition {
+    try edit { index throws(DiffError) in
+      let parent = try parent(options, diff, index)
+      try check(options, index)
+      let base = try checkpoint(parent, index)
+      let result = try result(of: diff, on: base, try table(parent, index))
+      let sink = try LinkSink(path, files)
+      try sink.copy(diff)
+      var metadata = diff.metadata.filter { $0.key.hasPrefix("score.") || $0.key.hasPrefix("task") }
+      metadata.merge(options.metadata) { $1 }
+      let elements = base.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
+      let version = try insert(
+        sink, options, parent, result, elements: elements, metadata: metadata, &index
+      ) { (version, index) throws(DiffError) in
+        let (anchor, steps) = try descent(to: parent, index)
+        return try makeAnchor(
+          of: Route(steps + [DiffStep(diff)]), from: anchor, expecting: version.fingerprint,
+          progress: progress)
+      }
+      return Addition(version: version)
+    }
+  }
+
+  // MARK: Parts of adding
+
+  private func check(_ options: AddOptions, _ index: StoreIndex) throws(DiffError) {
+    guard let name = options.name else { return }
+    try Self.checkName(name)
+    guard !index.contains(name) else {
+      throw DiffError(.exists, "has a version '\(name)' already; choose another name", path: path)
+    }
+  }
+
+  private func parent(
+    _ options: AddOptions, _ diff: DiffReader?, _ index: StoreIndex
+  ) throws(DiffError) -> Int {
+    if let name = options.parent { return try index.number(of: name) }
+    guard let diff else { return index.versions.count - 1 }
+    if let base = diff.checkpoints?.base {
+      if let number = index.versions.lastIndex(where: { $0.fingerprint == base }) { return number }
+      throw DiffError(
+        .wrongBase, "was made for the checkpoint \(base), which is no version of the store",
+        path: diff.path)
+    }
+    // What says nothing about the whole: the first version whose tensors are its base.
+    for number in index.versions.indices {
+      var table = try table(number, index)
+      if (try? table.take(diff)) != nil { return number }
+    }
+    throw DiffError(
+      .wrongBase, "was not made for any version of the store; name its parent", path: diff.path)
+  }
+
+  /// The fingerprint of what a diff makes of a version, by making each tensor that it changes.
+  private func result(
+    of diff: DiffReader, on base: any Checkpoint, _ table: TensorTable
+  ) throws(DiffError) -> Fingerprint {
+    if let claimed = diff.checkpoints?.base, claimed != table.fingerprint {
+      throw DiffError(
+        .wrongBase, "was made for another checkpoint (\(claimed)) than its parent", path: diff.path)
+    }
+    var after = table
+    try after.take(diff)
+    let made = try LinkedCheckpoint(base, [DiffStep(diff)])
+    let changed = Set(diff.map { $0.name.key.bare })
+    for tensor in made.tensors where changed.contains(tensor.name.key.bare) {
+      guard !tensor.isOptimizerState else { continue }
+      guard try made.fingerprint(of: tensor) == after[tensor.name] else {
+        throw DiffError(
+          .checksum, "does not become what the diff says", path: diff.path, tensor: tensor.name)
+      }
+    }
+    guard let result = after.fingerprint,
+      diff.checkpoints.map({ $0.result == result }) ?? true
+    else {
+      throw DiffError(
+        .checksum, "makes another checkpoint than it says", path: diff.path)
+    }
+    return result
+  }
+
+  /// Takes a link that was written, and perhaps an anchor, into the index.
+  private func insert(
+    _ sink: LinkSink, _ options: AddOptions, _ parent: Int, _ fingerprint: Fingerprint,
+    elements: UInt64, metadata: [String: String], _ index: inout StoreIndex,
+    _ makeAnchor: (StoreVersion, StoreIndex) throws(DiffError) -> StoreAnchor
+  ) throws(DiffError) -> StoreVersion {
+    var (link, isNew) = try sink.commit(try sink.reader())
+    link.elements = elements
+    var version = StoreVersion(
+      name: options.name ?? unusedName(fingerprint, index), isNamed: options.name != nil,
+      fingerprint: fingerprint, parent: index.versions[parent].name, link: link, time: now(),
+      metadata: metadata)
+    do throws(DiffError) {
+      if needsAnchor(link, parent, index) { version.anchor = try makeAnchor(version, index) }
+      index.versions.append(version)
+    } catch {
+      if isNew { try? File.remove(files.path(of: link)) }
+      throw error
+    }
+    return version
+  }
+
+  private func unusedName(_ fingerprint: Fingerprint, _ index: StoreIndex) -> String {
+    let name = String(fingerprint.description.prefix(12))
+    var number = 1
+    while index.contains(number == 1 ? name : "\(name)-\(number)") { number += 1 }
+    return number == 1 ? name : "\(name)-\(number)"
+  }
+
+  /// Whether the links since the last anchor have become more than a new one is worth.
+  private func needsAnchor(_ link: StoreLink, _ parent: Int, _ index: StoreIndex) -> Bool {
+    let (anchor, links) = index.descent(to: parent)
+    let bytes = links.compactMap { index.versions[$0].link?.file.size }.clampedSum
+    let full = index.versions[anchor].anchor?.size ?? 0
+    return Double(bytes) + Double(link.file.size) > index.anchorShare * Double(full)
+      || UInt64(links.count) + 1 > index.anchorLinks
+  }
+}
+
+/// Seconds since 1970.
+func now() -> UInt64 { UInt64(max(0, time(nil))) }

@@ -1,0 +1,157 @@
+import Checkpoints
+import DiffOperations
+import Kernels
+import SystemSupport
+import TensorCore
+
+extension Store {
+  /// Makes a store in a new folder, or in an empty one, with a checkpoint as its first version.
+  ///
+  /// - Parameters:
+  ///   - anchorShare: a version gets an anchor when the links since the last one take more than this
+  ///     share of a full copy…
+  ///   - anchorLinks: … or are more than so many.
+  /// - Throws: `exists` if there is a store; `unsupported` for a checkpoint whose names are ambiguous;
+  ///   `io`.
+  /// - Complexity: O(bytes): the checkpoint is copied and hashed.
+  public static func create(
+    _ path: String, base checkpoint: any Checkpoint, named name: String = "base",
+    metadata: [String: String] = [:], anchorShare: Double = 0.5, anchorLinks: UInt64 = 1000,
+    progress: ProgressHandler? = nil
+  ) throws(DiffError) -> Store {
+    let path = trimmed(path)
+    try checkName(name)
+    guard anchorShare > 0, anchorShare.isFinite, anchorLinks > 0 else {
+      throw DiffError(.usage, "anchors are made by a share above 0, and of one link or more")
+    }
+    try Folder.create(path)
+    let strangers = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
+    guard strangers.isEmpty else {
+      throw DiffError(
+        .exists,
+        strangers.contains("store.json")
+          ? "is a store already" : "is not empty, so no store is made there", path: path)
+    }
+    for folder in ["anchors", "links"] { try Folder.create("\(path)/\(folder)") }
+    let lock = try lock(path)
+    defer { withExtendedLifetime(lock) {} }
+    var index = StoreIndex(anchorShare: anchorShare, anchorLinks: anchorLinks)
+    index.generation = 1
+    let store = Store(path, index)
+    let made = try store.makeAnchor(of: checkpoint, progress: progress)
+    do throws(DiffError) {
+      index.versions = [
+        StoreVersion(
+          name: name, isNamed: true, fingerprint: made.fingerprint, anchor: made.anchor,
+          time: now(), metadata: metadata)
+      ]
+      try write(index, path, overwriting: false)
+    } catch {
+      store.remove(made.anchor)
+      throw error
+    }
+    store.state.withLock { $0 = index }
+    return store
+  }
+
+  static func checkName(_ name: String) throws(DiffError) {
+    guard name.isVersionName else {
+      throw DiffError(
+        .usage,
+        "'\(name)' is no name of a version: 1 to 200 bytes without white space, '/' and '\\', "
+          + "not beginning with '.' or '-'")
+    }
+  }
+
+  /// Copies a checkpoint into the store and proves the copy complete by its fingerprint.
+  ///
+  /// - Parameter expected: the fingerprint that it must have.
+  /// - Throws: `checksum` if it has another one.
+  func makeAnchor(
+    of checkpoint: any Checkpoint, expecting expected: Fingerprint? = nil,
+    progress: ProgressHandler? = nil
+  ) throws(DiffError) -> (anchor: StoreAnchor, fingerprint: Fingerprint) {
+    let isFolder = checkpoint.files != [checkpoint.path]
+    let name = anchorName(checkpoint.format, isFolder: isFolder)
+    try checkpoint.makeOutput(
+      at: "\(path)/anchors/\(name)", rewriting: [], overwriting: false
+    ).commit()
+    return try finish(name, isFolder: isFolder, expecting: expected, progress: progress)
+  }
+
+  /// Writes what steps make of an anchor as another one.
+  func makeAnchor(
+    of route: Route, from anchor: any Checkpoint, expecting expected: Fingerprint,
+    progress: ProgressHandler? = nil
+  ) throws(DiffError) -> StoreAnchor {
+    let isFolder = anchor.files != [anchor.path]
+    let name = anchorName(anchor.format, isFolder: isFolder)
+    _ = try Diffs.follow(
+      route, from: anchor, to: "\(path)/anchors/\(name)", progress: progress)
+    return try finish(name, isFolder: isFolder, expecting: expected, progress: progress).anchor
+  }
+
+  /// A name that nothing in the folder of anchors has. What a killed process has left there stays
+  /// until `prune`.
+  private func anchorName(_ format: CheckpointFormat?, isFolder: Bool) -> String {
+    let suffix = isFolder ? "" : format == .hdf5 ? ".h5" : ".safetensors"
+    while true {
+      let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+      let name = String(repeating: "0", count: 16 - digits.count) + digits + suffix
+      if !File.exists("\(path)/anchors/\(name)") { return name }
+    }
+  }
+
+  private func finish(
+    _ name: String, isFolder: Bool, expecting expected: Fingerprint?, progress: ProgressHandler?
+  ) throws(DiffError) -> (anchor: StoreAnchor, fingerprint: Fingerprint) {
+    let place = "\(path)/anchors/\(name)"
+    var anchor = StoreAnchor(name: name, isFolder: isFolder, files: [])
+    do throws(DiffError) {
+      let table = TensorTable(try CheckpointFile.open(place).fingerprints(progress: progress))
+      guard let fingerprint = table.fingerprint else {
+        throw DiffError(
+          .unsupported,
+          "has tensors whose names differ in a final ':0' or in separators only, so it has no "
+            + "fingerprint", path: place)
+      }
+      guard expected == nil || expected == fingerprint else {
+        throw DiffError(
+          .checksum, "the copy has the fingerprint \(fingerprint), not \(expected ?? fingerprint)",
+          path: place)
+      }
+      for name in isFolder ? try Self.files(below: place) : [name] {
+        let file = try File(isFolder ? "\(place)/\(name)" : place)
+        anchor.files.append(
+          StoreFile(name: name, size: try file.size, sha256: try SHA256.of(file)))
+      }
+      let output = try OutputFile(files.tablePath(of: anchor), overwriting: false)
+      try output.file.write(Array(table.text.utf8).span, at: 0)
+      try output.commit()
+      return (anchor, fingerprint)
+    } catch {
+      remove(anchor)
+      throw error
+    }
+  }
+
+  /// The files in a folder and in those below it, by their paths from there.
+  private static func files(below folder: String) throws(DiffError) -> [String] {
+    var found: [String] = []
+    for name in try Folder.names(folder) {
+      guard Folder.exists("\(folder)/\(name)") else {
+        found.append(name)
+        continue
+      }
+      found += try files(below: "\(folder)/\(name)").map { "\(name)/\($0)" }
+    }
+    return found
+  }
+
+  /// Removes the files of an anchor that no index refers to.
+  func remove(_ anchor: StoreAnchor) {
+    let place = files.path(of: anchor)
+    if anchor.isFolder { Folder.remove(place) } else { try? File.remove(place) }
+    try? File.remove(files.tablePath(of: anchor))
+  }
+}

@@ -1,0 +1,67 @@
+import Checkpoints
+import DiffOperations
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+/// The fingerprints of a checkpoint's tensors, kept in a file beside it with the stamps of its files, so
+/// that they are computed once.
+struct FingerprintCache {
+  /// What the name of the file ends with; before it stands that of the checkpoint.
+  static let suffix = ".diffkit-fingerprints"
+
+  private let checkpoint: any Checkpoint
+  private let path: String
+
+  init(_ checkpoint: any Checkpoint) {
+    self.checkpoint = checkpoint
+    var place = Store.trimmed(checkpoint.path)
+    // An index stands for its folder.
+    if checkpoint.files != [place], !Folder.exists(place) { place = OutputFile.split(place).folder }
+    path = (File.realPath(place) ?? place) + Self.suffix
+  }
+
+  /// The fingerprints, from the file or else by hashing all tensors, which are then written down.
+  func table(progress: ProgressHandler? = nil) throws(DiffError) -> TensorTable {
+    let before = stamps
+    if let known = read(before) { return known }
+    let table = TensorTable(try checkpoint.fingerprints(progress: progress))
+    guard stamps == before else {
+      throw DiffError(
+        .changed, "was changed by another program while it was read; try again",
+        path: checkpoint.path)
+    }
+    write(table, ifStill: before)
+    return table
+  }
+
+  private var stamps: [String] {
+    checkpoint.files.map { "\(OutputFile.split($0).name) \(FileStamp($0)?.text ?? "")" }
+  }
+
+  private func read(_ stamps: [String]) -> TensorTable? {
+    let json = try? File.parse(path, limit: 256 << 20) { bytes throws(DiffError) in
+      try JSONValue(parsing: bytes)
+    }
+    guard json?["files"] == .array(stamps.map { .string($0) }),
+      let table = TensorTable(contentsOf: path)
+    else { return nil }
+    let counted = checkpoint.tensors.filter { !$0.isOptimizerState }
+    return table.count == counted.count && counted.allSatisfy { table[$0.name] != nil }
+      ? table : nil
+  }
+
+  /// Writes the fingerprints that the checkpoint has now, as far as that can be done: they can always
+  /// be computed again.
+  func write(_ table: TensorTable) { write(table, ifStill: stamps) }
+
+  private func write(_ table: TensorTable, ifStill known: [String]) {
+    for file in checkpoint.files { FileStamp(file)?.settle() }
+    guard stamps == known else { return }
+    let files = JSONValue.array(stamps.map { .string($0) }).compact
+    let text = "{\"files\":\(files),\n" + table.text.dropFirst()
+    guard let output = try? OutputFile(path, overwriting: true) else { return }
+    try? output.file.write(Array(text.utf8).span, at: 0)
+    try? output.commit()
+  }
+}

@@ -1,0 +1,190 @@
+import StrictJSON
+import TensorCore
+
+extension StoreIndex {
+  /// The most bytes of an index that are read.
+  static let sizeLimit: UInt64 = 32 << 20
+
+  /// Parses the text of an index and checks all that it says.
+  ///
+  /// - Throws: `malformed` naming the version and what is wrong with it.
+  init(parsing bytes: [UInt8]) throws(DiffError) {
+    let json = try JSONValue(parsing: bytes)
+    guard let version = json["diffkit-store"] else {
+      throw DiffError(.malformed, "not the index of a store")
+    }
+    guard version.unsigned == 1 else {
+      throw DiffError(
+        .unsupportedVersion, "an index of version \(version.compact); this diffkit reads version 1")
+    }
+    guard let generation = json["generation"]?.unsigned,
+      let share = json["anchor-share"]?.double, share > 0, share.isFinite,
+      let links = json["anchor-links"]?.unsigned, links > 0, let rows = json["versions"]?.elements
+    else { throw DiffError(.malformed, "the index lacks a member, or one is out of range") }
+    self.init(anchorShare: share, anchorLinks: links)
+    self.generation = generation
+    var versions: [StoreVersion] = []
+    var names: Set<String> = []
+    versions.reserveCapacity(rows.count)
+    for (number, row) in rows.enumerated() {
+      let version: StoreVersion
+      do throws(DiffError) { version = try StoreVersion(row) } catch {
+        throw DiffError(error.code, "version \(number + 1): \(error.message)")
+      }
+      func refuse(_ message: String) -> DiffError {
+        DiffError(.malformed, "version '\(version.name)': \(message)")
+      }
+      // A parent stands before its children: so there are no cycles.
+      if let parent = version.parent, !names.contains(parent) {
+        throw refuse("its parent '\(parent)' is no version before it")
+      }
+      guard (version.parent == nil) == (version.link == nil) else {
+        throw refuse("a parent goes with a link")
+      }
+      guard version.parent != nil || version.anchor != nil else {
+        throw refuse("neither a link nor an anchor leads to it")
+      }
+      guard names.insert(version.name).inserted else { throw refuse("there are two of that name") }
+      versions.append(version)
+    }
+    self.versions = versions
+  }
+
+  /// The text of the index: a line for each version.
+  var text: String {
+    let rows = versions.map(\.json.compact)
+    return """
+      {"diffkit-store":1,"generation":\(generation),"anchor-share":\(anchorShare),\
+      "anchor-links":\(anchorLinks),"versions":[
+      \(rows.joined(separator: ",\n"))
+      ]}
+
+      """
+  }
+}
+
+extension StoreVersion {
+  fileprivate init(_ json: JSONValue) throws(DiffError) {
+    let row = Row(json)
+    name = try row.text("name")
+    guard name.isVersionName else { throw DiffError(.malformed, "'\(name)' is no name") }
+    isNamed = json["named"] != .bool(false)
+    fingerprint = try row.fingerprint("checkpoint")
+    time = try row.number("time")
+    parent = json["parent"]?.text
+    link = try json["link"].map { (json) throws(DiffError) in try StoreLink(json) }
+    anchor = try json["anchor"].map { (json) throws(DiffError) in try StoreAnchor(json) }
+    metadata = [:]
+    for member in json["metadata"]?.members ?? [] {
+      guard let text = member.value.text else { throw row.wrong("metadata") }
+      metadata[member.name] = text
+    }
+  }
+
+  fileprivate var json: JSONValue {
+    var members: [JSONValue.Member] = [
+      .init("name", .string(name)), .init("checkpoint", .string(fingerprint.description)),
+      .init("time", .number("\(time)")),
+    ]
+    if !isNamed { members.append(.init("named", .bool(false))) }
+    if let parent { members.append(.init("parent", .string(parent))) }
+    if let link { members.append(.init("link", link.json)) }
+    if let anchor { members.append(.init("anchor", anchor.json)) }
+    if !metadata.isEmpty {
+      let pairs = metadata.sorted { $0.key < $1.key }
+      members.append(.init("metadata", .object(pairs.map { .init($0.key, .string($0.value)) })))
+    }
+    return .object(members)
+  }
+}
+
+extension StoreLink {
+  fileprivate init(_ json: JSONValue) throws(DiffError) {
+    let row = Row(json)
+    identity = try row.fingerprint("diff")
+    guard let kind = Kind(rawValue: try row.text("kind")) else { throw row.wrong("kind") }
+    self.kind = kind
+    file = try StoreFile(json, named: "\(identity).diff")
+    changes = try row.number("changes")
+    elements = try row.number("elements")
+  }
+
+  fileprivate var json: JSONValue {
+    .object(
+      [
+        .init("diff", .string(identity.description)), .init("kind", .string(kind.rawValue)),
+        .init("changes", .number("\(changes)")), .init("elements", .number("\(elements)")),
+      ] + file.members)
+  }
+}
+
+extension StoreAnchor {
+  fileprivate init(_ json: JSONValue) throws(DiffError) {
+    let row = Row(json)
+    name = try row.text("name")
+    guard name.isPathBelow, !name.contains("/") else { throw row.wrong("name") }
+    isFolder = json["folder"] == .bool(true)
+    guard let files = json["files"]?.elements, !files.isEmpty, isFolder || files.count == 1 else {
+      throw row.wrong("files")
+    }
+    let own = isFolder ? nil : name
+    self.files = try files.map { (json) throws(DiffError) in try StoreFile(json, named: own) }
+    guard Set(self.files.map(\.name)).count == files.count else { throw row.wrong("files") }
+  }
+
+  fileprivate var json: JSONValue {
+    .object([
+      .init("name", .string(name)), .init("folder", .bool(isFolder)),
+      .init(
+        "files",
+        .array(
+          files.map {
+            .object((isFolder ? [.init("name", .string($0.name))] : []) + $0.members)
+          })),
+    ])
+  }
+}
+
+extension StoreFile {
+  /// - Parameter name: the name, if the place of the file tells it.
+  fileprivate init(_ json: JSONValue, named name: String?) throws(DiffError) {
+    let row = Row(json)
+    if let name { self.name = name } else { self.name = try row.text("name") }
+    size = try row.number("size")
+    sha256 = try row.text("sha256")
+    guard self.name.isPathBelow else {
+      throw DiffError(.malformed, "'\(self.name)' is no file of the store")
+    }
+    guard sha256.isSHA256 else { throw row.wrong("sha256") }
+  }
+
+  fileprivate var members: [JSONValue.Member] {
+    [.init("size", .number("\(size)")), .init("sha256", .string(sha256))]
+  }
+}
+
+/// An object of the index, whose members are all needed.
+private struct Row {
+  private let json: JSONValue
+
+  init(_ json: JSONValue) { self.json = json }
+
+  func text(_ name: String) throws(DiffError) -> String {
+    guard let text = json[name]?.text else { throw wrong(name) }
+    return text
+  }
+
+  func number(_ name: String) throws(DiffError) -> UInt64 {
+    guard let number = json[name]?.unsigned else { throw wrong(name) }
+    return number
+  }
+
+  func fingerprint(_ name: String) throws(DiffError) -> Fingerprint {
+    guard let fingerprint = Fingerprint(try text(name)) else { throw wrong(name) }
+    return fingerprint
+  }
+
+  func wrong(_ name: String) -> DiffError {
+    DiffError(.malformed, "'\(name)' is missing or wrong")
+  }
+}

@@ -1,0 +1,77 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import SystemSupport
+import TensorCore
+
+extension Store {
+  /// A version as a checkpoint, for reading: its anchor, or the nearest one before it with the links
+  /// from there applied while it is read. Not verified; `get` verifies.
+  ///
+  /// - Throws: `not-found` for a name; `checksum` for a file that is not the one of the index.
+  /// - Complexity: O(entries of the links).
+  public func checkpoint(of name: String) throws(DiffError) -> any Checkpoint {
+    let index = index
+    return try checkpoint(try index.number(of: name), index)
+  }
+
+  func checkpoint(_ number: Int, _ index: StoreIndex) throws(DiffError) -> any Checkpoint {
+    let (anchor, steps) = try descent(to: number, index)
+    return steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps)
+  }
+
+  /// The nearest anchor of a version and the steps from there.
+  func descent(
+    to number: Int, _ index: StoreIndex
+  ) throws(DiffError) -> (anchor: any Checkpoint, steps: [DiffStep]) {
+    let (begin, links) = index.descent(to: number)
+    guard let anchor = index.versions[begin].anchor else { throw unreachable(number, index) }
+    let diffs = try files.open(links.compactMap { index.versions[$0].link })
+    return (try files.open(anchor), diffs.map { DiffStep($0) })
+  }
+
+  private func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
+    DiffError(
+      .malformed, "no anchor leads to version '\(index.versions[number].name)'", path: path)
+  }
+
+  /// The fingerprints of a version's tensors.
+  ///
+  /// - Throws: `mismatch` or `checksum` if the links do not lead there.
+  func table(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
+    let (begin, links) = index.descent(to: number)
+    var table = try anchorTable(begin, index)
+    let diffs = try files.open(links.compactMap { index.versions[$0].link })
+    for (link, diff) in zip(links, diffs) {
+      try table.take(diff)
+      try require(table, index.versions[link], diff.path)
+    }
+    return table
+  }
+
+  /// The fingerprints of an anchor's tensors, as they are kept beside it or else by hashing it.
+  func anchorTable(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
+    let version = index.versions[number]
+    guard let anchor = version.anchor else { throw unreachable(number, index) }
+    if let table = TensorTable(contentsOf: files.tablePath(of: anchor)),
+      table.fingerprint == version.fingerprint
+    {
+      return table
+    }
+    let table = TensorTable(try files.open(anchor).fingerprints())
+    try require(table, version, files.path(of: anchor))
+    return table
+  }
+
+  /// Refuses tensors that are not those of a version.
+  func require(
+    _ table: TensorTable, _ version: StoreVersion, _ path: String?
+  ) throws(DiffError) {
+    guard let found = table.fingerprint, found == version.fingerprint else {
+      throw DiffError(
+        .checksum,
+        "leads to \(table.fingerprint.map(\.description) ?? "ambiguous names"), which is not version "
+          + "'\(version.name)' (\(version.fingerprint))", path: path)
+    }
+  }
+}

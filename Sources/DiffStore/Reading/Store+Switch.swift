@@ -1,0 +1,212 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import SystemSupport
+import TensorCore
+
+/// What `switch` and `get` did.
+public struct SwitchOutcome: Sendable, Hashable {
+  /// The version that the checkpoint was at, or the anchor that the result was made from.
+  public var from: String
+  /// The version that it is at now.
+  public var to: String
+  /// Links that were applied.
+  public var links = 0
+  /// Tensors that changed.
+  public var tensors = 0
+  /// Bytes of links and anchors that were read on the way.
+  public var cost: UInt64 = 0
+  /// Whether nothing was to be done, but perhaps a copy.
+  public var isThere = false
+}
+
+extension Store {
+  /// Makes of a checkpoint, which is at some version of the store, another version.
+  ///
+  /// Where it is is told by its fingerprints, which are computed once and then kept beside it. Every
+  /// tensor on the way is verified before and after, and the result as a whole before it becomes
+  /// visible.
+  ///
+  /// - Parameter output: where the result is written; nil to change the checkpoint where it is: behind
+  ///   a redo journal, so that it is the old version, or the new one, perhaps after `recover`.
+  /// - Throws: `wrong-base` with the nearest version if the checkpoint is at none; what
+  ///   `Diffs.apply` and `Diffs.applyInPlace` throw.
+  /// - Complexity: O(bytes + changes of the links) to write, in place O(bytes of the tensors that
+  ///   change + changes); memory is a window of blocks and the pages of the links that reach into it.
+  public func `switch`(
+    _ checkpoint: any Checkpoint, to name: String, output: String? = nil,
+    overwriting: Bool = false, progress: ProgressHandler? = nil
+  ) throws(DiffError) -> SwitchOutcome {
+    let index = index
+    let end = try index.number(of: name)
+    let cache = FingerprintCache(checkpoint)
+    let table = try cache.table(progress: progress)
+    guard let begin = find(table, preferring: end, index) else {
+      throw try unknown(checkpoint, table, index)
+    }
+    let route = StoreRoute(from: begin, to: end, in: index, copies: output != nil)
+    var outcome = SwitchOutcome(
+      from: index.versions[route.anchor ?? begin].name, to: name, links: route.steps.count,
+      cost: route.cost, isThere: begin == end)
+    if begin == end && output == nil { return outcome }
+    let made = try carry(
+      route, checkpoint, table, to: end, output, overwriting, index, progress: progress)
+    outcome.tensors = made.tensors
+    files.writeNotes()
+    return outcome
+  }
+
+  /// Writes a version as a new checkpoint.
+  ///
+  /// - Throws: as `switch`.
+  public func get(
+    _ name: String, to output: String, overwriting: Bool = false, progress: ProgressHandler? = nil
+  ) throws(DiffError) -> SwitchOutcome {
+    let index = index
+    let end = try index.number(of: name)
+    let route = StoreRoute(fromAnchorTo: end, in: index)
+    guard let anchor = route.anchor, let stored = index.versions[anchor].anchor else {
+      throw DiffError(.malformed, "no anchor leads to version '\(name)'", path: path)
+    }
+    let table = try anchorTable(anchor, index)
+    let made = try carry(
+      route, try files.open(stored), table, to: end, output, overwriting, index,
+      progress: progress)
+    files.writeNotes()
+    return SwitchOutcome(
+      from: index.versions[anchor].name, to: name, links: route.steps.count,
+      tensors: made.tensors, cost: route.cost, isThere: route.steps.isEmpty)
+  }
+
+  /// Follows a route.
+  ///
+  /// - Parameter table: the fingerprints of the checkpoint's tensors.
+  private func carry(
+    _ route: StoreRoute, _ checkpoint: any Checkpoint, _ table: TensorTable, to end: Int,
+    _ output: String?, _ overwriting: Bool, _ index: StoreIndex, progress: ProgressHandler?
+  ) throws(DiffError) -> RouteOutcome {
+    var table = table
+    func check(_ outcome: RouteOutcome) throws(DiffError) {
+      for (name, fingerprint) in outcome.fingerprints where !name.isOptimizerState {
+        table[name] = fingerprint
+      }
+      try require(table, index.versions[end], output ?? checkpoint.path)
+    }
+    let made: RouteOutcome
+    if let anchor = route.anchor, output == nil {
+      let source = try self.checkpoint(end, index)
+      let wanted = try self.table(end, index)
+      made = try Diffs.replace(
+        checkpoint, by: source, wanted.differences(from: table), to: nil, progress: progress,
+        check: check)
+      _ = anchor
+    } else {
+      var (start, before) = (checkpoint, table)
+      if let anchor = route.anchor, let stored = index.versions[anchor].anchor {
+        (start, before) = (try files.open(stored), try anchorTable(anchor, index))
+      }
+      table = before
+      made = try Diffs.follow(
+        try self.route(route, index), from: start, to: output, overwriting: overwriting,
+        progress: progress, check: check)
+    }
+    // An open checkpoint keeps its lock, so the written one is opened anew only where it is another.
+    if let written = output.map({ try? CheckpointFile.open($0) }) ?? checkpoint {
+      FingerprintCache(written).write(table)
+    }
+    return made
+  }
+
+  /// The diffs of a route, with the versions to which steps lead that do not know what they take away.
+  func route(_ route: StoreRoute, _ index: StoreIndex) throws(DiffError) -> Route {
+    let diffs = try files.open(route.steps.compactMap { index.versions[$0.link].link })
+    var made = Route(
+      zip(diffs, route.steps).map { DiffStep($0, $1.isBackwards ? .revert : .apply) })
+    for (number, step) in route.steps.enumerated() where step.isBackwards {
+      guard index.versions[step.link].link?.kind != .exact,
+        let parent = index.parent(of: step.link)
+      else { continue }
+      made.restored[number] = try checkpoint(parent, index)
+    }
+    return made
+  }
+
+  // MARK: Where a checkpoint is
+
+  /// The version that a checkpoint is at; nil if it is at none.
+  ///
+  /// - Complexity: O(bytes) the first time, then O(tensors).
+  public func version(
+    of checkpoint: any Checkpoint, progress: ProgressHandler? = nil
+  ) throws(DiffError) -> StoreVersion? {
+    let index = index
+    let table = try FingerprintCache(checkpoint).table(progress: progress)
+    return find(table, preferring: nil, index).map { index.versions[$0] }
+  }
+
+  func find(_ table: TensorTable, preferring wanted: Int?, _ index: StoreIndex) -> Int? {
+    guard let fingerprint = table.fingerprint else { return nil }
+    if let wanted, index.versions[wanted].fingerprint == fingerprint { return wanted }
+    return index.versions.firstIndex { $0.fingerprint == fingerprint }
+  }
+
+  /// The error of a checkpoint that is at no version.
+  private func unknown(
+    _ checkpoint: any Checkpoint, _ table: TensorTable, _ index: StoreIndex
+  ) throws(DiffError) -> DiffError {
+    var error = DiffError(
+      .wrongBase, "is at no version of the store \(path)", path: checkpoint.path)
+    if let (number, equal) = try? nearest(to: table, index) {
+      error.message +=
+        "; the nearest is '\(index.versions[number].name)', of which \(equal) of \(table.count) tensors "
+        + "are the same"
+    }
+    return error
+  }
+
+  /// The version that has the most tensors in common with a checkpoint.
+  ///
+  /// - Complexity: O(entries of all links).
+  private func nearest(
+    to table: TensorTable, _ index: StoreIndex
+  ) throws(DiffError) -> (number: Int, equal: Int)? {
+    var children: [Int: [Int]] = [:]
+    for number in index.versions.indices {
+      if let parent = index.parent(of: number) { children[parent, default: []].append(number) }
+    }
+    var best: (number: Int, equal: Int)?
+    var waiting: [(number: Int, before: TensorTable?)] =
+      index.versions.indices.filter { index.versions[$0].parent == nil }.map { ($0, nil) }
+    while let (number, before) = waiting.popLast() {
+      var here: TensorTable
+      if let before, let link = index.versions[number].link {
+        here = before
+        for diff in try files.open([link]) { try here.take(diff) }
+      } else {
+        here = try anchorTable(number, index)
+      }
+      let equal = here.common(with: table)
+      if equal > best?.equal ?? -1 { best = (number, equal) }
+      for child in children[number] ?? [] { waiting.append((child, here)) }
+    }
+    return best
+  }
+}
+
+extension TensorTable {
+  /// How many tensors are the same.
+  func common(with other: TensorTable) -> Int {
+    names.count { self[$0] == other[$0] && self[$0] != nil }
+  }
+
+  /// The tensors that are not what they are in another table, with what they are there and here.
+  func differences(
+    from other: TensorTable
+  ) -> [(name: TensorName, before: Fingerprint?, after: Fingerprint?)] {
+    let gone = other.names.filter { self[$0] == nil }
+    return (names + gone).sorted().compactMap { name in
+      let (before, after) = (other[name], self[name])
+      return before == after ? nil : (name, before, after)
+    }
+  }
+}
