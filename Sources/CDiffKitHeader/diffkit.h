@@ -338,6 +338,42 @@ int diffkit_writer_memory(
 /* NULL is none. */
 void diffkit_writer_free(diffkit_writer *writer);
 
+/* A follower holds a version of a store (spec/STORE.md) in memory and follows the store: the next
+ * version is prepared while the present one is read, and takes its place in milliseconds. Any number
+ * of threads may read at the same time, while another one prepares and commits. */
+typedef struct diffkit_follower diffkit_follower;
+/* The tensors of one version, as long as the function that gets it runs. */
+typedef struct diffkit_view diffkit_view;
+
+/* Reads a version of the store in a folder into memory. */
+int diffkit_follower_open(const char *store, const char *version, diffkit_follower **follower);
+
+/* Gets another version ready, in place of one that was prepared before. Reads the store anew; what
+ * is served stays as it is, also if this fails. */
+int diffkit_follower_prepare(diffkit_follower *follower, const char *version);
+
+/* Makes the version that was prepared the one that is served: waits for the readers that have begun,
+ * and lets later ones wait. DIFFKIT_ARGUMENT if none was prepared. */
+int diffkit_follower_commit(diffkit_follower *follower);
+
+/* Calls `body` with the tensors as they are now: no commit changes them before it returns. In it, no
+ * function may be called with the same follower. What it returns is returned, unless the follower is
+ * NULL. */
+int diffkit_follower_read(
+    diffkit_follower *follower, int (*body)(void *context, const diffkit_view *view),
+    void *context);
+
+/* NULL is none. */
+void diffkit_follower_close(diffkit_follower *follower);
+
+/* Describes a tensor: name (the pointer that is given), type, shape and bytes, which are not copied.
+ * `extents` has capacity for 32. DIFFKIT_ARGUMENT if there is none of that name. */
+int diffkit_view_tensor(
+    const diffkit_view *view, const char *name, diffkit_tensor *tensor, uint64_t extents[32]);
+
+/* The name of the version, ended by a zero byte. */
+const char *diffkit_view_version(const diffkit_view *view);
+
 #ifdef __cplusplus
 }
 #endif

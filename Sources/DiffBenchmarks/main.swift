@@ -25,6 +25,7 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("merge", MergeBenchmarks.run),
   ("text", TextBenchmarks.run),
   ("rows", TableBenchmarks.run),
+  ("store", StoreBenchmarks.run),
   ("training", TrainingBenchmarks.run),
   ("gates", GateBenchmarks.run),
 ]
@@ -34,6 +35,7 @@ do {
   case "diffkit": runCommandLine(Array(arguments.dropFirst()))
   case "part":
     for part in parts where part.name == arguments.last { try part.run() }
+  case "store-make": try StoreBenchmarks.make(arguments.last ?? "")
   case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
   case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
   case "table": try MethodTable.run(Array(arguments.dropFirst()))

@@ -39,6 +39,7 @@ struct DiffKit: ParsableCommand {
           MergeCommand.self, ComposeCommand.self, PruneCommand.self, ScaleCommand.self,
           ExtractCommand.self, ConvertCommand.self,
         ]),
+      CommandGroup(name: "Many versions", subcommands: [StoreCommand.self]),
       CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
     ])
 }

@@ -74,6 +74,25 @@ import TestSupport
   }
 
   @Test(
+    "a follower of a store: prepared, committed and read, wrong arguments too",
+    .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
+  func follower() throws {
+    try Fixture.with { files in
+      let (store, program) = (files("runs"), files("follower"))
+      expectSuccess(try Diffkit.run("store", "init", store, files("base.h5")))
+      expectSuccess(
+        try Diffkit.run("store", "add", store, files("tuned.h5"), "--name", "tuned"))
+      try write(files.bytes(of: "model/big", "base.h5"), toFile: files("base.raw"))
+      try write(files.bytes(of: "model/big", "tuned.h5"), toFile: files("tuned.raw"))
+      try CLibrary.compile(Repository.path + "/Tests/CommandTests/follower.c", to: program)
+      let answer = Answer(
+        try .run(
+          program, [store, "base", "tuned", "model.big", files("base.raw"), files("tuned.raw")]))
+      #expect((answer.code, answer.errors) == (0, ""))
+    }
+  }
+
+  @Test(
     "no sample, valid or not, crashes it",
     .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func samples() throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiffStore
 import DiffTraining
 
 /// `diffkit evaluate`.
@@ -11,11 +12,18 @@ struct EvaluateCommand: ParsableCommand {
       F1 of answers. Without a diff the base must have the task's head.
 
         diffkit evaluate base.h5 task.diff --task dev.tsv --json
+        diffkit evaluate --store tasks sms --task dev.tsv
       """)
 
-  @Argument(help: "The base checkpoint.", completion: .file()) var base: String
+  @Argument(
+    help: "The base checkpoint; with --store, the version to evaluate.", completion: .file())
+  var base: String
   @Argument(help: "The diff of the task.", completion: .file()) var diff: String?
   @Option(help: "The rows to evaluate on.", completion: .file()) var task: String
+  @Option(
+    help: "A store, one of whose versions was added as the diff of a task.",
+    completion: .directory)
+  var store: String?
   @OptionGroup var labels: LabelsOption
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
@@ -23,16 +31,26 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
   @OptionGroup var json: JSONOption
 
-  func validate() throws { try labels.check(diff) }
+  func validate() throws {
+    guard store == nil || diff == nil else {
+      throw ValidationError("--store takes the name of a version, and no diff")
+    }
+    try labels.check(store == nil ? diff : base)
+  }
 
   func run() throws {
     try Engine.requireAvailable()
     let table = columns.table(trainedAs: diff)
-    // Without a diff, the data say what is asked.
-    let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil
-    let tuned = try TunedModel(
-      base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
-      kind: kind)
+    let tuned: TunedModel
+    if let store {
+      tuned = try TunedModel(base, of: Store(store), files: files, calculation: calculation)
+    } else {
+      // Without a diff, the data say what is asked.
+      let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil
+      tuned = try TunedModel(
+        base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
+        kind: kind)
+    }
     let data = try TaskSet(
       task, table, kind: tuned.facts.kind, tuned.tokenizer, maxLength: tuned.facts.maxLength)
     try tuned.facts.check(data, path: task)

@@ -1,7 +1,9 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import DiffStore
 import DiffTraining
+import SystemSupport
 import TensorCore
 
 /// A base, with or without a diff upon it, ready to answer.
@@ -20,7 +22,7 @@ struct TunedModel {
   ) throws {
     let checkpoint = try CheckpointFile.open(base)
     let configuration = try files.configuration(beside: base)
-    let tuned: any Checkpoint
+    let (facts, tuned): (TaskFacts, any Checkpoint)
     if let diff {
       let reader = try DiffReader(diff)
       facts = try TaskFacts(reader.metadata, path: diff)
@@ -30,16 +32,38 @@ struct TunedModel {
       facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
       tuned = checkpoint
     }
+    try self.init(
+      tuned, facts, configuration, beside: base, files: files, calculation: calculation)
+  }
+
+  /// - Parameter version: the name of a version of a store, which was added as the diff of a task.
+  init(
+    _ version: String, of store: Store, files: ModelFiles, calculation: CalculationOptions
+  ) throws {
+    let facts = try TaskFacts(try store.version(version).metadata, path: store.path)
+    let checkpoint = try store.checkpoint(of: version)
+    // The files of the model stand in the folder of its anchor, or in the store.
+    let place = Folder.exists(checkpoint.path) ? checkpoint.path : store.path
+    try self.init(
+      checkpoint, facts, try files.configuration(beside: place), beside: place, files: files,
+      calculation: calculation)
+  }
+
+  private init(
+    _ tuned: any Checkpoint, _ facts: TaskFacts, _ configuration: EncoderConfiguration,
+    beside place: String, files: ModelFiles, calculation: CalculationOptions
+  ) throws {
+    self.facts = facts
     model = try EncoderModel(
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
       engine: calculation.engine())
     guard model.headIsStored else {
       throw DiffError(
-        .mismatch, "has no head for this task: give the diff that was trained for it", path: base)
+        .mismatch, "has no head for this task: give the diff that was trained for it", path: place)
     }
     values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 0)
-    tokenizer = try files.tokenizer(beside: base)
+    tokenizer = try files.tokenizer(beside: place)
   }
 }

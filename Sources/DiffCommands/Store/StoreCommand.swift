@@ -1,0 +1,177 @@
+import ArgumentParser
+import Checkpoints
+import DiffOperations
+import DiffStore
+import TensorCore
+
+/// `diffkit store`.
+struct StoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "store",
+    abstract: "Keep many versions of a checkpoint in a folder, and switch between them.",
+    discussion: """
+      A store holds full checkpoints (anchors) and the diffs between versions (links): tasks that \
+      hang on one base, steps that follow each other, or both (spec/STORE.md). Files never change \
+      and the index is replaced last, so readers need no lock and nothing is left half done.
+
+        diffkit store init runs base.safetensors
+        diffkit store add runs step-1.safetensors --name step-1
+        diffkit store log runs
+        diffkit store switch runs served.safetensors step-1 --in-place
+        diffkit store get runs step-1 -o step-1.safetensors
+      """,
+    subcommands: [
+      StoreInitCommand.self, StoreAddCommand.self, StoreLogCommand.self, StoreSwitchCommand.self,
+      StoreGetCommand.self, StoreCheckCommand.self, StoreCompactCommand.self,
+      StorePruneCommand.self, StoreRemoveCommand.self, StoreRenameCommand.self,
+    ])
+}
+
+/// The argument that names a store.
+struct StoreArgument: ParsableArguments {
+  @Argument(help: "The folder of the store.", completion: .directory) var store: String
+}
+
+/// Facts that a command stores, `KEY=VALUE`.
+struct MetadataOption: ParsableArguments {
+  @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
+  var facts: [String] = []
+
+  func validate() throws {
+    guard facts.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
+      throw ValidationError("--meta takes KEY=VALUE")
+    }
+  }
+
+  var metadata: [String: String] {
+    var metadata: [String: String] = [:]
+    for fact in facts {
+      guard let equals = fact.firstIndex(of: "=") else { continue }
+      metadata[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
+    }
+    return metadata
+  }
+}
+
+/// `diffkit store init`.
+struct StoreInitCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "init",
+    abstract: "Make a store of a checkpoint, its first version.",
+    discussion: """
+      The checkpoint is copied, and the copy is proven complete by its fingerprint.
+
+        diffkit store init runs base.safetensors
+      """)
+
+  @OptionGroup var store: StoreArgument
+  @Argument(help: "The checkpoint.", completion: .file()) var base: String
+  @Option(help: "What the version is called.") var name = "base"
+
+  @Option(
+    help: """
+      A version gets an anchor when the links since the last one take more than this share of a full \
+      copy.
+      """)
+  var anchorShare = 0.5
+
+  @Option(help: "The most links between a version and its anchor.")
+  var anchorLinks: UInt64 = 1000
+
+  @OptionGroup var metadata: MetadataOption
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    let made = try Store.create(
+      store.store, base: CheckpointFile.open(base), named: name, metadata: metadata.metadata,
+      anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
+    try report.print(VersionOutput(made.path, made.index.versions[0]))
+  }
+}
+
+/// `diffkit store add`.
+struct StoreAddCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add",
+    abstract: "Add a checkpoint, as the exact diff from its parent, or a diff as it is.",
+    discussion: """
+      A version without --name is called by its fingerprint, and 'store compact' may join its link \
+      with the next one.
+
+        diffkit store add runs step-7.safetensors --name step-7 --parent step-6
+        diffkit store add runs sms.diff --name sms --meta score.accuracy=0.97
+      """)
+
+  @OptionGroup var store: StoreArgument
+  @Argument(help: "A checkpoint or a diff.", completion: .file()) var file: String
+  @Option(help: "What the version is called.") var name: String?
+
+  @Option(
+    help: "The version that it comes from; by default the diff's own base, or the one added last.")
+  var parent: String?
+
+  @Option(
+    help: "The parent as a file: faster than to make it out of the store.", completion: .file())
+  var from: String?
+
+  @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
+  var profile = EncodingProfile.size
+
+  @OptionGroup var metadata: MetadataOption
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    let store = try Store(store.store)
+    var options = AddOptions()
+    options.name = name
+    options.parent = parent
+    options.profile = profile
+    options.metadata = metadata.metadata
+    let takesDiff = try isDiff(file)
+    guard !takesDiff || from == nil else {
+      throw DiffError(.usage, "is a diff, which needs no --from", path: file)
+    }
+    let addition =
+      try takesDiff
+      ? store.add(openDiff(file), options, progress: report.progress.show)
+      : store.add(
+        CheckpointFile.open(file), options, from: from.map { try CheckpointFile.open($0) },
+        progress: report.progress.show)
+    try report.print(VersionOutput(store.path, addition.version, addition.summary))
+  }
+}
+
+/// What `store init` and `store add` say.
+private struct VersionOutput: CommandOutput {
+  let store: String
+  let version: StoreLogOutput.Version
+  /// What either checkpoint holds and the link does not.
+  let notCompared, notCarried: [CheckpointInspection.Skipped]
+
+  init(_ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil) {
+    self.store = store
+    self.version = StoreLogOutput.Version(version, depth: 0)
+    notCompared = summary?.notCompared.map { .init($0) } ?? []
+    notCarried = summary?.notCarried.map { .init($0) } ?? []
+  }
+
+  var text: String {
+    var parts: [String] = []
+    if let parent = version.parent, let size = version.size {
+      parts.append("\(size.bytes) from '\(parent)'")
+      if let changes = version.changes, let density = version.density {
+        parts.append("\(changes.counted("change")) (\(density.percent))")
+      }
+    }
+    if let anchor = version.anchor { parts.append("an anchor of \(anchor.bytes)") }
+    var lines = ["\(store): '\(version.name)', " + parts.joined(separator: ", ")]
+    for object in notCompared {
+      lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
+    }
+    for object in notCarried.prefix(10) {
+      lines.append("not in the store: \(object.name.abbreviated()): \(object.reason)")
+    }
+    if notCarried.count > 10 { lines.append("not in the store: \(notCarried.count - 10) more") }
+    return lines.map { $0.escapingControls + "\n" }.joined()
+  }
+}

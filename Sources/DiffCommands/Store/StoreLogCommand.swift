@@ -1,0 +1,130 @@
+import ArgumentParser
+import DiffStore
+import Platform
+import TensorCore
+
+/// `diffkit store log`.
+struct StoreLogCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "log",
+    abstract: "Show the versions of a store: the tree, sizes, densities, times, scores.",
+    discussion: """
+      Reads the index alone. The last lines compare the store with a full copy of every version.
+
+        diffkit store log runs
+      """)
+
+  @OptionGroup var store: StoreArgument
+  @OptionGroup var json: JSONOption
+
+  func run() throws {
+    let store = try Store(store.store)
+    try StoreLogOutput(store).print(json: json.json)
+  }
+}
+
+/// What `store log` shows.
+struct StoreLogOutput: CommandOutput {
+  struct Version: Encodable {
+    let name, fingerprint: String
+    let named: Bool
+    let parent: String?
+    /// `exact` or `additive`.
+    let kind: String?
+    /// Bytes of the link, changes in it, and their share of all elements.
+    let size, changes: UInt64?
+    let density: Double?
+    /// Bytes of the full checkpoint, if there is one.
+    let anchor: UInt64?
+    /// Seconds since 1970.
+    let time: UInt64
+    let metadata: [String: String]
+    /// How many forks are above it.
+    let depth: Int
+
+    init(_ version: StoreVersion, depth: Int) {
+      name = version.name
+      fingerprint = version.fingerprint.description
+      named = version.isNamed
+      parent = version.parent
+      kind = version.link?.kind.rawValue
+      size = version.link?.file.size
+      changes = version.link?.changes
+      density = version.link.map { Double($0.changes) / Double(max(1, $0.elements)) }
+      anchor = version.anchor?.size
+      time = version.time
+      metadata = version.metadata
+      self.depth = depth
+    }
+
+    var scores: String {
+      metadata.filter { $0.key.hasPrefix("score.") }.sorted { $0.key < $1.key }
+        .map { "\($0.key.dropFirst("score.".count)) \($0.value)" }.joined(separator: ", ")
+    }
+  }
+
+  let path: String
+  let generation: UInt64
+  let versions: [Version]
+  /// Bytes of all links and anchors, and of a full copy of each version.
+  let stored, full: UInt64
+
+  init(_ store: Store) {
+    path = store.path
+    let index = store.index
+    generation = index.generation
+    var children: [String: Int] = [:]
+    for version in index.versions {
+      if let parent = version.parent { children[parent, default: 0] += 1 }
+    }
+    var depths: [String: Int] = [:]
+    var sizes: [String: UInt64] = [:]
+    var versions: [Version] = []
+    var (stored, full): (UInt64, UInt64) = (0, 0)
+    versions.reserveCapacity(index.versions.count)
+    for version in index.versions {
+      let parent = version.parent ?? ""
+      let depth = (depths[parent] ?? 0) + (children[parent, default: 0] > 1 ? 1 : 0)
+      depths[version.name] = depth
+      let size = version.anchor?.size ?? sizes[parent] ?? 0
+      sizes[version.name] = size
+      full &+= size
+      stored &+= (version.link?.file.size ?? 0) &+ (version.anchor?.size ?? 0)
+      versions.append(Version(version, depth: depth))
+    }
+    (self.versions, self.stored, self.full) = (versions, stored, full)
+  }
+
+  var text: String {
+    var table = TextTable(
+      ["version", "from", "kind", "changes", "density", "bytes", "anchor", "added", "scores"],
+      rightAligned: [3, 4, 5, 6], shrinking: [0, 1, 8])
+    for version in versions {
+      table.add([
+        String(repeating: "  ", count: min(version.depth, 20)) + version.name
+          + (version.named ? "" : " *"),
+        version.parent ?? "–", version.kind ?? "–", version.changes?.grouped ?? "–",
+        version.density?.percent ?? "–", version.size?.bytes ?? "–", version.anchor?.bytes ?? "–",
+        version.time.date, version.scores,
+      ])
+    }
+    let times = stored == 0 ? 0 : Double(full) / Double(stored)
+    return table.text + "\n"
+      + facts([
+        ("versions", UInt64(versions.count).grouped), ("store", stored.bytes),
+        ("full copies", "\(full.bytes), \(times.fixed(times < 9.95 ? 2 : 1)) times as much"),
+      ])
+  }
+}
+
+extension UInt64 {
+  /// `2026-11-26 14:30`, of seconds since 1970, in UTC.
+  fileprivate var date: String {
+    var seconds = time_t(clamping: self)
+    var parts = tm()
+    guard unsafe gmtime_r(&seconds, &parts) != nil else { return "–" }
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(Int(parts.tm_year) + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
+      + "\(two(parts.tm_hour)):\(two(parts.tm_min))"
+  }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Checkpoints
+import DiffOperations
+import DiffStore
+import TensorCore
+
+/// `diffkit store switch`.
+struct StoreSwitchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "switch",
+    abstract: "Take a checkpoint from the version where it is to another one.",
+    discussion: """
+      Where it is is told by its fingerprints, which are kept beside it. All links on the way are \
+      applied in one pass, and the result is verified before it becomes visible.
+
+        diffkit store switch runs served.safetensors step-9 -o next.safetensors
+        diffkit store switch runs served.safetensors step-9 --in-place
+      """)
+
+  @OptionGroup var store: StoreArgument
+  @Argument(help: "The checkpoint.", completion: .file()) var checkpoint: String
+  @Argument(help: "The version.") var name: String
+  @OptionGroup var outputs: OutputOptions
+
+  @Flag(
+    help: ArgumentHelp(
+      "Change the checkpoint itself, behind a journal (NAME\(Journal.suffix)); if that is "
+        + "interrupted, 'diffkit recover' completes it."))
+  var inPlace = false
+
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard inPlace != (outputs.output != nil) else {
+      throw ValidationError("name the output with -o, or give --in-place")
+    }
+  }
+
+  func run() throws {
+    let store = try Store(store.store)
+    if let output = outputs.output { try check(output: output, isNoneOf: []) }
+    let outcome = try store.switch(
+      CheckpointFile.open(checkpoint), to: name, output: outputs.output,
+      overwriting: outputs.force, progress: report.progress.show)
+    try report.print(SwitchOutput(outputs.output ?? checkpoint, outcome, isCopy: !inPlace))
+  }
+}
+
+/// `diffkit store get`.
+struct StoreGetCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get",
+    abstract: "Write a version as a checkpoint.",
+    discussion: """
+        diffkit store get runs step-9 -o step-9.safetensors
+      """)
+
+  @OptionGroup var store: StoreArgument
+  @Argument(help: "The version.") var name: String
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup var report: ReportOptions
+
+  func run() throws {
+    guard let output = outputs.output else {
+      throw DiffError(.usage, "name the checkpoint with -o FILE")
+    }
+    try check(output: output, isNoneOf: [])
+    let outcome = try Store(store.store).get(
+      name, to: output, overwriting: outputs.force, progress: report.progress.show)
+    try report.print(SwitchOutput(output, outcome, isCopy: true))
+  }
+}
+
+/// What `store switch` and `store get` say.
+private struct SwitchOutput: CommandOutput {
+  let output, from, to: String
+  let links, tensors: Int
+  /// Bytes of links and anchors that were read.
+  let read: UInt64
+  /// `written`, `patched` or `already-there`.
+  let outcome: String
+
+  init(_ output: String, _ outcome: SwitchOutcome, isCopy: Bool) {
+    self.output = output
+    from = outcome.from
+    to = outcome.to
+    links = outcome.links
+    tensors = outcome.tensors
+    read = outcome.cost
+    self.outcome = isCopy ? "written" : outcome.isThere ? "already-there" : "patched"
+  }
+
+  var text: String {
+    if outcome == "already-there" {
+      return "\(output): already at '\(to)', nothing written".escapingControls + "\n"
+    }
+    let way = links == 0 ? "a copy" : "from '\(from)' by \(links.counted("link"))"
+    return "\(output): '\(to)', \(way), \(tensors.counted("tensor")) changed".escapingControls
+      + "\n"
+  }
+}

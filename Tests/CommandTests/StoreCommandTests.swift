@@ -1,0 +1,104 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import StrictJSON
+import SystemSupport
+import TensorCore
+import Testing
+import TestSupport
+
+@Suite struct StoreCommandTests {
+  /// A store of the fixture's base, its finetune and its additive diff.
+  private func with(_ body: (Fixture, String) throws -> Void) throws {
+    try Fixture.with { files in
+      let store = files("runs")
+      expectSuccess(try Diffkit.run("store", "init", store, files("base.h5")), "'base'")
+      expectSuccess(
+        try Diffkit.run("store", "add", store, files("tuned.h5"), "--name", "tuned"), "'tuned'")
+      expectSuccess(
+        try Diffkit.run("store", "add", store, files("add.diff"), "--name", "task"), "'task'")
+      try body(files, store)
+    }
+  }
+
+  @Test("a checkpoint goes from version to version, and an attribute-less copy is the same model")
+  func round() throws {
+    try with { files, store in
+      let served = files("served.h5")
+      expectSuccess(try Diffkit.run("store", "get", store, "base", "-o", served))
+      #expect(try files.sameTensors("served.h5", "base.h5"))
+      for name in ["tuned", "task", "tuned", "base"] {
+        expectSuccess(try Diffkit.run("store", "switch", store, served, name, "--in-place"))
+        let wanted = files("want.h5")
+        expectSuccess(try Diffkit.run("store", "get", store, name, "-o", wanted, "--force"))
+        #expect(try files.sameTensors("served.h5", "want.h5"))
+      }
+    }
+  }
+
+  @Test("what each command prints as JSON is what the schema says")
+  func schema() throws {
+    try with { files, store in
+      let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
+      func expect(_ name: String, _ arguments: String..., code: Int32 = 0) throws {
+        let answer = Answer(try .run(Diffkit.path, ["store"] + arguments + ["--json"]))
+        #expect((answer.code, answer.errors) == (code, ""), "\(arguments)")
+        let faults = schema.faults(
+          try JSONValue(parsing: Array(answer.output.utf8)), name)
+        #expect(faults == [], "\(arguments)")
+      }
+      try expect("store-version", "init", files("other"), files("base.h5"))
+      try expect("store-version", "add", files("other"), files("tuned.h5"))
+      try expect("store-log", "log", store)
+      try expect("store-switch", "get", store, "tuned", "-o", files("got.h5"))
+      try expect("store-switch", "switch", store, files("got.h5"), "task", "--in-place")
+      try expect("store-check", "check", store)
+      try expect("store-removal", "compact", store)
+      try expect("store-removal", "prune", store, "--newest", "2")
+      try expect("store-rename", "rename", store, "task", "sms")
+      try expect("store-removal", "remove", store, "tuned")
+      let link = try Folder.names(store + "/links")[0]
+      try remove(store + "/links/" + link)
+      try expect("store-check", "check", store, code: 2)
+    }
+  }
+
+  @Test("two writers: one wins, the other gets an error and the store is whole")
+  func writers() throws {
+    try with { files, store in
+      let program = """
+        for n in 1 2 3 4 5 6; do "$1" store add "$2" "$3" --name "n$n" --parent base & done; wait
+        """
+      let answer = Answer(
+        try .run("sh", ["-c", program, "sh", Diffkit.path, store, files("tuned.h5")]))
+      #expect(answer.output.contains("store") || answer.output.contains("'n"))
+      expectSuccess(try Diffkit.run("store", "check", store, "--rebuild"), "sound")
+      for line in answer.errors.split(separator: "\n") {
+        #expect(line.contains("is being changed by another process"), "\(line)")
+      }
+    }
+  }
+
+  @Test("a log of 10 000 versions is read at once")
+  func longLog() throws {
+    try with { files, store in
+      let path = store + "/store.json"
+      let text = String(decoding: try contents(ofFile: path), as: UTF8.self)
+      let lines = text.split(separator: "\n")
+      let row = String(try #require(lines.first { $0.contains("\"name\":\"tuned\"") }).dropLast())
+      var rows = text.replacing("\n]}", with: "")
+      for number in 1...10_000 {
+        let parent = number == 1 ? "task" : "step-\(number - 1)"
+        rows += ",\n"
+        rows += row.replacing("\"name\":\"tuned\"", with: "\"name\":\"step-\(number)\"")
+          .replacing("\"parent\":\"base\"", with: "\"parent\":\"\(parent)\"")
+      }
+      try remove(path)
+      try write(Array((rows + "\n]}\n").utf8), toFile: path)
+      let log = try ChildProcess.run(Diffkit.path, ["store", "log", store])
+      #expect(log.ending == .exit(0))
+      #expect(String(decoding: log.output, as: UTF8.self).contains("step-10000"))
+      print("store log of 10 003 versions: \(log.seconds) s")
+    }
+  }
+}

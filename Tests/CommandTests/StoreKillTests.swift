@@ -1,0 +1,99 @@
+import Checkpoints
+import DiffOperations
+import SystemSupport
+import TensorCore
+import Testing
+import TestSupport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// `kill -9` at random moments of everything that changes a store or a checkpoint. DIFFKIT_KILLS sets
+/// how many; 200 are the bar.
+@Suite(.serialized) struct StoreKillTests {
+  private static let rounds =
+    ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 24
+
+  @Test("a store is the old one or the new one, and so is a checkpoint, whenever it is killed")
+  func killed() throws {
+    try Scratch.with { scratch in
+      let seed = TestSeed.value
+      var random = SplitMix64(seed: seed)
+      let model = try BigModel(scratch, &random, elements: 500_000)
+      let (store, served) = (scratch("runs"), scratch("served.h5"))
+      expectSuccess(try Diffkit.run("store", "init", store, model.base, "--anchor-share", "0.02"))
+      expectSuccess(try Diffkit.run("store", "add", store, model.tuned, "--name", "tuned"))
+      expectSuccess(try Diffkit.run("store", "get", store, "base", "-o", served))
+      var longest: [String: Double] = [:]
+      var (killed, isTuned) = (0, false)
+      for round in 0..<Self.rounds {
+        let kinds = ["add", "switch", "compact", "prune"]
+        let kind = kinds[round % kinds.count]
+        let latest = try versions(store)
+        let arguments: [String]
+        switch kind {
+        case "add":
+          let next = isTuned ? model.base : model.tuned
+          isTuned.toggle()
+          arguments = ["store", "add", store, next]
+        case "switch":
+          arguments = [
+            "store", "switch", store, served, latest[Int(random.next() % UInt64(latest.count))],
+            "--in-place",
+          ]
+        case "compact": arguments = ["store", "compact", store]
+        default:
+          arguments = [
+            "store", "prune", store, "--keep", "base", "--keep", "tuned", "--newest", "3",
+            "--grace", "0",
+          ]
+        }
+        let delay = random.unit() * 1.2 * (longest[kind] ?? 0.3)
+        let child = try ChildProcess.run(Diffkit.path, arguments, killedAfter: delay)
+        let what: Comment = "seed \(seed), round \(round), \(kind) after \(delay) s"
+        if child.ending == .signal(9) {
+          killed += 1
+        } else {
+          #expect(child.ending == .exit(0), what)
+          longest[kind] = max(longest[kind] ?? 0, child.seconds)
+        }
+        expectSuccess(try Diffkit.run("recover", served))
+        let check = try Diffkit.run("store", "check", store)
+        #expect(check.code == 0, "\(what.rawValue): \(check.output)")
+        // Where the checkpoint is is one of the versions, or was one before a prune.
+        let hash = try Diffkit.run("inspect", served, "--hash", "--json").json(Hashed.self)
+        let known = try Self.fingerprints(model)
+        #expect(known.contains(hash.fingerprint), what)
+      }
+      #expect(killed > 0)
+      // What is left behind by kills is found, and goes.
+      expectSuccess(try Diffkit.run("store", "prune", store, "--grace", "0"))
+      let check = try Diffkit.run("store", "check", store, "--rebuild", "--json")
+      #expect(check.code == 0)
+      #expect(try check.json(Checked.self).unused == [])
+      print("store: \(killed) of \(Self.rounds) runs killed, all old or new")
+    }
+  }
+
+  private struct Hashed: Decodable { let fingerprint: String }
+
+  private struct Checked: Decodable { let unused: [String] }
+
+  private struct Log: Decodable {
+    struct Version: Decodable { let name: String }
+    let versions: [Version]
+  }
+
+  private func versions(_ store: String) throws -> [String] {
+    try Diffkit.run("store", "log", store, "--json").json(Log.self).versions.map(\.name)
+  }
+
+  private static func fingerprints(_ model: BigModel) throws -> [String] {
+    try [model.base, model.tuned].map {
+      try CheckpointFile.open($0).fingerprint()?.description ?? ""
+    }
+  }
+}
