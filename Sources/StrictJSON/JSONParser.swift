@@ -34,7 +34,7 @@ private struct JSONParser {
   }
 
   mutating func skipSpace() {
-    while [0x20, 0x09, 0x0A, 0x0D].contains(next) { position += 1 }
+    while next == 0x20 || next == 0x0A || next == 0x0D || next == 0x09 { position += 1 }
   }
 
   mutating func value(depth: Int) throws(DiffError) -> JSONValue {
@@ -59,13 +59,18 @@ private struct JSONParser {
   private mutating func object(_ depth: Int) throws(DiffError) -> JSONValue {
     position += 1
     var members: [JSONValue.Member] = []
-    var names: Set<[UInt8]> = []
+    // Where there are few, to look at them is faster.
+    var names: Set<[UInt8]>?
     skipSpace()
     while next != UInt8(ascii: "}") {
       guard next == UInt8(ascii: "\"") else { throw error("no name of a member") }
       let start = position
       let name = try string()
-      guard names.insert(Array(name.utf8)).inserted else {
+      if members.count == 16 { names = Set(members.map { Array($0.name.utf8) }) }
+      let isNew =
+        names?.insert(Array(name.utf8)).inserted
+        ?? !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
+      guard isNew else {
         position = start
         throw error("a second member '\(name)'")
       }
@@ -106,7 +111,14 @@ private struct JSONParser {
 
   private mutating func string() throws(DiffError) -> String {
     position += 1
-    var out: [UInt8] = []
+    // What nothing is escaped in is the text as it stands.
+    let plain = bytes[position...].prefix { $0 != 0x22 && $0 != 0x5C && $0 >= 0x20 }
+    position = plain.endIndex
+    if next == UInt8(ascii: "\"") {
+      position += 1
+      return String(decoding: plain, as: UTF8.self)
+    }
+    var out = Array(plain)
     while next != UInt8(ascii: "\"") {
       guard next >= 0x20 else { throw error("a string that does not end, or a control character") }
       if next == UInt8(ascii: "\\") {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import DiffStore
-import Platform
 import TensorCore
 
 /// `diffkit store log`.
@@ -118,13 +117,19 @@ struct StoreLogOutput: CommandOutput {
 }
 
 extension UInt64 {
-  /// `2026-11-26 14:30`, of seconds since 1970, in UTC.
+  /// `2026-11-26 14:30`, of seconds since 1970, in UTC. By the method of Howard Hinnant ("chrono-
+  /// Compatible Low-Level Date Algorithms"): years that begin in March end with the leap day.
   fileprivate var date: String {
-    var seconds = time_t(clamping: self)
-    var parts = tm()
-    guard unsafe gmtime_r(&seconds, &parts) != nil else { return "–" }
-    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(Int(parts.tm_year) + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
-      + "\(two(parts.tm_hour)):\(two(parts.tm_min))"
+    guard self < 1 << 40 else { return "–" }
+    let days = Int(self / 86_400) + 719_468
+    let (era, dayOfEra) = days.quotientAndRemainder(dividingBy: 146_097)
+    let year = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * year + year / 4 - year / 100)
+    let march = (5 * dayOfYear + 2) / 153
+    let month = march < 10 ? march + 3 : march - 9
+    let day = dayOfYear - (153 * march + 2) / 5 + 1
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(year + era * 400 + (month <= 2 ? 1 : 0))-\(two(month))-\(two(day)) "
+      + "\(two(Int(self / 3600 % 24))):\(two(Int(self / 60 % 60)))"
   }
 }

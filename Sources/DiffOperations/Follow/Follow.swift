@@ -44,8 +44,9 @@ extension Diffs {
     progress handler: ProgressHandler? = nil,
     check: (RouteOutcome) throws(DiffError) -> Void = { _ throws(DiffError) in }
   ) throws(DiffError) -> RouteOutcome {
-    try carry(
-      try RoutePlan(route, on: base), route.steps, base, path, overwriting, handler, check)
+    try RoutePlan(route, on: base).carry(
+      base, to: path, attributesOf: route.steps, overwriting: overwriting, progress: handler,
+      check: check)
   }
 
   /// Makes the tensors of a checkpoint those of another one, wherever that keeps them.
@@ -69,46 +70,9 @@ extension Diffs {
             name: name, stored: try here.find(name),
             source: try there.find(name).map { ($0, source) }, before: before, after: after)))
     }
-    return try carry(plan, [], base, path, overwriting, handler, check)
+    return try plan.carry(
+      base, to: path, attributesOf: [], overwriting: overwriting, progress: handler, check: check)
   }
-}
-
-private func carry(
-  _ plan: RoutePlan, _ steps: [DiffStep], _ base: any Checkpoint, _ path: String?,
-  _ overwriting: Bool, _ handler: ProgressHandler?,
-  _ check: (RouteOutcome) throws(DiffError) -> Void
-) throws(DiffError) -> RouteOutcome {
-  let stamps = InputStamps([base])
-  func copy(_ path: String, _ overwriting: Bool) throws(DiffError) -> Target {
-    try Target(
-      of: base, at: path, rewriting: Set(plan.tensors.filter(\.isRewritten).map(\.name)),
-      changing: plan.tensors.compactMap(\.tableChange), overwriting: overwriting)
-  }
-  let target: Target
-  if let path {
-    target = try copy(path, overwriting)
-  } else {
-    target = try Target(
-      inPlaceOf: base, unpatchable: plan.tensors.first { !$0.isPatchable }?.name
-    ) { () throws(DiffError) in try copy(base.path, true) }
-  }
-  try stamps.check()
-  var progress = ProgressCounter(
-    "switch", total: plan.tensors.map(\.byteCount).clampedSum, handler)
-  var outcome = RouteOutcome()
-  for tensor in plan.tensors {
-    outcome.fingerprints[tensor.name] = .some(try tensor.run(base, target, &progress))
-    outcome.tensors += 1
-  }
-  if target.output.holdsAttributes {
-    for change in try CarriedAttributes(steps, on: base).changes {
-      try target.output.setAttribute(change)
-    }
-  }
-  try stamps.check()
-  try check(outcome)
-  try target.output.commit()
-  return outcome
 }
 
 /// What a route does to the tensors of a checkpoint.
@@ -244,5 +208,45 @@ extension RoutePlan.Tensor {
       }
       return plan.existsAfter ? plan.after : nil
     }
+  }
+}
+
+extension RoutePlan {
+  /// Takes the tensors along into a new checkpoint, or where they are.
+  fileprivate func carry(
+    _ base: any Checkpoint, to path: String?, attributesOf steps: [DiffStep], overwriting: Bool,
+    progress handler: ProgressHandler?, check: (RouteOutcome) throws(DiffError) -> Void
+  ) throws(DiffError) -> RouteOutcome {
+    let stamps = InputStamps([base])
+    func copy(_ path: String, _ overwriting: Bool) throws(DiffError) -> Target {
+      try Target(
+        of: base, at: path, rewriting: Set(tensors.filter(\.isRewritten).map(\.name)),
+        changing: tensors.compactMap(\.tableChange), overwriting: overwriting)
+    }
+    let target: Target
+    if let path {
+      target = try copy(path, overwriting)
+    } else {
+      target = try Target(
+        inPlaceOf: base, unpatchable: tensors.first { !$0.isPatchable }?.name
+      ) { () throws(DiffError) in try copy(base.path, true) }
+    }
+    try stamps.check()
+    var progress = ProgressCounter(
+      "switch", total: tensors.map(\.byteCount).clampedSum, handler)
+    var outcome = RouteOutcome()
+    for tensor in tensors {
+      outcome.fingerprints[tensor.name] = .some(try tensor.run(base, target, &progress))
+      outcome.tensors += 1
+    }
+    if target.output.holdsAttributes {
+      for change in try CarriedAttributes(steps, on: base).changes {
+        try target.output.setAttribute(change)
+      }
+    }
+    try stamps.check()
+    try check(outcome)
+    try target.output.commit()
+    return outcome
   }
 }

@@ -64,8 +64,8 @@ extension Store {
         )
       }
       let version = try insert(
-        sink, options, parent, found.result, elements: summary.elements, metadata: options.metadata,
-        &index
+        sink, options, from: parent, to: found.result, elements: summary.elements,
+        metadata: options.metadata, into: &index
       ) { (version, _) throws(DiffError) in
         try makeAnchor(of: checkpoint, expecting: version.fingerprint, progress: progress).anchor
       }
@@ -92,7 +92,8 @@ extension Store {
       metadata.merge(options.metadata) { $1 }
       let elements = base.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
       let version = try insert(
-        sink, options, parent, result, elements: elements, metadata: metadata, &index
+        sink, options, from: parent, to: result, elements: elements, metadata: metadata,
+        into: &index
       ) { (version, index) throws(DiffError) in
         let (anchor, steps) = try descent(to: parent, index)
         return try makeAnchor(
@@ -163,9 +164,9 @@ extension Store {
 
   /// Takes a link that was written, and perhaps an anchor, into the index.
   private func insert(
-    _ sink: LinkSink, _ options: AddOptions, _ parent: Int, _ fingerprint: Fingerprint,
-    elements: UInt64, metadata: [String: String], _ index: inout StoreIndex,
-    _ makeAnchor: (StoreVersion, StoreIndex) throws(DiffError) -> StoreAnchor
+    _ sink: LinkSink, _ options: AddOptions, from parent: Int, to fingerprint: Fingerprint,
+    elements: UInt64, metadata: [String: String], into index: inout StoreIndex,
+    makeAnchor: (StoreVersion, StoreIndex) throws(DiffError) -> StoreAnchor
   ) throws(DiffError) -> StoreVersion {
     var (link, isNew) = try sink.commit(try sink.reader())
     link.elements = elements

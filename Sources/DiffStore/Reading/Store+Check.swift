@@ -41,7 +41,7 @@ extension Store {
     for (number, version) in index.versions.enumerated() {
       report.versions += 1
       do throws(DiffError) {
-        let table = try check(number, tables, index, &report)
+        let table = try check(number, of: index, parents: tables, report: &report)
         if rebuilding {
           let made = TensorTable(try checkpoint(number, index).fingerprints(progress: progress))
           try require(made, version, path)
@@ -62,7 +62,8 @@ extension Store {
 
   /// Checks the files of a version, and returns its tensors as the links before it tell them.
   private func check(
-    _ number: Int, _ tables: [Int: TensorTable], _ index: StoreIndex, _ report: inout CheckReport
+    _ number: Int, of index: StoreIndex, parents tables: [Int: TensorTable],
+    report: inout CheckReport
   ) throws(DiffError) -> TensorTable {
     let version = index.versions[number]
     var table: TensorTable?

@@ -50,7 +50,8 @@ extension Store {
       cost: route.cost, isThere: begin == end)
     if begin == end && output == nil { return outcome }
     let made = try carry(
-      route, checkpoint, table, to: end, output, overwriting, index, progress: progress)
+      checkpoint, table, along: route, to: end, of: index, output: output,
+      overwriting: overwriting, progress: progress)
     outcome.tensors = made.tensors
     files.writeNotes()
     return outcome
@@ -70,8 +71,8 @@ extension Store {
     }
     let table = try anchorTable(anchor, index)
     let made = try carry(
-      route, try files.open(stored), table, to: end, output, overwriting, index,
-      progress: progress)
+      try files.open(stored), table, along: route, to: end, of: index, output: output,
+      overwriting: overwriting, progress: progress)
     files.writeNotes()
     return SwitchOutcome(
       from: index.versions[anchor].name, to: name, links: route.steps.count,
@@ -82,8 +83,8 @@ extension Store {
   ///
   /// - Parameter table: the fingerprints of the checkpoint's tensors.
   private func carry(
-    _ route: StoreRoute, _ checkpoint: any Checkpoint, _ table: TensorTable, to end: Int,
-    _ output: String?, _ overwriting: Bool, _ index: StoreIndex, progress: ProgressHandler?
+    _ checkpoint: any Checkpoint, _ table: TensorTable, along route: StoreRoute, to end: Int,
+    of index: StoreIndex, output: String?, overwriting: Bool, progress: ProgressHandler?
   ) throws(DiffError) -> RouteOutcome {
     var table = table
     func check(_ outcome: RouteOutcome) throws(DiffError) {
@@ -93,13 +94,12 @@ extension Store {
       try require(table, index.versions[end], output ?? checkpoint.path)
     }
     let made: RouteOutcome
-    if let anchor = route.anchor, output == nil {
+    if route.anchor != nil, output == nil {
       let source = try self.checkpoint(end, index)
       let wanted = try self.table(end, index)
       made = try Diffs.replace(
         checkpoint, by: source, wanted.differences(from: table), to: nil, progress: progress,
         check: check)
-      _ = anchor
     } else {
       var (start, before) = (checkpoint, table)
       if let anchor = route.anchor, let stored = index.versions[anchor].anchor {
