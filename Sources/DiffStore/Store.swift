@@ -18,7 +18,7 @@ public final class Store: Sendable {
   public var index: StoreIndex { state.withLock { $0 } }
 
   let state: Guarded<StoreIndex>
-  /// The diffs of links that were opened, and which files were found to be whole.
+  /// Which files were found to be whole.
   let files: StoreFiles
 
   /// Opens a store.

@@ -18,7 +18,6 @@ final class StoreFiles: Sendable {
     /// The hash and the stamp of each file that was compared, by its path in the store.
     var files: [String: String]?
     var isNew = false
-    var links: [Fingerprint: DiffReader] = [:]
   }
 
   init(_ path: String) {
@@ -48,17 +47,15 @@ final class StoreFiles: Sendable {
   /// Opens the diffs of links, whose files have been compared with their hashes.
   func open(_ links: [StoreLink]) throws(DiffError) -> [DiffReader] {
     try verify(links.map { (path(of: $0), $0.file) })
-    let fresh = known.withLock { known in links.filter { known.links[$0.identity] == nil } }
-    let opened = try DiffReader.open(fresh.map(path(of:)))
-    for (link, reader) in zip(fresh, opened) {
+    let opened = try DiffReader.open(links.map(path(of:)))
+    for (link, reader) in zip(links, opened) {
       guard reader.identity == link.identity else {
         throw DiffError(
           .checksum, "has the identity \(reader.identity), not that of its name",
           path: reader.path)
       }
-      known.withLock { $0.links[link.identity] = reader }
     }
-    return known.withLock { known in links.compactMap { known.links[$0.identity] } }
+    return opened
   }
 
   /// Opens an anchor, whose files have been compared with their hashes.
@@ -89,7 +86,7 @@ final class StoreFiles: Sendable {
     }
   }
 
-  /// Forgets what is open and known: the files may be others.
+  /// Forgets what is known: the files may be others.
   func forget() { known.withLock { $0 = Known() } }
 
   private static func note(_ file: StoreFile, _ stamp: FileStamp?) -> String? {
