@@ -46,6 +46,9 @@ let package = Package(
       name: "CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
       name: "CXXHash", pkgConfig: "libxxhash",
       providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
     .systemLibrary(
@@ -63,7 +66,7 @@ let package = Package(
       swiftSettings: swift),
     .target(name: "StrictJSON", dependencies: ["TensorCore"], swiftSettings: swift),
     .target(
-      name: "Compression", dependencies: ["TensorCore", "CZlib"], swiftSettings: swift),
+      name: "Compression", dependencies: ["TensorCore", "CZlib", "CZstd"], swiftSettings: swift),
     .target(
       name: "Kernels", dependencies: ["TensorCore", "Platform", "CKernels"], swiftSettings: swift),
     .target(
@@ -115,8 +118,7 @@ let package = Package(
       name: "DiffCommands",
       dependencies: [
         "MergeRecipes", "DiffOperations", "DiffStore", "DiffTraining", "DiffFormat", "Checkpoints",
-        "TensorCore",
-        "Kernels", "SystemSupport", "StrictJSON", "Platform", argumentParser,
+        "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Platform", argumentParser,
       ], swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
     .target(
@@ -202,9 +204,11 @@ let package = Package(
       name: "DiffOperationsTests",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport", "Kernels",
-        "StrictJSON", "Platform", "TestSupport", "diffkit-hdf5",
+        "StrictJSON", "Compression", "Platform", "TestSupport", "diffkit-hdf5",
       ],
-      exclude: ["Resources", "exchange_oracle.py", "merge_oracle.py", "objects.py"],
+      exclude: [
+        "Resources", "delta_oracle.py", "exchange_oracle.py", "merge_oracle.py", "objects.py",
+      ],
       swiftSettings: swift),
     .testTarget(
       name: "MergeRecipesTests",
@@ -236,7 +240,9 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "StrictJSON", "Platform", "TestSupport", "ForkTrial", "diffkit", "diffkit-hdf5",
+        "StrictJSON", "Compression", "Platform", "TestSupport", "ForkTrial",
+        "diffkit",
+        "diffkit-hdf5",
       ],
       exclude: [
         "Golden", "expect.h", "fault.c", "follower.c", "fork.c", "library.c", "library_fuzz.c",

@@ -21,7 +21,7 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
   /// The format of a file, told by its first bytes.
   ///
   /// - Throws: `io`, or `notACheckpoint` with what the file seems to be.
-  init(contentsOf path: String) throws(DiffError) {
+  package init(contentsOf path: String) throws(DiffError) {
     let file = try File(path)
     let size = try file.size
     func bytes(at offset: UInt64, _ count: Int) throws(DiffError) -> [UInt8] {

@@ -111,7 +111,10 @@ struct SafeTensorsHeader: Sendable {
 
   /// The header as it stands in a file, its length first; padded so that data begin at a multiple
   /// of eight.
-  var bytes: [UInt8] {
+  var bytes: [UInt8] { bytes(padding: 0) }
+
+  /// The same, padded to a length at least.
+  func bytes(padding least: Int) -> [UInt8] {
     var members: [JSONValue.Member] = []
     if let metadata { members.append(.init("__metadata__", .object(metadata))) }
     for item in items {
@@ -125,7 +128,7 @@ struct SafeTensorsHeader: Sendable {
           ])))
     }
     var json = Array(JSONValue.object(members).compact.utf8)
-    while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
+    while json.count % 8 != 0 || json.count + 8 < least { json.append(UInt8(ascii: " ")) }
     return UInt64(json.count).littleEndianBytes + json
   }
 }

@@ -23,6 +23,12 @@ struct ConvertCommand: ParsableCommand {
         diffkit convert task.diff task.npz
         diffkit convert task.diff adapter --to shira
         diffkit convert adapter task.diff --base base.safetensors
+
+      So are deltas that training tools publish: folders 'weight_vNNNNNN' of slime, miles, SGLang \
+      and Stitch, files of Fireworks (arc_v1, arc_v2). The version before is the base.
+
+        diffkit convert weight_v000007 step.diff --base version-6
+        diffkit convert step.diff weight_v000007 --to delta-xor --base version-6
       """)
 
   @Argument(help: "The checkpoint or diff to read.", completion: .file()) var input: String

@@ -16,11 +16,17 @@ struct DiffConversion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What to write, if the suffix does not tell: diff, coo-npz, sft-npz, shira, sparse-hdf5, "
-        + "hdf5 or safetensors."))
+        + "hdf5, safetensors, or a delta for other tools: delta-xor, delta-overwrite, arc-v1 or "
+        + "arc-v2."))
   var to: ConversionTarget?
 
-  @Option(help: "The base checkpoint of a diff that is imported.", completion: .file())
+  @Option(
+    help: "The base checkpoint of a diff that is imported, or written as a delta.",
+    completion: .file())
   var base: String?
+
+  @Option(help: "The checksum of delta-xor and delta-overwrite: xxh3-128 (default) or adler32.")
+  var checksum: DeltaChecksum?
 
   @Option(help: "The type of a diff's values: f16, bf16 or f32.")
   var values: FloatType?
@@ -40,7 +46,14 @@ struct DiffConversion: ParsableArguments {
     case sparseHDF5 = "sparse-hdf5"
     case hdf5
     case safetensors
+    case deltaXor = "delta-xor"
+    case deltaOverwrite = "delta-overwrite"
+    case arcV1 = "arc-v1"
+    case arcV2 = "arc-v2"
   }
+
+  /// The delta of other tools that `to` names.
+  private var delta: DeltaFormat? { to.flatMap { DeltaFormat(rawValue: $0.rawValue) } }
 
   /// The format of a checkpoint that `to` names.
   var checkpointFormat: CheckpointFormat? {
@@ -49,12 +62,29 @@ struct DiffConversion: ParsableArguments {
 
   /// Converts to or from a diff; false if this is about checkpoints.
   func run(_ input: String, _ output: String, force: Bool, _ report: ReportOptions) throws -> Bool {
+    if checksum != nil && delta?.isVersioned != true {
+      throw DiffError(.usage, "--checksum is about --to delta-xor and delta-overwrite")
+    }
     if try isDiff(input) {
-      try check(output: output, isNoneOf: [input])
-      try convert(try openDiff(input), to: output, force: force, report)
+      try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
+      if let delta {
+        try convert(try openDiff(input), to: output, delta, force: force, report)
+      } else {
+        try convert(try openDiff(input), to: output, force: force, report)
+      }
       return true
     }
-    let makesDiff = to == .diff || to == nil && output.hasSuffix(".diff")
+    let makesDiff = to == .diff || to == nil && (output.hasSuffix(".diff") || output == "-")
+    if from == nil, PublishedDelta.isDelta(input) {
+      guard makesDiff else {
+        throw DiffError(
+          .usage, "is a delta that another tool made, which becomes a diff; name one as the output",
+          path: input)
+      }
+      try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
+      try importing(delta: try PublishedDelta(input), to: output, force: force, report)
+      return true
+    }
     guard makesDiff || from != nil else { return false }
     try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
     try importing(input, to: output, force: force, report)
@@ -96,6 +126,56 @@ struct DiffConversion: ParsableArguments {
     }
     let summary = try Diffs.export(diff, to: output, target, overwriting: force)
     try report.print(DiffConversionOutput(output, target.rawValue, summary))
+  }
+
+  private func convert(
+    _ diff: DiffReader, to output: String, _ delta: DeltaFormat, force: Bool,
+    _ report: ReportOptions
+  ) throws {
+    guard values == nil else {
+      throw DiffError(.usage, "--values is about diffs; a delta holds the bytes of the result")
+    }
+    guard output != "-" else {
+      throw DiffError(.usage, "only a diff goes to standard output; name a file")
+    }
+    guard let base else {
+      throw DiffError(
+        .usage,
+        "states checksums of the result, which a diff alone does not give; give --base FILE",
+        path: output)
+    }
+    var options = DeltaOptions()
+    options.checksum = checksum ?? .xxh3
+    options.names = try map.read()
+    let summary = try Diffs.export(
+      diff, on: try CheckpointFile.open(base), to: output, delta, options, overwriting: force,
+      progress: report.progress.show)
+    try report.print(DiffConversionOutput(output, delta.rawValue, summary))
+  }
+
+  private func importing(
+    delta: PublishedDelta, to output: String, force: Bool, _ report: ReportOptions
+  ) throws {
+    guard values == nil else {
+      throw DiffError(.usage, "--values is about added values, and a delta holds exact bytes")
+    }
+    guard let base else {
+      throw DiffError(
+        .usage,
+        "holds differences of bytes"
+          + (delta.baseVersion.map { " from version \($0)" } ?? "")
+          + ", without which no diff is made; give --base FILE", path: delta.path)
+    }
+    var options = ImportOptions()
+    options.profile = profile
+    options.names = try map.read()
+    let show = report.progress.show
+    try writeDiff(output, force: force) { sink in
+      try Diffs.import(
+        delta, on: try CheckpointFile.open(base), into: sink, options, progress: show)
+    } tell: { summary, _ in
+      try report.print(DiffConversionOutput(output, "diff", summary))
+    }
   }
 
   /// The format that is exported to; nil for a diff.
@@ -171,6 +251,8 @@ extension DiffEntry {
   /// Whether some elements change, not all come or go.
   fileprivate var isSparse: Bool { operation != .insert && operation != .delete }
 }
+
+extension DeltaChecksum: ExpressibleByArgument {}
 
 extension ExchangeFormat: ExpressibleByArgument {
   /// The file of weights in a folder of an adapter of PEFT; nil if it is none.

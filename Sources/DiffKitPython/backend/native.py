@@ -1,5 +1,5 @@
-"""The native part of the wheel: built by `swift build`, with Swift's runtime, libhdf5, libaec, zlib
-and xxHash linked in, and oneDNN beside it.
+"""The native part of the wheel: built by `swift build`, with Swift's runtime, libhdf5, libaec, zlib,
+zstd and xxHash linked in, and oneDNN beside it.
 
 What stays with the host is what manylinux leaves there: the C library, libstdc++ and libgcc_s.
 """
@@ -23,12 +23,14 @@ HOST = (
 STATIC = {
     "hdf5": ("hdf5", "sz", "aec"),
     "zlib": ("z",),
+    "libzstd": ("zstd",),
     "libxxhash": ("xxhash",),
 }
 #: The Debian package, whose `copyright` is the licence, of each library in the wheel.
 DEBIAN = {
-    "hdf5": "libhdf5-dev", "libaec": "libaec-dev", "zlib": "zlib1g-dev", "xxhash": "libxxhash-dev",
-    "libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1", "libgomp": "libgomp1",
+    "hdf5": "libhdf5-dev", "libaec": "libaec-dev", "zlib": "zlib1g-dev", "zstd": "libzstd-dev",
+    "xxhash": "libxxhash-dev", "libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1",
+    "libgomp": "libgomp1",
 }  # fmt: skip
 
 

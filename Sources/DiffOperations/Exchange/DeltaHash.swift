@@ -1,0 +1,31 @@
+import Compression
+import TensorCore
+
+/// The checksum of a tensor's bytes as a delta states it, over bytes that arrive in pieces.
+struct DeltaHash: ~Copyable {
+  private let checksum: DeltaChecksum
+  private let isDecimal: Bool
+  private var xxh3 = XXH3Stream()
+  private var adler = Adler32()
+
+  /// - Parameter isDecimal: whether a number is written in decimal digits.
+  init(_ checksum: DeltaChecksum, isDecimal: Bool) {
+    self.checksum = checksum
+    self.isDecimal = isDecimal
+  }
+
+  mutating func update(_ bytes: Span<UInt8>) {
+    switch checksum {
+    case .xxh3: xxh3.update(bytes)
+    case .adler32: adler.update(bytes)
+    }
+  }
+
+  /// The checksum's text.
+  var text: String {
+    guard checksum == .adler32 else { return xxh3.digest.description }
+    guard !isDecimal else { return "\(adler.value)" }
+    let digits = String(adler.value, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+}
