@@ -33,7 +33,8 @@ let package = Package(
   ],
   traits: [
     .trait(name: "Training", description: "Finetuning, which needs oneDNN."),
-    .default(enabledTraits: ["Training"]),
+    .trait(name: "Network", description: "Diffs on servers, which need libcurl."),
+    .default(enabledTraits: ["Training", "Network"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.1"),
@@ -54,6 +55,9 @@ let package = Package(
     .systemLibrary(
       name: "CHDF5", pkgConfig: "hdf5",
       providers: [.apt(["libhdf5-dev"]), .brew(["hdf5"])]),
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl",
+      providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
     .target(name: "CLinux", cSettings: c),
     .target(name: "CKernels", cSettings: c),
@@ -109,6 +113,13 @@ let package = Package(
         "StrictJSON", "Platform", "CKernels", algorithms, heap,
         .target(name: "COneDNN", condition: .when(traits: ["Training"])),
       ], swiftSettings: swift),
+    // The one module that speaks to servers: what only reads files needs no libcurl.
+    .target(
+      name: "RemoteFiles",
+      dependencies: [
+        "DiffFormat", "TensorCore", "SystemSupport", "StrictJSON", "Platform",
+        .target(name: "CCurl", condition: .when(traits: ["Network"])),
+      ], swiftSettings: swift),
     .target(
       name: "MergeRecipes",
       dependencies: [
@@ -117,8 +128,9 @@ let package = Package(
     .target(
       name: "DiffCommands",
       dependencies: [
-        "MergeRecipes", "DiffOperations", "DiffStore", "DiffTraining", "DiffFormat", "Checkpoints",
-        "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Platform", argumentParser,
+        "MergeRecipes", "RemoteFiles", "DiffOperations", "DiffStore", "DiffTraining", "DiffFormat",
+        "Checkpoints", "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Platform",
+        argumentParser,
       ], swiftSettings: swift),
     .systemLibrary(name: "CDiffKitHeader"),
     .target(
@@ -237,10 +249,16 @@ let package = Package(
       ],
       swiftSettings: swift),
     .testTarget(
+      name: "RemoteFilesTests",
+      dependencies: [
+        "RemoteFiles", "DiffFormat", "TensorCore", "SystemSupport", "Platform", "TestSupport",
+      ],
+      exclude: ["s3_server.py", "servers.py"], swiftSettings: swift),
+    .testTarget(
       name: "CommandTests",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "StrictJSON", "Compression", "Platform", "TestSupport", "ForkTrial",
+        "StrictJSON", "Compression", "Platform", "RemoteFiles", "TestSupport", "ForkTrial",
         "diffkit",
         "diffkit-hdf5",
       ],

@@ -20,4 +20,4 @@ python_with() {
 }
 
 # The one of the independent reader and of some tests.
-small_python() { python_with small numpy xxhash h5py; }
+small_python() { python_with small numpy xxhash h5py 'moto[s3,server]'; }

@@ -19,6 +19,11 @@ enum Diffkit {
 
   /// Runs it; one that hangs ends with exit code 124 instead.
   static func run(_ arguments: String..., outputPath: String? = nil) throws -> Answer {
+    try run(arguments, outputPath: outputPath)
+  }
+
+  /// The same.
+  static func run(_ arguments: [String], outputPath: String? = nil) throws -> Answer {
     Answer(
       try ChildProcess.run(
         "timeout", ["60", path] + arguments, outputPath: outputPath))

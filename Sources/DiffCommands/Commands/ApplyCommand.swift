@@ -14,11 +14,12 @@ struct ApplyCommand: ParsableCommand {
     discussion: """
       The base is recognised by the fingerprints of the tensors that change; whatever no diff \
       touches is copied bit for bit. Exact diffs are applied one after the other, additive ones \
-      on one base are summed. A diff may be '-', standard input, which is held in memory.
+      on one base are summed. A diff may be '-', standard input, which is held in memory, or on a \
+      server (http, https, s3).
 
         diffkit apply base.h5 task.diff -o tuned.h5
         diffkit apply base.h5 a.diff b.diff --undo back.diff
-        curl -s https://example.org/task.diff | diffkit apply base.h5 - -o tuned.h5
+        diffkit apply base.h5 https://example.org/task.diff -o tuned.h5
       """)
 
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
@@ -79,6 +80,7 @@ struct TransferOptions: ParsableArguments {
   var strict = false
 
   @OptionGroup var map: MapOption
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -115,7 +117,8 @@ struct TransferOptions: ParsableArguments {
     // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
-    let readers = try diffs.map(openDiff)
+    let remote = network.remote
+    let readers = try diffs.map { try openDiff($0, remote) }
     var base = try CheckpointFile.open(source)
     var moreNotes: [String] = []
     if let adapted = try Self.configuration(for: base, readers, direction), !inPlace {

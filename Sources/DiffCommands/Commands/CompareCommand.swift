@@ -57,7 +57,7 @@ struct CompareCommand: ParsableCommand {
       throw DiffError(.notADiff, "not a diff, as others of the files are", path: files[other])
     }
     let comparison = try Diffs.compare(
-      files.map(openDiff), base: base.map { try CheckpointFile.open($0) }, options)
+      files.map { try openDiff($0) }, base: base.map { try CheckpointFile.open($0) }, options)
     try report.print(DiffComparisonOutput(files, comparison))
     if !comparison.areSame { throw ExitStatus.different }
   }

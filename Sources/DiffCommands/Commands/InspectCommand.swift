@@ -11,7 +11,8 @@ struct InspectCommand: ParsableCommand {
     abstract: "Show what a diff or a checkpoint is: tensors, types, shapes, how they are stored.",
     discussion: """
       Of a diff it reads the index alone, of a checkpoint the table alone, unless --hash asks for \
-      fingerprints. '-' is a diff on standard input.
+      fingerprints. '-' is a diff on standard input; one on a server (http, https, s3) is not fetched \
+      as a whole.
 
         diffkit inspect task.diff
         diffkit inspect base.h5 --hash
@@ -22,6 +23,7 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Of a checkpoint: hash every tensor.")
   var hash = false
 
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var json: JSONOption
 
   func run() throws {
@@ -30,7 +32,8 @@ struct InspectCommand: ParsableCommand {
         throw DiffError(
           .usage, "is a diff, whose fingerprints need no --hash; --json shows them", path: file)
       }
-      return try DiffInspection(openDiff(file)).print(json: json.json)
+      return try DiffInspection(openDiff(file, network.remote, fetchingAll: false))
+        .print(json: json.json)
     }
     let checkpoint = try CheckpointFile.open(file)
     let inspection = try CheckpointInspection(checkpoint, hashing: hash)

@@ -12,7 +12,8 @@ struct StatsCommand: ParsableCommand {
     abstract: "Measure diffs: density, values, storage of N tasks; or the values of a checkpoint.",
     discussion: """
       Give a base checkpoint first to count the storage of N tasks beside N full copies. A \
-      checkpoint alone is measured itself. '-' is a diff on standard input.
+      checkpoint alone is measured itself. '-' is a diff on standard input, and diffs may be on a \
+      server (http, https, s3).
 
         diffkit stats task.diff --plot
         diffkit stats base.h5 a.diff b.diff
@@ -26,6 +27,7 @@ struct StatsCommand: ParsableCommand {
   @Flag(help: "Draw the densities by layer and kind of tensor.")
   var plot = false
 
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -45,7 +47,8 @@ struct StatsCommand: ParsableCommand {
           CheckpointMeasures(checkpoint, progress: report.progress.show))
       }
     }
-    let readers = try diffs.map(openDiff)
+    let remote = network.remote
+    let readers = try diffs.map { try openDiff($0, remote) }
     try report.print(try StatsOutput(base, readers))
     if plot { for diff in readers { try StandardOutput.write(DensityGrid(diff).plot) } }
   }

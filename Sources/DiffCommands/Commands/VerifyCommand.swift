@@ -12,7 +12,8 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Exit code 0: the diff is sound, and the checkpoint, if given, is its base or its result.
       Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble; \
-      the error ends with its class (spec/FORMAT.md, section 10). '-' is a diff on standard input.
+      the error ends with its class (spec/FORMAT.md, section 10). '-' is a diff on standard input, \
+      and one may be on a server (http, https, s3).
 
         diffkit verify task.diff
         diffkit verify task.diff base.h5 --verify touched
@@ -25,11 +26,12 @@ struct VerifyCommand: ParsableCommand {
   var verify = Verification.full
 
   @OptionGroup var map: MapOption
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var options: ReportOptions
 
   func run() throws {
     let names = try map.read()
-    let reader = try openDiff(diff)
+    let reader = try openDiff(diff, network.remote)
     let report = try Diffs.verify(
       reader, against: try checkpoint.map { try CheckpointFile.open($0) }, verify, names: names,
       progress: options.progress.show)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import RemoteFiles
 import SystemSupport
 import TensorCore
 
@@ -62,28 +63,35 @@ struct OutputOptions: ParsableArguments {
   var force = false
 }
 
-/// Opens a diff; '-' is standard input, which is read into memory as a whole.
-func openDiff(_ path: String) throws(DiffError) -> DiffReader {
+/// Opens a diff, which may be on a server; '-' is standard input, which is read into memory as a whole.
+///
+/// - Parameter fetchingAll: whether all of a diff on a server will be read.
+func openDiff(
+  _ path: String, _ network: RemoteOptions = RemoteOptions(), fetchingAll: Bool = true
+) throws(DiffError) -> DiffReader {
+  if let address = RemoteAddress(path) {
+    return try openDiff(at: address, network, fetchingAll: fetchingAll)
+  }
   guard path == "-" else { return try DiffReader(path) }
   return try DiffReader(MemorySource(StandardInput.readAll(), name: "standard input"))
 }
 
-/// Opens diffs, one of which may be '-'.
+/// Opens diffs, one of which may be '-', others on servers.
 func openDiffs(_ paths: [String]) throws(DiffError) -> [DiffReader] {
-  guard let piped = paths.firstIndex(of: "-") else { return try DiffReader.open(paths) }
-  guard piped == paths.lastIndex(of: "-") else {
+  guard paths.count(where: { $0 == "-" }) <= 1 else {
     throw DiffError(.usage, "standard input holds one diff; name '-' once")
   }
-  var files = paths
-  files.remove(at: piped)
-  var readers = try DiffReader.open(files)
-  readers.insert(try openDiff("-"), at: piped)
-  return readers
+  func isFile(_ path: String) -> Bool { path != "-" && RemoteAddress(path) == nil }
+  var files = try DiffReader.open(paths.filter(isFile))[...]
+  return try paths.map { (path) throws(DiffError) in
+    guard isFile(path), let reader = files.popFirst() else { return try openDiff(path) }
+    return reader
+  }
 }
 
-/// Whether a file is a diff, as standard input is taken to be.
+/// Whether a file is a diff, as standard input and what is on a server are taken to be.
 func isDiff(_ path: String) throws(DiffError) -> Bool {
-  if path == "-" { return true }
+  if path == "-" || RemoteAddress(path) != nil { return true }
   return Folder.exists(path) ? false : try DiffReader.isDiff(path)
 }
 

@@ -1,4 +1,5 @@
 import Platform
+import RemoteFiles
 import SystemSupport
 import TensorCore
 
@@ -141,9 +142,9 @@ func derivedName(_ base: String, _ words: [String]) -> String {
   return folder == "." ? stem : "\(folder)/\(stem)"
 }
 
-/// The last component of a path without its last suffix.
+/// The last component of a path or an address without its last suffix.
 func stem(_ path: String) -> String {
-  let name = OutputFile.split(path).name
+  let name = OutputFile.split(RemoteAddress(path)?.description ?? path).name
   guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }
   return String(name[..<dot])
 }

@@ -39,7 +39,7 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let output = outputs.output ?? "report.html"
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 } + metrics)
-    let readers = try diffs.map(openDiff)
+    let readers = try diffs.map { try openDiff($0) }
     var facts = try ReportFacts(
       readers, base: base.map { try CheckpointFile.open($0) },
       tensor: tensor.map { TensorName($0) }, names: map.read())

@@ -56,7 +56,8 @@ def build(scratch: Path, training: bool) -> Native:
         "-Xlinker", "--gc-sections",
         "-Xlinker", "--wrap=hypot", "-Xlinker", "--wrap=hypotf",
         "-Xlinker", str(_object("old_libm.c", folder / "static")),
-        *([] if training else ["--disable-default-traits"]),
+        # Without the network: libcurl and what it needs would make the wheel twice as large.
+        *(["--traits", "Training"] if training else ["--disable-default-traits"]),
     ]  # fmt: skip
     # Only the library hides what it does not export; of a program nothing is visible anyway.
     script = Path(__file__).with_name("exports.map")

@@ -1,0 +1,52 @@
+/// A set of bytes by their offsets.
+package struct ByteRanges: Sendable, Hashable {
+  /// Ascending; no two touch each other.
+  package private(set) var ranges: [Range<UInt64>] = []
+
+  /// No bytes.
+  package init() {}
+
+  /// Adds bytes; returns how many were not there. O(log n) where ranges grow at their ends.
+  @discardableResult
+  package mutating func insert(_ range: Range<UInt64>) -> UInt64 {
+    guard !range.isEmpty else { return 0 }
+    let first = index { $0.upperBound >= range.lowerBound }
+    let end = index { $0.lowerBound > range.upperBound }
+    var joined = range
+    if first < end {
+      joined =
+        min(
+          range.lowerBound, ranges[first].lowerBound)..<max(
+          range.upperBound, ranges[end - 1].upperBound)
+    }
+    let before = ranges[first..<end].reduce(0) { $0 + UInt64($1.count) }
+    if end == first + 1 {
+      ranges[first] = joined
+    } else {
+      ranges.replaceSubrange(first..<end, with: [joined])
+    }
+    return UInt64(joined.count) - before
+  }
+
+  /// The first bytes of a range that are not in the set; nil if all are.
+  package func firstMissing(in range: Range<UInt64>) -> Range<UInt64>? {
+    var start = range.lowerBound
+    var next = index { $0.upperBound > start }
+    if next < ranges.count, ranges[next].lowerBound <= start {
+      start = ranges[next].upperBound
+      next += 1
+    }
+    guard start < range.upperBound else { return nil }
+    return start..<min(range.upperBound, next < ranges.count ? ranges[next].lowerBound : .max)
+  }
+
+  /// The index of the first range of which `isBehind` holds; it does of all that follow.
+  private func index(_ isBehind: (Range<UInt64>) -> Bool) -> Int {
+    var (low, high) = (0, ranges.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBehind(ranges[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

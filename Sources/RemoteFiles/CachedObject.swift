@@ -1,0 +1,86 @@
+import Platform
+import StrictJSON
+import SystemSupport
+import TensorCore
+
+/// An object in a folder that keeps what was fetched: its bytes, as far as they have arrived, and
+/// beside them what is known of it. In use by one process at a time.
+final class CachedObject {
+  /// What is known of an object.
+  struct State {
+    var size: UInt64
+    var validator: Validator
+    var present: ByteRanges
+  }
+
+  let file: File
+  let state: State?
+  private let statePath: String
+
+  /// Opens what the folder has of an address; nil while another process has it.
+  init?(_ address: RemoteAddress, in folder: String) throws(DiffError) {
+    if !Folder.exists(folder), unsafe mkdir(folder, 0o777) != 0, errno != EEXIST {
+      throw .system("cannot create", folder)
+    }
+    let name = SHA256.hash(Array(address.text.utf8)).hexadecimal
+    let path = "\(folder)/\(name).bytes"
+    statePath = "\(folder)/\(name).json"
+    if File.exists(path) {
+      file = try File(path, writable: true)
+    } else {
+      do throws(DiffError) { file = try File(creating: path) } catch {
+        // Another process was faster.
+        file = try File(path, writable: true)
+      }
+    }
+    do throws(DiffError) { try file.lock(.exclusive) } catch { return nil }
+    state = Self.read(statePath, try file.size)
+  }
+
+  private static func read(_ path: String, _ fileSize: UInt64) -> State? {
+    guard let bytes = try? File.contents(of: path, limit: 1 << 24),
+      let json = try? JSONValue(parsing: bytes), let size = json["size"]?.number,
+      let ranges = json["ranges"]?.elements
+    else { return nil }
+    var state = State(
+      size: size,
+      validator: Validator(
+        entityTag: json["tag"]?.text, lastModified: json["modified"]?.text),
+      present: ByteRanges())
+    for range in ranges {
+      guard let ends = range.elements?.compactMap(\.number), ends.count == 2, ends[0] < ends[1],
+        ends[1] <= min(size, fileSize)
+      else { return nil }
+      state.present.insert(ends[0]..<ends[1])
+    }
+    return state
+  }
+
+  /// Notes what the file holds, after that is durable. A cache that cannot be written is none.
+  func save(_ state: State, of file: File) {
+    func number(_ value: UInt64) -> JSONValue { .number("\(value)") }
+    func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    let json = JSONValue.object([
+      .init("size", number(state.size)), .init("tag", text(state.validator.entityTag)),
+      .init("modified", text(state.validator.lastModified)),
+      .init(
+        "ranges",
+        .array(
+          state.present.ranges.map { .array([number($0.lowerBound), number($0.upperBound)]) })),
+    ])
+    do throws(DiffError) {
+      try file.sync()
+      let output = try OutputFile(statePath, overwriting: true)
+      try output.file.write(Array(json.compact.utf8).span, at: 0)
+      try output.commit()
+    } catch {
+      // The next time it is fetched again.
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate var number: UInt64? {
+    if case .number(let digits) = self { UInt64(digits) } else { nil }
+  }
+}

@@ -1,0 +1,16 @@
+#if !Network
+import TensorCore
+
+/// What stands for libcurl in a build without it.
+final class Connection {
+  static let isIncluded = false
+
+  init(_ options: RemoteOptions) throws(DiffError) {
+    throw DiffError(.unsupported, "this diffkit was built without its trait Network")
+  }
+
+  func exchange(
+    _ request: HTTPRequest, _ receiver: any BodyReceiver
+  ) throws(ExchangeFailure) -> HTTPResponse { fatalError("there is no connection") }
+}
+#endif
