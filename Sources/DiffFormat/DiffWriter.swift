@@ -291,6 +291,7 @@ extension DiffReader {
   ) throws(DiffError) {
     let writer = try DiffWriter(sink, metadata: metadata)
     for entry in self { try writer.copy(entry, from: source) }
+    writer.carry(attributes)
     try writer.finish()
   }
 }

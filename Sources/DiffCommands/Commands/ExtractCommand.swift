@@ -39,9 +39,11 @@ struct ExtractCommand: ParsableCommand {
       try Diffs.extract(
         reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
         into: sink)
-    } tell: { taken, size in
+    } tell: { summary, size in
       try report.print(
-        ExtractOutput(output: path, size: size, taken: taken, tensors: reader.count))
+        ExtractOutput(
+          output: path, size: size, taken: summary.tensors, tensors: reader.count,
+          attributesLeftOut: summary.attributesLeftOut.map(\.description)))
     }
   }
 }
@@ -51,8 +53,10 @@ private struct ExtractOutput: CommandOutput {
   let output: String
   let size: UInt64
   let taken, tensors: Int
+  let attributesLeftOut: [String]
 
   var text: String {
     "\(output.escapingControls): \(size.bytes), \(taken) of \(tensors) tensors\n"
+      + leftOut(attributesLeftOut)
   }
 }

@@ -23,9 +23,12 @@ struct CheckpointComparisonOutput: CommandOutput {
   let tensors: [Tensor]
   let onlyInFirst, onlyInSecond: [String]
   let others: [Other]
+  /// Rules of `--map` that no name of the first matches.
+  let vainRules: [String]
 
-  init(_ paths: [String], _ comparison: CheckpointComparison) {
+  init(_ paths: [String], _ comparison: CheckpointComparison, vainRules: [String]) {
     self.paths = paths
+    self.vainRules = vainRules
     same = comparison.areSame
     sameTensors = comparison.haveSameTensors
     tensorsAlone = comparison.comparesTensorsAlone
@@ -65,7 +68,7 @@ struct CheckpointComparisonOutput: CommandOutput {
       let list = names.prefix(10).map { $0.abbreviated() }.joined(separator: ", ")
       out += "only in \(path): \(list)\(more)".escapingControls + "\n"
     }
-    out += othersText
+    out += othersText + MapOption.text(vainRules: vainRules)
     let word = tensorsAlone ? "same tensors" : "same"
     return out + (same ? word.styled(.green) : "different".styled(.yellow)) + "\n"
   }

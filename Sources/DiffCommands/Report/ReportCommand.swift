@@ -36,17 +36,20 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let output = outputs.output ?? "report.html"
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 })
+    let names = try map.read()
     let readers = try diffs.map(openDiff)
     let facts = try ReportFacts(
       readers, base: base.map { try CheckpointFile.open($0) },
-      tensor: tensor.map { TensorName($0) }, names: map.read())
+      tensor: tensor.map { TensorName($0) }, names: names)
     let page = Array(ReportPage(facts).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)
     try sink.write(page.span)
     try sink.commit()
     try report.print(
-      ReportOutput(output: output, size: UInt64(page.count), diffs: readers.count))
+      ReportOutput(
+        output: output, size: UInt64(page.count), diffs: readers.count,
+        vainRules: names.unused(by: readers.flatMap { $0.map(\.name) })))
   }
 }
 
@@ -55,8 +58,12 @@ private struct ReportOutput: CommandOutput {
   let output: String
   let size: UInt64
   let diffs: Int
+  /// Rules of `--map` that no name of the diffs matches.
+  let vainRules: [String]
 
-  var text: String { "\(output.escapingControls): \(size.bytes)\n" }
+  var text: String {
+    "\(output.escapingControls): \(size.bytes)\n" + MapOption.text(vainRules: vainRules)
+  }
 }
 
 /// Everything that a report shows.

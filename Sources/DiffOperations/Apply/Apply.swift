@@ -198,12 +198,9 @@ private func applyAll(
     }
   }
   if target.output.holdsAttributes {
-    let attributes = try CarriedAttributes(diffs, direction, on: base)
+    let attributes = try CarriedAttributes(diffs, direction, on: base, options.names)
     for change in attributes.changes { try target.output.setAttribute(change) }
-    if !attributes.changes.isEmpty {
-      let back = attributes.changes.reversed().map(\.reversed)
-      undo?.writer.extensions = [DiffExtension(attributes: back)]
-    }
+    undo?.writer.carry(attributes.changes.reversed().map(\.reversed))
   }
   if options.refusesInfinite, infinite > 0 {
     throw DiffError(

@@ -9,9 +9,19 @@ struct CarriedAttributes {
   /// Those of which the base has something else than the diffs expect: they are left alone.
   var foreign: [AttributeChange] = []
 
-  init(_ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint) throws(DiffError) {
-    let all = (direction == .apply ? diffs : diffs.reversed()).flatMap { diff in
-      direction == .apply ? diff.attributes : diff.attributes.map(\.reversed)
+  /// - Parameter names: what the tensors of the diffs are called in the base. Where they stand in
+  ///   another group there, so do the attributes.
+  init(
+    _ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint, _ names: NameMap
+  ) throws(DiffError) {
+    var all: [AttributeChange] = []
+    for diff in direction == .apply ? diffs : diffs.reversed() where !diff.attributes.isEmpty {
+      let move = GroupMove(diff.map { ($0.name, names[$0.name]) })
+      for change in diff.attributes {
+        var change = direction == .apply ? change : change.reversed
+        change.object = move?(change.object) ?? change.object
+        all.append(change)
+      }
     }
     guard !all.isEmpty else { return }
     var values: [Place: AttributeValue] = [:]

@@ -9,6 +9,9 @@ public struct ComposeSummary: Sendable, Hashable {
   public var tensors = 0, changes: UInt64 = 0
   /// Tensors that the diffs change and that are in the end as they were.
   public var unchanged: [TensorName] = []
+  /// Attributes that go with tensors and that the diffs change in ways that do not follow from each
+  /// other.
+  public var attributesLeftOut: [AttributeChange] = []
 
   /// Nothing.
   public init() {}
@@ -43,6 +46,9 @@ extension Diffs {
         summary.unchanged.append(tensor.name)
       }
     }
+    let attributes = KeptAttributes(composing: diffs)
+    writer.carry(attributes.carried)
+    summary.attributesLeftOut = attributes.leftOut
     try writer.finish()
     return summary
   }

@@ -134,9 +134,7 @@ extension Diffs {
     }
     summary.infinite = additive?.infinite ?? 0
     let differences = try AttributeDifferences(from: base, to: tuned, pairs, options)
-    if !differences.carried.isEmpty {
-      writer.extensions = [DiffExtension(attributes: differences.carried)]
-    }
+    writer.carry(differences.carried)
     summary.attributes = differences.carried
     summary.notCarried = differences.notCarried
     try stamps.check()

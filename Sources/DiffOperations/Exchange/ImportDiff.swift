@@ -51,6 +51,7 @@ extension Diffs {
     try names.requireAll(missing)
     found.sort { $0.name < $1.name }
     var summary = ExchangeSummary()
+    summary.names = found.map(\.source)
     let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
     for (name, source, stored) in found {
       guard let stored else {

@@ -69,6 +69,11 @@ extension MergeRun {
       }
     }
     try pass("merge", combination, surveys: pruning == nil, whole: copy, add)
+    let kept = Set(summary.whole.map(\.key))
+    let attributes = KeptAttributes(
+      merging: all.diffs.map { diff in KeptAttributes(diff) { kept.contains($0.name.key) } })
+    writer.carry(attributes.carried)
+    summary.attributesLeftOut = attributes.leftOut
     summary.unrelated = try all.unrelated()
     summary.untrimmed = try untrimmed()
     if options.refusesLosses { try summary.refuseLosses() }

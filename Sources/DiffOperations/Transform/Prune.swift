@@ -80,6 +80,7 @@ extension Diffs {
         summary.tensors += 1
       }
     }
+    writer.carry(diff.attributes)
     try writer.finish()
     return summary
   }

@@ -29,6 +29,7 @@ extension Diffs {
       }
       try writer.end()
     }
+    writer.carry(diff.attributes)
     try writer.finish()
     return rounded
   }

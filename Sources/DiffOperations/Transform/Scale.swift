@@ -45,6 +45,7 @@ extension Diffs {
       scaled.result = nil
       try writer.copy(scaled, of: diff)
     }
+    writer.carry(diff.attributes)
     try writer.finish()
     return summary
   }
