@@ -51,7 +51,8 @@ struct DiffConversion: ParsableArguments {
     if try isDiff(input) {
       try check(output: output, isNoneOf: [input])
       if let vain = base.map({ _ in "--base" }) ?? map.path.map({ _ in "--map" }) {
-        throw DiffError(.usage, "\(vain) is about files of other tools that become diffs", path: input)
+        throw DiffError(
+          .usage, "\(vain) is about files of other tools that become diffs", path: input)
       }
       try convert(try openDiff(input), to: output, force: force, report)
       return true

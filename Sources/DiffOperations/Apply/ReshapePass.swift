@@ -37,7 +37,7 @@ struct ReshapePass {
     var builder = Fingerprint.Builder(plan.type, directed.shapeAfter)
     var boxed: UInt64 = 0
     var rest: UInt64 = 0
-    try Blocks.forEachWindow(of: target.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: target.byteCount, width: Int(width)) { window throws(DiffError) in
       for block in window {
         let segments = new.segments(
           of: block.lowerBound / width..<block.upperBound / width)
@@ -51,7 +51,7 @@ struct ReshapePass {
         var fresh = [UInt8](repeating: 0, count: outside.count * Int(width))
         try scatter(.replace, &remainder, outside, into: &fresh)
         let bytes = interleave(segments, kept, fresh)
-        builder.append(XXH3.hash128(bytes.span))
+        builder.append(BlockHashes(bytes.span))
         try output.write(bytes.span, to: target, at: block.lowerBound)
       }
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })

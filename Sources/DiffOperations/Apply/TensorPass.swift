@@ -43,8 +43,8 @@ struct TensorPass {
   private struct Work: Sendable {
     var base: [UInt8] = []
     var patched: [UInt8] = []
-    var baseHash = Fingerprint(high: 0, low: 0)
-    var patchedHash = Fingerprint(high: 0, low: 0)
+    var baseHash = BlockHashes()
+    var patchedHash = BlockHashes()
     var isTouched = false
     var infinite = 0
     var oldValues: [UInt8] = []
@@ -76,7 +76,8 @@ struct TensorPass {
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
     let existsBefore = plan.existsBefore
     try undo?.begin(plan)
-    try Blocks.forEachWindow(of: plan.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: plan.byteCount, width: plan.type.width) {
+      window throws(DiffError) in
       let first = window[0].lowerBound / width
       try patch.move(to: first..<window[window.count - 1].upperBound / width)
       let patch = patch
@@ -143,7 +144,7 @@ struct TensorPass {
     } else {
       work.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
     }
-    if verification == .full { work.baseHash = XXH3.hash128(work.base.span) }
+    if verification == .full { work.baseHash = BlockHashes(work.base.span) }
     guard work.isTouched else {
       work.patchedHash = work.baseHash
       if !outputHasCopy { try write(work.base, at: block.lowerBound) }
@@ -163,7 +164,7 @@ struct TensorPass {
     }
     work.infinite = patch.apply(to: &work.patched, elements)
     if verification == .full {
-      work.patchedHash = XXH3.hash128(work.patched.span)
+      work.patchedHash = BlockHashes(work.patched.span)
     } else {
       work.newValues = patch.gather(work.patched, elements)
     }

@@ -130,7 +130,6 @@ extension TensorPlan {
               + "keep the base",
             path: diff.path, tensor: entry.name, remedy: .undoFile)
         }
-        try Blocks.check(entry.type, entry.name)
         entries[entry.name.key, default: []].append(
           DirectedEntry(
             reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,

@@ -2,10 +2,16 @@ import Checkpoints
 import SystemSupport
 import TensorCore
 
-/// Tensors are worked on in blocks, those of their fingerprints, and blocks in windows: as many
-/// as all cores can work on at once. Memory is a few windows, whatever the size of a tensor.
+/// Tensors are worked on in blocks, one or a few of those of their fingerprints, and blocks in
+/// windows: as many as all cores can work on at once. Memory is a few windows, whatever the size of a
+/// tensor.
 package enum Blocks {
-  static let size = Fingerprint.Builder.blockSize
+  /// Bytes of a block of elements of so many bytes: a block of fingerprints, or as few as hold whole
+  /// elements (of 3, 5, 6 and 7 bytes).
+  static func size(width: Int) -> Int {
+    let one = Fingerprint.Builder.blockSize
+    return one % width == 0 ? one : one * width
+  }
 
   /// Blocks of a window: enough for all cores, but no more than memory should pay for (a block of
   /// bytes of which every one changes takes eleven times its size while it is worked on).
@@ -13,8 +19,9 @@ package enum Blocks {
 
   /// Calls `body` with the byte ranges of the blocks of each window, in order.
   package static func forEachWindow(
-    of byteCount: UInt64, _ body: ([Range<UInt64>]) throws(DiffError) -> Void
+    of byteCount: UInt64, width: Int, _ body: ([Range<UInt64>]) throws(DiffError) -> Void
   ) throws(DiffError) {
+    let size = size(width: width)
     var start: UInt64 = 0
     while start < byteCount {
       var window: [Range<UInt64>] = []
@@ -27,12 +34,6 @@ package enum Blocks {
     }
   }
 
-  /// Refuses types whose elements do not fit blocks; no checkpoint format has any.
-  static func check(_ type: ElementType, _ name: TensorName) throws(DiffError) {
-    guard size % type.width == 0 else {
-      throw DiffError(.unsupported, "elements of \(type.width) bytes", tensor: name)
-    }
-  }
 }
 
 extension Checkpoint {

@@ -145,10 +145,10 @@ private struct ComparisonPass {
 
   func run(_ progress: inout ProgressCounter) throws(DiffError) -> Result {
     let type = first.tensor.type
-    try Blocks.check(type, first.tensor.name)
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
     var all = Result(largest: type.float == nil && type.integer == nil ? nil : 0)
-    try Blocks.forEachWindow(of: first.tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: first.tensor.byteCount, width: type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try first.checkpoint.read(first.tensor, window[index], into: &work.first)
         try second.checkpoint.read(second.tensor, window[index], into: &work.second)

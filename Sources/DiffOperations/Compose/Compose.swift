@@ -35,7 +35,8 @@ extension Diffs {
   ) throws(DiffError) -> ComposeSummary {
     guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
     let facts = metadata.merging(parents(of: diffs)) { $1 }
-    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts, profile: profile, packed: diffs.contains(where: \.hasPackedElements))
     var summary = ComposeSummary()
     for tensor in try AlignedTensor.all(diffs) {
       let chain = try EntryChain(tensor, diffs)
@@ -83,7 +84,6 @@ struct EntryChain {
           .unsupported, "is an addition, which is not exact; additions are combined with 'merge'",
           path: diff.path, tensor: entry.name)
       }
-      try Blocks.check(entry.type, entry.name)
       let next = DirectedEntry(
         reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,
         isReversed: false)

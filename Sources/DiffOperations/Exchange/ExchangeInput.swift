@@ -45,6 +45,9 @@ struct ExchangeInput {
     }
   }
 
+  /// Whether some elements are no whole bytes, which a diff says at its beginning.
+  var hasPackedElements: Bool { checkpoint?.tensors.contains { $0.type.unit > 1 } ?? false }
+
   /// An array.
   func array(_ name: TensorName, _ kind: String) throws(DiffError) -> NumPyArray {
     let full = tensors[name]?[kind] ?? ""

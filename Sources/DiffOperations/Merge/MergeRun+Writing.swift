@@ -12,7 +12,9 @@ extension MergeRun {
     var pruning = try options.pruneTo.map { share throws(DiffError) in
       try MergePruning(share, &self, combination)
     }
-    let writer = try DiffWriter(sink, metadata: metadata, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: metadata, profile: options.profile,
+      packed: all.diffs.contains(where: \.hasPackedElements))
     let values = options.values
     var count: UInt64 = 0
     var scale = 0

@@ -42,7 +42,8 @@ extension Diffs {
     }
     var facts = diff.metadata
     facts["diffkit.extract.parent"] = diff.identity.description
-    let writer = try DiffWriter(sink, metadata: facts)
+    let writer = try DiffWriter(
+      sink, metadata: facts, packed: taken.contains { $0.type.unit > 1 })
     for entry in taken { try writer.copy(entry, of: diff) }
     let names = Set(taken.map(\.name))
     let attributes = KeptAttributes(diff) { names.contains($0.name) }

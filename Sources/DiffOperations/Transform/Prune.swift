@@ -47,7 +47,8 @@ extension Diffs {
     var facts = diff.metadata
     facts["diffkit.prune.parent"] = diff.identity.description
     facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
-    let writer = try DiffWriter(sink, metadata: facts, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts, profile: options.profile, packed: diff.hasPackedElements)
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff) else {
         try writer.copy(entry, of: diff)

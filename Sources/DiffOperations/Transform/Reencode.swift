@@ -14,7 +14,8 @@ extension Diffs {
     _ diff: DiffReader, into sink: any ByteSink, values: FloatType? = nil,
     profile: EncodingProfile = .size
   ) throws(DiffError) -> UInt64 {
-    let writer = try DiffWriter(sink, metadata: diff.metadata, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: diff.metadata, profile: profile, packed: diff.hasPackedElements)
     var rounded: UInt64 = 0
     for entry in diff {
       if let values, let additions = AdditiveReader(entry, of: diff), values != additions.type {

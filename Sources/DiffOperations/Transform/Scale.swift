@@ -27,7 +27,8 @@ extension Diffs {
     var facts = diff.metadata
     facts["diffkit.scale.parent"] = diff.identity.description
     facts["diffkit.scale.factor"] = "\(factor)"
-    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts, profile: profile, packed: diff.hasPackedElements)
     var summary = ScaleSummary()
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff), let tensor = entry.type.float else {
