@@ -129,8 +129,9 @@ import TestSupport
       for index in start * width..<end * width {
         bytes[index] = UInt8(truncatingIfNeeded: random.next())
       }
-      try output.write(
-        bytes.span.extracting(start * width..<end * width), to: tensor, at: UInt64(start * width))
+      try output.patch(
+        bytes.span.extracting(start * width..<end * width), of: tensor, at: UInt64(start * width),
+        in: source)
       start = end + Int(random.next() % 30)
     }
     let before = try contents(ofFile: path)
@@ -178,7 +179,8 @@ import TestSupport
         let tensor = try #require(checkpoint[name])
         #expect(tensor.isChangeableInPlace)
         let output = try checkpoint.makeInPlaceOutput()
-        try output.write(new.span.extracting(from...), to: tensor, at: UInt64(from))
+        try output.patch(
+          new.span.extracting(from...), of: tensor, at: UInt64(from), in: checkpoint)
         try output.commit()
       }
       try patch()
@@ -199,7 +201,7 @@ import TestSupport
       let output = try source.makeInPlaceOutput()
       let bytes = [UInt8](repeating: 1, count: tensor.type.width)
       let error = #expect(throws: DiffError.self) {
-        try output.write(bytes.span, to: tensor, at: 0)
+        try output.patch(bytes.span, of: tensor, at: 0, in: source)
       }
       #expect(error?.code == .unsupported)
     }
