@@ -140,7 +140,7 @@ struct TensorPass {
     work.newValues.removeAll(keepingCapacity: true)
     if verification == .touched && !work.isTouched && outputHasCopy { return }
     if existsBefore, let stored = plan.stored {
-      try source.read(stored, block, into: &work.base)
+      try read(stored, block, into: &work.base)
     } else {
       work.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
     }
@@ -175,6 +175,18 @@ struct TensorPass {
     try output.write(
       work.patched.span, to: tensor, at: block.lowerBound, changing: work.positions.span,
       from: work.old.span)
+  }
+
+  private func read(
+    _ stored: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
+  ) throws(DiffError) {
+    guard let output = output?.checkpoint else {
+      return try source.read(stored, block, into: &room)
+    }
+    try room.withBlock(block) { span throws(DiffError) in
+      if try output.readUnwritten(stored, at: block.lowerBound, into: &span) { return }
+      try source.read(stored, at: block.lowerBound, into: &span)
+    }
   }
 
   private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {

@@ -41,10 +41,21 @@ extension Checkpoint {
   package func read(
     _ tensor: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
   ) throws(DiffError) {
+    try room.withBlock(block) { span throws(DiffError) in
+      try read(tensor, at: block.lowerBound, into: &span)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Makes the array as long as a block, for `body` to fill.
+  mutating func withBlock(
+    _ block: Range<UInt64>, _ body: (inout MutableSpan<UInt8>) throws(DiffError) -> Void
+  ) throws(DiffError) {
     let count = Int(block.upperBound - block.lowerBound)
-    if room.count > count { room.removeLast(room.count - count) }
-    room.append(contentsOf: repeatElement(0, count: count - room.count))
-    var span = room.mutableSpan
-    try read(tensor, at: block.lowerBound, into: &span)
+    if self.count > count { removeLast(self.count - count) }
+    append(contentsOf: repeatElement(0, count: count - self.count))
+    var span = mutableSpan
+    try body(&span)
   }
 }
