@@ -110,6 +110,17 @@ import TestSupport
     #expect(try refusal(file("{}", data: 0, length: .max))?.code == .limit)
   }
 
+  @Test("metadata that are null are none")
+  func noMetadata() throws {
+    try Scratch.with { scratch in
+      let header =
+        #"{"__metadata__":null,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+      try TestSupport.write(file(header, data: 1), toFile: scratch("f"))
+      let checkpoint = try CheckpointFile.open(scratch("f"))
+      #expect(checkpoint.tensors.map(\.name) == ["a"] && checkpoint.metadata.isEmpty)
+    }
+  }
+
   @Test("tensors narrower than a byte have their extents in elements, and their bytes in units")
   func packed() throws {
     try Scratch.with { scratch in

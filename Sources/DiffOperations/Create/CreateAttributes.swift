@@ -9,8 +9,8 @@ struct AttributeDifferences {
 
   /// - Parameter pairs: the tensors. Attributes go with names and shapes: only where these change are
   ///   they taken along. Where the tensors have other names in the base, that is so if all of them
-  ///   stand in another group, none comes, and nothing else is different. Those of an optimizer's state go with
-  ///   that.
+  ///   stand in another group, none comes, and nothing else is different. Those of an optimizer's
+  ///   state go with that.
   init(
     from base: any Checkpoint, to tuned: any Checkpoint, _ pairs: [TensorPair],
     _ options: CreateOptions
