@@ -209,8 +209,8 @@ let package = Package(
       ],
       exclude: [
         "Resources", "base.py", "chunks.py", "contents.py", "every_kind.py", "every_type.py",
-        "indexes.py",
-        "keras_files.py", "keras_models.py", "mutations.py", "oracle.py",
+        "indexes.py", "keras_files.py", "keras_models.py", "large_chunks.py", "mutations.py",
+        "oracle.py",
       ], swiftSettings: swift),
     .testTarget(
       name: "DiffOperationsTests",

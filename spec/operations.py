@@ -217,7 +217,7 @@ def round_bf16(number: np.ndarray) -> np.ndarray:
 
 def reshape(diff: Diff, entry: Entry, old: RawTensor, positions: np.ndarray,
             values: np.ndarray) -> RawTensor:  # 6.5
-    new = np.empty((prod(entry.new_shape), WIDTHS[entry.dtype]), np.uint8)
+    new = np.empty((prod(entry.units(entry.new_shape)), WIDTHS[entry.dtype]), np.uint8)
     in_old, in_new = in_box(entry, entry.shape), in_box(entry, entry.new_shape)
     box = old.data[in_old]
     box[positions] ^= values
@@ -228,7 +228,7 @@ def reshape(diff: Diff, entry: Entry, old: RawTensor, positions: np.ndarray,
 
 def in_box(entry: Entry, shape: tuple[int, ...]) -> np.ndarray:
     """Which elements of the tensor, row-major, are in the overlap box."""
-    mask = np.zeros(shape, bool)
-    if len(entry.shape) == len(entry.new_shape):
-        mask[tuple(map(slice, entry.overlap_box()))] = True
+    mask, box = np.zeros(entry.units(shape), bool), entry.overlap_box()
+    if len(entry.units(entry.shape)) == len(entry.units(entry.new_shape)):
+        mask[tuple(map(slice, box))] = True
     return mask.reshape(-1)

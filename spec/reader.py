@@ -31,9 +31,12 @@ FLAGS = dict(add=3, replace=7, xor=7, insert=2, delete=1, reshape=3)  # base 1, 
 ELEMENTS = [element.split(":") for element in (
     "bool:b:1 u8:u:1 i8:i:1 u16:u:2 i16:i:2 u32:u:4 i32:i:4 u64:u:8 i64:i:8 f16:f:2 bf16::2 "
     "f32:f:4 f64:f:8 f8e4m3::1 f8e5m2::1 f8e8m0::1 c64:c:8").split()]
+PACKED = {"f4": (2, 1), "f6e2m3": (4, 3), "f6e3m2": (4, 3)}  # 4.4.1: a unit's elements, bytes
 BITS = [f"bits{8 * width}" for width in range(1, 9)]
-TYPES = dict(enumerate((name for name, _, _ in ELEMENTS), 1)) | dict(enumerate(BITS, 33))
+TYPES = dict(enumerate([*(name for name, _, _ in ELEMENTS), *PACKED], 1))
+TYPES |= dict(enumerate(BITS, 33))
 WIDTHS = {name: int(w) for name, _, w in ELEMENTS} | {name: int(name[4:]) // 8 for name in BITS}
+WIDTHS |= {name: width for name, (_, width) in PACKED.items()}
 NUMPY = {name: np.dtype(f"<{kind}{width}") for name, kind, width in ELEMENTS if kind}
 CODINGS, TRAVERSALS = ["dense", "splitRice", "bp128", "bitmap"], ["", " by columns", " by panels"]
 
@@ -123,18 +126,25 @@ class Entry:
     old: str | None = None
     streams: list[Stream] = field(default_factory=list)
 
+    def units(self, shape: tuple[int, ...]) -> tuple[int, ...]:  # 4.4.1: the unit shape
+        unit, _ = PACKED.get(self.dtype, (1, 0))
+        if unit > 1 and (not shape or shape[-1] % unit):
+            return (prod(shape) // unit,)
+        return (*shape[:-1], shape[-1] // unit) if shape else ()
+
     def overlap_box(self) -> tuple[int, ...]:  # 6.5
-        same_rank = len(self.shape) == len(self.new_shape)
-        return tuple(map(min, self.shape, self.new_shape)) if same_rank else (0,)
+        old, new = self.units(self.shape), self.units(self.new_shape)
+        return tuple(map(min, old, new)) if len(old) == len(new) else (0,)
 
     def make_streams(self) -> None:  # 4.8, without pages
-        grid = self.shape if self.new_shape is None else self.overlap_box()
+        grid = self.units(self.shape) if self.new_shape is None else self.overlap_box()
         row_length = grid[-1] if grid and grid[-1] else 1
         dense, width = self.operation in ("insert", "delete"), WIDTHS[self.value_type or self.dtype]
         self.streams = [Stream("changes", prod(grid), row_length, dense, width)]
         if self.new_shape is not None:
             for name, shape in ("oldRemainder", self.shape), ("newRemainder", self.new_shape):
-                self.streams.append(Stream(name, prod(shape) - prod(grid), 1, True, width))
+                elements = prod(self.units(shape)) - prod(grid)
+                self.streams.append(Stream(name, elements, 1, True, width))
 
 
 @dataclass
@@ -163,9 +173,10 @@ class Diff:
 
 def open_diff(source: str | Path | bytes) -> Diff:
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    check_header(data)
+    packed = check_header(data)
     begin, identity = check_footer(data)
     index = Index(data, begin, len(data) - FOOTER)
+    index.packed = packed
     diff = Diff(data, identity, index.metadata(), [])
     for _ in range(index.count(7)):
         diff.entries.append(index.entry(diff.entries[-1].name if diff.entries else ""))
@@ -175,7 +186,7 @@ def open_diff(source: str | Path | bytes) -> Diff:
     return diff
 
 
-def check_header(data: bytes) -> None:  # 3.1
+def check_header(data: bytes) -> bool:  # 3.1: whether there may be packed types
     size, header = len(data), Cursor(data, 8, HEADER)
     require(size >= 8 or not SIGNATURE.startswith(data), size, "too short", "truncated")
     require(not data.startswith(TEXT_MODE), 0, "damaged by a transfer as text", "text-mode")
@@ -184,8 +195,9 @@ def check_header(data: bytes) -> None:  # 3.1
     major, _, incompatible, _, reserved, checksum = map(header.number, (2, 2, 4, 4, 4, 8))
     require(checksum == xxh3_64_intdigest(data[:24]), 0, "of the header", "checksum")
     require(major == 1, 8, f"major version {major}", "unsupported-version")
-    require(incompatible == 0, 12, f"features {incompatible:#x}", "unsupported-feature")
+    require(incompatible <= 1, 12, f"features {incompatible:#x}", "unsupported-feature")
     require(reserved == 0, 20, "reserved field is not 0")
+    return incompatible == 1
 
 
 def check_footer(data: bytes) -> tuple[int, str]:  # 3.2: start of the index, identity
@@ -203,6 +215,7 @@ def check_footer(data: bytes) -> tuple[int, str]:  # 3.2: start of the index, id
 
 class Index(Cursor):
     page_offset = HEADER  # of the next page
+    packed = False
 
     def count(self, least_size: int) -> int:
         return self.varint(self.left // least_size, "malformed")
@@ -221,16 +234,16 @@ class Index(Cursor):
         at, operation = self.position, OPERATIONS.get(self.number(1))
         require(operation, at, "unknown operation")
         dtype = TYPES.get(self.number(1))
-        require(dtype, at + 1, "unknown element type")
+        require(dtype and (self.packed or dtype not in PACKED), at + 1, "unknown element type")
         flags = self.number(1)
         require(flags & ~FLAGS[operation] == 0, at + 2, "flags")
         at, name = self.position, self.text(32_768)
         require(name.encode() > last.encode(), at, "name empty or names not ascending")
-        entry = Entry(name, operation, dtype, self.shape())
+        entry = Entry(name, operation, dtype, self.shape(dtype))
         if operation == "add":
             entry.value_type, entry.scale = self.value_type_and_scale(dtype)
         if operation == "reshape":
-            at, entry.new_shape = self.position, self.shape()
+            at, entry.new_shape = self.position, self.shape(dtype)
             require(entry.new_shape != entry.shape, at, "new shape is the old one")
         entry.base, entry.result, entry.old = (
             self.take(16)[::-1].hex() if flags & flag else None for flag in (1, 2, 4))
@@ -239,13 +252,14 @@ class Index(Cursor):
             self.page_list(stream)
         return entry
 
-    def shape(self) -> tuple[int, ...]:  # 4.5
-        shape, product = [], 1
+    def shape(self, dtype: str) -> tuple[int, ...]:  # 4.5
+        begin, shape, product = self.position, [], 1
         for _ in range(self.varint(32)):
             at = self.position
             shape.append(self.varint())
             product *= shape[-1] or 1
             require(product < 1 << 60, at, "product of the extents", "limit")
+        require(prod(shape) % PACKED.get(dtype, (1,))[0] == 0, begin, "a part of a unit")
         return tuple(shape)
 
     def value_type_and_scale(self, dtype: str) -> tuple[str, int]:  # 4.6

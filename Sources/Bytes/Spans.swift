@@ -28,13 +28,14 @@ extension Hasher {
 }
 
 extension MutableSpan where Element: BitwiseCopyable {
-  /// Overwrites the beginning with the elements of another span, which must not be longer.
-  package mutating func copy(_ other: Span<Element>) {
-    precondition(other.count <= count)
+  /// Overwrites the beginning, or what follows a place, with the elements of another span, which must
+  /// not be longer.
+  package mutating func copy(_ other: Span<Element>, at start: Int = 0) {
+    precondition(start >= 0 && start <= count && other.count <= count - start)
     unsafe withUnsafeMutableBufferPointer { to in
       unsafe other.withUnsafeBufferPointer { from in
         guard let base = from.baseAddress, let out = to.baseAddress else { return }
-        unsafe out.update(from: base, count: from.count)
+        unsafe (out + start).update(from: base, count: from.count)
       }
     }
   }

@@ -9,8 +9,9 @@ import TensorCore
   _ size: Int, _ fingerprint: UnsafeMutablePointer<UInt8>!
 ) -> CInt {
   status { () throws(DiffError) in
+    let type = try ElementType(code: type)
     let found = try unsafe TensorHash.of(
-      ElementType(code: type), Shape(rank: rank, extents), span(bytes, size))
+      type, Shape(rank: rank, extents, of: type), span(bytes, size))
     try unsafe store(found, to: fingerprint)
     return DIFFKIT_OK
   }
@@ -24,7 +25,8 @@ import TensorCore
   status { () throws(DiffError) in
     guard let out = unsafe hash else { throw .null }
     unsafe out.pointee = nil
-    unsafe out.pointee = try TensorHash(ElementType(code: type), Shape(rank: rank, extents)).handle
+    let type = try ElementType(code: type)
+    unsafe out.pointee = try TensorHash(type, Shape(rank: rank, extents, of: type)).handle
     return DIFFKIT_OK
   }
 }

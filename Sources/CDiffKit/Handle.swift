@@ -82,11 +82,15 @@ extension ElementType {
 }
 
 extension Shape {
-  init(rank: UInt32, _ extents: UnsafePointer<UInt64>?) throws(DiffError) {
+  init(
+    rank: UInt32, _ extents: UnsafePointer<UInt64>?, of type: ElementType
+  ) throws(DiffError) {
     guard unsafe rank == 0 || extents != nil, rank <= Shape.maximumRank,
       let shape = unsafe Shape(
-        Array(UnsafeBufferPointer(start: rank == 0 ? nil : extents, count: Int(rank))))
-    else { throw DiffError(.usage, "no shape: too many dimensions, or too large") }
+        Array(UnsafeBufferPointer(start: rank == 0 ? nil : extents, count: Int(rank))), of: type)
+    else {
+      throw DiffError(.usage, "no shape: too many dimensions, too large, or no whole bytes")
+    }
     self = shape
   }
 }

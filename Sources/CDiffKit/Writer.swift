@@ -103,7 +103,7 @@ extension CallerTensors.Tensor {
     else { throw DiffError(.usage, "the name of a tensor is NULL, or no UTF-8") }
     self.name = TensorName(name)
     type = try ElementType(code: unsafe tensor.type)
-    shape = try unsafe Shape(rank: tensor.rank, tensor.extents)
+    shape = try unsafe Shape(rank: tensor.rank, tensor.extents, of: type)
     unsafe bytes = tensor.bytes
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: UInt64(type.width))
     guard !overflow, unsafe UInt64(tensor.byte_count) == size,

@@ -99,9 +99,11 @@ typedef struct diffkit_entry {
   const char *name;
   size_t name_length;
   uint32_t operation;
-  /* The tensor's element type and bytes of an element. */
+  /* The tensor's element type and bytes of an element. Of types of 4 and 6 bits, here and below, an
+   * element is a unit: 2 of them in 1 byte, 4 of them in 3. */
   uint32_t type, width;
-  /* The tensor's shape, and how many elements that makes; of RESHAPE the shape before. */
+  /* The tensor's shape (not in units), and how many elements that makes; of RESHAPE the shape
+   * before. */
   uint32_t rank;
   uint64_t extents[32];
   uint64_t elements;

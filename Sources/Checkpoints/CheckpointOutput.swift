@@ -21,6 +21,13 @@ public protocol CheckpointOutput: AnyObject, Sendable {
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError)
 
+  /// Fills `buffer` with bytes of a tensor that the source has and nobody has written yet, if the
+  /// output can do that in less memory than the source; false if it cannot. To be asked instead of the
+  /// source by who goes on to write what was read.
+  func readUnwritten(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) -> Bool
+
   /// Adds a tensor, with the groups that its name needs. Its elements are undefined until the
   /// caller has written all of them.
   ///
@@ -84,6 +91,11 @@ extension CheckpointOutput {
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64,
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError) { try write(bytes, to: tensor, at: offset) }
+
+  /// False.
+  public func readUnwritten(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) -> Bool { false }
 
   /// Nothing, for formats that pack nothing.
   public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}

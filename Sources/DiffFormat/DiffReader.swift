@@ -18,6 +18,8 @@ public final class DiffReader: Sendable {
   public let source: any ByteSource
   /// The version of the file.
   public let major, minor: UInt16
+  /// Whether tensors may have elements that are no whole bytes (`f4`, `f6e2m3`, `f6e3m2`).
+  public let hasPackedElements: Bool
   /// Free-form facts about the diff: task, provenance, hyperparameters, parents.
   public let metadata: [String: String]
   /// XXH3-128 of the index: names the whole contents, since the index holds every checksum.
@@ -54,7 +56,7 @@ public final class DiffReader: Sendable {
   private init(reading source: any ByteSource) throws(DiffError) {
     self.source = source
     size = try source.size
-    (major, minor) = try readHeader(source, size)
+    (major, minor, hasPackedElements) = try readHeader(source, size)
     (indexSize, identity) = try readFooter(source, size)
     indexOffset = size - UInt64(Layout.footerSize) - indexSize
     let index = try source.bytes(at: indexOffset, count: Int(indexSize))
@@ -62,7 +64,9 @@ public final class DiffReader: Sendable {
     guard checksumsMatch(XXH3.hash128(index.span), identity) else {
       throw DiffError(.checksum, "the index does not match its checksum", offset: indexOffset)
     }
-    var parser = IndexParser(index, origin: indexOffset, pageOffset: UInt64(Layout.headerSize))
+    var parser = IndexParser(
+      index, origin: indexOffset, pageOffset: UInt64(Layout.headerSize),
+      allowsPacked: hasPackedElements)
     metadata = try parser.metadata()
     let count = try parser.entryCount()
     var places: [(index: UInt64, pages: UInt64)] = []
@@ -109,7 +113,8 @@ extension DiffReader: RandomAccessCollection {
   public subscript(position: Int) -> DiffEntry {
     let place = places[position]
     var parser = IndexParser(
-      index, origin: indexOffset, at: Int(place.index), pageOffset: place.pages)
+      index, origin: indexOffset, at: Int(place.index), pageOffset: place.pages,
+      allowsPacked: hasPackedElements)
     // `init` has read this entry without an error, and the bytes cannot change.
     guard let entry = try? parser.entry() else { fatalError("the index changed under its reader") }
     return entry
@@ -151,7 +156,7 @@ extension DiffReader: RandomAccessCollection {
 
 private func readHeader(
   _ source: any ByteSource, _ size: UInt64
-) throws(DiffError) -> (UInt16, UInt16) {
+) throws(DiffError) -> (major: UInt16, minor: UInt16, hasPackedElements: Bool) {
   let head = try source.bytes(at: 0, count: Int(min(size, UInt64(Layout.headerSize))))
   let signature = Layout.signature
   guard head.starts(with: signature.prefix(head.count)), head.count >= 8 else {
@@ -188,7 +193,7 @@ private func readHeader(
   guard head.littleEndian(at: 20, as: UInt32.self) == 0 else {
     throw DiffError(.malformed, "reserved bytes are not zero", offset: 20)
   }
-  return (major, head.littleEndian(at: 10))
+  return (major, head.littleEndian(at: 10), incompatible & Layout.packedElements != 0)
 }
 
 private func readFooter(

@@ -21,6 +21,7 @@ public final class DiffWriter {
   public var extensions: [DiffExtension] = []
 
   private let sink: any ByteSink
+  private let allowsPacked: Bool
   private let profile: EncodingProfile
   private var offset = UInt64(Layout.headerSize)
   private var index: [UInt8] = []
@@ -41,16 +42,23 @@ public final class DiffWriter {
   private var pageEnd: UInt64 = 0
 
   /// Starts a diff on `sink`.
+  ///
+  /// - Parameter packed: whether an entry may have elements that are no whole bytes, which the header
+  ///   has to say; readers of version 1.0 refuse such a file.
   public init(
-    _ sink: any ByteSink, metadata: [String: String] = [:], profile: EncodingProfile = .size
+    _ sink: any ByteSink, metadata: [String: String] = [:], profile: EncodingProfile = .size,
+    packed: Bool = false
   ) throws(DiffError) {
     try metadata.checkKeys()
     self.sink = sink
+    allowsPacked = packed
     self.metadata = metadata
     self.profile = profile
     var header = Layout.signature
-    header += Layout.major.littleEndianBytes + Layout.minor.littleEndianBytes
-    header += [UInt8](repeating: 0, count: 12)
+    header += Layout.major.littleEndianBytes
+    header += (packed ? Layout.packedMinor : Layout.minor).littleEndianBytes
+    header += (packed ? Layout.packedElements : 0).littleEndianBytes
+    header += [UInt8](repeating: 0, count: 8)
     header += XXH3.hash64(header.span).littleEndianBytes
     try sink.write(header.span)
   }
@@ -270,6 +278,14 @@ public final class DiffWriter {
     if let previousName, previousName >= entry.name {
       throw refuse("entries must be written in ascending order of names")
     }
+    guard allowsPacked || entry.type.unit == 1 else {
+      throw refuse("elements of type \(entry.type) in a diff that was begun without them")
+    }
+    guard
+      ([entry.shape] + [entry.newShape].compactMap(\.self)).allSatisfy({
+        $0.unit == entry.type.unit
+      })
+    else { throw refuse("a shape that is not in units of \(entry.type)") }
     if case .add(let values, let scale) = entry.operation {
       guard let float = entry.type.float, values != .f64,
         DiffEntry.scales(of: float).contains(scale)
@@ -289,8 +305,9 @@ extension DiffReader {
   package func write(
     into sink: any ByteSink, metadata: [String: String]
   ) throws(DiffError) {
-    let writer = try DiffWriter(sink, metadata: metadata)
+    let writer = try DiffWriter(sink, metadata: metadata, packed: hasPackedElements)
     for entry in self { try writer.copy(entry, from: source) }
+    writer.carry(attributes)
     try writer.finish()
   }
 }

@@ -171,10 +171,11 @@ extension DiffEntry {
 }
 
 extension Shape {
-  /// The box of indices that both shapes have; empty where the ranks differ.
+  /// The box of indices that both shapes have, in units; empty where the ranks differ.
   package func overlap(_ other: Shape) -> Shape {
-    guard extents.count == other.extents.count else { return Shape(vector: 0) }
-    return Shape(zip(extents, other.extents).map(min)) ?? Shape(vector: 0)
+    let (mine, theirs) = (unitExtents, other.unitExtents)
+    guard mine.count == theirs.count else { return Shape(vector: 0) }
+    return Shape(zip(mine, theirs).map(min)) ?? Shape(vector: 0)
   }
 }
 

@@ -71,12 +71,20 @@ package enum JSONValue: Sendable, Hashable {
       case "\n": out += "\\n"
       case "\t": out += "\\t"
       case "\r": out += "\\r"
-      case "\0"..<" ":
-        let digits = String(scalar.value, radix: 16)
-        out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      case "\0"..<" ": out += scalar.jsonEscape
       default: out.unicodeScalars.append(scalar)
       }
     }
     return out + "\""
+  }
+}
+
+extension Unicode.Scalar {
+  /// The escape of JSON, by its number in UTF-16.
+  package var jsonEscape: String {
+    String(self).utf16.map { unit in
+      let digits = String(unit, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }.joined()
   }
 }

@@ -1,6 +1,6 @@
 /// What becomes of an attribute of a checkpoint: Keras' files list in attributes which tensors a model
 /// has, in which order, and how its layers are put together.
-public struct AttributeChange: Sendable, Hashable {
+public struct AttributeChange: Sendable, Hashable, CustomStringConvertible {
   /// The path of the group or dataset in the file; empty for the root.
   public var object: TensorName
   /// The attribute's name.
@@ -20,6 +20,9 @@ public struct AttributeChange: Sendable, Hashable {
   public var reversed: AttributeChange {
     AttributeChange(object: object, name: name, old: new, new: old)
   }
+
+  /// Where the attribute is, and its name.
+  public var description: String { "\(object == "" ? "/" : object), attribute '\(name)'" }
 }
 
 /// The value of an attribute: a text, or a list of texts.

@@ -17,6 +17,9 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
   case f8e5m2 = 15
   case f8e8m0 = 16
   case c64 = 17
+  case f4 = 18
+  case f6e2m3 = 19
+  case f6e3m2 = 20
   case bits8 = 33
   case bits16 = 34
   case bits24 = 35
@@ -26,12 +29,22 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
   case bits56 = 39
   case bits64 = 40
 
-  /// Bytes an element takes, 1 to 8.
+  /// Elements of a unit, which is what changes together: the fewest that take whole bytes. 1 but for
+  /// types of 4 and 6 bits.
+  public var unit: Int {
+    switch self {
+    case .f4: 2
+    case .f6e2m3, .f6e3m2: 4
+    default: 1
+    }
+  }
+
+  /// Bytes a unit takes, 1 to 8; of most types that is an element.
   public var width: Int {
     switch self {
-    case .bool, .u8, .i8, .f8e4m3, .f8e5m2, .f8e8m0, .bits8: 1
+    case .bool, .u8, .i8, .f8e4m3, .f8e5m2, .f8e8m0, .f4, .bits8: 1
     case .u16, .i16, .f16, .bf16, .bits16: 2
-    case .bits24: 3
+    case .f6e2m3, .f6e3m2, .bits24: 3
     case .u32, .i32, .f32, .bits32: 4
     case .bits40: 5
     case .bits48: 6

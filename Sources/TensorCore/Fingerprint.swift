@@ -32,12 +32,7 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
   /// - Complexity: O(`bytes.count`).
   public static func of(_ type: ElementType, _ shape: Shape, _ bytes: Span<UInt8>) -> Fingerprint {
     var builder = Builder(type, shape)
-    var at = 0
-    while at < bytes.count {
-      let end = min(at + Builder.blockSize, bytes.count)
-      builder.append(XXH3.hash128(bytes.extracting(at..<end)))
-      at = end
-    }
+    builder.append(BlockHashes(bytes))
     return builder.fingerprint
   }
 
@@ -58,6 +53,33 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
 
     package mutating func append(_ block: Fingerprint) { blocks += block.bytes }
 
+    package mutating func append(_ hashes: BlockHashes) {
+      if let first = hashes.first { append(first) }
+      for hash in hashes.others { append(hash) }
+    }
+
     package var fingerprint: Fingerprint { XXH3.hash128((header + blocks).span) }
+  }
+}
+
+/// The hashes of bytes that begin where a block of a fingerprint does, a hash for each block.
+package struct BlockHashes: Sendable, Equatable {
+  /// That of the first block, which most often is all of them.
+  package private(set) var first: Fingerprint?
+  /// Those of the others.
+  package private(set) var others: [Fingerprint] = []
+
+  /// None.
+  package init() {}
+
+  /// Those of some bytes. O(bytes).
+  package init(_ bytes: Span<UInt8>) {
+    var at = 0
+    while at < bytes.count {
+      let end = min(at + Fingerprint.Builder.blockSize, bytes.count)
+      let hash = XXH3.hash128(bytes.extracting(at..<end))
+      if first == nil { first = hash } else { others.append(hash) }
+      at = end
+    }
   }
 }

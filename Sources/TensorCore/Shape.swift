@@ -5,7 +5,9 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
 
   /// The extent of each dimension; empty for a scalar.
   public let extents: [UInt64]
-  /// The product of the extents: 1 for a scalar.
+  /// Elements of a unit; see `ElementType.unit`.
+  public let unit: Int
+  /// The product of the extents, 1 for a scalar; where a unit is several elements, how many units.
   public let count: UInt64
 
   /// A shape, or nil if it has too many dimensions, or extents (zeros aside) whose product
@@ -18,25 +20,48 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
     }
     self.extents = extents
     self.count = count.value
+    unit = 1
+  }
+
+  /// The shape of a tensor of a type; nil also if its elements are no whole units.
+  public init?(_ extents: [UInt64], of type: ElementType) {
+    guard let shape = Shape(extents)?.inUnits(of: type) else { return nil }
+    self = shape
+  }
+
+  /// The same extents in the units of a type; nil if the elements are no whole units.
+  public func inUnits(of type: ElementType) -> Shape? {
+    let elements = count * UInt64(unit)
+    guard elements % UInt64(type.unit) == 0 else { return nil }
+    return Shape(extents: extents, unit: type.unit, count: elements / UInt64(type.unit))
+  }
+
+  private init(extents: [UInt64], unit: Int, count: UInt64) {
+    (self.extents, self.unit, self.count) = (extents, unit, count)
   }
 
   /// The shape of a scalar: one element, no dimension.
   public static let scalar = Shape()
 
   private init() {
-    extents = []
-    count = 1
+    self.init(extents: [], unit: 1, count: 1)
   }
 
   /// A vector of `count` elements; traps at 2^60, which no memory or file can hold.
   package init(vector count: UInt64) {
     precondition(count < 1 << 60)
-    extents = [count]
-    self.count = count
+    self.init(extents: [count], unit: 1, count: count)
   }
 
-  /// The length of a row, that is the last extent; 1 for a scalar.
-  public var rowLength: UInt64 { extents.last ?? 1 }
+  /// The extents of the tensor as an array of units; where a row is no whole units, that is a vector.
+  package var unitExtents: [UInt64] {
+    guard unit > 1 else { return extents }
+    guard let last = extents.last, last % UInt64(unit) == 0 else { return [count] }
+    return extents.dropLast() + [last / UInt64(unit)]
+  }
+
+  /// Units of a row, that is the last extent; 1 for a scalar.
+  public var rowLength: UInt64 { unitExtents.last ?? 1 }
 
   /// `[30522, 384]`.
   public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }

@@ -17,3 +17,16 @@ extension Checkpoint {
 
   subscript(name: TensorName) -> StoredTensor? { tensors.first { $0.name == name } }
 }
+
+extension CheckpointOutput {
+  /// Changes elements of a checkpoint in place, all of a range.
+  func patch(
+    _ bytes: Span<UInt8>, of tensor: StoredTensor, at offset: UInt64, in source: any Checkpoint
+  ) throws(DiffError) {
+    var old = [UInt8](repeating: 0, count: bytes.count)
+    var span = old.mutableSpan
+    try source.read(tensor, at: offset, into: &span)
+    let positions = Array(0..<UInt32(bytes.count / tensor.type.width))
+    try write(bytes, to: tensor, at: offset, changing: positions.span, from: old.span)
+  }
+}

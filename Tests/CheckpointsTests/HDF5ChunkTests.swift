@@ -57,6 +57,43 @@ import TestSupport
     }
   }
 
+  @Test("tensors in one large chunk are changed by turns, and read as far as nobody wrote")
+  func largeChunks() throws {
+    let seed = TestSeed.value
+    var random = SplitMix64(seed: seed)
+    let names: [TensorName] = ["deflate", "all big-endian", "cut"]
+    try Scratch.with { scratch in
+      let path = TestFiles.path("Resources/large-chunks.h5")
+      let source = try HDF5Checkpoint(path)
+      var expected = try names.map { try source.bytes(of: #require(source[$0])) }
+      let output = try source.makeOutput(
+        at: scratch("out.h5"), rewriting: [], overwriting: false)
+      for round in 0..<4 {
+        for (number, name) in names.enumerated() where round != 2 || number == 0 {
+          let tensor = try #require(source[name])
+          let count = 4096 * (round + 1)
+          let start = round * expected[number].count / 4
+          var old = [UInt8](repeating: 0, count: count)
+          var span = old.mutableSpan
+          #expect(try output.readUnwritten(tensor, at: UInt64(start), into: &span))
+          #expect(old.elementsEqual(expected[number][start..<start + count]))
+          let new = random.bytes(count)
+          try output.write(new.span, to: tensor, at: UInt64(start))
+          expected[number].replaceSubrange(start..<start + count, with: new)
+        }
+      }
+      try output.commit()
+      let result = try HDF5Checkpoint(scratch("out.h5"))
+      for (number, name) in names.enumerated() {
+        let bytes = try result.bytes(of: #require(result[name]))
+        #expect(bytes == expected[number], "\(name), seed \(seed)")
+      }
+      #expect(
+        try result.bytes(of: #require(result["small"]))
+          == source.bytes(of: #require(source["small"])))
+    }
+  }
+
   @Test("a chunk that was packed can be changed again")
   func twice() throws {
     try Scratch.with { scratch in
@@ -129,8 +166,9 @@ import TestSupport
       for index in start * width..<end * width {
         bytes[index] = UInt8(truncatingIfNeeded: random.next())
       }
-      try output.write(
-        bytes.span.extracting(start * width..<end * width), to: tensor, at: UInt64(start * width))
+      try output.patch(
+        bytes.span.extracting(start * width..<end * width), of: tensor, at: UInt64(start * width),
+        in: source)
       start = end + Int(random.next() % 30)
     }
     let before = try contents(ofFile: path)
@@ -178,7 +216,8 @@ import TestSupport
         let tensor = try #require(checkpoint[name])
         #expect(tensor.isChangeableInPlace)
         let output = try checkpoint.makeInPlaceOutput()
-        try output.write(new.span.extracting(from...), to: tensor, at: UInt64(from))
+        try output.patch(
+          new.span.extracting(from...), of: tensor, at: UInt64(from), in: checkpoint)
         try output.commit()
       }
       try patch()
@@ -199,7 +238,7 @@ import TestSupport
       let output = try source.makeInPlaceOutput()
       let bytes = [UInt8](repeating: 1, count: tensor.type.width)
       let error = #expect(throws: DiffError.self) {
-        try output.write(bytes.span, to: tensor, at: 0)
+        try output.patch(bytes.span, of: tensor, at: 0, in: source)
       }
       #expect(error?.code == .unsupported)
     }

@@ -110,16 +110,42 @@ import TestSupport
     #expect(try refusal(file("{}", data: 0, length: .max))?.code == .limit)
   }
 
-  @Test("types narrower than a byte are passed over by name; trailing spaces are fine")
+  @Test("metadata that are null are none")
+  func noMetadata() throws {
+    try Scratch.with { scratch in
+      let header =
+        #"{"__metadata__":null,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+      try TestSupport.write(file(header, data: 1), toFile: scratch("f"))
+      let checkpoint = try CheckpointFile.open(scratch("f"))
+      #expect(checkpoint.tensors.map(\.name) == ["a"] && checkpoint.metadata.isEmpty)
+    }
+  }
+
+  @Test("tensors narrower than a byte have their extents in elements, and their bytes in units")
+  func packed() throws {
+    try Scratch.with { scratch in
+      let header =
+        #"{"a":{"dtype":"F4","shape":[2,3],"data_offsets":[0,3]},"b":{"dtype":"F6_E2M3","shape":[8],"data_offsets":[3,9]},"c":{"dtype":"F6_E3M2","shape":[2,2],"data_offsets":[9,12]}}"#
+      try TestSupport.write(file(header, data: 12), toFile: scratch("f"))
+      let checkpoint = try CheckpointFile.open(scratch("f"))
+      #expect(checkpoint.skipped.isEmpty)
+      #expect(checkpoint.tensors.map(\.type) == [.f4, .f6e2m3, .f6e3m2])
+      #expect(checkpoint.tensors.map(\.shape.extents) == [[2, 3], [8], [2, 2]])
+      #expect(checkpoint.tensors.map(\.shape.count) == [3, 2, 1])
+      #expect(checkpoint.tensors.map(\.byteCount) == [3, 6, 3])
+    }
+  }
+
+  @Test("types that diffkit lacks are passed over by name; trailing spaces are fine")
   func skipped() throws {
     try Scratch.with { scratch in
       let header =
-        #"{"x":{"dtype":"F4","shape":[4],"data_offsets":[0,2]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}   "#
+        #"{"x":{"dtype":"F8_E4M3FNUZ","shape":[2],"data_offsets":[0,2]},"y":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}   "#
       try TestSupport.write(file(header, data: 3), toFile: scratch("f"))
       let checkpoint = try CheckpointFile.open(scratch("f"))
       #expect(checkpoint.tensors.map(\.name) == ["y"])
       #expect(checkpoint.skipped.map(\.name) == ["x"])
-      #expect(checkpoint.skipped.map(\.reason) == ["elements of type F4"])
+      #expect(checkpoint.skipped.map(\.reason) == ["elements of type F8_E4M3FNUZ"])
     }
   }
 

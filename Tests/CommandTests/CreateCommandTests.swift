@@ -120,6 +120,60 @@ import TestSupport
     }
   }
 
+  @Test("elements that a rounded change makes infinite are counted, by create and by apply")
+  func infinite() throws {
+    try Fixture.with { files in
+      // The change of 65520 is stored as 65536.
+      try files.make("base", [MemoryTensor("w", .f16, halves([-16, 1]))])
+      try files.make("tuned", [MemoryTensor("w", .f16, halves([65504, 1]))])
+      let diff = files("d.diff")
+      expectSuccess(
+        try Diffkit.run("create", files("base"), files("tuned"), "--add", "-o", diff),
+        "\n1 element will become infinite\n")
+      expectSuccess(
+        try Diffkit.run("apply", files("base"), diff, "-o", files("out")),
+        "\n1 element became infinite\n")
+      #expect(try files.bytes(of: "w", "out") == halves([.infinity, 1]))
+    }
+  }
+
+  private func halves(_ values: [Float16]) -> [UInt8] { littleEndian(values.map(\.bitPattern)) }
+
+  @Test("of pairs of tensors that may be one, three are shown and the others counted")
+  func alike() throws {
+    try Fixture.with { files in
+      func model(_ suffix: String) -> [MemoryTensor] {
+        [MemoryTensor("common", .f32, littleEndian([1] as [Float]))]
+          + (2...6).map {
+            MemoryTensor(
+              TensorName("layer\($0)/kernel\(suffix)"), .f32,
+              littleEndian([Float](repeating: 1, count: $0)))
+          }
+      }
+      try files.make("base", model(""))
+      try files.make("tuned", model("_1"))
+      let answer = try Diffkit.run("create", files("base"), files("tuned"), "-o", files("d.diff"))
+      expectSuccess(answer, "and 2 more such pairs\n")
+      #expect(answer.output.split(separator: "perhaps one tensor: ").count == 4)
+    }
+  }
+
+  @Test("a diff of nothing but tensors that come or go says so, and not that it has no changes")
+  func wholeAlone() throws {
+    try Fixture.with { files in
+      let one = MemoryTensor("a", .f32, littleEndian([1] as [Float]))
+      let head = MemoryTensor("head", .f32, littleEndian([2] as [Float]))
+      try files.make("base", [one])
+      try files.make("tuned", [one, head])
+      for (base, tuned) in [("base", "tuned"), ("tuned", "base")] {
+        let answer = try Diffkit.run(
+          "create", files(base), files(tuned), "-o", files("d.diff"), "--force")
+        expectSuccess(answer, ", 1 whole tensor in 1 of 2 tensors\n")
+        #expect(!answer.output.contains("0 changes"))
+      }
+    }
+  }
+
   @Test("verify counts the tensors that differ, and lists ten")
   func manyDiffer() throws {
     try Fixture.with { files in

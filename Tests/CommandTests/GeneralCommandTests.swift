@@ -117,6 +117,14 @@ import TestSupport
     }
   }
 
+  @Test("quickstart finds the samples of the sources that it was built from, wherever it runs")
+  func quickstartElsewhere() throws {
+    try Scratch.with { scratch in
+      expectSuccess(try Diffkit.run(in: scratch.path, "quickstart", "--files", "q"))
+      #expect(scratch.exists("q"))
+    }
+  }
+
   @Test("quickstart goes once round the samples")
   func quickstart() throws {
     try Scratch.with { scratch in

@@ -1,4 +1,5 @@
 import Checkpoints
+import DiffFormat
 import DiffOperations
 import SystemSupport
 import TensorCore
@@ -38,6 +39,19 @@ import TestSupport
       expectSuccess(
         try Diffkit.run("apply", "--in-place", files("base.h5"), files("undo.diff"), "-q"))
       #expect(try files.bytes("base.h5") == base)
+    }
+  }
+
+  @Test("where all is done already, the undo file in place is one without entries")
+  func undoOfNothing() throws {
+    try Fixture.with { files in
+      let tuned = try files.bytes("tuned.h5")
+      expectSuccess(
+        try Diffkit.run(
+          "apply", "--in-place", files("tuned.h5"), files("exact.diff"), "--undo",
+          files("undo.diff")), "already applied, nothing written")
+      #expect(try DiffReader(files("undo.diff")).isEmpty)
+      #expect(try files.bytes("tuned.h5") == tuned)
     }
   }
 

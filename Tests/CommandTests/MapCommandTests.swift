@@ -22,6 +22,32 @@ import TestSupport
     try expectSuffixes(keras + "textgenrnn_weights.hdf5", keras + "reddit_apple_android.hdf5")
   }
 
+  @Test("rules that no name matches are named by every command that has a map")
+  func vainRules() throws {
+    try Fixture.with { files in
+      try write(Array("none\tother\n".utf8), toFile: files("map"))
+      let (base, add) = (files("base.h5"), files("add.diff"))
+      let commands = [
+        ["create", base, files("tuned.h5"), "-o", files("1.diff")],
+        ["apply", base, add, "-o", files("1.h5")], ["verify", add, base],
+        ["compare", base, base], ["compare", add, add, "--base", base],
+        ["report", add, "-o", files("1.html"), "--base", base],
+        ["convert", files("1.npz"), files("2.diff"), "--base", base],
+      ]
+      expectSuccess(try Diffkit.run("convert", add, files("1.npz")))
+      for command in commands {
+        expectSuccess(
+          try Answer(.run(Diffkit.path, command + ["--map", files("map")])),
+          "no name matches the map's rule 'none'")
+      }
+      for option in [["--map", files("map")], ["--base", base]] {
+        expectTrouble(
+          try Answer(.run(Diffkit.path, ["convert", add, files("3.npz")] + option)),
+          "\(option[0]) is about files of other tools")
+      }
+    }
+  }
+
   private func expectSuffixes(_ base: String, _ tuned: String) throws {
     try Scratch.with { scratch in
       // Without a map nothing is in common, and it is said which may be the same.

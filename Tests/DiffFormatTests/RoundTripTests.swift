@@ -37,7 +37,8 @@ import TestSupport
     var operations = [DiffOperation.xor, .replace]
     if type.float != nil { operations.append(.add(values: .bf16, scale: seed % 100 - 50)) }
     let entry = DiffEntry(
-      "w", operations[seed % operations.count], type, shape(UInt64(rows), UInt64(columns)))
+      "w", operations[seed % operations.count], type,
+      shape(UInt64(rows), UInt64(columns * type.unit), of: type))
     let width = entry.valueWidth
     var values = random.bytes(positions.count * width)
     if seed % 3 == 0 { for i in values.indices where i % width != 0 { values[i] = 7 } }

@@ -64,6 +64,15 @@ import Foundation
     #expect(bytes == littleEndian(expected.head.map { Float($0) }))
   }
 
+  @Test("arrays that a file states and does not hold are refused before anything is allocated")
+  func hugeClaim() throws {
+    let error = #expect(throws: DiffError.self) {
+      try imported(Self.folder + "huge-claim.h5", .sparseHDF5)
+    }
+    #expect(error?.code == .limit)
+    #expect(error?.tensor == "dense.weight/values")
+  }
+
   @Test(
     "an export comes back bit for bit",
     arguments: [ExchangeFormat.cooNpz, .sftNpz, .sparseHDF5])

@@ -63,24 +63,218 @@ import TestSupport
     }
   }
 
+  @Test("a map takes attributes to another group, as it does their tensors")
+  func moved() throws {
+    let (diff, _) = try create()
+    let names = try NameMap(text: "re:^model_weights/\tweights/")
+    try Scratch.with { scratch in
+      let base = try move(open("base"), to: scratch("base.h5"))
+      let tuned = try move(open("tuned"), to: scratch("tuned.h5"))
+      #expect(try Diffs.notes(on: [diff], to: base, names: names).isEmpty)
+      var options = ApplyOptions()
+      options.names = names
+      _ = try Diffs.apply([diff], to: base, output: scratch("made.h5"), options)
+      let made = try CheckpointFile.open(scratch("made.h5"))
+      #expect(try made.compare(with: tuned).areSame)
+      _ = try Diffs.apply([diff], .revert, to: made, output: scratch("back.h5"), options)
+      #expect(try CheckpointFile.open(scratch("back.h5")).compare(with: base).areSame)
+    }
+  }
+
+  @Test("a diff made by a map takes along attributes of a group that is elsewhere")
+  func createdMoved() throws {
+    var options = CreateOptions()
+    options.names = try NameMap(text: "re:^model_weights/\tweights/")
+    let sink = MemorySink()
+    try Scratch.with { scratch in
+      let short = try withoutHead(scratch("short.h5"))
+      let other = try move(short, to: scratch("moved.h5"))
+      let summary = try Diffs.create(from: open("base"), to: other, into: sink, options)
+      #expect(summary.attributes.map(\.description) == ["model_weights, attribute 'layer_names'"])
+      _ = try Diffs.apply(
+        [DiffReader(bytes: sink.bytes)], to: open("base"), output: scratch("made.h5"))
+      #expect(try CheckpointFile.open(scratch("made.h5")).compare(with: short).areSame)
+    }
+  }
+
   @Test("where they cannot be taken along, attributes that do not fit are named")
   func named() throws {
     var options = CreateOptions()
-    options.names = try NameMap(text: "some/name\tanother/name")
-    let (diff, summary) = try create(options)
-    #expect(summary.attributes.isEmpty && diff.extensions.isEmpty)
-    let names = summary.notCarried.map(\.name)
-    #expect(names.contains("/, attribute 'model_config'"))
-    #expect(names.contains("model_weights, attribute 'layer_names'"))
-    let notes = try Diffs.notes(on: [diff], to: open("base"))
-    #expect(notes.count == 1)
-    #expect(notes.first?.hasSuffix("layer_names, model_config, weight_names") == true)
+    options.names = try NameMap(text: "re:^model_weights/\tweights/")
+    let sink = MemorySink()
     try Scratch.with { scratch in
+      // What comes keeps its own name, which is none of the base's group.
+      let tuned = try move(open("tuned"), to: scratch("tuned.h5"))
+      let summary = try Diffs.create(from: open("base"), to: tuned, into: sink, options)
+      let diff = try DiffReader(bytes: sink.bytes)
+      #expect(summary.attributes.isEmpty && diff.extensions.isEmpty)
+      let names = summary.notCarried.map(\.name)
+      #expect(names.contains("/, attribute 'model_config'"))
+      #expect(names.contains("model_weights, attribute 'layer_names'"))
+      let notes = try Diffs.notes(on: [diff], to: open("base"))
+      #expect(notes.count == 1)
+      #expect(notes.first?.hasSuffix("layer_names, model_config, weight_names") == true)
       let converted = try open("base").convert(to: scratch("base.safetensors"), .safetensors)
       let attributes = try #require(converted.skipped.first { $0.name == "attributes" })
       #expect(attributes.reason.contains("layer_names"))
       #expect(attributes.reason.contains("weight_names"))
     }
+  }
+
+  @Test("diffs made of others take attributes along where they are true, and name the rest")
+  func transformed() throws {
+    try Scratch.with { scratch in
+      let embeddings: TensorName = "model_weights/embedding/embedding/embeddings"
+      let output = try open("tuned").makeOutput(
+        at: scratch("tuned.h5"), rewriting: [], overwriting: false)
+      let tensor = try #require(open("tuned").tensors.first { $0.name == embeddings })
+      try output.write(littleEndian([0.5] as [Float]).span, to: tensor, at: 0)
+      try output.commit()
+      let tuned = try CheckpointFile.open(scratch("tuned.h5"))
+      try expectTransforms(
+        try diff(open("base"), tuned), sum: diff(open("base"), tuned, .add(.all, values: .f32)))
+    }
+  }
+
+  private func expectTransforms(_ exact: DiffReader, sum: DiffReader) throws {
+    let attributes = exact.attributes.sorted { "\($0)" < "\($1)" }
+    func made(_ body: (MemorySink) throws -> Void) throws -> [AttributeChange] {
+      let sink = MemorySink()
+      try body(sink)
+      return try DiffReader(bytes: sink.bytes).attributes.sorted { "\($0)" < "\($1)" }
+    }
+    #expect(try made { try exact.write(into: $0, metadata: [:]) } == attributes)
+    #expect(try made { _ = try Diffs.reencode(exact, into: $0) } == attributes)
+    #expect(try made { _ = try Diffs.scale(sum, by: 3, into: $0) } == attributes)
+    #expect(try made { _ = try Diffs.prune(sum, into: $0, PruneOptions(.all)) } == attributes)
+    let merged = try made { sink in
+      let summary = try Diffs.merge([MergeInput(sum), MergeInput(sum)], into: sink)
+      #expect(summary.attributesLeftOut.isEmpty)
+    }
+    #expect(merged == attributes)
+    // All that come and go; none; some, of which one layer whole.
+    let all = try made { sink in
+      let summary = try Diffs.extract(
+        exact, tensors: [], except: [NamePattern("*embeddings")], into: sink)
+      #expect(summary.attributesLeftOut.isEmpty)
+    }
+    #expect(all == attributes)
+    let none = try made { sink in
+      let summary = try Diffs.extract(exact, tensors: [NamePattern("*embeddings")], into: sink)
+      #expect(summary.attributesLeftOut.isEmpty)
+    }
+    #expect(none == [])
+    let some = try made { sink in
+      let summary = try Diffs.extract(exact, tensors: [NamePattern("*/hidden/*")], into: sink)
+      let names = summary.attributesLeftOut.map(\.description)
+      #expect(names.contains("/, attribute 'model_config'"))
+      #expect(names.contains("model_weights, attribute 'layer_names'"))
+    }
+    #expect(some.map(\.description) == ["model_weights/hidden, attribute 'weight_names'"])
+  }
+
+  @Test("attributes of a chain are those of its ends; where they do not follow, they are named")
+  func composed() throws {
+    let (first, _) = try create()
+    try Scratch.with { scratch in
+      func compose(_ diffs: [DiffReader]) throws -> (DiffReader, ComposeSummary) {
+        let sink = MemorySink()
+        let summary = try Diffs.compose(diffs, into: sink)
+        return (try DiffReader(bytes: sink.bytes), summary)
+      }
+      let short = try withoutHead(scratch("short.h5"))
+      let sink = MemorySink()
+      _ = try Diffs.create(from: open("tuned"), to: short, into: sink)
+      let second = try DiffReader(bytes: sink.bytes)
+      let (both, summary) = try compose([first, second])
+      #expect(summary.attributesLeftOut.isEmpty)
+      _ = try Diffs.apply([both], to: open("base"), output: scratch("made.h5"))
+      #expect(try CheckpointFile.open(scratch("made.h5")).compare(with: short).areSame)
+
+      let back = MemorySink()
+      _ = try Diffs.create(from: open("tuned"), to: open("base"), into: back)
+      let (nothing, _) = try compose([first, DiffReader(bytes: back.bytes)])
+      #expect(nothing.isEmpty && nothing.extensions.isEmpty)
+
+      let foreign = try setting("model_config", "{}", in: open("tuned"), scratch("foreign.h5"))
+      let third = MemorySink()
+      _ = try Diffs.create(from: foreign, to: short, into: third)
+      let (broken, told) = try compose([first, DiffReader(bytes: third.bytes)])
+      #expect(told.attributesLeftOut.map(\.name) == ["model_config"])
+      #expect(!broken.attributes.map(\.name).contains("model_config"))
+    }
+  }
+
+  @Test("of two heads, a merge names the attributes that it cannot have for both")
+  func mergedHeads() throws {
+    var options = CreateOptions()
+    options.mode = .add(.all, values: .f32)
+    let (sum, _) = try create(options)
+    try Scratch.with { scratch in
+      let foreign = try setting("model_config", "{}", in: open("tuned"), scratch("foreign.h5"))
+      let other = MemorySink()
+      _ = try Diffs.create(from: open("base"), to: foreign, into: other, options)
+      let sink = MemorySink()
+      let summary = try Diffs.merge(
+        [MergeInput(sum), MergeInput(DiffReader(bytes: other.bytes))], into: sink)
+      #expect(summary.attributesLeftOut.map(\.name) == ["model_config"])
+      let names = Set(try DiffReader(bytes: sink.bytes).attributes.map(\.name))
+      #expect(names == ["layer_names", "weight_names"])
+    }
+  }
+
+  /// A copy of a model whose root has an attribute of another text.
+  private func setting(
+    _ name: String, _ text: String, in source: any Checkpoint, _ path: String
+  ) throws -> any Checkpoint {
+    let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+    let value = AttributeValue([text], isList: false, isVariable: true)
+    try output.setAttribute(AttributeChange(object: "", name: name, old: nil, new: value))
+    try output.commit()
+    return try CheckpointFile.open(path)
+  }
+
+  /// A copy of the base without its last layer.
+  private func withoutHead(_ path: String) throws -> any Checkpoint {
+    let base = try open("base")
+    let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
+    for tensor in base.tensors where tensor.name.description.contains("/output/") {
+      try output.delete(tensor)
+    }
+    let object: TensorName = "model_weights"
+    let contents = try base.otherContents()
+    let list = try #require(contents.first { $0.name == object && $0.attribute == "layer_names" })
+    var value = try #require(list.value)
+    value.texts.removeAll { $0 == "output" }
+    try output.setAttribute(
+      AttributeChange(object: object, name: "layer_names", old: list.value, new: value))
+    try output.commit()
+    return try CheckpointFile.open(path)
+  }
+
+  /// A copy of a model whose group `model_weights` is called `weights`.
+  private func move(_ source: any Checkpoint, to path: String) throws -> any Checkpoint {
+    func moved(_ name: TensorName) -> TensorName {
+      TensorName(name.description.replacing(/^model_weights/, with: "weights"))
+    }
+    let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
+    for content in try source.otherContents() where moved(content.name) != content.name {
+      guard let name = content.attribute, let value = content.value else { continue }
+      try output.setAttribute(
+        AttributeChange(object: moved(content.name), name: name, old: nil, new: value))
+      try output.setAttribute(
+        AttributeChange(object: content.name, name: name, old: value, new: nil))
+    }
+    for tensor in source.tensors where moved(tensor.name) != tensor.name {
+      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      var span = bytes.mutableSpan
+      try source.read(tensor, at: 0, into: &span)
+      try output.delete(tensor)
+      let new = try output.insert(moved(tensor.name), tensor.type, tensor.shape)
+      try output.write(bytes.span, to: new, at: 0)
+    }
+    try output.commit()
+    return try CheckpointFile.open(path)
   }
 
   @Test("elements alone leave attributes alone")

@@ -8,17 +8,14 @@ struct RandomModel {
 
   init(seed: Int) { random = SplitMix64(seed: UInt64(seed)) }
 
-  /// The types that checkpoints can have: those whose elements fit blocks.
-  static let types = ElementType.allCases.filter { [1, 2, 4, 8].contains($0.width) }
-
   static let shapes = [
     [], [0], [1], [7], [3, 4], [2, 0, 3], [5, 6, 7], [1, 1, 1, 1], [1000], [300, 41],
   ].compactMap { Shape($0) }
 
   /// A tensor of every type and shape.
   mutating func everything() -> [MemoryTensor] {
-    Self.types.flatMap { type in
-      Self.shapes.map { shape in
+    ElementType.allCases.flatMap { type in
+      Self.shapes.compactMap { $0.inUnits(of: type) }.map { shape in
         MemoryTensor(
           "\(type)/\(shape)", type, shape, random.bytes(Int(shape.count) * type.width))
       }
@@ -29,6 +26,7 @@ struct RandomModel {
   mutating func large() -> [MemoryTensor] {
     let sizes: [(ElementType, Int)] = [
       (.u8, 9 << 20 + 13), (.f16, 1 << 19), (.f32, 1_500_001), (.f64, 1 << 17 + 1),
+      (.f6e2m3, 1_500_001), (.bits40, 1 << 18 + 3),
     ]
     return sizes.map { type, count in
       // Whole words of chance: one byte at a time would take seconds.

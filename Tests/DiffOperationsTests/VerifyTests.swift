@@ -31,6 +31,19 @@ import TestSupport
     #expect(try Diffs.verify(made).checkpoint == nil)
   }
 
+  @Test("where one tensor does not fit, the others are compared all the same")
+  func misfits() throws {
+    let made = try diff(Steps.base, Steps.first)
+    let other = MemoryCheckpoint([
+      MemoryTensor("a", .u32, littleEndian([1, 2, 3] as [Float])), vector("b", [4, 9]),
+      Steps.base.all[2],
+    ])
+    let report = try Diffs.verify(made, against: other)
+    #expect(report.checkpoint == .different)
+    #expect(report.differing == ["a", "b"])
+    #expect(report.differingCount == 2)
+  }
+
   @Test("tensors that come and go have their states too", arguments: Verification.allCases)
   func whole(verification: Verification) throws {
     let base = MemoryCheckpoint(Steps.base.all + [vector("old", [1])])

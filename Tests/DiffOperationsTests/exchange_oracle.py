@@ -47,6 +47,12 @@ with h5py.File(OUT / "sparse.h5", "w") as file:
     for name, array in coo.items():
         file[name] = array
 
+# Arrays of 2^26 elements that are stored nowhere.
+with h5py.File(OUT / "huge-claim.h5", "w") as file:
+    for kind, dtype in ("indices", "<i8"), ("values", "<f4"):
+        file.create_dataset(f"dense.weight/{kind}", (1 << 26,), dtype, chunks=(1 << 16,))
+    file["dense.weight/shape"] = np.array([4, 6], "<i8")
+
 # As composable-sft counts positions: a multiplier for each dimension, that of the first one 1.
 sft = {"head/head.weight": head}
 for name, values in deltas.items():

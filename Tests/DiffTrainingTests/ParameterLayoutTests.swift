@@ -18,6 +18,17 @@ import TestSupport
     #expect(layout.bodyCount == 31)
   }
 
+  @Test("a tensor of 2^32 elements is refused by name")
+  func tooLarge() {
+    var layout = ParameterLayout()
+    let error = #expect(throws: DiffError.self) {
+      try layout.append("table", Shape(vector: 1 << 32), isTable: true)
+    }
+    #expect(error?.code == .limit)
+    #expect(error?.tensor == "table")
+    #expect(layout.parameters.isEmpty)
+  }
+
   @Test("names that look alike and differ in bytes are two parameters")
   func twoSpellings() throws {
     var layout = ParameterLayout()

@@ -47,9 +47,11 @@ import Testing
       (.f32, [0], 0, "6ec49fa56782cd579918691b2e1e09a7"),
       (.u8, [1_572_864], 1_572_864, "68cde733508be7e0d7787bf47a0a544d"),
       (.bits24, [524_288], 1_572_864, "dcfaed498f0c5a21b87bb8ab841caf40"),
+      (.f4, [4, 10], 20, "115ccea2725492864f74a05a6513fb1f"),
+      (.f6e2m3, [2_097_152], 1_572_864, "a7e1797276f0027c82f2d99afe249565"),
     ])
   func fingerprints(type: ElementType, extents: [UInt64], count: Int, expected: String) throws {
-    let shape = try #require(Shape(extents))
+    let shape = try #require(Shape(extents, of: type))
     #expect(text(.of(type, shape, bytes(count).span)) == expected)
   }
 

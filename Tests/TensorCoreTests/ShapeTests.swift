@@ -14,6 +14,20 @@ import Testing
     #expect(Shape.scalar.description == "[]")
   }
 
+  @Test("elements of 4 and 6 bits come in units of whole bytes, extents count elements")
+  func units() throws {
+    let even = try #require(Shape([3, 8], of: .f4))
+    #expect(even.extents == [3, 8] && even.count == 12 && even.rowLength == 4)
+    #expect(even.unitExtents == [3, 4] && even.description == "[3, 8]")
+    #expect(even != Shape([3, 8]) && even.inUnits(of: .u8) == Shape([3, 8]))
+    let ragged = try #require(Shape([4, 3], of: .f6e2m3))
+    #expect(ragged.count == 3 && ragged.unitExtents == [3] && ragged.rowLength == 3)
+    #expect(Shape([3], of: .f4) == nil && Shape([], of: .f4) == nil)
+    #expect(Shape([6], of: .f6e3m2) == nil && Shape([0, 3], of: .f6e3m2)?.count == 0)
+    #expect(Shape([3], of: .f32) == Shape([3]))
+    for type in ElementType.allCases { #expect(type.width * 8 % type.unit == 0) }
+  }
+
   @Test("no more than 32 dimensions")
   func rank() {
     #expect(Shape([UInt64](repeating: 1, count: 32)) != nil)

@@ -113,7 +113,9 @@ extension Contents {
   package func write(
     to sink: any ByteSink, profile: EncodingProfile = .size, step: Int = .max
   ) throws(DiffError) {
-    let writer = try DiffWriter(sink, metadata: metadata, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: metadata, profile: profile,
+      packed: tensors.contains { $0.entry.type.unit > 1 })
     for tensor in tensors {
       try writer.begin(tensor.entry)
       for stream in tensor.entry.operation.streams {

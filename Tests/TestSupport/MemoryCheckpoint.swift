@@ -20,7 +20,9 @@ package struct MemoryTensor: Sendable {
 
   /// A vector.
   package init(_ name: TensorName, _ type: ElementType, _ bytes: [UInt8]) {
-    self.init(name, type, Shape(vector: UInt64(bytes.count / type.width)), bytes)
+    let elements = UInt64(bytes.count / type.width * type.unit)
+    guard let shape = Shape([elements], of: type) else { preconditionFailure("no vector") }
+    self.init(name, type, shape, bytes)
   }
 
   package var fingerprint: Fingerprint { .of(type, shape, bytes.span) }

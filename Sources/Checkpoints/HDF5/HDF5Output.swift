@@ -19,6 +19,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   ) throws(DiffError) {
     let source = checkpoint.file
     self.source = checkpoint
+    // What its library has unpacked to be looked at is not needed any more, and may be large.
+    checkpoint.rest()
     output = try OutputFile(path, overwriting: overwriting, permissionsOf: source)
     // The library opens the file anew and must be allowed to write until the end.
     fchmod(output.file.descriptor, output.permissions | S_IWUSR)
@@ -73,6 +75,20 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
       Kernels.swapBytes(&span, width: tensor.type.byteOrderWidth)
       try output.file.stream(swapped.span, at: start + offset)
     }
+  }
+
+  /// A tensor in one chunk that libhdf5 has to unpack: it is unpacked to be written in any case, and
+  /// once suffices.
+  func readUnwritten(
+    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(DiffError) -> Bool {
+    guard tensor.needsLibrary, case .chunked(let chunks) = tensor.storage,
+      chunks.chunks.count == 1, source?.has(tensor) == true
+    else { return false }
+    do throws(DiffError) { try hdf5.read(tensor, at: offset, into: &buffer) } catch {
+      throw error.at(path: output.destination, tensor: tensor.name)
+    }
+    return true
   }
 
   func insert(

@@ -68,19 +68,8 @@ final class PatchOutput: CheckpointOutput {
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) {
-    guard bytes.count > 0 else { return }
-    tensor.check(offset, bytes.count)
-    guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
-    var old = [UInt8](repeating: 0, count: bytes.count)
-    for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
-      var place = unit.offset
-      for part in unit.parts {
-        old.replaceSubrange(part, with: try files[tensor.file].bytes(at: place, count: part.count))
-        place += UInt64(part.count)
-      }
-    }
-    let all = (0..<UInt32(bytes.count / tensor.type.width)).map { $0 }
-    try note(inFileOrder(bytes, tensor).span, tensor, offset, changing: all.span, from: old.span)
+    // Which elements change, and what they were, is what its journal is made of.
+    throw Self.unsupported(tensor.name)
   }
 
   func write(

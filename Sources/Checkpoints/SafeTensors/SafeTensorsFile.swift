@@ -16,7 +16,7 @@ struct SafeTensorsFile: Sendable {
   /// The rows of the file's table, those whose types diffkit has.
   func tensors(file number: Int) -> [StoredTensor] {
     header.items.compactMap { item in
-      guard let type = item.type, let shape = Shape(item.extents) else { return nil }
+      guard let type = item.type, let shape = Shape(item.extents, of: type) else { return nil }
       return StoredTensor(
         name: item.name, type: type, shape: shape,
         storage: .contiguous(offset: start + item.range.lowerBound), file: number)

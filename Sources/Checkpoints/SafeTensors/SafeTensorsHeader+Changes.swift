@@ -33,7 +33,7 @@ extension SafeTensorsHeader {
     }
     // By width, and else as they were: what belongs together stays together.
     let order = places.values.sorted {
-      let (a, b) = (rows[$0].item.type?.width ?? 0, rows[$1].item.type?.width ?? 0)
+      let (a, b) = (rows[$0].item.type?.alignment ?? 0, rows[$1].item.type?.alignment ?? 0)
       return a == b ? $0 < $1 : a > b
     }
     var header = self
@@ -47,4 +47,9 @@ extension SafeTensorsHeader {
     }
     return (header, order.map { rows[$0].kept })
   }
+}
+
+extension ElementType {
+  /// The bytes that the place of an element is a multiple of.
+  fileprivate var alignment: Int { unit == 1 ? width : 1 }
 }

@@ -49,10 +49,8 @@ extension SafeTensorsHeader.Item {
 
   /// Bits of an element of each type of the format.
   private static let bits: [String: UInt64] = {
-    var bits: [String: UInt64] = [
-      "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-    ]
-    for (dtype, type) in types { bits[dtype] = UInt64(type.width) * 8 }
+    var bits: [String: UInt64] = ["F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8]
+    for (dtype, type) in types { bits[dtype] = UInt64(type.width * 8 / type.unit) }
     return bits
   }()
 
@@ -61,6 +59,7 @@ extension SafeTensorsHeader.Item {
     "BOOL": .bool, "U8": .u8, "I8": .i8, "U16": .u16, "I16": .i16, "U32": .u32, "I32": .i32,
     "U64": .u64, "I64": .i64, "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64,
     "F8_E4M3": .f8e4m3, "F8_E5M2": .f8e5m2, "F8_E8M0": .f8e8m0, "C64": .c64,
+    "F4": .f4, "F6_E2M3": .f6e2m3, "F6_E3M2": .f6e3m2,
   ]
 
   /// How a type is written, or nil if the format does not have it.

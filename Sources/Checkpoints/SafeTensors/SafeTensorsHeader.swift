@@ -79,6 +79,8 @@ struct SafeTensorsHeader: Sendable {
     items = []
     for member in members {
       if member.name == "__metadata__" {
+        // The reference implementation takes that for none.
+        if member.value == .null { continue }
         guard let facts = member.value.members, facts.allSatisfy({ $0.value.text != nil }) else {
           throw DiffError(.malformed, "'__metadata__' is no object of strings")
         }

@@ -67,7 +67,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   private func setPlaces(_ header: SafeTensorsHeader, _ start: UInt64) {
     places.withLock { places in
       for item in header.items {
-        guard let type = item.type, let shape = Shape(item.extents) else { continue }
+        guard let type = item.type, let shape = Shape(item.extents, of: type) else { continue }
         places[item.name] = StoredTensor(
           name: item.name, type: type, shape: shape,
           storage: .contiguous(offset: start + item.range.lowerBound))

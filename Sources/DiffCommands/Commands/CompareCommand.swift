@@ -56,9 +56,11 @@ struct CompareCommand: ParsableCommand {
     if let other = areDiffs.firstIndex(of: false) {
       throw DiffError(.notADiff, "not a diff, as others of the files are", path: files[other])
     }
+    let diffs = try files.map { try openDiff($0) }
     let comparison = try Diffs.compare(
-      files.map { try openDiff($0) }, base: base.map { try CheckpointFile.open($0) }, options)
-    try report.print(DiffComparisonOutput(files, comparison))
+      diffs, base: base.map { try CheckpointFile.open($0) }, options)
+    let vainRules = options.names.unused(by: diffs.flatMap { $0.map(\.name) })
+    try report.print(DiffComparisonOutput(files, comparison, vainRules: vainRules))
     if !comparison.areSame { throw ExitStatus.different }
   }
 
@@ -68,9 +70,11 @@ struct CompareCommand: ParsableCommand {
         .usage, base == nil ? "checkpoints are compared two at a time" : "--base goes with diffs",
         path: files[0])
     }
-    let comparison = try CheckpointFile.open(files[0]).compare(
+    let first = try CheckpointFile.open(files[0])
+    let comparison = try first.compare(
       with: CheckpointFile.open(files[1]), options, progress: report.progress.show)
-    try report.print(CheckpointComparisonOutput(files, comparison))
+    let vainRules = options.names.unused(by: first.tensors.map(\.name))
+    try report.print(CheckpointComparisonOutput(files, comparison, vainRules: vainRules))
     if !comparison.areSame { throw ExitStatus.different }
   }
 }

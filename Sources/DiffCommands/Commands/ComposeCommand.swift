@@ -49,7 +49,8 @@ struct ComposeCommand: ParsableCommand {
       try report.print(
         ComposeOutput(
           output: path, size: size, changes: summary.changes, tensors: summary.tensors,
-          diffs: diffs.count, unchanged: summary.unchanged.map(\.description)))
+          diffs: diffs.count, unchanged: summary.unchanged.map(\.description),
+          attributesLeftOut: summary.attributesLeftOut.map(\.description)))
     }
   }
 }
@@ -61,12 +62,13 @@ private struct ComposeOutput: CommandOutput {
   let tensors, diffs: Int
   /// Tensors that are in the end as they were.
   let unchanged: [String]
+  let attributesLeftOut: [String]
 
   var text: String {
     var text =
       "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
       + "\(tensors.counted("tensor")), out of \(diffs.counted("diff"))\n"
     for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
-    return text
+    return text + leftOut(attributesLeftOut)
   }
 }

@@ -139,9 +139,7 @@ private struct CreateOutput: CommandOutput {
     alike = summary.alike.map { Pair(base: "\($0.base)", tuned: "\($0.tuned)") }
     base = summary.checkpoints?.base.description
     result = summary.checkpoints?.result.description
-    attributes = summary.attributes.map {
-      "\($0.object == "" ? "/" : $0.object), attribute '\($0.name)'"
-    }
+    attributes = summary.attributes.map(\.description)
     notCompared = summary.notCompared.map { .init($0) }
     notCarried = summary.notCarried.map { .init($0) }
     leftOut = summary.skipped.map(\.description)
@@ -190,7 +188,6 @@ private struct CreateOutput: CommandOutput {
     if !leftOut.isEmpty {
       lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
     }
-    lines += vainRules.map { "no name matches the map's rule \($0)" }
-    return lines.map { $0.escapingControls + "\n" }.joined()
+    return lines.map { $0.escapingControls + "\n" }.joined() + MapOption.text(vainRules: vainRules)
   }
 }

@@ -40,9 +40,11 @@ struct ExtractCommand: ParsableCommand {
       try Diffs.extract(
         reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
         metadata: metadata.values, into: sink)
-    } tell: { taken, size in
+    } tell: { summary, size in
       try report.print(
-        ExtractOutput(output: path, size: size, taken: taken, tensors: reader.count))
+        ExtractOutput(
+          output: path, size: size, taken: summary.tensors, tensors: reader.count,
+          attributesLeftOut: summary.attributesLeftOut.map(\.description)))
     }
   }
 }
@@ -52,8 +54,10 @@ private struct ExtractOutput: CommandOutput {
   let output: String
   let size: UInt64
   let taken, tensors: Int
+  let attributesLeftOut: [String]
 
   var text: String {
     "\(output.escapingControls): \(size.bytes), \(taken) of \(tensors) tensors\n"
+      + leftOut(attributesLeftOut)
   }
 }

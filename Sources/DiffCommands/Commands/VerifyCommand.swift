@@ -67,7 +67,7 @@ private struct VerifyOutput: CommandOutput {
       "\(path.escapingControls): sound; \(entries.counted("tensor")), "
       + "\(values.counted("value")) in \(pages.counted("page")), identity \(identity)\n"
     if let base, let result { out += "checkpoints: \(base) → \(result)\n" }
-    for rule in vainRules { out += "no name matches the map's rule \(rule.escapingControls)\n" }
+    out += MapOption.text(vainRules: vainRules)
     guard let checkpoint = checkpoint?.escapingControls else { return out }
     // The diff says nothing about other tensors, or about what is no tensor.
     let scope = " (\(entries.counted("tensor")) of the diff compared, nothing else)"

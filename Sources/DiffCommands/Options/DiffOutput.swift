@@ -23,6 +23,13 @@ func writeDiff<Summary>(
   try tell(summary, try File(path).size)
 }
 
+/// Lines that name attributes which a diff does not take over from the ones it is made of.
+func leftOut(_ attributes: [String]) -> String {
+  var lines = attributes.prefix(10).map { "left out: \($0.abbreviated())" }
+  if attributes.count > 10 { lines.append("left out: \(attributes.count - 10) more") }
+  return lines.map { $0.escapingControls + "\n" }.joined()
+}
+
 extension OutputOptions {
   /// The output: as it was named, or after the input; what comes from standard input and has no
   /// name goes to standard output.

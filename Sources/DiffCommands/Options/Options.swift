@@ -52,6 +52,11 @@ struct MapOption: ParsableArguments {
 
   /// The map, or one without rules.
   func read() throws -> NameMap { try path.map { try NameMap($0) } ?? NameMap() }
+
+  /// Lines that name rules which no name matches.
+  static func text(vainRules: [String]) -> String {
+    vainRules.map { "no name matches the map's rule \($0)".escapingControls + "\n" }.joined()
+  }
 }
 
 /// Options of every command that writes a file.

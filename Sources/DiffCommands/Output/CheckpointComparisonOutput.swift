@@ -25,9 +25,12 @@ struct CheckpointComparisonOutput: CommandOutput {
   let tensors: [Tensor]
   let onlyInFirst, onlyInSecond: [String]
   let others: [Other]
+  /// Rules of `--map` that no name of the first matches.
+  let vainRules: [String]
 
-  init(_ paths: [String], _ comparison: CheckpointComparison) {
+  init(_ paths: [String], _ comparison: CheckpointComparison, vainRules: [String]) {
     self.paths = paths
+    self.vainRules = vainRules
     same = comparison.areSame
     fingerprint = comparison.fingerprint?.description
     otherFingerprint = comparison.otherFingerprint?.description
@@ -69,7 +72,7 @@ struct CheckpointComparisonOutput: CommandOutput {
       let list = names.prefix(10).map { $0.abbreviated() }.joined(separator: ", ")
       out += "only in \(path): \(list)\(more)".escapingControls + "\n"
     }
-    out += othersText
+    out += othersText + MapOption.text(vainRules: vainRules)
     for (path, fingerprint) in zip(paths, [fingerprint, otherFingerprint]) {
       if let fingerprint { out += "\(path.escapingControls): fingerprint \(fingerprint)\n" }
     }

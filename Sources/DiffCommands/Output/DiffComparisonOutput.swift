@@ -43,8 +43,11 @@ struct DiffComparisonOutput: CommandOutput {
   let matrix: [[Figures]]
   let tensors: [Tensor]
   let notes: [Note]
+  /// Rules of `--map` that no name of the diffs matches.
+  let vainRules: [String]
 
-  init(_ paths: [String], _ comparison: DiffComparison) {
+  init(_ paths: [String], _ comparison: DiffComparison, vainRules: [String]) {
+    self.vainRules = vainRules
     same = comparison.areSame
     diffs = paths.enumerated().map { index, path in
       Diff(
@@ -66,7 +69,7 @@ struct DiffComparisonOutput: CommandOutput {
 
   var text: String {
     var out = diffs.count == 2 ? pairText : matrixText
-    out += noteText
+    out += noteText + MapOption.text(vainRules: vainRules)
     if diffs.contains(where: { $0.norm == nil }) {
       out += "cosine, signs and norms need the deltas: of exact diffs, give --base\n"
     }

@@ -69,9 +69,13 @@ struct DiffConversion: ParsableArguments {
       try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
       if let delta {
         try convert(try openDiff(input), to: output, delta, force: force, report)
-      } else {
-        try convert(try openDiff(input), to: output, force: force, report)
+        return true
       }
+      if let vain = base.map({ _ in "--base" }) ?? map.path.map({ _ in "--map" }) {
+        throw DiffError(
+          .usage, "\(vain) is about files of other tools that become diffs", path: input)
+      }
+      try convert(try openDiff(input), to: output, force: force, report)
       return true
     }
     let makesDiff = to == .diff || to == nil && (output.hasSuffix(".diff") || output == "-")
@@ -220,7 +224,9 @@ struct DiffConversion: ParsableArguments {
     let summary = try Diffs.import(
       input, format, on: try CheckpointFile.open(base), into: sink, options)
     try sink.commit()
-    try report.print(DiffConversionOutput(output, "diff", summary))
+    try report.print(
+      DiffConversionOutput(
+        output, "diff", summary, vainRules: options.names.unused(by: summary.names)))
   }
 }
 
@@ -229,10 +235,15 @@ private struct DiffConversionOutput: CommandOutput {
   let output, format: String
   let tensors, heads: Int
   let changes, rounded: UInt64
+  /// Rules of `--map` that no name of the input matches.
+  let vainRules: [String]
 
-  init(_ output: String, _ format: String, _ summary: ExchangeSummary) {
+  init(
+    _ output: String, _ format: String, _ summary: ExchangeSummary, vainRules: [String] = []
+  ) {
     self.output = output
     self.format = format
+    self.vainRules = vainRules
     (tensors, heads) = (summary.tensors, summary.heads)
     (changes, rounded) = (summary.changes, summary.rounded)
   }
@@ -243,7 +254,7 @@ private struct DiffConversionOutput: CommandOutput {
       + "in \(tensors.counted("tensor"))"
     if heads > 0 { text += ", \(heads) whole" }
     if rounded > 0 { text += "; \(rounded.counted("value")) rounded" }
-    return text + "\n"
+    return text + "\n" + MapOption.text(vainRules: vainRules)
   }
 }
 

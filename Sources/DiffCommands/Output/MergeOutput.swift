@@ -13,7 +13,7 @@ struct MergeOutput: CommandOutput {
   let diffs: Int
   let elements, read, changes, shared, opposite, beyondRange, rounded, cancelled, undivided: UInt64
   let tensors: [Tensor]
-  let whole, droppedHeads, notes: [String]
+  let whole, droppedHeads, attributesLeftOut, notes: [String]
 
   init(
     _ path: String, size: UInt64, _ options: MergeOptions, diffs: Int, summary: MergeSummary,
@@ -35,6 +35,7 @@ struct MergeOutput: CommandOutput {
     }
     whole = summary.whole.map(\.description)
     droppedHeads = summary.dropped.map(\.description)
+    attributesLeftOut = summary.attributesLeftOut.map(\.description)
     var notes = notes
     notes += summary.unrelated.map {
       "\($0) changes no tensor that another diff changes; are they of one model?"
@@ -69,6 +70,7 @@ struct MergeOutput: CommandOutput {
     out += losses
     if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
     for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }
+    out += leftOut(attributesLeftOut)
     for note in notes { out += "note: \(note.escapingControls)\n" }
     return out
   }

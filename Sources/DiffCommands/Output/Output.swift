@@ -1,5 +1,6 @@
 import DiffOperations
 import Platform
+import StrictJSON
 import TensorCore
 
 #if canImport(FoundationEssentials)
@@ -23,18 +24,9 @@ extension CommandOutput {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let text = String(decoding: try encoder.encode(self), as: UTF8.self)
-    try StandardOutput.write(text.escapingControls(as: \.jsonEscape) + "\n")
-  }
-}
-
-extension Unicode.Scalar {
-  /// The escape of JSON. Line feeds stay: the encoder puts them between values only.
-  fileprivate var jsonEscape: String {
-    if self == "\n" { return "\n" }
-    return String(self).utf16.map { unit in
-      let digits = String(unit, radix: 16)
-      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    }.joined()
+    // Line feeds stay: the encoder puts them between values only.
+    try StandardOutput.write(
+      text.escapingControls { $0 == "\n" ? "\n" : $0.jsonEscape } + "\n")
   }
 }
 

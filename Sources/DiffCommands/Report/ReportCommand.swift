@@ -39,10 +39,11 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let output = outputs.output ?? "report.html"
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 } + metrics)
+    let names = try map.read()
     let readers = try diffs.map { try openDiff($0) }
     var facts = try ReportFacts(
       readers, base: base.map { try CheckpointFile.open($0) },
-      tensor: tensor.map { TensorName($0) }, names: map.read())
+      tensor: tensor.map { TensorName($0) }, names: names)
     facts.curves = try metrics.map { try TrainingCurves($0) }
     facts.command =
       (["diffkit report"] + diffs + (base.map { ["--base", $0] } ?? [])
@@ -53,7 +54,9 @@ struct ReportCommand: ParsableCommand {
     try sink.write(page.span)
     try sink.commit()
     try report.print(
-      ReportOutput(output: output, size: UInt64(page.count), diffs: readers.count))
+      ReportOutput(
+        output: output, size: UInt64(page.count), diffs: readers.count,
+        vainRules: names.unused(by: readers.flatMap { $0.map(\.name) })))
   }
 }
 
@@ -62,8 +65,12 @@ private struct ReportOutput: CommandOutput {
   let output: String
   let size: UInt64
   let diffs: Int
+  /// Rules of `--map` that no name of the diffs matches.
+  let vainRules: [String]
 
-  var text: String { "\(output.escapingControls): \(size.bytes)\n" }
+  var text: String {
+    "\(output.escapingControls): \(size.bytes)\n" + MapOption.text(vainRules: vainRules)
+  }
 }
 
 /// Everything that a report shows.

@@ -25,6 +25,13 @@ extension DiffExtension {
   }
 }
 
+extension DiffWriter {
+  /// Takes along attributes of the container that go with the changes.
+  package func carry(_ attributes: [AttributeChange]) {
+    if !attributes.isEmpty { extensions.append(DiffExtension(attributes: attributes)) }
+  }
+}
+
 extension [UInt8] {
   fileprivate mutating func append(_ value: AttributeValue?) {
     guard let value else { return append(0) }

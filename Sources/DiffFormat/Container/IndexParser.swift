@@ -8,10 +8,15 @@ struct IndexParser {
   /// Where the pages of the next entry begin in the file.
   private(set) var pageOffset: UInt64
   private var previousName = 0..<0
+  /// Whether the file says that elements may be no whole bytes.
+  private let allowsPacked: Bool
 
   /// A parser of index bytes, which begin at `origin` in the file, from byte `at` on.
-  init(_ bytes: [UInt8], origin: UInt64, at: Int = 0, pageOffset: UInt64 = 0) {
+  init(
+    _ bytes: [UInt8], origin: UInt64, at: Int = 0, pageOffset: UInt64 = 0, allowsPacked: Bool
+  ) {
     self.bytes = bytes
+    self.allowsPacked = allowsPacked
     self.cursor = Cursor(bytes, origin: origin, at: at)
     self.pageOffset = pageOffset
   }
@@ -106,7 +111,7 @@ struct IndexParser {
     }
     head.operation = known
     let code = try cursor.byte("element type")
-    guard let type = ElementType(rawValue: code) else {
+    guard let type = ElementType(rawValue: code), allowsPacked || type.unit == 1 else {
       throw DiffError(.malformed, "unknown element type \(code)", offset: offset + 1)
     }
     head.type = type
@@ -133,18 +138,23 @@ struct IndexParser {
       _ = try body(head)
       return
     }
-    var count = ElementCount()
-    try extents { count.multiply(by: $0) }
+    let offset = cursor.offset
+    var elements = ElementCount()
+    try extents { elements.multiply(by: $0) }
+    let unit = UInt64(head.type.unit)
+    guard elements.value % unit == 0 else { throw partialUnit(head.type, at: offset) }
     let width = head.operation == .add ? try values(of: head.type).float.width : head.type.width
     for _ in 0..<head.flags.nonzeroBitCount { _ = try cursor.take(16, "fingerprint") }
-    try pages(Grid(vector: count.value), dense: head.operation.isWhole, width: width) { _ in }
+    try pages(Grid(vector: elements.value / unit), dense: head.operation.isWhole, width: width) {
+      _ in
+    }
   }
 
   /// The next entry.
   mutating func entry() throws(DiffError) -> DiffEntry { try body(try head()) }
 
   private mutating func body(_ head: Head) throws(DiffError) -> DiffEntry {
-    let shape = try shape()
+    let shape = try shape(of: head.type)
     let operation: DiffOperation
     switch head.operation {
     case .add:
@@ -156,7 +166,7 @@ struct IndexParser {
     case .delete: operation = .delete
     case .reshape:
       let offset = cursor.offset
-      let new = try self.shape()
+      let new = try self.shape(of: head.type)
       guard new != shape else {
         throw DiffError(.malformed, "reshape to the same shape", offset: offset)
       }
@@ -187,7 +197,8 @@ struct IndexParser {
     }
   }
 
-  private mutating func shape() throws(DiffError) -> Shape {
+  private mutating func shape(of type: ElementType) throws(DiffError) -> Shape {
+    let offset = cursor.offset
     var shape = Shape.scalar
     var list: [UInt64] = []
     try extents { extent in
@@ -196,7 +207,13 @@ struct IndexParser {
       shape = longer
       return true
     }
-    return shape
+    guard let units = shape.inUnits(of: type) else { throw partialUnit(type, at: offset) }
+    return units
+  }
+
+  private func partialUnit(_ type: ElementType, at offset: UInt64) -> DiffError {
+    DiffError(
+      .malformed, "elements of type \(type) that are no multiple of \(type.unit)", offset: offset)
   }
 
   /// The type and the scale of additive values.

@@ -3,12 +3,16 @@ package enum Layout {
   package static let signature: [UInt8] = [0x89, 0x44, 0x4B, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
   package static let endSignature: [UInt8] = [0x0A, 0x1A, 0x0A, 0x0D, 0x46, 0x4B, 0x44, 0x89]
   package static let major: UInt16 = 1
+  /// The minor version of a file that uses nothing newer.
   package static let minor: UInt16 = 0
   package static let headerSize = 32
   package static let footerSize = 48
 
-  /// Incompatible features that this reader knows: none yet.
-  package static let knownFeatures: UInt32 = 0
+  /// The incompatible feature of elements that are no whole bytes, and the minor version it came with.
+  package static let packedElements: UInt32 = 1
+  package static let packedMinor: UInt16 = 1
+  /// Incompatible features that this reader knows.
+  package static let knownFeatures: UInt32 = packedElements
 
   /// The most changes in a page: small enough to decode in a cache, large enough that what a page
   /// costs beside its contents is a fifth of a percent.

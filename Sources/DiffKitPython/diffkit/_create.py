@@ -52,13 +52,7 @@ class Created(NamedTuple):
 
 def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
     """An array as the library takes it; copied if it is not contiguous."""
-    if type is None:
-        code = _dtypes.code_of(array.dtype, name)
-    elif type in _dtypes.CODES:
-        code = _dtypes.CODES[type]
-        _dtypes.check(code, array.dtype, name)
-    else:
-        raise UsageError(f"there is no element type {type!r}", tensor=name)
+    code = _dtypes.code_for(array.dtype, type, name)
     piece = np.ascontiguousarray(array)
     return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
 

@@ -261,12 +261,7 @@ def fingerprint(array: Array, type: str | None = None) -> str:
     Returns:
         32 hexadecimal digits, as `Entry.base` and `diffkit inspect --hash` have them.
     """
-    if type is None:
-        return fingerprint_of_code(_dtypes.code_of(array.dtype, "array"), array)
-    if type not in _dtypes.CODES:
-        raise UsageError(f"there is no element type {type!r}")
-    _dtypes.check(_dtypes.CODES[type], array.dtype, "array")
-    return fingerprint_of_code(_dtypes.CODES[type], array)
+    return fingerprint_of_code(_dtypes.code_for(array.dtype, type, "array"), array)
 
 
 class Diff(Mapping[str, Entry]):
@@ -427,10 +422,7 @@ class Diff(Mapping[str, Entry]):
             WrongBase: if one is neither base nor result.
             Damaged: if the diff is.
         """
-        work = self._look(tensors, hashing=verify)
-        if verify:
-            _require("base", work, tensors, allow_other_base)
-        _check_shapes(work, tensors, backwards=False)
+        work = self._begin(tensors, verify, False, allow_other_base)
         # New arrays, and of those that stay the elements that change: what can fail, fails here.
         staged: dict[str, Array] = {}
         for entry, name, _ in work:
@@ -465,10 +457,7 @@ class Diff(Mapping[str, Entry]):
                     f"'{entry.operation}' keeps no old values, so it cannot be reverted",
                     code="unsupported", tensor=entry.name,
                 )  # fmt: skip
-        work = self._look(tensors, hashing=verify)
-        if verify:
-            _require("result", work, tensors, False)
-        _check_shapes(work, tensors, backwards=True)
+        work = self._begin(tensors, verify, True, False)
         staged: dict[str, Array] = {}
         for entry, name, _ in work:
             entry._check_pages()
@@ -486,6 +475,16 @@ class Diff(Mapping[str, Entry]):
             elif name is not None:
                 with _Contiguous(tensors[name]) as array:
                     entry._call("revert", _pointer(array), array.nbytes, lib.UNVERIFIED)
+
+    def _begin(
+        self, tensors: Mapping[str, Array], verify: bool, backwards: bool, allow_other_base: bool
+    ) -> _Work:
+        """What there is to be done to a dict, after whatever refuses it."""
+        work = self._look(tensors, hashing=verify)
+        if verify:
+            _require("result" if backwards else "base", work, tensors, allow_other_base)
+        _check_shapes(work, tensors, backwards)
+        return work
 
     def _look(self, tensors: Mapping[str, Array], hashing: bool = True) -> _Work:
         """Each entry, the name of its tensor, and what that is."""

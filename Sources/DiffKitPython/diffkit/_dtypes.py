@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Mismatch, Unsupported
+from .errors import Mismatch, Unsupported, UsageError
 
 #: Names of element types by their codes (spec/FORMAT.md, section 3).
 NAMES: dict[int, str] = {
     1: "bool", 2: "u8", 3: "i8", 4: "u16", 5: "i16", 6: "u32", 7: "i32", 8: "u64", 9: "i64",
     10: "f16", 11: "bf16", 12: "f32", 13: "f64", 14: "f8e4m3", 15: "f8e5m2", 16: "f8e8m0",
-    17: "c64", 33: "bits8", 34: "bits16", 35: "bits24", 36: "bits32", 37: "bits40",
+    17: "c64", 18: "f4", 19: "f6e2m3", 20: "f6e3m2", 33: "bits8", 34: "bits16", 35: "bits24", 36: "bits32", 37: "bits40",
     38: "bits48", 39: "bits56", 40: "bits64",
 }  # fmt: skip
 CODES: dict[str, int] = {name: code for code, name in NAMES.items()}
@@ -22,6 +22,8 @@ _NUMPY = {
     "bool": "?", "u8": "u1", "i8": "i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4",
     "u64": "<u8", "i64": "<i8", "f16": "<f2", "f32": "<f4", "f64": "<f8", "c64": "<c8",
 }  # fmt: skip
+#: Elements of 4 and 6 bits: bytes of the smallest group that is whole bytes, which changes together.
+_UNITS = {"f4": 1, "f6e2m3": 3, "f6e3m2": 3}
 _ML_DTYPES = {
     "bf16": "bfloat16",
     "f8e4m3": "float8_e4m3fn",
@@ -42,8 +44,10 @@ def _ml_dtype(name: str) -> np.dtype[Any] | None:
 
 
 def width(code: int) -> int:
-    """Bytes of an element."""
+    """Bytes of an element, or of a unit of elements that are no whole bytes."""
     name = NAMES[code]
+    if name in _UNITS:
+        return _UNITS[name]
     if name.startswith("bits"):
         return int(name[4:]) // 8
     return 2 if name == "bf16" else 1 if name in _ML_DTYPES else np.dtype(_NUMPY[name]).itemsize
@@ -75,6 +79,21 @@ def code_of(array_dtype: np.dtype[Any], name: str) -> int:
     if array_dtype.kind == "V" and array_dtype.names is None and 1 <= array_dtype.itemsize <= 8:
         return CODES[f"bits{8 * array_dtype.itemsize}"]
     raise Unsupported(f"elements of {array_dtype!r}", code="unsupported", tensor=name)
+
+
+def code_for(array_dtype: np.dtype[Any], type: str | None, name: str) -> int:
+    """The code of an array's type, or of the one that its caller says it is.
+
+    Raises:
+        UsageError: if there is no type of that name.
+        Mismatch: if the array cannot be of it.
+    """
+    if type is None:
+        return code_of(array_dtype, name)
+    if type not in CODES:
+        raise UsageError(f"there is no element type {type!r}", tensor=name)
+    check(CODES[type], array_dtype, name)
+    return CODES[type]
 
 
 def check(code: int, array_dtype: np.dtype[Any], name: str) -> None:

@@ -390,6 +390,8 @@ class DiffComparison:
     matrix: list[list[Pair]]
     tensors: list[ComparedTensor]
     notes: list[Note]
+    #: Rules of the map of names that no name matches.
+    vain_rules: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -433,6 +435,8 @@ class CheckpointComparison:
     same_tensors: bool | None = None
     #: Whether nothing but tensors was compared.
     tensors_alone: bool | None = None
+    #: Rules of the map of names that no name matches.
+    vain_rules: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -474,6 +478,8 @@ class Merged:
     whole: list[str]
     dropped_heads: list[str]
     notes: list[str]
+    #: Attributes that go with tensors and are not in the diff.
+    attributes_left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -486,6 +492,8 @@ class Composed:
     tensors: int
     diffs: int
     unchanged: list[str]
+    #: Attributes that go with tensors and are not in the diff.
+    attributes_left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -516,6 +524,8 @@ class Converted:
     converted: int | None = None
     infinite: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
+    #: Rules of the map of names that no name matches.
+    vain_rules: list[str] = field(default_factory=list)
 
 
 # MARK: Commands

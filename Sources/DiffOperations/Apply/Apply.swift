@@ -220,12 +220,9 @@ private func applyAll(
     }
   }
   if target.output.holdsAttributes {
-    let attributes = try CarriedAttributes(diffs, direction, on: base)
+    let attributes = try CarriedAttributes(diffs, direction, on: base, options.names)
     for change in attributes.changes { try target.output.setAttribute(change) }
-    if !attributes.changes.isEmpty {
-      let back = attributes.changes.reversed().map(\.reversed)
-      undo?.writer.extensions = [DiffExtension(attributes: back)]
-    }
+    undo?.writer.carry(attributes.changes.reversed().map(\.reversed))
   }
   if options.refusesInfinite, infinite > 0 {
     throw DiffError(
@@ -358,14 +355,14 @@ extension Checkpoint {
   public func fingerprint(
     of tensor: StoredTensor
   ) throws(DiffError) -> Fingerprint {
-    try Blocks.check(tensor.type, tensor.name)
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
-    var works = [(room: [UInt8], hash: Fingerprint)](
-      repeating: ([], Fingerprint(high: 0, low: 0)), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    var works = [(room: [UInt8], hash: BlockHashes)](
+      repeating: ([], BlockHashes()), count: Blocks.perWindow)
+    try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try read(tensor, window[index], into: &work.room)
-        work.hash = XXH3.hash128(work.room.span)
+        work.hash = BlockHashes(work.room.span)
       }
       for work in works.prefix(window.count) { builder.append(work.hash) }
     }

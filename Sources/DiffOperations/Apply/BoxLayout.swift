@@ -14,7 +14,7 @@ package struct BoxLayout: Sendable {
   package init(of shape: Shape, overlapping other: Shape) {
     let box = shape.overlap(other)
     isEmpty = box.count == 0
-    let pairs = isEmpty ? [] : Array(zip(shape.extents, box.extents))
+    let pairs = isEmpty ? [] : Array(zip(shape.unitExtents, box.extents))
     // Inside of the last dimension that is cut, elements of the box are neighbours.
     let cut = pairs.lastIndex { $0 != $1 } ?? 0
     run = pairs[min(cut, pairs.count)...].reduce(1) { $0 * $1.1 }

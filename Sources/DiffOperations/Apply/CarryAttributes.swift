@@ -9,13 +9,25 @@ struct CarriedAttributes {
   /// Those of which the base has something else than the diffs expect: they are left alone.
   var foreign: [AttributeChange] = []
 
-  init(_ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint) throws(DiffError) {
-    try self.init(DiffStep.all(diffs, direction), on: base)
+  init(
+    _ diffs: [DiffReader], _ direction: Direction, on base: any Checkpoint, _ names: NameMap
+  ) throws(DiffError) {
+    try self.init(DiffStep.all(diffs, direction), on: base, names)
   }
 
-  init(_ steps: [DiffStep], on base: any Checkpoint) throws(DiffError) {
-    let all = steps.flatMap { step in
-      step.direction == .apply ? step.diff.attributes : step.diff.attributes.map(\.reversed)
+  /// - Parameter names: what the tensors of the diffs are called in the base. Where they stand in
+  ///   another group there, so do the attributes.
+  init(
+    _ steps: [DiffStep], on base: any Checkpoint, _ names: NameMap = NameMap()
+  ) throws(DiffError) {
+    var all: [AttributeChange] = []
+    for step in steps where !step.diff.attributes.isEmpty {
+      let move = GroupMove(step.diff.map { ($0.name, names[$0.name]) })
+      for change in step.diff.attributes {
+        var change = step.direction == .apply ? change : change.reversed
+        change.object = move?(change.object) ?? change.object
+        all.append(change)
+      }
     }
     guard !all.isEmpty else { return }
     var values: [Place: AttributeValue] = [:]

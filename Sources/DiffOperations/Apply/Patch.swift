@@ -97,7 +97,8 @@ struct Patch: Sendable {
   ) throws(DiffError) {
     var patch = self
     let width = UInt64(type.width)
-    try Blocks.forEachWindow(of: shape.count * width) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: shape.count * width, width: type.width) {
+      window throws(DiffError) in
       for block in window {
         let elements = block.lowerBound / width..<block.upperBound / width
         try patch.move(to: elements)

@@ -28,10 +28,11 @@ struct ReshapePass {
     let target = try output.reshape(stored, to: directed.shapeAfter)
     var stream = ReshapeStream(directed, stored, in: source)
     var builder = Fingerprint.Builder(plan.type, directed.shapeAfter)
-    try Blocks.forEachWindow(of: target.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: target.byteCount, width: plan.type.width) {
+      window throws(DiffError) in
       for block in window {
         let bytes = try stream.next(block)
-        builder.append(XXH3.hash128(bytes.span))
+        builder.append(BlockHashes(bytes.span))
         try output.write(bytes.span, to: target, at: block.lowerBound)
       }
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })

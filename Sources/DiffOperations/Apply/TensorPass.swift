@@ -43,8 +43,8 @@ struct TensorPass {
   private struct Work: Sendable {
     var base: [UInt8] = []
     var patched: [UInt8] = []
-    var baseHash = Fingerprint(high: 0, low: 0)
-    var patchedHash = Fingerprint(high: 0, low: 0)
+    var baseHash = BlockHashes()
+    var patchedHash = BlockHashes()
     var isTouched = false
     var infinite = 0
     var oldValues: [UInt8] = []
@@ -76,7 +76,8 @@ struct TensorPass {
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
     let existsBefore = plan.existsBefore
     try undo?.begin(plan)
-    try Blocks.forEachWindow(of: plan.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: plan.byteCount, width: plan.type.width) {
+      window throws(DiffError) in
       let first = window[0].lowerBound / width
       try patch.move(to: first..<window[window.count - 1].upperBound / width)
       let patch = patch
@@ -139,11 +140,11 @@ struct TensorPass {
     work.newValues.removeAll(keepingCapacity: true)
     if verification == .touched && !work.isTouched && outputHasCopy { return }
     if existsBefore, let stored = plan.stored {
-      try source.read(stored, block, into: &work.base)
+      try read(stored, block, into: &work.base)
     } else {
       work.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
     }
-    if verification == .full { work.baseHash = XXH3.hash128(work.base.span) }
+    if verification == .full { work.baseHash = BlockHashes(work.base.span) }
     guard work.isTouched else {
       work.patchedHash = work.baseHash
       if !outputHasCopy { try write(work.base, at: block.lowerBound) }
@@ -163,7 +164,7 @@ struct TensorPass {
     }
     work.infinite = patch.apply(to: &work.patched, elements)
     if verification == .full {
-      work.patchedHash = XXH3.hash128(work.patched.span)
+      work.patchedHash = BlockHashes(work.patched.span)
     } else {
       work.newValues = patch.gather(work.patched, elements)
     }
@@ -174,6 +175,18 @@ struct TensorPass {
     try output.write(
       work.patched.span, to: tensor, at: block.lowerBound, changing: work.positions.span,
       from: work.old.span)
+  }
+
+  private func read(
+    _ stored: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
+  ) throws(DiffError) {
+    guard let output = output?.checkpoint else {
+      return try source.read(stored, block, into: &room)
+    }
+    try room.withBlock(block) { span throws(DiffError) in
+      if try output.readUnwritten(stored, at: block.lowerBound, into: &span) { return }
+      try source.read(stored, at: block.lowerBound, into: &span)
+    }
   }
 
   private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {

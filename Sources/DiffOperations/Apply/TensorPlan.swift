@@ -103,6 +103,21 @@ extension TensorPlan {
     _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint,
     _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPlan] {
+    let plans = try drafts(diffs, direction, on: checkpoint, map)
+    for plan in plans { try plan.check(on: checkpoint.path) }
+    try TensorNames(checkpoint, map).requireAll(plans.filter(\.isMissing).map(\.name))
+    return plans
+  }
+
+  /// Whether a checkpoint that has what the plan found may be the base or the result.
+  func fits(_ checkpoint: any Checkpoint) -> Bool {
+    !isMissing && (try? check(on: checkpoint.path)) != nil
+  }
+
+  /// The plans, whether or not they fit the checkpoint.
+  static func drafts(
+    _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint, _ map: NameMap
+  ) throws(DiffError) -> [TensorPlan] {
     let names = TensorNames(checkpoint, map)
     var entries: [TensorName.Key: [DirectedEntry]] = [:]
     for (number, diff) in (direction == .apply ? diffs : diffs.reversed()).enumerated() {
@@ -115,7 +130,6 @@ extension TensorPlan {
               + "keep the base",
             path: diff.path, tensor: entry.name, remedy: .undoFile)
         }
-        try Blocks.check(entry.type, entry.name)
         entries[entry.name.key, default: []].append(
           DirectedEntry(
             reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,
@@ -137,14 +151,12 @@ extension TensorPlan {
         }
       }
       let name = map[list[0].entry.name]
-      let plan = TensorPlan(
-        name: stored?.name ?? separator.map(name.key.spelled) ?? name, stored: stored,
-        entries: list,
-        isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1)
-      try plan.check(on: checkpoint.path)
-      plans.append(plan)
+      plans.append(
+        TensorPlan(
+          name: stored?.name ?? separator.map(name.key.spelled) ?? name, stored: stored,
+          entries: list,
+          isSum: list.allSatisfy(\.isAddition) && Set(list.map(\.before)).count == 1))
     }
-    try names.requireAll(plans.filter(\.isMissing).map(\.name))
     return plans.sorted { $0.name < $1.name }
   }
 

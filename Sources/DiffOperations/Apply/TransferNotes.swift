@@ -14,7 +14,7 @@ extension Diffs {
     let changes = try TensorPlan.all(diffs, direction, on: base, names).compactMap(\.tableChange)
     var notes = try base.notes(onChanging: changes)
     guard base.format == .hdf5, changes.contains(where: \.changesNames) else { return notes }
-    var left = Set(try CarriedAttributes(diffs, direction, on: base).foreign.map(\.name))
+    var left = Set(try CarriedAttributes(diffs, direction, on: base, names).foreign.map(\.name))
     // A diff that takes some along takes along all that change.
     if diffs.contains(where: \.attributes.isEmpty) {
       left.formUnion(try base.otherContents().compactMap(\.attribute).filter(\.listsTensors))

@@ -9,17 +9,14 @@ final class UndoWriter: @unchecked Sendable {
   private var hasBegun = false
   private var plan: TensorPlan?
 
-  init(_ path: String, overwriting: Bool, metadata: [String: String]) throws(DiffError) {
-    sink = try FileSink(path, overwriting: overwriting)
-    writer = try DiffWriter(sink, metadata: metadata)
-  }
-
   /// The undo of what `diffs` do, if one is to be written.
-  convenience init?(of diffs: [DiffReader], _ options: ApplyOptions) throws(DiffError) {
+  init?(of diffs: [DiffReader], _ options: ApplyOptions) throws(DiffError) {
     guard let path = options.undoPath else { return nil }
-    try self.init(
-      path, overwriting: options.overwriting,
-      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")])
+    sink = try FileSink(path, overwriting: options.overwriting)
+    writer = try DiffWriter(
+      sink,
+      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")],
+      packed: diffs.contains(where: \.hasPackedElements))
   }
 
   /// Goes on to a tensor, which gets an entry if something of it changes.

@@ -34,8 +34,9 @@ struct BlockReader {
   /// Makes the block that holds a byte the current one.
   private mutating func load(_ offset: UInt64) throws(DiffError) {
     guard !block.contains(offset) else { return }
-    let start = offset - offset % UInt64(Blocks.size)
-    let next = start..<min(start + UInt64(Blocks.size), tensor.byteCount)
+    let size = UInt64(Blocks.size(width: tensor.type.width))
+    let start = offset - offset % size
+    let next = start..<min(start + size, tensor.byteCount)
     block = 0..<0
     try file.read(tensor, next, into: &bytes)
     block = next

@@ -2,6 +2,7 @@ import TensorCore
 
 /// Makes a tensor's fingerprint from its bytes, run by run.
 package struct FingerprintStream {
+  private let blockSize = Fingerprint.Builder.blockSize
   private var builder: Fingerprint.Builder
   /// The beginning of a block.
   private var partial: [UInt8] = []
@@ -15,15 +16,15 @@ package struct FingerprintStream {
   package mutating func append(_ bytes: Span<UInt8>) {
     var at = 0
     while at < bytes.count {
-      let end = min(at + Blocks.size - partial.count, bytes.count)
+      let end = min(at + blockSize - partial.count, bytes.count)
       let piece = bytes.extracting(at..<end)
       at = end
-      if piece.count == Blocks.size {
+      if piece.count == blockSize {
         builder.append(XXH3.hash128(piece))
         continue
       }
       partial.append(copying: piece)
-      guard partial.count == Blocks.size else { continue }
+      guard partial.count == blockSize else { continue }
       builder.append(XXH3.hash128(partial.span))
       partial.removeAll(keepingCapacity: true)
     }

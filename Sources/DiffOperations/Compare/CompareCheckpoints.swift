@@ -157,8 +157,8 @@ private struct ComparisonPass {
   private struct Work: Sendable {
     var first: [UInt8] = []
     var second: [UInt8] = []
-    var hash = Fingerprint(high: 0, low: 0)
-    var otherHash = Fingerprint(high: 0, low: 0)
+    var hash = BlockHashes()
+    var otherHash = BlockHashes()
     var result = Block()
   }
 
@@ -176,18 +176,18 @@ private struct ComparisonPass {
 
   func run(_ progress: inout ProgressCounter) throws(DiffError) -> Result {
     let type = first.tensor.type
-    try Blocks.check(type, first.tensor.name)
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
     var all = Block(largest: type.float == nil && type.integer == nil ? nil : 0)
     var builder = Fingerprint.Builder(type, first.tensor.shape)
     var otherBuilder = builder
-    try Blocks.forEachWindow(of: first.tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: first.tensor.byteCount, width: type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try first.checkpoint.read(first.tensor, window[index], into: &work.first)
         try second.checkpoint.read(second.tensor, window[index], into: &work.second)
         work.result = compare(work.first, work.second, type)
-        work.hash = XXH3.hash128(work.first.span)
-        work.otherHash = work.result.areEqual ? work.hash : XXH3.hash128(work.second.span)
+        work.hash = BlockHashes(work.first.span)
+        work.otherHash = work.result.areEqual ? work.hash : BlockHashes(work.second.span)
       }
       for work in works.prefix(window.count) {
         all.add(work.result)

@@ -102,7 +102,6 @@ extension ChangeGroup {
   ) throws(DiffError) {
     let exact = entries.filter { $0.entry.operation.isExact }
     guard let first = exact.first, type.float != nil else { return }
-    try Blocks.check(type, name)
     guard let stored = try names.find(first.entry.name) else {
       throw DiffError(.mismatch, "is not in the base", path: checkpoint.path, tensor: name)
     }

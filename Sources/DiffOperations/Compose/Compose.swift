@@ -9,6 +9,9 @@ public struct ComposeSummary: Sendable, Hashable {
   public var tensors = 0, changes: UInt64 = 0
   /// Tensors that the diffs change and that are in the end as they were.
   public var unchanged: [TensorName] = []
+  /// Attributes that go with tensors and that the diffs change in ways that do not follow from each
+  /// other.
+  public var attributesLeftOut: [AttributeChange] = []
 
   /// Nothing.
   public init() {}
@@ -32,7 +35,8 @@ extension Diffs {
   ) throws(DiffError) -> ComposeSummary {
     guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
     let facts = composedMetadata(of: diffs, metadata)
-    let writer = try DiffWriter(sink, metadata: facts, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts, profile: profile, packed: diffs.contains(where: \.hasPackedElements))
     var summary = ComposeSummary()
     for tensor in try AlignedTensor.all(diffs) {
       let chain = try EntryChain(tensor, diffs)
@@ -43,8 +47,11 @@ extension Diffs {
         summary.unchanged.append(tensor.name)
       }
     }
+    let attributes = KeptAttributes(composing: diffs)
+    writer.carry(attributes.carried)
+    summary.attributesLeftOut = attributes.leftOut
     if let checkpoints = diffs.chainedCheckpoints {
-      writer.extensions = [DiffExtension(checkpoints: checkpoints)]
+      writer.extensions.append(DiffExtension(checkpoints: checkpoints))
     }
     try writer.finish()
     return summary
@@ -99,7 +106,6 @@ struct EntryChain {
           .unsupported, "is an addition, which is not exact; additions are combined with 'merge'",
           path: diff.path, tensor: entry.name)
       }
-      try Blocks.check(entry.type, entry.name)
       let next = DirectedEntry(
         reader: diff, entry: try diff.fingerprintingWhole(entry), number: number,
         isReversed: false)

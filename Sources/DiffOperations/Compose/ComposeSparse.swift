@@ -40,7 +40,7 @@ extension EntryChain {
     _ body: (Range<UInt64>, borrowing ComposedBlock) throws(DiffError) -> Void
   ) throws(DiffError) {
     let width = entries[0].entry.type.width
-    let length = UInt64(Blocks.size / width)
+    let length = UInt64(Blocks.size(width: width) / width)
     var feeds = entries.map { PageFeed($0.reader, $0.entry) }
     var block = ComposedBlock(count: Int(min(length, entries[0].entry.shape.count)), width: width)
     func change(_ elements: Range<UInt64>) throws(DiffError) {

@@ -88,7 +88,8 @@ extension Diffs {
     let all = try TensorPair.all(base, tuned, options.names)
     let pairs = options.includesOptimizer ? all : all.filter { !$0.isOptimizerState }
     let bytes = pairs.map(\.byteCount).clampedSum
-    let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: options.metadata, profile: options.profile, packed: pairs.arePacked())
     var summary = CreateSummary()
     let compared = base.tensors.filter { options.includesOptimizer || !$0.isOptimizerState }
     summary.tensors = compared.count
@@ -142,9 +143,7 @@ extension Diffs {
     }
     summary.infinite = additive?.infinite ?? 0
     let differences = try AttributeDifferences(from: base, to: tuned, pairs, options)
-    if !differences.carried.isEmpty {
-      writer.extensions = [DiffExtension(attributes: differences.carried)]
-    }
+    writer.carry(differences.carried)
     if let base = baseHashes.ofCheckpoint, let result = resultHashes.ofCheckpoint {
       let checkpoints = CheckpointFingerprints(base: base, result: result)
       summary.checkpoints = checkpoints
@@ -164,6 +163,17 @@ struct WrittenPair {
   var changes: UInt64?
   /// The tensor before and after, where it exists.
   var base, result: Fingerprint?
+}
+
+extension [TensorPair] {
+  /// Whether a tensor changes whose elements are no whole bytes, which a diff says at its beginning.
+  fileprivate func arePacked() throws(DiffError) -> Bool {
+    for pair in self where pair.type.unit > 1 {
+      if pair.base == nil || pair.tuned == nil || pair.isReshape { return true }
+      if try pair.isChanged() { return true }
+    }
+    return false
+  }
 }
 
 /// Refuses two checkpoints of which no tensor has the name of one of the other: two models, or one
@@ -238,7 +248,6 @@ struct TensorPair: Sendable {
         TensorPair(
           name: tensor.name, base: nil, tuned: tensor, baseFile: base, tunedFile: tuned))
     }
-    for pair in pairs { try Blocks.check(pair.type, pair.name) }
     return pairs.sorted { $0.name < $1.name }
   }
 
@@ -261,10 +270,11 @@ struct TensorPair: Sendable {
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
     let width = UInt64(tensor.type.width)
     var room: [UInt8] = []
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+      window throws(DiffError) in
       for block in window {
         try file.read(tensor, block, into: &room)
-        builder.append(XXH3.hash128(room.span))
+        builder.append(BlockHashes(room.span))
         try writer.append(at: block.lowerBound / width, every: room.span)
       }
     }

@@ -58,8 +58,8 @@ struct AdditivePlan {
   fileprivate struct Work: Sendable {
     var base: [UInt8] = []
     var tuned: [UInt8] = []
-    var baseHash = Fingerprint(high: 0, low: 0)
-    var resultHash = Fingerprint(high: 0, low: 0)
+    var baseHash = BlockHashes()
+    var resultHash = BlockHashes()
     var deltas = ChangeRun<Double>()
     var stored = ChangeRun<UInt8>()
     var infinite = 0
@@ -80,7 +80,8 @@ struct AdditivePlan {
     var resultBuilder = baseBuilder
     var changes: UInt64 = 0
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: pair.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: pair.byteCount, width: pair.type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try pair.baseFile.read(base, window[index], into: &work.base)
         try pair.tunedFile.read(tuned, window[index], into: &work.tuned)
@@ -91,9 +92,9 @@ struct AdditivePlan {
       // Which of the equals are kept depends on all that come before.
       for index in window.indices { keepTies(&works[index].deltas) }
       try parallelForEach(&works, count: window.count) { _, work throws(DiffError) in
-        work.baseHash = XXH3.hash128(work.base.span)
+        work.baseHash = BlockHashes(work.base.span)
         work.store(values, scale, float)
-        work.resultHash = XXH3.hash128(work.base.span)
+        work.resultHash = BlockHashes(work.base.span)
       }
       for work in works.prefix(window.count) {
         baseBuilder.append(work.baseHash)
@@ -149,7 +150,7 @@ extension ChangeRun<Double> {
 }
 
 extension TensorPair {
-  fileprivate func isChanged() throws(DiffError) -> Bool {
+  func isChanged() throws(DiffError) -> Bool {
     guard let base, let tuned else { return false }
     return try baseFile.fingerprint(of: base) != tunedFile.fingerprint(of: tuned)
   }
@@ -182,7 +183,7 @@ extension TensorPair {
     let width = UInt64(type.width)
     var works = [(base: [UInt8], tuned: [UInt8], magnitudes: [Double])](
       repeating: ([], [], []), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: byteCount, width: type.width) { window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try baseFile.read(base, window[index], into: &work.base)
         try tunedFile.read(tuned, window[index], into: &work.tuned)

@@ -8,15 +8,28 @@ struct AttributeDifferences {
   var notCarried: [SkippedObject] = []
 
   /// - Parameter pairs: the tensors. Attributes go with names and shapes: only where these change are
-  ///   they taken along, and not if a map says that the names are others in the base. Those of an
-  ///   optimizer's state go with that.
+  ///   they taken along. Where the tensors have other names in the base, that is so if all of them
+  ///   stand in another group, none comes, and nothing else is different. Those of an optimizer's
+  ///   state go with that.
   init(
     from base: any Checkpoint, to tuned: any Checkpoint, _ pairs: [TensorPair],
     _ options: CreateOptions
   ) throws(DiffError) {
     guard base.format != nil, base.container == tuned.container else { return }
     let before = try base.otherContents(withWeights: false)
-    let after = try tuned.otherContents(withWeights: false)
+    var after = try tuned.otherContents(withWeights: false)
+    let common = pairs.compactMap { pair in
+      pair.base.flatMap { base in pair.tuned.map { ($0.name, base.name) } }
+    }
+    let areRenamed = !options.names.isEmpty && common.contains { $0.key.bare != $1.key.bare }
+    // What comes keeps its own name, and so is not in the group of the base.
+    let move = pairs.contains { $0.base == nil } ? nil : GroupMove(common)
+    if areRenamed, let move {
+      for index in after.indices {
+        guard let name = move(after[index].name) else { continue }
+        after[index].name = name == "" ? "/" : name
+      }
+    }
     let changesTable = pairs.contains { $0.base == nil || $0.tuned == nil || $0.isReshape }
     let old = Self.values(before)
     let new = Self.values(after)
@@ -27,7 +40,8 @@ struct AttributeDifferences {
       let isKnown =
         other.attribute != nil && (old[key] != nil || other.state == .onlyInSecond)
         && (new[key] != nil || other.state == .onlyInFirst)
-      if changesTable, isKnown, options.names.isEmpty, base.format == .hdf5 {
+      let isOfTensors = !areRenamed || move?.reaches(other.name) == true
+      if changesTable, isKnown, isOfTensors, base.format == .hdf5 {
         carried.append(
           AttributeChange(
             object: other.name == "/" ? "" : other.name, name: other.attribute ?? "",

@@ -9,8 +9,8 @@ extension TensorPair {
   private struct Work: Sendable {
     var base: [UInt8] = []
     var tuned: [UInt8] = []
-    var baseHash = Fingerprint(high: 0, low: 0)
-    var tunedHash = Fingerprint(high: 0, low: 0)
+    var baseHash = BlockHashes()
+    var tunedHash = BlockHashes()
     var differences = Differences()
   }
 
@@ -24,16 +24,16 @@ extension TensorPair {
     var oldHash = XXH3Stream()
     var changes: UInt64 = 0
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: byteCount, width: type.width) { window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try baseFile.read(base, window[index], into: &work.base)
         try tunedFile.read(tuned, window[index], into: &work.tuned)
         work.differences = Differences(
           from: work.base, to: work.tuned, width: type.width, at: window[index].lowerBound / width,
           mode == .replace ? .replace : .xor)
-        work.baseHash = XXH3.hash128(work.base.span)
+        work.baseHash = BlockHashes(work.base.span)
         work.tunedHash =
-          work.differences.changes.isEmpty ? work.baseHash : XXH3.hash128(work.tuned.span)
+          work.differences.changes.isEmpty ? work.baseHash : BlockHashes(work.tuned.span)
       }
       for work in works.prefix(window.count) {
         baseBuilder.append(work.baseHash)

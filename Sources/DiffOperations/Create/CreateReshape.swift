@@ -18,7 +18,7 @@ extension TensorPair {
     var changes: UInt64 = 0
     try writer.begin(DiffEntry(name, .reshape(to: tuned.shape), base.type, base.shape))
     let box = base.shape.overlap(tuned.shape).count
-    try Blocks.forEachWindow(of: box * width) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: box * width, width: Int(width)) { window throws(DiffError) in
       for block in window {
         let range = block.lowerBound / width..<block.upperBound / width
         let differences = Differences(
@@ -47,7 +47,8 @@ extension TensorPair {
     let width = tensor.type.width
     var room: [UInt8] = []
     var written: UInt64 = 0
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+      window throws(DiffError) in
       for block in window {
         let range = block.lowerBound / UInt64(width)..<block.upperBound / UInt64(width)
         let segments = layout.segments(of: range)

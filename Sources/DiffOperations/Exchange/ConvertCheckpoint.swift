@@ -36,12 +36,14 @@ extension Checkpoint {
     let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
     var names: [TensorName: TensorName] = [:]
     var renamed: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    let tensors = tensors.filter { tensor in !except.contains { $0.matches(tensor.name) } }
-    if let vain = except.first(where: { one in !self.tensors.contains { one.matches($0.name) } }) {
-      throw DiffError(.mismatch, "no tensor fits '\(vain.text)'", path: self.path)
+    if let vain = except.first(where: { one in !tensors.contains { one.matches($0.name) } }) {
+      throw DiffError(.mismatch, "no tensor fits '\(vain.text)'", path: path)
+    }
+    // HDF5 has nothing for elements that are no whole bytes.
+    let tensors = tensors.filter { tensor in
+      !except.contains { $0.matches(tensor.name) } && (format != .hdf5 || tensor.type.unit == 1)
     }
     for tensor in tensors {
-      try Blocks.check(tensor.type, tensor.name)
       let name = format == self.format ? tensor.name : tensor.name.key.spelled(with: separator)
       if let other = names.updateValue(tensor.name, forKey: name) {
         throw DiffError(
@@ -56,7 +58,11 @@ extension Checkpoint {
       at: path, format, renamed, metadata: storedMetadata(of: self, format),
       overwriting: overwriting)
     var summary = ConvertSummary()
-    summary.skipped = skipped
+    summary.skipped =
+      skipped
+      + self.tensors.filter { format == .hdf5 && $0.type.unit > 1 }.map {
+        SkippedObject(name: $0.name, reason: "elements of type \($0.type)")
+      }
     if let attributes = try leftAttributes() { summary.skipped.append(attributes) }
     var progress = ProgressCounter(
       "convert", total: tensors.map(\.byteCount).clampedSum, handler)
@@ -65,7 +71,8 @@ extension Checkpoint {
       let types = tensor.type.float.flatMap { old in target.type.float.map { (old, $0) } }
       let (width, newWidth) = (UInt64(tensor.type.width), UInt64(target.type.width))
       if tensor.type != target.type { summary.converted += 1 }
-      try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+        window throws(DiffError) in
         try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
           try read(tensor, window[index], into: &work.room)
           work.infinite = 0

@@ -35,6 +35,8 @@ public struct ExchangeSummary: Sendable, Hashable {
   public var tensors = 0, changes: UInt64 = 0, heads = 0
   /// Values that the new type does not hold exactly and were rounded.
   public var rounded: UInt64 = 0
+  /// What an imported file calls its tensors.
+  public var names: [TensorName] = []
 
   /// Nothing.
   public init() {}

@@ -1,6 +1,7 @@
 import Checkpoints
 import DiffFormat
 import Kernels
+import SystemSupport
 import TensorCore
 
 /// A file of arrays of another tool, open for reading.
@@ -44,12 +45,22 @@ struct ExchangeInput {
     }
   }
 
+  /// Whether some elements are no whole bytes, which a diff says at its beginning.
+  var hasPackedElements: Bool { checkpoint?.tensors.contains { $0.type.unit > 1 } ?? false }
+
   /// An array.
   func array(_ name: TensorName, _ kind: String) throws(DiffError) -> NumPyArray {
     let full = tensors[name]?[kind] ?? ""
     if let archive { return try archive.array(full) }
     guard let checkpoint, let stored = checkpoint.tensors.first(where: { $0.name == full }) else {
       throw DiffError(.mismatch, "has no '\(kind)'", path: path, tensor: name)
+    }
+    // HDF5 states sizes of what it does not store, and deflate makes 1 032 bytes of one at most.
+    let most = max(1 << 20, try File(checkpoint.files[stored.file]).size * 1032)
+    guard stored.byteCount <= most else {
+      throw DiffError(
+        .limit, "states \(stored.byteCount) bytes, more than a file of this size holds", path: path,
+        tensor: full)
     }
     var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
     var span = bytes.mutableSpan

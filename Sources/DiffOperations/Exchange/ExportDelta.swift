@@ -182,7 +182,8 @@ private struct DeltaPass {
     var before = Fingerprint.Builder(stored.type, stored.shape)
     var after = before
     var old: [UInt8] = []
-    try Blocks.forEachWindow(of: stored.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: stored.byteCount, width: stored.type.width) {
+      window throws(DiffError) in
       for block in window {
         try base.read(stored, block, into: &old)
         var new = old
@@ -190,8 +191,8 @@ private struct DeltaPass {
           let elements = block.lowerBound / width..<block.upperBound / width
           try patch?.move(to: elements)
           patch?.apply(to: &new, elements)
-          before.append(XXH3.hash128(old.span))
-          after.append(XXH3.hash128(new.span))
+          before.append(BlockHashes(old.span))
+          after.append(BlockHashes(new.span))
         }
         try body(old, new, block.lowerBound)
       }

@@ -31,7 +31,6 @@ extension Diffs {
           .mismatch, "is the same tensor as '\(other)' in \(base.path)", path: delta.path,
           tensor: payload.name)
       }
-      try Blocks.check(stored.type, stored.name)
       found.append((stored, payload))
     }
     try names.requireAll(missing)
@@ -39,7 +38,9 @@ extension Diffs {
     var metadata = options.metadata
     if let version = delta.version { metadata["delta_version"] = version }
     if let version = delta.baseVersion { metadata["delta_base_version"] = version }
-    let writer = try DiffWriter(sink, metadata: metadata, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: metadata, profile: options.profile,
+      packed: found.contains { $0.stored.type.unit > 1 })
     var summary = ExchangeSummary()
     var progress = ProgressCounter(
       "convert", total: found.map(\.stored.byteCount).clampedSum, handler)
@@ -68,8 +69,8 @@ private struct DeltaImport {
   private struct Work: Sendable {
     var base: [UInt8] = []
     var tuned: [UInt8] = []
-    var baseHash = Fingerprint(high: 0, low: 0)
-    var tunedHash = Fingerprint(high: 0, low: 0)
+    var baseHash = BlockHashes()
+    var tunedHash = BlockHashes()
     var differences = Differences()
   }
 
@@ -87,7 +88,8 @@ private struct DeltaImport {
     var oldHash = XXH3Stream()
     var changes: UInt64 = 0
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: stored.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: stored.byteCount, width: stored.type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try base.read(stored, window[index], into: &work.base)
         work.tuned = work.base
@@ -103,9 +105,9 @@ private struct DeltaImport {
         work.differences = Differences(
           from: work.base, to: work.tuned, width: Int(width),
           at: window[index].lowerBound / width)
-        work.baseHash = XXH3.hash128(work.base.span)
+        work.baseHash = BlockHashes(work.base.span)
         work.tunedHash =
-          work.differences.changes.isEmpty ? work.baseHash : XXH3.hash128(work.tuned.span)
+          work.differences.changes.isEmpty ? work.baseHash : BlockHashes(work.tuned.span)
       }
       for work in works.prefix(window.count) {
         builders.base.append(work.baseHash)
@@ -135,7 +137,8 @@ private struct DeltaImport {
   private func refusal() throws(DiffError) -> DiffError {
     var hash = newHash()
     var room: [UInt8] = []
-    try Blocks.forEachWindow(of: stored.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: stored.byteCount, width: stored.type.width) {
+      window throws(DiffError) in
       for block in window {
         try base.read(stored, block, into: &room)
         hash.update(room.span)

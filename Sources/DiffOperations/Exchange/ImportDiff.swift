@@ -51,7 +51,9 @@ extension Diffs {
     try names.requireAll(missing)
     found.sort { $0.name < $1.name }
     var summary = ExchangeSummary()
-    let writer = try DiffWriter(sink, metadata: options.metadata, profile: options.profile)
+    summary.names = found.map(\.source)
+    let writer = try DiffWriter(
+      sink, metadata: options.metadata, profile: options.profile, packed: input.hasPackedElements)
     for (name, source, stored) in found {
       guard let stored else {
         let head = try input.array(source, "head")

@@ -44,7 +44,6 @@ struct StepChain {
     for (number, step) in steps.enumerated() {
       try step.diff.checkNames()
       for entry in step.diff {
-        try Blocks.check(entry.type, entry.name)
         let next = DirectedEntry(
           reader: step.diff, entry: try step.diff.fingerprintingWhole(entry), number: number,
           isReversed: step.direction == .revert)

@@ -66,7 +66,7 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
     guard let content = contents[tensor.name] else {
       return try base.read(tensor, at: offset, into: &buffer)
     }
-    let size = UInt64(Blocks.size * Blocks.perWindow)
+    let size = UInt64(Blocks.size(width: tensor.type.width) * Blocks.perWindow)
     var done = 0
     while done < buffer.count {
       let start = offset + UInt64(done)
@@ -209,7 +209,8 @@ private struct LinkedCursor {
 
   /// Moves the window to the one that holds these bytes.
   mutating func move(to bytes: Range<UInt64>) throws(DiffError) {
-    let size = UInt64(Blocks.size * Blocks.perWindow)
+    let blockSize = UInt64(Blocks.size(width: content.type.width))
+    let size = blockSize * UInt64(Blocks.perWindow)
     let end = content.shape.count * width
     var start = bytes.lowerBound / size * size
     // Of another shape, every byte before these has to be made.
@@ -219,7 +220,7 @@ private struct LinkedCursor {
       reshaped.removeAll(keepingCapacity: true)
       var at = next.lowerBound
       while reshape != nil, at < next.upperBound {
-        let block = at..<min(next.upperBound, at + UInt64(Blocks.size))
+        let block = at..<min(next.upperBound, at + blockSize)
         if let made = try reshape?.next(block) { reshaped += made }
         at = block.upperBound
       }

@@ -16,9 +16,9 @@ struct TensorCopy {
 
   private struct Work: Sendable {
     var bytes: [UInt8] = []
-    var hash = Fingerprint(high: 0, low: 0)
+    var hash = BlockHashes()
     var old: [UInt8] = []
-    var oldHash = Fingerprint(high: 0, low: 0)
+    var oldHash = BlockHashes()
   }
 
   var byteCount: UInt64 { source?.tensor.byteCount ?? 0 }
@@ -76,16 +76,17 @@ struct TensorCopy {
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
     var oldBuilder = builder
     var works = [Work](repeating: Work(), count: Blocks.perWindow)
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+      window throws(DiffError) in
       try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
         try checkpoint.read(tensor, window[index], into: &work.bytes)
-        work.hash = XXH3.hash128(work.bytes.span)
+        work.hash = BlockHashes(work.bytes.span)
         guard let old else {
           return try target.output.write(
             work.bytes.span, to: place, at: window[index].lowerBound)
         }
         try base.read(old, window[index], into: &work.old)
-        work.oldHash = XXH3.hash128(work.old.span)
+        work.oldHash = BlockHashes(work.old.span)
         let found = Differences(
           from: work.old, to: work.bytes, width: tensor.type.width, at: 0, .replace)
         guard !found.changes.isEmpty else { return }

@@ -72,7 +72,8 @@ extension Checkpoint {
         continue
       }
       var all = TensorStatistics()
-      try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+      try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+        window throws(DiffError) in
         try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
           try read(tensor, window[index], into: &work.bytes)
           work.statistics = TensorStatistics()

@@ -82,44 +82,22 @@ private func check(
 ) throws(DiffError) {
   // A diff that no checkpoint could fit is trouble, not a difference.
   try diff.checkNames()
-  let plans: [TensorPlan]
-  do { plans = try TensorPlan.all([diff], .apply, on: checkpoint, names) } catch {
-    guard error.code == .mismatch else { throw error }
-    report.checkpoint = .different
-    let table = TensorNames(checkpoint, names)
-    for entry in diff where !entry.fits((try? table.find(entry.name)) ?? nil) {
-      report.note(names[entry.name])
-    }
-    if report.differing.isEmpty { report.note(error.tensor ?? "") }
-    return
-  }
+  var plans = try TensorPlan.drafts([diff], .apply, on: checkpoint, names)
+  var others = plans.filter { !$0.fits(checkpoint) }.map(\.name)
+  var states: Set<TensorState> = others.isEmpty ? [] : [.other]
+  plans.removeAll { !$0.fits(checkpoint) }
   var options = ApplyOptions()
   options.verification = verification
   try check(plans, options)
   var progress = ProgressCounter("compare", total: plans.map(\.byteCount).clampedSum, handler)
-  var states: Set<TensorState> = []
   for plan in plans {
     let state = try classify(plan, on: checkpoint, options, progress: &progress)
     if state != .base || !plan.isNeutral { states.insert(state) }
-    if state == .other { report.note(plan.name) }
+    if state == .other { others.append(plan.name) }
   }
+  report.differing = Array(others.sorted().prefix(10))
+  report.differingCount = others.count
   report.checkpoint =
     states.contains(.other)
     ? .different : states.count == 2 ? .partlyApplied : states == [.result] ? .applied : .base
-}
-
-extension VerifyReport {
-  /// Takes a tensor into account that differs.
-  fileprivate mutating func note(_ name: TensorName) {
-    if differingCount < 10 { differing.append(name) }
-    differingCount += 1
-  }
-}
-
-extension DiffEntry {
-  /// Whether a checkpoint that has this tensor, or none, may be base or result.
-  fileprivate func fits(_ stored: StoredTensor?) -> Bool {
-    guard let stored else { return operation == .insert || operation == .delete }
-    return stored.type == type && (stored.shape == shape || stored.shape == newShape)
-  }
 }

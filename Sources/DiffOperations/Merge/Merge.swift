@@ -30,6 +30,9 @@ public struct MergeSummary: Sendable, Hashable {
   public var tensors: [Tensor] = []
   /// Heads and deleted tensors in the result, and heads that were left out.
   public var whole: [TensorName] = [], dropped: [TensorName] = []
+  /// Attributes that go with tensors and that the diffs change differently, or whose tensors are not
+  /// all in the result.
+  public var attributesLeftOut: [AttributeChange] = []
 
   /// Diffs that change tensors of which no other diff changes any.
   public var unrelated: [String] = []

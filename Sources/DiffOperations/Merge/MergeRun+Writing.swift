@@ -12,7 +12,9 @@ extension MergeRun {
     var pruning = try options.pruneTo.map { share throws(DiffError) in
       try MergePruning(share, &self, combination)
     }
-    let writer = try DiffWriter(sink, metadata: metadata, profile: options.profile)
+    let writer = try DiffWriter(
+      sink, metadata: metadata, profile: options.profile,
+      packed: all.diffs.contains(where: \.hasPackedElements))
     let values = options.values
     var count: UInt64 = 0
     var scale = 0
@@ -69,6 +71,11 @@ extension MergeRun {
       }
     }
     try pass("merge", combination, surveys: pruning == nil, whole: copy, add)
+    let kept = Set(summary.whole.map(\.key))
+    let attributes = KeptAttributes(
+      merging: all.diffs.map { diff in KeptAttributes(diff) { kept.contains($0.name.key) } })
+    writer.carry(attributes.carried)
+    summary.attributesLeftOut = attributes.leftOut
     summary.unrelated = try all.unrelated()
     summary.untrimmed = try untrimmed()
     if options.refusesLosses { try summary.refuseLosses() }

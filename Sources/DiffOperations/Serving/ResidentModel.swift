@@ -74,8 +74,8 @@ public final class ResidentModel: Checkpoint {
   private static func fill(
     _ bytes: ResidentBytes, _ tensor: StoredTensor, _ checkpoint: any Checkpoint
   ) throws(DiffError) {
-    try Blocks.check(tensor.type, tensor.name)
-    try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+    try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+      window throws(DiffError) in
       try parallelFor(window.count) { index throws(DiffError) in
         let block = window[index]
         let count = Int(block.upperBound - block.lowerBound)

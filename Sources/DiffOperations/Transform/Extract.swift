@@ -1,6 +1,14 @@
 import DiffFormat
 import TensorCore
 
+/// What `extract` took.
+public struct ExtractSummary: Sendable, Hashable {
+  /// How many tensors.
+  public var tensors = 0
+  /// Attributes that go with tensors of which some were not taken.
+  public var attributesLeftOut: [AttributeChange] = []
+}
+
 extension Diffs {
   /// Writes a diff with some of the tensors of another one, of any operation, as they are stored
   /// there, fingerprints included.
@@ -9,14 +17,13 @@ extension Diffs {
   ///   - patterns: names with wildcards, see `NamePattern`; none takes all.
   ///   - exceptions: what is left out of these.
   ///   - metadata: What the diff says beside what it takes over.
-  /// - Returns: how many tensors were taken.
   /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; what reading and writing
   ///   throw.
   /// - Complexity: O(bytes taken), in memory of a page.
   public static func extract(
     _ diff: DiffReader, tensors patterns: [NamePattern], except exceptions: [NamePattern] = [],
     metadata: [String: String] = [:], into sink: any ByteSink
-  ) throws(DiffError) -> Int {
+  ) throws(DiffError) -> ExtractSummary {
     let entries = Array(diff)
     for pattern in patterns + exceptions {
       guard entries.contains(where: { pattern.matches($0.name) }) else {
@@ -38,9 +45,13 @@ extension Diffs {
     var facts = diff.derivedMetadata(
       keepsHead: taken.count { $0.operation.isOfHead } == heads)
     facts["diffkit.extract.parent"] = diff.identity.description
-    let writer = try DiffWriter(sink, metadata: facts.merging(metadata) { $1 })
+    let writer = try DiffWriter(
+      sink, metadata: facts.merging(metadata) { $1 }, packed: taken.contains { $0.type.unit > 1 })
     for entry in taken { try writer.copy(entry, of: diff) }
+    let names = Set(taken.map(\.name))
+    let attributes = KeptAttributes(diff) { names.contains($0.name) }
+    writer.carry(attributes.carried)
     try writer.finish()
-    return taken.count
+    return ExtractSummary(tensors: taken.count, attributesLeftOut: attributes.leftOut)
   }
 }

@@ -50,7 +50,8 @@ extension Diffs {
     facts["diffkit.prune.parent"] = diff.identity.description
     facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
     let writer = try DiffWriter(
-      sink, metadata: facts.merging(options.metadata) { $1 }, profile: options.profile)
+      sink, metadata: facts.merging(options.metadata) { $1 }, profile: options.profile,
+      packed: diff.hasPackedElements)
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff) else {
         try writer.copy(entry, of: diff)
@@ -83,6 +84,7 @@ extension Diffs {
         summary.tensors += 1
       }
     }
+    writer.carry(diff.attributes)
     try writer.finish()
     return summary
   }

@@ -15,7 +15,8 @@ extension Diffs {
     profile: EncodingProfile = .size, metadata: [String: String] = [:]
   ) throws(DiffError) -> UInt64 {
     let writer = try DiffWriter(
-      sink, metadata: diff.metadata.merging(metadata) { $1 }, profile: profile)
+      sink, metadata: diff.metadata.merging(metadata) { $1 }, profile: profile,
+      packed: diff.hasPackedElements)
     var rounded: UInt64 = 0
     for entry in diff {
       if let values, let additions = AdditiveReader(entry, of: diff), values != additions.type {
@@ -30,8 +31,9 @@ extension Diffs {
       }
       try writer.end()
     }
+    writer.carry(diff.attributes)
     if rounded == 0, let checkpoints = diff.checkpoints {
-      writer.extensions = [DiffExtension(checkpoints: checkpoints)]
+      writer.extensions.append(DiffExtension(checkpoints: checkpoints))
     }
     try writer.finish()
     return rounded

@@ -27,7 +27,9 @@ extension Diffs {
     var facts = diff.derivedMetadata()
     facts["diffkit.scale.parent"] = diff.identity.description
     facts["diffkit.scale.factor"] = "\(factor)"
-    let writer = try DiffWriter(sink, metadata: facts.merging(metadata) { $1 }, profile: profile)
+    let writer = try DiffWriter(
+      sink, metadata: facts.merging(metadata) { $1 }, profile: profile,
+      packed: diff.hasPackedElements)
     var summary = ScaleSummary()
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff), let tensor = entry.type.float else {
@@ -45,6 +47,7 @@ extension Diffs {
       scaled.result = nil
       try writer.copy(scaled, of: diff)
     }
+    writer.carry(diff.attributes)
     try writer.finish()
     return summary
   }

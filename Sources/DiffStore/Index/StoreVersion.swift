@@ -35,6 +35,7 @@ public struct StoreLink: Sendable, Hashable {
   public var identity: Fingerprint
   /// The file.
   public var file: StoreFile
+  /// Which ways it leads.
   public var kind: Kind
   /// Elements that change, and elements of the version before.
   public var changes, elements: UInt64
@@ -57,6 +58,7 @@ public struct StoreAnchor: Sendable, Hashable {
 public struct StoreFile: Sendable, Hashable {
   /// Its path in the folder that it belongs to.
   public var name: String
+  /// Bytes.
   public var size: UInt64
   /// 64 hexadecimal digits.
   public var sha256: String

@@ -74,7 +74,8 @@ private func write(
   var after = before
   let width = UInt64(tensor.type.width)
   var bytes: [UInt8] = []
-  try Blocks.forEachWindow(of: tensor.byteCount) { window throws(DiffError) in
+  try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
+    window throws(DiffError) in
     for block in window {
       try base.read(tensor, block, into: &bytes)
       let hash = XXH3.hash128(bytes.span)

@@ -34,12 +34,13 @@ public struct ParameterLayout: Sendable, Hashable {
 
   /// Appends a parameter.
   ///
-  /// - Throws: `limit` if memory could not hold it; `mismatch` if there is one of that name.
+  /// - Throws: `limit` for 2^32 elements or more, whose places a diff of a training cannot hold;
+  ///   `mismatch` if there is one of that name.
   public mutating func append(
     _ name: TensorName, _ shape: Shape, isHead: Bool = false, isTable: Bool = false
   ) throws(DiffError) {
-    guard shape.count < 1 << 40 else {
-      throw DiffError(.limit, "too large to be trained", tensor: name)
+    guard shape.count < 1 << 32 else {
+      throw DiffError(.limit, "too large to be trained: 2^32 elements or more", tensor: name)
     }
     guard !parameters.contains(where: { $0.name == name }) else {
       throw DiffError(.mismatch, "is there twice", tensor: name)

@@ -7,6 +7,11 @@ final class HDF5Dataset {
   private let dataset, memoryType: HDF5Handle
   private let shape: Shape
   private let width: UInt64
+  /// Bytes of unpacked chunks that are kept.
+  let cacheSize: Int
+  /// The dataset's only chunk, if it is not the library that unpacks it.
+  private var whole: HDF5WholeChunk?
+  private let isLargeChunk: Bool
 
   /// Opens a tensor's dataset.
   ///
@@ -14,7 +19,10 @@ final class HDF5Dataset {
   init(_ name: TensorName, in file: hid_t) throws(DiffError) {
     let what = "cannot be opened"
     let access = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_ACCESS()), "cannot set up libhdf5")
-    if let cache = try Self.cache(name, file) {
+    let (cache, isOneChunk) = try Self.cache(name, file)
+    cacheSize = cache?.bytes ?? 0
+    isLargeChunk = isOneChunk && UInt64(cacheSize) > ChunkCodec.maximumByteCount
+    if let cache {
       try H5Pset_chunk_cache(access.id, cache.slots, cache.bytes, 1)
         .orThrow("cannot set up libhdf5")
     }
@@ -30,12 +38,13 @@ final class HDF5Dataset {
     memoryType = try HDF5ElementType.littleEndian(stored.id)
   }
 
-  /// The cache for a dataset's chunks, if it has some. Its size must be known before the dataset is
+  /// The cache for a dataset's chunks, if it has some, and whether it has one of its own shape. Its size must be known before the dataset is
   /// open for use, and depends on it: of one that is open twice, the library keeps the first cache.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
-  private static func cache(_ name: TensorName, _ file: hid_t) throws(DiffError) -> HDF5ChunkCache?
-  {
+  private static func cache(
+    _ name: TensorName, _ file: hid_t
+  ) throws(DiffError) -> (HDF5ChunkCache?, isOneChunk: Bool) {
     let what = "cannot be opened"
     let dataset = try HDF5Handle(unsafe H5Dopen2(file, name.description, dk_H5P_DEFAULT), what)
     let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), what)
@@ -51,11 +60,27 @@ final class HDF5Dataset {
     let space = try HDF5Handle(H5Dget_space(dataset.id), what)
     guard let shape = try StoredTensor.shape(of: space.id),
       let chunk = try StoredTensor.chunkShape(creation.id, rank: shape.extents.count)
-    else { return nil }
-    return HDF5ChunkCache(shape, chunk, UInt64(width), isFiltered: !filters.isEmpty)
+    else { return (nil, false) }
+    let cache = HDF5ChunkCache(shape, chunk, UInt64(width), isFiltered: !filters.isEmpty)
+    return (cache, !filters.isEmpty && chunk == shape)
   }
 
+  /// Prepares for changes, if the tensor is in one large chunk.
+  func prepareChanges(_ userBlock: UInt64) throws(DiffError) {
+    guard isLargeChunk else { return }
+    let described = try StoredTensor.describe(
+      dataset.id, "", userBlock: userBlock, takesStandardOutput: false)
+    if case .tensor(let tensor) = described { whole = HDF5WholeChunk(tensor) }
+  }
+
+  /// Puts in the file what was changed and is not there yet.
+  func store() throws(DiffError) { try whole?.store(in: dataset.id) }
+
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
+    if let whole {
+      try checkRange(at: offset, count: buffer.count)
+      return try whole.read(at: offset, into: &buffer, of: dataset.id)
+    }
     for part in try parts(at: offset, count: buffer.count) {
       let selection = try select(part.box)
       let status = unsafe buffer.withUnsafeMutableBufferPointer {
@@ -68,6 +93,10 @@ final class HDF5Dataset {
   }
 
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
+    if let whole {
+      try checkRange(at: offset, count: bytes.count)
+      return try whole.write(bytes, at: offset, of: dataset.id)
+    }
     for part in try parts(at: offset, count: bytes.count) {
       let selection = try select(part.box)
       let status = unsafe bytes.withUnsafeBufferPointer {
@@ -92,10 +121,7 @@ final class HDF5Dataset {
   private func parts(
     at offset: UInt64, count: Int
   ) throws(DiffError) -> [(box: Hyperslab, position: Int)] {
-    let size = shape.count * width
-    guard offset <= size, UInt64(count) <= size - offset, offset % width == 0,
-      UInt64(count) % width == 0
-    else { throw DiffError(.usage, "has no such range of bytes") }
+    try checkRange(at: offset, count: count)
     let first = offset / width
     var position = 0
     return Hyperslab.covering(first..<first + UInt64(count) / width, of: shape.extents[...]).map {
@@ -103,6 +129,13 @@ final class HDF5Dataset {
       defer { position += Int(box.count.reduce(width, *)) }
       return (box, position)
     }
+  }
+
+  private func checkRange(at offset: UInt64, count: Int) throws(DiffError) {
+    let size = shape.count * width
+    guard offset <= size, UInt64(count) <= size - offset, offset % width == 0,
+      UInt64(count) % width == 0
+    else { throw DiffError(.usage, "has no such range of bytes") }
   }
 
   /// The dataspaces of a box: in the file, and in memory, where there is nothing else.

@@ -7,10 +7,12 @@ import TensorCore
 final class HDF5File: @unchecked Sendable {
   // All state is touched under the library's lock only.
   let handle: HDF5Handle
+  private let isWritable: Bool
   private var openDatasets: [(name: TensorName, dataset: HDF5Dataset)] = []
 
-  /// Each may hold a chunk cache.
+  /// Each may hold a chunk cache; all together are bounded, but for one that is larger.
   private static let maximumOpenDatasets = 4
+  private static let maximumCaches = 64 << 20
 
   /// Opens the file at `path`.
   ///
@@ -18,10 +20,10 @@ final class HDF5File: @unchecked Sendable {
   convenience init(_ path: String, writable: Bool) throws(DiffError) {
     let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
     do throws(DiffError) {
-      try self.init(by: .streams) { access in unsafe H5Fopen(path, mode, access) }
+      try self.init(by: .streams, writable) { access in unsafe H5Fopen(path, mode, access) }
     } catch {
       // That driver forgets what was wrong. The other one says so; it opens nothing more.
-      _ = try HDF5File(by: .descriptors) { access in
+      _ = try HDF5File(by: .descriptors, false) { access in
         unsafe H5Fopen(path, dk_H5F_ACC_RDONLY(), access)
       }
       throw error
@@ -30,7 +32,7 @@ final class HDF5File: @unchecked Sendable {
 
   /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
   convenience init(creating path: String) throws(DiffError) {
-    try self.init(by: .streams) { access in
+    try self.init(by: .streams, true) { access in
       unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
     }
   }
@@ -38,7 +40,10 @@ final class HDF5File: @unchecked Sendable {
   /// The library's drivers for files.
   private enum Driver { case descriptors, streams }
 
-  private init(by driver: Driver, _ open: (hid_t) -> hid_t) throws(DiffError) {
+  private init(
+    by driver: Driver, _ isWritable: Bool, _ open: (hid_t) -> hid_t
+  ) throws(DiffError) {
+    self.isWritable = isWritable
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
@@ -97,6 +102,7 @@ final class HDF5File: @unchecked Sendable {
   func flush() throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
+    for entry in openDatasets { try entry.dataset.store() }
     openDatasets.removeAll()
     try H5Fflush(handle.id, H5F_SCOPE_GLOBAL).orThrow("cannot flush")
   }
@@ -117,9 +123,21 @@ final class HDF5File: @unchecked Sendable {
       openDatasets.append(entry)
       return entry.dataset
     }
-    if openDatasets.count == HDF5File.maximumOpenDatasets { openDatasets.removeFirst() }
+    if openDatasets.count == HDF5File.maximumOpenDatasets { try closeFirstDataset() }
     let dataset = try HDF5Dataset(name, in: handle.id)
+    if isWritable { try dataset.prepareChanges(userBlockSize()) }
     openDatasets.append((name, dataset))
+    while openDatasets.count > 1,
+      openDatasets.reduce(0, { $0 + min($1.dataset.cacheSize, Self.maximumCaches + 1) })
+        > Self.maximumCaches
+    {
+      try closeFirstDataset()
+    }
     return dataset
+  }
+
+  private func closeFirstDataset() throws(DiffError) {
+    try openDatasets[0].dataset.store()
+    openDatasets.removeFirst()
   }
 }

@@ -13,7 +13,7 @@ struct InvalidVector: Sendable {
   static func all() throws -> [InvalidVector] {
     try opening() + metadata() + entries() + additions() + pageLists() + pageHeads()
       + traversals() + bitmaps() + riceCodes() + packedCodes() + planes() + deflateStreams()
-      + orders() + findings()
+      + orders() + findings() + packed()
   }
 
   init(

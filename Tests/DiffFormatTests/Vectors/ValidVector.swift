@@ -12,7 +12,7 @@ struct ValidVector: Sendable {
   /// All of them.
   static func all() throws -> [ValidVector] {
     try operations() + tensors() + texts() + positions() + sizes() + examples() + choices()
-      + deflateStreams() + limits()
+      + deflateStreams() + limits() + packed()
   }
 
   /// What the writer makes of `contents`.

@@ -3,7 +3,7 @@ import Kernels
 import TensorCore
 
 /// The way of a tensor's chunks through their filters, both directions, without libhdf5.
-struct ChunkCodec: Sendable {
+package struct ChunkCodec: Sendable {
   /// Bytes of a chunk without filters.
   let byteCount: Int
   private let filters: [StoredTensor.Filter]
@@ -11,11 +11,13 @@ struct ChunkCodec: Sendable {
   private let isBigEndian: Bool
   private let fill: UInt64
 
-  /// Larger chunks are left to libhdf5: each takes several times its size in memory.
-  private static let maximumByteCount: UInt64 = 16 << 20
+  /// Larger chunks are left to the process of libhdf5: each takes several times its size in memory.
+  package static let maximumByteCount: UInt64 = 16 << 20
 
   /// Nil if libhdf5 has to do it.
-  init?(_ tensor: StoredTensor) {
+  ///
+  /// - Parameter largest: the most bytes of a chunk.
+  package init?(_ tensor: StoredTensor, largest: UInt64 = maximumByteCount) {
     guard case .chunked(let chunks) = tensor.storage else { return nil }
     let size = chunks.byteCount(tensor.type)
     var deflates = 0
@@ -26,7 +28,7 @@ struct ChunkCodec: Sendable {
       case .szip, .other: return nil
       }
     }
-    guard size <= Self.maximumByteCount, deflates <= 1, chunks.filters.count <= 32 else {
+    guard size <= largest, deflates <= 1, chunks.filters.count <= 32 else {
       return nil
     }
     byteCount = Int(size)
@@ -36,7 +38,7 @@ struct ChunkCodec: Sendable {
     fill = tensor.fill
   }
 
-  var isFiltered: Bool { !filters.isEmpty }
+  package var isFiltered: Bool { !filters.isEmpty }
 
   /// Makes zeros the elements that are stored nowhere.
   func fill(_ bytes: inout MutableSpan<UInt8>) {
@@ -55,18 +57,20 @@ struct ChunkCodec: Sendable {
   ///
   /// - Parameter filterMask: the filters that it did not pass, a bit each.
   /// - Throws: `malformed` if it does not unpack to a chunk, `checksum` if it does not match its own.
-  func unpack(_ stored: [UInt8], filterMask: UInt32) throws(DiffError) -> [UInt8] {
+  package func unpack(
+    _ stored: consuming [UInt8], filterMask: UInt32
+  ) throws(DiffError) -> [UInt8] {
     var sizes = [byteCount]
     for (index, filter) in filters.enumerated() {
       let adds = filter == .fletcher32 && filterMask >> UInt32(index) & 1 == 0
       sizes.append(sizes[index] + (adds ? 4 : 0))
     }
-    var bytes = stored
+    var bytes = consume stored
     for (index, filter) in filters.enumerated().reversed()
     where filterMask >> UInt32(index) & 1 == 0 {
       switch filter {
       case .deflate:
-        let packed = bytes
+        let packed = consume bytes
         bytes = [UInt8](repeating: 0, count: sizes[index])
         var out = bytes.mutableSpan
         guard Inflater(.zlib).expand(packed.span, into: &out) != nil else {
@@ -85,8 +89,8 @@ struct ChunkCodec: Sendable {
   }
 
   /// A chunk as it is stored after all filters.
-  func pack(_ chunk: [UInt8]) -> [UInt8] {
-    var bytes = chunk
+  package func pack(_ chunk: consuming [UInt8]) -> [UInt8] {
+    var bytes = consume chunk
     swap(&bytes)
     for filter in filters {
       switch filter {

@@ -1,0 +1,64 @@
+import CHDF5
+import Checkpoints
+import TensorCore
+
+/// The one chunk of a dataset, unpacked to be changed. By libhdf5 it would take three times its size:
+/// the library copies a chunk that it packs when a dataset is closed.
+final class HDF5WholeChunk {
+  private let tensor: StoredTensor
+  private let codec: ChunkCodec
+  private let chunk: StoredTensor.Chunk
+  /// Nil as long as nobody needs it.
+  private var bytes: [UInt8]?
+  private var isChanged = false
+
+  /// Nil if the tensor is not in one chunk of its own shape, or libhdf5 has to unpack it.
+  init?(_ tensor: StoredTensor) {
+    guard case .chunked(let chunks) = tensor.storage, chunks.chunks.count == 1,
+      chunks.shape == tensor.shape, chunks.chunks[0].filterMask == 0,
+      let codec = ChunkCodec(tensor, largest: .max), codec.isFiltered
+    else { return nil }
+    self.tensor = tensor
+    self.codec = codec
+    chunk = chunks.chunks[0]
+  }
+
+  func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>, of dataset: hid_t
+  ) throws(DiffError) {
+    let bytes = try unpacked(dataset)
+    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
+  }
+
+  func write(_ part: Span<UInt8>, at offset: UInt64, of dataset: hid_t) throws(DiffError) {
+    var bytes = try unpacked(dataset)
+    self.bytes = nil
+    var span = bytes.mutableSpan
+    span.copy(part, at: Int(offset))
+    self.bytes = bytes
+    isChanged = true
+  }
+
+  /// Packs the chunk and puts it in its place, if it was changed.
+  func store(in dataset: hid_t) throws(DiffError) {
+    guard isChanged, let unpacked = bytes else { return }
+    bytes = nil
+    isChanged = false
+    let packed = codec.pack(consume unpacked)
+    try unsafe H5Dwrite_chunk(dataset, dk_H5P_DEFAULT, 0, origin, packed.count, packed)
+      .orThrow("a chunk cannot be written")
+  }
+
+  private func unpacked(_ dataset: hid_t) throws(DiffError) -> [UInt8] {
+    if let bytes { return bytes }
+    var stored = [UInt8](repeating: 0, count: Int(chunk.size))
+    var mask: UInt32 = 0
+    try unsafe H5Dread_chunk(dataset, dk_H5P_DEFAULT, origin, &mask, &stored)
+      .orThrow("cannot be read")
+    let unpacked = try codec.unpack(consume stored, filterMask: mask)
+    bytes = unpacked
+    return unpacked
+  }
+
+  private var origin: [hsize_t] { tensor.shape.extents.map { _ in 0 } }
+}
