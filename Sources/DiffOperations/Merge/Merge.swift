@@ -30,6 +30,8 @@ public struct MergeSummary: Sendable, Hashable {
   public var tensors: [Tensor] = []
   /// Heads and deleted tensors in the result, and heads that were left out.
   public var whole: [TensorName] = [], dropped: [TensorName] = []
+  /// Tensors whose number of rows the diffs change.
+  public var grown: [TensorName] = []
 
   /// Diffs that change tensors of which no other diff changes any.
   public var unrelated: [String] = []
@@ -76,6 +78,9 @@ extension Diffs {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> MergeSummary {
     try options.check(inputs)
+    if let base = options.base {
+      return try GrownMerge(inputs, on: base, options).write(to: sink, handler)
+    }
     let inputs = try MergeInputs(inputs, drawing: options.method.draws)
     var run = MergeRun(inputs, options, handler)
     return try run.write(to: sink)

@@ -105,8 +105,8 @@ extension MergeInputs {
       case .add, .insert, .delete: break
       case .reshape:
         throw refuse(
-          .unsupported, "gets another shape, and such changes have no sum with others", at: number,
-          remedy: .equalShapes)
+          .unsupported, "gets another shape, which without the base has no sum with others",
+          at: number, remedy: .mergeOnBase)
       case .xor, .replace:
         throw refuse(
           .unsupported,
@@ -208,7 +208,7 @@ extension MergeInputs {
 
 extension MergeInput {
   /// Whether the diff is meant by a path, a file name, or a file name without its suffix.
-  fileprivate func isNamed(_ name: String) -> Bool {
+  func isNamed(_ name: String) -> Bool {
     guard let path = diff.path else { return false }
     let file = OutputFile.split(path).name
     return path == name || file == name || file.hasSuffix(".diff") && file.dropLast(5) == name
