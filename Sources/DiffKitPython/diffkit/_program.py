@@ -473,6 +473,8 @@ class Merged:
     tensors: list[MergedTensor]
     whole: list[str]
     dropped_heads: list[str]
+    #: Tensors whose number of rows the diffs change.
+    grown: list[str]
     notes: list[str]
 
 
