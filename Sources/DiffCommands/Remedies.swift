@@ -19,9 +19,10 @@ extension Remedy {
     case .convertType(let path, let type):
       "convert it: diffkit convert '\(path)' OUTPUT --type \(type)"
     case .standardInput: "only a diff may be piped: as '-', standard input"
-    case .equalShapes:
-      "give the base and all tuned checkpoints one shape and make the diffs with 'create --add' "
-        + "again, or leave the tensor out with 'extract --except'"
+    case .mergeOnBase:
+      "give --base FILE and --rows first, NAME, average or drop, or leave the tensor out with "
+        + "'extract --except'"
+    case .chooseRows: "--rows first, --rows NAME, --rows average or --rows drop"
     case .allowLosses: "without --strict they are counted and allowed"
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"

@@ -35,7 +35,7 @@ final class Fetch: BodyReceiver {
     self.local = local
   }
 
-  deinit { if unsaved > 0 { save() } }
+  deinit { save() }
 
   /// Learns the object's size, and whether what the cache has of it is still right.
   func open() throws(DiffError) {
@@ -82,7 +82,7 @@ final class Fetch: BodyReceiver {
         guard received > before else { throw DiffError(.io, "the server sends none of its bytes") }
       }
     } catch {
-      if unsaved > 0 { save() }
+      save()
       throw error.at(path: "\(session.address)")
     }
   }
@@ -99,7 +99,9 @@ final class Fetch: BodyReceiver {
     return request
   }
 
-  private func save() {
+  /// Tells the cache what has arrived.
+  func save() {
+    guard unsaved > 0 else { return }
     unsaved = 0
     cached?.save(
       CachedObject.State(size: size, validator: validator, present: present), of: local)

@@ -64,6 +64,9 @@ public final class RemoteFile: ByteSource {
   public func fetchAll() throws(DiffError) {
     let range = 0..<size
     try FreeSpace.require(size, at: local.path)
-    try fetch.withLock { fetch throws(DiffError) in try fetch.require(range) }
+    try fetch.withLock { fetch throws(DiffError) in
+      try fetch.require(range)
+      fetch.save()
+    }
   }
 }

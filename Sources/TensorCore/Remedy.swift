@@ -27,8 +27,10 @@ public enum Remedy: Sendable, Hashable {
   case wholeCheckpoint
   /// Convert the floats of the checkpoint at this path to another type.
   case convertType(String, to: String)
-  /// Make the tuned checkpoints agree in their shapes before diffs of them are made.
-  case equalShapes
+  /// Merge with the base at hand, which tells what the rows were that the shapes have in common.
+  case mergeOnBase
+  /// Choose whose rows a tensor gets that several diffs let grow in their own ways.
+  case chooseRows
   /// Pass the diff through standard input.
   case standardInput
   /// Allow what was asked to be refused: infinite elements, changes that are lost.
@@ -74,12 +76,8 @@ extension Remedy: CustomStringConvertible {
       ("whole-checkpoint", "give a whole checkpoint of the same model, an adapter merged into it")
     case .convertType(let path, let type):
       ("convert-type", "convert the floats of '\(path)' to \(type)")
-    case .equalShapes:
-      (
-        "equal-shapes",
-        "give the base and all tuned checkpoints this shape before making the diffs, or leave the "
-          + "tensor out"
-      )
+    case .mergeOnBase: ("merge-on-base", "give the base, and choose whose rows it gets")
+    case .chooseRows: ("choose-rows", "choose one of the diffs, their mean, or those of the base")
     case .standardInput: ("standard-input", "only a diff may be piped, through standard input")
     case .allowLosses: ("allow-losses", "allow losses to have it all the same")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")

@@ -45,7 +45,8 @@ struct Fixture {
     try output.commit()
   }
 
-  private func diff(_ name: String, _ mode: CreateMode) throws {
+  /// Makes a diff from the base to its finetune.
+  func diff(_ name: String, _ mode: CreateMode) throws {
     var options = CreateOptions()
     options.mode = mode
     options.metadata = ["task": "example"]

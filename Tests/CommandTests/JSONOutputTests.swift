@@ -62,6 +62,8 @@ import TestSupport
     try Fixture.with { files in
       let (exact, add) = (files("exact.diff"), files("add.diff"))
       try expect("merge", ["merge", add, add, "-o", files("1.diff")])
+      try expect("merge-dry-run", ["merge", add, add, "--dry-run"])
+      try expect("apply-dry-run", ["apply", files("base.h5"), exact, "--dry-run"])
       try expect("compose", ["compose", exact, "-o", files("2.diff")])
       try expect("prune", ["prune", add, "--threshold", "1", "-o", files("3.diff")])
       try expect("scale", ["scale", add, "0.5", "-o", files("4.diff")])

@@ -31,14 +31,40 @@ struct ApplyCommand: ParsableCommand {
   @Flag(help: "Apply additive diffs to another base than theirs.")
   var allowOtherBase = false
 
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: """
+      One of the diffs, to be left out: of a stack of additive diffs this is the result without it, \
+      exactly, since it is made from the base.
+      """, completion: .file())
+  var without: [String] = []
+
   @OptionGroup var transfer: TransferOptions
 
   func run() throws {
     var options = try transfer.options()
     options.undoPath = undo
     options.allowsOtherBase = allowOtherBase
+    let diffs = try remaining()
     try transfer.run(
       base, diffs, .apply, defaultOutput: derivedName(base, diffs.map(stem)), options: options)
+  }
+}
+
+extension ApplyCommand {
+  /// The diffs but for those that are to be left out.
+  private func remaining() throws -> [String] {
+    var left = diffs
+    for path in without {
+      guard let index = left.firstIndex(where: { $0 == path || File.areSame($0, path) }) else {
+        throw DiffError(.usage, "is none of the diffs, and so cannot be left out", path: path)
+      }
+      left.remove(at: index)
+    }
+    guard !left.isEmpty else {
+      throw DiffError(.usage, "without its diffs the result is the base itself", path: base)
+    }
+    return left
   }
 }
 
@@ -75,6 +101,12 @@ struct TransferOptions: ParsableArguments {
       "Change the checkpoint itself, behind a journal (NAME\(Journal.suffix)); if that is "
         + "interrupted, 'diffkit recover' completes it."))
   var inPlace = false
+
+  @Flag(
+    help: """
+      Write nothing; tell what would be done, and where additive diffs conflict (exit code 1 then).
+      """)
+  var dryRun = false
 
   @Flag(help: "Refuse additions that make elements infinite.")
   var strict = false
@@ -126,6 +158,10 @@ struct TransferOptions: ParsableArguments {
       moreNotes = adapted.notes
     }
     let show = report.progress.show
+    if dryRun {
+      if !inPlace { try outputs.checkOutput(output) }
+      return try preview(readers, direction, to: base, options)
+    }
     let outcome =
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
@@ -162,6 +198,22 @@ extension TransferOptions {
       try TransformersConfiguration(
         bytes, to: facts, vocabulary: words?.newShape.map { Int($0.extents[0]) })
     }
+  }
+
+  /// Tells what would be done.
+  private func preview(
+    _ readers: [DiffReader], _ direction: Direction, to base: any Checkpoint,
+    _ options: ApplyOptions
+  ) throws {
+    let preview = try Diffs.preview(
+      readers, direction, to: base, options, progress: report.progress.show)
+    let areAdditive = readers.count > 1 && readers.allSatisfy { $0.contains(where: \.isAddition) }
+    let table =
+      areAdditive && !preview.isDone
+      ? OverlapTable(try Diffs.overlaps(readers), readers.map { $0.path ?? "-" }) : nil
+    let output = TransferPreviewOutput(base.path, direction, preview, table)
+    try report.print(output)
+    if output.conflicts { throw ExitStatus.different }
   }
 }
 

@@ -28,23 +28,21 @@ struct ComposeCommand: ParsableCommand {
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
+  @Flag(help: "Write nothing; tell what would come of it.")
+  var dryRun = false
+
   @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
+    if dryRun { return try preview() }
     guard let path = outputs.output else {
       throw DiffError(.usage, "name the composed diff with -o FILE")
     }
     try check(output: path, isNoneOf: diffs + (base.map { [$0] } ?? []))
     let readers = try openDiffs(diffs)
     try writeDiff(path, force: outputs.force) { sink in
-      guard let base else {
-        return try Diffs.compose(
-          readers, into: sink, profile: profile, metadata: metadata.values)
-      }
-      return try Diffs.compose(
-        readers, on: try CheckpointFile.open(base), scratch: path == "-" ? base : path, into: sink,
-        profile: profile, metadata: metadata.values, progress: report.progress.show)
+      try compose(readers, into: sink, beside: path)
     } tell: { summary, size in
       try report.print(
         ComposeOutput(
@@ -52,6 +50,29 @@ struct ComposeCommand: ParsableCommand {
           diffs: diffs.count, unchanged: summary.unchanged.map(\.description),
           attributesLeftOut: summary.attributesLeftOut.map(\.description)))
     }
+  }
+
+  private func compose(
+    _ readers: [DiffReader], into sink: any ByteSink, beside path: String
+  ) throws -> ComposeSummary {
+    guard let base else {
+      return try Diffs.compose(readers, into: sink, profile: profile, metadata: metadata.values)
+    }
+    return try Diffs.compose(
+      readers, on: try CheckpointFile.open(base), scratch: path == "-" ? base : path, into: sink,
+      profile: profile, metadata: metadata.values, progress: report.progress.show)
+  }
+
+  /// Tells what would be written.
+  private func preview() throws {
+    try outputs.checkOutput(outputs.output)
+    let sink = CountingSink()
+    let summary = try compose(try openDiffs(diffs), into: sink, beside: "-")
+    try report.print(
+      ComposeOutput(
+        output: "-", size: sink.size, changes: summary.changes, tensors: summary.tensors,
+        diffs: diffs.count, unchanged: summary.unchanged.map(\.description),
+        attributesLeftOut: summary.attributesLeftOut.map(\.description)))
   }
 }
 
@@ -66,7 +87,7 @@ private struct ComposeOutput: CommandOutput {
 
   var text: String {
     var text =
-      "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
+      "\(output == "-" ? "would be" : output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
       + "\(tensors.counted("tensor")), out of \(diffs.counted("diff"))\n"
     for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
     return text + leftOut(attributesLeftOut)

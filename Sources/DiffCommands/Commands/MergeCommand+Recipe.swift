@@ -34,7 +34,9 @@ extension MergeCommand {
     } catch {
       throw error.at(path: path)
     }
-    try check(output: output, isNoneOf: [path] + merge.inputs.compactMap(\.diff.path))
+    if output != "-" {
+      try check(output: output, isNoneOf: [path] + merge.inputs.compactMap(\.diff.path))
+    }
     try self.merge(merge.inputs, merge.options, to: output, notes: merge.notes)
   }
 
@@ -45,6 +47,7 @@ extension MergeCommand {
       ("--density", density != nil), ("--densities", !densities.isEmpty),
       ("--density-of", densityOf != nil), ("--normalize", normalize != nil),
       ("--variant", variant != nil), ("--rescale", rescale != nil), ("--epsilon", epsilon != nil),
+      ("--tune", !tune.isEmpty), ("--base", base != nil), ("--rows", rows != nil),
       ("--gamma", gamma != nil), ("--ram-r", ramRate != nil), ("--ram-alpha", ramLimit != nil),
     ]
     guard let option = said.first(where: \.1)?.0 else { return }

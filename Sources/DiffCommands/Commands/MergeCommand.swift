@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import DiffFormat
 import DiffOperations
 import TensorCore
@@ -93,6 +94,32 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "Heads that differ: first, drop, or the name of the diff whose heads to take.")
   var head: HeadChoice?
 
+  @Option(
+    help: "The base of the diffs, where they change the number of rows of tensors.",
+    completion: .file())
+  var base: String?
+
+  @Option(
+    help: """
+      With --base, the rows of such tensors (vocabularies, heads): first, average, drop (those of the \
+      base), or the name of the diff whose rows to take.
+      """)
+  var rows: RowChoice?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Choose the weights by the mean score (accuracy, or Pearson's correlation) on the rows of this "
+        + "file with the head of the first diff, of a second one with that of the second, and so on; "
+        + "needs --base. Every other row is kept apart, and tells what they are worth.",
+      valueName: "rows"), completion: .file())
+  var tune: [String] = []
+
+  @Option(help: "How many weights --tune tries at most.")
+  var tuneBudget = 40
+
+  @OptionGroup(title: "Of --tune") var modelFiles: ModelFiles
+
   @Option(help: "The type of stored values, by default f16; of a recipe f32.")
   var values: FloatType?
 
@@ -105,6 +132,13 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Refuse losses: changes beyond a tensor's range, that round to zero, or that cancel.")
   var strict = false
 
+  @Flag(
+    help: """
+      Write nothing; tell what would come of it: size, density, conflicts by tensor and pair of diffs. \
+      Exit code 1 if there are any.
+      """)
+  var dryRun = false
+
   @Flag(help: "Print the recipe that a diff was merged by.")
   var show = false
 
@@ -113,28 +147,38 @@ struct MergeCommand: ParsableCommand {
 
   func run() throws {
     if show { return try showRecipe() }
-    guard let path = outputs.output else {
+    guard let path = outputs.output ?? (dryRun ? "-" : nil) else {
       throw DiffError(.usage, "name the merged diff with -o FILE")
     }
     if let recipe = try recipePath { return try merge(recipe: recipe, to: path) }
     try refuseVainOptions()
     let weights = try DiffNumbers(weights, option: "--weights")
     let densities = try DiffNumbers(densities, option: "--densities")
-    try check(output: path, isNoneOf: diffs)
+    if path != "-" { try check(output: path, isNoneOf: diffs) }
     let readers = try openDiffs(diffs)
     let tensors = Array(Set(readers.flatMap { $0.filter(\.isAddition).map(\.name) })).sorted()
-    let inputs = try inputs(readers, tensors, weights, densities)
+    var inputs = try inputs(readers, tensors, weights, densities)
     try requireDensityBase(readers)
     var options = options
+    guard rows == nil || base != nil else {
+      throw DiffError(.usage, "--rows needs --base, which tells what the rows were")
+    }
+    options.base = try base.map { try CheckpointFile.open($0) }
     options.metadata["diffkit.merge.weights"] = weights.text
     options.metadata["diffkit.merge.densities"] = densities.text
-    try merge(inputs, options, to: path)
+    var notes: [String] = []
+    if !tune.isEmpty {
+      guard let base else { throw DiffError(.usage, "--tune needs --base, the model") }
+      notes = try self.tune(&inputs, &options, base: base)
+    }
+    try merge(inputs, options, to: path, notes: notes)
   }
 
   /// Writes the merged diff and tells about it.
   func merge(
     _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
   ) throws {
+    if dryRun { return try preview(inputs, options) }
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in
@@ -142,6 +186,23 @@ struct MergeCommand: ParsableCommand {
         MergeOutput(
           path, size: size, options, diffs: inputs.count, summary: summary, notes: notes))
     }
+  }
+
+  /// Tells what a merge would make.
+  private func preview(_ inputs: [MergeInput], _ options: MergeOptions) throws {
+    try outputs.checkOutput(outputs.output)
+    var options = options
+    // What differs is told, not refused.
+    let asks = options.heads == .refuse
+    if asks { options.heads = .drop }
+    let sink = CountingSink()
+    let summary = try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
+    let table = OverlapTable(
+      try Diffs.overlaps(inputs.map(\.diff)), inputs.map { $0.diff.path ?? "-" })
+    let output = MergePreviewOutput(
+      options, size: sink.size, summary, clashing: asks ? summary.dropped : [], table)
+    try report.print(output)
+    if output.conflicts { throw ExitStatus.different }
   }
 
   /// The diffs with their weights and densities.
@@ -215,6 +276,7 @@ struct MergeCommand: ParsableCommand {
     options.allowsOtherBase = allowOtherBase
     options.normalizes = normalize
     options.refusesLosses = strict
+    options.rows = rows
     options.profile = profile
     options.metadata = metadata.values
     return options
@@ -231,6 +293,18 @@ extension HeadChoice: ExpressibleByArgument {
   public init?(argument: String) {
     switch argument {
     case "first": self = .first
+    case "drop": self = .drop
+    default: self = .named(argument)
+    }
+  }
+}
+
+extension RowChoice: ExpressibleByArgument {
+  /// A choice; what is none of the words is the name of a diff.
+  public init?(argument: String) {
+    switch argument {
+    case "first": self = .first
+    case "average": self = .average
     case "drop": self = .drop
     default: self = .named(argument)
     }

@@ -30,6 +30,21 @@ func leftOut(_ attributes: [String]) -> String {
   return lines.map { $0.escapingControls + "\n" }.joined()
 }
 
+/// A sink that only counts.
+final class CountingSink: ByteSink {
+  private(set) var size: UInt64 = 0
+
+  func write(_ bytes: Span<UInt8>) { size += UInt64(bytes.count) }
+}
+
+extension OutputOptions {
+  /// Refuses an output that is there and not to be replaced, as writing it would.
+  func checkOutput(_ path: String?) throws {
+    guard let path, path != "-", !force, File.exists(path) || Folder.exists(path) else { return }
+    throw DiffError(.exists, "exists already", path: path, remedy: .overwrite)
+  }
+}
+
 extension OutputOptions {
   /// The output: as it was named, or after the input; what comes from standard input and has no
   /// name goes to standard output.

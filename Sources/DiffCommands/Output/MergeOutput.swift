@@ -13,7 +13,7 @@ struct MergeOutput: CommandOutput {
   let diffs: Int
   let elements, read, changes, shared, opposite, beyondRange, rounded, cancelled, undivided: UInt64
   let tensors: [Tensor]
-  let whole, droppedHeads, attributesLeftOut, notes: [String]
+  let whole, droppedHeads, grown, attributesLeftOut, notes: [String]
 
   init(
     _ path: String, size: UInt64, _ options: MergeOptions, diffs: Int, summary: MergeSummary,
@@ -36,12 +36,13 @@ struct MergeOutput: CommandOutput {
     whole = summary.whole.map(\.description)
     droppedHeads = summary.dropped.map(\.description)
     attributesLeftOut = summary.attributesLeftOut.map(\.description)
+    grown = summary.grown.map(\.description)
     var notes = notes
     notes += summary.unrelated.map {
       "\($0) changes no tensor that another diff changes; are they of one model?"
     }
     notes += summary.untrimmed.map { "the density trims nothing of \($0), which changes no more" }
-    if total.changes == 0 && summary.whole.isEmpty {
+    if total.changes == 0 && summary.whole.isEmpty && summary.grown.isEmpty {
       notes.append("nothing is left: applied, the diff leaves the base as it is")
     }
     self.notes = notes
@@ -69,6 +70,7 @@ struct MergeOutput: CommandOutput {
     }
     out += losses
     if !whole.isEmpty { out += "whole tensors: \(whole.count)\n" }
+    for name in grown { out += "rows chosen: \(name.escapingControls)\n" }
     for name in droppedHeads { out += "head left out: \(name.escapingControls)\n" }
     out += leftOut(attributesLeftOut)
     for note in notes { out += "note: \(note.escapingControls)\n" }

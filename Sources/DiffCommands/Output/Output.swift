@@ -104,6 +104,13 @@ final class ProgressLine {
 
   deinit { if shown != nil { StandardError.write("\r\u{1B}[K") } }
 
+  /// Shows a line as it is.
+  func say(_ line: String) {
+    guard isEnabled else { return }
+    shown = clock.now
+    StandardError.write("\r\u{1B}[K\(line)")
+  }
+
   func show(_ progress: OperationProgress) {
     guard isEnabled else { return }
     let now = clock.now

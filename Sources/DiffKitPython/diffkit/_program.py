@@ -477,6 +477,8 @@ class Merged:
     tensors: list[MergedTensor]
     whole: list[str]
     dropped_heads: list[str]
+    #: Tensors whose number of rows the diffs change.
+    grown: list[str]
     notes: list[str]
     #: Attributes that go with tensors and are not in the diff.
     attributes_left_out: list[str] = field(default_factory=list)

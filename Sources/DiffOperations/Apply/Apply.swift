@@ -370,7 +370,7 @@ extension Checkpoint {
   }
 }
 
-private func wrongBase(
+func wrongBase(
   _ plan: TensorPlan, _ plans: [TensorPlan], _ base: any Checkpoint
 ) -> DiffError {
   linkReached(plans, base)
@@ -380,7 +380,7 @@ private func wrongBase(
       path: base.path, tensor: plan.name, remedy: plan.isSum ? .allowOtherBase : nil)
 }
 
-private func partlyDone(
+func partlyDone(
   _ plan: TensorPlan, _ plans: [TensorPlan], _ base: any Checkpoint
 ) -> DiffError {
   if let gone = plans.first(where: { $0.existsBefore && $0.stored == nil }) {

@@ -163,6 +163,24 @@ extension TensorPlan {
   /// Whether the checkpoint lacks a tensor that is there before and after.
   private var isMissing: Bool { stored == nil && existsBefore && existsAfter }
 
+  /// Refuses what several diffs bring or reshape, with what each of them does to it.
+  private func checkClashes(on path: String) throws(DiffError) {
+    guard entries.count > 1 else { return }
+    func what(_ entry: DirectedEntry) -> String {
+      "\(entry.inserts ? "a new tensor " : entry.isReshape ? "" : "unchanged in shape, ")"
+        + "\(entry.shapeAfter) by '\(entry.reader.path ?? "a diff")'"
+    }
+    let isNew = entries.allSatisfy(\.inserts)
+    guard isNew || entries.contains(where: \.isReshape) else { return }
+    throw DiffError(
+      .unsupported,
+      "becomes " + entries.map(what).joined(separator: ", ")
+        + (isNew
+          ? "; merge the diffs, where one of them can be chosen"
+          : "; apply them one after the other, or combine them first"),
+      path: path, tensor: name, remedy: isNew ? .chooseHead : nil)
+  }
+
   private func check(on path: String) throws(DiffError) {
     func refuse(_ code: DiffError.Code, _ message: String) -> DiffError {
       DiffError(code, message, path: path, tensor: name)
@@ -181,12 +199,7 @@ extension TensorPlan {
       }
       return
     }
-    guard entries.count == 1 || !entries.contains(where: \.isReshape) else {
-      throw refuse(
-        .unsupported,
-        "changes its shape, and more than one of the diffs concerns it; apply them one after the "
-          + "other, or compose them first")
-    }
+    try checkClashes(on: path)
     for (one, next) in zip(entries, entries.dropFirst()) {
       let followsUp =
         one.deletes ? next.inserts : !next.inserts && one.after != nil && one.after == next.before

@@ -65,5 +65,6 @@ extension DiffReader {
 }
 
 extension DiffEntry {
+  var isReshape: Bool { if case .reshape = operation { true } else { false } }
   package var isAddition: Bool { if case .add = operation { true } else { false } }
 }

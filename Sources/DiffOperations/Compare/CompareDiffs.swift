@@ -30,7 +30,8 @@ extension Diffs {
     _ options: CompareOptions = CompareOptions()
   ) throws(DiffError) -> DiffComparison {
     let (groups, notes) = try group(diffs, base, options.names)
-    var counting = Counting(diffs: diffs, groups: groups, tolerance: options.tolerance)
+    var counting = Counting(
+      diffs: diffs, groups: groups, tolerance: options.tolerance, isByTensor: diffs.count == 2)
     try counting.run()
     let counts = counting.total
     var changes = [UInt64](repeating: 0, count: diffs.count)
@@ -47,6 +48,49 @@ extension Diffs {
       differing: counts.differences, notes: notes, pairs: counts.pairs)
     if diffs.count == 2 { comparison.tensors = counting.tensors }
     return comparison
+  }
+}
+
+/// What two diffs have in common in a tensor.
+public struct DiffOverlap: Sendable {
+  /// The tensor; nil for all together.
+  public var tensor: TensorName?
+  /// The numbers of the diffs.
+  public var first, second: Int
+  /// Positions that both change, and those that one raises and the other lowers.
+  public var shared, opposite: UInt64
+  /// The share that changes in opposite directions have of the norm of both.
+  public var oppositeNorm: Double
+}
+
+extension Diffs {
+  /// What any two of several additive diffs have in common, tensor by tensor; of more than 16 diffs in
+  /// all tensors together. Pairs that share nothing are left out.
+  ///
+  /// - Complexity: as `compare`.
+  public static func overlaps(_ diffs: [DiffReader]) throws(DiffError) -> [DiffOverlap] {
+    let groups = try group(diffs, nil, NameMap()).groups
+    let isByTensor = diffs.count <= 16
+    var counting = Counting(
+      diffs: diffs, groups: groups, tolerance: Tolerance(), isByTensor: isByTensor)
+    try counting.run()
+    var overlaps: [DiffOverlap] = []
+    for key in isByTensor ? Array(groups.indices) : [0] {
+      let counts = counting.counts(under: key)
+      for first in diffs.indices {
+        for second in diffs.indices where second > first {
+          let pair = counts.pairs[first * diffs.count + second]
+          guard pair.shared > 0 else { continue }
+          let squares = counts.squares[first] + counts.squares[second]
+          overlaps.append(
+            DiffOverlap(
+              tensor: isByTensor ? groups[key].name : nil, first: first, second: second,
+              shared: pair.shared, opposite: pair.signed - pair.agreeing,
+              oppositeNorm: squares > 0 ? (pair.opposing / squares).squareRoot() : 0))
+        }
+      }
+    }
+    return overlaps
   }
 }
 
@@ -80,10 +124,10 @@ private struct Counting {
   /// Whether tensors are counted apart.
   private let isByTensor: Bool
 
-  init(diffs: [DiffReader], groups: [ChangeGroup], tolerance: Tolerance) {
+  init(diffs: [DiffReader], groups: [ChangeGroup], tolerance: Tolerance, isByTensor: Bool) {
     self.diffs = diffs
     self.groups = groups
-    isByTensor = diffs.count == 2
+    self.isByTensor = isByTensor
     empty = PairCounts(diffs: diffs.count, tolerance)
     lanes = [[Int: PairCounts]](repeating: [:], count: diffs.count <= 128 ? 16 : 4)
     let limit = UInt64(max(1 << 19, diffs.count << 11))
@@ -110,7 +154,7 @@ private struct Counting {
     (isByTensor ? Array(groups.indices) : [0]).reduce(into: empty) { $0.add(counts(under: $1)) }
   }
 
-  private func counts(under key: Int) -> PairCounts {
+  func counts(under key: Int) -> PairCounts {
     lanes.reduce(into: empty) { sum, lane in if let counts = lane[key] { sum.add(counts) } }
   }
 

@@ -1,12 +1,13 @@
 /// What is counted of pairs of diffs, position by position.
 struct PairCounts: Sendable {
   /// Of two diffs: shared positions; those where both deltas are known and not zero; those of one
-  /// sign; the sum of the products of deltas.
+  /// sign; the sum of the products of deltas, and that of the squares of both where the signs differ.
   struct Pair: Sendable {
     var shared: UInt64 = 0
     var signed: UInt64 = 0
     var agreeing: UInt64 = 0
     var dot = 0.0
+    var opposing = 0.0
   }
 
   /// A matrix, row by row; what stands on and below its diagonal is not used.
@@ -37,6 +38,7 @@ struct PairCounts: Sendable {
       pairs[i].signed += other.pairs[i].signed
       pairs[i].agreeing += other.pairs[i].agreeing
       pairs[i].dot += other.pairs[i].dot
+      pairs[i].opposing += other.pairs[i].opposing
     }
     for i in squares.indices {
       squares[i] += other.squares[i]
@@ -78,7 +80,11 @@ struct PairCounts: Sendable {
         pairs[place].dot += value * theirs
         guard value != 0, theirs != 0 else { continue }
         pairs[place].signed += 1
-        if (value < 0) == (theirs < 0) { pairs[place].agreeing += 1 }
+        if (value < 0) == (theirs < 0) {
+          pairs[place].agreeing += 1
+        } else {
+          pairs[place].opposing += value * value + theirs * theirs
+        }
       }
     }
   }

@@ -33,6 +33,8 @@ public struct MergeSummary: Sendable, Hashable {
   /// Attributes that go with tensors and that the diffs change differently, or whose tensors are not
   /// all in the result.
   public var attributesLeftOut: [AttributeChange] = []
+  /// Tensors whose number of rows the diffs change.
+  public var grown: [TensorName] = []
 
   /// Diffs that change tensors of which no other diff changes any.
   public var unrelated: [String] = []
@@ -79,6 +81,9 @@ extension Diffs {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> MergeSummary {
     try options.check(inputs)
+    if let base = options.base {
+      return try GrownMerge(inputs, on: base, options).write(to: sink, handler)
+    }
     let inputs = try MergeInputs(inputs, drawing: options.method.draws)
     var run = MergeRun(inputs, options, handler)
     return try run.write(to: sink)

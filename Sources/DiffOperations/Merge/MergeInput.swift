@@ -17,6 +17,11 @@ public struct MergeInput: Sendable {
     self.weight = MergeSetting(weight)
   }
 
+  /// The identity of the diff that it stands for, if that is another.
+  var original: Fingerprint?
+  /// The identity of the diff, as given.
+  var identity: Fingerprint { original ?? diff.identity }
+
   /// What it is called in messages.
   var name: String { diff.path ?? "diff \(diff.identity)" }
 }

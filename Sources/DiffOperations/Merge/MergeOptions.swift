@@ -1,3 +1,4 @@
+import Checkpoints
 import DiffFormat
 import TensorCore
 
@@ -44,6 +45,11 @@ public struct MergeOptions: Sendable {
   public var pruneTo: Double?
   /// What becomes of heads that differ.
   public var heads = HeadChoice.refuse
+  /// The base of the diffs: where some of them change the number of rows of a tensor, what they do to
+  /// the others is told by it.
+  public var base: (any Checkpoint)?
+  /// Which rows such a tensor gets; without a choice they are refused.
+  public var rows: RowChoice?
   /// Whether diffs on different bases may be merged.
   public var allowsOtherBase = false
   /// How encodings are chosen.

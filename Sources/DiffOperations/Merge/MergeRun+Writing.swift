@@ -243,7 +243,7 @@ extension MergeRun {
       let number = String(index + 1)
       let padded = String(repeating: "0", count: digits - number.count) + number
       let name = input.diff.path.map { " " + OutputFile.split($0).name } ?? ""
-      put("parent.\(padded)", "\(input.diff.identity) \(input.weight.usual)\(name)")
+      put("parent.\(padded)", "\(input.identity) \(input.weight.usual)\(name)")
     }
     return facts
   }

@@ -105,8 +105,8 @@ extension MergeInputs {
       case .add, .insert, .delete: break
       case .reshape:
         throw refuse(
-          .unsupported, "gets another shape, and such changes have no sum with others", at: number,
-          remedy: .equalShapes)
+          .unsupported, "gets another shape, which without the base has no sum with others",
+          at: number, remedy: .mergeOnBase)
       case .xor, .replace:
         throw refuse(
           .unsupported,

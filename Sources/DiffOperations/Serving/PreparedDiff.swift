@@ -86,11 +86,12 @@ public struct PreparedDiff: Sendable {
   private init(
     _ diffs: [DiffReader], _ base: ResidentBase, _ options: ApplyOptions, reshaping: Bool
   ) throws(DiffError) {
-    try self.init(TensorPlan.all(diffs, .apply, on: base, options.names), base, options)
+    try self.init(
+      TensorPlan.all(diffs, .apply, on: base, options.names), base, options, reshaping: reshaping)
   }
 
   private init(
-    _ plans: [TensorPlan], _ base: ResidentBase, _ options: ApplyOptions
+    _ plans: [TensorPlan], _ base: ResidentBase, _ options: ApplyOptions, reshaping: Bool = false
   ) throws(DiffError) {
     let model = base.model
     try check(plans, options)

@@ -1,0 +1,42 @@
+import DiffFormat
+import DiffOperations
+import TensorCore
+
+// Weights by score.
+extension MergeCommand {
+  /// Weighs the diffs by scores on the tasks, and says how in metadata and notes.
+  func tune(
+    _ inputs: inout [MergeInput], _ options: inout MergeOptions, base: String
+  ) throws -> [String] {
+    guard weights.isEmpty else {
+      throw DiffError(.usage, "--weights and --tune exclude each other")
+    }
+    guard (10...10_000).contains(tuneBudget) else {
+      throw DiffError(.usage, "--tune-budget is to be 10 to 10000 evaluations")
+    }
+    var plain = options
+    (plain.base, plain.rows, plain.pruneTo, plain.refusesLosses) = (nil, nil, nil, false)
+    let tuning = try MergeTuning(
+      inputs.map(\.diff), on: base, tasks: tune, files: modelFiles, plain)
+    let progress = report.progress
+    let (search, held) = try tuning.search(budget: tuneBudget) { done in
+      progress.say("tune: \(done) of at most \(tuneBudget) evaluations")
+    }
+    for (index, weight) in search.best.weights.enumerated() {
+      inputs[index].weight = MergeSetting(weight)
+    }
+    let steps = search.trace.map { step in
+      step.weights.map { "\($0)" }.joined(separator: ",") + " \(step.score.fixed(5))"
+    }
+    options.metadata["diffkit.merge.tune.trace"] = steps.joined(separator: "; ")
+    options.metadata["diffkit.merge.tune.held-out"] = held.best.fixed(5)
+    options.metadata["diffkit.merge.tune.held-out-one-weight"] = held.uniform.fixed(5)
+    let weights = search.best.weights.map { "\($0)" }.joined(separator: ",")
+    return [
+      "weights \(weights), out of \(search.trace.count) evaluations: mean score "
+        + "\(search.best.score.fixed(4)) on the rows tuned on, \(held.best.fixed(4)) on the others",
+      "one weight, \(search.uniform.weights[0]): \(search.uniform.score.fixed(4)), "
+        + held.uniform.fixed(4),
+    ]
+  }
+}

@@ -1,0 +1,108 @@
+import DiffOperations
+import TensorCore
+
+/// What `merge --dry-run` tells.
+struct MergePreviewOutput: CommandOutput {
+  let method: String
+  let size: UInt64
+  let changes, elements: UInt64
+  /// Changes over elements of the tensors that change.
+  let density: Double
+  let shared, opposite, beyondRange, rounded, cancelled: UInt64
+  let pairs: [OverlapTable.Row]
+  /// Whole tensors that differ, and that no choice is made between.
+  let clashingHeads: [String]
+  let conflicts: Bool
+
+  private let table: OverlapTable
+  private enum CodingKeys: String, CodingKey {
+    case method, size, changes, elements, density, shared, opposite, beyondRange, rounded
+    case cancelled, pairs, clashingHeads, conflicts
+  }
+
+  init(
+    _ options: MergeOptions, size: UInt64, _ summary: MergeSummary, clashing: [TensorName],
+    _ table: OverlapTable
+  ) {
+    let total = summary.total
+    method = options.method.rawValue
+    self.size = size
+    (changes, elements) = (total.changes, total.elements)
+    density = total.elements > 0 ? Double(total.changes) / Double(total.elements) : 0
+    (shared, opposite) = (total.shared, total.opposite)
+    (beyondRange, rounded, cancelled) = (total.beyondRange, total.rounded, total.cancelled)
+    pairs = table.rows
+    clashingHeads = clashing.map(\.description)
+    conflicts = total.opposite > 0 || !clashing.isEmpty
+    self.table = table
+  }
+
+  var text: String {
+    var out =
+      "would be: \(size.bytes), \(changes.counted("change")), \(density.percent) of the elements "
+      + "(\(method))\n"
+    out += table.text
+    for name in clashingHeads {
+      out += "heads that differ, choose with --head: \(name.escapingControls)\n"
+    }
+    if beyondRange + rounded + cancelled > 0 {
+      out += "beyond the range: \(beyondRange.grouped); rounded to zero: \(rounded.grouped); "
+      out += "cancelled: \(cancelled.grouped)\n"
+    }
+    return out + (conflicts ? "conflicts\n" : "no conflicts\n")
+  }
+}
+
+/// What `apply --dry-run` and `revert --dry-run` tell.
+struct TransferPreviewOutput: CommandOutput {
+  struct Tensor: Encodable {
+    let name, operation: String
+    let elements, changes, infinite: UInt64
+  }
+
+  let source: String
+  /// `would-apply`, `would-revert`, `already-applied` or `already-reverted`.
+  let outcome: String
+  let tensors: [Tensor]
+  let pairs: [OverlapTable.Row]
+  let conflicts: Bool
+
+  private let table: OverlapTable?
+  private enum CodingKeys: String, CodingKey { case source, outcome, tensors, pairs, conflicts }
+
+  init(
+    _ source: String, _ direction: Direction, _ preview: TransferPreview, _ table: OverlapTable?
+  ) {
+    self.source = source
+    let word =
+      direction == .apply
+      ? ("would-apply", "already-applied") : ("would-revert", "already-reverted")
+    outcome = preview.isDone ? word.1 : word.0
+    tensors = preview.tensors.map {
+      Tensor(
+        name: "\($0.name)", operation: $0.operation, elements: $0.elements, changes: $0.changes,
+        infinite: $0.infinite)
+    }
+    pairs = table?.rows ?? []
+    conflicts = table?.hasConflicts ?? false
+    self.table = table
+  }
+
+  var text: String {
+    let name = source.escapingControls
+    guard outcome.hasPrefix("would") else {
+      return "\(name): \(outcome.replacing("-", with: " "))\n"
+    }
+    let kinds = Dictionary(grouping: tensors, by: \.operation).sorted { $0.key < $1.key }
+      .map { "\($0.value.count) \($0.key)" }.joined(separator: ", ")
+    var out = "\(name): \(tensors.counted) would change (\(kinds))\n"
+    let infinite = tensors.reduce(0) { $0 + $1.infinite }
+    if infinite > 0 { out += "\(infinite.counted("element")) would become infinite\n" }
+    if let table { out += table.text }
+    return out
+  }
+}
+
+extension [TransferPreviewOutput.Tensor] {
+  fileprivate var counted: String { count.counted("tensor") }
+}

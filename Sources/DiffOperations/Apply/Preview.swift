@@ -1,0 +1,78 @@
+import Checkpoints
+import DiffFormat
+import TensorCore
+
+/// What `apply` or `revert` would do.
+public struct TransferPreview: Sendable {
+  /// A tensor that would change.
+  public struct Tensor: Sendable {
+    /// Its name in the checkpoint.
+    public var name: TensorName
+    /// The word for what is done to it: that of an operation, in the direction asked for.
+    public var operation: String
+    /// Elements of it, and changes that are stored.
+    public var elements, changes: UInt64
+    /// Elements that additions would make infinite.
+    public var infinite: UInt64
+  }
+
+  /// Every tensor that would change.
+  public var tensors: [Tensor] = []
+  /// Whether all of it is done already.
+  public var isDone = false
+}
+
+extension Diffs {
+  /// Finds out what `apply` would do, and writes nothing.
+  ///
+  /// - Throws: what `apply` throws before it writes.
+  /// - Complexity: O(bytes of the tensors that change).
+  public static func preview(
+    _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
+    _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
+  ) throws(DiffError) -> TransferPreview {
+    let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
+    try check(plans, options)
+    var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
+    var preview = TransferPreview()
+    var states: [TensorState] = []
+    for plan in plans {
+      var infinite: UInt64 = 0
+      let state = try Self.state(
+        of: plan, on: base, options, progress: &progress, infinite: &infinite)
+      if state == .other { throw wrongBase(plan, plans, base) }
+      if !plan.isNeutral { states.append(state) }
+      preview.tensors.append(
+        TransferPreview.Tensor(
+          name: plan.name, operation: plan.word, elements: plan.shape.count,
+          changes: plan.entries.reduce(0) { $0 + $1.entry.count }, infinite: infinite))
+    }
+    preview.isDone = !states.isEmpty && states.allSatisfy { $0 == .result }
+    if !preview.isDone, let done = states.firstIndex(of: .result) {
+      throw partlyDone(plans.filter { !$0.isNeutral }[done], plans, base)
+    }
+    return preview
+  }
+
+  /// The state of a tensor, and how many of its elements additions would make infinite.
+  private static func state(
+    of plan: TensorPlan, on base: any Checkpoint, _ options: ApplyOptions,
+    progress: inout ProgressCounter, infinite: inout UInt64
+  ) throws(DiffError) -> TensorState {
+    guard plan.entries.contains(where: { $0.entry.isAddition }), plan.stored != nil else {
+      return try classify(plan, on: base, options, progress: &progress)
+    }
+    var pass = TensorPass(plan: plan, source: base, verification: options.verification)
+    pass.outputHasCopy = true
+    pass.acceptsAnyBase = options.allowsOtherBase && plan.isSum
+    return try pass.run(&progress, &infinite)
+  }
+}
+
+extension TensorPlan {
+  /// The word for what is done to the tensor.
+  fileprivate var word: String {
+    if !existsBefore { return "insert" }
+    return existsAfter ? entries[0].entry.operation.name : "delete"
+  }
+}

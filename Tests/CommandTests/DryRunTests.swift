@@ -1,0 +1,134 @@
+import Checkpoints
+import DiffFormat
+import DiffOperations
+import TensorCore
+import Testing
+import TestSupport
+
+/// Looks before a merge, an apply, a revert or a compose: what is told, and that nothing is written.
+@Suite struct DryRunTests {
+  private struct Preview: Decodable {
+    struct Pair: Decodable {
+      let tensor: String?
+      let first, second: String
+      let shared, opposite: Int
+      let oppositeNorm: Double
+    }
+
+    let size, changes, opposite: Int
+    let density: Double
+    let pairs: [Pair]
+    let clashingHeads: [String]
+    let conflicts: Bool
+  }
+
+  private func run(_ arguments: [String], code: Int32) throws -> Answer {
+    let answer = Answer(try .run(Diffkit.path, arguments))
+    #expect((answer.code, answer.errors) == (code, ""), "\(arguments)")
+    return answer
+  }
+
+  /// The diff of one tensor on a base of zeros.
+  private func makeDiff(
+    _ fixture: Fixture, _ name: String, _ values: [Float], head: UInt8? = nil
+  ) throws {
+    if !fixture.folder.exists("zero") {
+      try fixture.make("zero", [MemoryTensor("w", .f32, littleEndian([0, 0, 0, 0] as [Float]))])
+    }
+    var tensors = [MemoryTensor("w", .f32, littleEndian(values))]
+    if let head { tensors.append(MemoryTensor("head", .u8, [head])) }
+    try fixture.make(name + ".st", tensors)
+    expectSuccess(
+      try Diffkit.run(
+        "create", fixture("zero"), fixture(name + ".st"), "--add", "-o", fixture(name)))
+  }
+
+  @Test("a merge tells conflicts by tensor and pair, and the size that it would have")
+  func merging() throws {
+    try Fixture.with { fixture in
+      try makeDiff(fixture, "a", [1, 2, 0, 3], head: 1)
+      try makeDiff(fixture, "b", [2, -2, 0, 0], head: 2)
+      try makeDiff(fixture, "c", [0, 0, 4, 0])
+      let before = try fixture.folder.names
+      let diffs = ["a", "b", "c"].map { fixture($0) }
+      let preview = try run(["merge"] + diffs + ["--dry-run", "--json"], code: 1)
+        .json(Preview.self)
+      #expect(preview.changes == 3 && preview.density == 0.75)
+      #expect(preview.clashingHeads == ["head"])
+      #expect(preview.pairs.count == 1)
+      let pair = try #require(preview.pairs.first)
+      #expect((pair.tensor, pair.shared, pair.opposite) == ("w", 2, 1))
+      #expect(pair.first == diffs[0] && pair.second == diffs[1])
+      // 2² + 2² of 1 + 4 + 9 + 4 + 4.
+      #expect(abs(pair.oppositeNorm - (8.0 / 22).squareRoot()) < 1e-3)
+      #expect(try run(["merge"] + diffs + ["--dry-run"], code: 1).output.contains("--head"))
+
+      let free = [diffs[0], diffs[2]]
+      let none = try run(["merge"] + free + ["--dry-run", "--json"], code: 0).json(Preview.self)
+      #expect(!none.conflicts && none.pairs.isEmpty)
+      #expect(try fixture.folder.names == before)
+      expectSuccess(
+        Answer(try .run(Diffkit.path, ["merge"] + free + ["-o", fixture("m.diff")])))
+      #expect(try fixture.bytes("m.diff").count == none.size)
+      let taken = Answer(
+        try .run(Diffkit.path, ["merge"] + free + ["--dry-run", "-o", fixture("m.diff")]))
+      expectTrouble(taken, "exists", "--force")
+    }
+  }
+
+  @Test("apply and revert tell what they would do, and what is done already")
+  func applying() throws {
+    try Fixture.with { fixture in
+      let (base, tuned) = (fixture("base.h5"), fixture("tuned.h5"))
+      let (exact, add) = (fixture("exact.diff"), fixture("add.diff"))
+      expectSuccess(
+        try run(["apply", base, exact, "--dry-run"], code: 0), "2 tensors would change (2 xor)")
+      expectSuccess(try run(["apply", tuned, exact, "--dry-run"], code: 0), "already applied")
+      expectSuccess(
+        try run(["revert", tuned, exact, "--dry-run"], code: 0), "2 tensors would change")
+      expectSuccess(try run(["revert", base, exact, "--dry-run"], code: 0), "already reverted")
+      expectSuccess(try run(["apply", base, add, "--dry-run"], code: 0), "(2 add)")
+      expectTrouble(
+        try Diffkit.run("revert", tuned, add, "--dry-run"), "keeps no old values", "--undo")
+      try fixture.change("base.h5", "other.h5", ["model/big": 77])
+      expectTrouble(try Diffkit.run("apply", fixture("other.h5"), exact, "--dry-run"), "model/big")
+      try makeDiff(fixture, "a", [1, 2, 0, 3])
+      try makeDiff(fixture, "b", [2, -2, 0, 0])
+      let answer = try run(
+        ["apply", fixture("zero"), fixture("a"), fixture("b"), "--dry-run"], code: 1)
+      #expect(answer.output.contains("1 tensor would change (1 add)"))
+      #expect(!fixture.folder.exists("base-exact.h5"))
+    }
+  }
+
+  @Test("compose tells what it would write")
+  func composing() throws {
+    try Fixture.with { fixture in
+      let before = try fixture.folder.names
+      expectSuccess(
+        try run(["compose", fixture("exact.diff"), "--dry-run"], code: 0), "would be:", "2 changes")
+      #expect(try fixture.folder.names == before)
+    }
+  }
+
+  @Test("one of a stack is left out, exactly")
+  func without() throws {
+    try Fixture.with { fixture in
+      try makeDiff(fixture, "a", [1, 2, 0, 3])
+      try makeDiff(fixture, "b", [0.1, -2, 0, 0])
+      try makeDiff(fixture, "c", [0, 0, 4, 0.3])
+      let (zero, all) = (fixture("zero"), ["a", "b", "c"].map { fixture($0) })
+      let (one, other) = (fixture("one"), fixture("other"))
+      expectSuccess(
+        Answer(
+          try .run(Diffkit.path, ["apply", zero] + all + ["--without", all[1], "-o", one])))
+      expectSuccess(
+        try Diffkit.run("apply", zero, all[0], all[2], "-o", other))
+      #expect(try fixture.bytes("one") == fixture.bytes("other"))
+      expectTrouble(
+        try Diffkit.run("apply", zero, all[0], "--without", all[1], "-o", one), "none of the diffs")
+      expectTrouble(
+        try Diffkit.run("apply", zero, all[0], "--without", all[0], "-o", one), "the base itself")
+    }
+  }
+}
