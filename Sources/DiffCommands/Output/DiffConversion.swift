@@ -78,9 +78,9 @@ struct DiffConversion: ParsableArguments {
       try convert(try openDiff(input), to: output, force: force, report)
       return true
     }
-    let makesDiff = to == .diff || to == nil && (output.hasSuffix(".diff") || output == "-")
+    let makesDiff = to == .diff || to == nil && output.hasSuffix(".diff")
     if from == nil, PublishedDelta.isDelta(input) {
-      guard makesDiff else {
+      guard makesDiff || to == nil && output == "-" else {
         throw DiffError(
           .usage, "is a delta that another tool made, which becomes a diff; name one as the output",
           path: input)
