@@ -9,16 +9,19 @@ import Testing
 import TestSupport
 
 @Suite struct FollowerTests {
-  private func holds(
-    _ view: borrowing OverlayView, _ model: [MemoryTensor]
+  /// Whether a follower serves a version, which holds a model's tensors and no others.
+  private func isAt(
+    _ name: String, _ model: [MemoryTensor], _ follower: Follower
   ) throws -> Bool {
-    guard view.names == model.map(\.name).sorted() else { return false }
-    for tensor in model {
-      guard try view.bytes(of: tensor.name).compared(with: tensor.bytes.span) == 0 else {
-        return false
+    try follower.read { (view, version) throws(DiffError) -> Bool in
+      guard version == name, view.names == model.map(\.name).sorted() else { return false }
+      for tensor in model {
+        guard try view.bytes(of: tensor.name).compared(with: tensor.bytes.span) == 0 else {
+          return false
+        }
       }
+      return true
     }
-    return true
   }
 
   @Test("it follows steps, goes back, and over tensors that come, go and get other shapes")
@@ -45,15 +48,10 @@ import TestSupport
         try follower.prepare(name)
         #expect(follower.prepared?.name == name)
         #expect(follower.version.name == before)
-        try follower.read { view, version in
-          #expect(version == before)
-          #expect(try holds(view, #require(models[before])))
-        }
+        let (old, new) = (try #require(models[before]), try #require(models[name]))
+        #expect(try isAt(before, old, follower))
         #expect(try follower.commit().name == name)
-        try follower.read { view, version in
-          #expect(version == name)
-          #expect(try holds(view, #require(models[name])))
-        }
+        #expect(try isAt(name, new, follower))
       }
       let unknown = #expect(throws: DiffError.self) { try follower.prepare("step-9") }
       #expect(unknown?.code == .notFound)
@@ -79,7 +77,8 @@ import TestSupport
       }
       let follower = try Follower(store, at: "base")
       let isOver = Atomic(false)
-      let (reads, mixed) = (Atomic(0), Atomic(0))
+      let reads = Atomic(0)
+      let mixed = Atomic(0)
       let seen = Guarded<Set<UInt8>>([])
       parallelFor(4) { thread in
         if thread == 0 {

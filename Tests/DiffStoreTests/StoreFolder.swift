@@ -21,7 +21,7 @@ struct StoreFolder {
   func callAsFunction(_ name: String) -> String { scratch(name) }
 
   /// A model of several types and sizes; one tensor has more than a window of blocks.
-  mutating func model(large: Int = 40_000) -> [MemoryTensor] {
+  mutating func model(large: UInt64 = 40_000) -> [MemoryTensor] {
     [
       tensor("a.weight", .bf16, [large / 100, 100]), tensor("b.weight", .f32, [1000]),
       tensor("b.bias", .f32, [7]), tensor("c", .i64, [12]), tensor("scalar", .f16, []),
