@@ -44,7 +44,13 @@ extension StoredTensor {
       isBigEndian: element.isBigEndian, storage: .unallocated,
       fill: try fill(creation.id, datatype.id))
     switch layout {
-    case H5D_COMPACT: tensor.storage = .compact
+    case H5D_COMPACT:
+      // Some versions read what follows a buffer that is too short.
+      let stored = try HDF5Library.value("cannot read the layout") { H5Dget_storage_size(dataset) }
+      guard stored >= tensor.byteCount else {
+        throw DiffError(.malformed, "less storage than elements")
+      }
+      tensor.storage = .compact
     case H5D_CHUNKED:
       guard
         let chunks = try chunks(
