@@ -35,13 +35,24 @@ import TestSupport
     let sink = MemorySink()
     _ = try Diffs.merge(
       zip(diffs, weights).map { MergeInput($0, weight: $1) }, into: sink, options)
-    let made = try TunedCheckpoint(base, [DiffReader(bytes: sink.bytes)])
-    let stored = try #require(made.tensors.first { $0.name == tensor })
-    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-    var span = bytes.mutableSpan
-    try made.read(stored, at: 0, into: &span)
-    return stride(from: 0, to: bytes.count, by: 4).map {
-      Float(bitPattern: bytes.span.littleEndian(at: $0))
+    let diff = try DiffReader(bytes: sink.bytes)
+    return try Scratch.with { scratch in
+      let (output, places) = try CheckpointFile.make(
+        at: scratch("base"), .safetensors, base.all.map { ($0.name, $0.type, $0.shape) },
+        metadata: [:], overwriting: false)
+      for (one, place) in zip(base.all, places) {
+        try output.write(one.bytes.span, to: place, at: 0)
+      }
+      try output.commit()
+      _ = try Diffs.apply([diff], to: CheckpointFile.open(scratch("base")), output: scratch("made"))
+      let made = try CheckpointFile.open(scratch("made"))
+      let stored = try #require(made.tensors.first { $0.name == tensor })
+      var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
+      var span = bytes.mutableSpan
+      try made.read(stored, at: 0, into: &span)
+      return stride(from: 0, to: bytes.count, by: 4).map {
+        Float(bitPattern: bytes.span.littleEndian(at: $0))
+      }
     }
   }
 
