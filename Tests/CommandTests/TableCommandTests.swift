@@ -301,7 +301,7 @@ import TestSupport
   @Test("a folder is a base; its copy has a config.json for the task")
   func folder() throws {
     try Scratch.with { scratch in
-      let model = try TinyModel(scratch)
+      _ = try TinyModel(scratch)
       try makeTable(scratch)
       try makeFolder(scratch("hf"))
       let files = FileManager.default

@@ -9,9 +9,12 @@ struct MetadataOption: ParsableArguments {
     guard list.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
       throw ValidationError("--meta takes KEY=VALUE")
     }
+    guard values.count == list.count else {
+      throw ValidationError("--meta is given twice for one key")
+    }
   }
 
-  /// Values by key; of several for one key the last.
+  /// Values by key.
   var values: [String: String] {
     var values: [String: String] = [:]
     for fact in list {

@@ -32,27 +32,6 @@ struct StoreArgument: ParsableArguments {
   @Argument(help: "The folder of the store.", completion: .directory) var store: String
 }
 
-/// Facts that a command stores, `KEY=VALUE`.
-struct MetadataOption: ParsableArguments {
-  @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
-  var facts: [String] = []
-
-  func validate() throws {
-    guard facts.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
-      throw ValidationError("--meta takes KEY=VALUE")
-    }
-  }
-
-  var metadata: [String: String] {
-    var metadata: [String: String] = [:]
-    for fact in facts {
-      guard let equals = fact.firstIndex(of: "=") else { continue }
-      metadata[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
-    }
-    return metadata
-  }
-}
-
 /// `diffkit store init`.
 struct StoreInitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -83,7 +62,7 @@ struct StoreInitCommand: ParsableCommand {
 
   func run() throws {
     let made = try Store.create(
-      store.store, base: CheckpointFile.open(base), named: name, metadata: metadata.metadata,
+      store.store, base: CheckpointFile.open(base), named: name, metadata: metadata.values,
       anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
     try report.print(VersionOutput(made.path, made.index.versions[0]))
   }
@@ -126,7 +105,7 @@ struct StoreAddCommand: ParsableCommand {
     options.name = name
     options.parent = parent
     options.profile = profile
-    options.metadata = metadata.metadata
+    options.metadata = metadata.values
     let takesDiff = try isDiff(file)
     guard !takesDiff || from == nil else {
       throw DiffError(.usage, "is a diff, which needs no --from", path: file)

@@ -36,11 +36,11 @@ extension Checkpoint {
     let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
     var names: [TensorName: TensorName] = [:]
     var renamed: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    if let vain = except.first(where: { one in !tensors.contains { one.matches($0.name) } }) {
+    if let vain = except.first(where: { one in !self.tensors.contains { one.matches($0.name) } }) {
       throw DiffError(.mismatch, "no tensor fits '\(vain.text)'", path: path)
     }
     // HDF5 has nothing for elements that are no whole bytes.
-    let tensors = tensors.filter { tensor in
+    let tensors = self.tensors.filter { tensor in
       !except.contains { $0.matches(tensor.name) } && (format != .hdf5 || tensor.type.unit == 1)
     }
     for tensor in tensors {

@@ -133,21 +133,21 @@ import TestSupport
     }
   }
 
+  /// The texts of a table.
+  private func texts(_ table: String) throws -> [String] {
+    try Scratch.with { scratch in
+      try write(Array(table.utf8), toFile: scratch("rows.tsv"))
+      return try TaskData(table: scratch("rows.tsv")).rows.map(\.first)
+    }
+  }
+
   @Test("a table of TSV whose quotes are those of its texts is not taken for a quoted one")
   func plainQuotes() throws {
-    try Scratch.with { scratch in
-      func texts(_ text: String) throws -> [String] {
-        let path = scratch("rows.tsv")
-        try write(Array(text.utf8), toFile: path)
-        defer { try? remove(path) }
-        return try TaskData(table: path).rows.map(\.first)
-      }
-      #expect(try texts("\"Stay\" he said\tx\nno\ty\n") == ["\"Stay\" he said", "no"])
-      #expect(try texts("\"Stay\"\tx\nno\ty\n") == ["\"Stay\"", "no"])
-      #expect(try texts("\"Stay\"\t\"x\"\n\"no\"\t\"y\"\n") == ["Stay", "no"])
-      #expect(try texts("\"a\tb\"\tx\nno\ty\n") == ["a\tb", "no"])
-      #expect(try texts("\"a\"\"b\"\tx\nsay \"no\"\ty\n") == ["\"a\"\"b\"", "say \"no\""])
-    }
+    #expect(try texts("\"Stay\" he said\tx\nno\ty\n") == ["\"Stay\" he said", "no"])
+    #expect(try texts("\"Stay\"\tx\nno\ty\n") == ["\"Stay\"", "no"])
+    #expect(try texts("\"Stay\"\t\"x\"\n\"no\"\t\"y\"\n") == ["Stay", "no"])
+    #expect(try texts("\"a\tb\"\tx\nno\ty\n") == ["a\tb", "no"])
+    #expect(try texts("\"a\"\"b\"\tx\nsay \"no\"\ty\n") == ["\"a\"\"b\"", "say \"no\""])
   }
 
   @Test("rows that end where a part of the file ends are read as others are")

@@ -98,7 +98,7 @@ import TestSupport
 
   @Test("a folder without a tokenizer is told what it may have")
   func missing() throws {
-    try Scratch.with { scratch in
+    _ = try Scratch.with { scratch in
       #expect { try TokenizerFiles.open(scratch.path) } throws: {
         "\($0)".contains("tokenizer.json, vocab.txt")
       }
