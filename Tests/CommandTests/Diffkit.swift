@@ -29,6 +29,14 @@ enum Diffkit {
         "timeout", ["60", path] + arguments, outputPath: outputPath))
   }
 
+  /// Runs it with half a gigabyte of address space, of which it takes some for its programs; what
+  /// needs more does not end with an exit code.
+  static func runInLittleMemory(_ arguments: String...) throws -> Answer {
+    Answer(
+      try ChildProcess.run(
+        "sh", ["-c", "ulimit -v 524288; exec \"$0\" \"$@\"", path] + arguments))
+  }
+
   /// Runs it with a folder as its working directory.
   static func run(in folder: String, _ arguments: String...) throws -> Answer {
     Answer(

@@ -69,15 +69,14 @@ import TestSupport
       // What is unusual is told with --json, too.
       #expect(
         again.code == 0
-          && again.errors.hasSuffix(
-            "no pooler: the mean of the tokens "
-              + "stands for a text\n"),
+          && again.errors.contains("no pooler: the mean of the tokens stands for a text\n"),
         "\(again.errors)")
-      #expect(again.errors.count(where: { $0 == "\n" }) == 1)
+      // Beside it, a text that is cut, and gates that so short a training does not close.
+      #expect(again.errors.count(where: { $0 == "\n" }) == 3)
       let made = try JSONValue(parsing: Array(again.output.utf8))
       #expect(schema.faults(made, "train") == [])
       #expect(made["scores"]?["accuracy"]?.double == scores["accuracy"])
-      #expect(made["notes"]?.elements?.count == 1)
+      #expect(made["notes"]?.elements?.count == 3)
       #expect(
         try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch("task.diff")))
       try "Ok\tham\nWin a prize\tspam\n".write(

@@ -107,7 +107,7 @@ import TestSupport
       let tuned = try move(open("tuned"), to: scratch("tuned.h5"))
       let summary = try Diffs.create(from: open("base"), to: tuned, into: sink, options)
       let diff = try DiffReader(bytes: sink.bytes)
-      #expect(summary.attributes.isEmpty && diff.extensions.isEmpty)
+      #expect(summary.attributes.isEmpty && diff.attributes.isEmpty)
       let names = summary.notCarried.map(\.name)
       #expect(names.contains("/, attribute 'model_config'"))
       #expect(names.contains("model_weights, attribute 'layer_names'"))
@@ -194,7 +194,7 @@ import TestSupport
       let back = MemorySink()
       _ = try Diffs.create(from: open("tuned"), to: open("base"), into: back)
       let (nothing, _) = try compose([first, DiffReader(bytes: back.bytes)])
-      #expect(nothing.isEmpty && nothing.extensions.isEmpty)
+      #expect(nothing.isEmpty && nothing.attributes.isEmpty)
 
       let foreign = try setting("model_config", "{}", in: open("tuned"), scratch("foreign.h5"))
       let third = MemorySink()
@@ -281,7 +281,7 @@ import TestSupport
   func elements() throws {
     let base = try CheckpointFile.open(Self.resources + "keras-base.h5")
     let tuned = try CheckpointFile.open(Self.resources + "keras-tuned.h5")
-    #expect(try DiffReader(bytes: diffBytes(base, tuned)).extensions.isEmpty)
+    #expect(try DiffReader(bytes: diffBytes(base, tuned)).attributes.isEmpty)
   }
 
   @Test("the extension is read as it was written, and no further than its bytes go")

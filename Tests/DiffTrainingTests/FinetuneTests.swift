@@ -75,7 +75,7 @@ import TestSupport
     }
     #expect(throws: DiffError.self) {
       try Self.write(
-        [:], head: [HeadTensor(name: "a/weight", shape: Shape(vector: 1), values: [1])])
+        [:], head: [HeadTensor(name: "ids", shape: Shape(vector: 1), values: [1])])
     }
   }
 }

@@ -10,10 +10,12 @@ public struct StoreIndex: Sendable, Hashable {
   /// … or are more than so many.
   public internal(set) var anchorLinks: UInt64
   /// The versions, in the order in which they were added.
-  public internal(set) var versions: [StoreVersion] = [] {
-    didSet { numbers = Self.numbers(versions) }
+  public internal(set) var versions: [StoreVersion] {
+    get { all }
+    set { (all, numbers) = (newValue, Self.numbers(newValue)) }
   }
 
+  private var all: [StoreVersion] = []
   private var numbers: [String: Int] = [:]
 
   init(anchorShare: Double, anchorLinks: UInt64) {

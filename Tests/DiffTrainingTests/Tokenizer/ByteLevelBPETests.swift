@@ -104,7 +104,7 @@ import TestSupport
     } throws: { "\($0)".contains("line 2 of the merges") }
     #expect {
       try ByteLevelBPE(vocabulary: vocabulary, merges: Array("a ☃\n".utf8))
-    } throws: { "\($0)".contains("line 1 of the merges") }
+    } throws: { "\($0)".contains("pair 1 of the merges") }
     #expect {
       try ByteLevelBPE(vocabulary: Array("{\"a\": 1}".utf8), merges: [])
     } throws: { "\($0)".contains("lacks the token") }
