@@ -57,8 +57,11 @@ import TestSupport
       try expect("store-removal", "prune", store, "--newest", "2")
       try expect("store-rename", "rename", store, "task", "sms")
       try expect("store-removal", "remove", store, "tuned")
-      // Some of them are waiting to be removed.
-      for link in try Folder.names(store + "/links") { try remove(store + "/links/" + link) }
+      for folder in ["links", "anchors"] {
+        for name in try Folder.names("\(store)/\(folder)") {
+          try remove("\(store)/\(folder)/\(name)")
+        }
+      }
       try expect("store-check", "check", store, code: 2)
     }
   }

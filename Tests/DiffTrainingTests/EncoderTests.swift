@@ -162,7 +162,9 @@ import TestSupport
   func freshHead() throws {
     let roberta = Case(name: "roberta", head: .classes(4), pooling: .pooler)
     let model = try model(roberta)
-    #expect(model.pooling == .mean && model.notes.count == 1 && !model.headIsStored)
+    #expect(model.pooling == .mean && !model.headIsStored)
+    // The golden checkpoint has a head for another number of classes.
+    #expect(model.notes.contains { $0.contains("no pooler") })
     let head = try #require(model.layout["classifier.weight"])
     #expect(head.isHead && head.shape == Shape([4, 32]))
     let bias = try #require(model.layout["classifier.bias"])

@@ -107,7 +107,7 @@ import TestSupport
     let first = "{\"text\": \"a\", \"label\": 1}\n"
     for (second, message) in [
       ("{\"text\": \"b\", \"label\": null}", "line 2 has no 'label'"),
-      ("{\"label\": 1}", "line 2 has no 'text'"), ("[1]", "line 2 is no object"),
+      ("{\"label\": 2}", "line 2 has no 'text'"), ("[1]", "line 2 is no object"),
       ("{\"text\": 'b'}", "line 2 is no JSON"),
       ("{\"text\": [\"b\"], \"label\": 0}", "line 2 has a list or an object in 'text'"),
     ] {
