@@ -117,7 +117,8 @@ let package = Package(
     .target(
       name: "RemoteFiles",
       dependencies: [
-        "DiffFormat", "TensorCore", "SystemSupport", "StrictJSON", "Platform",
+        "DiffFormat", "TensorCore", "Kernels", "SystemSupport", "StrictJSON", "Platform",
+        algorithms,
         .target(name: "CCurl", condition: .when(traits: ["Network"])),
       ], swiftSettings: swift),
     .target(
@@ -251,7 +252,8 @@ let package = Package(
     .testTarget(
       name: "RemoteFilesTests",
       dependencies: [
-        "RemoteFiles", "DiffFormat", "TensorCore", "SystemSupport", "Platform", "TestSupport",
+        "RemoteFiles", "DiffFormat", "TensorCore", "Kernels", "SystemSupport", "Platform",
+        "TestSupport",
       ],
       exclude: ["s3_server.py", "servers.py"], swiftSettings: swift),
     .testTarget(

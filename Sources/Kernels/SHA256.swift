@@ -38,17 +38,20 @@ package struct SHA256: Sendable {
   }
 
   /// The hash of all bytes so far, as 64 hexadecimal digits.
-  package var digest: String {
+  package var digest: String { words.map(\.hexadecimal).joined() }
+
+  /// The hash of all bytes so far: 32 bytes.
+  package var bytes: [UInt8] { words.flatMap { $0.byteSwapped.littleEndianBytes } }
+
+  /// The state when the message ends here.
+  private var words: [UInt32] {
     var last = self
     var padding: [UInt8] = [0x80]
     let used = (partial.count + 1 + 8) % Self.blockSize
     padding += [UInt8](repeating: 0, count: (Self.blockSize - used) % Self.blockSize)
     padding += (count * 8).littleEndianBytes.reversed()
     last.update(padding.span)
-    return last.state.map { word in
-      let digits = String(word, radix: 16)
-      return String(repeating: "0", count: 8 - digits.count) + digits
-    }.joined()
+    return last.state
   }
 
   private mutating func take(_ blocks: Span<UInt8>) {

@@ -1,3 +1,5 @@
+import Algorithms
+
 /// A set of bytes by their offsets.
 package struct ByteRanges: Sendable, Hashable {
   /// Ascending; no two touch each other.
@@ -10,8 +12,8 @@ package struct ByteRanges: Sendable, Hashable {
   @discardableResult
   package mutating func insert(_ range: Range<UInt64>) -> UInt64 {
     guard !range.isEmpty else { return 0 }
-    let first = index { $0.upperBound >= range.lowerBound }
-    let end = index { $0.lowerBound > range.upperBound }
+    let first = ranges.partitioningIndex { $0.upperBound >= range.lowerBound }
+    let end = ranges.partitioningIndex { $0.lowerBound > range.upperBound }
     var joined = range
     if first < end {
       joined =
@@ -31,22 +33,12 @@ package struct ByteRanges: Sendable, Hashable {
   /// The first bytes of a range that are not in the set; nil if all are.
   package func firstMissing(in range: Range<UInt64>) -> Range<UInt64>? {
     var start = range.lowerBound
-    var next = index { $0.upperBound > start }
+    var next = ranges.partitioningIndex { $0.upperBound > start }
     if next < ranges.count, ranges[next].lowerBound <= start {
       start = ranges[next].upperBound
       next += 1
     }
     guard start < range.upperBound else { return nil }
     return start..<min(range.upperBound, next < ranges.count ? ranges[next].lowerBound : .max)
-  }
-
-  /// The index of the first range of which `isBehind` holds; it does of all that follow.
-  private func index(_ isBehind: (Range<UInt64>) -> Bool) -> Int {
-    var (low, high) = (0, ranges.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if isBehind(ranges[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
   }
 }

@@ -1,4 +1,4 @@
-import Platform
+import Kernels
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -19,9 +19,7 @@ final class CachedObject {
 
   /// Opens what the folder has of an address; nil while another process has it.
   init?(_ address: RemoteAddress, in folder: String) throws(DiffError) {
-    if !Folder.exists(folder), unsafe mkdir(folder, 0o777) != 0, errno != EEXIST {
-      throw .system("cannot create", folder)
-    }
+    try Folder.create(folder)
     let name = SHA256.hash(Array(address.text.utf8)).hexadecimal
     let path = "\(folder)/\(name).bytes"
     statePath = "\(folder)/\(name).json"
@@ -39,7 +37,7 @@ final class CachedObject {
 
   private static func read(_ path: String, _ fileSize: UInt64) -> State? {
     guard let bytes = try? File.contents(of: path, limit: 1 << 24),
-      let json = try? JSONValue(parsing: bytes), let size = json["size"]?.number,
+      let json = try? JSONValue(parsing: bytes), let size = json["size"]?.unsigned,
       let ranges = json["ranges"]?.elements
     else { return nil }
     var state = State(
@@ -48,7 +46,7 @@ final class CachedObject {
         entityTag: json["tag"]?.text, lastModified: json["modified"]?.text),
       present: ByteRanges())
     for range in ranges {
-      guard let ends = range.elements?.compactMap(\.number), ends.count == 2, ends[0] < ends[1],
+      guard let ends = range.elements?.compactMap(\.unsigned), ends.count == 2, ends[0] < ends[1],
         ends[1] <= min(size, fileSize)
       else { return nil }
       state.present.insert(ends[0]..<ends[1])
@@ -76,11 +74,5 @@ final class CachedObject {
     } catch {
       // The next time it is fetched again.
     }
-  }
-}
-
-extension JSONValue {
-  fileprivate var number: UInt64? {
-    if case .number(let digits) = self { UInt64(digits) } else { nil }
   }
 }

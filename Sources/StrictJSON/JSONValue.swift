@@ -1,3 +1,5 @@
+import TensorCore
+
 /// A JSON text as a value (RFC 8259).
 package enum JSONValue: Sendable, Hashable {
   case null
@@ -82,9 +84,6 @@ package enum JSONValue: Sendable, Hashable {
 extension Unicode.Scalar {
   /// The escape of JSON, by its number in UTF-16.
   package var jsonEscape: String {
-    String(self).utf16.map { unit in
-      let digits = String(unit, radix: 16)
-      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    }.joined()
+    String(self).utf16.map { "\\u" + $0.hexadecimal }.joined()
   }
 }

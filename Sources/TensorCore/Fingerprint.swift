@@ -18,10 +18,7 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
 
   /// 32 hexadecimal digits, the upper half first.
   public var description: String {
-    [high, low].map { half in
-      let digits = String(half, radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
+    high.hexadecimal + low.hexadecimal
   }
 
   /// The 16 bytes as stored: both halves little-endian, the lower half first.

@@ -1,4 +1,6 @@
+import Kernels
 import RemoteFiles
+import TensorCore
 import Testing
 import TestSupport
 

@@ -24,8 +24,6 @@ struct DeltaHash: ~Copyable {
   /// The checksum's text.
   var text: String {
     guard checksum == .adler32 else { return xxh3.digest.description }
-    guard !isDecimal else { return "\(adler.value)" }
-    let digits = String(adler.value, radix: 16)
-    return String(repeating: "0", count: 8 - digits.count) + digits
+    return isDecimal ? "\(adler.value)" : adler.value.hexadecimal
   }
 }

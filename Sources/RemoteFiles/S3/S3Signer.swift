@@ -1,4 +1,6 @@
+import Kernels
 import Platform
+import TensorCore
 
 /// Signs requests to S3 (AWS Signature Version 4: docs.aws.amazon.com, «Authenticating Requests»,
 /// with the hash of the payload among the headers).
