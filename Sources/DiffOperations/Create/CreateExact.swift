@@ -5,52 +5,48 @@ import SystemSupport
 import TensorCore
 
 extension TensorPair {
-  /// A block of both tensors; its room is used again.
-  private struct Work: Sendable {
-    var base: [UInt8] = []
-    var tuned: [UInt8] = []
-    var baseHash = BlockHashes()
-    var tunedHash = BlockHashes()
-    var differences = Differences()
-  }
-
   /// Writes an exact entry of a tensor that both have, unless it is unchanged.
   func writeExact(_ mode: CreateMode, _ writer: DiffWriter) throws(DiffError) -> WrittenPair {
     guard let base, let tuned else { return WrittenPair() }
-    let operation: DiffOperation = mode == .replace ? .replace : .xor
     let width = UInt64(type.width)
-    var baseBuilder = Fingerprint.Builder(type, shape)
-    var tunedBuilder = baseBuilder
-    var oldHash = XXH3Stream()
-    var changes: UInt64 = 0
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var made = ExactEntry(
+      DiffEntry(name, mode == .replace ? .replace : .xor, type, shape), to: writer)
+    var blocks = [ExactEntry.Block](repeating: ExactEntry.Block(), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: byteCount, width: type.width) { window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try baseFile.read(base, window[index], into: &work.base)
-        try tunedFile.read(tuned, window[index], into: &work.tuned)
-        work.differences = Differences(
-          from: work.base, to: work.tuned, width: type.width, at: window[index].lowerBound / width,
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try baseFile.read(base, window[index], into: &block.base)
+        try tunedFile.read(tuned, window[index], into: &block.tuned)
+        block.compare(
+          width: type.width, at: window[index].lowerBound / width,
           mode == .replace ? .replace : .xor)
-        work.baseHash = BlockHashes(work.base.span)
-        work.tunedHash =
-          work.differences.changes.isEmpty ? work.baseHash : BlockHashes(work.tuned.span)
       }
-      for work in works.prefix(window.count) {
-        baseBuilder.append(work.baseHash)
-        tunedBuilder.append(work.tunedHash)
-        let differences = work.differences
-        guard !differences.changes.isEmpty else { continue }
-        if changes == 0 { try writer.begin(DiffEntry(name, operation, type, shape)) }
-        changes += UInt64(differences.changes.count)
-        oldHash.update(differences.old.span)
-        try writer.append(differences.changes)
-      }
+      for block in blocks.prefix(window.count) { try made.append(block) }
     }
-    let written = WrittenPair(
-      changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,
-      result: tunedBuilder.fingerprint)
-    guard changes > 0 else { return written }
-    try writer.end(base: written.base, result: written.result, old: oldHash.digest)
-    return written
+    return try made.end()
+  }
+}
+
+extension DiffWriter {
+  /// Writes what takes a tensor of the base to one of another checkpoint, exactly and both ways:
+  /// the exclusive-or, or a reshape. Equal tensors have no entry.
+  ///
+  /// - Throws: `unsupported` if their types differ.
+  /// - Complexity: O(bytes of both).
+  package func writeExact(
+    _ base: StoredTensor, in baseFile: any Checkpoint, to tuned: StoredTensor,
+    in tunedFile: any Checkpoint
+  ) throws(DiffError) {
+    guard base.type == tuned.type else {
+      throw DiffError(
+        .unsupported, "is \(base.type) in the base and would be \(tuned.type): no diff holds that",
+        path: baseFile.path, tensor: base.name)
+    }
+    let pair = TensorPair(
+      name: base.name, base: base, tuned: tuned, baseFile: baseFile, tunedFile: tunedFile)
+    if pair.isReshape {
+      _ = try pair.writeReshape(base, tuned, self)
+    } else {
+      _ = try pair.writeExact(.xor, self)
+    }
   }
 }

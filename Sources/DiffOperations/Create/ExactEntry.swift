@@ -1,28 +1,63 @@
 import Checkpoints
 import DiffFormat
+import Kernels
 import TensorCore
 
-extension DiffWriter {
-  /// Writes what takes a tensor of the base to one of another checkpoint, exactly and both ways:
-  /// the exclusive-or, or a reshape. Equal tensors have no entry.
-  ///
-  /// - Throws: `unsupported` if their types differ.
-  /// - Complexity: O(bytes of both).
-  package func writeExact(
-    _ base: StoredTensor, in baseFile: any Checkpoint, to tuned: StoredTensor,
-    in tunedFile: any Checkpoint
-  ) throws(DiffError) {
-    guard base.type == tuned.type else {
-      throw DiffError(
-        .unsupported, "is \(base.type) in the base and would be \(tuned.type): no diff holds that",
-        path: baseFile.path, tensor: base.name)
+/// An exact entry of a tensor, from its blocks before and after.
+struct ExactEntry: ~Copyable {
+  /// A block before and after; its room is used again.
+  struct Block: Sendable {
+    var base: [UInt8] = []
+    var tuned: [UInt8] = []
+    private(set) var baseHash = BlockHashes()
+    private(set) var tunedHash = BlockHashes()
+    private(set) var differences = Differences()
+
+    /// Finds what differs, and hashes both.
+    ///
+    /// - Parameters:
+    ///   - width: bytes of an element.
+    ///   - index: of the block's first element.
+    mutating func compare(width: Int, at index: UInt64, _ mode: Kernels.Scatter) {
+      differences = Differences(from: base, to: tuned, width: width, at: index, mode)
+      baseHash = BlockHashes(base.span)
+      tunedHash = differences.changes.isEmpty ? baseHash : BlockHashes(tuned.span)
     }
-    let pair = TensorPair(
-      name: base.name, base: base, tuned: tuned, baseFile: baseFile, tunedFile: tunedFile)
-    if pair.isReshape {
-      _ = try pair.writeReshape(base, tuned, self)
-    } else {
-      _ = try pair.writeExact(.xor, self)
+  }
+
+  private let entry: DiffEntry
+  private let writer: DiffWriter
+  private var baseBuilder, tunedBuilder: Fingerprint.Builder
+  private var oldHash = XXH3Stream()
+  private var changes: UInt64 = 0
+
+  init(_ entry: DiffEntry, to writer: DiffWriter) {
+    self.entry = entry
+    self.writer = writer
+    baseBuilder = Fingerprint.Builder(entry.type, entry.shape)
+    tunedBuilder = baseBuilder
+  }
+
+  /// Writes what differs in the next block. The entry begins with the first change.
+  mutating func append(_ block: Block) throws(DiffError) {
+    baseBuilder.append(block.baseHash)
+    tunedBuilder.append(block.tunedHash)
+    let differences = block.differences
+    guard !differences.changes.isEmpty else { return }
+    if changes == 0 { try writer.begin(entry) }
+    changes += UInt64(differences.changes.count)
+    oldHash.update(differences.old.span)
+    try writer.append(differences.changes)
+  }
+
+  /// Ends the entry, unless nothing has changed.
+  func end() throws(DiffError) -> WrittenPair {
+    let written = WrittenPair(
+      changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,
+      result: tunedBuilder.fingerprint)
+    if changes > 0 {
+      try writer.end(base: written.base, result: written.result, old: oldHash.digest)
     }
+    return written
   }
 }

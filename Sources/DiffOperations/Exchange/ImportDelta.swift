@@ -65,15 +65,6 @@ private struct DeltaImport {
   let base: any Checkpoint
   let stored: StoredTensor
 
-  /// A block of both states; its room is used again.
-  private struct Work: Sendable {
-    var base: [UInt8] = []
-    var tuned: [UInt8] = []
-    var baseHash = BlockHashes()
-    var tunedHash = BlockHashes()
-    var differences = Differences()
-  }
-
   /// Writes the tensor's entry, unless it is unchanged: then nil. Returns the number of changes.
   func write(to writer: DiffWriter) throws(DiffError) -> UInt64? {
     // Fireworks' own reader does not look at what it has compressed of no bytes.
@@ -81,52 +72,29 @@ private struct DeltaImport {
     var reader = try DeltaReader(delta, payload, byteCount: stored.byteCount)
     var hash = newHash()
     let width = UInt64(stored.type.width)
-    var builders = (
-      base: Fingerprint.Builder(stored.type, stored.shape),
-      result: Fingerprint.Builder(stored.type, stored.shape)
-    )
-    var oldHash = XXH3Stream()
-    var changes: UInt64 = 0
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var made = ExactEntry(DiffEntry(stored.name, .xor, stored.type, stored.shape), to: writer)
+    var blocks = [ExactEntry.Block](repeating: ExactEntry.Block(), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: stored.byteCount, width: stored.type.width) {
       window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try base.read(stored, window[index], into: &work.base)
-        work.tuned = work.base
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try base.read(stored, window[index], into: &block.base)
+        block.tuned = block.base
       }
       for index in window.indices {
         var tuned: [UInt8] = []
-        swap(&works[index].tuned, &tuned)
+        swap(&blocks[index].tuned, &tuned)
         try reader.apply(to: &tuned, at: window[index].lowerBound)
         hash.update(tuned.span)
-        swap(&works[index].tuned, &tuned)
+        swap(&blocks[index].tuned, &tuned)
       }
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        work.differences = Differences(
-          from: work.base, to: work.tuned, width: Int(width),
-          at: window[index].lowerBound / width)
-        work.baseHash = BlockHashes(work.base.span)
-        work.tunedHash =
-          work.differences.changes.isEmpty ? work.baseHash : BlockHashes(work.tuned.span)
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        block.compare(width: stored.type.width, at: window[index].lowerBound / width, .xor)
       }
-      for work in works.prefix(window.count) {
-        builders.base.append(work.baseHash)
-        builders.result.append(work.tunedHash)
-        guard !work.differences.changes.isEmpty else { continue }
-        if changes == 0 {
-          try writer.begin(DiffEntry(stored.name, .xor, stored.type, stored.shape))
-        }
-        changes += UInt64(work.differences.changes.count)
-        oldHash.update(work.differences.old.span)
-        try writer.append(work.differences.changes)
-      }
+      for block in blocks.prefix(window.count) { try made.append(block) }
     }
     try reader.finish()
     guard checksumsMatch(hash.text, payload.checksum.lowercased()) else { throw try refusal() }
-    guard changes > 0 else { return nil }
-    try writer.end(
-      base: builders.base.fingerprint, result: builders.result.fingerprint, old: oldHash.digest)
-    return changes
+    return try made.end().changes
   }
 
   private func newHash() -> DeltaHash {

@@ -65,7 +65,7 @@ struct GrownTensor {
     self.stored = stored
     self.base = base
     self.bytes = bytes
-    reshapes = entries.filter { if case .reshape = $0.entry.operation { true } else { false } }
+    reshapes = entries.filter(\.entry.isReshape)
   }
 
   private var rows: UInt64 { stored.shape.extents[0] }
@@ -145,9 +145,9 @@ struct GrownTensor {
     else { throw DiffError(.limit, "has too many elements", tensor: name) }
     let tensor = StoredTensor(
       name: name, type: stored.type, shape: shape, storage: .compact)
-    let held = HeldTensor(path: base.path, tensor: tensor, bytes: result)
     _ = try TensorPair(
-      name: name, base: stored, tuned: tensor, baseFile: base, tunedFile: held
+      name: name, base: stored, tuned: tensor, baseFile: base,
+      tunedFile: HeldTensor(tensor, of: base.path, bytes: result)
     ).writeReshape(stored, tensor, writer)
   }
 
@@ -200,37 +200,5 @@ struct GrownTensor {
     }
     for index in sums.indices where counts[index] > 0 { sums[index] /= counts[index] }
     return Kernels.narrowed(sums.span, float, 0)
-  }
-}
-
-/// One tensor in memory.
-private final class HeldTensor: Checkpoint {
-  let path: String
-  let tensors: [StoredTensor]
-  private let bytes: [UInt8]
-
-  init(path: String, tensor: StoredTensor, bytes: [UInt8]) {
-    self.path = path
-    tensors = [tensor]
-    self.bytes = bytes
-  }
-
-  var format: CheckpointFormat? { nil }
-  var metadata: [String: String] { [:] }
-
-  func read(
-    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
-  ) throws(DiffError) {
-    let bytes = bytes
-    guard offset <= UInt64(bytes.count), buffer.count <= bytes.count - Int(offset) else {
-      throw DiffError(.truncated, "read past its end", path: path, tensor: tensor.name)
-    }
-    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
-  }
-
-  func makeOutput(
-    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
-  ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a tensor in memory is not written to files", path: path)
   }
 }

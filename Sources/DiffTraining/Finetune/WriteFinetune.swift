@@ -107,40 +107,11 @@ private func write(
   }
   let bytes = head.values.map(\.bitPattern).littleEndianBytes
   if let tensor {
-    let file = HeadFile(path: base.path, head: head, bytes: bytes)
-    return try writer.writeExact(tensor, in: base, to: file.tensors[0], in: file)
+    let tuned = StoredTensor(name: head.name, type: .f32, shape: head.shape, storage: .compact)
+    return try writer.writeExact(
+      tensor, in: base, to: tuned, in: HeldTensor(tuned, of: base.path, bytes: bytes))
   }
   try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
   try writer.append(at: 0, every: bytes.span)
   try writer.end(result: Fingerprint.of(.f32, head.shape, bytes.span))
-}
-
-/// A head as the only tensor of a checkpoint.
-private final class HeadFile: Checkpoint {
-  let path: String
-  let format: CheckpointFormat? = nil
-  let metadata: [String: String] = [:]
-  let tensors: [StoredTensor]
-  private let bytes: [UInt8]
-
-  init(path: String, head: HeadTensor, bytes: [UInt8]) {
-    self.path = path
-    self.bytes = bytes
-    tensors = [
-      StoredTensor(name: head.name, type: .f32, shape: head.shape, storage: .compact)
-    ]
-  }
-
-  func read(
-    _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
-  ) throws(DiffError) {
-    let bytes = bytes
-    buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
-  }
-
-  func makeOutput(
-    at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
-  ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a tensor in memory is not written to files", path: path)
-  }
 }
