@@ -28,7 +28,7 @@ struct DirectedEntry: Sendable {
   /// The diff, to be named.
   var link: (number: Int, path: String) { (number, reader.path ?? "a diff") }
 
-  var isReshape: Bool { if case .reshape = entry.operation { true } else { false } }
+  var isReshape: Bool { entry.isReshape }
   var isAddition: Bool { entry.isAddition }
 }
 

@@ -105,7 +105,8 @@ extension TensorPlan {
   ) throws(DiffError) -> [TensorPlan] {
     let plans = try drafts(diffs, direction, on: checkpoint, map)
     for plan in plans { try plan.check(on: checkpoint.path) }
-    try TensorNames(checkpoint, map).requireAll(plans.filter(\.isMissing).map(\.name))
+    let missing = plans.filter(\.isMissing).map(\.name)
+    if !missing.isEmpty { try TensorNames(checkpoint, map).requireAll(missing) }
     return plans
   }
 

@@ -65,10 +65,9 @@ extension Diffs {
     var plan = RoutePlan()
     for (name, before, after) in changed {
       plan.tensors.append(
-        .whole(
-          TensorCopy(
-            name: name, stored: try here.find(name),
-            source: try there.find(name).map { ($0, source) }, before: before, after: after)))
+        TensorCopy(
+          name: name, stored: try here.find(name),
+          source: try there.find(name).map { ($0, source) }, before: before, after: after))
     }
     return try plan.carry(
       base, to: path, attributesOf: [], overwriting: overwriting, progress: handler, check: check)
@@ -77,14 +76,7 @@ extension Diffs {
 
 /// What a route does to the tensors of a checkpoint.
 private struct RoutePlan {
-  enum Tensor {
-    /// Elements of it change: by the pass that `apply` makes.
-    case pass(TensorPlan)
-    /// It is written from the first byte to the last.
-    case whole(TensorCopy)
-  }
-
-  var tensors: [Tensor] = []
+  var tensors: [any RouteTensor] = []
 
   init() {}
 
@@ -118,7 +110,7 @@ private struct RoutePlan {
       }
       if chain.isOnePass {
         tensors.append(
-          .pass(TensorPlan(name: name, stored: stored, entries: chain.entries, isSum: false)))
+          TensorPlan(name: name, stored: stored, entries: chain.entries, isSum: false))
         continue
       }
       // From where the last step that takes away what it does not know has led to, or from here.
@@ -137,10 +129,9 @@ private struct RoutePlan {
         try TensorNames(source).find(spelled).map { ($0, source) }
       }
       tensors.append(
-        .whole(
-          TensorCopy(
-            name: name, stored: stored, source: content, before: chain.first.before,
-            after: chain.last.deletes ? nil : chain.last.after)))
+        TensorCopy(
+          name: name, stored: stored, source: content, before: chain.first.before,
+          after: chain.last.deletes ? nil : chain.last.after))
     }
   }
 }
@@ -153,61 +144,38 @@ extension StepChain {
   }
 }
 
-extension RoutePlan.Tensor {
-  var name: TensorName {
-    switch self {
-    case .pass(let plan): plan.name
-    case .whole(let copy): copy.name
-    }
-  }
-
-  var byteCount: UInt64 {
-    switch self {
-    case .pass(let plan): plan.byteCount
-    case .whole(let copy): copy.byteCount
-    }
-  }
-
-  var isRewritten: Bool {
-    switch self {
-    case .pass(let plan): plan.isRewritten
-    case .whole(let copy): copy.isRewritten
-    }
-  }
-
-  var isPatchable: Bool {
-    switch self {
-    case .pass(let plan): plan.isPatchable
-    case .whole(let copy): copy.isPatchable
-    }
-  }
-
-  var tableChange: TableChange? {
-    switch self {
-    case .pass(let plan): plan.tableChange
-    case .whole(let copy): copy.tableChange
-    }
-  }
+/// What a route does to one tensor.
+private protocol RouteTensor {
+  var name: TensorName { get }
+  var byteCount: UInt64 { get }
+  var isRewritten: Bool { get }
+  var isPatchable: Bool { get }
+  var tableChange: TableChange? { get }
 
   /// Brings the tensor into the output; returns its fingerprint, or nil if it is gone.
   func run(
     _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
+  ) throws(DiffError) -> Fingerprint?
+}
+
+/// It is written from the first byte to the last.
+extension TensorCopy: RouteTensor {}
+
+/// Elements of it change: by the pass that `apply` makes.
+extension TensorPlan: RouteTensor {
+  func run(
+    _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
   ) throws(DiffError) -> Fingerprint? {
-    switch self {
-    case .whole(let copy): return try copy.run(base, target, &progress)
-    case .pass(let plan):
-      var infinite: UInt64 = 0
-      let state = try applyTensor(
-        plan, from: base, to: target, undo: nil, ApplyOptions(), infinite: &infinite,
-        progress: &progress)
-      guard state == .base || plan.isNeutral else {
-        throw DiffError(
-          .wrongBase,
-          "is not the one that '\(plan.entries[0].reader.path ?? "a diff")' begins with",
-          path: base.path, tensor: plan.name)
-      }
-      return plan.existsAfter ? plan.after : nil
+    var infinite: UInt64 = 0
+    let state = try applyTensor(
+      self, from: base, to: target, undo: nil, ApplyOptions(), infinite: &infinite,
+      progress: &progress)
+    guard state == .base || isNeutral else {
+      throw DiffError(
+        .wrongBase, "is not the one that '\(entries[0].reader.path ?? "a diff")' begins with",
+        path: base.path, tensor: name)
     }
+    return existsAfter ? after : nil
   }
 }
 
