@@ -10,7 +10,8 @@ enum ForeignFile {
     guard size > 0 else { return "an empty file" }
     let start = try file.bytes(at: 0, count: Int(min(512, size)))
     if start.starts(with: "PK\u{3}\u{4}".utf8) { return try archive(file, size) }
-    if let known = signatures.first(where: { start.starts(with: $0.signature) }) {
+    let all = WrappedFile.signatures + signatures
+    if let known = all.first(where: { start.starts(with: $0.signature) }) {
       return known.what
     }
     if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
@@ -26,14 +27,6 @@ enum ForeignFile {
   }
 
   private static let signatures: [(signature: [UInt8], what: String)] = [
-    (
-      Array("version https://git-lfs.github.com/spec/".utf8),
-      "a pointer of Git LFS, not the file itself; 'git lfs pull' downloads that"
-    ),
-    ([0x1F, 0x8B], "compressed with gzip; unpack it first (gunzip)"),
-    ([0x28, 0xB5, 0x2F, 0xFD], "compressed with Zstandard; unpack it first (zstd -d)"),
-    ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "compressed with xz; unpack it first (unxz)"),
-    (Array("BZh".utf8), "compressed with bzip2; unpack it first (bunzip2)"),
     (
       Array("GGUF".utf8),
       "a GGUF file, which is not read; take the safetensors files that it was made from"

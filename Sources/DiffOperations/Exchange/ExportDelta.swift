@@ -79,7 +79,7 @@ private struct DeltaExport {
 
   /// Writes a folder of one file and an index.
   func writeVersion(to path: String, _ progress: inout ProgressCounter) throws(DiffError) {
-    let name = OutputFile.split(path.withoutFinalSlash).name
+    let name = OutputFile.split(File.withoutFinalSlashes(path)).name
     guard name.hasPrefix("weight_v"), let version = UInt64(name.dropFirst(8)), version > 0 else {
       throw DiffError(
         .usage, "the name says the version: weight_v000001 follows version 0", path: path)
@@ -255,11 +255,5 @@ private struct DeltaPass {
     }
     try write([], isLast: true)
     return hash.text
-  }
-}
-
-extension String {
-  fileprivate var withoutFinalSlash: String {
-    count > 1 && hasSuffix("/") ? String(dropLast()).withoutFinalSlash : self
   }
 }

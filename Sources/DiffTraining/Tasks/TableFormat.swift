@@ -1,3 +1,4 @@
+import SystemSupport
 import TensorCore
 
 /// How the rows of a table are written.
@@ -32,30 +33,23 @@ enum ForeignTable {
   ///
   /// - Throws: `malformed`.
   static func refuse(_ start: ArraySlice<UInt8>) throws(DiffError) {
-    guard let known = signatures.first(where: { start.starts(with: $0.signature) }) else { return }
-    throw DiffError(.malformed, known.what)
+    let all = WrappedFile.signatures + signatures
+    guard let known = all.first(where: { start.starts(with: $0.signature) }) else { return }
+    throw DiffError(.malformed, "is " + known.what)
   }
 
   private static let text = "; save it as CSV, TSV or JSON Lines in UTF-8"
   private static let signatures: [(signature: [UInt8], what: String)] = [
-    (Array("PAR1".utf8), "is a Parquet file, which is not read" + text),
-    (Array("ARROW1".utf8), "is an Arrow file, which is not read" + text),
+    (Array("PAR1".utf8), "a Parquet file, which is not read" + text),
+    (Array("ARROW1".utf8), "an Arrow file, which is not read" + text),
     (
       Array("PK\u{3}\u{4}".utf8),
-      "is an Excel workbook or another ZIP archive, which is not read" + text
+      "an Excel workbook or another ZIP archive, which is not read" + text
     ),
-    ([0xD0, 0xCF, 0x11, 0xE0], "is an old Excel workbook, which is not read" + text),
-    (Array("SQLite format 3".utf8), "is a database of SQLite, which is not read" + text),
-    ([0xFF, 0xFE], "is text in UTF-16, which is not read" + text),
-    ([0xFE, 0xFF], "is text in UTF-16, which is not read" + text),
-    ([0x00, 0x00, 0xFE, 0xFF], "is text in UTF-32, which is not read" + text),
-    ([0x1F, 0x8B], "is compressed with gzip; unpack it first (gunzip)"),
-    ([0x28, 0xB5, 0x2F, 0xFD], "is compressed with Zstandard; unpack it first (zstd -d)"),
-    ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "is compressed with xz; unpack it first (unxz)"),
-    (Array("BZh".utf8), "is compressed with bzip2; unpack it first (bunzip2)"),
-    (
-      Array("version https://git-lfs.github.com/spec/".utf8),
-      "is a pointer of Git LFS, not the file itself; 'git lfs pull' downloads that"
-    ),
+    ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook, which is not read" + text),
+    (Array("SQLite format 3".utf8), "a database of SQLite, which is not read" + text),
+    ([0xFF, 0xFE], "text in UTF-16, which is not read" + text),
+    ([0xFE, 0xFF], "text in UTF-16, which is not read" + text),
+    ([0x00, 0x00, 0xFE, 0xFF], "text in UTF-32, which is not read" + text),
   ]
 }

@@ -41,6 +41,13 @@ extension File {
     return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
   }
 
+  /// A path without slashes at its end; `/` stays.
+  package static func withoutFinalSlashes(_ path: String) -> String {
+    var path = path
+    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    return path
+  }
+
   /// Makes now the time when a file or folder was changed last, if it is there.
   package static func touch(_ path: String) {
     _ = unsafe utimensat(AT_FDCWD, path, nil, 0)

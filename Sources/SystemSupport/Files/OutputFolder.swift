@@ -13,8 +13,7 @@ package final class OutputFolder: Sendable {
   ///
   /// - Throws: `exists` if there is something of that name: a folder is not replaced.
   package init(_ destination: String) throws(DiffError) {
-    var path = destination
-    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    let path = File.withoutFinalSlashes(destination)
     self.destination = path
     var status = stat()
     guard unsafe lstat(path, &status) != 0 else { throw .folderExists(path) }
