@@ -5,7 +5,9 @@ import TensorCore
 /// index, which is replaced last.
 ///
 ///     let store = try Store("runs")
-///     let added = try store.add(CheckpointFile.open("step-7"), named: "step-7", parent: "step-6")
+///     var options = AddOptions()
+///     options.name = "step-7"
+///     let added = try store.add(CheckpointFile.open("step-7"), options)
 ///     try store.get("step-3", to: "old")
 ///
 /// Files never change, and the index is replaced as a whole: whoever reads sees the store as it was at
@@ -27,7 +29,7 @@ public final class Store: Sendable {
   ///   `io`.
   /// - Complexity: O(versions).
   public init(_ path: String) throws(DiffError) {
-    let path = Self.trimmed(path)
+    let path = File.withoutFinalSlashes(path)
     self.path = path
     state = Guarded(try Self.read(path).index)
     files = StoreFiles(path)
@@ -37,12 +39,6 @@ public final class Store: Sendable {
     self.path = path
     state = Guarded(index)
     files = StoreFiles(path)
-  }
-
-  static func trimmed(_ path: String) -> String {
-    var path = path
-    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
-    return path
   }
 
   static func indexPath(_ path: String) -> String { "\(path)/store.json" }

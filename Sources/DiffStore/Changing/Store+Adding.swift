@@ -52,12 +52,7 @@ extension Store {
       let sink = try LinkSink(path, files)
       let summary = try Diffs.create(
         from: base, to: checkpoint, into: sink, creation, progress: progress)
-      guard let found = summary.checkpoints else {
-        throw DiffError(
-          .unsupported,
-          "has tensors whose names differ in a final ':0' or in separators only, so it has no "
-            + "fingerprint", path: checkpoint.path)
-      }
+      guard let found = summary.checkpoints else { throw .noFingerprint(checkpoint.path) }
       guard found.base == index.versions[parent].fingerprint else {
         throw DiffError(
           .wrongBase, "is not version '\(index.versions[parent].name)', the parent", path: base.path

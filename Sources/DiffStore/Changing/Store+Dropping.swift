@@ -56,10 +56,7 @@ extension Store {
   /// - Complexity: O(changes of the links).
   public func compact(dropping patterns: [NamePattern] = []) throws(DiffError) -> Removal {
     try edit { index throws(DiffError) in
-      var children: [Int: [Int]] = [:]
-      for number in index.versions.indices {
-        if let parent = index.parent(of: number) { children[parent, default: []].append(number) }
-      }
+      let children = index.children
       let dropped = index.versions.indices.filter { number in
         let version = index.versions[number]
         let isFree =

@@ -19,7 +19,7 @@ extension Store {
     metadata: [String: String] = [:], anchorShare: Double = 0.5, anchorLinks: UInt64 = 1000,
     progress: ProgressHandler? = nil
   ) throws(DiffError) -> Store {
-    let path = trimmed(path)
+    let path = File.withoutFinalSlashes(path)
     try checkName(name)
     guard anchorShare > 0, anchorShare.isFinite, anchorLinks > 0 else {
       throw DiffError(.usage, "anchors are made by a share above 0, and of one link or more")
@@ -96,8 +96,7 @@ extension Store {
   private func anchorName(_ format: CheckpointFormat?, isFolder: Bool) -> String {
     let suffix = isFolder ? "" : format == .hdf5 ? ".h5" : ".safetensors"
     while true {
-      let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-      let name = String(repeating: "0", count: 16 - digits.count) + digits + suffix
+      let name = UInt64.random(in: .min ... .max).hexadecimal + suffix
       if !File.exists("\(path)/anchors/\(name)") { return name }
     }
   }
@@ -109,12 +108,7 @@ extension Store {
     var anchor = StoreAnchor(name: name, isFolder: isFolder, files: [])
     do throws(DiffError) {
       let table = TensorTable(try CheckpointFile.open(place).fingerprints(progress: progress))
-      guard let fingerprint = table.fingerprint else {
-        throw DiffError(
-          .unsupported,
-          "has tensors whose names differ in a final ':0' or in separators only, so it has no "
-            + "fingerprint", path: place)
-      }
+      guard let fingerprint = table.fingerprint else { throw .noFingerprint(place) }
       guard expected == nil || expected == fingerprint else {
         throw DiffError(
           .checksum, "the copy has the fingerprint \(fingerprint), not \(expected ?? fingerprint)",
@@ -153,5 +147,15 @@ extension Store {
     let place = files.path(of: anchor)
     if anchor.isFolder { Folder.remove(place) } else { try? File.remove(place) }
     try? File.remove(files.tablePath(of: anchor))
+  }
+}
+
+extension DiffError {
+  /// A checkpoint that cannot be a version.
+  static func noFingerprint(_ path: String) -> DiffError {
+    DiffError(
+      .unsupported,
+      "has tensors whose names differ in a final ':0' or in separators only, so it has no "
+        + "fingerprint", path: path)
   }
 }

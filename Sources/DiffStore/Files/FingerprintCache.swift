@@ -15,7 +15,7 @@ struct FingerprintCache {
 
   init(_ checkpoint: any Checkpoint) {
     self.checkpoint = checkpoint
-    var place = Store.trimmed(checkpoint.path)
+    var place = File.withoutFinalSlashes(checkpoint.path)
     // An index stands for its folder.
     if checkpoint.files != [place], !Folder.exists(place) { place = OutputFile.split(place).folder }
     path = (File.realPath(place) ?? place) + Self.suffix

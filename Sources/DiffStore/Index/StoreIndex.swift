@@ -49,6 +49,15 @@ public struct StoreIndex: Sendable, Hashable {
   /// The number of a version's parent.
   func parent(of number: Int) -> Int? { versions[number].parent.flatMap { numbers[$0] } }
 
+  /// The numbers of the versions that come from a version, by its number.
+  var children: [Int: [Int]] {
+    var children: [Int: [Int]] = [:]
+    for number in versions.indices {
+      if let parent = parent(of: number) { children[parent, default: []].append(number) }
+    }
+    return children
+  }
+
   /// The numbers of a version and its ancestors, up to its root.
   func ancestry(of number: Int) -> [Int] {
     var line = [number]

@@ -30,7 +30,7 @@ extension Store {
     return (try files.open(anchor), diffs.map { DiffStep($0) })
   }
 
-  private func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
+  func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
     DiffError(
       .malformed, "no anchor leads to version '\(index.versions[number].name)'", path: path)
   }

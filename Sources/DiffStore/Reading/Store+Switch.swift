@@ -67,7 +67,7 @@ extension Store {
     let end = try index.number(of: name)
     let route = StoreRoute(fromAnchorTo: end, in: index)
     guard let anchor = route.anchor, let stored = index.versions[anchor].anchor else {
-      throw DiffError(.malformed, "no anchor leads to version '\(name)'", path: path)
+      throw unreachable(end, index)
     }
     let table = try anchorTable(anchor, index)
     let made = try carry(
@@ -170,10 +170,7 @@ extension Store {
   private func nearest(
     to table: TensorTable, _ index: StoreIndex
   ) throws(DiffError) -> (number: Int, equal: Int)? {
-    var children: [Int: [Int]] = [:]
-    for number in index.versions.indices {
-      if let parent = index.parent(of: number) { children[parent, default: []].append(number) }
-    }
+    let children = index.children
     var best: (number: Int, equal: Int)?
     var waiting: [(number: Int, before: TensorTable?)] =
       index.versions.indices.filter { index.versions[$0].parent == nil }.map { ($0, nil) }
