@@ -2,7 +2,12 @@ extension String {
   /// The text with every control or formatting character written as `\u{…}`, so that what an
   /// untrusted file contains cannot steer a terminal.
   public var escapingControls: String {
-    escapingControls { "\\u{\(String($0.value, radix: 16))}" }
+    escapingControls(but: nil)
+  }
+
+  /// The text with every control or formatting character but one written as `\u{…}`.
+  package func escapingControls(but kept: Unicode.Scalar?) -> String {
+    escapingControls { $0 == kept ? String($0) : "\\u{\(String($0.value, radix: 16))}" }
   }
 
   /// The text, or its beginning and its end if it is long: names from a file may have any length.

@@ -73,9 +73,7 @@ private struct RecipeOutput: CommandOutput {
   let diff, recipe: String
 
   var text: String {
-    let text = recipe.escapingControls {
-      $0 == "\n" ? "\n" : "\\u{\(String($0.value, radix: 16))}"
-    }
+    let text = recipe.escapingControls(but: "\n")
     return text.hasSuffix("\n") ? text : text + "\n"
   }
 }

@@ -243,14 +243,13 @@ struct MergeCommand: ParsableCommand {
   /// Refuses what the method would not look at.
   private func refuseVainOptions() throws {
     let method = method ?? .sum
-    let isRandom = method.selection == .random || method.selection == .ranked
     let vain = [
       ("--variant", variant != nil && !method.elects && method != .ramPlus),
       ("--epsilon", epsilon != nil && method.selection != .ranked),
       ("--gamma", gamma != nil && method.selection != .middle),
       ("--ram-r", ramRate != nil && method != .ramPlus),
       ("--ram-alpha", ramLimit != nil && method != .ramPlus),
-      ("--seed", seed != nil && !isRandom),
+      ("--seed", seed != nil && !method.draws),
       ("--densities", !densities.isEmpty && method.selection == .all),
     ]
     guard let option = vain.first(where: \.1)?.0 else { return }

@@ -99,7 +99,7 @@ final class PredictionWriter {
     if isJSON { return all.append(prediction) }
     switch format {
     case .text:
-      text += "\(prediction.said)\t\(prediction.text)".escapingControlsButTabs + "\n"
+      text += "\(prediction.said)\t\(prediction.text)".escapingControls(but: "\t") + "\n"
     case .jsonl: text += prediction.json(facts.labels).compact + "\n"
     case .csv, .tsv:
       var fields = [prediction.said]
@@ -207,10 +207,4 @@ private struct PredictionReport: CommandOutput {
   }
 
   var text: String { "" }
-}
-
-extension String {
-  fileprivate var escapingControlsButTabs: String {
-    escapingControls { $0 == "\t" ? "\t" : "\\u{\(String($0.value, radix: 16))}" }
-  }
 }
