@@ -1,3 +1,4 @@
+import Algorithms
 import DiffCommands
 
 /// What the runs of a table of methods come to.
@@ -38,6 +39,13 @@ struct MethodSummary {
   }
 
   private func difference(_ one: Row, _ other: Row) -> String {
+    guard let paired = paired(one, other) else { return "" }
+    return paired.difference.fixed(2) + " ± " + paired.interval.fixed(2)
+  }
+
+  /// The mean difference of two methods over pairs of equal task and seed, × 100, and its interval
+  /// of 95 % over tasks; nil for a method and itself, and where a task has no pair.
+  private func paired(_ one: Row, _ other: Row) -> (difference: Double, interval: Double)? {
     let differences = zip(one.runs, other.runs).compactMap { runs, others -> Double? in
       let pairs = runs.compactMap { run in
         others.first { $0.seed == run.seed }.map { 100 * (run.score - $0.score) }
@@ -45,9 +53,34 @@ struct MethodSummary {
       return pairs.isEmpty ? nil : pairs.mean
     }
     guard one.name != other.name, differences.count == tasks.count, tasks.count > 5 else {
-      return ""
+      return nil
     }
-    return differences.mean.fixed(2) + " ± " + differences.interval.fixed(2)
+    return (differences.mean, differences.interval)
+  }
+
+  /// Score against density beside a method, which is that of all weights.
+  ///
+  /// - Parameter densities: That of each method that is drawn, and the series that it belongs to.
+  func figure(
+    against full: String, _ densities: [(method: String, series: String, density: Double)]
+  ) -> MethodFigure? {
+    guard let reference = methods.first(where: { $0.name == full }) else { return nil }
+    var series: [MethodFigure.Series] = []
+    for (name, points) in densities.chunked(on: \.series) {
+      let found = points.compactMap { point in
+        methods.first { $0.name == point.method }.flatMap { paired($0, reference) }
+          .map { (point.density, $0.difference, $0.interval) }
+      }
+      guard !found.isEmpty else { continue }
+      series.append(MethodFigure.Series(name: name, colour: series.count, points: found))
+    }
+    // Seeds that every task has.
+    let seeds = reference.runs.map { Set($0.map(\.seed)) }
+    let common = seeds.dropFirst().reduce(seeds.first ?? []) { $0.intersection($1) }
+    let means = common.sorted().map { seed in
+      reference.runs.map { runs in 100 * (runs.first { $0.seed == seed }?.score ?? 0) }.mean
+    }
+    return MethodFigure(series: series, band: means.deviation)
   }
 
   /// Where the changes of a method are: the share of each part of the model, over all its runs.

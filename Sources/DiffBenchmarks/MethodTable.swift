@@ -1,5 +1,6 @@
 import DiffCommands
 import DiffTraining
+import SystemSupport
 import TensorCore
 
 #if canImport(FoundationEssentials)
@@ -11,7 +12,7 @@ import Foundation
 /// Tasks × methods × seeds, each run appended to a file of results, so that a table of hours may
 /// be stopped and gone on with.
 ///
-///     DiffBenchmarks table results=spec/methods.jsonl precision=bf16 hours=2
+///     DiffBenchmarks table results=spec/methods.jsonl precision=bf16 hours=2 figure=spec/methods.svg
 ///
 /// Every method gets the same budget of training, six rounds over the examples, and of search:
 /// each of three learning rates is tried once on each of some tasks, with seed 0, and the one that
@@ -80,6 +81,7 @@ struct MethodTable {
 
   private static let settings = [
     "results", "model", "tasks", "methods", "rows", "search", "precision", "seeds", "hours",
+    "figure",
   ]
 
   private let shared = "../shared/data"
@@ -91,6 +93,8 @@ struct MethodTable {
   private let precision: Precision
   private let seeds: Int
   private let hours: Double
+  /// Where a picture of the table is written, if anywhere.
+  private let figure: String?
   private var results: ResultsFile
   /// Runs that the time did not allow.
   private var left = 0
@@ -105,7 +109,25 @@ struct MethodTable {
     print(summary.scores(against: [Self.full.name, Self.gated]))
     if table.left > 0 { print("\n\(table.left) runs are left; the same command goes on") }
     print("\n" + summary.places(of: Self.gated))
+    if let path = table.figure, let figure = summary.figure(against: Self.full.name, Self.drawn) {
+      let output = try OutputFile(path, overwriting: true)
+      let text = Array((figure.svg + "\n").utf8)
+      try output.file.write(text.span, at: 0)
+      try output.commit()
+    }
   }
+
+  /// What the picture of the table shows, series by series.
+  private static let drawn: [(method: String, series: String, density: Double)] =
+    [("0.1 %", 0.001), ("0.25 %", 0.0025), ("0.5 %", 0.005), ("1 %", 0.01)].map {
+      ("structured \($0.0)", "structured", $0.1)
+    } + [
+      ("magnitude 0.5 %", "magnitude", 0.005),
+      ("random 0.5 %", "random mask", 0.005),
+      ("fisher 0.5 %", "Fisher mask", 0.005),
+      // The share of the biases of MiniLM-L6.
+      ("bitfit", "BitFit", 0.00115),
+    ]
 
   /// The runs of a method that are finished.
   private func rows(of method: Method) -> MethodSummary.Row {
@@ -139,6 +161,7 @@ struct MethodTable {
     guard precision.isAvailable else {
       throw DiffError(.unsupported, "this processor has no bf16")
     }
+    figure = given["figure"]
     results = try ResultsFile(given["results"] ?? "methods.jsonl")
     started = clock.now
   }

@@ -1,11 +1,13 @@
 import TensorCore
 
 /// HTML in the making. Text and attributes are escaped; tags are closed by whoever opens them.
-struct Markup {
-  private(set) var html = ""
+package struct Markup {
+  package private(set) var html = ""
+
+  package init() {}
 
   /// Adds an element with content that `body` adds; without one it has none.
-  mutating func element(
+  package mutating func element(
     _ name: String, _ attributes: [(String, String)] = [], _ body: (inout Markup) -> Void
   ) {
     html += "<" + name
@@ -17,18 +19,22 @@ struct Markup {
   }
 
   /// Adds an element that holds a text.
-  mutating func element(_ name: String, _ attributes: [(String, String)] = [], text: String) {
+  package mutating func element(
+    _ name: String, _ attributes: [(String, String)] = [], text: String
+  ) {
     element(name, attributes) { $0.text(text) }
   }
 
   /// Adds an SVG element without content, but for a text that is shown where it is pointed at.
-  mutating func shape(_ name: String, _ attributes: [(String, String)], title: String? = nil) {
+  package mutating func shape(
+    _ name: String, _ attributes: [(String, String)], title: String? = nil
+  ) {
     element(name, attributes) { shape in
       if let title { shape.element("title", text: title) }
     }
   }
 
-  mutating func text(_ text: String) { html += text.escapingMarkup }
+  package mutating func text(_ text: String) { html += text.escapingMarkup }
 
   private static let blocks: Set = [
     "section", "table", "tr", "p", "h1", "h2", "h3", "svg", "figure", "details", "thead", "tbody",
