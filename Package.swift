@@ -263,6 +263,7 @@ let package = Package(
         "StrictJSON", "Compression", "Platform", "RemoteFiles", "TestSupport", "ForkTrial",
         "diffkit",
         "diffkit-hdf5",
+        algorithms,
       ],
       exclude: [
         "Golden", "expect.h", "fault.c", "follower.c", "fork.c", "library.c", "library_fuzz.c",
