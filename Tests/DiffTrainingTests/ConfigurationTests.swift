@@ -67,7 +67,7 @@ import TestSupport
     #expect(layers?.message.contains("missing") == true)
     let vocabulary = try error("60", "61")
     #expect(vocabulary?.tensor == "bert.embeddings.word_embeddings.weight")
-    #expect(vocabulary?.message.contains("[60, 32], but config.json makes it [61, 32]") == true)
+    #expect(vocabulary?.message.contains("[60, 32], but config.json requires [61, 32]") == true)
     #expect(try error("60", "2000000000")?.code == .mismatch)
     let configuration = try self.configuration(Self.bert)
     let one = #expect(throws: DiffError.self) {
