@@ -110,9 +110,9 @@ import TestSupport
     } throws: { "\($0)".contains("lacks the token") }
     #expect {
       try ByteLevelBPE(vocabulary: Array("{\"a\": -1}".utf8), merges: [])
-    } throws: { "\($0)".contains("token 'a' is no whole number") }
+    } throws: { "\($0)".contains("token 'a' is not a whole number") }
     #expect { try WordPiece(vocabulary: Array("a\nb\n".utf8)) } throws: {
-      "\($0)".contains("it needs lines [CLS]")
+      "\($0)".contains("it needs the lines [CLS]")
     }
     #expect { try WordPiece(vocabulary: [0xFF]) } throws: { "\($0)".contains("UTF-8") }
   }
