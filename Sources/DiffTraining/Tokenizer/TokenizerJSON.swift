@@ -207,9 +207,9 @@ struct TokenizerJSON {
     let secondType = types[pair.count - 2]
     let tokens =
       [start, nil] + [Int32?](repeating: end, count: separators) + [nil, end]
-    let wanted =
+    let expected =
       [Int32](repeating: 0, count: 2 + separators) + [secondType, secondType]
-    guard pair.map(\.token) == tokens, types == wanted, pair[1].text == "A",
+    guard pair.map(\.token) == tokens, types == expected, pair[1].text == "A",
       pair[pair.count - 2].text == "B"
     else { throw unsupported("post_processor", "TemplateProcessing of another form") }
     return SequenceFrame(

@@ -86,13 +86,13 @@ import Testing
     #expect(answers.map(\.text) == ["Texas"] && answers.map(\.source) == [nil])
     #expect(questions.description.notes.count == 1)
     #expect(
-      questions.description.summary == "2 questions on contexts, 1 of them without answer")
+      questions.description.summary == "2 questions about contexts, 1 without an answer")
   }
 
   @Test(
     "what is no such file is refused",
     arguments: [
-      ("{}", "an array 'data'"), (#"{"data": []}"#, "no questions in it"),
+      ("{}", "an array 'data'"), (#"{"data": []}"#, "the file has no questions"),
       (#"{"data": [{"paragraphs": [{"qas": []}]}]}"#, "data[0].paragraphs[0] lacks"),
       (#"{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "1"}]}]}]}"#, "qas[0] lacks"),
       (

@@ -95,7 +95,10 @@ import TestSupport
       ("a\tx\nb\t  \nc\ty\n", "line 2 has an empty label"),
       ("a\t1.5\nb\t2\nc\tNaN\n", "line 3 has the label 'NaN' among numbers"),
       ("a\t1\nb\tnan\nc\t2\n", "line 2 has the label 'nan' among numbers"),
-      ("a\tx\nb\ty\nc\tx \n", "line 3 has the label 'x ', line 1 'x': they differ in white space"),
+      (
+        "a\tx\nb\ty\nc\tx \n",
+        "line 3 has the label 'x ', but line 1 has 'x': they differ in white space"
+      ),
       ("a\tx y\nb\tx  y\n", "they differ in white space"),
     ])
   func labels(text: String, message: String) {
@@ -107,9 +110,9 @@ import TestSupport
     let first = "{\"text\": \"a\", \"label\": 1}\n"
     for (second, message) in [
       ("{\"text\": \"b\", \"label\": null}", "line 2 has no 'label'"),
-      ("{\"label\": 2}", "line 2 has no 'text'"), ("[1]", "line 2 is no object"),
-      ("{\"text\": 'b'}", "line 2 is no JSON"),
-      ("{\"text\": [\"b\"], \"label\": 0}", "line 2 has a list or an object in 'text'"),
+      ("{\"label\": 2}", "line 2 has no 'text'"), ("[1]", "line 2 is not a JSON object"),
+      ("{\"text\": 'b'}", "line 2 is not valid JSON"),
+      ("{\"text\": [\"b\"], \"label\": 0}", "line 2 has an array or an object in 'text'"),
     ] {
       #expect { try Self.data(first + second + "\n", .jsonl) } throws: {
         "\($0)".contains(message)
@@ -126,7 +129,7 @@ import TestSupport
       "\($0)".contains("line 2 has a quote that is never closed")
     }
     #expect { try Self.data("a,x\n\"b\" c,y\n", .csv) } throws: {
-      "\($0)".contains("line 2 has more in a field after the quote")
+      "\($0)".contains("line 2 has more characters after the closing quote")
     }
     #expect { try Self.data("a,x\n\n\nb,y\n", .csv) } throws: {
       "\($0)".contains("line 2 is empty")

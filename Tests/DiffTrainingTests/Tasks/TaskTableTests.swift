@@ -82,7 +82,7 @@ import TestSupport
       ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
       ("a\t1\n\nb\t0\n", "line 2 is empty"),
       ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
-      ("a\t1\nb\t1\n", "all labels are '1': there is nothing to be learned"),
+      ("a\t1\nb\t1\n", "all labels are '1': there is nothing to learn"),
       ("text\tlabel\n", "no rows after the header"),
       ("a\n", "1 columns, of which 0 would be texts"),
       ("a\tb\tc\t0\n", "4 columns, of which 3 would be texts"),
@@ -107,11 +107,11 @@ import TestSupport
     options = TableOptions()
     options.kind = .classification(labels: ["0", "1"])
     #expect { try Self.data("a\t1\nb\t2\n", options) } throws: {
-      "\($0)".contains("line 2 has label '2', which is none of: 0, 1")
+      "\($0)".contains("line 2 has label '2', which is not one of: 0, 1")
     }
     options.kind = .regression
     #expect { try Self.data("a\t1\nb\tx\nc\t2\n", options) } throws: {
-      "\($0)".contains("line 2 has label 'x' where a number is wanted")
+      "\($0)".contains("line 2 has label 'x' where a number is expected")
     }
   }
 
