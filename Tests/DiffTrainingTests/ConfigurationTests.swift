@@ -16,7 +16,7 @@ import TestSupport
     try EncoderConfiguration(JSONValue(parsing: Array(text.utf8)))
   }
 
-  @Test("what is not said has the defaults of Hugging Face")
+  @Test("missing members have the defaults of Hugging Face")
   func defaults() throws {
     let configuration = try self.configuration(Self.bert)
     #expect(configuration.dropout == 0.1 && configuration.attentionDropout == 0.1)
@@ -27,7 +27,7 @@ import TestSupport
   }
 
   @Test(
-    "a configuration that is not implemented or makes no sense is refused by name",
+    "a configuration that is invalid or not implemented is refused by name",
     arguments: [
       ("\"bert\"", "\"gpt2\"", "'gpt2'"),
       ("\"gelu\"", "\"silu\"", "\"hidden_act\" is 'silu'"),

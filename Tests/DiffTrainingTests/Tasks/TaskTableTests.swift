@@ -37,7 +37,7 @@ import TestSupport
       ])
   }
 
-  @Test("a header is found, told, or needed by names")
+  @Test("a header is detected, specified, or required by names")
   func headers() throws {
     let text = "id\tsentence\tlabel\n7\thello\t1\n8\tthere\t0\n"
     var options = TableOptions()
@@ -52,7 +52,7 @@ import TestSupport
     #expect(scores.description.summary.contains("a header, since all labels but 'how'"))
   }
 
-  @Test("ends of lines, marks and headers do not change the data or the fingerprint")
+  @Test("line endings, byte order marks and headers do not change the data or the fingerprint")
   func normalization() throws {
     let plain = try Self.data("a b\tx\nc\ty\n")
     let odd = try Self.data("\u{FEFF}text\tlabel\r\na b\tx\r\nc\ty\r\n\r\n")
@@ -63,7 +63,7 @@ import TestSupport
     #expect(try Self.data("a b\tx\nd\ty\n").fingerprint != plain.fingerprint)
   }
 
-  @Test("data without labels, and data read with the labels of others")
+  @Test("data without labels, and data read with the labels of other data")
   func givenKinds() throws {
     var options = TableOptions()
     options.isLabelled = false
@@ -115,7 +115,7 @@ import TestSupport
     }
   }
 
-  @Test("the task in samples is what it is")
+  @Test("the task in samples is detected correctly")
   func sampleTask() throws {
     let data = try TaskData(table: Repository.path + "/samples/sms-spam/train.tsv")
     #expect(data.description.kind == .classification(labels: ["ham", "spam"]))
@@ -123,7 +123,7 @@ import TestSupport
   }
 
   @Test(
-    "the real tasks are what they are",
+    "the real tasks are detected correctly",
     .enabled(if: Repository.haveShared, "needs ../shared/data"))
   func realTasks() throws {
     for (name, kind, isPair, count) in [
