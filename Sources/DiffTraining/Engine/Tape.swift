@@ -54,12 +54,12 @@ public final class Tape {
     engine.arena.reset()
   }
 
-  /// Returns a matrix as a variable without a gradient.
+  /// A matrix that no gradient is taken by.
   public func constant(_ value: FloatMatrix) -> Variable {
     append(value, isVariable: false, isOwned: false)
   }
 
-  /// Returns numbers in row-major order as a variable without a gradient.
+  /// A matrix of given numbers, row-major, that no gradient is taken by.
   public func constant(_ numbers: [Float], rows: Int, columns: Int) -> Variable {
     precondition(numbers.count == rows * columns)
     let value = engine.arena.take(rows: rows, columns: columns)
@@ -72,8 +72,8 @@ public final class Tape {
   /// Returns the values of a variable, valid until the engine's next tape is created.
   public func value(of variable: Variable) -> FloatMatrix { entries[variable.index].value }
 
-  /// Adds the gradients of `scale` times all losses on the tape to those of the parameters, and
-  /// empties the tape.
+  /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
+  /// is on the tape is gone then.
   public func pullBack(scale: Float) {
     self.scale = scale
     while let operation = operations.popLast() {
@@ -93,7 +93,7 @@ public final class Tape {
     entries = []
   }
 
-  /// Releases the memory of all variables but one, unless gradients are required.
+  /// Lets go of the memory of all variables but one, if no gradients are wanted.
   func forget(allBut kept: Variable) {
     guard gradients == nil else { return }
     for index in entries.indices where index != kept.index && entries[index].isOwned {
@@ -110,8 +110,7 @@ extension Tape {
   /// True if operations must keep what their gradients need.
   var isRecording: Bool { gradients != nil }
 
-  /// Returns a new variable with undefined elements, which depends on these variables and
-  /// parameters.
+  /// A new variable, its elements undefined, that depends on these variables and parameters.
   func variable(
     rows: Int, columns: Int, of inputs: [Variable],
     _ parameters: [ParameterLayout.Parameter] = []
@@ -169,7 +168,7 @@ extension Tape {
     return Self.matrix(parameter, in: gradients.values)
   }
 
-  /// Returns the mask of the next dropout on this tape.
+  /// The mask of the next dropout on this tape.
   func nextMask(rate: Float) -> DropoutMask {
     guard let dropout, rate > 0 else { return .none }
     dropouts += 1

@@ -6,7 +6,7 @@ protocol Learner: AnyObject {
   /// calculated them already.
   func prepare(step: Int)
 
-  /// Takes a step with the current gradients.
+  /// Takes a step with the gradients that are there.
   ///
   /// - Parameters:
   ///   - step: The step, counted from 0 within the stage.

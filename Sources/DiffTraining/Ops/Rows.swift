@@ -1,7 +1,7 @@
 import Kernels
 
 extension Tape {
-  /// Returns some rows of x: [chosen, columns].
+  /// Some rows of x: [chosen, columns].
   ///
   /// - Parameter chosen: Indices of rows, ascending, each at most once.
   public func rows(_ chosen: [Int], of x: Variable) -> Variable {
