@@ -38,8 +38,8 @@ public final class Trainer<Model: TrainableModel> {
   public var secondsBetweenSaves = 300.0
   /// Called when the state could not be saved meanwhile; the training goes on.
   public var saveFailed: ((DiffError) -> Void)?
-  /// The name of a score: the epoch of the last stage where it is highest is kept; nil for the last
-  /// epoch. Requires `evaluate` and a `statePath`, beside which that epoch is stored meanwhile.
+  /// Which of the scores says what epoch of the last stage is kept: the one where it is highest. Nil:
+  /// the last. Needs `evaluate` and a `statePath`, beside which that epoch is stored meanwhile.
   public var bestScore: String?
 
   let examples: [Model.Example]
