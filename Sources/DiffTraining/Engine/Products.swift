@@ -66,7 +66,7 @@ import TensorCore
     packings[shape] = packing
     let memory: FloatBuffer
     if key == nil {
-      if temporary.count < packing.floats { unkept = FloatBuffer(count: packing.floats) }
+      if temporary.count < packing.floats { temporary = FloatBuffer(count: packing.floats) }
       memory = temporary
     } else {
       memory = FloatBuffer(count: packing.floats)
