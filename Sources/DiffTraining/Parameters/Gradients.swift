@@ -12,7 +12,7 @@ public final class Gradients {
   public private(set) var isWanted: [Bool]
   private var tables: [Int: TouchedRows] = [:]
 
-  /// Zeros.
+  /// Creates gradients of zero.
   public init(_ layout: ParameterLayout) {
     self.layout = layout
     values = FloatBuffer(count: layout.count)

@@ -3,7 +3,7 @@ import TensorCore
 
 /// A question with as much of its context as fits a sequence.
 public struct QuestionWindow: Sendable, Hashable {
-  /// The sequence: question, window. Its target is the first answer if that lies in the window
+  /// The sequence: question, window. Its target is the first answer if that is in the window
   /// as a whole, else the first token, [CLS].
   public let example: TokenExample
   /// The index of the question.

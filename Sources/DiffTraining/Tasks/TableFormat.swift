@@ -15,7 +15,7 @@ public enum TableFormat: String, Sendable, Hashable, CaseIterable, Codable {
   /// One text on each line.
   case lines
 
-  /// The format that the suffix of a file's name implies, or nil.
+  /// Creates the format that the suffix of a file's name implies, or nil.
   public init?(suffixOf path: String) {
     let suffix = path.split(separator: ".").last?.lowercased() ?? ""
     switch suffix {

@@ -80,7 +80,7 @@ struct PieceTrie: Sendable {
     for entry in old where entry != 0 { store(entry >> 32, entry & 0xFFFF_FFFF) }
   }
 
-  /// Multiplicative hashing (Knuth): the upper bits of a product are well mixed.
+  /// Returns a multiplicative hash (Knuth): the upper bits of a product are well mixed.
   @inline(__always)
   private static func hash(_ edge: UInt64) -> Int {
     Int(truncatingIfNeeded: (edge &* 0x9E37_79B9_7F4A_7C15) >> 36)
