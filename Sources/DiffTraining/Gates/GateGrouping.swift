@@ -120,7 +120,7 @@ public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
   /// The slope of z as drawn, as in the paper. It is zero where z was clipped to 0 or 1, as are
   /// nearly all at the start and at the end, so that a gate seldom has a gradient.
   case drawn
-  /// The slope of the expectation of z. The loss hardly depends on the draw of a single gate, so the
-  /// mean of the gradient stays, but every step gives it, without the noise of the gate's own draw.
+  /// The slope of the expectation of z. The loss hardly depends on the draw of a single gate, so
+  /// the mean of the gradient stays, but every step gives it, without the noise of its own draw.
   case expected
 }
