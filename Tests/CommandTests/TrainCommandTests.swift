@@ -60,7 +60,7 @@ import TestSupport
       let fromFile = try Diffkit.run(
         "predict", Self.base, scratch("task.diff"), "--input", scratch("texts"))
       #expect(fromFile.output == text.output)
-      // The base has no pooler, and the diff says what it learned with.
+      // The base has no pooler, and the diff records the pooling that it was trained with.
       #expect(diff.metadata["task.pooling"] == "mean")
 
       let again = try Diffkit.run(
@@ -69,7 +69,7 @@ import TestSupport
       // What is unusual is told with --json, too.
       #expect(
         again.code == 0
-          && again.errors.contains("no pooler: the mean of the tokens stands for a text\n"),
+          && again.errors.contains("no pooler: texts are pooled by the mean of their tokens\n"),
         "\(again.errors)")
       // Beside it, a text that is cut, and gates that so short a training does not close.
       #expect(again.errors.count(where: { $0 == "\n" }) == 3)

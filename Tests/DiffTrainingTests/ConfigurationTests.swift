@@ -16,7 +16,7 @@ import TestSupport
     try EncoderConfiguration(JSONValue(parsing: Array(text.utf8)))
   }
 
-  @Test("what is not said has the defaults of Hugging Face")
+  @Test("missing members have the defaults of Hugging Face")
   func defaults() throws {
     let configuration = try self.configuration(Self.bert)
     #expect(configuration.dropout == 0.1 && configuration.attentionDropout == 0.1)
@@ -27,7 +27,7 @@ import TestSupport
   }
 
   @Test(
-    "a configuration that is not implemented or makes no sense is refused by name",
+    "a configuration that is invalid or not implemented is refused by name",
     arguments: [
       ("\"bert\"", "\"gpt2\"", "'gpt2'"),
       ("\"gelu\"", "\"silu\"", "\"hidden_act\" is 'silu'"),
@@ -67,7 +67,7 @@ import TestSupport
     #expect(layers?.message.contains("missing") == true)
     let vocabulary = try error("60", "61")
     #expect(vocabulary?.tensor == "bert.embeddings.word_embeddings.weight")
-    #expect(vocabulary?.message.contains("[60, 32], but config.json makes it [61, 32]") == true)
+    #expect(vocabulary?.message.contains("[60, 32], but config.json requires [61, 32]") == true)
     #expect(try error("60", "2000000000")?.code == .mismatch)
     let configuration = try self.configuration(Self.bert)
     let one = #expect(throws: DiffError.self) {

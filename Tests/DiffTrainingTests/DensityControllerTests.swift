@@ -3,10 +3,10 @@ import Platform
 import Testing
 
 @Suite struct DensityControllerTests {
-  /// A made-up world: a crowd of gates at one place, which moves at a speed that rises with the
-  /// price and has a limit, as under Adam.
+  /// Simulates many gates at one location, which moves at a speed that rises with the penalty and
+  /// has a limit, as under Adam.
   @Test(
-    "gates end near the target, whatever a price means to them",
+    "gates end near the target, whatever the effect of the penalty",
     arguments: [0.001, 0.005, 0.05], [300, 800, 3000])
   func densityIsReached(target: Double, steps: Int) {
     for sensitivity in [0.01, 1, 100] {

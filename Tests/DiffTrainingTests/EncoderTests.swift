@@ -4,11 +4,11 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Small random encoders beside PyTorch's numbers; `encoders.py` makes both.
+/// Small random encoders against PyTorch's numbers; `encoders.py` makes both.
 @Suite struct EncoderTests {
   private static let folder = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-"
 
-  /// One of the stored encoders, and what PyTorch says of it.
+  /// One of the stored encoders, and PyTorch's numbers for it.
   struct Case: Sendable, CustomTestStringConvertible {
     let name: String
     let head: EncoderModel.Head
@@ -83,7 +83,7 @@ import TestSupport
         == model.layout.parameters.count)
   }
 
-  @Test("the same threads give the same bits, others nearly the same", arguments: cases)
+  @Test("equal numbers of threads give equal bits, others nearly equal ones", arguments: cases)
   func threads(_ one: Case) throws {
     let golden = try StoredNumbers(Self.folder + one.name + ".golden.safetensors")
     func gradients(_ threads: Int) throws -> [Float] {
@@ -101,7 +101,7 @@ import TestSupport
     }
   }
 
-  @Test("what nobody wants is left out, and the rest is the same bits", arguments: cases)
+  @Test("gradients that are not required are left out, others have equal bits", arguments: cases)
   func wanted(_ one: Case) throws {
     let golden = try StoredNumbers(Self.folder + one.name + ".golden.safetensors")
     let model = try model(one)
@@ -158,7 +158,7 @@ import TestSupport
     #expect(difference < 1e-5)
   }
 
-  @Test("a head that the checkpoint lacks is drawn from the seed; a missing pooler is said")
+  @Test("a head that the checkpoint lacks is drawn from the seed; a missing pooler is reported")
   func freshHead() throws {
     let roberta = Case(name: "roberta", head: .classes(4), pooling: .pooler)
     let model = try model(roberta)

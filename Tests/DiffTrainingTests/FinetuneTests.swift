@@ -44,7 +44,7 @@ import TestSupport
     #expect(try Self.bytes(tuned, "a/weight") == Self.floats([1, 2, 4, 4]))
   }
 
-  @Test("additions go upon each type, the head is inserted, base and result have fingerprints")
+  @Test("additions apply to each type, the head is inserted, base and result have fingerprints")
   func finetunesAreReadBack() throws {
     let head = HeadTensor(
       name: "classifier/weight", shape: try #require(Shape([1, 2])), values: [0.25, -3])
@@ -62,7 +62,7 @@ import TestSupport
     #expect(tuned.tensors.map(\.name) == ["a/weight", "b/weight", "classifier/weight", "ids"])
   }
 
-  @Test("what cannot be stored is refused")
+  @Test("values that cannot be stored are refused")
   func nonsenseIsRefused() throws {
     #expect(throws: DiffError.self) {
       try Self.write(["a/weight": ChangeRun(at: 0, [0], [.nan])])

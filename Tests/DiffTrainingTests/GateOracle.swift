@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TestSupport
 
-/// What PyTorch makes of gates, by `gates.py`.
+/// PyTorch's results for gates, from `gates.py`.
 struct GateOracle: Decodable {
   struct Case: Decodable, Sendable, CustomTestStringConvertible {
     var grouping: String

@@ -22,7 +22,7 @@ import TestSupport
     return layout
   }
 
-  @Test("chance is the function of seed, step, stream and position that the oracle has")
+  @Test("draws are the function of seed, step, stream and position that the oracle has")
   func chanceIsReproducible() {
     let draw = GateDraw(seed: 7, step: 5, stream: 2)
     #expect((0..<8).map { draw[$0] } == GateOracle.all.draw)
@@ -69,7 +69,7 @@ import TestSupport
       let buffers = gates.buffers[0]
       for parameter in layout.parameters where !parameter.isHead {
         let (name, range) = (parameter.name.description, parameter.range)
-        // Rows that were never read have no gates of their own to compare.
+        // Rows that were never read have no separate gates to compare.
         let seen = Set(Self.touched.prefix(step + 1).joined())
         let read = (0..<range.count).filter { name != "table" || seen.contains($0 / 4) }
         func expectEqual(_ found: FloatBuffer, _ wanted: [String: [Float]], within: Float) {
@@ -151,7 +151,7 @@ import TestSupport
     #expect(abs(mean - expected) < 4 * (variance / 100).squareRoot(), "\(mean), \(expected)")
   }
 
-  @Test("neighbours, and steps one after the other, have independent chance")
+  @Test("draws of neighbours, and of successive steps, are independent")
   func chanceIsIndependent() {
     let count = 1 << 18
     let draws = (0..<3).map { GateDraw(seed: 5, step: UInt64($0), stream: 0) }
@@ -171,7 +171,7 @@ import TestSupport
     #expect(abs(correlation(draws[1], draws[2], lag: 1)) < bound)
   }
 
-  @Test("a gate is what the formula with logarithms says, to 1e-6")
+  @Test("a gate is that of the formula with logarithms, to 1e-6")
   func gatesMatchTheFormula() {
     var worst = 0.0
     let draw = GateDraw(seed: 3, step: 1, stream: 0)

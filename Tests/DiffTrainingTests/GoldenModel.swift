@@ -87,11 +87,11 @@ struct GoldenModel {
       let columns = try Int(golden.tensor(name).shape.rowLength)
       var token = 0
       for (row, example) in examples.enumerated() {
-        for place in example.ids.indices {
-          let stored = (row * padded + place) * columns
+        for column in example.ids.indices {
+          let stored = (row * padded + column) * columns
           let difference = largestDifference(
             state[token * 384..<token * 384 + columns], expected[stored..<stored + columns])
-          #expect(difference < 2e-5, "layer \(layer), text \(row), token \(place)")
+          #expect(difference < 2e-5, "layer \(layer), text \(row), token \(column)")
           token += 1
         }
       }

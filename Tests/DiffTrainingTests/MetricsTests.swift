@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test("predictions of one class have no correlation, and that is known")
+  @Test("predictions of one class have correlation 0 and are marked as constant")
   func constantClasses() {
     let confusion = Confusion(predictions: [1, 1, 1], truths: [0, 1, 1], classes: 2)
     #expect(confusion.isConstant && confusion.matthews == 0 && confusion.f1(of: 0) == 0)
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test(
-    "correlations that have no meaning are 0",
+    "undefined correlations are 0",
     arguments: [
       ([], []), ([1], [2]), ([1, 1, 1], [1, 2, 3]), ([1, 2], [.nan, 1]),
       ([1, .infinity], [1, 2]),
@@ -62,7 +62,7 @@ import Testing
     #expect(Correlation.spearman(x, y) == 0)
   }
 
-  @Test("answers are compared as SQuAD's definition has it")
+  @Test("answers are compared as SQuAD defines it")
   func answers() throws {
     let cases = try #require(oracle["answers"]?.elements)
     #expect(cases.count == 20)

@@ -2,7 +2,7 @@ import DiffTraining
 import Testing
 import TestSupport
 
-/// all-MiniLM-L6-v2 beside PyTorch's numbers in `../shared/data/golden`.
+/// all-MiniLM-L6-v2 against PyTorch's numbers in `../shared/data/golden`.
 @Suite(.enabled(if: Repository.haveShared, "needs ../shared/data"))
 struct MiniLMTests {
   private let golden: GoldenModel

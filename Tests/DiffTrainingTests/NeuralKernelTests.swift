@@ -9,8 +9,8 @@ import Testing
     let columns = columns ?? numbers.count
     let matrix = FloatMatrix(
       FloatBuffer(count: numbers.count), rows: numbers.count / columns, columns: columns)
-    for (place, number) in numbers.enumerated() {
-      matrix[place / columns, place % columns] = number
+    for (index, number) in numbers.enumerated() {
+      matrix[index / columns, index % columns] = number
     }
     return matrix
   }
@@ -34,25 +34,25 @@ import Testing
   }
 
   @Test(
-    "activations and slopes are right to a few units of the last place",
+    "activations and slopes are right to a few units in the last place",
     arguments: Activation.allCases)
   func activations(_ activation: Activation) {
     let numbers = stride(from: Float(-12), through: 12, by: 0.00391).map { $0 }
     let (x, y, slope) = (matrix(numbers), matrix(numbers), matrix(numbers))
     Kernels.activate(x, activation, into: y, slope: slope)
-    for (place, number) in numbers.enumerated() {
+    for (index, number) in numbers.enumerated() {
       let expected = exact(activation, Double(number))
-      #expect(abs(Double(y[0, place]) - expected.value) < 4e-7 * max(1, abs(expected.value)))
-      // 1 − tanh² times x³ makes the most of roundings.
+      #expect(abs(Double(y[0, index]) - expected.value) < 4e-7 * max(1, abs(expected.value)))
+      // 1 − tanh² times x³ amplifies rounding errors.
       let bound = activation == .geluTanh ? 3e-6 : 1e-6
-      #expect(abs(Double(slope[0, place]) - expected.slope) < bound)
+      #expect(abs(Double(slope[0, index]) - expected.slope) < bound)
     }
     // In place, as linear does, and without the slope.
     Kernels.activate(x, activation, into: x, slope: nil)
     #expect(x.elements == y.elements)
   }
 
-  @Test("what is not a number stays none")
+  @Test("NaN stays NaN")
   func notANumber() {
     for activation in [Activation.gelu, .geluTanh, .tanh, .relu] {
       let x = matrix([.nan, 1])
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test("dropout keeps the expectation, and an element's fate is its number's")
+  @Test("dropout keeps the expectation, and depends on the index of an element only")
   func dropout() {
     let count = 100_000
     let x = matrix(Array(repeating: 1, count: count))

@@ -3,11 +3,11 @@ import Kernels
 import TensorCore
 import Testing
 
-/// Every operation beside finite differences. The operations are in float32, so the differences
+/// Every operation against finite differences. The operations are in float32, so the differences
 /// are of fourth order with a step of 0.02, and directions must agree within 2e-3 of the norm of
 /// the gradient.
 @Suite struct OperationTests {
-  /// Parameters "x", …, and what a tape makes of them: a loss.
+  /// Parameters "x", …, and the loss that a tape calculates from them.
   private func check(
     _ shapes: [(TensorName, [UInt64])], threads: Int = 2,
     _ loss: (Tape, (TensorName) -> ParameterLayout.Parameter) -> Double
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  /// A loss of a matrix of which every element counts.
+  /// Records a loss that depends on every element of a matrix.
   private func loss(
     _ tape: Tape, _ y: Tape.Variable, _ projection: ParameterLayout.Parameter
   ) -> Double {

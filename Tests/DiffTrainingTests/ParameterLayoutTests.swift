@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 @Suite struct ParameterLayoutTests {
-  @Test("parameters lie one after the other, each on a cache line of its own")
+  @Test("parameters are stored in order, each at the start of a cache line")
   func parametersAreAligned() throws {
     var layout = ParameterLayout()
     try layout.append("a", #require(Shape([3, 5])))

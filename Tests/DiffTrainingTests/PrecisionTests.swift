@@ -5,17 +5,17 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Products with packed weights, in either precision, beside sums in float64.
+/// Products with packed weights, in either precision, against sums in float64.
 @Suite struct PrecisionTests {
   /// x Wᵀ + b of random matrices, and the gradients of half the squared norm of it.
   private struct Layer {
     var outputs: [Float]
     var gradient: [Float]
-    var wanted: [Double]
+    var expected: [Double]
 
     let layout: ParameterLayout
 
-    /// - Parameter parameters: Whose gradients are wanted; nil: of all.
+    /// - Parameter parameters: The parameters whose gradients are required; nil for all.
     init(
       _ rows: Int, _ inputs: Int, _ width: Int, threads: Int, _ precision: Precision,
       only parameters: [Int]? = nil
@@ -36,36 +36,36 @@ import TestSupport
       let tape = Tape(
         try Engine(threads: threads, precision: precision), parameters: values, gradients: gradients
       )
-      // As a table, so that its gradient is seen.
+      // As a table, since inputs have no stored gradients.
       let x = tape.embed([(layout.parameters[0], (0..<Int32(rows)).map { $0 })])
       let y = tape.linear(x, layout.parameters[1], bias: layout.parameters[2])
       outputs = tape.value(of: y).elements
       _ = tape.crossEntropy(y, labels: (0..<rows).map { $0 % width })
       tape.pullBack(scale: 1)
       gradient = gradients.values.elements(0..<layout.count)
-      let places = layout.parameters.map(\.range.lowerBound)
-      wanted = []
+      let offsets = layout.parameters.map(\.range.lowerBound)
+      expected = []
       let numbers = values.elements(0..<layout.count).map(Double.init)
       for row in 0..<rows {
         for output in 0..<width {
-          wanted.append(
-            (0..<inputs).reduce(numbers[places[2] + output]) {
-              $0 + numbers[places[0] + row * inputs + $1]
-                * numbers[places[1] + output * inputs + $1]
+          expected.append(
+            (0..<inputs).reduce(numbers[offsets[2] + output]) {
+              $0 + numbers[offsets[0] + row * inputs + $1]
+                * numbers[offsets[1] + output * inputs + $1]
             })
         }
       }
     }
   }
 
-  /// Rows, inputs, outputs: whole blocks and odd ones, more rows than a chunk has.
+  /// Rows, inputs, outputs: even and odd numbers, more rows than one product has.
   static let shapes = [(64, 128, 128), (33, 130, 131), (300, 128, 192), (600, 257, 70)]
 
   @Test("packed products are right for any shape and number of threads", arguments: shapes)
   func packedProducts(rows: Int, inputs: Int, width: Int) throws {
     for threads in 1...3 {
       let layer = try Layer(rows, inputs, width, threads: threads, .f32)
-      let difference = relativeDifference(layer.outputs, layer.wanted.map { Float($0) })
+      let difference = relativeDifference(layer.outputs, layer.expected.map { Float($0) })
       #expect(difference < 1e-6, "\(threads) threads")
     }
   }
@@ -85,24 +85,24 @@ import TestSupport
     }
   }
 
-  @Test("gradients that nobody wants are left out, the others are the same bits")
+  @Test("gradients that are not required are left out, the others have the same bits")
   func wantedGradients() throws {
     for precision in Precision.allCases where precision.isAvailable {
       let all = try Layer(300, 128, 192, threads: 2, precision)
-      for wanted in [[0], [1], [2], [0, 1], [0, 2], [1, 2], []] {
-        let some = try Layer(300, 128, 192, threads: 2, precision, only: wanted)
+      for required in [[0], [1], [2], [0, 1], [0, 2], [1, 2], []] {
+        let some = try Layer(300, 128, 192, threads: 2, precision, only: required)
         for parameter in all.layout.parameters {
           let isRight =
-            wanted.contains(parameter.index)
+            required.contains(parameter.index)
             ? some.gradient[parameter.range] == all.gradient[parameter.range]
             : some.gradient[parameter.range].allSatisfy { $0 == 0 }
-          #expect(isRight, "\(precision) \(wanted) \(parameter.name)")
+          #expect(isRight, "\(precision) \(required) \(parameter.name)")
         }
       }
     }
   }
 
-  @Test("rounding to bf16 is to nearest even, and keeps what is no number")
+  @Test("rounding to bf16 is to nearest even, and keeps NaN")
   func rounding() {
     let cases: [(Float, UInt16)] = [
       (1, 0x3F80), (-2.5, 0xC020), (Float(bitPattern: 0x3F80_8000), 0x3F80),

@@ -2,7 +2,7 @@ import DiffTraining
 import Testing
 import TestSupport
 
-/// The small MiniLM in `samples` beside PyTorch's numbers.
+/// The small MiniLM in `samples` against PyTorch's numbers.
 @Suite struct SampleModelTests {
   private let golden: GoldenModel
 

@@ -9,7 +9,7 @@ import Foundation
 #endif
 
 @Suite struct SampleTests {
-  @Test("the sample of a model of one's own learns to read digits, and a diff of it is stored")
+  @Test("the sample of a custom model learns to read digits, and its diff is stored")
   func digits() throws {
     // Beside the test bundle, where SwiftPM builds both.
     let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")

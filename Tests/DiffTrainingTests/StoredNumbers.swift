@@ -3,7 +3,7 @@ import DiffTraining
 import TensorCore
 import Testing
 
-/// The tensors of a file that PyTorch's results are kept in.
+/// The tensors of a file with PyTorch's results.
 struct StoredNumbers {
   let checkpoint: any Checkpoint
 
@@ -21,7 +21,7 @@ struct StoredNumbers {
     try bytes(name, .i64).map { Int(truncatingIfNeeded: $0) }
   }
 
-  /// Rows of a matrix of integers.
+  /// Returns the rows of a matrix of integers.
   func rows(_ name: TensorName) throws -> [[Int]] {
     let all = try integers(name)
     let width = Int(try tensor(name).shape.rowLength)
@@ -40,12 +40,12 @@ struct StoredNumbers {
   }
 }
 
-/// The largest difference of two lists of equal length.
+/// Returns the largest difference of two lists of equal length.
 func largestDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Float {
   a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
 }
 
-/// |a − b| / |b|, Euclidean norms in float64.
+/// Returns |a − b| / |b|, with Euclidean norms in float64.
 func relativeDifference(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Double {
   guard a.count == b.count else { return .infinity }
   let difference = zip(a, b).reduce(0.0) {
@@ -55,7 +55,7 @@ func relativeDifference(_ a: some Collection<Float>, _ b: some Collection<Float>
 }
 
 extension FloatBuffer {
-  /// Some of the values.
+  /// Returns a range of the values.
   func elements(_ range: Range<Int>) -> [Float] {
     let span = self.span
     return range.map { span[$0] }

@@ -10,7 +10,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Finetuning of whole models beside PyTorch; `ten_steps.py` made the losses.
+/// Finetuning of whole models against PyTorch; `ten_steps.py` made the losses.
 @Suite struct TenStepTests {
   /// A model, its golden file, and the table and the rows of it that it learns from.
   private struct Run {

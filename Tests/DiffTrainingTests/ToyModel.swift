@@ -2,7 +2,7 @@ import DiffTraining
 import Kernels
 import TensorCore
 
-/// A model small enough to see through: the score of some words is Σ table[word] · weight · gain
+/// A model small enough to understand: the score of some words is Σ table[word] · weight · gain
 /// + bias, its loss the squared distance from the target. Four tensors of the base, one head.
 final class ToyModel: TrainableModel {
   struct Example: TrainingExample {
@@ -15,10 +15,10 @@ final class ToyModel: TrainableModel {
   let calculation: String
   private let words: Int
   private let seed: UInt64
-  /// How often the base was read.
+  /// The number of times that the base was read.
   private(set) var initializations = 0
 
-  /// - Parameter seed: Of the base.
+  /// - Parameter seed: The seed of the base.
   init(words: Int = 40, calculation: String = "", seed: UInt64 = 99) throws(DiffError) {
     self.words = words
     self.calculation = calculation
@@ -89,7 +89,7 @@ final class ToyModel: TrainableModel {
     return score * values[at[3]] + values[at[2]]
   }
 
-  /// Examples in which a few words decide.
+  /// Returns examples in which a few words determine the target.
   func examples(_ count: Int, seed: UInt64) -> [Example] {
     var random = SplitMix64(seed: seed)
     return (0..<count).map { _ in

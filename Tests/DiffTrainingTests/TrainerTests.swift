@@ -50,7 +50,7 @@ import TestSupport
 
   struct Stopped: Error {}
 
-  @Test("what is frozen stays as the base has it", arguments: Methods.all)
+  @Test("frozen parameters keep the values of the base", arguments: Methods.all)
   func frozenParametersStay(_ method: TrainingOptions.Method) throws {
     let (finetune, _) = try Self.run(method) {
       $0.frozen = ["table", "*bias"]
@@ -64,7 +64,7 @@ import TestSupport
     #expect(usage?.description.contains("nothing*") == true)
   }
 
-  @Test("what is frozen has no gates that could count as open")
+  @Test("frozen parameters have no gates that count as open")
   func frozenParametersHaveNoGates() throws {
     let model = try ToyModel()
     func firstOpenDensity(frozen: [String]) throws -> Double {
@@ -85,7 +85,7 @@ import TestSupport
     #expect(try abs(firstOpenDensity(frozen: ["table"]) - (1 - share)) < 1e-9)
   }
 
-  @Test("weight decay makes weights smaller where it is asked for")
+  @Test("weight decay makes weights smaller where it is requested")
   func weightsDecay() throws {
     func norm(_ decay: Double) throws -> Float {
       let (finetune, _) = try Self.run(.full) { $0.weightDecay = decay }
@@ -95,13 +95,14 @@ import TestSupport
     #expect(try norm(0.5) < norm(0))
   }
 
-  @Test("every method learns, and changes as many elements as it may", arguments: Methods.all)
+  @Test(
+    "every method lowers the loss, and changes as many elements as allowed", arguments: Methods.all)
   func methodsLearn(_ method: TrainingOptions.Method) throws {
     let (finetune, losses) = try Self.run(method)
     let body = finetune.layout.bodyCount
     let first = losses.prefix(8).reduce(0, +)
     let last = losses.suffix(8).reduce(0, +)
-    // What may change is not chosen by the task in the first two.
+    // These two choose positions independently of the task.
     let share = [.random, .bitfit].contains(method) ? 0.95 : 0.8
     #expect(last < share * first)
     if method.hasDensity {
@@ -112,7 +113,7 @@ import TestSupport
   }
 
   @Test(
-    "a run that is stopped and resumed anywhere has the losses of one that is not",
+    "a run that is stopped and resumed anywhere has the losses of one that is not stopped",
     arguments: Methods.all)
   func resumingChangesNothing(_ method: TrainingOptions.Method) throws {
     let (whole, losses) = try Self.run(method)
@@ -170,7 +171,7 @@ import TestSupport
     try Scratch.with { folder in
       let model = try ToyModel()
       let examples = model.examples(64, seed: 1)
-      // Of these, one begins with gates, and one with positions.
+      // The state of the first begins with gates, that of the second with positions.
       for method in [TrainingOptions.Method.structured, .random] {
         let trainer = try Trainer(model, examples, Self.options(method))
         trainer.statePath = folder("state")
@@ -207,7 +208,7 @@ import TestSupport
     }
   }
 
-  @Test("the base is read once, where gates hold it")
+  @Test("the base is read once if gates hold it")
   func baseIsReadOnce() throws {
     let model = try ToyModel()
     let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(.structured))
@@ -215,7 +216,7 @@ import TestSupport
     #expect(model.initializations == 1)
   }
 
-  @Test("the diff holds every position, and with the base it is what was learned, to float16")
+  @Test("the diff holds every position, and gives the trained values on the base, to float16")
   func diffsHoldWhatWasLearned() throws {
     for method in Methods.all {
       let (finetune, _) = try Self.run(method)
@@ -239,7 +240,7 @@ import TestSupport
     }
   }
 
-  @Test("a second run of a trainer is the first one again")
+  @Test("a second run of a trainer repeats the first")
   func runsAreEqual() throws {
     let model = try ToyModel()
     let trainer = try Trainer(model, model.examples(64, seed: 1), Self.options(.structured))
@@ -251,7 +252,7 @@ import TestSupport
     #expect(written[0] == written[1])
   }
 
-  @Test("random positions are as many as may be, of what is not frozen")
+  @Test("random positions are as many as allowed, and none is frozen")
   func randomPositions() throws {
     let (finetune, _) = try Self.run(.random) {
       $0.frozen = ["layer*"]
@@ -262,7 +263,7 @@ import TestSupport
     #expect(finetune.positions.allSatisfy { table.contains($0) })
   }
 
-  @Test("fewer positions than wanted, only if gates left fewer")
+  @Test("fewer positions than requested, only if fewer gates are open")
   func shortfallsAreTold() throws {
     let (finetune, _) = try Self.run(.structured) {
       $0.lambda = 100
@@ -272,7 +273,7 @@ import TestSupport
     #expect(finetune.densityBefore == finetune.density)
   }
 
-  @Test("settings that make no sense are refused")
+  @Test("invalid settings are refused")
   func nonsenseIsRefused() throws {
     let model = try ToyModel()
     let examples = model.examples(4, seed: 1)

@@ -4,9 +4,9 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// A trainer asks for the gradients of what learns alone: no method may notice.
+/// A trainer requires the gradients of trained parameters only; results must not depend on it.
 @Suite struct WantedGradientsTests {
-  /// An encoder whose gradients are all calculated, whatever is wanted.
+  /// An encoder that calculates all gradients, whichever are required.
   private final class Thorough: TrainableModel {
     let model: EncoderModel
     var layout: ParameterLayout { model.layout }
@@ -63,7 +63,7 @@ import TestSupport
   }
 
   @Test(
-    "every method learns the same bits as with all gradients", arguments: [[], ["*.query.*"]])
+    "every method gives the same bits as with all gradients", arguments: [[], ["*.query.*"]])
   func methodsDoNotNotice(frozen: [String]) throws {
     for method in TrainingOptions.Method.allCases {
       var options = TrainerTests.options(method)

@@ -1,10 +1,10 @@
 """Writes Resources/bpe-vocab.json, bpe-merges.txt and bpe.json: a small byte-level vocabulary, and
-what Hugging Face's RobertaTokenizer makes of many texts with it.
+the results of Hugging Face's RobertaTokenizer for many texts with it.
 
     bpe_oracle.py ../shared/data Resources
 
-Samples stand there with their ids; the rest as hashes, as in wordpiece_oracle.py. After the pairs
-that were learned come pairs of «a», «1» and a space with every byte that begins a scalar beyond
+Samples are stored with their ids; the rest as hashes, as in wordpiece_oracle.py. The pairs that were
+learned are followed by pairs of "a", "1" and a space with every byte that begins a scalar beyond
 ASCII: they are joined only if the scalar is a letter, a number, no white space.
 """
 
@@ -41,7 +41,7 @@ kinds = [f"a{c} 1{c} {c}" for c in map(chr, range(0x110000)) if not 0xD800 <= or
 oracle = {"scalars": {}, "random": {}}
 for name, prefix in [("plain", False), ("prefixed", True)]:
     tokenizer = RobertaTokenizer(vocab=vocabulary, merges=merges, add_prefix_space=prefix)
-    # With an added space the places behind a special token are off by one there: ids alone.
+    # With an added space the sources after a special token are off by one there: only ids.
     oracle["random"][name] = blocks(tokenizer, random_texts(6, 10_000), 500, not prefix)
     if prefix:
         break

@@ -1,9 +1,9 @@
-"""Makes Resources/encoder-*.{json,safetensors}: small random encoders, and what PyTorch says of them.
+"""Makes Resources/encoder-*.{json,safetensors}: small random encoders, and PyTorch's numbers for them.
 
     python Tests/DiffTrainingTests/encoders.py    # torch, transformers, safetensors
 
-Of each: the configuration, the weights under Hugging Face's names, and in *.golden.safetensors
-token ids, scores, the loss and its gradient by every weight.
+For each: the configuration, the weights under Hugging Face's names, and in *.golden.safetensors
+token ids, scores, the loss and its gradient with respect to every weight.
 """
 import json, pathlib
 import torch
@@ -35,7 +35,7 @@ def save(name, model, config, weights, dtype, golden):
 
 
 def randomize(model, dtype):
-    """Weights that make every part matter, and that `dtype` holds exactly."""
+    """Sets weights that give every part an effect, and that `dtype` represents exactly."""
     for name, p in model.named_parameters():
         p.data = torch.randn_like(p) * 0.25 + (1 if "norm" in name.lower() and "weight" in name else 0)
         p.data = p.data.to(dtype).float()
@@ -82,7 +82,7 @@ ids, mask = inputs(60, 0)
 starts, ends = torch.tensor([1, 3, 0, 7]), torch.tensor([3, 10, 0, 7])
 out = model(input_ids=ids, attention_mask=mask)
 scores = torch.stack([out.start_logits, out.end_logits], -1)
-# Padding is no place where an answer may begin.
+# An answer cannot begin in the padding.
 hidden = torch.where(mask[..., None] == 1, scores, torch.finfo(torch.float32).min)
 loss = (torch.nn.functional.cross_entropy(hidden[..., 0], starts)
         + torch.nn.functional.cross_entropy(hidden[..., 1], ends)) / 2

@@ -1,9 +1,9 @@
-"""What hard-concrete gates do in three steps, by PyTorch's autograd in float64, chance given.
+"""Writes three steps of hard-concrete gates by PyTorch's autograd in float64, with given draws.
 
     gates.py > Resources/gates.json
 
-Every element of the table has gates of its own here, read or not; diffkit keeps one row for all
-rows that were never read. Chance comes from the formula in CKernels/gates.c, written again.
+Every element of the table has separate gates here, read or not; diffkit keeps one row for all rows
+that were never read. Draws come from the formula in CKernels/gates.c, implemented again.
 """
 
 import json
@@ -50,7 +50,7 @@ def gate(u, location, slope="drawn"):
 
 
 def groups_of(name, shape, grouping):
-    """The number of groups of a tensor, and the group of each element."""
+    """Returns the number of groups of a tensor, and the group of each element."""
     rows, columns = (shape[0], shape[1]) if len(shape) == 2 else (1, shape[0])
     row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     matrix = rows > 1
@@ -83,10 +83,10 @@ def run(grouping, penalty, random, slope="drawn"):
         n, index = groups_of(name, shape, grouping)
         members[name] = index + start
         group[name] = (start, n)
-        # Unseen rows have a group in common where rows have groups, numbered behind them.
+        # Unseen rows share a group where rows have groups, numbered after them.
         start += n + (1 if grouping == "row" and name == "table" else 0)
     base = {n: torch.tensor(random.normal(size=len(o))) for n, o in offsets.items()}
-    # The base as float32 has it.
+    # The base, rounded to float32.
     base = {n: b.float().double() for n, b in base.items()}
     w = {n: torch.zeros(len(o)) for n, o in offsets.items()}
     a = {n: torch.full((len(o),), 5.0) for n, o in offsets.items()}

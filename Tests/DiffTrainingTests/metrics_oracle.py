@@ -1,8 +1,8 @@
-"""Writes Resources/metrics.json: what scikit-learn and SciPy say of small predictions.
+"""Writes Resources/metrics.json: scikit-learn's and SciPy's scores of small predictions.
 
     metrics_oracle.py Resources/metrics.json
 
-The metrics of answers are spelled out here as SQuAD's definition has them. Needs scikit-learn and
+The metrics of answers are implemented here as SQuAD defines them. Needs scikit-learn and
 scipy; written with the versions that the file names.
 """
 

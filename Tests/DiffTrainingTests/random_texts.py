@@ -1,4 +1,4 @@
-"""Random texts of any scalars: the same as `RandomTexts.swift` makes of the same seed."""
+"""Random texts of any scalars: the same as those of `RandomTexts.swift` for the same seed."""
 
 MASK = (1 << 64) - 1
 AWKWARD = [
@@ -7,7 +7,7 @@ AWKWARD = [
     0x11938, 0x1734, 0x1885, 0xA9BD, 0x111C9, 0x166D, 0x2B820, 0x2B920, 0xF900, 0x1F468, 0x1F1E6,
     0x3000, 0xE000, 0x378, 0x10FFFF, 0x3A3, 0x3C2, 0x660, 0xB2, 0x2160, 0x1F600]
 WORDS = ["[SEP]", "[CLS]", "[MASK]", "##", "<s>", "<mask>", "</s>", "'ll", "'S", "'re ", "  ", "\n\n"]
-# How wide a range is, and where it begins.
+# The width and the start of each range of scalars.
 RANGES = [
     (26, 0x61), (26, 0x61), (26, 0x61), (26, 0x41), (128, 0), (128, 0), (1, 0x20), (1, 0x20),
     (0x1C0, 0x90), (0x70, 0x300), (0x110000, 0), (0x10000, 0), (0x7000, 0x3000), (0x70, 0x2000)]

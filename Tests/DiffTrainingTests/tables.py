@@ -1,5 +1,5 @@
 """Writes Resources/tables: one table of texts as pandas, Python's csv and JSON write it, files that
-are no tables, and rows.json, what is in them.
+are not tables, and rows.json, their contents.
 
     tables.py Resources/tables
 

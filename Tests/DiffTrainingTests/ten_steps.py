@@ -4,7 +4,7 @@
 
 Two runs: MiniLM-L6 on ../shared/data, with 160 rows of mr/train.2k, every twelfth, and the model and
 messages in samples/. Batches are of 16; the head is that of the golden files. Without an argument the
-first run stays as it is.
+first run is kept.
 """
 import json, pathlib, sys
 import h5py, torch

@@ -1,9 +1,9 @@
 """Writes Resources/tokenizers: files as transformers 5 saves them, tokenizer.json alone, and in
-oracle.json what Hugging Face's tokenizers make of many texts with each.
+oracle.json the results of Hugging Face's tokenizers for many texts with each.
 
     tokenizer_json.py ../shared/data Resources
 
-Hashes are those of wordpiece_oracle.py, of ids alone. Needs transformers, tokenizers, xxhash;
+Hashes are those of wordpiece_oracle.py, of ids only. Needs transformers, tokenizers, xxhash;
 written with transformers 5.24.0 and tokenizers 0.23.3.
 """
 

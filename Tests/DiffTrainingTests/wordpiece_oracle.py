@@ -1,8 +1,8 @@
-"""Writes Resources/wordpiece.json: what Hugging Face's BertTokenizer makes of many texts.
+"""Writes Resources/wordpiece.json: the results of Hugging Face's BertTokenizer for many texts.
 
     wordpiece_oracle.py ../shared/data Resources/wordpiece.json
 
-Samples stand there with their ids; the rest as XXH3-64 over blocks of texts: for each text the
+Samples are stored with their ids; the rest as XXH3-64 over groups of texts: for each text the
 number of tokens, then id, first and last byte of each, 32 bits little-endian. Needs transformers,
 tokenizers and xxhash; written with transformers 5.23.0 and tokenizers 0.23.3.
 """
@@ -34,17 +34,17 @@ def encoded(tokenizer, texts):
         yield encoding.ids, [(starts[a], starts[b]) for a, b in encoding.offsets]
 
 
-def digest(tokenizer, texts, places=True):
+def digest(tokenizer, texts, sources=True):
     data = bytearray()
     for ids, offsets in encoded(tokenizer, texts):
         data += struct.pack("<i", len(ids))
         for i, (a, b) in zip(ids, offsets):
-            data += struct.pack("<3i", i, a, b) if places else struct.pack("<i", i)
+            data += struct.pack("<3i", i, a, b) if sources else struct.pack("<i", i)
     return xxhash.xxh3_64_hexdigest(bytes(data))
 
 
-def blocks(tokenizer, texts, size, places=True):
-    return [digest(tokenizer, texts[i:i + size], places) for i in range(0, len(texts), size)]
+def blocks(tokenizer, texts, size, sources=True):
+    return [digest(tokenizer, texts[i:i + size], sources) for i in range(0, len(texts), size)]
 
 
 def task_digests(tokenizer, tasks=shared / "tasks"):
@@ -62,7 +62,7 @@ def lines(name, count):
 
 
 def main(path):
-    # Every scalar a piece, so that ids tell the cleaned text, whatever it is.
+    # Every scalar is a piece, so that ids determine the cleaned text.
     scalars = [chr(c) for c in range(1, 0x30000) if not 0xD800 <= c < 0xE000 and c not in (10, 13)]
     every = {p: i for i, p in enumerate(
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + scalars + ["##" + s for s in scalars])}

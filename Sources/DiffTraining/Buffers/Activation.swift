@@ -1,8 +1,8 @@
-/// The functions between the layers of a network. Raw values are the kernels'.
+/// An activation function. Raw values are those of the kernels.
 public enum Activation: Int32, Sendable, Hashable, CaseIterable {
   /// x Φ(x) (Hendrycks, Gimpel 2016).
   case gelu = 0
-  /// The same with Φ approximated by a tanh.
+  /// GELU with Φ approximated by a tanh.
   case geluTanh = 1
   case tanh = 2
   case relu = 3

@@ -1,19 +1,19 @@
 import CKernels
 
 /// A step of Adam with decoupled weight decay (Kingma, Ba 2015; Loshchilov, Hutter 2019), as
-/// PyTorch counts it: corrected for the bias of moments that began as zeros, ε beside the
+/// PyTorch calculates it: corrected for the bias of moments that start at zero, with ε added to the
 /// corrected root. The numbers are the same for every parameter.
 public struct AdamStep: Sendable {
   let numbers: dk_adam
 
-  /// A step of a learning rate.
+  /// Creates a step with a learning rate.
   ///
   /// - Parameters:
-  ///   - number: Counts the steps, from 1.
-  ///   - beta1: How much of the mean of the gradients stays; by default 0.9 as a float32.
-  ///   - beta2: How much of the mean of their squares stays; by default 0.999 as a float32.
-  ///   - decay: How much of its value a parameter loses, times the rate; gates do without.
-  ///   - scale: Gradients are multiplied by it first: clipping.
+  ///   - number: The number of the step, counted from 1.
+  ///   - beta1: The decay rate of the mean of the gradients; by default 0.9 as a float32.
+  ///   - beta2: The decay rate of the mean of their squares; by default 0.999 as a float32.
+  ///   - decay: The weight decay, which is multiplied by the learning rate; 0 for gates.
+  ///   - scale: A factor of the gradients, for clipping.
   public init(
     learningRate: Double, number: Int, beta1: Double = Double(0.9 as Float),
     beta2: Double = Double(0.999 as Float), epsilon: Double = 1e-8, decay: Double = 0,
@@ -26,7 +26,7 @@ public struct AdamStep: Sendable {
       keep: Float(1 - learningRate * decay))
   }
 
-  /// Takes the step with a single number.
+  /// Applies the step to a single number.
   package func apply(
     _ value: inout Float, gradient: Float, mean: inout Float, square: inout Float
   ) {
@@ -35,7 +35,7 @@ public struct AdamStep: Sendable {
   }
 }
 
-/// `base` to the power of a number that is not negative, by squaring.
+/// Returns `base` to the power of a nonnegative number, by squaring.
 package func power(_ base: Double, _ exponent: Int) -> Double {
   var (result, base, exponent) = (1.0, base, exponent)
   while exponent > 0 {

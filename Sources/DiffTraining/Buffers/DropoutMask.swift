@@ -1,6 +1,6 @@
-/// What dropout sets to zero in one place of a model for one batch.
+/// The elements that one dropout operation of a model sets to zero in one batch.
 package struct DropoutMask: Sendable {
-  /// Chooses the elements.
+  /// The key that determines the elements.
   package var key: UInt64
   /// The share that is dropped, 0 ..< 1.
   package var rate: Float
@@ -11,6 +11,6 @@ package struct DropoutMask: Sendable {
     self.rate = rate
   }
 
-  /// Nothing.
+  /// A mask that drops nothing.
   package static let none = DropoutMask(key: 0, rate: 0)
 }

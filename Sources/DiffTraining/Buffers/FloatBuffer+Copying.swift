@@ -1,22 +1,22 @@
 extension FloatBuffer {
-  /// Takes over all values of another buffer, from `start` on.
+  /// Copies all values of another buffer to this one, from `start` on.
   package func copy(_ other: FloatBuffer, to start: Int = 0) {
     copy(other, 0..<other.count, to: start)
   }
 
-  /// Takes over some values of another buffer, from `start` on.
+  /// Copies a range of another buffer to this one, from `start` on.
   package func copy(_ other: FloatBuffer, _ range: Range<Int>, to start: Int) {
     precondition(range.upperBound <= other.count && range.count <= count - start)
     unsafe pointer(at: start).update(from: other.pointer(at: range.lowerBound), count: range.count)
   }
 
-  /// Sets a part to one number.
+  /// Sets a range to one number.
   package func fill(_ range: Range<Int>, _ value: Float) {
     precondition(range.upperBound <= count)
     unsafe pointer(at: range.lowerBound).update(repeating: value, count: range.count)
   }
 
-  /// The memory of some values, in the machine's byte order.
+  /// Returns the bytes of a range, in the machine's byte order.
   @_lifetime(borrow self)
   package func bytes(_ range: Range<Int>) -> Span<UInt8> {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
@@ -26,7 +26,7 @@ extension FloatBuffer {
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
-  /// The same, to be changed.
+  /// Returns the mutable bytes of a range, in the machine's byte order.
   @_lifetime(borrow self)
   package func mutableBytes(_ range: Range<Int>) -> MutableSpan<UInt8> {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)

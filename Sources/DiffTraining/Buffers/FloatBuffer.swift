@@ -1,18 +1,18 @@
 import Platform
 
-/// A fixed number of float32 values in memory of their own, aligned to a page, zero at first.
+/// A fixed number of float32 values in separate memory, aligned to a memory page, initially zero.
 ///
-/// A class, so that layers, tapes and optimizers can hold the same buffer. Threads may use
-/// distinct parts of one at the same time; who does so must keep the parts apart.
+/// A class, so that layers, tapes and optimizers can share a buffer. Threads may use distinct parts
+/// of one concurrently; callers must ensure that the parts do not overlap.
 @safe public final class FloatBuffer: @unchecked Sendable {
-  /// How many values.
+  /// The number of values.
   public let count: Int
   private let storage: UnsafeMutablePointer<Float>
 
-  /// Zeros. Memory that is never written is never taken from the system.
+  /// Creates a buffer of zeros. Memory is taken from the system only when it is first written.
   ///
-  /// - Parameter hugePages: Whether it is all going to be written, so that the system should take
-  ///   it in large pages where it can.
+  /// - Parameter hugePages: True if all of it will be written, so that the system should use large
+  ///   memory pages where it can.
   public init(count: Int, hugePages: Bool = false) {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
@@ -22,7 +22,7 @@ import Platform
       fatalError("no memory for \(count) floats")
     }
     #if canImport(Glibc) || canImport(Musl)
-    // A wish: it is slower without.
+    // Only a hint: failure makes it slower.
     if hugePages { _ = unsafe madvise(memory, bytes, MADV_HUGEPAGE) }
     #endif
     unsafe storage = memory.bindMemory(to: Float.self, capacity: max(count, 1))
@@ -39,7 +39,7 @@ import Platform
     }
   }
 
-  /// The values, to be changed: of distinct parts by one thread each.
+  /// The values, mutable: concurrent threads must change distinct parts.
   public var mutableSpan: MutableSpan<Float> {
     @_lifetime(borrow self)
     borrowing get {
@@ -48,13 +48,13 @@ import Platform
     }
   }
 
-  /// Makes a part zero.
+  /// Sets a range to zero.
   package func clear(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     unsafe (storage + range.lowerBound).update(repeating: 0, count: range.count)
   }
 
-  /// The address of a value, for C.
+  /// Returns the address of a value, for C.
   package func pointer(at index: Int = 0) -> UnsafeMutablePointer<Float> {
     precondition(index <= count)
     return unsafe storage + index

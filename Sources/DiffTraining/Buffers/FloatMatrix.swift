@@ -1,19 +1,20 @@
-/// A part of a buffer, seen as rows of float32: a view that owns nothing but a reference.
+/// A view of part of a buffer as rows of float32, which holds a reference to the buffer.
 ///
-/// Threads may use distinct parts of one buffer at the same time; who does so keeps them apart.
+/// Threads may use distinct parts of a buffer concurrently; callers must ensure that the parts do
+/// not overlap.
 @safe public struct FloatMatrix: Sendable {
-  /// Where the elements are.
+  /// The buffer that holds the elements.
   public let buffer: FloatBuffer
-  /// The first element.
+  /// The index of the first element in the buffer.
   public let offset: Int
-  /// How many rows.
+  /// The number of rows.
   public let rows: Int
-  /// Elements of a row.
+  /// The number of elements in a row.
   public let columns: Int
-  /// From one row to the next, in elements; at least `columns`.
+  /// The distance from one row to the next, in elements; at least `columns`.
   public let stride: Int
 
-  /// A part of a buffer. What does not lie inside of it is an error of the program.
+  /// Creates a view of part of a buffer; one that exceeds the buffer is a programming error.
   public init(_ buffer: FloatBuffer, at offset: Int = 0, rows: Int, columns: Int, stride: Int) {
     precondition(offset >= 0 && rows >= 0 && columns >= 0 && stride >= columns)
     precondition(
@@ -25,21 +26,21 @@
     self.stride = stride
   }
 
-  /// A part of a buffer whose rows lie one after the other.
+  /// Creates a view whose rows are contiguous.
   public init(_ buffer: FloatBuffer, at offset: Int = 0, rows: Int, columns: Int) {
     self.init(buffer, at: offset, rows: rows, columns: columns, stride: columns)
   }
 
-  /// Elements.
+  /// The number of elements.
   public var count: Int { rows * columns }
 
-  /// An element.
+  /// The element of a row and a column.
   public subscript(row: Int, column: Int) -> Float {
     get { unsafe address(row, column).pointee }
     nonmutating set { unsafe address(row, column).pointee = newValue }
   }
 
-  /// Some of the rows.
+  /// Returns a view of some of the rows.
   public func rows(_ range: Range<Int>) -> FloatMatrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     return FloatMatrix(
@@ -47,14 +48,14 @@
       stride: stride)
   }
 
-  /// Some of the columns.
+  /// Returns a view of some of the columns.
   public func columns(_ range: Range<Int>) -> FloatMatrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     return FloatMatrix(
       buffer, at: offset + range.lowerBound, rows: rows, columns: range.count, stride: stride)
   }
 
-  /// Makes all elements zero.
+  /// Sets all elements to zero.
   public func clear() {
     for row in 0..<rows { buffer.clear(offset + row * stride..<offset + row * stride + columns) }
   }
@@ -64,7 +65,7 @@
     (0..<rows).flatMap { row in (0..<columns).map { self[row, $0] } }
   }
 
-  /// Whether the rows lie one after the other.
+  /// True if the rows are contiguous.
   package var isContiguous: Bool { stride == columns || rows <= 1 }
 
   /// The first element, for C.

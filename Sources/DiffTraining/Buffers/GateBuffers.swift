@@ -1,7 +1,7 @@
 import CKernels
 
 /// The flat buffers of gated parameters: value = base + z · (group's z) · weight, where z is drawn
-/// from a hard-concrete distribution whose location stands in `gates`.
+/// from a hard-concrete distribution whose location parameter is in `gates`.
 package struct GateBuffers: Sendable {
   package var base, gradients, values: FloatBuffer
   package var weights, weightMeans, weightSquares: FloatBuffer
@@ -16,7 +16,7 @@ package struct GateBuffers: Sendable {
     (gates, gateMeans, gateSquares) = (zeros(), zeros(), zeros())
   }
 
-  /// A range, for C.
+  /// Returns a range of all buffers, for C.
   func run(_ range: Range<Int>) -> dk_gated {
     let at = range.lowerBound
     precondition([base, gradients, values, weights].allSatisfy { range.upperBound <= $0.count })

@@ -1,16 +1,18 @@
-/// A part of a buffer, seen as rows of bf16, two in the place of a float32: a view like `FloatMatrix`.
+/// A view of part of a buffer as rows of bf16, two in the memory of a float32; see `FloatMatrix`.
 @safe package struct HalfMatrix: Sendable {
-  /// The whole memory that it was made in.
+  /// The memory of the whole matrix that it is a view of.
   package let memory: FloatMatrix
   private let offset: Int
-  /// How many rows.
+  /// The number of rows.
   package let rows: Int
-  /// Elements of a row.
+  /// The number of elements in a row.
   package let columns: Int
-  /// From one row to the next, in elements.
+  /// The distance from one row to the next, in elements.
   package var stride: Int { 2 * memory.columns }
 
-  /// - Parameter memory: Contiguous; as many rows, half of the columns or more.
+  /// Creates a matrix in the memory of a float32 matrix.
+  ///
+  /// - Parameter memory: Contiguous, with as many rows and at least half as many columns.
   package init(_ memory: FloatMatrix, columns: Int) {
     self.init(memory, at: 0, rows: memory.rows, columns: columns)
   }
@@ -25,14 +27,14 @@
     self.columns = columns
   }
 
-  /// Some of the rows.
+  /// Returns a view of some of the rows.
   package func rows(_ range: Range<Int>) -> HalfMatrix {
     precondition(range.upperBound <= rows)
     return HalfMatrix(
       memory, at: offset + range.lowerBound * stride, rows: range.count, columns: columns)
   }
 
-  /// Some of the columns.
+  /// Returns a view of some of the columns.
   package func columns(_ range: Range<Int>) -> HalfMatrix {
     precondition(range.upperBound <= columns)
     return HalfMatrix(memory, at: offset + range.lowerBound, rows: rows, columns: range.count)

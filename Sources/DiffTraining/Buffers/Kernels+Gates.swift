@@ -2,8 +2,8 @@ import CKernels
 import Kernels
 
 extension Kernels {
-  /// The gate of a location, where chance is `u`, and its derivative by the location: of the gate
-  /// as drawn, or of its expectation.
+  /// Returns the gate at a location for the random number `u`, and its derivative with respect to
+  /// the location: that of the gate as drawn, or of its expectation.
   package static func gate(
     _ location: Float, chance u: Float, expected: Bool = false
   ) -> (z: Float, slope: Float) {
@@ -12,9 +12,9 @@ extension Kernels {
     return (z, slope)
   }
 
-  /// Draws the gates of a range and makes its values.
+  /// Draws the gates of a range and calculates its values.
   ///
-  /// - Parameter group: The group's z: one, or one for each element.
+  /// - Parameter group: The z of the group: one value, or one for each element.
   package static func sampleGates(
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>
   ) {
@@ -27,29 +27,29 @@ extension Kernels {
     }
   }
 
-  /// Adds to `sums`, from its element `at` on, what the gradients of a range mean: the squared norm
-  /// of the weights' gradient, that of the gates', then for the group, or for each element's
-  /// group: its gate's gradient, Σ chance to be open, Σ its square, gates open without chance.
+  /// Adds sums over a range to `sums`, from element `offset` on: the squared norm of the weights'
+  /// gradient, that of the gates', then for the group, or for each element's group: the gradient of
+  /// its gate, Σ probability of being open, Σ its square, the number of gates open when settled.
   ///
-  /// - Parameter penalty: λ · the chance of the group to be open, for each of `group`.
+  /// - Parameter penalty: λ · the probability that the group is open, for each of `group`.
   package static func measureGates(
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>,
-    penalty: Span<Float>, expected: Bool, into sums: FloatBuffer, at place: Int
+    penalty: Span<Float>, expected: Bool, into sums: FloatBuffer, at offset: Int
   ) {
     precondition(group.count == 1 || group.count == range.count)
-    precondition(penalty.count == group.count && place + 2 + 4 * group.count <= sums.count)
+    precondition(penalty.count == group.count && offset + 2 + 4 * group.count <= sums.count)
     var run = unsafe buffers.run(range)
     unsafe group.withUnsafeBufferPointer { group in
       unsafe penalty.withUnsafeBufferPointer { penalty in
         guard let z = group.baseAddress, let cost = penalty.baseAddress else { return }
         unsafe dk_gate_measure(
           &run, range.count, draw.keys(at: range.lowerBound), z, cost, group.count > 1 ? 1 : 0,
-          expected ? 1 : 0, sums.pointer(at: place))
+          expected ? 1 : 0, sums.pointer(at: offset))
       }
     }
   }
 
-  /// A step of the weights and gates of a range, and the values of the next draw.
+  /// Takes a step of the weights and gates of a range, and calculates the values of the next draw.
   package static func updateGates(
     _ buffers: GateBuffers, _ range: Range<Int>, _ draw: GateDraw, group: Span<Float>,
     penalty: Span<Float>, expected: Bool, weights: AdamStep, gates: AdamStep,
@@ -74,7 +74,7 @@ extension Kernels {
     }
   }
 
-  /// The differences from the base, and the values, with gates that chance is left out of.
+  /// Writes the differences from the base, and the values, with gates that are not random.
   package static func settleGates(
     _ buffers: GateBuffers, _ range: Range<Int>, group: Span<Float>, differences: FloatBuffer
   ) {

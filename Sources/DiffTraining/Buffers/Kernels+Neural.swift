@@ -2,26 +2,26 @@ import CKernels
 import Kernels
 
 extension Kernels {
-  /// x += y.
+  /// Adds y to x.
   package static func add(_ y: FloatMatrix, to x: FloatMatrix) {
     precondition(x.isContiguous && y.isContiguous && x.count == y.count)
     unsafe dk_add(x.pointer, y.pointer, x.count)
   }
 
-  /// x = y, or x += y if `adding`.
+  /// Copies y to x, or adds it if `adding`.
   package static func put(_ y: FloatMatrix, into x: FloatMatrix, adding: Bool) {
     if adding { return add(y, to: x) }
     precondition(x.isContiguous && y.isContiguous && x.count == y.count)
     unsafe x.pointer.update(from: y.pointer, count: x.count)
   }
 
-  /// x *= factor.
+  /// Multiplies x by a factor.
   package static func scale(_ x: FloatMatrix, by factor: Float) {
     precondition(x.isContiguous)
     unsafe dk_scale(x.pointer, x.count, factor)
   }
 
-  /// x ∘= y.
+  /// Multiplies x by y, element by element.
   package static func multiply(_ x: FloatMatrix, by y: FloatMatrix) {
     precondition(x.isContiguous && y.isContiguous && x.count == y.count)
     unsafe dk_multiply(x.pointer, y.pointer, x.count)
@@ -33,13 +33,13 @@ extension Kernels {
     unsafe dk_add_row(x.pointer, x.rows, x.columns, x.stride, row.pointer)
   }
 
-  /// Adds the sums of the columns of x.
+  /// Adds the sums of the columns of x to `sums`.
   package static func addColumns(of x: FloatMatrix, to sums: FloatMatrix) {
     precondition(sums.rows == 1 && sums.columns == x.columns)
     unsafe dk_add_columns(x.pointer, x.rows, x.columns, x.stride, sums.pointer)
   }
 
-  /// y = f(x) and, if wanted, slope = f′(x). Either may be x itself; all have the same stride.
+  /// Sets y = f(x) and, if given, slope = f′(x). Either may be x; all have the same stride.
   package static func activate(
     _ x: FloatMatrix, _ activation: Activation, into y: FloatMatrix, slope: FloatMatrix?
   ) {
@@ -50,19 +50,20 @@ extension Kernels {
       activation.rawValue, x.pointer, x.rows, x.columns, x.stride, y.pointer, slope?.pointer)
   }
 
-  /// Makes bf16 of float32.
+  /// Rounds float32 to bf16.
   package static func round(_ x: FloatMatrix, into out: HalfMatrix) {
     precondition(out.rows == x.rows && out.columns == x.columns)
     unsafe dk_bf16(x.pointer, x.rows, x.columns, x.stride, out.pointer, out.stride)
   }
 
-  /// Each row becomes its softmax.
+  /// Replaces each row by its softmax.
   package static func softmax(_ x: FloatMatrix) {
     precondition(x.isContiguous)
     if x.columns > 0 { unsafe dk_softmax(x.pointer, x.rows, x.columns) }
   }
 
-  /// The gradient by softmax rows becomes `factor` times the gradient by what the softmax is of.
+  /// Replaces the gradient with respect to softmax rows by `factor` times that with respect to the
+  /// input of the softmax.
   package static func softmaxSlope(
     of probabilities: FloatMatrix, _ gradient: FloatMatrix, factor: Float
   ) {
@@ -72,7 +73,7 @@ extension Kernels {
       probabilities.pointer, gradient.pointer, gradient.rows, gradient.columns, factor)
   }
 
-  /// Rows of x become (x − mean) / deviation; y = gain ∘ x + shift; scales = 1 / deviation.
+  /// Sets rows of x to (x − mean) / deviation, y to gain ∘ x + shift, scales to 1 / deviation.
   package static func normalize(
     _ x: FloatMatrix, gain: FloatMatrix, shift: FloatMatrix, epsilon: Float,
     into y: FloatMatrix, scales: FloatMatrix
@@ -85,7 +86,8 @@ extension Kernels {
       scales.pointer)
   }
 
-  /// The gradients of `normalize`: dgain and dshift are added to, dx if `adding`.
+  /// Calculates the gradients of `normalize`; adds to those of gain and shift, and to dx if
+  /// `adding`.
   package static func normalizeSlope(
     _ gradient: FloatMatrix, normalized x: FloatMatrix, scales: FloatMatrix, gain: FloatMatrix,
     into dx: FloatMatrix, adding: Bool, gainGradient: FloatMatrix, shiftGradient: FloatMatrix
@@ -99,7 +101,7 @@ extension Kernels {
       adding ? 1 : 0, dx.pointer, gainGradient.pointer, shiftGradient.pointer)
   }
 
-  /// out = base + dropout(x). Out may be x or base.
+  /// Sets out = base + dropout(x); `out` may be x or base.
   ///
   /// - Parameter first: The number of the first element in the place that the mask is for.
   package static func dropout(
@@ -113,8 +115,8 @@ extension Kernels {
       out.pointer)
   }
 
-  /// Runs `body` with subnormal numbers taken as zero: small moments would make arithmetic many
-  /// times slower.
+  /// Runs `body` with subnormal numbers treated as zero, since small moments would make arithmetic
+  /// many times slower.
   package static func withoutSubnormals(_ body: () -> Void) {
     let before = dk_subnormals(UInt32(DK_NO_SUBNORMALS))
     body()

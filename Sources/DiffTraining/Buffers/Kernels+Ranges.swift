@@ -3,7 +3,7 @@ import Kernels
 
 // Loops over a range of flat buffers.
 extension Kernels {
-  /// Takes a step of Adam.
+  /// Takes a step of Adam for a range.
   package static func adam(
     _ values: FloatBuffer, gradients: FloatBuffer, means: FloatBuffer, squares: FloatBuffer,
     _ range: Range<Int>, _ step: AdamStep
@@ -17,13 +17,13 @@ extension Kernels {
     }
   }
 
-  /// Multiplies the values.
+  /// Multiplies a range by a factor.
   package static func scale(_ values: FloatBuffer, _ range: Range<Int>, by factor: Float) {
     check(range, values)
     unsafe dk_scale(values.pointer(at: range.lowerBound), range.count, factor)
   }
 
-  /// The sum of the squares.
+  /// Returns the sum of the squares of a range.
   package static func squaredNorm(_ values: FloatBuffer, _ range: Range<Int>) -> Double {
     check(range, values)
     return unsafe dk_squared_norm(values.pointer(at: range.lowerBound), range.count)

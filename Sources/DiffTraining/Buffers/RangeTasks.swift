@@ -2,13 +2,14 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Ranges of flat buffers, cut and gathered into pieces of work of similar size. The cut depends
-/// on the ranges alone, so that sums over pieces are the same for any number of threads.
+/// Ranges of flat buffers, divided into tasks of similar size. The division depends on the ranges
+/// only, so that sums over tasks are the same for any number of threads.
 struct RangeTasks: Sendable {
   private(set) var tasks: [[Range<Int>]] = [[]]
-  private var room = Self.size
+  /// The number of values that the last task can still take.
+  private var capacity = Self.size
 
-  /// How many values a piece has at most: buffers of it fit the second cache.
+  /// The maximum number of values in a task: its buffers fit the second-level cache.
   private static let size = 1 << 15
 
   init(_ ranges: some Sequence<Range<Int>>) {
@@ -18,13 +19,13 @@ struct RangeTasks: Sendable {
   private mutating func append(_ range: Range<Int>) {
     var rest = range
     while !rest.isEmpty {
-      if room == 0 {
+      if capacity == 0 {
         tasks.append([])
-        room = Self.size
+        capacity = Self.size
       }
-      let part = rest.prefix(room)
+      let part = rest.prefix(capacity)
       tasks[tasks.count - 1].append(part)
-      room -= part.count
+      capacity -= part.count
       rest = rest.dropFirst(part.count)
     }
   }
@@ -36,10 +37,10 @@ struct RangeTasks: Sendable {
     }
   }
 
-  /// The sum of what `body` says of every range, in the order of the ranges.
+  /// Returns the sum of `body` over all ranges, in their order.
   func sum(_ body: @Sendable (Range<Int>) -> Double) -> Double {
     var sums = Array(repeating: 0.0, count: tasks.count)
-    // Without a throwing body nothing is thrown; the compiler needs to be told.
+    // Nothing is thrown, since `body` does not throw; the compiler cannot infer that.
     try? parallelForEach(&sums) { index, sum throws(DiffError) in
       for range in tasks[index] { sum += body(range) }
     }

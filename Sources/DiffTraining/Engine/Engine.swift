@@ -2,27 +2,29 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Where a model is calculated: threads, and memory that is used again for every batch.
+/// The threads and the memory that calculate a model; the memory is reused for every batch.
 public final class Engine {
-  /// In how many parts work is split. Results are the same bits for the same number.
+  /// The number of threads that work is split among. Equal numbers give equal bits.
   public let threads: Int
-  /// What large products of matrices are calculated in.
+  /// The precision of large matrix products.
   public let precision: Precision
   let arena = Arena()
-  /// Of each thread.
+  /// The products of each thread.
   let products: [Products]
-  /// Parameters that do not change meanwhile.
+  /// The parameters that do not change during `fixing`.
   private var fixed: FloatBuffer?
 
+  /// Creates an engine.
+  ///
   /// - Parameters:
-  ///   - threads: As many as the processor has cores, unless given.
-  ///   - precision: Float32, unless given; bf16 where the processor has it.
+  ///   - threads: By default the number of the processor's cores.
+  ///   - precision: By default float32; bf16 only where the processor supports it.
   /// - Throws: `unsupported` in a build without the trait `Training`, or where the processor
-  ///   cannot calculate in `precision`.
+  ///   does not support `precision`.
   public init(threads: Int? = nil, precision: Precision = .f32) throws(DiffError) {
     try Engine.requireAvailable()
     guard precision.isAvailable else {
-      throw DiffError(.unsupported, "this processor does not calculate in \(precision.rawValue)")
+      throw DiffError(.unsupported, "this processor does not support \(precision.rawValue)")
     }
     self.threads = max(1, threads ?? ProcessorCount.online)
     self.precision = precision
@@ -31,7 +33,7 @@ public final class Engine {
     self.products = products
   }
 
-  /// Refuses builds that cannot calculate, before anything is read for it.
+  /// Checks that this build can train, so that a caller can fail before it reads any input.
   ///
   /// - Throws: `unsupported` in a build without the trait `Training`.
   public static func requireAvailable() throws(DiffError) {
@@ -42,10 +44,10 @@ public final class Engine {
         + "default traits, which include Training")
   }
 
-  /// What the processor calculates with: bits of results depend on it.
+  /// The instruction set in use, on which the bits of results depend.
   public static var instructions: String { OneDNN.instructions }
 
-  /// Runs `body`, which does not change these parameters: weights are packed once for all of it.
+  /// Runs `body`, which must not change these parameters, so that weights are packed only once.
   /// Calls may be nested.
   public func fixing<Result>(
     _ parameters: FloatBuffer, _ body: () throws(DiffError) -> Result
@@ -59,11 +61,11 @@ public final class Engine {
     return try body()
   }
 
-  /// Whether parameters are the ones that do not change.
+  /// Returns whether these are the parameters that `fixing` holds.
   func isFixed(_ parameters: FloatBuffer) -> Bool { fixed === parameters }
 
-  /// A matrix as bf16, and rows of zeros behind it to a multiple of 64 rows: so few kinds of
-  /// products are made. Its memory is the arena's.
+  /// Returns a matrix as bf16, padded with rows of zeros to a multiple of 64 rows, so that few
+  /// shapes of products are created. Its memory is the arena's.
   func half(of matrix: FloatMatrix) -> HalfMatrix {
     let rows = (matrix.rows + 63) / 64 * 64
     let half = HalfMatrix(
@@ -73,16 +75,16 @@ public final class Engine {
     return half
   }
 
-  /// The share of each thread in `0..<count`: begins and ends at multiples of `grain`.
+  /// Returns the share of each thread in `0..<count`, in multiples of `grain`.
   func shares(of count: Int, grain: Int) -> [Range<Int>] {
     let grains = (count + grain - 1) / grain
     func start(_ thread: Int) -> Int { min(count, grains * thread / threads * grain) }
     return (0..<threads).map { start($0)..<start($0 + 1) }
   }
 
-  /// Runs `body` for parts of `0..<count` at the same time.
+  /// Runs `body` concurrently for parts of `0..<count`.
   ///
-  /// - Parameter grain: Parts begin at multiples of it.
+  /// - Parameter grain: The multiple at which parts begin.
   func split(_ count: Int, grain: Int = 1, _ body: @Sendable (Range<Int>) -> Void) {
     let grains = (count + grain - 1) / grain
     let parts = min(threads, grains)
@@ -92,7 +94,7 @@ public final class Engine {
     }
   }
 
-  /// Runs `body` for parts of two ranges at the same time, each thread one part of either.
+  /// Runs `body` concurrently for parts of two ranges; each thread gets one part of either.
   func split(
     _ first: Int, _ second: Int, grain: Int,
     _ body: @Sendable (_ first: Range<Int>, _ second: Range<Int>) -> Void
@@ -101,8 +103,8 @@ public final class Engine {
     parallel(threads) { body(first[$0], second[$0]) }
   }
 
-  /// Runs `body(0)` … `body(count - 1)` at the same time, with what every thread that
-  /// calculates has to have set.
+  /// Runs `body(0)` … `body(count - 1)` concurrently, without subnormal numbers and with oneDNN
+  /// confined to the calling thread.
   func parallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
     parallelFor(count) { part in
       Kernels.withoutSubnormals {

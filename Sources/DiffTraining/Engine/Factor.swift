@@ -1,4 +1,4 @@
-/// What may be multiplied with a packed matrix, which must have been packed for it.
+/// A matrix that can be multiplied with a packed one, which must be packed for its type.
 protocol Factor {
   var rows: Int { get }
   var columns: Int { get }

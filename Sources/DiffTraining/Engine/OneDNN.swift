@@ -2,29 +2,29 @@
 import COneDNN
 import Platform
 
-/// oneDNN's products of matrices, each on the calling thread alone: threads are ours.
+/// Matrix products of oneDNN, each on the calling thread only: `Engine` manages the threads.
 enum OneDNN {
-  /// Whether this build has it.
+  /// True if this build includes oneDNN.
   static let isIncluded = true
 
-  /// Whether this processor multiplies bf16.
+  /// True if this processor multiplies bf16.
   static var hasHalf: Bool {
     let needed = dnnl_cpu_isa_avx512_core_bf16.rawValue
     return dnnl_get_effective_cpu_isa().rawValue & needed == needed
   }
 
-  /// The instructions that this processor calculates with: other ones may round otherwise.
+  /// The instruction set that oneDNN uses on this processor; others may round differently.
   static var instructions: String {
     "isa 0x" + String(dnnl_get_effective_cpu_isa().rawValue, radix: 16)
   }
 
-  /// The number of threads that the calling thread starts in the OpenMP with which oneDNN may have
-  /// been built; nil for other builds. Looked up, since which library has it depends on the build.
+  /// OpenMP's functions for the number of threads that the calling thread starts; nil if oneDNN
+  /// was built without OpenMP. Looked up, since the library that has them depends on the build.
   private static let openMP:
     (
       threads: @convention(c) () -> Int32, setThreads: @convention(c) (Int32) -> Void
     )? = {
-      // The global scope, as <dlfcn.h> has it in a macro that Swift does not see.
+      // RTLD_DEFAULT, a macro of <dlfcn.h> that Swift does not import.
       #if canImport(Darwin)
       let global = unsafe UnsafeMutableRawPointer(bitPattern: -2)
       #else
@@ -39,8 +39,8 @@ enum OneDNN {
       )
     }()
 
-  /// Keeps the products that `body` starts on this thread. Afterwards the thread, which may be one
-  /// of the host program's, has the number of OpenMP threads that it had.
+  /// Runs `body` with oneDNN's products confined to this thread. Then restores its number of OpenMP
+  /// threads, since the thread may belong to the host program.
   static func onThisThread(_ body: () -> Void) {
     guard let openMP else { return body() }
     let threads = openMP.threads()
@@ -49,10 +49,10 @@ enum OneDNN {
     body()
   }
 
-  /// Which factor of a product is stored with its rows as columns.
+  /// The factor of a product that is stored transposed.
   enum Transposed { case neither, first, second }
 
-  /// c = factor · a · b, or c += that.
+  /// Sets c to factor · a · b, or adds that to c.
   ///
   /// - Parameters:
   ///   - a: [m, k], or [k, m] if transposed.
@@ -70,7 +70,7 @@ enum OneDNN {
       transposed == .first ? yes : no, transposed == .second ? yes : no, dnnl_dim_t(m),
       dnnl_dim_t(n), dnnl_dim_t(k), factor, a.pointer, dnnl_dim_t(a.stride), b.pointer,
       dnnl_dim_t(b.stride), adding ? 1 : 0, c.pointer, dnnl_dim_t(c.stride))
-    precondition(status == dnnl_success, "oneDNN refused a product of matrices")
+    precondition(status == dnnl_success, "oneDNN failed to multiply matrices")
   }
 
   private static let yes = CChar(UInt8(ascii: "T"))

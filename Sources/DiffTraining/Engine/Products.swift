@@ -2,21 +2,22 @@
 import COneDNN
 import TensorCore
 
-/// The products of one thread with matrices that are packed first, which oneDNN multiplies faster
-/// than `OneDNN.multiply` does, and in bf16 too.
+/// One thread's products with packed matrices, which oneDNN multiplies faster than
+/// `OneDNN.multiply` does, and also in bf16.
 ///
-/// Machine code is made for every number of rows anew: products are taken in chunks, so that there
-/// are few.
+/// oneDNN generates machine code for each number of rows: products are divided into ranges of
+/// rows, so that there are few such numbers.
 @safe final class Products: @unchecked Sendable {
   private let engine: dnnl_engine_t
   private let stream: dnnl_stream_t
   private var products: [ProductShape: Product] = [:]
   private var packings: [ProductShape: Packing] = [:]
   private var kept: [Int: Packed] = [:]
-  private var room = FloatBuffer(count: 0)
+  /// The memory of a packed matrix that is not kept.
+  private var temporary = FloatBuffer(count: 0)
   private var scratch = FloatBuffer(count: 0)
 
-  /// The second factor of products.
+  /// A packed matrix, the second factor of products.
   struct Packed {
     /// [inner, columns].
     fileprivate let packing: Packing
@@ -31,7 +32,7 @@ import TensorCore
       unsafe dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue))
         == dnnl_success,
       let stream = unsafe stream
-    else { throw DiffError(.unsupported, "oneDNN does not know this processor") }
+    else { throw DiffError(.unsupported, "oneDNN does not support this processor") }
     unsafe self.engine = engine
     unsafe self.stream = stream
   }
@@ -44,13 +45,13 @@ import TensorCore
     unsafe dnnl_engine_destroy(engine)
   }
 
-  /// Packs a matrix; what was packed before is overwritten unless it is kept.
+  /// Packs a matrix; overwrites the one packed before unless that is kept.
   ///
   /// - Parameters:
   ///   - b: [columns, inner] if transposed, else [inner, columns].
-  ///   - result: What has the stride of the products' results.
-  ///   - asHalf: Whether it is multiplied in bf16.
-  ///   - key: Under which it is kept, and taken if it was; nil: it is not.
+  ///   - result: A matrix with the stride of the products' results.
+  ///   - asHalf: True if it is multiplied in bf16.
+  ///   - key: The key under which it is kept and found again; nil to not keep it.
   func pack(
     _ b: FloatMatrix, isTransposed: Bool, for result: FloatMatrix, asHalf: Bool,
     keptAs key: Int? = nil
@@ -58,15 +59,15 @@ import TensorCore
     if let key, let packed = kept[key] { return packed }
     let (inner, columns) = isTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
     let shape = ProductShape(
-      rows: Self.chunk, columns: columns, inner: inner, aStrides: [inner, 1],
+      rows: Self.mostRows, columns: columns, inner: inner, aStrides: [inner, 1],
       bStrides: isTransposed ? [1, b.stride] : [b.stride, 1], cStride: result.stride,
       isHalf: asHalf)
     let packing = packings[shape] ?? (unsafe Packing(engine, shape))
     packings[shape] = packing
     let memory: FloatBuffer
     if key == nil {
-      if room.count < packing.floats { room = FloatBuffer(count: packing.floats) }
-      memory = room
+      if temporary.count < packing.floats { temporary = FloatBuffer(count: packing.floats) }
+      memory = temporary
     } else {
       memory = FloatBuffer(count: packing.floats)
     }
@@ -76,19 +77,19 @@ import TensorCore
     return packed
   }
 
-  /// Forgets what was kept.
+  /// Releases the packed matrices that were kept.
   func forget() { kept = [:] }
 
-  /// c = a · b, or c += that.
+  /// Sets c to a · b, or adds that to c.
   ///
-  /// - Parameter finish: Called with the rows of c that are complete.
+  /// - Parameter finish: Called with each range of rows of c when it is complete.
   func multiply(
     _ a: some Factor, _ b: Packed, adding: Bool = false, into c: FloatMatrix,
     finish: (Range<Int>) -> Void = { _ in }
   ) {
     let shape = b.packing.shape
     precondition(c.columns == shape.columns && a.columns == shape.inner && a.rows == c.rows)
-    for rows in Self.chunks(a.rows) {
+    for rows in Self.ranges(ofRows: a.rows) {
       let product = product(
         ProductShape(
           rows: rows.count, columns: c.columns, inner: shape.inner, aStrides: [a.stride, 1],
@@ -100,7 +101,7 @@ import TensorCore
     }
   }
 
-  /// c += aᵀ · b in bf16.
+  /// Adds aᵀ · b to c, with factors in bf16.
   ///
   /// - Parameters:
   ///   - a: [k, m].
@@ -125,26 +126,27 @@ import TensorCore
     return product
   }
 
-  private static let chunk = 256
+  /// The maximum number of rows of a product.
+  private static let mostRows = 256
 
-  /// Whole chunks, a multiple of 32 rows, and what is left.
-  private static func chunks(_ rows: Int) -> [Range<Int>] {
-    var chunks: [Range<Int>] = []
+  /// Returns ranges of `mostRows` rows, then one of a multiple of 32 rows, then the rest.
+  private static func ranges(ofRows rows: Int) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
     var start = 0
     while start < rows {
       let left = rows - start
-      let count = left >= chunk ? chunk : left >= 32 ? left / 32 * 32 : left
-      chunks.append(start..<start + count)
+      let count = left >= mostRows ? mostRows : left >= 32 ? left / 32 * 32 : left
+      ranges.append(start..<start + count)
       start += count
     }
-    return chunks
+    return ranges
   }
 }
 
-/// What a product is made for.
+/// The shape and element type that a product is created for.
 private struct ProductShape: Hashable {
   let rows, columns, inner: Int
-  /// Of rows and columns; none if b is packed.
+  /// The strides of rows and of columns; those of b are empty if it is packed.
   let aStrides, bStrides: [Int]
   let cStride: Int
   let isHalf: Bool
@@ -159,7 +161,7 @@ private struct ProductShape: Hashable {
   }
 }
 
-/// A product of oneDNN's.
+/// A matrix product of oneDNN for one shape.
 @safe private final class Product {
   private var product = unsafe dk_product()
   var scratchFloats: Int { unsafe Int(product.scratch_bytes) / 4 + 16 }
@@ -171,7 +173,7 @@ private struct ProductShape: Hashable {
     } else {
       status = unsafe dk_product_make(&product, engine, shape.inC, nil)
     }
-    precondition(status == dnnl_success, "oneDNN makes no product \(shape)")
+    precondition(status == dnnl_success, "oneDNN cannot create the product \(shape)")
   }
 
   deinit { unsafe dk_product_free(&product) }
@@ -181,11 +183,11 @@ private struct ProductShape: Hashable {
     into c: UnsafeMutablePointer<Float>, scratch: FloatBuffer
   ) {
     let status = unsafe dk_product_run(&product, stream, a, b, c, scratch.pointer())
-    precondition(status == dnnl_success, "oneDNN refused a product of matrices")
+    precondition(status == dnnl_success, "oneDNN failed to multiply matrices")
   }
 }
 
-/// A way to pack.
+/// A conversion to oneDNN's packed layout for one shape.
 @safe private final class Packing {
   let shape: ProductShape
   fileprivate var packing = unsafe dk_packing()
@@ -194,14 +196,14 @@ private struct ProductShape: Hashable {
   init(_ engine: dnnl_engine_t, _ shape: ProductShape) {
     self.shape = shape
     let status = unsafe dk_packing_make(&packing, engine, shape.inC)
-    precondition(status == dnnl_success, "oneDNN packs no weights of \(shape)")
+    precondition(status == dnnl_success, "oneDNN cannot pack weights of \(shape)")
   }
 
   deinit { unsafe dk_packing_free(&packing) }
 
   func run(_ stream: dnnl_stream_t, _ b: FloatMatrix, _ memory: FloatBuffer) {
     let status = unsafe dk_packing_run(&packing, stream, b.pointer, memory.pointer())
-    precondition(status == dnnl_success, "oneDNN refused to pack weights")
+    precondition(status == dnnl_success, "oneDNN failed to pack weights")
   }
 }
 #endif

@@ -1,15 +1,15 @@
 import Kernels
 import TensorCore
 
-/// The calculation of one batch, written down so that it can be gone through backwards.
+/// A record of the operations on one batch, from which gradients are calculated in reverse.
 ///
-/// Operations (`Ops/`, one file each) calculate at once and append themselves to a list; `pullBack`
-/// visits the list once from its end (Wengert 1964). Parameters are no entries of the tape:
-/// operations read them from the flat buffer and add their gradients to the other.
+/// Operations (`Ops/`, one file each) calculate immediately and append themselves to a list;
+/// `pullBack` visits the list once from its end (Wengert 1964). Parameters are not entries of the
+/// tape: operations read them from one flat buffer and add their gradients to another.
 public final class Tape {
-  /// A matrix that an operation calculated, or that was given.
+  /// A matrix on the tape: the result of an operation, or a constant.
   public struct Variable: Sendable, Hashable {
-    /// The extents.
+    /// The number of rows and of columns.
     public let rows, columns: Int
     let index: Int
   }
@@ -17,11 +17,11 @@ public final class Tape {
   private struct Entry {
     var value: FloatMatrix
     var gradient: FloatMatrix?
-    /// The value as bf16, if somebody asked.
+    /// The value as bf16, once it was requested.
     var half: HalfMatrix?
-    /// Whether it depends on a parameter whose gradient is wanted.
+    /// True if it depends on a parameter whose gradient is required.
     let isVariable: Bool
-    /// Whether its memory is the arena's.
+    /// True if its memory is the arena's.
     let isOwned: Bool
   }
 
@@ -32,17 +32,17 @@ public final class Tape {
   private var dropouts: UInt64 = 0
   private var entries: [Entry] = []
   private var operations: [any Operation] = []
-  /// What losses are multiplied with before gradients are taken; set by `pullBack`.
+  /// The factor of all losses; set by `pullBack`.
   private(set) var scale: Float = 1
 
-  /// An empty tape. Of the tapes of one engine only the newest may be used.
+  /// Creates an empty tape. Of the tapes of one engine only the newest may be used.
   ///
   /// - Parameters:
-  ///   - engine: Threads and memory.
+  ///   - engine: The threads and memory.
   ///   - parameters: The flat buffer of values.
-  ///   - gradients: Where to add gradients; nil to calculate outputs alone, which takes less
+  ///   - gradients: The gradients to add to; nil to calculate outputs only, which takes less
   ///     memory.
-  ///   - dropout: What to drop; nil for nothing.
+  ///   - dropout: The source of dropout masks; nil for no dropout.
   public init(
     _ engine: Engine, parameters: FloatBuffer, gradients: Gradients? = nil,
     dropout: Dropout? = nil
@@ -69,7 +69,7 @@ public final class Tape {
     return append(value, isVariable: false, isOwned: true)
   }
 
-  /// The numbers of a variable, until the next tape of the engine begins.
+  /// Returns the values of a variable, valid until the engine's next tape is created.
   public func value(of variable: Variable) -> FloatMatrix { entries[variable.index].value }
 
   /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
@@ -78,15 +78,15 @@ public final class Tape {
     self.scale = scale
     while let operation = operations.popLast() {
       let output = operation.output.map { entries[$0.index] }
-      // What nothing depends on has no gradient.
+      // A result on which no loss depends has no gradient.
       if operation.output == nil || output?.gradient != nil {
         operation.pullBack(on: self)
       }
-      for block in operation.saved { engine.arena.giveBack(block) }
+      for matrix in operation.saved { engine.arena.giveBack(matrix) }
       guard let output, let index = operation.output?.index else { continue }
       if output.isOwned { engine.arena.giveBack(output.value) }
-      for block in [output.gradient, output.half?.memory] {
-        if let block { engine.arena.giveBack(block) }
+      for matrix in [output.gradient, output.half?.memory] {
+        if let matrix { engine.arena.giveBack(matrix) }
       }
       entries[index].gradient = nil
     }
@@ -105,9 +105,9 @@ public final class Tape {
   }
 }
 
-/// What operations are made with.
+/// Primitives that operations are built from.
 extension Tape {
-  /// Whether operations have to keep what their gradients need.
+  /// True if operations must keep what their gradients need.
   var isRecording: Bool { gradients != nil }
 
   /// A new variable, its elements undefined, that depends on these variables and parameters.
@@ -122,7 +122,7 @@ extension Tape {
       isOwned: true)
   }
 
-  /// The numbers of a variable as bf16, with rows of zeros behind them; see `Engine.half`.
+  /// Returns the values of a variable as bf16, padded with rows of zeros; see `Engine.half`.
   func half(of variable: Variable) -> HalfMatrix {
     if let half = entries[variable.index].half { return half }
     let half = engine.half(of: value(of: variable))
@@ -130,25 +130,25 @@ extension Tape {
     return half
   }
 
-  /// Writes an operation down, if gradients are wanted.
+  /// Appends an operation to the tape, if gradients are required.
   func record(_ operation: any Operation) {
     if isRecording {
       operations.append(operation)
     } else {
-      for block in operation.saved { engine.arena.giveBack(block) }
+      for matrix in operation.saved { engine.arena.giveBack(matrix) }
     }
   }
 
-  /// The gradient by the output of an operation that is being pulled back.
+  /// Returns the gradient with respect to the output of the operation that is being pulled back.
   func gradient(of output: Variable) -> FloatMatrix {
     guard let gradient = entries[output.index].gradient else {
-      preconditionFailure("no gradient has come to this output")
+      preconditionFailure("this output has no gradient")
     }
     return gradient
   }
 
-  /// Where to write the gradient by an input: to add it, or, if it is the first, to set it; nil
-  /// if nobody wants it.
+  /// Returns the matrix for the gradient with respect to an input, and whether to add to it rather
+  /// than set it, as the first does; nil if no gradient is required.
   func gradientToAdd(of input: Variable) -> (matrix: FloatMatrix, adding: Bool)? {
     guard entries[input.index].isVariable else { return nil }
     if let gradient = entries[input.index].gradient { return (gradient, true) }
@@ -157,12 +157,12 @@ extension Tape {
     return (gradient, false)
   }
 
-  /// A parameter as a matrix: vectors are one row.
+  /// Returns a parameter as a matrix; a vector is one row.
   func matrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix {
     Self.matrix(parameter, in: parameters)
   }
 
-  /// The gradients of a parameter, to be added to; nil if nobody wants them.
+  /// Returns the gradient of a parameter, to be added to; nil if it is not required.
   func gradientMatrix(_ parameter: ParameterLayout.Parameter) -> FloatMatrix? {
     guard let gradients, gradients.isWanted[parameter.index] else { return nil }
     return Self.matrix(parameter, in: gradients.values)
@@ -193,11 +193,11 @@ extension Tape {
   }
 }
 
-/// An entry of the tape: how gradients come from the output to the inputs and parameters.
+/// An operation on the tape: propagates gradients from its output to its inputs and parameters.
 protocol Operation {
-  /// What it calculated; nil for a loss, which begins the way back.
+  /// The result; nil for a loss, from which the backward pass starts.
   var output: Tape.Variable? { get }
-  /// What it keeps in the arena for its pullback.
+  /// The matrices of the arena that it keeps for its pullback.
   var saved: [FloatMatrix] { get }
   /// Adds the gradients of its inputs and parameters.
   func pullBack(on tape: Tape)

@@ -1,25 +1,25 @@
 #if !Training
 import TensorCore
 
-// What stands for oneDNN in builds without it. No `Engine` is ever made there, so that nothing of
-// this is ever reached but for what asks whether it is there.
+// Replaces oneDNN in builds without it. Such builds create no `Engine`, so that only the checks
+// for availability are ever reached.
 
-/// No products.
+/// A replacement without products.
 enum OneDNN {
-  /// Whether this build has it.
+  /// True if this build includes oneDNN.
   static let isIncluded = false
-  /// Whether this processor multiplies bf16.
+  /// True if this processor multiplies bf16.
   static let hasHalf = false
-  /// None.
+  /// Empty: there is no instruction set in use.
   static let instructions = ""
 
-  /// Which factor of a product is stored with its rows as columns.
+  /// The factor of a product that is stored transposed.
   enum Transposed { case neither, first, second }
 
-  /// No thread has anything to do.
+  /// Does nothing.
   static func onThisThread(_ body: () -> Void) {}
 
-  /// Is never called.
+  /// Traps; it is never called.
   static func multiply(
     _ a: FloatMatrix, _ b: FloatMatrix, transposed: Transposed = .neither, factor: Float = 1,
     adding: Bool = false, into c: FloatMatrix
@@ -28,11 +28,11 @@ enum OneDNN {
   }
 }
 
-/// None is ever made: `Engine` refuses first.
+/// A replacement that is never created: `Engine` throws first.
 final class Products: Sendable {
   init() throws(DiffError) {}
 
-  /// The second factor of products, of which there are none.
+  /// A packed matrix, which is never created.
   struct Packed {}
 
   func pack(

@@ -4,19 +4,20 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-/// What a training learned: what is added to the base, and the head.
+/// The result of a training: the additions to the base, and the head.
 public struct Finetune {
   /// The parameters.
   public let layout: ParameterLayout
-  /// The values, base and additions together, as the training had them in float32.
+  /// The values, base and additions together, in float32 as in the training.
   public let values: FloatBuffer
-  /// Which elements change: their places in the flat buffers, ascending.
+  /// The positions in the flat buffers of the elements that change, ascending.
   public let positions: [Int]
-  /// How many were asked for; more than there are if gates left fewer, or too much is frozen.
+  /// The requested number of positions; larger than their count if fewer gates are open, or too
+  /// much is frozen.
   public let wanted: Int?
-  /// Of gates, the share of elements that were not zero when the selection was made.
+  /// With gates, the share of elements that were not zero when positions were selected.
   public let densityBefore: Double?
-  /// What is added at each position.
+  /// The number that is added at each position.
   let additions: [Float]
 
   /// Elements that change / elements of the body.
@@ -24,8 +25,8 @@ public struct Finetune {
 
   /// Writes the diff: float16 additions with a scale for each tensor, and the head whole.
   ///
-  /// - Returns: How many values were added.
-  /// - Throws: `unsupported` if a value is not finite; what writing throws.
+  /// - Returns: The number of values that were added.
+  /// - Throws: `unsupported` if a value is not finite; errors of writing.
   @discardableResult
   public func write(
     _ base: any Checkpoint, into sink: any ByteSink, metadata: [String: String]

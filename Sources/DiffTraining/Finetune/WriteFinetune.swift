@@ -4,7 +4,7 @@ import DiffOperations
 import Kernels
 import TensorCore
 
-/// A tensor of float32 that a finetune has and its base lacks, or has otherwise.
+/// A tensor of float32 that a finetune has and its base lacks, or has with other contents.
 package struct HeadTensor: Sendable {
   package let name: TensorName
   package let shape: Shape
@@ -21,10 +21,10 @@ package struct HeadTensor: Sendable {
 /// even where its value rounds to zero, and the head whole. Base and result have fingerprints.
 ///
 /// - Parameters:
-///   - names: The tensors that something is added to.
-///   - additions: What is added to the elements of a tensor, which may be zero; asked for one
-///     tensor at a time, in order of names.
-/// - Returns: Bytes and values written.
+///   - names: The names of the tensors that are changed.
+///   - additions: Returns the additions to the elements of a tensor, which may be zero; called for
+///     one tensor at a time, in order of names.
+/// - Returns: The number of values written.
 /// - Throws: `unsupported` if a value is not finite or the base has a head of another type,
 ///   `mismatch` for tensors that the base lacks.
 /// - Complexity: O(bytes of the tensors named), in memory of one tensor's additions.
@@ -60,7 +60,8 @@ private func write(
   _ writer: DiffWriter
 ) throws(DiffError) {
   guard let type = tensor.type.float else {
-    throw DiffError(.unsupported, "is no float", path: base.path, tensor: tensor.name)
+    throw DiffError(
+      .unsupported, "is not of a floating-point type", path: base.path, tensor: tensor.name)
   }
   let most = additions.values.reduce(0) { max($0, Double($1.magnitude)) }
   guard additions.values.allSatisfy(\.isFinite) else {
@@ -98,7 +99,7 @@ private func write(
   try writer.end(base: before.fingerprint, result: after.fingerprint)
 }
 
-/// Writes a head: inserted, or exactly what takes the base's to it.
+/// Writes a head: as an insertion, or as an exact change of the base's.
 private func write(
   _ head: HeadTensor, over tensor: StoredTensor?, in base: any Checkpoint, _ writer: DiffWriter
 ) throws(DiffError) {

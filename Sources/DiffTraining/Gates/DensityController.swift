@@ -1,32 +1,34 @@
 import Platform
 
-/// Finds the price of an open gate that brings the gates to a density by the end of their
-/// training: what is right depends on the model and on the number of steps, so λ is led by what
-/// it does.
+/// A controller of λ, the penalty of an open gate, that brings the gates to a density by the end of
+/// their training. The right λ depends on the model and on the number of steps, so it is adjusted
+/// by its effect.
 ///
-/// For the share `start` of the steps gates cost nothing, and weights learn where they want to
-/// go. Then the log-odds of finding a gate open shall fall in a straight line, and be those of
-/// the target after the share `landing`. Log-odds, since a gate's location moves by equal steps
-/// under Adam, which hardly shows in the density while gates are open or closed for sure. λ
-/// begins at what the gradients of gates are like, so that it neither drowns in them nor drowns
-/// them, and is multiplied after each step by what foreseen and wanted log-odds are apart.
+/// For the share `start` of the steps gates cost nothing, and weights are trained freely. Then the
+/// log-odds of an open gate are to fall in a straight line, to those of the target after the share
+/// `landing`. Log-odds, since a gate's location moves by equal steps under Adam, which has little
+/// effect on the density while gates are almost surely open or closed. λ begins at the size of the
+/// gates' gradients, so that neither dominates the other, and is multiplied after each step by a
+/// function of the difference between predicted and intended log-odds.
 public struct DensityController: Sendable, Hashable {
   /// The density to end with.
   public let target: Double
-  /// The price of an open gate.
+  /// The penalty of an open gate.
   public private(set) var lambda = 0.0
   private let elements, steps: Int
   private let start, landing: Double
-  /// What the log-odds change by in a step, and the size of a gate's gradient: means over some
+  /// The change of the log-odds in a step, and the size of a gate's gradient: means over some
   /// steps.
   private var trend = 0.0, noise = 0.0
-  /// The log-odds of the last step, and when the fall began.
+  /// The log-odds of the last step, and at the start of the fall.
   private var last = 0.0, first = 0.0
 
+  /// Creates a controller.
+  ///
   /// - Parameters:
   ///   - target: The density to end with, above 0.
-  ///   - elements: Of the model but the head; of those that are seen it reads the share.
-  ///   - steps: How many there will be.
+  ///   - elements: The number of elements of the model without the head.
+  ///   - steps: The number of steps.
   public init(
     target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
   ) {
@@ -37,7 +39,7 @@ public struct DensityController: Sendable, Hashable {
     self.landing = landing
   }
 
-  /// How much of the fall shall be behind at a step.
+  /// Returns the share of the fall that is to be complete at a step.
   private func progress(_ step: Double) -> Double {
     let (begin, end) = (start * Double(steps), landing * Double(steps))
     return min(1, max(0, (step - begin) / max(1, end - begin)))
@@ -45,7 +47,7 @@ public struct DensityController: Sendable, Hashable {
 
   /// Sets λ for the next step.
   ///
-  /// - Parameter found: What a step measured.
+  /// - Parameter found: The measurements of a step.
   public mutating func update(step: Int, found: GatedParameters.Measure) {
     let seen = max(found.seenDensity, 1e-12)
     let odds = Self.logOdds(found.twiceOpenDensity / seen)
@@ -67,7 +69,7 @@ public struct DensityController: Sendable, Hashable {
     return log(share / (1 - share))
   }
 
-  /// All that the next λ depends on.
+  /// The numbers that the next λ depends on.
   var state: [Double] {
     get { [lambda, trend, noise, last, first] }
     set {
@@ -76,7 +78,7 @@ public struct DensityController: Sendable, Hashable {
     }
   }
 
-  /// How many numbers `state` has.
+  /// The number of elements of `state`.
   static let stateCount = 5
 
   private static let memory = 0.2

@@ -1,21 +1,21 @@
 import TensorCore
 
-/// Which parameters share a gate beside their own, so that whole groups can close (structured
-/// diff pruning: Guo, Rush, Kim 2021).
+/// The sets of parameters that share a gate beside their own, so that whole groups can close
+/// (structured diff pruning: Guo, Rush, Kim 2021).
 public enum GateGrouping: Sendable, Hashable {
-  /// None do.
+  /// No parameters.
   case none
-  /// Those of one named tensor: the paper's choice.
+  /// The parameters of one named tensor: the paper's choice.
   case tensor
-  /// Those of one row of a matrix.
+  /// The parameters of one row of a matrix.
   case row
-  /// Those of one column of a matrix.
+  /// The parameters of one column of a matrix.
   case column
-  /// Those of one attention head, `size` wide: rows of the projections to queries, keys and
-  /// values, columns of the one behind attention; other tensors are a group each.
+  /// The parameters of one attention head, `size` wide: rows of the projections to queries, keys
+  /// and values, columns of the one after attention; other tensors are a group each.
   case head(size: Int)
 
-  /// The shape of a group inside a tensor seen as rows of `shape.rowLength`; nil without groups.
+  /// Returns the shape of a group in a tensor of rows of `shape.rowLength`; nil without groups.
   func box(of parameter: ParameterLayout.Parameter) -> (rows: Int, columns: Int)? {
     let columns = Int(parameter.shape.rowLength)
     let count = parameter.range.count
@@ -49,7 +49,7 @@ extension GateGrouping: Codable, LosslessStringConvertible {
     }
   }
 
-  /// The grouping of a description, or nil.
+  /// Creates the grouping of a description, or nil.
   public init?(_ description: String) {
     switch description {
     case "none": self = .none
@@ -75,20 +75,20 @@ extension GateGrouping: Codable, LosslessStringConvertible {
     let text = try container.decode(String.self)
     guard let grouping = GateGrouping(text) else {
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "'\(text)' is no grouping of gates")
+        in: container, debugDescription: "'\(text)' is not a grouping of gates")
     }
     self = grouping
   }
 }
 
-/// What a tensor of a transformer has to do with attention heads.
+/// The role of a tensor of a transformer in attention heads.
 private enum AttentionPart {
-  /// Makes queries, keys or values: an output a row.
+  /// A projection to queries, keys or values: each row gives an output.
   case projection
-  /// Reads what the heads saw: an input a column.
+  /// The projection of the heads' results: each column takes an input.
   case output
 
-  /// Told by the names that the BERT family uses.
+  /// Determines the role by the names that the BERT family uses.
   init?(_ name: TensorName) {
     let parts = name.parts.suffix(3)
     if parts.contains(where: { Self.projections.contains($0) }) {
@@ -106,21 +106,21 @@ private enum AttentionPart {
   private static let projections: Set = ["query", "key", "value", "q_lin", "k_lin", "v_lin"]
 }
 
-/// How the penalty counts a parameter in a group.
+/// The way in which the penalty counts a parameter in a group.
 public enum GatePenalty: String, Sendable, Hashable, CaseIterable, Codable {
-  /// By the chance that its gate and its group's are open: the paper's formula, Σ p · p_group.
+  /// By the probability that its gate and its group's are open: the paper's formula, Σ p · p_group.
   case product
-  /// By the chance of its gate, and each group by that of its own: what the authors published as
-  /// code, Σ p + Σ p_group.
+  /// By the probability of its gate, and each group by that of its own: as in the code that the
+  /// authors published, Σ p + Σ p_group.
   case additive
 }
 
-/// What a gate's location learns by: the derivative of which z.
+/// The derivative of z by which a gate's location is trained.
 public enum GateSlope: String, Sendable, Hashable, CaseIterable, Codable {
-  /// Of z as it was drawn: the paper's. It is zero where z was cut off at 0 or 1, as nearly all
-  /// are at first and at last, so that a gate seldom hears what it is good for.
+  /// The slope of z as drawn, as in the paper. It is zero where z was clipped to 0 or 1, as are
+  /// nearly all at the start and at the end, so that a gate seldom has a gradient.
   case drawn
-  /// Of the expectation of z. The loss hardly depends on the draw of a single gate, so the mean
-  /// of the gradient stays, but every step tells it, without the gate's own chance in it.
+  /// The slope of the expectation of z. The loss hardly depends on the draw of a single gate, so
+  /// the mean of the gradient stays, but every step gives it, without the noise of its own draw.
   case expected
 }

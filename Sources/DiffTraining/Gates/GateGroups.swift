@@ -3,24 +3,24 @@ import Platform
 
 /// The gates that groups of parameters share, their state, and the sums that a step leaves there.
 ///
-/// Kernels see a group's numbers in slots: a slot is a group, or where groups are made of columns
-/// a column, so that one load gives each element its own.
+/// Kernels read a group's numbers from slots: a slot is a group, or a column if groups consist of
+/// columns, so that one load gives the numbers of each element.
 struct GateGroups {
-  /// What a group is made of.
+  /// The sums of a group over its elements.
   struct Sums {
     /// ∂L/∂z of the group.
     var pull = 0.0
-    /// Σ chance of the elements' own gates to be open.
+    /// Σ probability that the elements' own gates are open.
     var openness = 0.0
-    /// The same without those rows of tables that nothing has reached yet, whose weight is zero.
+    /// The same without rows of tables that no batch has read, whose weight is zero.
     var seenOpenness = 0.0
-    /// Σ its square, of those.
+    /// Σ its square, over the same elements as `seenOpenness`.
     var seenTwice = 0.0
-    /// Elements whose own gate is open without chance.
+    /// The number of elements whose own gate is open when settled.
     var open = 0.0
   }
 
-  /// What a new gate begins with: z is 1 almost always.
+  /// The location of a new gate: z is 1 almost always.
   static let start: Float = 5
 
   /// The locations of the gates and their moments.
@@ -29,19 +29,19 @@ struct GateGroups {
   private(set) var squares: [Float] = []
   /// The sums of the step.
   var sums: [Sums] = []
-  /// How many groups a group stands for: one does for all unseen rows of a table, which have
-  /// none of their own yet.
+  /// The number of groups that a group represents: one represents all unseen rows of a table,
+  /// which have no separate groups yet.
   private(set) var multiplicity: [Double] = []
   /// The group of each slot.
   private(set) var groupOfSlot: [Int] = []
   private var slopes: [Float] = []
-  /// z of this draw and of the next, λ · chance to be open, for each slot.
+  /// z of this draw and of the next, λ · probability of being open, for each slot.
   private(set) var z: [Float] = []
   private(set) var nextZ: [Float] = []
   private(set) var penalties: [Float] = []
-  /// Whether groups have gates at all; else z and the chance are 1.
+  /// True if groups have gates; else z and the probability are 1.
   let areGated: Bool
-  /// Whether gates, also those of elements, learn by the slope of their expectation.
+  /// True if gates, also those of elements, are trained by the slope of their expectation.
   let isExpected: Bool
 
   init(areGated: Bool, _ slope: GateSlope) {
@@ -68,12 +68,12 @@ struct GateGroups {
     return slot
   }
 
-  /// Says how many groups the group of a slot stands for.
+  /// Sets the number of groups that the group of a slot represents.
   mutating func setMultiplicity(_ count: Int, slot: Int) {
     multiplicity[groupOfSlot[slot]] = Double(count)
   }
 
-  /// The chance of a group to be open.
+  /// Returns the probability that a group is open.
   func chance(of group: Int) -> Double {
     areGated ? 1 / (1 + exp(-Double(locations[group]))) : 1
   }
@@ -89,7 +89,7 @@ struct GateGroups {
     for slot in z.indices { z[slot] = gates[groupOfSlot[slot]].z }
   }
 
-  /// Makes the group of one slot what that of another one is; chance stays its own.
+  /// Copies the group of one slot to that of another, which keeps its own draw.
   mutating func copy(slot other: Int, to slot: Int, _ draw: GateDraw) {
     let (from, to) = (groupOfSlot[other], groupOfSlot[slot])
     guard areGated, from != to else { return }
@@ -102,7 +102,7 @@ struct GateGroups {
     (z[slot], slopes[to]) = (gate.z, gate.slope)
   }
 
-  /// Takes over a state that was stored.
+  /// Restores a stored state.
   mutating func restore(
     locations: [Float], means: [Float], squares: [Float], multiplicity: [Double]
   ) {
@@ -110,7 +110,7 @@ struct GateGroups {
     self.multiplicity = multiplicity
   }
 
-  /// Sets what an element pays for being open, from λ.
+  /// Sets the penalty of an open element from λ.
   mutating func setPenalties(_ lambda: Double, _ penalty: GatePenalty) {
     for slot in penalties.indices {
       let share = penalty == .product ? chance(of: groupOfSlot[slot]) : 1
@@ -118,7 +118,7 @@ struct GateGroups {
     }
   }
 
-  /// The gradient of a group's gate.
+  /// Returns the gradient of a group's gate.
   func gradient(of group: Int, _ lambda: Double, _ penalty: GatePenalty) -> Double {
     guard areGated else { return 0 }
     let p = chance(of: group)
@@ -145,7 +145,7 @@ struct GateGroups {
   /// Makes the next draw the current one.
   mutating func advance() { if areGated { z = nextZ } }
 
-  /// z of each slot without chance.
+  /// z of each slot when settled, without randomness.
   var settledZ: [Float] {
     guard areGated else { return z }
     let settled = locations.map { Kernels.gate($0, chance: 0.5).z }

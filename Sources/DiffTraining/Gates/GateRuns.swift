@@ -1,32 +1,32 @@
 import Algorithms
 
-/// A stretch of gated parameters that a kernel goes through in one go: neighbours of one group, or
-/// whole rows where groups are made of columns.
+/// A run of gated parameters that a kernel processes in one call: neighbours of one group, or whole
+/// rows if groups consist of columns.
 struct GateRun {
-  /// Which buffers: 0 for the parameters, i + 1 for the unseen rows of table i.
+  /// The index of the buffers: 0 for the parameters, i + 1 for the unseen rows of table i.
   var buffers = 0
-  /// The first element, the elements of a row, and how many rows.
+  /// The first element, the number of elements in a row, and the number of rows.
   var start: Int
   var count: Int
   var rows = 1
   /// The first slot; as many as `count` if `varies`.
   var slot: Int
   var varies = false
-  /// How many times the run is there: as often as a table has unseen rows.
+  /// The number of equal runs that it represents: the unseen rows of a table.
   var multiplicity = 1
-  /// Where its sums stand.
+  /// The offset of its sums.
   var place = 0
 
   var slotCount: Int { varies ? count : 1 }
   var sumCount: Int { 2 + 4 * slotCount }
-  /// The elements of one row.
+  /// Returns the elements of one row.
   func range(_ row: Int) -> Range<Int> { start + row * count..<start + (row + 1) * count }
 
-  /// The most elements of a run: what is worth a call, and still leaves work for every core.
+  /// The maximum number of elements in a run: enough for a call, and few enough to use all cores.
   static let room = 1 << 14
 }
 
-/// How the groups lie in a tensor, and its runs.
+/// The arrangement of groups in a tensor, and its runs.
 struct GateRegion {
   let parameter: ParameterLayout.Parameter
   /// The extents of the tensor as rows, and of a group.
@@ -49,7 +49,7 @@ struct GateRegion {
     } else {
       firstSlot = groups.append(boxRows == 0 ? 0 : rows / boxRows, slotsEach: 1)
     }
-    // Where each row has a group, the unseen rows have one in common.
+    // If each row has a group, the unseen rows share one.
     let isByRow = parameter.isTable && boxRows < rows
     unseenSlot = isByRow ? groups.append(1, slotsEach: 1) : firstSlot
     if isByRow {
@@ -57,13 +57,13 @@ struct GateRegion {
     }
   }
 
-  /// Whether groups are made of columns.
+  /// True if groups consist of columns.
   var varies: Bool { boxColumns < columns }
 
-  /// The slot of a row.
+  /// Returns the slot of a row.
   func slot(ofRow row: Int) -> Int { varies ? firstSlot : firstSlot + row / boxRows }
 
-  /// The runs of neighbouring rows.
+  /// Returns the runs of neighbouring rows.
   func runs(rows range: Range<Int>) -> [GateRun] {
     let start = parameter.range.lowerBound
     if varies {

@@ -3,14 +3,13 @@ import SystemSupport
 
 /// The parameters of a model under hard-concrete gates (Louizos, Welling, Kingma 2018), as diff
 /// pruning trains them (Guo, Rush, Kim 2021): θ = base + z ⊙ z_group ⊙ w. The base stays, w and
-/// the locations of the gates learn; chance is a function of seed, step and position and stored
-/// nowhere.
+/// the locations of the gates are trained; draws are a function of seed, step and position and are
+/// not stored.
 ///
-/// A step goes twice over memory: `measure` for the norms that clipping needs, `update` for the
+/// A step passes over memory twice: `measure` for the norms that clipping needs, `update` for the
 /// new w and gates and at the same time the values of the next draw. Rows of tables that no batch
-/// has read keep w = 0, and all have one and the same gates: a single row stands for them, and
-/// each is given its own when it is read for the first time, so that results are those of gates
-/// for all.
+/// has read keep w = 0, and all have equal gates: a single row represents them, and each gets its
+/// own gates when it is first read, so that results are those of separate gates for all.
 ///
 ///     let gates = GatedParameters(model.layout, values, gradients, seed: 1)
 ///     gates.sample(step: 0)
@@ -22,29 +21,29 @@ import SystemSupport
 ///     }
 ///     let differences = gates.settle()
 public final class GatedParameters {
-  /// What the gradients of a step amount to, and how many gates are open.
+  /// The norms of a step's gradients, and the densities of open gates.
   public struct Measure: Sendable, Hashable {
     /// ‖∂L/∂w‖² and ‖∂(L + penalty)/∂gates‖².
     public internal(set) var weightNorm = 0.0, gateNorm = 0.0
-    /// E‖δ‖₀ / elements, where rows that were never read count as zero, which they are.
+    /// E‖δ‖₀ / elements; rows that were never read count as zero, as they are.
     public internal(set) var expectedDensity = 0.0
-    /// The share that two draws in a row find open. Unlike the expectation, a crowd of gates that
-    /// are nearly closed adds nothing to it.
+    /// The share of elements that are open in two successive draws. Gates that are nearly closed,
+    /// however many, add nothing to it, unlike to the expectation.
     public internal(set) var twiceOpenDensity = 0.0
     /// The share of elements that can differ from the base: all but rows that were never read.
     public internal(set) var seenDensity = 0.0
-    /// The share of elements whose gate is open without chance, together with its group's; rows
-    /// that were never read do not count.
+    /// The share of elements whose gate, together with its group's, is open when settled; rows that
+    /// were never read do not count.
     public internal(set) var openDensity = 0.0
 
-    /// What a step found, of which a `DensityController` reads these.
+    /// Creates the measurements that a `DensityController` reads.
     public init(gateNorm: Double = 0, twiceOpenDensity: Double = 0, seenDensity: Double = 0) {
       (self.gateNorm, self.twiceOpenDensity) = (gateNorm, twiceOpenDensity)
       self.seenDensity = seenDensity
     }
   }
 
-  /// The elements of the model but the head, of which densities are shares.
+  /// The number of elements of the model without the head, of which densities are shares.
   public let count: Int
   let penalty: GatePenalty
   let seed: UInt64
@@ -52,10 +51,10 @@ public final class GatedParameters {
   var groups: GateGroups
   let regions: [GateRegion]
   package private(set) var buffers: [GateBuffers]
-  /// Of each table, in the order of the buffers behind the first: its region, the rows seen.
+  /// The tables, in the order of the buffers after the first: region and rows that were read.
   var tables: [Table] = []
   private var runs: [GateRun] = []
-  /// Runs that one thread takes together.
+  /// The ranges of runs that one thread processes together.
   private var batches: [Range<Int>] = []
   private var sums = FloatBuffer(count: 0)
   private var lambda = 0.0
@@ -68,12 +67,12 @@ public final class GatedParameters {
     var unseen: Int
   }
 
-  /// Gates for parameters that are not of the head. At first all are open and w is zero.
+  /// Creates gates for parameters that are not of the head. At first all are open and w is zero.
   ///
   /// - Parameters:
   ///   - values: The base, which is copied; from now on the values of the draw.
-  ///   - gradients: Where the model adds its gradients.
-  ///   - learning: The places of the parameters, nil for all. The others stay as they are, and
+  ///   - gradients: The gradients that the model adds to.
+  ///   - learning: The indices of the parameters, nil for all. The others are not changed, and
   ///     densities are shares of all that are not of the head.
   public init(
     _ layout: ParameterLayout, _ values: FloatBuffer, _ gradients: Gradients,
@@ -125,7 +124,7 @@ public final class GatedParameters {
     GateDraw(seed: seed, step: UInt64(step), stream: 1)
   }
 
-  /// Makes the values of a step's draw; needed before the first step, and after `settle`.
+  /// Calculates the values of a step's draw; needed before the first step, and after `settle`.
   public func sample(step: Int) {
     let draw = draw(step)
     groups.draw(groupDraw(step))
@@ -137,11 +136,11 @@ public final class GatedParameters {
     }
   }
 
-  /// Finds what the gradients mean for weights and gates. The gradients stay as they are.
+  /// Measures the gradients of weights and gates. Does not change the gradients.
   ///
   /// - Parameters:
-  ///   - step: The step whose draw the gradients were made with.
-  ///   - lambda: The price of an open gate.
+  ///   - step: The step whose draw the gradients are for.
+  ///   - lambda: The penalty of an open gate.
   public func measure(step: Int, lambda: Double) -> Measure {
     see(groupDraw(step))
     self.lambda = lambda
@@ -159,12 +158,12 @@ public final class GatedParameters {
     return sumUp()
   }
 
-  /// Takes a step with weights and gates and makes the values of the next draw.
+  /// Takes a step with weights and gates and calculates the values of the next draw.
   ///
   /// - Parameters:
-  ///   - step: The one that was measured.
-  ///   - gates: For the gates of elements.
-  ///   - shared: For those of groups.
+  ///   - step: The step that was measured.
+  ///   - gates: The step of the gates of elements.
+  ///   - shared: The step of the gates of groups.
   public func update(step: Int, weights: AdamStep, gates: AdamStep, shared: AdamStep) {
     let (draw, next) = (draw(step), draw(step + 1))
     groups.update(shared, lambda, penalty, next: groupDraw(step + 1))
@@ -179,8 +178,8 @@ public final class GatedParameters {
     groups.advance()
   }
 
-  /// The differences δ = z ⊙ z_group ⊙ w without chance, in a buffer of the model's layout; the
-  /// values become base + δ.
+  /// Returns the differences δ = z ⊙ z_group ⊙ w with settled gates, in a buffer of the model's
+  /// layout, and sets the values to base + δ.
   public func settle() -> FloatBuffer {
     let differences = FloatBuffer(count: buffers[0].values.count)
     forEachRun { [buffers, z = groups.settledZ] run in
@@ -195,7 +194,7 @@ public final class GatedParameters {
 
   // MARK: Runs
 
-  /// Gives rows that were read for the first time gates of their own.
+  /// Gives separate gates to rows that were read for the first time.
   private func see(_ draw: GateDraw) {
     var isNew = false
     for index in tables.indices {
@@ -218,8 +217,8 @@ public final class GatedParameters {
     if isNew { planRuns() }
   }
 
-  /// Lays down what is gone through in which order; sums are made in this order, so that they do
-  /// not depend on the number of threads.
+  /// Determines the runs and their order; sums are taken in this order, so that they do not depend
+  /// on the number of threads.
   func planRuns() {
     runs.removeAll(keepingCapacity: true)
     for region in regions where !region.parameter.isTable {
@@ -273,7 +272,7 @@ public final class GatedParameters {
         let place = run.place + 2 + slot
         let openness = Double(sums[place + slots])
         groups.sums[group].pull += Double(sums[place])
-        // A group that stands for many has one row, like each of them.
+        // A group that represents many has one row, like each of them.
         groups.sums[group].openness += openness * times / groups.multiplicity[group]
         guard run.buffers == 0 else { continue }
         measure.seenDensity += Double(run.count * run.rows) / Double(slots)
@@ -300,7 +299,7 @@ public final class GatedParameters {
 }
 
 extension GateRun {
-  /// The numbers of the run's slots.
+  /// Returns the numbers of the run's slots.
   @_lifetime(borrow numbers)
   fileprivate func slots(of numbers: borrowing [Float]) -> Span<Float> {
     numbers.span.extracting(slot..<slot + slotCount)
@@ -308,7 +307,7 @@ extension GateRun {
 }
 
 extension [Bool] {
-  /// Neighbouring indices whose element is true.
+  /// The ranges of neighbouring indices whose element is true.
   var runsOfTrue: [Range<Int>] {
     var runs: [Range<Int>] = []
     var start: Int?

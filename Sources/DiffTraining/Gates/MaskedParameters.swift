@@ -1,10 +1,10 @@
 import Kernels
 import SystemSupport
 
-/// Differences from a base at fixed positions, which alone learn: memory and time of the
-/// optimizer grow with the positions, not with the model.
+/// Trained differences from a base at fixed positions: memory and time of the optimizer grow with
+/// the number of positions, not with the model.
 final class MaskedParameters {
-  /// Where the differences are in the flat buffers, ascending.
+  /// The positions of the differences in the flat buffers, ascending.
   let positions: [Int]
   /// The differences, in the order of the positions.
   let differences: FloatBuffer
@@ -13,11 +13,13 @@ final class MaskedParameters {
   let means, squares: FloatBuffer
   private let values: FloatBuffer
 
+  /// Creates the differences and stores the values.
+  ///
   /// - Parameters:
-  ///   - positions: Ascending.
-  ///   - values: The values of the base, but at `positions`; from now on base + differences.
+  ///   - positions: The positions, ascending.
+  ///   - values: The values of the base, except at `positions`; from now on base + differences.
   ///   - base: The base.
-  ///   - differences: What to start from: a buffer of the model's layout, or nil for zeros.
+  ///   - start: The initial differences, a buffer of the model's layout; nil for zeros.
   init(
     _ positions: [Int], _ values: FloatBuffer, base: FloatBuffer, from start: FloatBuffer? = nil
   ) {
@@ -31,12 +33,12 @@ final class MaskedParameters {
     store()
   }
 
-  /// Makes the model's values base + differences.
+  /// Sets the model's values to base + differences.
   func store() {
     values.scatter(base, plus: differences, to: positions)
   }
 
-  /// The squared norm of the gradients at the positions, which `update` will use.
+  /// Returns the squared norm of the gradients at the positions, which `update` will use.
   func measure(_ gradients: FloatBuffer) -> Double {
     gathered.gather(gradients, at: positions)
     return Kernels.squaredNorm(gathered, 0..<positions.count)
@@ -58,14 +60,14 @@ final class MaskedParameters {
 }
 
 extension FloatBuffer {
-  /// Takes over values from places of another buffer.
+  /// Copies the values at some positions of another buffer.
   fileprivate func gather(_ other: FloatBuffer, at positions: [Int]) {
     let from = other.span
     var to = mutableSpan
     for (index, position) in positions.enumerated() { to[index] = from[position] }
   }
 
-  /// Stores sums at places.
+  /// Stores sums at some positions.
   fileprivate func scatter(_ one: FloatBuffer, plus other: FloatBuffer, to positions: [Int]) {
     let (one, other) = (one.span, other.span)
     var to = mutableSpan

@@ -1,14 +1,14 @@
 import Kernels
 
-/// Keeps the gradients of a group of parameters from being too long together.
+/// A limit for the norm of the gradients of a group of parameters.
 public struct Clipping: Sendable, Hashable {
-  /// How long they may be, as one vector; nil: any length.
+  /// The maximum norm of the gradients as one vector; nil for no limit.
   public var limit: Float?
 
-  /// At most `limit`.
+  /// Creates a limit.
   public init(limit: Float?) { self.limit = limit }
 
-  /// What gradients of a length are multiplied by, as in PyTorch's `clip_grad_norm_`.
+  /// Returns the factor of gradients of a norm, as in PyTorch's `clip_grad_norm_`.
   public func scale(norm: Double) -> Double {
     guard let limit else { return 1 }
     return min(1, Double(limit) / (norm + 1e-6))
@@ -16,10 +16,10 @@ public struct Clipping: Sendable, Hashable {
 }
 
 extension Gradients {
-  /// The length of the gradients of some parameters as one vector; the same for any number of
-  /// threads. One pass over what is not zero.
+  /// Returns the norm of the gradients of some parameters as one vector; the same for any number of
+  /// threads. One pass over ranges that are not zero.
   ///
-  /// - Parameter parameters: Places in `layout.parameters`.
+  /// - Parameter parameters: Indices in `layout.parameters`.
   public func norm(of parameters: some Sequence<Int>) -> Double {
     let values = values
     return RangeTasks(parameters.flatMap { ranges(of: $0) })

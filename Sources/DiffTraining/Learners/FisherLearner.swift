@@ -1,7 +1,7 @@
 import Kernels
 import TensorCore
 
-/// Sums squared gradients; nothing learns.
+/// A learner that sums squared gradients and changes no values.
 final class FisherLearner: Learner {
   private let gradients: Gradients
   let sums: FloatBuffer

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// Some parameters learn whole, and the head.
+/// A learner that trains some parameters as a whole, and the head.
 final class FullLearner: Learner {
   private let options: TrainingOptions
   private let body, head: AdamW

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// The weights behind gates learn, the gates, and the head.
+/// A learner that trains the weights under gates, the gates, and the head.
 final class GatedLearner: Learner {
   private let options: TrainingOptions
   let gates: GatedParameters
@@ -8,7 +8,7 @@ final class GatedLearner: Learner {
   private let values: FloatBuffer
   private let gradients: Gradients
   private var controller: DensityController?
-  /// The step whose draw the values are of.
+  /// The step whose draw the values have.
   private var drawn: Int?
   /// The differences that `settle` found.
   private(set) var differences: FloatBuffer?
@@ -26,7 +26,7 @@ final class GatedLearner: Learner {
       penalty: options.penalty, slope: options.slope, seed: options.seed)
     head = options.optimizer(gradients.layout, gradients.layout.headIndices)
     if options.lambda == nil {
-      // Somewhat more gates than are wanted stay open, so that the largest can be chosen.
+      // Somewhat more gates than required stay open, so that the largest can be chosen.
       controller = DensityController(
         target: min(1, 1.5 * options.density), elements: gates.count, steps: steps,
         start: options.start, landing: options.landing)
@@ -47,7 +47,7 @@ final class GatedLearner: Learner {
   func update(step: Int, rate: Double) -> LearnerFacts {
     let lambda = controller?.lambda ?? options.lambda ?? 0
     let found = gates.measure(step: step, lambda: lambda)
-    // Led gates must be able to follow until they have landed.
+    // Gates must be able to follow the controller until they are at the target.
     let gateRate = controller == nil ? rate : min(1, rate / (1 - options.landing))
     func gateStep(_ learningRate: Double) -> AdamStep {
       options.adam(

@@ -1,37 +1,37 @@
 import TensorCore
 
-/// What learns in a stage of a training, and how.
+/// The part of the parameters that a stage trains, with its optimizer.
 protocol Learner: AnyObject {
-  /// Makes the values that the gradients of a step will be taken at, where the last step has not
-  /// made them already.
+  /// Calculates the values at which the gradients of a step will be taken, unless the last step has
+  /// calculated them already.
   func prepare(step: Int)
 
   /// Takes a step with the gradients that are there.
   ///
   /// - Parameters:
-  ///   - step: Counts from 0 within the stage.
-  ///   - rate: The share of the highest learning rates that is taken.
+  ///   - step: The step, counted from 0 within the stage.
+  ///   - rate: The share of the highest learning rates.
   func update(step: Int, rate: Double) -> LearnerFacts
 
-  /// Makes the values those of the model without chance. `prepare` takes it back.
+  /// Sets the values to those of the model without randomness. `prepare` reverses this.
   func settle()
 
-  /// All that the next step depends on.
+  /// Writes everything that the next step depends on.
   func save(to state: StateWriter) throws(DiffError)
   func restore(from state: StateReader) throws(DiffError)
 }
 
-/// What a step did.
+/// The measurements of a step.
 struct LearnerFacts {
-  /// ‖gradient‖ of what learns, before clipping.
+  /// ‖gradient‖ of the trained parameters, before clipping.
   var norm: Double
-  /// Of gated training: λ and what the gates are.
+  /// In gated training, λ and the measurements of the gates.
   var lambda: Double?
   var gates: GatedParameters.Measure?
 }
 
 extension TrainingOptions {
-  /// The factor that shortens a gradient of this squared norm.
+  /// Returns the factor that clips a gradient of this squared norm.
   func clipping(_ squaredNorm: Double) -> Double {
     let norm = squaredNorm.squareRoot()
     return norm > clip ? clip / norm : 1
@@ -41,7 +41,7 @@ extension TrainingOptions {
     AdamStep(learningRate: rate, number: step + 1, epsilon: epsilon, scale: scale)
   }
 
-  /// The optimizer of what learns whole.
+  /// Returns the optimizer of parameters that are trained as a whole.
   func optimizer(_ layout: ParameterLayout, _ parameters: [Int]) -> AdamW {
     var adam = AdamW.Options()
     adam.epsilon = epsilon

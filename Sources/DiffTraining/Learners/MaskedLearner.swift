@@ -1,6 +1,6 @@
 import TensorCore
 
-/// The positions of a mask learn, and the head.
+/// A learner that trains the positions of a mask, and the head.
 final class MaskedLearner: Learner {
   private let options: TrainingOptions
   let mask: MaskedParameters

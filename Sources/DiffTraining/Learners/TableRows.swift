@@ -1,10 +1,10 @@
-/// Which rows of a table Adam has to move.
+/// The rows of a table that Adam has to move.
 ///
-/// A row without gradient goes on by its momentum, which is 0.9^n of what it was after n steps:
-/// after 200 of them 7e-10, so that all it would still move is less than 1e-8 of one step, below
-/// the precision of a float32 that such steps lead to. There the row sleeps, until a gradient
-/// wakes it; then its moments are made what they would be. The lazy variant that others have
-/// (PyTorch's SparseAdam: no momentum without gradient) would cost less but be another optimizer.
+/// A row without gradient moves on by its momentum, which decays to 0.9^n after n steps: after 200
+/// of them to 7e-10, so that all that it would still move is less than 1e-8 of one step, below the
+/// precision of a float32 that such steps lead to. From then on the row is idle, until it has a
+/// gradient; then its moments are set to what they would be. The lazy variant of others (PyTorch's
+/// SparseAdam: no momentum without gradient) would cost less but be another optimizer.
 struct TableRows {
   /// The step, counted from 1, in which each row had its last gradient; 0: none yet.
   var lastTouched: [Int32]
@@ -19,8 +19,8 @@ struct TableRows {
     lastTouched = Array(repeating: 0, count: width == 0 ? 0 : table.range.count / width)
   }
 
-  /// Notes the rows that have a gradient in a step. `catchUp` is called for those that slept,
-  /// with the number of steps that they slept through.
+  /// Records the rows that have a gradient in a step. `catchUp` is called for those that were idle,
+  /// with the number of steps that they missed.
   mutating func wake(
     _ rows: [Int], at step: Int, _ catchUp: (Range<Int>, _ steps: Int) -> Void
   ) {
@@ -31,7 +31,7 @@ struct TableRows {
     }
   }
 
-  /// The rows that move in a step, neighbours joined. O(rows).
+  /// Returns the rows that move in a step, neighbours joined. O(rows).
   func movingRanges(at step: Int) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     for (row, last) in lastTouched.enumerated()

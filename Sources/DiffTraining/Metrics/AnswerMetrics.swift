@@ -1,14 +1,14 @@
-/// How close a predicted answer is to the true ones, as SQuAD measures it (Rajpurkar et al. 2016).
+/// Scores of a predicted answer against the true ones, as in SQuAD (Rajpurkar et al. 2016).
 public enum AnswerMetrics {
-  /// 1 if the answer is one of the true ones, normalized, else 0. A question without answers is
-  /// answered by nothing.
+  /// Returns 1 if the answer is one of the true ones, normalized, else 0. For a question without
+  /// answers, the empty answer is the true one.
   public static func exactMatch(_ prediction: String, _ truths: [String]) -> Double {
     let prediction = words(prediction)
     return (truths.isEmpty ? [""] : truths).contains { words($0) == prediction } ? 1 : 0
   }
 
-  /// The harmonic mean of precision and recall of the answer's words, with the true answer that
-  /// is closest.
+  /// Returns the harmonic mean of precision and recall of the answer's words, with the true answer
+  /// that is closest.
   public static func f1(_ prediction: String, _ truths: [String]) -> Double {
     let prediction = words(prediction)
     return (truths.isEmpty ? [""] : truths).map { f1(prediction, words($0)) }.max() ?? 0
@@ -17,7 +17,7 @@ public enum AnswerMetrics {
   private static func f1(
     _ prediction: [[Unicode.Scalar]], _ truth: [[Unicode.Scalar]]
   ) -> Double {
-    // Nothing is right only where there is nothing.
+    // An empty answer is right only if the true one is empty.
     if prediction.isEmpty || truth.isEmpty { return prediction == truth ? 1 : 0 }
     var rest = Dictionary(grouping: truth, by: \.self).mapValues(\.count)
     var common = 0
@@ -30,15 +30,15 @@ public enum AnswerMetrics {
     return 2 * Double(common) / Double(prediction.count + truth.count)
   }
 
-  /// The words of an answer as the official script has them: lower-case, without ASCII
+  /// Returns the words of an answer as the official script does: in lower case, without ASCII
   /// punctuation, without the articles a, an, the, split at white space.
   static func words(_ answer: String) -> [[Unicode.Scalar]] {
     let kept = answer.lowercased().unicodeScalars.filter { !$0.isASCIIPunctuation }
-      // Python's lower-case sigma depends on its place, Swift's does not: both are one here.
+      // Python's lower-case sigma depends on its neighbours, Swift's does not: both are one here.
       .map { $0 == "ς" ? "σ" : $0 }
     let articles = ["a", "an", "the"].map { Array($0.unicodeScalars) }
     var scalars: [Unicode.Scalar] = []
-    // Articles go before white space is looked at, between what is no letter, digit or _.
+    // Articles are removed before splitting at white space, where no letter, digit or _ is beside.
     for run in kept.runs(where: \.isPythonWord) {
       scalars += articles.contains { $0.elementsEqual(run) } ? [" "] : Array(run)
     }
@@ -47,7 +47,7 @@ public enum AnswerMetrics {
 }
 
 extension Collection<Unicode.Scalar> {
-  /// The elements, in runs that answer a question alike.
+  /// Returns the elements in runs for which `test` gives the same result.
   fileprivate func runs(where test: (Unicode.Scalar) -> Bool) -> [SubSequence] {
     var runs: [SubSequence] = []
     var rest = self[...]
@@ -69,7 +69,7 @@ extension Unicode.Scalar {
     }
   }
 
-  /// What `\w` matches in Python: letters, numbers of any kind, the low line.
+  /// True if Python's `\w` matches the scalar: letters, numbers of any kind, the low line.
   fileprivate var isPythonWord: Bool {
     switch properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter,
@@ -79,7 +79,7 @@ extension Unicode.Scalar {
     }
   }
 
-  /// White space, and the four separators that Python counts as such.
+  /// True for white space, and for the four separators that Python counts as such.
   fileprivate var isPythonSpace: Bool {
     properties.isWhitespace || (0x1C...0x1F).contains(value)
   }

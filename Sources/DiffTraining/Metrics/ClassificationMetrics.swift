@@ -1,14 +1,15 @@
-/// How often each class was predicted for each: what accuracy, F1 and Matthews are made of.
+/// The numbers of predictions of each class for each true class, from which accuracy, F1 and the
+/// Matthews correlation are calculated.
 public struct Confusion: Sendable, Hashable {
   /// `counts[truth * classes + prediction]`.
   public private(set) var counts: [Int]
-  /// How many classes there are.
+  /// The number of classes.
   public let classes: Int
 
   /// Counts predictions.
   ///
   /// - Parameters:
-  ///   - classes: How many there are; pairs with a class outside of 0 ..< classes are not counted.
+  ///   - classes: The number of classes; pairs with a class outside 0 ..< classes are not counted.
   public init(predictions: some Sequence<Int>, truths: some Sequence<Int>, classes: Int) {
     self.classes = classes
     counts = Array(repeating: 0, count: classes * classes)
@@ -19,10 +20,10 @@ public struct Confusion: Sendable, Hashable {
     }
   }
 
-  /// How often a class was predicted for another.
+  /// Returns the number of examples of a class that were predicted as another or the same class.
   public func count(truth: Int, prediction: Int) -> Int { counts[truth * classes + prediction] }
 
-  /// How often a class occurs.
+  /// Returns the number of examples of a class.
   public func truths(of one: Int) -> Int {
     (0..<classes).reduce(0) { $0 + count(truth: one, prediction: $1) }
   }
@@ -35,18 +36,18 @@ public struct Confusion: Sendable, Hashable {
     Double((0..<classes).reduce(0) { $0 + count(truth: $1, prediction: one) })
   }
 
-  /// The part that is right; 0 of nothing.
+  /// The share of predictions that are right; 0 if there are none.
   public var accuracy: Double { total == 0 ? 0 : right / total }
 
-  /// Of the predictions of one class, the part that is right; 0 if there are none.
+  /// Returns the share of the predictions of one class that are right; 0 if there are none.
   public func precision(of one: Int) -> Double {
     predictions(one) == 0 ? 0 : both(one) / predictions(one)
   }
 
-  /// Of the examples of one class, the part that is found; 0 if there are none.
+  /// Returns the share of the examples of one class that are found; 0 if there are none.
   public func recall(of one: Int) -> Double { truths(one) == 0 ? 0 : both(one) / truths(one) }
 
-  /// The harmonic mean of precision and recall of one class; 0 if it neither occurs nor is
+  /// Returns the harmonic mean of precision and recall of one class; 0 if it neither occurs nor is
   /// predicted.
   public func f1(of one: Int) -> Double {
     guard (0..<classes).contains(one) else { return 0 }
@@ -54,13 +55,14 @@ public struct Confusion: Sendable, Hashable {
     return sum == 0 ? 0 : 2 * both(one) / sum
   }
 
-  /// The mean of F1 over the classes that occur or are predicted, as scikit-learn's; 0 of nothing.
+  /// The mean of F1 over the classes that occur or are predicted, as in scikit-learn; 0 if there
+  /// are none.
   public var macroF1: Double {
     let present = (0..<classes).filter { truths($0) + predictions($0) > 0 }
     return present.isEmpty ? 0 : present.reduce(0) { $0 + f1(of: $1) } / Double(present.count)
   }
 
-  /// The correlation of Matthews (1975), for several classes as R_K of Gorodkin (2004); 0 if all
+  /// The correlation of Matthews (1975), for several classes R_K of Gorodkin (2004); 0 if all
   /// predictions or all truths are of one class.
   public var matthews: Double {
     let truths = (0..<classes).map { self.truths($0) }
@@ -71,7 +73,7 @@ public struct Confusion: Sendable, Hashable {
     return one == 0 || other == 0 ? 0 : (right * total - joint) / (one * other).squareRoot()
   }
 
-  /// Whether all predictions are of one class, so that some metrics have no meaning and are 0.
+  /// True if all predictions are of one class, so that some metrics are undefined and 0.
   public var isConstant: Bool {
     (0..<classes).filter { predictions($0) > 0 }.count < 2
   }

@@ -1,7 +1,7 @@
 /// Correlations of predicted numbers with true ones.
 public enum Correlation {
-  /// Pearson's; 0 if there are fewer than two pairs, one side is constant, or a number is not
-  /// finite. O(n).
+  /// Returns Pearson's correlation; 0 if there are fewer than two pairs, one side is constant, or a
+  /// number is not finite. O(n).
   public static func pearson(_ x: [Double], _ y: [Double]) -> Double {
     let count = min(x.count, y.count)
     guard count > 1, !isConstant(x.prefix(count)), !isConstant(y.prefix(count)) else { return 0 }
@@ -13,13 +13,13 @@ public enum Correlation {
       yy += (y - meanY) * (y - meanY)
       xy += (x - meanX) * (y - meanY)
     }
-    // Roots apart: the product of two small sums would be zero.
+    // Separate roots, since the product of two small sums could be zero.
     let result = xy / (xx.squareRoot() * yy.squareRoot())
     return result.isFinite ? max(-1, min(1, result)) : 0
   }
 
-  /// Spearman's: Pearson's of the ranks, equal numbers sharing the mean of theirs; 0 as Pearson's
-  /// is. O(n log n).
+  /// Returns Spearman's correlation: Pearson's of the ranks, where equal numbers share the mean of
+  /// theirs; 0 in the same cases. O(n log n).
   public static func spearman(_ x: [Double], _ y: [Double]) -> Double {
     let count = min(x.count, y.count)
     guard x.prefix(count).allSatisfy(\.isFinite), y.prefix(count).allSatisfy(\.isFinite)
@@ -27,7 +27,7 @@ public enum Correlation {
     return pearson(ranks(x.prefix(count)), ranks(y.prefix(count)))
   }
 
-  /// Whether all numbers are equal.
+  /// Returns whether all numbers are equal.
   static func isConstant(_ numbers: some Collection<Double>) -> Bool {
     numbers.allSatisfy { $0 == numbers.first }
   }
@@ -39,7 +39,7 @@ public enum Correlation {
     while start < order.count {
       var end = start + 1
       while end < order.count && numbers[order[end]] == numbers[order[start]] { end += 1 }
-      for place in start..<end { ranks[order[place]] = Double(start + end + 1) / 2 }
+      for index in start..<end { ranks[order[index]] = Double(start + end + 1) / 2 }
       start = end
     }
     return ranks

@@ -2,19 +2,20 @@ import Checkpoints
 import Kernels
 import TensorCore
 
-/// The tensors of a checkpoint under the names that a model knows them by: '/' counts as '.',
-/// `LayerNorm.gamma` and `.beta` as `.weight` and `.bias`, and what stands before is left out
-/// (`bert.` or nothing).
+/// The tensors of a checkpoint by the names of a model: '/' counts as '.', `LayerNorm.gamma` and
+/// `.beta` as `.weight` and `.bias`, and the common prefix (`bert.` or nothing) is left out.
 struct CheckpointTensors: Sendable {
   let checkpoint: any Checkpoint
   private let tensors: [TensorName: StoredTensor]
   private let prefix: String
-  /// '/' or '.', as in the names.
+  /// The separator in the checkpoint's names: '/' or '.'.
   let separator: String
 
-  /// - Parameter anchor: The name of a tensor that the model must have: what stands before it in
-  ///   the checkpoint stands before all.
-  /// - Throws: `mismatch` if there is none, or more than one.
+  /// Finds the tensors of a model in a checkpoint.
+  ///
+  /// - Parameter anchor: The name of a tensor that the model must have; its prefix in the
+  ///   checkpoint is that of all tensors.
+  /// - Throws: `mismatch` if no tensor has this name, or more than one.
   init(_ checkpoint: any Checkpoint, anchor: TensorName) throws(DiffError) {
     self.checkpoint = checkpoint
     var tensors: [TensorName: StoredTensor] = [:]
@@ -30,17 +31,18 @@ struct CheckpointTensors: Sendable {
     }
     guard anchors.count == 1 else {
       throw DiffError(
-        .mismatch, "several models: '\(anchors.map(\.description).joined(separator: "', '"))'",
+        .mismatch,
+        "holds several models: '\(anchors.map(\.description).joined(separator: "', '"))'",
         path: checkpoint.path)
     }
     prefix = String(found.description.dropLast(anchor.description.count))
     separator = tensors[found].map { $0.name.description.contains("/") } == true ? "/" : "."
   }
 
-  /// A tensor by the model's name for it, or nil.
+  /// The tensor of a name in the model, or nil.
   subscript(name: TensorName) -> StoredTensor? { tensors["\(prefix)\(name)"] }
 
-  /// A tensor of the task's head, which stands beside the model.
+  /// Returns a tensor of the task's head, whose names have no prefix, or nil.
   func head(_ name: TensorName) -> StoredTensor? { tensors[name] }
 
   private static func plain(_ name: TensorName) -> TensorName {
@@ -57,15 +59,15 @@ struct CheckpointTensors: Sendable {
 }
 
 extension Checkpoint {
-  /// Fills a part of a buffer with the elements of a tensor, widened to float32.
+  /// Reads the elements of a tensor into a buffer, widened to float32.
   ///
-  /// - Throws: `unsupported` for types that float32 does not hold exactly.
+  /// - Throws: `unsupported` for types that float32 cannot represent exactly.
   public func read(
     _ tensor: StoredTensor, into values: FloatBuffer, at offset: Int
   ) throws(DiffError) {
     guard let type = tensor.type.float, type != .f64 else {
       throw DiffError(
-        .unsupported, "\(tensor.type.name) weights are not trained: only f32, bf16, f16",
+        .unsupported, "\(tensor.type.name) weights cannot be trained: only f32, bf16 and f16",
         path: path, tensor: tensor.name)
     }
     let count = Int(tensor.shape.count)

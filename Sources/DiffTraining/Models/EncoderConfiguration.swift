@@ -2,9 +2,9 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// What Hugging Face's `config.json` says of an encoder of the BERT family.
+/// The configuration of an encoder of the BERT family, as in Hugging Face's `config.json`.
 public struct EncoderConfiguration: Sendable, Hashable {
-  /// Models that differ in names and details.
+  /// A family of models; families differ in the names of tensors and in details.
   public enum Family: String, Sendable, Hashable, CaseIterable {
     /// BERT and MiniLM.
     case bert
@@ -12,55 +12,55 @@ public struct EncoderConfiguration: Sendable, Hashable {
     case distilbert
   }
 
-  /// Which names its tensors have.
+  /// The family, which determines the names of tensors.
   public var family: Family
-  /// Rows of the table of tokens.
+  /// The number of rows of the token table.
   public var vocabulary: Int
-  /// Numbers that stand for a token.
+  /// The number of elements in the vector of a token.
   public var width: Int
-  /// Layers.
+  /// The number of layers.
   public var layers: Int
-  /// Heads of attention in each.
+  /// The number of attention heads in each layer.
   public var heads: Int
-  /// The width between the two products of a layer's second half.
+  /// The inner width of a layer's feed-forward network.
   public var innerWidth: Int
-  /// Rows of the table of positions.
+  /// The number of rows of the position table.
   public var positions: Int
-  /// Rows of the table of segments; 0 without one.
+  /// The number of rows of the segment table; 0 without one.
   public var segments: Int
-  /// The row of the first token's position.
+  /// The row of the position table for the first token.
   public var firstPosition: Int
-  /// Between the two products.
+  /// The activation of the feed-forward network.
   public var activation: Activation
-  /// Added to variances.
+  /// The number added to variances in layer normalization.
   public var epsilon: Float
-  /// The share of elements that is dropped behind embeddings and layers' halves.
+  /// The share of elements that is dropped after the embeddings and after each half of a layer.
   public var dropout: Float
-  /// The share of the attention's weights that is dropped.
+  /// The share of attention weights that is dropped.
   public var attentionDropout: Float
-  /// The share that is dropped before the head.
+  /// The share of elements that is dropped before the head.
   public var headDropout: Float
 
-  /// The most tokens of a sequence.
+  /// The maximum number of tokens in a sequence.
   public var longest: Int { positions - firstPosition }
 
   /// Reads a `config.json`.
   ///
-  /// - Throws: `io`, `malformed`, or `unsupported` for models that are calculated otherwise.
+  /// - Throws: `io`, `malformed`, or `unsupported` for models that are not implemented.
   public init(contentsOf path: String) throws(DiffError) {
     self = try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
       try EncoderConfiguration(JSONValue(parsing: bytes))
     }
   }
 
-  /// - Parameter json: The object in a `config.json`.
+  /// Reads the object of a `config.json`.
   package init(_ json: JSONValue) throws(DiffError) {
     guard let type = json["model_type"]?.text else {
       throw DiffError(.malformed, "no \"model_type\": not a model's config.json")
     }
     guard let family = Family(rawValue: type) else {
       let known = Family.allCases.map(\.rawValue).joined(separator: ", ")
-      throw DiffError(.unsupported, "models of type '\(type)' are not known: only \(known)")
+      throw DiffError(.unsupported, "models of type '\(type)' are not supported: only \(known)")
     }
     self.family = family
     let object = Members(json)
@@ -72,7 +72,7 @@ public struct EncoderConfiguration: Sendable, Hashable {
     innerWidth = try object.count(isDistilled ? "hidden_dim" : "intermediate_size")
     positions = try object.count("max_position_embeddings")
     segments = isDistilled ? 0 : try object.count("type_vocab_size", or: 2)
-    // RoBERTa numbers positions from the row behind that of the padding.
+    // RoBERTa numbers positions from the row after that of the padding.
     firstPosition = family == .roberta ? try object.count("pad_token_id", or: 1) + 1 : 0
     activation = try object.activation(isDistilled ? "activation" : "hidden_act")
     epsilon = isDistilled ? 1e-12 : try object.number("layer_norm_eps", or: 1e-12)
@@ -88,11 +88,13 @@ public struct EncoderConfiguration: Sendable, Hashable {
     guard width % heads == 0 else {
       throw DiffError(.malformed, "\(heads) heads do not divide the width of \(width)")
     }
-    guard longest > 0 else { throw DiffError(.malformed, "no position is left for a token") }
+    guard longest > 0 else {
+      throw DiffError(.malformed, "max_position_embeddings leaves no position for a token")
+    }
   }
 }
 
-/// The members of a configuration, each checked.
+/// Checked access to the members of a configuration.
 private struct Members {
   let json: JSONValue
 
@@ -108,7 +110,7 @@ private struct Members {
       if let standard { return standard }
       throw DiffError(.malformed, "no \"\(name)\"")
     }
-    // Zero is the number of a row, of padding.
+    // Only the padding, the index of a row, may be 0.
     guard let count = value.unsigned, count < 1 << 31, count > 0 || name == "pad_token_id" else {
       throw DiffError(.malformed, "\"\(name)\" is \(value.compact), not a count")
     }

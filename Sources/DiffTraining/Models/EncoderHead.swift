@@ -1,10 +1,10 @@
 import TensorCore
 
 extension EncoderModel.Head {
-  /// What its tensors' names begin with.
+  /// The prefix of its tensors' names.
   var name: String { self == .span ? "qa_outputs" : "classifier" }
 
-  /// Numbers that it says, of a text or of a token.
+  /// The number of outputs for a text, or for a token.
   var outputs: Int {
     switch self {
     case .classes(let count): count
@@ -20,12 +20,12 @@ extension EncoderModel.Head {
     case spans([(start: Int, end: Int)])
   }
 
-  /// What the head shall say to a batch.
+  /// Returns the targets of a batch.
   ///
-  /// - Throws: `usage` for targets that it cannot say.
+  /// - Throws: `usage` for targets that do not fit the head.
   func targets(of examples: [TokenExample]) throws(DiffError) -> Targets {
     var (labels, numbers, spans): ([Int], [Float], [(start: Int, end: Int)]) = ([], [], [])
-    for (number, example) in examples.enumerated() {
+    for (index, example) in examples.enumerated() {
       switch (self, example.target) {
       case (.classes(let count), .label(let label)) where 0..<count ~= label:
         labels.append(label)
@@ -36,7 +36,7 @@ extension EncoderModel.Head {
       default:
         throw DiffError(
           .usage,
-          "example \(number) of the batch: the target \(example.target) does not fit the task")
+          "example \(index) of the batch: the target \(example.target) does not fit the task")
       }
     }
     return switch self {

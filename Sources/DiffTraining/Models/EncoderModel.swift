@@ -6,20 +6,21 @@ import TensorCore
 ///
 /// The parameters have the names of the checkpoint's tensors, the head's are `classifier.weight`
 /// [outputs, width] and `classifier.bias` [outputs], or `qa_outputs.weight` and `.bias` for spans
-/// ('/' in place of '.' where the checkpoint has it). A checkpoint that holds the head with these
-/// shapes gives its values; else it begins as a normal distribution of deviation 0.02, and zeros.
+/// (with '/' instead of '.' if the checkpoint has it). If the checkpoint holds a head with these
+/// shapes, its values are used; else its weight starts from a normal distribution with deviation
+/// 0.02, its bias from zeros.
 public final class EncoderModel: TrainableModel {
-  /// What the head says.
+  /// The head for a task.
   public enum Head: Sendable, Hashable {
-    /// Which of so many classes a text, or a pair of texts, is of.
+    /// Classification of a text, or a pair of texts, into this number of classes.
     case classes(Int)
-    /// A number for it.
+    /// Regression: a number for a text, or a pair of texts.
     case number
-    /// Where in it the answer is.
+    /// The first and the last token of an answer in a context.
     case span
   }
 
-  /// What stands for a whole text.
+  /// The way in which the tokens of a text are pooled.
   public enum Pooling: String, Sendable, Hashable, CaseIterable, Codable {
     /// The first token, through the checkpoint's pooler: a product and tanh.
     case pooler
@@ -29,37 +30,39 @@ public final class EncoderModel: TrainableModel {
     case mean
   }
 
-  /// What the model is.
+  /// The configuration of the encoder.
   public let configuration: EncoderConfiguration
-  /// What the head says.
+  /// The head for the task.
   public let head: Head
-  /// What stands for a whole text.
+  /// The way in which the tokens of a text are pooled.
   public let pooling: Pooling
-  /// What the user should be told: where the model is not what was asked for.
+  /// Notes for the user about differences from what was requested.
   public let notes: [String]
-  /// The parameters, under the names of the checkpoint.
+  /// The parameters, with the names of the checkpoint.
   public let layout: ParameterLayout
-  /// How much an example of each class counts in the loss; nil: all alike.
+  /// The weight of an example of each class in the loss; nil for equal weights.
   public var classWeights: [Double]?
   private let tensors: CheckpointTensors
   private let encoder: TextEncoder
-  /// Where it is calculated.
+  /// The engine that calculates the model.
   public let engine: Engine
 
+  /// Creates a model of a checkpoint.
+  ///
   /// - Parameters:
-  ///   - configuration: From its `config.json`.
-  ///   - checkpoint: Its tensors; read by `initialize`.
-  ///   - head: What it shall say.
-  ///   - pooling: What stands for a whole text. Without a pooler in the checkpoint the mean does.
-  ///   - engine: Threads and memory; may be shared by models that are not used at the same time.
-  /// - Throws: `mismatch` with the name of a tensor that is missing or has another shape, and what
-  ///   `Engine` throws.
+  ///   - configuration: The contents of its `config.json`.
+  ///   - checkpoint: Its tensors, which `initialize` reads.
+  ///   - head: The head for the task.
+  ///   - pooling: The way in which texts are pooled; `mean` if the checkpoint lacks the pooler.
+  ///   - engine: The threads and memory; models that are not used concurrently may share it.
+  /// - Throws: `mismatch` with the name of a tensor that is missing or has another shape, and the
+  ///   errors of `Engine`.
   public init(
     _ configuration: EncoderConfiguration, checkpoint: any Checkpoint, head: Head,
     pooling: Pooling = .pooler, engine: Engine? = nil
   ) throws(DiffError) {
     if case .classes(let count) = head, count < 2 || count > 1 << 20 {
-      throw DiffError(.usage, "\(count) classes are none to choose from")
+      throw DiffError(.usage, "\(count) classes: a classification needs 2 to \(1 << 20)")
     }
     let names = EncoderNames(configuration.family)
     let tensors = try CheckpointTensors(checkpoint, anchor: names.words)
@@ -78,43 +81,44 @@ public final class EncoderModel: TrainableModel {
     encoder = TextEncoder(configuration: configuration, parameters: parameters)
     var notes: [String] = []
     if isReplaced {
-      notes.append("\(checkpoint.path) has no pooler: the mean of the tokens stands for a text")
+      notes.append("\(checkpoint.path) has no pooler: texts are pooled by the mean of their tokens")
     }
     let weight = parameters.head.weight
     if let old = tensors.head("\(head.name).weight"), old.shape != weight.shape {
       notes.append(
-        "\(checkpoint.path) has a head \(old.shape), the task needs \(weight.shape): it is replaced"
-      )
+        "\(checkpoint.path) has a head of shape \(old.shape), but the task needs \(weight.shape): "
+          + "it is replaced")
     }
     self.notes = notes
   }
 
-  /// Refuses a head of the checkpoint that no diff can take to the task's: what learns is f32.
+  /// Checks that a diff can replace the checkpoint's head by the task's, which is f32.
   ///
   /// - Throws: `unsupported`.
   public func checkStoredHead() throws(DiffError) {
     for part in ["weight", "bias"] {
       guard let old = tensors.head("\(head.name).\(part)"), old.type != .f32 else { continue }
       throw DiffError(
-        .unsupported, "is a head of \(old.type), the task's will be f32, and no diff holds that",
+        .unsupported,
+        "is a head of type \(old.type), but the task's is f32, and a diff cannot change the type",
         path: tensors.checkpoint.path, tensor: old.name,
         remedy: .dropTensors(
           tensors.checkpoint.path, pattern: "\(head.name)\(tensors.separator)*"))
     }
   }
 
-  /// The configuration, what stands for a text, and what products are calculated in.
+  /// The configuration, pooling, precision and number of threads, and the class weights.
   public var calculation: String {
     let weights = classWeights.map { " \($0)" } ?? ""
     return "\(configuration) \(pooling) \(engine.precision) \(engine.threads)\(weights)"
   }
 
-  /// Whether the checkpoint gives the head's values.
+  /// True if the checkpoint holds the head's values.
   public var headIsStored: Bool {
     layout.parameters.allSatisfy { !$0.isHead || storedHead($0) != nil }
   }
 
-  /// Reads the checkpoint, and draws the head unless that has it.
+  /// Reads the checkpoint, and draws random values for the head if the checkpoint lacks it.
   public func initialize(_ values: FloatBuffer, seed: UInt64) throws(DiffError) {
     let headIsStored = headIsStored
     for parameter in layout.parameters {
@@ -152,7 +156,7 @@ public final class EncoderModel: TrainableModel {
     return loss
   }
 
-  /// What the head says to a batch; see the protocol.
+  /// Returns the head's outputs for a batch; see the protocol.
   public func outputs(
     of examples: [TokenExample], at values: FloatBuffer
   ) throws(DiffError) -> ModelOutputs {
@@ -167,7 +171,7 @@ public final class EncoderModel: TrainableModel {
       rows: rows)
   }
 
-  /// The embeddings of a batch and the outputs of every layer, all tokens: [tokens, width] each.
+  /// Returns the embeddings of a batch and the outputs of every layer: [tokens, width] each.
   package func hiddenStates(
     of examples: [TokenExample], at values: FloatBuffer
   ) throws(DiffError) -> [[Float]] {
@@ -179,7 +183,7 @@ public final class EncoderModel: TrainableModel {
     return states
   }
 
-  /// The head's scores: [sequences, outputs], or [tokens, 2].
+  /// Returns the head's scores: [sequences, outputs], or [tokens, 2].
   private func outputs(of batch: PackedTokens, on tape: Tape) -> Tape.Variable {
     let needsAll = head == .span || pooling == .mean
     let encoded = encoder.encode(batch, on: tape, onlyFirst: !needsAll)

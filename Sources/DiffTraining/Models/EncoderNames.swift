@@ -1,6 +1,6 @@
 import TensorCore
 
-/// What the tensors of an encoder are called, by family.
+/// The names of an encoder's tensors, by family.
 struct EncoderNames {
   private let isDistilled: Bool
 

@@ -20,10 +20,12 @@ struct EncoderParameters: Sendable {
   let pooler: Pair?
   let head: Pair
 
+  /// Appends the parameters to a layout.
+  ///
   /// - Parameters:
-  ///   - outputs: Rows of the head's weight.
-  ///   - layout: Gets the parameters, under the names that the checkpoint has.
-  /// - Throws: `mismatch` for tensors that are missing or of another shape.
+  ///   - outputs: The number of rows of the head's weight.
+  ///   - layout: The layout to append to; parameters get the names of the checkpoint.
+  /// - Throws: `mismatch` for tensors that are missing or have another shape.
   init(
     _ configuration: EncoderConfiguration, _ tensors: CheckpointTensors, withPooler: Bool,
     headName: String, outputs: Int, layout: inout ParameterLayout
@@ -69,12 +71,12 @@ private struct Builder {
     let shape = try shape(extents, name)
     guard let tensor = tensors[name] else {
       throw DiffError(
-        .mismatch, "missing, but config.json asks for it", path: tensors.checkpoint.path,
+        .mismatch, "is missing, but config.json requires it", path: tensors.checkpoint.path,
         tensor: name)
     }
     guard tensor.shape == shape else {
       throw DiffError(
-        .mismatch, "has the shape \(tensor.shape), but config.json makes it \(shape)",
+        .mismatch, "has the shape \(tensor.shape), but config.json requires \(shape)",
         path: tensors.checkpoint.path, tensor: tensor.name)
     }
     try layout.append(tensor.name, shape, isTable: isTable)
@@ -95,7 +97,7 @@ private struct Builder {
       bias: try parameter("\(name).bias", [width]))
   }
 
-  /// The head, whatever the checkpoint holds, under names with its separator.
+  /// Appends the head, regardless of the checkpoint's tensors, with the separator of its names.
   mutating func head(
     _ name: String, _ outputs: Int, _ width: Int
   ) throws(DiffError) -> EncoderParameters.Pair {
@@ -110,7 +112,7 @@ private struct Builder {
 
   private func shape(_ extents: [Int], _ name: TensorName) throws(DiffError) -> Shape {
     guard let shape = Shape(extents.map(UInt64.init)) else {
-      throw DiffError(.limit, "too large to be trained", tensor: name)
+      throw DiffError(.limit, "is too large to train", tensor: name)
     }
     return shape
   }

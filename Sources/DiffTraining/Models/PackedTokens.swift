@@ -1,22 +1,24 @@
 import TensorCore
 
-/// The tokens of a batch, one sequence after the other, without padding.
+/// The concatenated sequences of a batch, without padding.
 struct PackedTokens: Sendable {
   /// Rows of the tables of tokens, segments and positions, one for each token.
   private(set) var ids: [Int32] = []
   private(set) var segments: [Int32] = []
   private(set) var positions: [Int32] = []
-  /// Where sequences begin, and the end of the last.
+  /// The first token of each sequence, and the end of the last sequence.
   private(set) var offsets = [0]
 
-  /// Where sequences begin.
+  /// The first token of each sequence.
   var starts: [Int] { Array(offsets.dropLast()) }
 
-  /// - Throws: `usage` for tokens that the model's tables do not have.
+  /// Concatenates examples.
+  ///
+  /// - Throws: `usage` for tokens that the model's tables lack.
   init(_ examples: [TokenExample], _ configuration: EncoderConfiguration) throws(DiffError) {
-    for (number, example) in examples.enumerated() {
+    for (index, example) in examples.enumerated() {
       try Self.check(example, configuration) { message in
-        DiffError(.usage, "example \(number) of the batch: \(message)")
+        DiffError(.usage, "example \(index) of the batch: \(message)")
       }
       ids += example.ids
       segments +=
@@ -34,7 +36,7 @@ struct PackedTokens: Sendable {
     let count = example.ids.count
     guard count > 0 else { throw error("no tokens") }
     guard count <= configuration.longest else {
-      throw error("\(count) tokens, but the model reads at most \(configuration.longest)")
+      throw error("\(count) tokens, but the model takes at most \(configuration.longest)")
     }
     if let id = example.ids.first(where: { $0 < 0 || $0 >= configuration.vocabulary }) {
       throw error("token \(id) is not in the vocabulary of \(configuration.vocabulary)")
@@ -45,7 +47,7 @@ struct PackedTokens: Sendable {
     // A model without a table of segments ignores them.
     let segments = configuration.segments == 0 ? 2 : configuration.segments
     if let segment = example.segments.first(where: { $0 < 0 || $0 >= segments }) {
-      throw error("segment \(segment), but the model knows \(segments)")
+      throw error("segment \(segment), but the model has \(segments) segments")
     }
   }
 }

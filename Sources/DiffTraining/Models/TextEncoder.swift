@@ -1,15 +1,15 @@
 /// The encoder that BERT, MiniLM, RoBERTa and DistilBERT share (Devlin et al. 2019): embeddings,
-/// and layers of attention and a pair of products, each half normalized behind its residual sum.
+/// and layers of attention and a feed-forward network, each normalized after its residual sum.
 struct TextEncoder: Sendable {
   let configuration: EncoderConfiguration
   let parameters: EncoderParameters
 
-  /// What the tokens of a batch become.
+  /// Returns the encoded tokens of a batch.
   ///
   /// - Parameters:
-  ///   - onlyFirst: Whether the first token of each sequence is all that is wanted: the last
-  ///     layer then calculates no other.
-  ///   - observe: Is called with the embeddings and with the output of every layer.
+  ///   - onlyFirst: True if only the first token of each sequence is required; the last layer
+  ///     then calculates no other.
+  ///   - observe: Called with the embeddings and with the output of every layer.
   /// - Returns: [tokens, width], or [sequences, width].
   func encode(
     _ batch: PackedTokens, on tape: Tape, onlyFirst: Bool,
@@ -34,7 +34,7 @@ struct TextEncoder: Sendable {
     return x
   }
 
-  /// A layer.
+  /// Applies one layer.
   private func encode(
     _ queries: Tape.Variable, queryOffsets: [Int], _ x: Tape.Variable, offsets: [Int],
     _ layer: EncoderParameters.Layer, on tape: Tape
@@ -59,7 +59,7 @@ struct TextEncoder: Sendable {
 }
 
 extension Tape {
-  /// `f(x Wᵀ + b)`.
+  /// Returns `f(x Wᵀ + b)`.
   func linear(
     _ x: Variable, _ pair: EncoderParameters.Pair, activation: Activation? = nil
   ) -> Variable {

@@ -1,40 +1,41 @@
 import TensorCore
 
-/// What can be finetuned: a function from parameters and examples to outputs and a loss, that
-/// knows its gradients. The parameters themselves lie with the caller, in one flat buffer, so
-/// that gates, optimizers and diffs work the same for every model.
+/// A model that can be finetuned: a function from parameters and examples to outputs and a loss,
+/// with gradients. The caller holds the parameters in one flat buffer, so that gates, optimizers
+/// and diffs work the same for every model.
 ///
-/// Conform a class of your own to train it; `samples/DigitsMLP` is one, written with `Tape`.
-/// A model keeps memory between calls and is used by one thread at a time; it uses several itself.
+/// Conform a class to train a custom model; `samples/DigitsMLP` is an example that uses `Tape`.
+/// A model keeps memory between calls and is used by one thread at a time; it may use several
+/// threads internally.
 public protocol TrainableModel: AnyObject {
-  /// What the model reads, one piece of training data.
+  /// An example of the data that the model reads.
   associatedtype Example: TrainingExample
 
-  /// The names, shapes and places of the parameters.
+  /// The names, shapes and offsets of the parameters.
   var layout: ParameterLayout { get }
 
-  /// What results depend on besides parameters and examples: a training that was stopped is not
-  /// resumed where it differs. Empty, unless given.
+  /// A description of everything else that results depend on, besides parameters and examples: a
+  /// training is not resumed if it differs. Empty by default.
   var calculation: String { get }
 
   /// Fills a buffer with the values that training starts from.
   ///
   /// - Parameters:
-  ///   - values: Zeros, `layout.count` of them.
-  ///   - seed: What the values are a function of that no checkpoint gives (the head's).
+  ///   - values: `layout.count` zeros.
+  ///   - seed: The seed of values that no checkpoint holds, such as the head's.
   func initialize(_ values: FloatBuffer, seed: UInt64) throws(DiffError)
 
   /// Adds the gradients of `scale · Σ loss(example)`.
   ///
   /// - Parameters:
-  ///   - examples: The batch, in an order that counts: equal calls give equal bits, for one
-  ///     number of threads.
+  ///   - examples: The batch, whose order matters: equal calls give equal bits, for one number of
+  ///     threads.
   ///   - values: The parameters.
-  ///   - scale: 1 / examples for the gradient of the mean; less by the number of batches that
+  ///   - scale: 1 / examples for the gradient of the mean, divided by the number of batches that
   ///     are accumulated.
-  ///   - dropout: What is dropped is a function of this; nil drops nothing.
-  ///   - gradients: Of the same layout. Rows that are written are noted there; those of parameters
-  ///     that nobody wants (`isWanted`) may be left out.
+  ///   - dropout: The source of dropout masks; nil for no dropout.
+  ///   - gradients: Gradients of the same layout, in which the model marks the rows that it
+  ///     writes. Gradients that are not required (`isWanted`) may be left out.
   /// - Returns: Σ loss(example), not scaled.
   /// - Throws: `usage` for examples that the model cannot read, before anything is added.
   func addGradients(
@@ -42,31 +43,31 @@ public protocol TrainableModel: AnyObject {
     to gradients: Gradients
   ) throws(DiffError) -> Double
 
-  /// The outputs without a loss; nothing is dropped.
+  /// Returns the outputs, without loss or dropout.
   ///
   /// - Throws: `usage` for examples that the model cannot read.
   func outputs(of examples: [Example], at values: FloatBuffer) throws(DiffError) -> ModelOutputs
 }
 
 extension TrainableModel {
-  /// Nothing.
+  /// An empty description.
   public var calculation: String { "" }
 }
 
-/// A piece of training data.
+/// An example of training data.
 public protocol TrainingExample: Sendable {
-  /// What the outputs shall be.
+  /// The target of the outputs.
   var target: Target { get }
-  /// How much work it is, in a unit of the model's (tokens): batches are made of similar ones.
+  /// The cost of the example in a unit of the model, such as tokens: batches group similar ones.
   var length: Int { get }
 }
 
 extension TrainingExample {
-  /// One: all are alike.
+  /// 1, the same for all examples.
   public var length: Int { 1 }
 }
 
-/// What the outputs of a model shall be.
+/// The target of the outputs of a model.
 public enum Target: Sendable, Hashable {
   /// A class, counted from 0.
   case label(Int)
@@ -74,21 +75,21 @@ public enum Target: Sendable, Hashable {
   case value(Float)
   /// The first and the last token of an answer, counted from the first token of the example.
   case span(start: Int, end: Int)
-  /// Not known.
+  /// No target.
   case none
 }
 
-/// What a model says to a batch: rows of `width` numbers.
+/// The outputs of a model for a batch: rows of `width` numbers.
 public struct ModelOutputs: Sendable, Hashable {
   /// Row-major, [rows, width]: the scores of the classes before softmax; or one number; or for
   /// each token the scores of being the first and the last of the answer.
   public let values: [Float]
-  /// Numbers in a row.
+  /// The number of elements in a row.
   public let width: Int
   /// The rows of each example: one, or for spans as many as it has tokens.
   public let rows: [Range<Int>]
 
-  /// The outputs of a batch.
+  /// Creates the outputs of a batch.
   public init(values: [Float], width: Int, rows: [Range<Int>]) {
     self.values = values
     self.width = width
@@ -101,37 +102,37 @@ public struct ModelOutputs: Sendable, Hashable {
   }
 }
 
-/// Names the elements that dropout sets to zero: a function of seed, step, place in the model and
-/// place in the batch, whatever the number of threads.
+/// The source of dropout masks: a dropped element is a function of seed, step, operation and index
+/// in the batch, whatever the number of threads.
 public struct Dropout: Sendable, Hashable {
-  /// The run's.
+  /// The seed of the run.
   public var seed: UInt64
-  /// Counts the batches of a run, accumulated ones too.
+  /// The index of the batch in the run; accumulated batches count separately.
   public var step: UInt64
 
-  /// What to drop in one batch of a run.
+  /// Creates the dropout of one batch of a run.
   public init(seed: UInt64, step: UInt64) {
     self.seed = seed
     self.step = step
   }
 }
 
-/// A tokenized text, or two of them, with its special tokens.
+/// A tokenized text, or a pair of texts, with special tokens.
 public struct TokenExample: TrainingExample, Hashable {
   /// The tokens.
   public var ids: [Int32]
-  /// Which of two texts each token belongs to, 0 or 1; empty if all are 0.
+  /// The segment of each token, 0 or 1, for the first or the second text; empty if all are 0.
   public var segments: [Int32]
-  /// What the model shall say.
+  /// The target of the outputs.
   public var target: Target
 
-  /// A text for the model to read.
+  /// Creates an example.
   public init(ids: [Int32], segments: [Int32] = [], target: Target = .none) {
     self.ids = ids
     self.segments = segments
     self.target = target
   }
 
-  /// Tokens.
+  /// The number of tokens.
   public var length: Int { ids.count }
 }

@@ -1,26 +1,25 @@
 import StrictJSON
 import TensorCore
 
-/// A model's `config.json` as the transformers library wants it to be once the model has the head
-/// of a task.
+/// The `config.json` that the transformers library requires for a model with the head of a task.
 public struct TransformersConfiguration: Sendable, Hashable {
   /// The contents of the file.
   public let bytes: [UInt8]
-  /// What the library will not do as diffkit does, a line each.
+  /// Differences between the library and diffkit, one line each.
   public let notes: [String]
 
   /// Adapts a configuration.
   ///
   /// - Parameters:
-  ///   - contents: Of the base's file.
-  ///   - vocabulary: How many rows the table of tokens has then; nil: as many as before.
+  ///   - contents: The contents of the base's `config.json`.
+  ///   - vocabulary: The number of rows of the token table; nil to keep it.
   /// - Throws: `malformed`.
   public init(
     _ contents: [UInt8], to facts: TaskFacts, vocabulary: Int? = nil
   ) throws(DiffError) {
     let json = try JSONValue(parsing: contents)
     guard var members = json.members else {
-      throw DiffError(.malformed, "config.json is no object")
+      throw DiffError(.malformed, "config.json is not a JSON object")
     }
     func set(_ name: String, _ value: JSONValue?) {
       let index = members.firstIndex { $0.name == name }
@@ -38,11 +37,11 @@ public struct TransformersConfiguration: Sendable, Hashable {
       set("architectures", .array([.string(name)]))
       if facts.kind != .spans && facts.pooling != .pooler {
         notes.append(
-          "the library's \(name) takes the pooled first token of a text, this task its "
+          "the library's \(name) uses the pooled first token of a text, but this task uses its "
             + (facts.pooling == .mean ? "mean" : "first token"))
       }
     } else {
-      notes.append("the library's models of this type have another head than this task's")
+      notes.append("the library's models of this type have a different head from this task's")
     }
     let labels = facts.kind == .regression ? ["LABEL_0"] : facts.labels
     if facts.kind != .spans {
@@ -64,7 +63,7 @@ public struct TransformersConfiguration: Sendable, Hashable {
 }
 
 extension EncoderConfiguration.Family {
-  /// The class of the transformers library whose head is that of diffkit; nil if there is none.
+  /// Returns the class of the transformers library that has the same head as diffkit, or nil.
   fileprivate func className(_ kind: TaskDescription.Kind) -> String? {
     switch (self, kind) {
     case (.bert, .spans): "BertForQuestionAnswering"

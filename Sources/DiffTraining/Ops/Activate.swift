@@ -1,7 +1,7 @@
 import Kernels
 
 extension Tape {
-  /// `f(x)`, element by element: [rows, columns].
+  /// Returns `f(x)`, element by element: [rows, columns].
   public func activate(_ x: Variable, _ activation: Activation) -> Variable {
     let input = value(of: x)
     let output = variable(rows: x.rows, columns: x.columns, of: [x])

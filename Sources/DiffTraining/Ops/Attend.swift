@@ -1,16 +1,16 @@
 import Kernels
 
 extension Tape {
-  /// Softmax attention (Vaswani et al. 2017) inside each of several sequences that lie one after
-  /// the other, without padding. The weights, whose number grows with the square of the length,
-  /// are not kept: the way back calculates them again.
+  /// Returns softmax attention (Vaswani et al. 2017) within each of several concatenated
+  /// sequences, without padding. The weights, whose number grows with the square of the length,
+  /// are not kept: the backward pass calculates them again.
   ///
   /// - Parameters:
   ///   - queries: [rows, width]; all tokens, or some of each sequence.
   ///   - keys, values: [tokens, width]; not the same variable, nor that of the queries.
-  ///   - queryOffsets: Where sequences begin among the queries, and the end of the last.
-  ///   - offsets: The same among the tokens.
-  ///   - heads: How many pieces the width is cut into, each attending for itself.
+  ///   - queryOffsets: The first query of each sequence, and the end of the last sequence.
+  ///   - offsets: The first token of each sequence, and the end of the last sequence.
+  ///   - heads: The number of heads; the width is divided among them.
   ///   - dropout: The share of the weights that is set to zero.
   /// - Returns: [rows, width].
   public func attend(
@@ -21,52 +21,52 @@ extension Tape {
     precondition(queries != keys && queries != values && keys != values)
     let output = variable(
       rows: queries.rows, columns: queries.columns, of: [queries, keys, values])
-    let work = Attention(
+    let attention = Attention(
       queries: value(of: queries), keys: value(of: keys), values: value(of: values),
       queryOffsets: queryOffsets, offsets: offsets, heads: heads, mask: nextMask(rate: dropout))
     let result = value(of: output)  // [rows, width]
-    let pieces = work.pieces(engine)
-    let rooms = pieces.map { _ in work.takeRoom(engine) }
-    engine.parallel(pieces.count) { part in
-      for piece in pieces[part] {
-        let p = work.weights(piece, in: rooms[part])
-        Kernels.dropout(p, work.mask, first: piece.first, into: p)
+    let shares = attention.shares(for: engine)
+    let scratch = shares.map { _ in attention.takeScratch(engine) }
+    engine.parallel(shares.count) { part in
+      for head in shares[part] {
+        let p = attention.weights(head, in: scratch[part])
+        Kernels.dropout(p, attention.mask, first: head.first, into: p)
         OneDNN.multiply(
-          p, work.values.rows(piece.keys).columns(piece.columns),
-          into: result.rows(piece.queries).columns(piece.columns))
+          p, attention.values.rows(head.keys).columns(head.columns),
+          into: result.rows(head.queries).columns(head.columns))
       }
     }
-    for block in rooms { engine.arena.giveBack(block) }
+    for matrix in scratch { engine.arena.giveBack(matrix) }
     record(
-      Attend(queries: queries, keys: keys, values: values, work: work, result: output))
+      Attend(queries: queries, keys: keys, values: values, attention: attention, result: output))
     return output
   }
 }
 
 private struct Attend: Operation {
   let queries, keys, values: Tape.Variable
-  let work: Attention
+  let attention: Attention
   let result: Tape.Variable
 
   var output: Tape.Variable? { result }
 
   func pullBack(on tape: Tape) {
-    let (engine, work) = (tape.engine, work)
+    let (engine, attention) = (tape.engine, attention)
     let gradient = tape.gradient(of: result)  // [rows, width]
     let dQueries = tape.gradientToAdd(of: queries)
     let dKeys = tape.gradientToAdd(of: keys)
     let dValues = tape.gradientToAdd(of: values)
-    let pieces = work.pieces(engine)
-    let rooms = pieces.map { _ in (0..<3).map { _ in work.takeRoom(engine) } }
-    engine.parallel(pieces.count) { part in
-      for piece in pieces[part] {
-        let (columns, queries, keys) = (piece.columns, piece.queries, piece.keys)
-        let p = work.weights(piece, in: rooms[part][0])  // [queries, keys]
-        let d = piece.matrix(in: rooms[part][1])  // [queries, keys]
+    let shares = attention.shares(for: engine)
+    let scratch = shares.map { _ in (0..<3).map { _ in attention.takeScratch(engine) } }
+    engine.parallel(shares.count) { part in
+      for head in shares[part] {
+        let (columns, queries, keys) = (head.columns, head.queries, head.keys)
+        let p = attention.weights(head, in: scratch[part][0])  // [queries, keys]
+        let d = head.matrix(in: scratch[part][1])  // [queries, keys]
         let output = gradient.rows(queries).columns(columns)
-        let dropped = work.mask.rate == 0 ? p : piece.matrix(in: rooms[part][2])
-        if work.mask.rate > 0 {
-          Kernels.dropout(p, work.mask, first: piece.first, into: dropped)
+        let dropped = attention.mask.rate == 0 ? p : head.matrix(in: scratch[part][2])
+        if attention.mask.rate > 0 {
+          Kernels.dropout(p, attention.mask, first: head.first, into: dropped)
         }
         if let dValues {
           OneDNN.multiply(
@@ -74,43 +74,43 @@ private struct Attend: Operation {
             into: dValues.matrix.rows(keys).columns(columns))
         }
         OneDNN.multiply(
-          output, work.values.rows(keys).columns(columns), transposed: .second, into: d)
-        Kernels.dropout(d, work.mask, first: piece.first, into: d)
-        Kernels.softmaxSlope(of: p, d, factor: work.factor)
+          output, attention.values.rows(keys).columns(columns), transposed: .second, into: d)
+        Kernels.dropout(d, attention.mask, first: head.first, into: d)
+        Kernels.softmaxSlope(of: p, d, factor: attention.factor)
         if let dQueries {
           OneDNN.multiply(
-            d, work.keys.rows(keys).columns(columns), adding: dQueries.adding,
+            d, attention.keys.rows(keys).columns(columns), adding: dQueries.adding,
             into: dQueries.matrix.rows(queries).columns(columns))
         }
         if let dKeys {
           OneDNN.multiply(
-            d, work.queries.rows(queries).columns(columns), transposed: .first,
+            d, attention.queries.rows(queries).columns(columns), transposed: .first,
             adding: dKeys.adding, into: dKeys.matrix.rows(keys).columns(columns))
         }
       }
     }
-    for block in rooms.flatMap(\.self) { engine.arena.giveBack(block) }
+    for matrix in scratch.flatMap(\.self) { engine.arena.giveBack(matrix) }
   }
 }
 
-/// What attention in both directions goes through: one head of one sequence after the other.
+/// The inputs of attention and its division into the heads of sequences, for both directions.
 private struct Attention: Sendable {
   let queries, keys, values: FloatMatrix
   let queryOffsets, offsets: [Int]
   let heads: Int
   let mask: DropoutMask
-  /// The number of the first weight of a sequence's first head, and of all.
+  /// The index of the first weight of each sequence, and the number of all weights.
   private let starts: [Int]
 
-  /// A head of a sequence.
-  struct Piece {
+  /// One head of one sequence.
+  struct SequenceHead {
     let queries, keys, columns: Range<Int>
-    /// The number of its first weight among all.
+    /// The index of its first weight among all.
     let first: Int
 
-    /// Its part of the room for one: [queries, keys].
-    func matrix(in room: FloatMatrix) -> FloatMatrix {
-      FloatMatrix(room.buffer, at: room.offset, rows: queries.count, columns: keys.count)
+    /// Returns scratch memory as a matrix of its size: [queries, keys].
+    func matrix(in scratch: FloatMatrix) -> FloatMatrix {
+      FloatMatrix(scratch.buffer, at: scratch.offset, rows: queries.count, columns: keys.count)
     }
   }
 
@@ -134,21 +134,22 @@ private struct Attention: Sendable {
     self.starts = starts
   }
 
-  /// What scores are multiplied with: one by the root of a head's width.
+  /// The factor of the scores: 1 / √(width of a head).
   var factor: Float { 1 / Float(width).squareRoot() }
 
   private var width: Int { queries.columns / heads }
 
-  /// The pieces of each thread. Heads come first, so that every thread has of all sequences.
-  func pieces(_ engine: Engine) -> [[Piece]] {
+  /// Returns the heads of each thread, ordered by head before sequence, so that a thread has
+  /// heads of all sequences.
+  func shares(for engine: Engine) -> [[SequenceHead]] {
     let sequences = offsets.count - 1
     let all = sequences * heads
     let parts = min(engine.threads, all)
     return (0..<parts).map { part in
-      (all * part / parts..<all * (part + 1) / parts).map { number in
-        let (head, sequence) = number.quotientAndRemainder(dividingBy: sequences)
+      (all * part / parts..<all * (part + 1) / parts).map { index in
+        let (head, sequence) = index.quotientAndRemainder(dividingBy: sequences)
         let size = (starts[sequence + 1] - starts[sequence]) / heads
-        return Piece(
+        return SequenceHead(
           queries: queryOffsets[sequence]..<queryOffsets[sequence + 1],
           keys: offsets[sequence]..<offsets[sequence + 1],
           columns: head * width..<(head + 1) * width, first: starts[sequence] + head * size)
@@ -156,19 +157,19 @@ private struct Attention: Sendable {
     }
   }
 
-  /// Softmax of the scores of a piece: [queries, keys].
-  func weights(_ piece: Piece, in room: FloatMatrix) -> FloatMatrix {
-    let p = piece.matrix(in: room)
+  /// Returns the softmax of the scores of a head: [queries, keys].
+  func weights(_ head: SequenceHead, in scratch: FloatMatrix) -> FloatMatrix {
+    let p = head.matrix(in: scratch)
     OneDNN.multiply(
-      queries.rows(piece.queries).columns(piece.columns),
-      keys.rows(piece.keys).columns(piece.columns), transposed: .second, factor: factor,
+      queries.rows(head.queries).columns(head.columns),
+      keys.rows(head.keys).columns(head.columns), transposed: .second, factor: factor,
       into: p)
     Kernels.softmax(p)
     return p
   }
 
-  /// Room for the weights of the largest piece.
-  func takeRoom(_ engine: Engine) -> FloatMatrix {
+  /// Takes memory for the weights of the largest head.
+  func takeScratch(_ engine: Engine) -> FloatMatrix {
     let largest = starts.indices.dropLast().map { (starts[$0 + 1] - starts[$0]) / heads }.max()
     return engine.arena.take(rows: 1, columns: largest ?? 0)
   }

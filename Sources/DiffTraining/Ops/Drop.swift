@@ -1,9 +1,9 @@
 import Kernels
 
 extension Tape {
-  /// Dropout (Srivastava et al. 2014): a share of the elements becomes zero, the others grow so
-  /// that the expectation stays. Which ones is a function of the tape's `Dropout`, of how many
-  /// dropouts came before and of the place in x: of no thread.
+  /// Applies dropout (Srivastava et al. 2014): sets a share of the elements to zero and scales the
+  /// others so that the expectation stays. The choice is a function of the tape's `Dropout`, the
+  /// number of dropouts before and the index in x, independent of threads.
   ///
   /// - Returns: [rows, columns]; x itself if nothing is dropped.
   public func drop(_ x: Variable, rate: Float) -> Variable {

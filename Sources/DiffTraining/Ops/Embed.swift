@@ -1,9 +1,9 @@
 import Kernels
 
 extension Tape {
-  /// The sum of one row of each of several tables, for every token.
+  /// Returns the sum of one row of each of several tables, for every token.
   ///
-  /// - Parameter lookups: Tables [rows, width] and for each token the number of a row, which the
+  /// - Parameter lookups: Tables [rows, width] and for each token the index of a row, which the
   ///   caller has checked.
   /// - Returns: [tokens, width].
   public func embed(
@@ -18,9 +18,9 @@ extension Tape {
     engine.split(ids.count) { tokens in
       for token in tokens {
         let row = result.rows(token..<token + 1)
-        for (number, (table, ids)) in tables.enumerated() {
+        for (index, (table, ids)) in tables.enumerated() {
           let id = Int(ids[token])
-          Kernels.put(table.rows(id..<id + 1), into: row, adding: number > 0)
+          Kernels.put(table.rows(id..<id + 1), into: row, adding: index > 0)
         }
       }
     }
@@ -40,7 +40,7 @@ private struct Embed: Operation {
     for (table, ids) in lookups {
       guard let dTable = tape.gradientMatrix(table) else { continue }  // [rows, width]
       for id in ids { tape.gradients?.touch(row: Int(id), of: table.index) }
-      // By columns, since tokens share rows.
+      // Split by columns, since several tokens may have the same row.
       tape.engine.split(gradient.columns, grain: 16) { columns in
         for (token, id) in ids.enumerated() {
           let row = Int(id)

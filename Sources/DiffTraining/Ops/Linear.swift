@@ -2,7 +2,7 @@ import Kernels
 import TensorCore
 
 extension Tape {
-  /// `f(x Wᵀ + b)`.
+  /// Returns `f(x Wᵀ + b)`.
   ///
   /// - Parameters:
   ///   - x: [rows, in].
@@ -19,7 +19,7 @@ extension Tape {
     return layer.result
   }
 
-  /// `x Wᵀ + b` of several that do not depend on each other: threads wait for all at once.
+  /// Returns `x Wᵀ + b` of several independent layers; threads are synchronized once for all.
   func linears(
     _ layers: [(x: Variable, weight: ParameterLayout.Parameter, bias: ParameterLayout.Parameter)]
   ) -> [Variable] {
@@ -31,26 +31,26 @@ extension Tape {
   }
 
   private func calculate(_ layers: [Linear]) {
-    let works = layers.map { LinearWork($0, on: self) }
+    let forward = layers.map { LinearProduct($0, on: self) }
     engine.parallel(engine.threads) { [products = engine.products] thread in
-      for work in works { work.run(thread, products[thread]) }
+      for product in forward { product.run(thread, products[thread]) }
     }
     for layer in layers { record(layer) }
   }
 }
 
-/// What the threads calculate of a product.
-private struct LinearWork: Sendable {
+/// The product of a layer in the forward pass, divided among threads.
+private struct LinearProduct: Sendable {
   let input, weights, result: FloatMatrix  // [rows, in], [out, in], [rows, out]
   let shift: FloatMatrix?  // [1, out]
   let activation: Activation?
   let slope: FloatMatrix?  // [rows, out]
-  /// The input as bf16, to be multiplied in its place.
+  /// The input as bf16, which is multiplied instead of it; nil for a product in float32.
   let half: HalfMatrix?
-  /// Under which packed weights are kept.
+  /// The key under which packed weights are kept; nil if they may change.
   let key: Int?
   let isPacked: Bool
-  /// Of each thread: rows of the input, and rows of W.
+  /// The rows of the input, and the rows of W, of each thread.
   let rows, outputs: [Range<Int>]
 
   init(_ layer: Linear, on tape: Tape) {
@@ -73,7 +73,7 @@ private struct LinearWork: Sendable {
       OneDNN.multiply(input.rows(rows), weights, transposed: .second, into: result.rows(rows))
       return finish(rows, 0..<weights.rows)
     }
-    // By rows of W, so that no thread packs what another one does.
+    // Split by rows of W, so that no two threads pack the same weights.
     let outputs = outputs[thread]
     if outputs.isEmpty { return }
     let packed = products.pack(
@@ -104,7 +104,7 @@ private struct Linear: Operation {
   let slope: FloatMatrix?
   let result: Tape.Variable
 
-  /// With memory for its result.
+  /// Creates the operation and takes memory for its result.
   init(
     _ input: Tape.Variable, weight: ParameterLayout.Parameter,
     bias: ParameterLayout.Parameter?, activation: Activation?, on tape: Tape
@@ -121,7 +121,7 @@ private struct Linear: Operation {
       ? tape.engine.arena.take(rows: input.rows, columns: outputs) : nil
   }
 
-  /// Whether it is so large that packing its weights pays, and calculating it in bf16.
+  /// True if the product is so large that packing its weights and calculating in bf16 pay off.
   var isLarge: Bool { input.rows >= 32 && weight.range.count >= 1 << 14 }
 
   var output: Tape.Variable? { result }
@@ -149,7 +149,7 @@ private struct Linear: Operation {
     let weights = tape.matrix(weight)  // [out, in]
     let dWeights = tape.gradientMatrix(weight)  // [out, in]
     let dBias = bias.flatMap(tape.gradientMatrix)  // [1, out]
-    // dx by rows of the batch, dW by rows of W: no thread waits for another.
+    // dx is split by rows of the batch, dW by rows of W: no thread waits for another.
     tape.engine.split(gradient.rows, gradient.columns, grain: 16) { rows, outputs in
       if let dx {
         OneDNN.multiply(
@@ -163,7 +163,7 @@ private struct Linear: Operation {
     }
   }
 
-  /// The same with factors in bf16.
+  /// Does the same with factors in bf16.
   private func pullBackHalf(
     on tape: Tape, _ gradient: FloatMatrix, _ dx: (matrix: FloatMatrix, adding: Bool)?
   ) {
@@ -173,7 +173,7 @@ private struct Linear: Operation {
     let weights = tape.matrix(weight)  // [out, in]
     let dWeights = tape.gradientMatrix(weight)  // [out, in]
     let dBias = bias.flatMap(tape.gradientMatrix)  // [1, out]
-    // dx by columns of W, dW by rows: no thread packs what another one does.
+    // dx is split by columns of W, dW by rows: no two threads pack the same weights.
     let inputShares = engine.shares(of: weights.columns, grain: 64)
     let outputShares = engine.shares(of: weights.rows, grain: 16)
     engine.parallel(engine.threads) { [all = engine.products] thread in

@@ -2,12 +2,12 @@ import Kernels
 import Platform
 
 extension Tape {
-  /// Cross-entropy of the softmax of each row.
+  /// Records the cross-entropy of the softmax of each row as a loss.
   ///
   /// - Parameters:
   ///   - scores: [examples, classes].
-  ///   - labels: The right class of each example.
-  ///   - weights: How much an example of each class counts; nil: all alike.
+  ///   - labels: The correct class of each example.
+  ///   - weights: The weight of an example of each class; nil for equal weights.
   /// - Returns: The sum over the examples, in nats.
   public func crossEntropy(
     _ scores: Variable, labels: [Int], weights: [Double]? = nil
@@ -24,7 +24,7 @@ extension Tape {
     return loss
   }
 
-  /// Squared difference of each row's only element and what it should be.
+  /// Records the squared difference between each row's only element and its target as a loss.
   ///
   /// - Parameter outputs: [examples, 1].
   /// - Returns: The sum over the examples.
@@ -41,13 +41,13 @@ extension Tape {
     return loss
   }
 
-  /// The mean of two cross-entropies over the tokens of each sequence: where the answer begins,
-  /// and where it ends.
+  /// Records the mean of two cross-entropies over the tokens of each sequence as a loss: of the
+  /// start and of the end of the answer.
   ///
   /// - Parameters:
   ///   - scores: [tokens, 2].
-  ///   - offsets: Where sequences begin, and the end of the last.
-  ///   - spans: The first and the last token of each sequence's answer, counted from its first.
+  ///   - offsets: The first token of each sequence, and the end of the last sequence.
+  ///   - spans: The first and the last token of each sequence's answer, relative to the sequence.
   /// - Returns: The sum over the sequences, in nats.
   public func spanLoss(
     _ scores: Variable, offsets: [Int], spans: [(start: Int, end: Int)]
@@ -67,24 +67,24 @@ extension Tape {
     return loss
   }
 
-  /// `weight` times the cross-entropy of the softmax of all elements, in float64; its gradient
-  /// becomes `slopes`.
+  /// Returns `weight` times the cross-entropy of the softmax of all elements, in float64, and
+  /// writes its gradient to `slopes`.
   private func crossEntropy(
     _ scores: FloatMatrix, _ label: Int, _ slopes: FloatMatrix, weight: Double
   ) -> Double {
     let elements = scores.elements.map(Double.init)
     let greatest = elements.max() ?? 0
     let sum = elements.reduce(0) { $0 + exp($1 - greatest) }
-    for (place, element) in elements.enumerated() {
+    for (index, element) in elements.enumerated() {
       let probability = exp(element - greatest) / sum
-      let (row, column) = place.quotientAndRemainder(dividingBy: scores.columns)
-      slopes[row, column] = Float(weight * (probability - (place == label ? 1 : 0)))
+      let (row, column) = index.quotientAndRemainder(dividingBy: scores.columns)
+      slopes[row, column] = Float(weight * (probability - (index == label ? 1 : 0)))
     }
     return weight * (log(sum) + greatest - elements[label])
   }
 }
 
-/// A loss of which the gradient by its input is known already.
+/// A loss whose gradient with respect to its input is already known.
 private struct Loss: Operation {
   let input: Tape.Variable
   /// [rows, columns].

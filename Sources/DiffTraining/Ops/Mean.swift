@@ -1,11 +1,11 @@
 import Kernels
 
 extension Tape {
-  /// The mean of the rows of each sequence.
+  /// Returns the mean of the rows of each sequence.
   ///
   /// - Parameters:
   ///   - x: [tokens, width].
-  ///   - offsets: Where sequences begin, and the end of the last; none is empty.
+  ///   - offsets: The first row of each sequence, and the end of the last; none is empty.
   /// - Returns: [sequences, width].
   public func mean(_ x: Variable, offsets: [Int]) -> Variable {
     let input = value(of: x)

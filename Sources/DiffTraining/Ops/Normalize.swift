@@ -1,11 +1,12 @@
 import Kernels
 
 extension Tape {
-  /// Layer normalization (Ba, Kiros, Hinton 2016) of `dropout(x) + residual`, row by row.
+  /// Returns the layer normalization (Ba, Kiros, Hinton 2016) of `dropout(x) + residual`, row by
+  /// row.
   ///
   /// - Parameters:
   ///   - x: [rows, width].
-  ///   - residual: What is added before, [rows, width].
+  ///   - residual: Added before the normalization, [rows, width].
   ///   - dropout: The share of x that is set to zero.
   ///   - gain, shift: [width].
   ///   - epsilon: Added to the variance.
@@ -62,7 +63,7 @@ private struct Normalize: Operation {
     // Each thread sums the gradients of gain and shift over its rows: [threads, 2 · width].
     let sums = engine.arena.take(rows: engine.threads, columns: 2 * width)
     sums.clear()
-    // The gradient by dropout(x) + residual, [rows, width].
+    // The gradient with respect to dropout(x) + residual, [rows, width].
     let sum = engine.arena.take(rows: gradient.rows, columns: width)
     let dx = tape.gradientToAdd(of: input)
     let dResidual = residual.flatMap(tape.gradientToAdd)

@@ -3,7 +3,7 @@ import Kernels
 extension Tape {
   /// Some rows of x: [chosen, columns].
   ///
-  /// - Parameter chosen: Numbers of rows, ascending, each at most once.
+  /// - Parameter chosen: Indices of rows, ascending, each at most once.
   public func rows(_ chosen: [Int], of x: Variable) -> Variable {
     let input = value(of: x)
     let output = variable(rows: chosen.count, columns: x.columns, of: [x])

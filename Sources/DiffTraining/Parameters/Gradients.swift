@@ -1,18 +1,18 @@
 /// The gradients of a model's parameters: a flat buffer of the model's layout, and for every table
-/// the rows that are not zero, so that nobody has to clear, read or update the others.
+/// the rows that are not zero, so that the others need not be cleared, read or updated.
 ///
-/// Models add to it; whoever made it clears it. Whoever trains few of the parameters says which, so
-/// that models need not calculate what nobody reads.
+/// Models add to it; its owner clears it, and may restrict it to some of the parameters, so that
+/// models need not calculate gradients that are not read.
 public final class Gradients {
   /// The layout of the buffer.
   public let layout: ParameterLayout
   /// The gradients.
   public let values: FloatBuffer
-  /// Whether somebody wants the gradient of each parameter; all, until `want` is called.
+  /// True for each parameter whose gradient is required; all, until `want` is called.
   public private(set) var isWanted: [Bool]
   private var tables: [Int: TouchedRows] = [:]
 
-  /// Zeros.
+  /// Creates gradients of zero.
   public init(_ layout: ParameterLayout) {
     self.layout = layout
     values = FloatBuffer(count: layout.count)
@@ -22,22 +22,22 @@ public final class Gradients {
     }
   }
 
-  /// From now on, gradients of these parameters are wanted and no others.
+  /// Requires the gradients of these parameters only, from now on.
   ///
-  /// - Parameter indices: Their places in `layout.parameters`.
+  /// - Parameter indices: Their indices in `layout.parameters`.
   public func want(only indices: [Int]) {
     isWanted = Array(repeating: false, count: isWanted.count)
     for index in indices { isWanted[index] = true }
   }
 
-  /// The rows of a table that were touched since `clear`, in the order of the first touch; nil
-  /// for a parameter that is no table.
+  /// Returns the rows of a table that were touched since `clear`, in the order of the first touch;
+  /// nil for a parameter that is not a table.
   ///
-  /// - Parameter index: The parameter's place in `layout.parameters`.
+  /// - Parameter index: The parameter's index in `layout.parameters`.
   public func touchedRows(of index: Int) -> [Int]? { tables[index]?.rows }
 
-  /// Where the gradient of a parameter may be other than zero, ascending: the whole range, or the
-  /// touched rows of a table, neighbours joined. O(rows log rows).
+  /// Returns the ranges in which the gradient of a parameter may differ from zero, ascending: the
+  /// whole range, or the touched rows of a table, neighbours joined. O(rows log rows).
   public func ranges(of index: Int) -> [Range<Int>] {
     let range = layout.parameters[index].range
     guard let table = tables[index] else { return [range] }
@@ -53,11 +53,11 @@ public final class Gradients {
     return ranges
   }
 
-  /// Notes that a row of a table is about to be written. A row outside of the table is an error
-  /// of the program.
+  /// Records that a row of a table is about to be written. A row outside the table is a programming
+  /// error.
   public func touch(row: Int, of index: Int) { tables[index]?.touch(row) }
 
-  /// Makes everything zero again that was touched.
+  /// Sets everything that was touched to zero.
   public func clear() {
     for index in layout.parameters.indices {
       for range in ranges(of: index) { values.clear(range) }

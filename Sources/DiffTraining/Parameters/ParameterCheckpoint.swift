@@ -1,19 +1,21 @@
 import Checkpoints
 import TensorCore
 
-/// The parameters of a model of one's own as a checkpoint in memory, float32: the base that its
-/// diffs are written for and read upon. `convert` makes a file of it.
+/// The parameters of a custom model as a checkpoint in memory, float32: the base that its diffs are
+/// written for and applied to. `convert` writes it to a file.
 ///
 ///     let base = ParameterCheckpoint(model.layout, values)
 ///     try finetune.write(base, into: sink, metadata: [:])
 public final class ParameterCheckpoint: Checkpoint {
-  /// What messages call it.
+  /// The name of the checkpoint in messages.
   public let path: String
   /// The parameters that are not of the head, which a base lacks.
   public let tensors: [StoredTensor]
   private let values: FloatBuffer
 
-  /// - Parameter values: Of the layout; copied.
+  /// Creates a checkpoint.
+  ///
+  /// - Parameter values: The values in the order of the layout, which are copied.
   public init(_ layout: ParameterLayout, _ values: FloatBuffer, path: String = "parameters") {
     self.path = path
     self.values = FloatBuffer(count: layout.count)
@@ -29,11 +31,11 @@ public final class ParameterCheckpoint: Checkpoint {
       .sorted { $0.name < $1.name }
   }
 
-  /// None: it is in memory.
+  /// Nil: it is in memory.
   public var format: CheckpointFormat? { nil }
-  /// None.
+  /// No metadata.
   public var metadata: [String: String] { [:] }
-  /// None.
+  /// No files.
   public var files: [String] { [] }
 
   /// Fills `buffer` with little-endian bytes of a parameter.
@@ -51,10 +53,11 @@ public final class ParameterCheckpoint: Checkpoint {
     }
   }
 
-  /// Is not for changing.
+  /// Throws `unsupported`: a checkpoint in memory cannot be rewritten.
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "is in memory: 'convert' makes a file of it", path: self.path)
+    throw DiffError(
+      .unsupported, "is in memory: write it to a file with 'convert'", path: self.path)
   }
 }

@@ -1,10 +1,10 @@
 import TensorCore
 
 extension ParameterLayout {
-  /// Places of the parameters that are to be trained: all but those that a glob names, see
-  /// `NamePattern`; here '/' and '.' differ. The head always is trained.
+  /// Returns the indices of the parameters that are trained: all but those that a glob matches, see
+  /// `NamePattern`; here '/' and '.' differ. The head is always trained.
   ///
-  /// - Returns: The places, and the globs that name nothing, or the head alone.
+  /// - Returns: The indices, and the globs that match nothing, or only the head.
   /// - Complexity: O(parameters · globs · length²) at worst.
   public func trainable(frozen globs: [String]) -> (places: [Int], unused: [String]) {
     var unused: [String] = []

@@ -2,16 +2,16 @@ import Kernels
 import TensorCore
 
 extension ParameterLayout {
-  /// The places of the head's parameters, and of the others.
+  /// The indices of the head's parameters, and of the others.
   var headIndices: [Int] { parameters.indices.filter { parameters[$0].isHead } }
   var bodyIndices: [Int] { parameters.indices.filter { !parameters[$0].isHead } }
 
-  /// The places of all elements of some parameters of the body.
+  /// Returns the positions of all elements of some parameters of the body.
   func positions(of isChosen: (Parameter) -> Bool) -> [Int] {
     parameters.filter { !$0.isHead && isChosen($0) }.flatMap { Array($0.range) }
   }
 
-  /// The parameters that some places are of, which ascend, and the head's.
+  /// Returns the indices of the parameters that hold some ascending positions, and the head's.
   func indices(holding places: [Int]) -> [Int] {
     var next = places[...]
     return parameters.indices.filter { index in
@@ -22,7 +22,7 @@ extension ParameterLayout {
     }
   }
 
-  /// Tells the parameters of the layer with the highest number, and of the pooler.
+  /// A predicate for the parameters of the layer with the highest number, and of the pooler.
   var lastLayer: (Parameter) -> Bool {
     func number(_ parameter: Parameter) -> Int? {
       let parts = parameter.name.parts
@@ -35,8 +35,8 @@ extension ParameterLayout {
     }
   }
 
-  /// So many places of some parameters of the body, drawn by chance (Floyd's algorithm),
-  /// ascending; all places, if there are not so many.
+  /// Returns `count` random positions of some parameters of the body (Floyd's algorithm),
+  /// ascending; all positions, if there are fewer.
   func randomPositions(_ count: Int, of indices: [Int], seed: UInt64) -> [Int] {
     var random = SplitMix64(seed: seed)
     var chosen: Set<Int> = []

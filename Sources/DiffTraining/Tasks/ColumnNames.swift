@@ -1,4 +1,4 @@
-/// What headers call columns.
+/// The names that headers commonly give to columns.
 enum ColumnNames {
   static let labels: Set<String> = [
     "label", "labels", "class", "category", "target", "score", "rating", "sentiment", "gold",
@@ -11,10 +11,10 @@ enum ColumnNames {
     ("question1", "question2"), ("question", "context"), ("question", "sentence"),
     ("text", "text_pair"),
   ]
-  /// Numbers and names of rows; pandas leaves the name of its index empty.
+  /// Names of columns that number or name rows; pandas leaves the name of its index empty.
   static let ids: Set<String> = ["", "id", "idx", "index", "guid", "uuid", "unnamed: 0"]
 
-  /// Whether a field is what a header calls a column.
+  /// Returns whether a field is a common name of a column.
   static func isKnown(_ name: String) -> Bool {
     let name = name.lowercased()
     return labels.contains(name) || texts.contains(name) || name != "" && ids.contains(name)

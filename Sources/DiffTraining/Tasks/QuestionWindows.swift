@@ -3,29 +3,29 @@ import TensorCore
 
 /// A question with as much of its context as fits a sequence.
 public struct QuestionWindow: Sendable, Hashable {
-  /// The sequence: question, window. Its target is the first answer if that lies in the window
+  /// The sequence: question, window. Its target is the first answer if that is in the window
   /// as a whole, else the first token, [CLS].
   public let example: TokenExample
-  /// Which question it is, by its place.
+  /// The index of the question.
   public let question: Int
-  /// Where the window's tokens stand in the sequence.
+  /// The range of the window's tokens in the sequence.
   public let tokens: Range<Int>
-  /// Where each of the window's tokens comes from: bytes of the context's UTF-8.
+  /// The source of each of the window's tokens, in bytes of the context's UTF-8.
   public let sources: [Range<Int>]
 }
 
 extension Questions {
-  /// The windows of all questions, in their order. A long context has several, each of which
-  /// begins `stride` tokens before the one before it ended. O(bytes), on all cores.
+  /// Returns the windows of all questions, in their order. A long context has several, each of
+  /// which begins `stride` tokens before the end of the previous one. O(bytes), on all cores.
   ///
   /// - Parameters:
-  ///   - maxLength: Tokens of a sequence; a question takes at most half of it.
-  ///   - stride: Tokens that windows share.
+  ///   - maxLength: The most tokens in a sequence; a question takes at most half of it.
+  ///   - stride: The number of tokens that consecutive windows share.
   public func windows(
     _ tokenizer: some Tokenizer, maxLength: Int, stride: Int
   ) -> [QuestionWindow] {
     var windows = [[QuestionWindow]](repeating: [], count: questions.count)
-    // Nothing is thrown; the compiler needs to be told.
+    // Nothing is thrown; the compiler cannot infer that.
     try? parallelForEach(&windows) { index, out throws(DiffError) in
       out = self.windows(of: index, tokenizer, maxLength, stride)
     }
@@ -39,14 +39,14 @@ extension Questions {
     let asked = tokenizer.pieces(of: question.text).ids.prefix(maxLength / 2)
     let context = tokenizer.pieces(of: question.context)
     let special = tokenizer.frame.count(pair: true)
-    let room = max(1, maxLength - special - asked.count)
-    let step = max(1, room - max(0, stride))
-    // After the question and its separators.
+    let capacity = max(1, maxLength - special - asked.count)
+    let step = max(1, capacity - max(0, stride))
+    // The number of tokens before the context: of the question and its separators.
     let before = special - 1 + asked.count
     var windows: [QuestionWindow] = []
     var start = 0
     repeat {
-      let part = start..<min(start + room, context.ids.count)
+      let part = start..<min(start + capacity, context.ids.count)
       let encoding = tokenizer.encode(asked, context.ids[part], maxLength: .max)
       let sources = Array(context.sources[part])
       windows.append(
@@ -63,7 +63,7 @@ extension Questions {
     return windows
   }
 
-  /// The tokens that an answer begins and ends in, if the window has all of it.
+  /// Returns the tokens in which an answer begins and ends, if the window has all of it.
   private static func target(
     _ answer: Answer?, _ sources: [Range<Int>], _ before: Int
   ) -> Target {
@@ -75,15 +75,15 @@ extension Questions {
     return .span(start: before + first, end: before + last)
   }
 
-  /// The best answer to each question: the part of a window with the greatest sum of the scores
-  /// of its ends, if that is greater than the score of there being none by `threshold`.
+  /// Returns the best answer to each question: the range of a window with the greatest sum of the
+  /// scores of its ends, if that exceeds the score of no answer by more than `threshold`.
   ///
   /// - Parameters:
-  ///   - outputs: Of each window, [tokens of the sequence, 2]: the scores of being the first and
-  ///     the last token of the answer.
-  ///   - longest: Tokens that an answer has at most.
-  ///   - threshold: Nil: every question is answered, as in SQuAD 1.1.
-  /// - Returns: Answers by the place of the question; "" for none.
+  ///   - outputs: For each window, [tokens of the sequence, 2]: the scores of each token as the
+  ///     first and as the last of the answer.
+  ///   - longest: The maximum number of tokens in an answer.
+  ///   - threshold: Nil to answer every question, as in SQuAD 1.1.
+  /// - Returns: Answers by the index of the question; "" for none.
   /// - Complexity: O(tokens · longest).
   public func answers(
     _ windows: [QuestionWindow], _ outputs: [ArraySlice<Float>], longest: Int = 30,

@@ -2,48 +2,48 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// Questions on contexts, as SQuAD 1.1 and 2.0 store them.
+/// Questions about contexts, as SQuAD 1.1 and 2.0 store them.
 public struct Questions: Sendable, Hashable {
   /// A question.
   public struct Question: Sendable, Hashable {
-    /// Its name in the file.
+    /// The id of the question in the file.
     public let id: String
-    /// What is asked.
+    /// The text of the question.
     public let text: String
-    /// The text that is asked about.
+    /// The text that the question is about.
     public let context: String
-    /// What may be answered, and where it begins: bytes of the context's UTF-8. None: the context
-    /// does not say.
+    /// The accepted answers; empty if the context has no answer.
     public let answers: [Answer]
   }
 
   /// An answer.
   public struct Answer: Sendable, Hashable {
-    /// A part of the context.
+    /// The text of the answer, a part of the context.
     public let text: String
-    /// Where it stands: bytes of the context's UTF-8; nil if not where the file says.
+    /// The range of the answer, in bytes of the context's UTF-8; nil if it is not where the file
+    /// specifies.
     public let source: Range<Int>?
   }
 
   /// The questions, in the order of the file.
   public let questions: [Question]
-  /// What they are, and what is unusual.
+  /// A description of the questions, with notes on irregularities.
   public private(set) var description: TaskDescription
   /// XXH3-128 of the questions: id, question, context and answers as UTF-8, with a tab after
   /// each, and a line feed after each question.
   public let fingerprint: Fingerprint
 
-  /// Questions that nobody has answered yet.
+  /// Creates questions without answers.
   public init(asking asked: [(question: String, context: String)]) {
     self.init(
-      asked.enumerated().map { number, one in
-        Question(id: "\(number)", text: one.question, context: one.context, answers: [])
+      asked.enumerated().map { index, one in
+        Question(id: "\(index)", text: one.question, context: one.context, answers: [])
       }, misplaced: 0)
   }
 
   /// Reads a file.
   ///
-  /// - Throws: `io`; `malformed` with the place of what is no such file.
+  /// - Throws: `io`; `malformed` with the location of the error.
   public init(_ path: String) throws(DiffError) {
     self = try File.parse(path) { bytes throws(DiffError) in try Questions(json: bytes) }
   }
@@ -51,25 +51,25 @@ public struct Questions: Sendable, Hashable {
   /// Reads the contents of a file.
   public init(json: [UInt8]) throws(DiffError) {
     guard let articles = try JSONValue(parsing: json)["data"]?.elements else {
-      throw DiffError(.malformed, "no questions: an object with an array 'data' is wanted")
+      throw DiffError(.malformed, "no questions: expected an object with an array 'data'")
     }
     var questions: [Question] = []
     var misplaced = 0
     for (index, article) in articles.enumerated() {
-      for (place, paragraph) in (article["paragraphs"]?.elements ?? []).enumerated() {
-        let path = "data[\(index)].paragraphs[\(place)]"
+      for (paragraphIndex, paragraph) in (article["paragraphs"]?.elements ?? []).enumerated() {
+        let path = "data[\(index)].paragraphs[\(paragraphIndex)]"
         guard let context = paragraph["context"]?.text, let items = paragraph["qas"]?.elements
         else { throw DiffError(.malformed, "\(path) lacks 'context' or 'qas'") }
         let bytes = Array(context.utf8)
-        for (number, item) in items.enumerated() {
+        for (itemIndex, item) in items.enumerated() {
           let question = try Self.question(
-            item, context: context, bytes: bytes, path: "\(path).qas[\(number)]",
+            item, context: context, bytes: bytes, path: "\(path).qas[\(itemIndex)]",
             misplaced: &misplaced)
           questions.append(question)
         }
       }
     }
-    guard !questions.isEmpty else { throw DiffError(.malformed, "no questions in it") }
+    guard !questions.isEmpty else { throw DiffError(.malformed, "the file has no questions") }
     self.init(questions, misplaced: misplaced)
   }
 
@@ -78,10 +78,10 @@ public struct Questions: Sendable, Hashable {
     let unanswered = questions.count { $0.answers.isEmpty }
     description = TaskDescription(
       kind: .spans, isPair: true,
-      summary: "\(questions.count) questions on contexts, \(unanswered) of them without answer")
+      summary: "\(questions.count) questions about contexts, \(unanswered) without an answer")
     if misplaced > 0 {
       description.notes.append(
-        "\(misplaced) answers do not stand where the file says: they count in scores only")
+        "\(misplaced) answers are not where the file specifies: they count in scores only")
     }
     var stream = XXH3Stream()
     for question in questions {

@@ -1,21 +1,21 @@
 import SystemSupport
 import TensorCore
 
-/// How the rows of a table are written.
+/// The format of a table's rows.
 public enum TableFormat: String, Sendable, Hashable, CaseIterable, Codable {
-  /// Fields between tabs, as they stand.
+  /// Fields separated by tabs, without quoting.
   case tsv
-  /// Fields between tabs; those with tabs, ends of lines or quotes stand in quotes, as pandas and
+  /// Fields separated by tabs; those with tabs, line breaks or quotes are quoted, as pandas and
   /// spreadsheets write them.
   case quotedTSV = "tsv-quoted"
-  /// Fields between commas, or between the semicolons of German spreadsheets (RFC 4180).
+  /// Fields separated by commas (RFC 4180), or by semicolons as in German spreadsheets.
   case csv
-  /// An object of JSON in each line, its members are the fields.
+  /// A JSON object on each line, whose members are the fields.
   case jsonl
-  /// One text in each line.
+  /// One text on each line.
   case lines
 
-  /// The format that the end of a file's name stands for, or nil.
+  /// Creates the format that the suffix of a file's name implies, or nil.
   public init?(suffixOf path: String) {
     let suffix = path.split(separator: ".").last?.lowercased() ?? ""
     switch suffix {
@@ -27,9 +27,9 @@ public enum TableFormat: String, Sendable, Hashable, CaseIterable, Codable {
   }
 }
 
-/// Files that people have in the place of a table, by how they begin.
+/// Files that are mistaken for tables, recognized by their first bytes.
 enum ForeignTable {
-  /// Refuses what is known to be something else.
+  /// Checks that a file is not known to be something else.
   ///
   /// - Throws: `malformed`.
   static func refuse(_ start: ArraySlice<UInt8>) throws(DiffError) {
@@ -47,7 +47,7 @@ enum ForeignTable {
       "an Excel workbook or another ZIP archive, which is not read" + text
     ),
     ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook, which is not read" + text),
-    (Array("SQLite format 3".utf8), "a database of SQLite, which is not read" + text),
+    (Array("SQLite format 3".utf8), "an SQLite database, which is not read" + text),
     ([0xFF, 0xFE], "text in UTF-16, which is not read" + text),
     ([0xFE, 0xFF], "text in UTF-16, which is not read" + text),
     ([0x00, 0x00, 0xFE, 0xFF], "text in UTF-32, which is not read" + text),

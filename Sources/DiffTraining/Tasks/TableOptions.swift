@@ -1,41 +1,41 @@
-/// How a table is to be read; what is nil is found out.
+/// Options for reading a table; those that are nil are detected.
 public struct TableOptions: Sendable, Hashable {
   /// A column.
   public enum Column: Sendable, Hashable {
-    /// By its place, counted from 1.
+    /// The column with this number, counted from 1.
     case number(Int)
-    /// By its name in the header.
+    /// The column with this name in the header.
     case name(String)
 
-    /// A number, or else a name.
+    /// Creates a column from a number, or else from a name.
     public init(_ text: String) {
       self = Int(text).map(Column.number) ?? .name(text)
     }
   }
 
-  /// How the rows are written.
+  /// The format of the rows.
   public var format: TableFormat?
-  /// The columns of the texts: one, or two for pairs. Nil: those that the header calls so, or all
-  /// but the label's.
+  /// The columns of the texts: one, or two for pairs. Nil for those with common names in the
+  /// header, or all but the label's.
   public var texts: [Column]?
-  /// The column of the label. Nil: the one that the header calls so, or the last.
+  /// The column of the label. Nil for the one with a common name in the header, or the last.
   public var label: Column?
-  /// Names of columns that are taken where the header has them all, and no others are given.
+  /// The names of columns to use if the header has them all and no others are specified.
   public var usual: (texts: [String], label: String?) {
     get { (usualTexts, usualLabel) }
     set { (usualTexts, usualLabel) = newValue }
   }
-  /// Whether there are labels.
+  /// True if the table has labels.
   public var isLabelled = true
-  /// Whether the first row names the columns.
+  /// True if the first row names the columns.
   public var hasHeader: Bool?
-  /// What the labels are. The labels of a classification are taken in this order, and others
-  /// refused: data to be evaluated must be read as the training data were.
+  /// The kind of the labels. Those of a classification are taken in this order, and others are
+  /// refused: evaluation data must be read as the training data were.
   public var kind: TaskDescription.Kind?
 
   private var usualTexts: [String] = []
   private var usualLabel: String?
 
-  /// Everything is found out.
+  /// Creates options that are all detected.
   public init() {}
 }

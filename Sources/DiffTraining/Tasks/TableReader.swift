@@ -2,31 +2,31 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// Reads the rows of a table one after the other, in the memory of the longest of them.
+/// A reader of the rows of a table, one after another, in memory for the longest of them.
 ///
 ///     var reader = try TableReader("train.csv")
 ///     while try reader.next() { print(reader.line, try reader.text(0)) }
 ///
-/// In CSV a quote that does not begin a field is a character like others.
+/// In CSV a quote that does not begin a field is an ordinary character.
 public struct TableReader {
-  /// How the rows are written.
+  /// The format of the rows.
   public private(set) var format: TableFormat
-  /// What messages call the file.
+  /// The name of the file in messages.
   public var name: String { stream.name }
   /// The line in which the row begins, counted from 1.
   public private(set) var line = 0
-  /// What the file itself calls the fields: the members of the first object of JSON Lines.
+  /// The names of the fields in JSON Lines: the members of the first object; nil for others.
   public private(set) var names: [String]?
-  /// What is unusual.
+  /// Notes on irregularities.
   public private(set) var notes: [String] = []
 
   private let stream: ByteStream
-  /// How many bytes have been read.
+  /// The number of bytes that have been read.
   private var offset = 0
   private var isAtEnd = false
-  /// What was read and is not done with.
+  /// The bytes that have been read but not consumed.
   private var bytes: [UInt8] = []
-  /// Where the next row begins, in `bytes` and as a line.
+  /// The start of the next row, as an index of `bytes` and as a line.
   private var start = 0
   private var nextLine = 1
   /// The first of the empty lines before the next row.
@@ -35,27 +35,29 @@ public struct TableReader {
   private var members: [JSONValue?] = []
   private var separator: UInt8 = 0x09
   private var hasReturns = false
-  /// Whether quotes must be as a writer of quoted fields puts them.
+  /// True if quotes must be where a writer of quoted fields puts them.
   private let isStrict: Bool
 
   private struct Field {
     let start, end: Int
-    /// Whether quotes in it are doubled.
+    /// True if it has doubled quotes.
     let hasQuotes: Bool
   }
 
   /// Opens a file.
   ///
-  /// - Parameter format: By default that of the name's end; TSV for other names. Whether fields of
-  ///   TSV are quoted is found out by reading it.
-  /// - Throws: `io`; `malformed` for what is known to be no table.
+  /// - Parameter format: By default that of the name's suffix, else TSV. Quoting in TSV is detected
+  ///   by reading the file.
+  /// - Throws: `io`; `malformed` for files that are known not to be tables.
   public init(_ path: String, format: TableFormat? = nil) throws(DiffError) {
     var known = format ?? TableFormat(suffixOf: path) ?? .tsv
     if format == nil, known == .tsv, try Self.isQuoted(path) { known = .quotedTSV }
     try self.init(ByteStream(path), known)
   }
 
-  /// - Throws: `malformed` for what is known to be no table.
+  /// Reads a stream.
+  ///
+  /// - Throws: `malformed` for files that are known not to be tables.
   package init(_ stream: ByteStream, _ format: TableFormat) throws(DiffError) {
     try self.init(stream, format, strict: false)
   }
@@ -82,12 +84,12 @@ public struct TableReader {
     }
   }
 
-  /// How many fields the row has.
+  /// The number of fields in the row.
   public var count: Int { format == .jsonl ? members.count : fields.count }
 
-  /// The text of a field.
+  /// Returns the text of a field.
   ///
-  /// - Throws: `malformed` where JSON has no text there.
+  /// - Throws: `malformed` if JSON has no text there.
   public func text(_ column: Int) throws(DiffError) -> String {
     guard format == .jsonl else {
       let field = fields[column]
@@ -101,14 +103,14 @@ public struct TableReader {
     case .bool(let value): return value ? "true" : "false"
     case nil, .null: throw error("has no '\(names?[column] ?? "")'")
     case .array, .object:
-      throw error("has a list or an object in '\(names?[column] ?? "")', where a text is wanted")
+      throw error("has an array or an object in '\(names?[column] ?? "")', where text is expected")
     }
   }
 
-  /// Goes to the next row.
+  /// Advances to the next row.
   ///
-  /// - Parameter waiting: Whether to read on where the row is not there as a whole yet.
-  /// - Returns: Whether there is one.
+  /// - Parameter waiting: True to read on if the row has not been read completely.
+  /// - Returns: False if there is none.
   /// - Throws: `io`; `malformed` with the number of the line.
   public mutating func next(waiting: Bool = true) throws(DiffError) -> Bool {
     do throws(DiffError) {
@@ -137,7 +139,7 @@ public struct TableReader {
       && !fields[0].hasQuotes && (fields[0].start == 0 || bytes[fields[0].start - 1] != 0x22)
   }
 
-  /// What is unusual, after the last row.
+  /// Notes on irregularities, complete after the last row.
   public var closingNotes: [String] {
     notes + (hasReturns ? ["lines end in CR LF, which is taken as LF"] : [])
   }
@@ -153,20 +155,20 @@ public struct TableReader {
       bytes.removeSubrange(..<start)
       start = 0
     }
-    // As much again as a long row has, so that it is not looked at from its beginning often.
+    // As many bytes again as a long row has, so that it is not scanned anew often.
     let before = bytes.count
     let count = max(1 << 18, min(bytes.count, 1 << 24))
     guard before < 1 << 30 else {
       line = nextLine
-      throw error("is longer than 1 GiB; is a quote never closed?")
+      throw error("is longer than 1 GiB; check for a quote that is never closed")
     }
     isAtEnd = try !stream.read(at: offset, count: count, appendingTo: &bytes)
     offset += bytes.count - before
   }
 
-  /// Finds the fields of the next row, and the end of it.
+  /// Finds the fields and the end of the next row.
   ///
-  /// - Returns: Whether it is there as a whole.
+  /// - Returns: False if the row has not been read completely.
   private mutating func scan() throws(DiffError) -> Bool {
     fields.removeAll(keepingCapacity: true)
     let isQuoting = format == .csv || format == .quotedTSV
@@ -205,14 +207,14 @@ public struct TableReader {
             at: end + (isReturn ? 2 : 1), line: current + 1, kinds: kinds, isReturn: isReturn)
         }
         guard bytes[end] == separator else {
-          throw error("has more in a field after the quote that closes it")
+          throw error("has more characters after the closing quote of a field")
         }
         index = end + 1
         first = index
       } else if byte == 0 {
         throw error("contains a NUL byte; is it text in UTF-16?")
       } else if isStrict && byte == 0x22 {
-        throw error("has a quote inside of a field without quotes")
+        throw error("has a quote inside a field without quotes")
       } else {
         index += 1
       }
@@ -223,9 +225,9 @@ public struct TableReader {
     return try finish(at: index, line: current, kinds: kinds, isReturn: isReturn)
   }
 
-  /// A field in quotes, which begins at `start`.
+  /// Scans a quoted field that begins at `start`.
   ///
-  /// - Returns: The field and the place after its last quote; nil if that is not there yet.
+  /// - Returns: The field and the index after its last quote; nil if that has not been read yet.
   private func quoted(
     _ start: Int, _ current: inout Int, _ kinds: inout UInt8
   ) throws(DiffError) -> (Field, end: Int)? {
@@ -268,9 +270,9 @@ public struct TableReader {
     let value: JSONValue
     do throws(DiffError) {
       value = try JSONValue(parsing: Array(bytes[fields[0].start..<fields[0].end]))
-    } catch { throw self.error("is no JSON: \(error.message)") }
+    } catch { throw self.error("is not valid JSON: \(error.message)") }
     guard case .object(let found) = value else {
-      throw error("is no object of JSON, as every line of JSON Lines is")
+      throw error("is not a JSON object, as every line of JSON Lines must be")
     }
     guard let names else {
       names = found.map(\.name)
@@ -280,9 +282,9 @@ public struct TableReader {
     members = names.map { value[$0] }
   }
 
-  // MARK: What a file seems to be
+  // MARK: Detection
 
-  /// The separator of the first row: a comma if it has any outside of quotes.
+  /// Returns the separator of the first row: a comma if it has one outside quotes.
   private static func separator(of bytes: ArraySlice<UInt8>) -> UInt8? {
     var isQuoted = false
     var found: Set<UInt8> = []
@@ -295,8 +297,8 @@ public struct TableReader {
     return [0x2C, 0x3B, 0x09].first(where: found.contains)
   }
 
-  /// Whether a file of TSV has been written with quotes: every quote is where such a writer puts
-  /// it, and some field needs its quotes, or all have them.
+  /// Returns whether a TSV file was written with quotes: every quote is where such a writer puts
+  /// it, and some field needs its quotes, or all fields but numbers have them.
   private static func isQuoted(_ path: String) throws(DiffError) -> Bool {
     var reader = try TableReader(ByteStream(path), .quotedTSV, strict: true)
     var (isNeeded, hasQuotes, isBare) = (false, false, false)
@@ -318,7 +320,7 @@ public struct TableReader {
 }
 
 extension ArraySlice<UInt8> {
-  /// The bytes with each pair of quotes as one.
+  /// The bytes with each doubled quote as one.
   fileprivate var withoutDoubledQuotes: [UInt8] {
     var out: [UInt8] = []
     out.reserveCapacity(count)

@@ -4,18 +4,18 @@ import TensorCore
 struct TableText {
   /// The names of the columns, if there is a header.
   private(set) var names: [String]?
-  /// How many fields a row has.
+  /// The number of fields in a row.
   private(set) var width = 0
-  /// The line that each row begins in, counted from 1.
+  /// The line in which each row begins, counted from 1.
   private(set) var lines: [Int] = []
-  /// What is unusual.
+  /// Notes on irregularities.
   private(set) var notes: [String] = []
-  /// How the rows were written.
+  /// The format of the rows.
   let format: TableFormat
-  /// The fields, one after the other, and where each ends.
+  /// The concatenated fields, and the end of each.
   private var bytes: [UInt8] = []
   private var ends = [0]
-  /// The fields that JSON has no text for, by their place in `ends`.
+  /// The errors of fields for which JSON has no text, by their index in `ends`.
   private var missing: [Int: DiffError] = [:]
 
   /// Reads all rows.
@@ -44,35 +44,35 @@ struct TableText {
 
   private static func hint(_ format: TableFormat) -> String {
     switch format {
-    case .tsv: "columns are separated by one tab each, and there are no quotes around fields"
-    default: "a field that holds a separator or an end of line stands in quotes"
+    case .tsv: "columns are separated by one tab each, without quotes around fields"
+    default: "a field with a separator or a line break must be quoted"
     }
   }
 
-  /// How many rows there are, the header not counted.
+  /// The number of rows, without the header.
   var count: Int { lines.count - headers }
   private var headers = 0
 
-  /// The text of a field.
+  /// Returns the text of a field.
   ///
-  /// - Throws: `malformed` where JSON has no text there.
+  /// - Throws: `malformed` if JSON has no text there.
   func text(_ row: Int, _ column: Int) throws(DiffError) -> String {
-    if !missing.isEmpty, let error = missing[place(row, column)] { throw error }
+    if !missing.isEmpty, let error = missing[index(row, column)] { throw error }
     return self[row, column]
   }
 
-  /// The text of a field; empty where JSON has none there.
+  /// The text of a field; empty if JSON has none there.
   subscript(row: Int, column: Int) -> String {
-    let place = place(row, column)
-    return String(decoding: bytes[ends[place - 1]..<ends[place]], as: UTF8.self)
+    let index = index(row, column)
+    return String(decoding: bytes[ends[index - 1]..<ends[index]], as: UTF8.self)
   }
 
-  /// The line that a row begins in.
+  /// Returns the line in which a row begins.
   func line(_ row: Int) -> Int { lines[row + headers] }
 
-  private func place(_ row: Int, _ column: Int) -> Int { (row + headers) * width + column + 1 }
+  private func index(_ row: Int, _ column: Int) -> Int { (row + headers) * width + column + 1 }
 
-  /// Takes the first row for the names of the columns.
+  /// Takes the first row as the names of the columns.
   mutating func takeHeader() {
     names = (0..<width).map { self[0, $0] }
     headers = 1

@@ -1,28 +1,28 @@
 import SystemSupport
 import TensorCore
 
-/// What a task asks for, and why that is believed.
+/// A description of a task: the kind of prediction, and the reasons for it.
 public struct TaskDescription: Sendable, Hashable {
-  /// What is predicted.
+  /// A kind of prediction.
   public enum Kind: Sendable, Hashable {
-    /// One of some classes. The labels are in the order of their numbers.
+    /// A class. The labels are in the order of the classes.
     case classification(labels: [String])
     /// A number.
     case regression
-    /// The part of a context that answers a question.
+    /// The range of a context that answers a question.
     case spans
   }
 
-  /// What is predicted.
+  /// The kind of prediction.
   public var kind: Kind
-  /// Whether each example has two texts.
+  /// True if each example has two texts.
   public var isPair: Bool
-  /// One line for people: what was found and by what.
+  /// One line for people: the properties that were detected, and the reasons.
   public var summary: String
-  /// What is unusual about the file: a line each.
+  /// Notes on irregularities of the file, one line each.
   public var notes: [String] = []
 
-  /// Outputs that a model needs for the task.
+  /// The number of outputs that a model needs for the task.
   public var outputCount: Int {
     switch kind {
     case .classification(let labels): labels.count
@@ -38,10 +38,10 @@ public struct TaskRow: Sendable, Hashable {
   public var first: String
   /// The second text of a pair.
   public var second: String?
-  /// What is to be predicted.
+  /// The target of the prediction.
   public var target: Target
 
-  /// An example.
+  /// Creates an example.
   public init(_ first: String, _ second: String? = nil, target: Target = .none) {
     self.first = first
     self.second = second
@@ -51,16 +51,16 @@ public struct TaskRow: Sendable, Hashable {
 
 /// The examples of a task.
 public struct TaskData: Sendable, Hashable {
-  /// What they ask for.
+  /// The description of the task.
   public var description: TaskDescription
   /// The examples, in the order of the file.
   public var rows: [TaskRow]
   /// XXH3-128 of the rows: their fields as UTF-8, with tabs between them and a line feed after
-  /// each; a field with a tab or an end of line stands in quotes. The format of the file, header,
-  /// order of columns and ends of lines do not count.
+  /// each; a field with a tab or a line feed is quoted. The format of the file, header, order of
+  /// columns and line endings do not count.
   public var fingerprint: Fingerprint
 
-  /// The examples as a model reads them; see `examples` of rows.
+  /// Returns the examples as tokens; see `examples` of rows.
   public func examples(
     _ tokenizer: some Tokenizer, maxLength: Int
   ) -> (examples: [TokenExample], truncated: Int) {
@@ -69,16 +69,16 @@ public struct TaskData: Sendable, Hashable {
 }
 
 extension [TaskRow] {
-  /// The examples as a model reads them. O(bytes), on all cores.
+  /// Returns the examples as tokens. O(bytes), on all cores.
   ///
-  /// - Parameter maxLength: Longer sequences are cut.
-  /// - Returns: The examples, and how many of them were cut.
+  /// - Parameter maxLength: The number of tokens to which longer sequences are cut.
+  /// - Returns: The examples, and the number of those that were cut.
   public func examples(
     _ tokenizer: some Tokenizer, maxLength: Int
   ) -> (examples: [TokenExample], truncated: Int) {
     var results = [(example: TokenExample, isTruncated: Bool)](
       repeating: (TokenExample(ids: []), false), count: count)
-    // Nothing is thrown; the compiler needs to be told.
+    // Nothing is thrown; the compiler cannot infer that.
     try? parallelForEach(&results) { index, result throws(DiffError) in
       let row = self[index]
       let encoding = tokenizer.encode(row.first, row.second, maxLength: maxLength)

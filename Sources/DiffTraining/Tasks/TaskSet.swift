@@ -1,17 +1,16 @@
 import TensorCore
 
-/// The data of a task as a model reads them: the rows of a table, or windows on the contexts of
-/// questions.
+/// The data of a task as tokens: the rows of a table, or windows of the contexts of questions.
 public struct TaskSet: Sendable {
-  /// What they ask for.
+  /// The description of the task.
   public let description: TaskDescription
-  /// Of the data; see `TaskData` and `Questions`.
+  /// The fingerprint of the data; see `TaskData` and `Questions`.
   public let fingerprint: Fingerprint
-  /// What the model reads.
+  /// The examples that the model reads.
   public let examples: [TokenExample]
-  /// How many texts are cut.
+  /// The number of texts that are cut.
   public let truncated: Int
-  /// Rows, or questions.
+  /// The number of rows, or of questions.
   public var count: Int { questions?.all.questions.count ?? examples.count }
   private let questions: (all: Questions, windows: [QuestionWindow])?
 
@@ -19,9 +18,9 @@ public struct TaskSet: Sendable {
   /// (`TaskData`).
   ///
   /// - Parameters:
-  ///   - kind: What must be asked for; nil: whatever is.
-  ///   - maxLength: Longer texts are cut; long contexts become several windows.
-  /// - Throws: `io`, `malformed`; `usage` if something else is asked for.
+  ///   - kind: The required kind of task; nil for any.
+  ///   - maxLength: The number of tokens to which longer texts are cut, and contexts divided.
+  /// - Throws: `io`, `malformed`; `usage` for another kind of task.
   public init(
     _ path: String, _ options: TableOptions = TableOptions(), kind: TaskDescription.Kind? = nil,
     _ tokenizer: some Tokenizer, maxLength: Int
@@ -31,8 +30,8 @@ public struct TaskSet: Sendable {
       throw DiffError(
         .usage,
         holdsQuestions
-          ? "holds questions on contexts, but the diff is for a task of another kind"
-          : "the diff answers questions on contexts: a file of them that ends in .json is wanted",
+          ? "holds questions about contexts, but the diff is for a task of another kind"
+          : "the diff answers questions about contexts: give a file of them that ends in .json",
         path: path)
     }
     if holdsQuestions {
@@ -52,7 +51,7 @@ public struct TaskSet: Sendable {
     questions = nil
   }
 
-  /// Questions on contexts. Windows share a third of their length, as SQuAD's users have it.
+  /// Creates the set of questions. Windows share a third of their length, as is usual for SQuAD.
   public init(_ questions: Questions, _ tokenizer: some Tokenizer, maxLength: Int) {
     let windows = questions.windows(tokenizer, maxLength: maxLength, stride: maxLength / 3)
     description = questions.description
@@ -62,8 +61,8 @@ public struct TaskSet: Sendable {
     self.questions = (questions, windows)
   }
 
-  /// What predictions for `examples` are worth: see `TaskFacts.scores`; of answers `exact_match`
-  /// and `f1`, means over the questions as SQuAD's script takes them.
+  /// Returns the scores of predictions for `examples`: see `TaskFacts.scores`; of answers
+  /// `exact_match` and `f1`, means over the questions as in SQuAD's script.
   public func scores(_ predictions: [[Float]], _ facts: TaskFacts) -> [String: Double] {
     guard let questions = questions?.all.questions else {
       return facts.scores(predictions, examples.map(\.target))
@@ -78,15 +77,15 @@ public struct TaskSet: Sendable {
     return ["exact_match": matches / count, "f1": overlap / count]
   }
 
-  /// How often each class was predicted for each; nil where no classes are.
+  /// Returns the numbers of predictions of each class for each true class; nil without classes.
   public func confusion(_ predictions: [[Float]], _ facts: TaskFacts) -> Confusion? {
     facts.labels.isEmpty ? nil : facts.confusion(predictions, examples.map(\.target))
   }
 
-  /// The answers to the questions. Where every question of the data has an answer, as in SQuAD
-  /// 1.1, none is left without; else the model decides.
+  /// Returns the answers to the questions. If every question of the data has an answer, as in SQuAD
+  /// 1.1, every one is answered; else the model decides.
   ///
-  /// - Parameter mayBeNone: Whether the model decides in any case.
+  /// - Parameter mayBeNone: True if the model decides in any case.
   public func answers(_ predictions: [[Float]], mayBeNone: Bool = false) -> [String] {
     guard let (all, windows) = questions else { return [] }
     let decides = mayBeNone || all.questions.contains { $0.answers.isEmpty }

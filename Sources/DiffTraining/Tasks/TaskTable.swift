@@ -11,13 +11,13 @@ extension TaskData {
     do { try self.init(&reader, options) } catch { throw error.at(path: path) }
   }
 
-  /// The same of the contents of a file.
+  /// Reads a table from the contents of a file.
   public init(
     table bytes: [UInt8], _ options: TableOptions = TableOptions()
   ) throws(DiffError) {
     var reader = try TableReader(ByteStream(bytes), options.format ?? .tsv)
     do { try self.init(&reader, options) } catch {
-      // No file has the name that the stream has.
+      // The name of the stream is not that of a file.
       var error = error
       error.path = nil
       throw error
@@ -60,13 +60,13 @@ extension TaskData {
     if empty > 0 { description.notes.append("\(empty) texts are empty") }
   }
 
-  /// Whether the first row names the columns.
+  /// Returns whether the first row names the columns, and the reason.
   private static func findHeader(
     _ table: TableText, _ options: TableOptions
   ) -> (isThere: Bool, why: String) {
     if table.names != nil { return (true, "JSON names its members") }
-    if let told = options.hasHeader {
-      return (told, told ? "a header, as told" : "no header, as told")
+    if let specified = options.hasHeader {
+      return (specified, specified ? "a header, as specified" : "no header, as specified")
     }
     let isNamed = ((options.texts ?? []) + [options.label].compactMap(\.self)).contains {
       if case .name = $0 { true } else { false }
@@ -82,12 +82,12 @@ extension TaskData {
     }
     let usual = options.usual.texts
     if !usual.isEmpty, usual.allSatisfy(first.contains) {
-      return (true, "a header, since line 1 names the columns of the training")
+      return (true, "a header, since line 1 has the names of the training columns")
     }
     if let name = ColumnNames.named(by: first) {
       return (true, "a header, since line 1 has the name of a column, '\(name)'")
     }
-    guard options.isLabelled else { return (false, "no header, since it was not told") }
+    guard options.isLabelled else { return (false, "no header, since none was specified") }
     return (false, "no header, since line 1 has a label like the others")
   }
 
@@ -96,7 +96,7 @@ extension TaskData {
     return value
   }
 
-  /// What labels are, and why.
+  /// Returns the kind of the labels, and the reason.
   private static func kind(
     of labels: [String]?, _ table: TableText, _ options: TableOptions
   ) throws(DiffError) -> (TaskDescription.Kind, why: String) {
@@ -110,10 +110,10 @@ extension TaskData {
       if kind == .spans {
         throw DiffError(.usage, "answers in contexts are read from JSON, not from a table")
       }
-      return (kind, what + ", as told")
+      return (kind, what + ", as specified")
     }
     guard let labels else {
-      throw DiffError(.usage, "without labels the kind of the task must be given")
+      throw DiffError(.usage, "the table has no labels: specify the kind of the task")
     }
     let distinct = Set(labels)
     let numbers = distinct.compactMap { number($0) }
@@ -126,7 +126,7 @@ extension TaskData {
     }
     guard distinct.count > 1 else {
       throw DiffError(
-        .malformed, "all labels are '\(labels.first ?? "")': there is nothing to be learned")
+        .malformed, "all labels are '\(labels.first ?? "")': there is nothing to learn")
     }
     let sorted =
       isWhole
@@ -135,8 +135,8 @@ extension TaskData {
     guard distinct.count <= max(mostClasses, labels.count / 4) else {
       throw DiffError(
         .malformed,
-        "\(distinct.count) labels in \(labels.count) rows: is the label in the last "
-          + "column, or is another to be named?")
+        "\(distinct.count) labels in \(labels.count) rows: specify the column of the label if it "
+          + "is not the last")
     }
     let shown = sorted.prefix(6).joined(separator: ", ") + (sorted.count > 6 ? ", …" : "")
     return (
@@ -144,7 +144,8 @@ extension TaskData {
     )
   }
 
-  /// Refuses what programs write where there is no number, if all other labels are numbers.
+  /// Throws for the markers that programs write for missing numbers, if all other labels are
+  /// numbers.
   private static func refuseMissing(
     _ labels: [String], _ table: TableText, areNumbers: Bool
   ) throws(DiffError) {
@@ -152,7 +153,7 @@ extension TaskData {
       let row = labels.firstIndex(where: isMissing)
     else { return }
     throw TableText.error(
-      table.line(row), "has the label '\(labels[row])' among numbers: leave such rows out")
+      table.line(row), "has the label '\(labels[row])' among numbers: remove such rows")
   }
 
   private static func isMissing(_ label: String) -> Bool {
@@ -160,7 +161,7 @@ extension TaskData {
       .contains(label.lowercased())
   }
 
-  /// More values than these are no classes, if they are numbers.
+  /// The maximum number of different numbers that are taken as classes.
   private static let mostClasses = 20
 
   private static func targets(
@@ -177,7 +178,7 @@ extension TaskData {
         guard let number = numbers[label] else {
           throw TableText.error(
             table.line(row),
-            "has label '\(label)', which is none of: \(names.joined(separator: ", "))")
+            "has label '\(label)', which is not one of: \(names.joined(separator: ", "))")
         }
         targets.append(.label(number))
       }
@@ -185,7 +186,7 @@ extension TaskData {
       for (row, label) in labels.enumerated() {
         guard let number = Self.number(label), Float(number).isFinite else {
           throw TableText.error(
-            table.line(row), "has label '\(label)' where a number is wanted")
+            table.line(row), "has label '\(label)' where a number is expected")
         }
         targets.append(.value(Float(number)))
       }
@@ -195,10 +196,10 @@ extension TaskData {
 }
 
 extension TableText {
-  /// The labels, in the order of the rows.
+  /// Returns the labels, in the order of the rows.
   ///
-  /// - Throws: `malformed` with the line of one that is empty, or differs from another one in
-  ///   white space only.
+  /// - Throws: `malformed` with the line of a label that is empty, or differs from another in white
+  ///   space only.
   fileprivate func labels(_ column: Int) throws(DiffError) -> [String] {
     var labels: [String] = []
     labels.reserveCapacity(count)
@@ -212,8 +213,8 @@ extension TableText {
       if let other = seen[words], other.label != label {
         throw Self.error(
           line(row),
-          "has the label '\(label)', line \(other.line) '\(other.label)': they differ in white "
-            + "space only")
+          "has the label '\(label)', but line \(other.line) has '\(other.label)': they differ in "
+            + "white space only")
       }
       seen[words] = (label, line(row))
       seen[label] = (label, line(row))
@@ -221,7 +222,7 @@ extension TableText {
     return labels
   }
 
-  /// Whether a column tells rows apart: whole numbers or words with digits, each once.
+  /// Returns whether a column identifies rows: numbers or words with digits, each once.
   fileprivate func holdsIDs(_ column: Int) -> Bool {
     guard count > 1 else { return false }
     var seen: Set<String> = []
@@ -235,7 +236,7 @@ extension TableText {
     return true
   }
 
-  /// Which columns were chosen, if there was a choice.
+  /// Returns a description of the chosen columns; empty if there was no choice.
   fileprivate func choice(_ columns: TableColumns) -> String {
     guard width > columns.texts.count + (columns.label == nil ? 0 : 1) || names != nil else {
       return ""
@@ -249,8 +250,8 @@ extension TableText {
 }
 
 extension ColumnNames {
-  /// The first field of a row that names columns, if it does: none of its fields is a number, and
-  /// one is what headers call columns.
+  /// Returns the first common name in a row that names columns: none of its fields is a number, and
+  /// one is a common name. Nil for other rows.
   static func named(by row: [String]) -> String? {
     guard row.count > 1, row.allSatisfy({ Double($0) == nil }) else { return nil }
     return row.first(where: isKnown)
@@ -258,7 +259,7 @@ extension ColumnNames {
 }
 
 extension String {
-  /// The text as a field between tabs: in quotes if it holds a tab or an end of line.
+  /// The text as a field of TSV: quoted if it contains a tab or a line feed.
   fileprivate var oneLine: String {
     guard utf8.contains(where: { $0 == 0x09 || $0 == 0x0A }) else { return self }
     return "\"" + split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")

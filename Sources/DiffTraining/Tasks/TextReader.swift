@@ -1,22 +1,22 @@
 import SystemSupport
 import TensorCore
 
-/// Reads the texts that a model is to be asked about, one row after the other: those of a table
-/// without its header, ids and labels, or lines.
+/// A reader of texts for prediction, one row after another: those of a table without its header,
+/// ids and labels, or lines.
 public struct TextReader {
-  /// One line for people: which columns of a table were taken, and why. Empty for lines.
+  /// One line for people: the chosen columns of a table, and the reason. Empty for lines.
   public let summary: String
   private var reader: TableReader
   private let facts: TaskFacts
   private let columns: TableColumns?
   private let width: Int
-  /// The first row of a table, if it is no header.
+  /// True if the first row of a table, not a header, has not been returned yet.
   private var isFirstWaiting = false
 
-  /// Opens a file; one whose name does not end like a table's has a text in each line.
+  /// Opens a file; one without the suffix of a table has a text on each line.
   ///
   /// - Throws: `io`; `malformed` with the number of the line; `usage` if the columns of the texts
-  ///   are not known.
+  ///   cannot be determined.
   public init(
     _ path: String, _ facts: TaskFacts, _ options: TableOptions
   ) throws(DiffError) {
@@ -25,7 +25,7 @@ public struct TextReader {
     try self.init(TableReader(path, format: format), facts, options)
   }
 
-  /// Texts that this process is sent: lines, unless the options say otherwise.
+  /// Returns a reader of standard input: lines, unless the options specify another format.
   public static func standardInput(
     _ facts: TaskFacts, _ options: TableOptions
   ) throws(DiffError) -> TextReader {
@@ -63,7 +63,7 @@ public struct TextReader {
     let chosen = (columns?.texts ?? []).map { isHeader ? "'\(first[$0])'" : "\($0 + 1)" }
     summary =
       "texts of column " + chosen.joined(separator: " and ")
-      + (isHeader ? "; line 1 names the columns" : "; line 1 is a row like the others")
+      + (isHeader ? "; line 1 names the columns" : "; line 1 is not a header")
     self.reader = reader
   }
 
@@ -71,7 +71,7 @@ public struct TextReader {
     _ first: [String], _ reader: TableReader, _ options: TableOptions
   ) -> Bool {
     if reader.names != nil { return true }
-    if let told = options.hasHeader { return told }
+    if let specified = options.hasHeader { return specified }
     let isNamed = ((options.texts ?? []) + [options.label].compactMap(\.self)).contains {
       if case .name = $0 { true } else { false }
     }
@@ -80,7 +80,7 @@ public struct TextReader {
       || first.count == 1 && ColumnNames.texts.contains(first[0].lowercased())
   }
 
-  /// The last column, if the row has one of the task's labels there.
+  /// Returns the last column, if the row has one of the task's labels there.
   private static func labelColumn(of row: [String], _ facts: TaskFacts) -> Int? {
     guard row.count > 1, let last = row.last else { return nil }
     let isLabel =
@@ -97,9 +97,9 @@ public struct TextReader {
       && text.contains(where: \.isNumber)
   }
 
-  /// The next text.
+  /// Returns the next text, or nil.
   ///
-  /// - Parameter waiting: Whether to read on where it is not there as a whole yet.
+  /// - Parameter waiting: True to read on if the text has not been read completely.
   /// - Throws: `io`; `malformed` with the number of the line.
   public mutating func next(waiting: Bool = true) throws(DiffError) -> TaskRow? {
     if isFirstWaiting {
@@ -117,19 +117,19 @@ public struct TextReader {
     } catch { throw error.at(path: reader.name) }
   }
 
-  /// One text, or those of a pair, with a tab between them. Where single texts are wanted, a tab
-  /// is a character like others.
+  /// Returns the text of a line, or the two texts of a pair with a tab between them. For single
+  /// texts a tab is an ordinary character.
   private func row(ofLine line: String) throws(DiffError) -> TaskRow {
     let row = TaskRow(line: line, facts)
     guard row.second != nil || facts.isPair != true else {
-      throw reader.error("has no tab: two texts are wanted, with a tab between")
+      throw reader.error("has no tab: expected two texts with a tab between them")
     }
     return row
   }
 }
 
 extension TaskRow {
-  /// The texts of a line: one, or two with a tab between, if the task may have two.
+  /// Creates a row from a line: one text, or two with a tab between if the task may have two.
   public init(line: String, _ facts: TaskFacts) {
     let scalars = line.unicodeScalars
     let parts = scalars.split(

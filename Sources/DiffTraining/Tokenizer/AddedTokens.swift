@@ -1,35 +1,37 @@
 import TensorCore
 
-/// Tokens that stand in a text as they are and are not cut: special ones, and those that were added
-/// to a vocabulary. Found as Hugging Face finds them: from left to right, the longest first.
+/// Tokens that are matched in a text as a whole: special ones, and those added to a vocabulary.
+/// Matched as Hugging Face does: from left to right, the longest first.
 struct AddedTokens: Sendable {
-  /// A token that is looked for.
+  /// A token to be matched.
   struct Token: Sendable {
     let text: String
     let id: Int32
-    /// Whether white space before it, or after it, belongs to it.
+    /// True if white space before it, or after it, belongs to a match.
     var takesLeft = false
     var takesRight = false
-    /// Whether it counts only where no letter or digit stands beside it.
+    /// True if it matches only where no letter or digit is beside it.
     var isWord = false
-    /// Whether it is looked for only between those that are not.
+    /// True if it is matched only between the matches of tokens that are not late.
     var isLate = false
   }
 
-  /// Tokens that begin with a byte are looked for at root 0, late ones at root 1.
+  /// Indices of `tokens` by their bytes: late tokens at root 1, the others at root 0.
   private var trie = PieceTrie(roots: 2)
   private var tokens: [Token] = []
-  /// Which bytes tokens of either root begin with.
+  /// Marks the first bytes of the tokens of either root.
   private var isFirst = [[Bool]](repeating: Array(repeating: false, count: 256), count: 2)
   private var hasLate = false
 
-  /// - Throws: `limit` for more than can be.
+  /// Creates a set of tokens.
+  ///
+  /// - Throws: `limit` for too many tokens.
   init(_ tokens: [Token]) throws(DiffError) {
     for token in tokens {
       guard let first = token.text.utf8.first else { continue }
       let root = token.isLate ? 1 : 0
       guard trie.insert(token.text.utf8, root: root, id: Int32(self.tokens.count)) else {
-        throw DiffError(.limit, "more added tokens than can be")
+        throw DiffError(.limit, "too many added tokens")
       }
       isFirst[root][Int(first)] = true
       hasLate = hasLate || token.isLate
@@ -37,13 +39,13 @@ struct AddedTokens: Sendable {
     }
   }
 
-  /// A token in a text: its id, and the bytes that it and the white space it takes have.
+  /// A match in a text: the id of the token, and its bytes with the white space that belongs to it.
   struct Match {
     let id: Int32
     let range: Range<Int>
   }
 
-  /// The tokens of a text, in order. O(bytes · longest token).
+  /// Returns the matches in a text, in order. O(bytes · longest token).
   func matches(_ text: Span<UInt8>) -> [Match] {
     guard !tokens.isEmpty else { return [] }
     let early = matches(text, root: 0, offset: 0)
@@ -65,18 +67,18 @@ struct AddedTokens: Sendable {
     var done = 0
     while index < text.count {
       guard isFirst[root][Int(text[index])],
-        let (place, end) = trie.longest(in: text, at: index, root: root)
+        let (tokenIndex, end) = trie.longest(in: text, at: index, root: root)
       else {
         index += 1
         continue
       }
-      let token = tokens[Int(place)]
+      let token = tokens[Int(tokenIndex)]
       var (first, last) = (index, end)
       index = end
       if token.isWord, text.isWord(before: first) || text.isWord(at: last) { continue }
       if token.takesLeft { first = max(done, text.spaceStart(before: first)) }
       if token.takesRight { last = text.spaceEnd(from: last) }
-      // What an earlier token took is gone.
+      // Bytes of the match before are not used again.
       first = max(first, done)
       matches.append(Match(id: token.id, range: first + offset..<max(first, last) + offset))
       done = max(first, last)
@@ -86,7 +88,7 @@ struct AddedTokens: Sendable {
 }
 
 extension Span<UInt8> {
-  /// The scalar that ends before `end`, if any.
+  /// Returns the scalar that ends before `end`, if any.
   private func scalar(before end: Int) -> Unicode.Scalar? {
     guard end > 0 else { return nil }
     var start = end - 1
@@ -120,7 +122,7 @@ extension Span<UInt8> {
 }
 
 extension Unicode.Scalar {
-  /// What `\w` matches (Unicode Technical Standard 18, annex C).
+  /// True if `\w` matches the scalar (Unicode Technical Standard 18, annex C).
   fileprivate var isWord: Bool {
     if properties.isAlphabetic || properties.isJoinControl { return true }
     return switch properties.generalCategory {

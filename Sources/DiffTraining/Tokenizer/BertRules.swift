@@ -1,9 +1,9 @@
-/// What BERT's clean-up asks of a scalar, answered as Hugging Face's `tokenizers` 0.23 answers:
-/// its categories are those of Unicode 8, its decompositions those of Unicode 9, its case and
-/// white space those of today. Scalars that came later are unassigned there, and so they are
-/// here; the few whose category has changed since stand here one by one.
+/// The properties of scalars that BERT's clean-up uses, as in Hugging Face's `tokenizers` 0.23: its
+/// categories are those of Unicode 8, its decompositions those of Unicode 9, its case and white
+/// space those of the current version. Scalars added later count as unassigned, as they do there;
+/// the few whose category has changed since are listed one by one.
 enum BertRules {
-  /// Dropped: controls, formats, private use and what stands for damage.
+  /// Returns whether a scalar is dropped: controls, formats, private use and U+FFFD.
   static func isRemoved(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .format: scalar.isAssigned(in: 8)
@@ -12,7 +12,7 @@ enum BertRules {
     }
   }
 
-  /// A word of its own.
+  /// Returns whether a scalar is punctuation, which is a separate word.
   static func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation,
@@ -27,7 +27,7 @@ enum BertRules {
     }
   }
 
-  /// An accent that is stripped.
+  /// Returns whether a scalar is an accent, which is stripped.
   static func isAccent(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x1734, 0x1171E: true
@@ -37,7 +37,8 @@ enum BertRules {
     }
   }
 
-  /// An ideograph, a word of its own. The gap before U+2B920 is Hugging Face's.
+  /// Returns whether a scalar is an ideograph, which is a separate word. The gap before U+2B920 is
+  /// Hugging Face's.
   static func isIdeograph(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B81F,
@@ -47,14 +48,14 @@ enum BertRules {
     }
   }
 
-  /// The rank by which marks after a letter are sorted; 0 for what is no such mark.
+  /// Returns the rank by which marks after a letter are sorted; 0 for other scalars.
   static func markOrder(_ scalar: Unicode.Scalar) -> UInt8 {
     scalar.isAssigned(in: 9) ? scalar.properties.canonicalCombiningClass.rawValue : 0
   }
 }
 
 extension Unicode.Scalar {
-  /// Whether it stood in version `major`.0 of Unicode.
+  /// Returns whether version `major`.0 of Unicode assigns the scalar.
   func isAssigned(in major: Int) -> Bool {
     guard let age = properties.age else { return false }
     return age.major < major || age.major == major && age.minor == 0

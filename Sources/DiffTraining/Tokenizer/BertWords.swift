@@ -1,12 +1,12 @@
-/// Cleans a text up, cuts it into words and words into pieces, in one pass.
+/// A scanner that cleans up a text and splits it into words, and words into pieces, in one pass.
 ///
-/// The order of the steps is that of Hugging Face: controls go, ideographs are set apart, accents
-/// are decomposed, sorted and stripped, letters become lower-case, words end at white space and
-/// around punctuation. All of it is done scalar by scalar, never by Swift's characters.
+/// The order of the steps is that of Hugging Face: controls are dropped, ideographs separated,
+/// accents decomposed, sorted and stripped, letters converted to lower case; words end at white
+/// space and around punctuation. It works on scalars, never on Swift's characters.
 struct BertWords {
   private let model: WordPiece
   private(set) var pieces = Pieces()
-  /// The word that is being read, cleaned up, and where each of its bytes comes from.
+  /// The current word, cleaned up, and the source of each of its bytes.
   private var word: [UInt8] = []
   private var sources: [Range<Int>] = []
   private var wordScalars = 0
@@ -17,7 +17,7 @@ struct BertWords {
     let scalar: Unicode.Scalar
     let order: UInt8
     let source: Range<Int>
-    /// Whether it is not the first of what its source was decomposed to.
+    /// True if it is not the first scalar of its source's decomposition.
     let isAdded: Bool
   }
 
@@ -35,7 +35,7 @@ struct BertWords {
     scan(bytes, start..<bytes.count)
   }
 
-  /// A part of a text without added tokens.
+  /// Scans a range of a text without added tokens.
   private mutating func scan(_ bytes: Span<UInt8>, _ part: Range<Int>) {
     var index = part.lowerBound
     while index < part.upperBound {
@@ -99,8 +99,9 @@ struct BertWords {
     }
   }
 
-  /// The canonical order of marks is stable by their class. As in Hugging Face's, the places stay
-  /// in the order of the text; what a decomposition added has the place of what it follows.
+  /// Emits a letter and its marks in canonical order, which is stable by class. As in Hugging
+  /// Face's library, sources stay in the order of the text; a scalar that a decomposition added has
+  /// the source of the one before.
   private mutating func flushMarked() {
     guard marked.count > 1 else {
       if let mark = marked.popLast(), !BertRules.isAccent(mark.scalar) {
@@ -146,8 +147,8 @@ struct BertWords {
     closeWord()
   }
 
-  /// The pieces of the word: the longest first, then the longest of the rest; a word with a rest
-  /// that has none is unknown as a whole.
+  /// Splits the word into pieces: the longest at its start, then the longest at the start of the
+  /// rest, and so on. If a rest has none, the whole word is unknown.
   private mutating func closeWord() {
     guard let last = sources.last else { return }
     let before = pieces.ids.count
@@ -171,7 +172,7 @@ struct BertWords {
 }
 
 extension Span<UInt8> {
-  /// The scalar at `index` of a text in valid UTF-8, not ASCII, and how many bytes it takes.
+  /// Returns the scalar at `index` of valid UTF-8, not ASCII, and its length in bytes.
   func scalar(at index: Int) -> (Unicode.Scalar, length: Int) {
     let first = UInt32(self[index])
     let length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4

@@ -1,15 +1,15 @@
 import StrictJSON
 import TensorCore
 
-/// The tokenizer of RoBERTa: byte-pair encoding of the bytes of words, as GPT-2 has it. Its ids
-/// are those of Hugging Face's `RobertaTokenizer`; a special token that stands in a text, «</s>»,
-/// becomes that token.
+/// The tokenizer of RoBERTa: byte-pair encoding of the bytes of words, as in GPT-2. Its ids are
+/// those of Hugging Face's `RobertaTokenizer`; a special token in a text, such as `</s>`, becomes
+/// that token.
 public struct ByteLevelBPE: Tokenizer {
   /// One more than the greatest id.
   public let vocabularyCount: Int
-  /// What a sequence is put between.
+  /// The special tokens around a sequence.
   public let frame: SequenceFrame
-  /// Whether a text begins as if a space stood before it.
+  /// True if a text is tokenized as if a space preceded it.
   public let addsPrefixSpace: Bool
 
   /// The token of each byte.
@@ -17,13 +17,13 @@ public struct ByteLevelBPE: Tokenizer {
   private let merges: Merges
   private let added: AddedTokens
 
-  /// A tokenizer of a vocabulary.
+  /// Creates a tokenizer from a vocabulary.
   ///
   /// - Parameters:
   ///   - vocabulary: The contents of `vocab.json`: ids by token.
-  ///   - merges: The contents of `merges.txt`: pairs of tokens, a pair a line, the first to be
-  ///     joined first.
-  /// - Throws: `malformed` if they are no such files or do not belong together.
+  ///   - merges: The contents of `merges.txt`: pairs of tokens, one on each line, in the order in
+  ///     which they are joined.
+  /// - Throws: `malformed` if they are not such files or do not match.
   public init(
     vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false
   ) throws(DiffError) {
@@ -31,14 +31,14 @@ public struct ByteLevelBPE: Tokenizer {
     var names: [String: Int32] = [:]
     for member in try JSONValue(parsing: vocabulary).members ?? [] {
       guard let id = member.value.unsigned.flatMap({ Int32(exactly: $0) }) else {
-        throw DiffError(.malformed, "the id of token '\(member.name)' is no whole number")
+        throw DiffError(.malformed, "the id of token '\(member.name)' is not a whole number")
       }
       ids.append((member.name, id))
       names[member.name] = id
     }
     guard let start = names["<s>"], let end = names["</s>"] else {
       let name = names["<s>"] == nil ? "<s>" : "</s>"
-      throw DiffError(.malformed, "no vocabulary of RoBERTa: it lacks the token '\(name)'")
+      throw DiffError(.malformed, "not a vocabulary of RoBERTa: it lacks the token '\(name)'")
     }
     var pairs: [(String, String)] = []
     for (index, raw) in merges.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated()
@@ -48,7 +48,7 @@ public struct ByteLevelBPE: Tokenizer {
       let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
       guard parts.count == 2 else {
         throw DiffError(
-          .malformed, "line \(index + 1) of the merges is no pair of tokens of the vocabulary")
+          .malformed, "line \(index + 1) of the merges is not a pair of tokens")
       }
       pairs.append(
         (String(decoding: parts[0], as: UTF8.self), String(decoding: parts[1], as: UTF8.self)))
@@ -61,20 +61,21 @@ public struct ByteLevelBPE: Tokenizer {
       addsPrefixSpace: addsPrefixSpace)
   }
 
-  /// A tokenizer of tokens with their ids and pairs of them, the first to be joined first.
+  /// Creates a tokenizer from tokens with their ids, and pairs in the order in which they are
+  /// joined.
   ///
-  /// - Throws: `malformed` if they do not belong together.
+  /// - Throws: `malformed` if they do not match.
   init(
     ids: [(text: String, id: Int32)], merges pairs: [(String, String)], added: [AddedTokens.Token],
     frame: SequenceFrame, addsPrefixSpace: Bool
   ) throws(DiffError) {
-    // By bytes: Swift takes texts for equal that differ in their composition.
+    // By bytes: Swift treats canonically equivalent strings as equal.
     var known: [[UInt8]: Int32] = [:]
     known.reserveCapacity(ids.count)
     for (text, id) in ids { known[Array(text.utf8)] = id }
     bytes = try Self.letters.map { letter throws(DiffError) in
       guard let id = known[Array(String(letter).utf8)] else {
-        throw DiffError(.malformed, "no byte-level vocabulary: it lacks the token '\(letter)'")
+        throw DiffError(.malformed, "not a byte-level vocabulary: it lacks the token '\(letter)'")
       }
       return id
     }
@@ -84,7 +85,7 @@ public struct ByteLevelBPE: Tokenizer {
       guard let first = known[left], let second = known[right], let both = known[left + right]
       else {
         throw DiffError(
-          .malformed, "pair \(number + 1) of the merges is none of tokens of the vocabulary")
+          .malformed, "pair \(number + 1) of the merges has tokens that the vocabulary lacks")
       }
       merges.append(first, second, both)
     }
@@ -96,8 +97,8 @@ public struct ByteLevelBPE: Tokenizer {
     vocabularyCount = Int(added.reduce(most) { max($0, $1.id) }) + 1
   }
 
-  /// The letters that stand for bytes in the files: what can be printed for itself, the others
-  /// from U+0100 on.
+  /// The letters that represent bytes in the files: printable bytes represent themselves, the
+  /// others are U+0100 and the following.
   private static let letters: [Unicode.Scalar] = {
     var next: UInt32 = 0x100
     return (UInt32(0)...0xFF).map { byte in
@@ -110,7 +111,7 @@ public struct ByteLevelBPE: Tokenizer {
     }
   }()
 
-  /// The tokens of a text, without those of the frame. O(bytes · log(longest word)).
+  /// Returns the tokens of a text, without those of the frame. O(bytes · log(longest word)).
   public func pieces(of text: String) -> Pieces {
     let bytes = Array(text.utf8)
     var pieces = Pieces()
@@ -124,7 +125,7 @@ public struct ByteLevelBPE: Tokenizer {
     return pieces
   }
 
-  /// The tokens of a part of a text without added tokens.
+  /// Appends the tokens of a range of a text without added tokens.
   private func append(_ text: [UInt8], _ part: Range<Int>, to pieces: inout Pieces) {
     var letters = Array(text[part])
     var shift = part.lowerBound
@@ -146,7 +147,7 @@ public struct ByteLevelBPE: Tokenizer {
       for symbol in symbols {
         let last = start + Int(symbol.end)
         let source = Self.source(letters.span, first..<last)
-        // A space that was added takes no room in the text.
+        // A space that was added has no bytes in the text.
         pieces.append(
           symbol.id,
           max(
@@ -158,7 +159,7 @@ public struct ByteLevelBPE: Tokenizer {
     }
   }
 
-  /// What a token stands for: whole scalars, without spaces at its ends.
+  /// Returns the source of a token: whole scalars, without spaces at its ends.
   private static func source(_ text: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
     var (first, last) = (range.lowerBound, range.upperBound)
     while first < last && text[first] == 0x20 { first += 1 }

@@ -4,16 +4,16 @@ import Algorithms
 /// change.
 ///
 /// From the Unicode Character Database (© Unicode, Inc., https://www.unicode.org/terms_of_use),
-/// without Hangul, which is calculated. The standard library keeps its own table to itself.
+/// without Hangul, which is calculated. The standard library's table is not public.
 enum Decompositions {
-  /// The full canonical decomposition of a scalar: itself if it has none.
+  /// Returns the full canonical decomposition of a scalar: itself if it has none.
   static func of(_ scalar: Unicode.Scalar) -> [Unicode.Scalar] {
     if (0xAC00...0xD7A3).contains(scalar.value) { return letters(ofHangul: scalar.value - 0xAC00) }
     guard let (base, mark) = table[scalar] else { return [scalar] }
     return of(base) + (mark.map { [$0] } ?? [])
   }
 
-  /// The two or three letters of a syllable (The Unicode Standard, section 3.12).
+  /// Returns the two or three letters of a syllable (The Unicode Standard, section 3.12).
   private static func letters(ofHangul index: UInt32) -> [Unicode.Scalar] {
     let last = index % 28
     return [0x1100 + index / 588, 0x1161 + index % 588 / 28, last == 0 ? nil : 0x11A7 + last]
@@ -38,7 +38,7 @@ enum Decompositions {
     return table
   }()
 
-  /// Groups of a mark and pairs: a scalar, and the base that it is with the mark.
+  /// Groups of a mark and pairs: a scalar, and the base that it is composed of with the mark.
   private static let marked = """
     \u{300}ÀAÈEÌIÒOÙUàaèeìiòoùuǛÜǜüǸNǹnЀЕЍИѐеѝиḔĒḕēṐŌṑōẀWẁwẦÂầâẰĂằăỀÊềêỒÔồôỜƠờơỪƯừưỲYỳyἂἀἃἁἊἈἋἉἒἐἓἑ
     \u{300}ἚἘἛἙἢἠἣἡἪἨἫἩἲἰἳἱἺἸἻἹὂὀὃὁὊὈὋὉὒὐὓὑὛὙὢὠὣὡὪὨὫὩὰαὲεὴηὶιὸοὺυὼωᾺΑῈΕῊΗ῍᾿ῒϊῚΙ῝῾ῢϋῪΥ῭¨ῸΟῺΩ
@@ -92,7 +92,7 @@ enum Decompositions {
     \u{1D171}\u{1D163}\u{1D15F} \u{1D172}\u{1D164}\u{1D15F}
     """
 
-  /// Groups of a scalar and what stands for it, then for the scalars that follow it.
+  /// Groups of a scalar, its decomposition, and those of the scalars that follow it.
   private static let single = """
     \u{340}\u{300} \u{341}\u{301} \u{343}\u{313} \u{374}ʹ \u{37E}; \u{387}· \u{1F71}ά \u{1F73}έ
     \u{1F75}ή \u{1F77}ί \u{1F79}ό \u{1F7B}ύ \u{1F7D}ώ \u{1FBB}Ά \u{1FBE}ι \u{1FC9}Έ \u{1FCB}Ή

@@ -1,11 +1,11 @@
 import HeapModule
 
-/// Joins neighbours to tokens, the pair that was learned first before all others (Sennrich et al.
-/// 2016), the leftmost of equal ones. O(n log n), for words of any length.
+/// The pairs of byte-pair encoding (Sennrich et al. 2016), which join neighbouring symbols: the
+/// pair learned first before all others, the leftmost of equal ones. O(n log n).
 struct Merges: Sendable {
   /// The rank of a pair of ids.
   private var ranks: [UInt64: UInt32] = [:]
-  /// What the pairs become, by rank.
+  /// The token that each pair becomes, by rank.
   private var results: [Int32] = []
 
   /// Adds the next pair.
@@ -14,22 +14,22 @@ struct Merges: Sendable {
     results.append(result)
   }
 
-  /// A token of a word: its id and where it ends, in bytes of the word.
+  /// A token of a word: its id and its end, in bytes of the word.
   struct Symbol {
     var id: Int32
     var end: Int32
   }
 
-  /// Joins the symbols, one a byte at first.
+  /// Joins the symbols of a word, which are initially its bytes.
   func apply(to symbols: inout [Symbol]) {
     let count = symbols.count
     guard count > 1 else { return }
-    // Symbols are joined to the left one; `next` and `previous` leave out those that are gone.
+    // A pair is joined in its left symbol; `next` and `previous` skip the right ones.
     var next = (0..<count).map { Int32($0 + 1) }
     var previous = (0..<count).map { Int32($0 - 1) }
-    // Ranks, and below them the places of their left symbols.
+    // Ranks in the upper 32 bits, indices of left symbols in the lower.
     var queue = Heap<UInt64>()
-    func push(_ rank: UInt32, _ place: Int) { queue.insert(UInt64(rank) << 32 | UInt64(place)) }
+    func push(_ rank: UInt32, _ index: Int) { queue.insert(UInt64(rank) << 32 | UInt64(index)) }
     for index in 0..<count - 1 {
       if let rank = rank(symbols[index].id, symbols[index + 1].id) { push(rank, index) }
     }

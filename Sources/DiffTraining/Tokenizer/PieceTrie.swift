@@ -1,21 +1,21 @@
-/// Byte strings with an id each, as a tree whose edges lie in one hash table; finds the longest
-/// string that a text goes on with.
+/// A map from byte strings to ids, as a tree whose edges are in one hash table; finds the longest
+/// string at an index of a text.
 struct PieceTrie: Sendable {
-  /// An edge: its node and byte, plus one, above the node that it leads to. Zero where there is
-  /// none. Open addressing, at most half full.
+  /// The edges: node and byte, plus one, in the upper 32 bits, the target node in the lower; zero
+  /// for an empty slot. Open addressing, at most half full.
   private var slots = [UInt64](repeating: 0, count: 1 << 10)
   /// The id of the string that ends at each node, or -1.
   private var ids: [Int32] = []
 
-  /// A tree with several roots: the nodes `0 ..< roots`, whose strings have nothing in common.
+  /// Creates a tree with several roots, the nodes `0 ..< roots`, each with separate strings.
   init(roots: Int) { ids = Array(repeating: -1, count: roots) }
 
-  /// How many nodes there may be, so that an edge fits 32 bits.
+  /// The maximum number of nodes, so that an edge fits 32 bits.
   static let limit = (1 << 24) - 1
 
-  /// Adds a string, or gives it another id.
+  /// Adds a string, or replaces its id.
   ///
-  /// - Returns: Whether there was room.
+  /// - Returns: False if the tree is full.
   mutating func insert(_ bytes: some Sequence<UInt8>, root: Int = 0, id: Int32) -> Bool {
     var node = UInt64(root)
     for byte in bytes {
@@ -33,7 +33,7 @@ struct PieceTrie: Sendable {
     return true
   }
 
-  /// The id of a string.
+  /// The id of a string, or nil.
   subscript(_ bytes: some Sequence<UInt8>) -> Int32? {
     var node: UInt64 = 0
     for byte in bytes {
@@ -43,7 +43,7 @@ struct PieceTrie: Sendable {
     return ids[Int(node)] < 0 ? nil : ids[Int(node)]
   }
 
-  /// The longest string that `bytes` has at `start`, and where it ends. O(its length).
+  /// Returns the longest string that `bytes` has at `start`, and its end. O(its length).
   func longest(in bytes: Span<UInt8>, at start: Int, root: Int) -> (id: Int32, end: Int)? {
     var best: (id: Int32, end: Int)?
     var node = UInt64(root)
@@ -80,7 +80,7 @@ struct PieceTrie: Sendable {
     for entry in old where entry != 0 { store(entry >> 32, entry & 0xFFFF_FFFF) }
   }
 
-  /// Multiplicative hashing (Knuth): the upper bits of a product are well mixed.
+  /// Returns a multiplicative hash (Knuth): the upper bits of a product are well mixed.
   @inline(__always)
   private static func hash(_ edge: UInt64) -> Int {
     Int(truncatingIfNeeded: (edge &* 0x9E37_79B9_7F4A_7C15) >> 36)

@@ -1,16 +1,17 @@
-/// The words of GPT-2 (Radford et al. 2019): a space and letters, a space and numbers, a space and
-/// other signs, English contractions, white space. What its pattern
+/// The division of text into the words of GPT-2 (Radford et al. 2019): a space and letters, a space
+/// and numbers, a space and other signs, English contractions, white space. The same as the matches
+/// of the pattern
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 ///
-/// matches, found without a matcher.
+/// without an engine for regular expressions.
 enum TextKinds {
-  /// What words are made of.
+  /// The kind of scalars that a word consists of.
   enum Kind { case letter, number, space, other }
 
   private static let contractions = ["s", "t", "re", "ve", "m", "ll", "d"].map { Array($0.utf8) }
 
-  /// Where the word that begins at `start` ends; both lie between scalars, before `end`.
+  /// Returns the end, at most `end`, of the word that begins at `start`; all are ends of scalars.
   static func wordEnd(_ bytes: Span<UInt8>, _ start: Int, before end: Int) -> Int {
     if bytes[start] == UInt8(ascii: "'") {
       for letters in contractions
@@ -53,7 +54,7 @@ enum TextKinds {
     }
   }
 
-  /// By the categories of Unicode 16, which Hugging Face's matcher has.
+  /// Returns the kind by the categories of Unicode 16, as in Hugging Face's regular expressions.
   private static func kind(_ scalar: Unicode.Scalar) -> Kind {
     guard scalar.isAssigned(in: 16) else { return .other }
     return switch scalar.properties.generalCategory {

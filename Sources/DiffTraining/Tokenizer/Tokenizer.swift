@@ -1,10 +1,10 @@
-/// Turns texts into the token ids that a model was trained on.
+/// A type that turns texts into the token ids that a model was trained on.
 public protocol Tokenizer: Sendable {
   /// One more than the greatest id.
   var vocabularyCount: Int { get }
-  /// What a sequence is put between.
+  /// The special tokens around a sequence.
   var frame: SequenceFrame { get }
-  /// The tokens of a text, without those of the frame. O(bytes).
+  /// Returns the tokens of a text, without those of the frame. O(bytes).
   func pieces(of text: String) -> Pieces
 }
 
@@ -12,10 +12,10 @@ public protocol Tokenizer: Sendable {
 public struct Pieces: Sendable, Hashable {
   /// Their ids.
   public var ids: [Int32] = []
-  /// Where each comes from: bytes of the text's UTF-8.
+  /// The source of each, in bytes of the text's UTF-8.
   public var sources: [Range<Int>] = []
 
-  /// No tokens.
+  /// Creates an empty list.
   public init() {}
 
   /// Appends a token.
@@ -28,16 +28,16 @@ public struct Pieces: Sendable, Hashable {
 
 /// The special tokens around the texts of a sequence.
 public struct SequenceFrame: Sendable, Hashable {
-  /// Begins a sequence: [CLS] or `<s>`, the token that is pooled.
+  /// The token that begins a sequence and is pooled: [CLS] or `<s>`.
   public let start: Int32
-  /// Ends a text: [SEP] or `</s>`.
+  /// The token that ends a text: [SEP] or `</s>`.
   public let end: Int32
-  /// How many `end` stand between the two texts of a pair: 1 in BERT, 2 in RoBERTa.
+  /// The number of `end` tokens between the two texts of a pair: 1 in BERT, 2 in RoBERTa.
   public let separators: Int
   /// The segment of the second text: 1 in BERT, 0 in RoBERTa.
   public let secondType: Int32
 
-  /// How many special tokens a sequence has.
+  /// Returns the number of special tokens in a sequence.
   public func count(pair: Bool) -> Int { pair ? separators + 2 : 2 }
 }
 
@@ -47,12 +47,12 @@ public struct Encoding: Sendable, Hashable {
   public var ids: [Int32]
   /// The segment of each token.
   public var typeIDs: [Int32]
-  /// Whether the text did not fit.
+  /// True if a text was cut.
   public var isTruncated: Bool
 }
 
 extension Tokenizer {
-  /// A text or a pair of texts between special tokens, cut to at most `maxLength` tokens. Of a
+  /// Returns a text or a pair of texts with special tokens, cut to at most `maxLength` tokens. Of a
   /// pair the longer text is cut first, then both, as Hugging Face's `longest_first` does.
   ///
   /// - Complexity: O(bytes).
@@ -65,8 +65,8 @@ extension Tokenizer {
   func encode(
     _ first: ArraySlice<Int32>, _ second: ArraySlice<Int32>?, maxLength: Int
   ) -> Encoding {
-    let room = max(0, maxLength - frame.count(pair: second != nil))
-    let (firstCount, secondCount) = Self.fit(first.count, second?.count ?? 0, into: room)
+    let capacity = max(0, maxLength - frame.count(pair: second != nil))
+    let (firstCount, secondCount) = Self.fit(first.count, second?.count ?? 0, into: capacity)
     var ids = [frame.start] + first.prefix(firstCount)
     ids.append(frame.end)
     var typeIDs = [Int32](repeating: 0, count: ids.count)
@@ -82,13 +82,13 @@ extension Tokenizer {
       isTruncated: firstCount < first.count || secondCount < (second?.count ?? 0))
   }
 
-  /// How many tokens of two texts are kept.
-  static func fit(_ first: Int, _ second: Int, into room: Int) -> (Int, Int) {
-    if first + second <= room { return (first, second) }
+  /// Returns the number of tokens that are kept of each of two texts.
+  static func fit(_ first: Int, _ second: Int, into capacity: Int) -> (Int, Int) {
+    if first + second <= capacity { return (first, second) }
     let short = min(first, second)
-    let long = max(short, room - min(short, room))
-    // Both are longer than half: the longer one, or the second, has the odd token.
-    let kept = short + long <= room ? (short, long) : (room / 2, room - room / 2)
+    let long = max(short, capacity - min(short, capacity))
+    // If both are longer than half, the longer one, or the second, has the odd token.
+    let kept = short + long <= capacity ? (short, long) : (capacity / 2, capacity - capacity / 2)
     return first > second ? (kept.1, kept.0) : kept
   }
 }

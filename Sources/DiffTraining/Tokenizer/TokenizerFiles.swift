@@ -2,11 +2,11 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// Finds a tokenizer beside a model, in the files that Hugging Face's models come with.
+/// The tokenizer files that accompany Hugging Face's models.
 public enum TokenizerFiles {
   /// Opens the tokenizer of a folder: `tokenizer.json`, else `vocab.txt`, else `vocab.json` with
-  /// `merges.txt`; or of one of these files, the others beside it. What `tokenizer_config.json` says
-  /// of a vocabulary counts, if there is one.
+  /// `merges.txt`; or of one of these files, the others beside it. Vocabularies are used with the
+  /// settings of `tokenizer_config.json`, if there is one.
   ///
   /// - Throws: `io`, `malformed`, `limit`; `unsupported` for parts that are not implemented.
   public static func open(_ path: String) throws(DiffError) -> any Tokenizer {
@@ -36,7 +36,7 @@ public enum TokenizerFiles {
     }
   }
 
-  /// What a `tokenizer_config.json` says of BERT's clean-up; nil if it says nothing.
+  /// Returns the settings of BERT's clean-up in a `tokenizer_config.json`; nil if it has none.
   private static func options(_ config: JSONValue) -> WordPiece.Options? {
     let names = [
       "do_lower_case", "strip_accents", "tokenize_chinese_chars", "max_input_chars_per_word",

@@ -1,12 +1,14 @@
 import StrictJSON
 import TensorCore
 
-/// A tokenizer as Hugging Face's `tokenizer.json` describes it: what of it is implemented is read
-/// from there, and everything else refused by its name.
+/// A reader of Hugging Face's `tokenizer.json`, which refuses settings that are not implemented by
+/// name.
 struct TokenizerJSON {
   private let json: JSONValue
   private let model: JSONValue
 
+  /// Parses the contents of a file.
+  ///
   /// - Throws: `malformed`.
   init(_ bytes: [UInt8]) throws(DiffError) {
     json = try JSONValue(parsing: bytes)
@@ -21,7 +23,7 @@ struct TokenizerJSON {
   /// - Throws: `unsupported` with the name of a part that is not implemented, `malformed`.
   var tokenizer: any Tokenizer {
     get throws(DiffError) {
-      // Old files do not say what their model is.
+      // Old files do not name the type of their model.
       let type = model["type"]?.text ?? (model["merges"] == nil ? "WordPiece" : "BPE")
       switch type {
       case "WordPiece": return try wordPiece
@@ -39,7 +41,7 @@ struct TokenizerJSON {
     DiffError(.unsupported, "its \(part) is '\(name)', which is not implemented")
   }
 
-  /// A part of the pipeline, or nil if there is none; a sequence of one is that one.
+  /// Returns a component of the pipeline, or nil; a sequence of one component is that component.
   private func part(_ name: String) -> JSONValue? {
     guard var part = json[name], part != .null else { return nil }
     while part["type"]?.text == "Sequence" {
@@ -52,7 +54,7 @@ struct TokenizerJSON {
     return part
   }
 
-  /// Refuses a setting of a part that has another value than the one that is implemented.
+  /// Throws if a setting of a component has a value that is not implemented.
   private func require(
     _ name: String, of part: JSONValue, _ what: String, is known: [JSONValue?]
   ) throws(DiffError) {
@@ -124,12 +126,12 @@ struct TokenizerJSON {
 
   private func id(_ value: JSONValue?, _ name: String) throws(DiffError) -> Int32 {
     guard let id = value?.unsigned.flatMap({ Int32(exactly: $0) }) else {
-      throw DiffError(.malformed, "the id of token '\(name)' is no whole number")
+      throw DiffError(.malformed, "the id of token '\(name)' is not a whole number")
     }
     return id
   }
 
-  /// Pairs of tokens, each as an array or, in older files, as a text with a space.
+  /// The pairs of tokens: each an array or, in older files, a string with a space.
   private var merges: [(String, String)] {
     get throws(DiffError) {
       try (model["merges"]?.elements ?? []).enumerated().map { number, pair throws(DiffError) in
@@ -137,24 +139,24 @@ struct TokenizerJSON {
           pair.text.map { $0.unicodeScalars.split(separator: " ").map { String($0) } }
           ?? (pair.elements ?? []).compactMap(\.text)
         guard parts.count == 2 else {
-          throw DiffError(.malformed, "merge \(number) of its model is no pair")
+          throw DiffError(.malformed, "merge \(number) of its model is not a pair")
         }
         return (parts[0], parts[1])
       }
     }
   }
 
-  // MARK: Around the model
+  // MARK: Added and special tokens
 
   private var added: [AddedTokens.Token] {
     get throws(DiffError) {
       try (json["added_tokens"]?.elements ?? []).map { token throws(DiffError) in
         let text = token["content"]?.text ?? ""
-        // What is normalized is found in the text that the normalizer made, which is not kept.
+        // Such a token is matched in the normalizer's output, which is not kept.
         if token["normalized"] == .bool(true) && part("normalizer") != nil {
           throw DiffError(
             .unsupported,
-            "its added token '\(text)' is looked for in normalized text, which is not implemented")
+            "its added token '\(text)' is matched in normalized text, which is not implemented")
         }
         return AddedTokens.Token(
           text: text, id: try id(token["id"], text), takesLeft: token["lstrip"] == .bool(true),
@@ -164,7 +166,7 @@ struct TokenizerJSON {
     }
   }
 
-  /// What a sequence is put between.
+  /// The special tokens around a sequence.
   private var frame: SequenceFrame {
     get throws(DiffError) {
       guard let part = part("post_processor") else { throw unsupported("post_processor", "none") }
@@ -181,12 +183,12 @@ struct TokenizerJSON {
     }
   }
 
-  /// The frame of templates like `[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1`.
+  /// Returns the frame of templates like `[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1`.
   private func frame(template: JSONValue) throws(DiffError) -> SequenceFrame {
     func pieces(_ name: String) throws(DiffError) -> [(token: Int32?, text: String, type: Int32)] {
       try (template[name]?.elements ?? []).map { piece throws(DiffError) in
         guard let member = piece.members?.first else {
-          throw DiffError(.malformed, "its post_processor has a template that is none")
+          throw DiffError(.malformed, "its post_processor has an invalid template")
         }
         let text = member.value["id"]?.text ?? ""
         let type = Int32(clamping: member.value["type_id"]?.unsigned ?? 0)
@@ -205,9 +207,9 @@ struct TokenizerJSON {
     let secondType = types[pair.count - 2]
     let tokens =
       [start, nil] + [Int32?](repeating: end, count: separators) + [nil, end]
-    let wanted =
+    let expected =
       [Int32](repeating: 0, count: 2 + separators) + [secondType, secondType]
-    guard pair.map(\.token) == tokens, types == wanted, pair[1].text == "A",
+    guard pair.map(\.token) == tokens, types == expected, pair[1].text == "A",
       pair[pair.count - 2].text == "B"
     else { throw unsupported("post_processor", "TemplateProcessing of another form") }
     return SequenceFrame(

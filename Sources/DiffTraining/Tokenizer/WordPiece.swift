@@ -1,50 +1,50 @@
 import TensorCore
 
-/// The tokenizer of BERT and its kin: words, cleaned up, and of each word the longest pieces of a
-/// vocabulary from left to right (Wu et al. 2016; Devlin et al. 2018).
+/// The tokenizer of BERT and related models: cleaned-up words, and of each word the longest pieces
+/// of a vocabulary from left to right (Wu et al. 2016; Devlin et al. 2018).
 ///
-/// Its ids are those of Hugging Face's `BertTokenizer`. As there, a special token that stands in
-/// a text, «[SEP]», becomes that token.
+/// Its ids are those of Hugging Face's `BertTokenizer`. As there, a special token in a text, such
+/// as `[SEP]`, becomes that token.
 public struct WordPiece: Tokenizer {
-  /// How texts are cleaned up.
+  /// Options for cleaning up texts.
   public struct Options: Sendable, Hashable {
-    /// Whether letters become lower-case.
+    /// True if letters are converted to lower case.
     public var lowercases = true
-    /// Whether accents are dropped; nil: if letters become lower-case.
+    /// True if accents are stripped; nil for the same as `lowercases`.
     public var stripsAccents: Bool?
-    /// Whether every ideograph is a word.
+    /// True if every ideograph is a separate word.
     public var separatesIdeographs = true
-    /// A longer word is unknown.
+    /// The maximum number of scalars in a word; a longer word is unknown.
     public var longestWord = 100
 
-    /// Those of BERT, uncased.
+    /// Creates the options of BERT uncased.
     public init() {}
   }
 
-  /// How texts are cleaned up.
+  /// The options for cleaning up texts.
   public let options: Options
   /// One more than the greatest id.
   public let vocabularyCount: Int
-  /// What a sequence is put between.
+  /// The special tokens around a sequence.
   public let frame: SequenceFrame
 
-  /// Pieces that begin a word have root 0, those that go on with one, «##», root 1.
+  /// The pieces: those that begin a word at root 0, those that continue one (`##`) at root 1.
   let trie: PieceTrie
   let unknown: Int32
-  /// Tokens that texts may contain, special ones among them.
+  /// The tokens that are matched in texts as a whole, including special ones.
   let added: AddedTokens
   let stripsAccents: Bool
 
-  /// A tokenizer of a vocabulary.
+  /// Creates a tokenizer from a vocabulary.
   ///
   /// - Parameters:
-  ///   - vocabulary: The contents of `vocab.txt`: a piece a line, its id the line's number from 0.
-  ///   - options: How texts are cleaned up; nil: as BERT uncased, but letters keep their case if
-  ///     a piece has an upper-case one.
-  /// - Throws: `malformed` if it is no such vocabulary, `limit`.
+  ///   - vocabulary: The contents of `vocab.txt`: a piece on each line; ids are indices of lines.
+  ///   - options: The options for cleaning up texts; nil for those of BERT uncased, except that
+  ///     letters keep their case if a piece has an upper-case letter.
+  /// - Throws: `malformed` if it is not such a vocabulary, `limit`.
   public init(vocabulary: [UInt8], options: Options? = nil) throws(DiffError) {
     guard String(validating: vocabulary, as: UTF8.self) != nil else {
-      throw DiffError(.malformed, "a vocabulary must be text in UTF-8")
+      throw DiffError(.malformed, "the vocabulary is not valid UTF-8")
     }
     var lines = vocabulary.split(separator: 0x0A, omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
@@ -62,7 +62,7 @@ public struct WordPiece: Tokenizer {
     for (text, id) in pieces where names.contains(text) { known[text] = id }
     guard let start = known["[CLS]"], let end = known["[SEP]"], known["[UNK]"] != nil else {
       throw DiffError(
-        .malformed, "no vocabulary of BERT: it needs lines [CLS], [SEP] and [UNK]")
+        .malformed, "not a vocabulary of BERT: it needs the lines [CLS], [SEP] and [UNK]")
     }
     var chosen = options ?? Options()
     if options == nil { chosen.lowercases = !isCased }
@@ -73,7 +73,7 @@ public struct WordPiece: Tokenizer {
       }, frame: SequenceFrame(start: start, end: end, separators: 1, secondType: 1))
   }
 
-  /// A tokenizer of pieces with their ids, the later of equal ones counts.
+  /// Creates a tokenizer from pieces with their ids; the last of equal pieces counts.
   ///
   /// - Throws: `malformed` without the unknown piece, `limit`.
   init(
@@ -100,9 +100,9 @@ public struct WordPiece: Tokenizer {
     stripsAccents = options.stripsAccents ?? options.lowercases
   }
 
-  private static let tooMany = DiffError(.limit, "a vocabulary of more than can be")
+  private static let tooMany = DiffError(.limit, "the vocabulary is too large")
 
-  /// The tokens of a text, without those of the frame. O(bytes).
+  /// Returns the tokens of a text, without those of the frame. O(bytes).
   public func pieces(of text: String) -> Pieces {
     var words = BertWords(self)
     words.scan(Array(text.utf8).span)

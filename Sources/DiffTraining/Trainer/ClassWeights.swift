@@ -1,14 +1,14 @@
 import TensorCore
 
-/// How much examples of each class count in the loss.
+/// The weights of the examples of each class in the loss.
 public enum ClassWeights: Sendable, Hashable, Codable {
-  /// The rarer a class, the more each of its examples: all classes together count alike, and the
-  /// mean over the examples is 1.
+  /// Weights in inverse proportion to the frequency of a class: all classes have equal sums, and
+  /// the mean over the examples is 1.
   case balanced
   /// Weights in the order of the labels.
   case given([Double])
 
-  /// `balanced`, or numbers with commas between.
+  /// Parses `balanced`, or numbers separated by commas.
   public init?(_ text: String) {
     if text == "balanced" {
       self = .balanced
@@ -20,19 +20,19 @@ public enum ClassWeights: Sendable, Hashable, Codable {
     self = .given(weights)
   }
 
-  /// As `encode` writes it.
+  /// Reads the text that `encode` writes.
   public init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let weights = ClassWeights(text) else {
       throw DecodingError.dataCorrupted(
         DecodingError.Context(
           codingPath: decoder.codingPath,
-          debugDescription: "'balanced' or numbers with commas between are wanted"))
+          debugDescription: "expected 'balanced' or numbers separated by commas"))
     }
     self = weights
   }
 
-  /// As `init` reads it.
+  /// Writes the text that `init` reads.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -42,9 +42,9 @@ public enum ClassWeights: Sendable, Hashable, Codable {
     }
   }
 
-  /// The weight of each class.
+  /// Returns the weight of each class.
   ///
-  /// - Throws: `usage` if there are others than these.
+  /// - Throws: `usage` if there is another number of weights.
   func weights(_ classes: Int, _ targets: [Target]) throws(DiffError) -> [Double] {
     switch self {
     case .given(let weights):
@@ -64,12 +64,12 @@ public enum ClassWeights: Sendable, Hashable, Codable {
 }
 
 extension EncoderModel {
-  /// Makes examples of each class count as they should.
+  /// Sets the weights of the examples of each class.
   ///
-  /// - Throws: `usage` where no classes are learned, or others.
+  /// - Throws: `usage` if the task has no classes, or another number of them.
   public func weigh(_ weights: ClassWeights, _ examples: [TokenExample]) throws(DiffError) {
     guard case .classes(let count) = head else {
-      throw DiffError(.usage, "classes have weights, and this task has none")
+      throw DiffError(.usage, "class weights apply to tasks with classes only")
     }
     classWeights = try weights.weights(count, examples.map(\.target))
   }

@@ -1,6 +1,6 @@
 import TensorCore
 
-// What each kind of parameters puts into the state of a training, and takes from it.
+// The state of a training that each kind of parameters saves and restores.
 
 extension AdamW {
   func save(to writer: StateWriter, _ layout: ParameterLayout) throws(DiffError) {
@@ -25,7 +25,7 @@ extension AdamW {
     self.state = state
   }
 
-  /// Where the moments may be other than zero.
+  /// Returns the ranges in which the moments may differ from zero.
   private func ranges(_ state: State, _ layout: ParameterLayout) -> [Range<Int>] {
     parameters.flatMap { index in
       let parameter = layout.parameters[index]
@@ -75,7 +75,7 @@ extension GatedParameters {
     planRuns()
   }
 
-  /// Where the state of gates is not that of the beginning.
+  /// The ranges in which the state of gates may differ from the initial one.
   private var stateRanges: [(GateBuffers, [Range<Int>])] {
     var all: [Range<Int>] = []
     for region in regions where !region.parameter.isTable { all.append(region.parameter.range) }
@@ -93,7 +93,7 @@ extension GateBuffers {
 }
 
 extension ParameterLayout.Parameter {
-  /// The places of the rows that are chosen, neighbours joined.
+  /// Returns the positions of the chosen rows, neighbours joined.
   func ranges(ofRows isChosen: [Bool]) -> [Range<Int>] {
     let width = Int(shape.rowLength)
     return isChosen.runsOfTrue.map {

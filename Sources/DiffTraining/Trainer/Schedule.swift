@@ -1,22 +1,22 @@
-/// How the learning rate goes over the steps: up in a straight line, then down to zero in one.
+/// The schedule of the learning rate: it rises in a straight line, then falls to zero in another.
 public struct Schedule: Sendable, Hashable {
   /// The highest rate.
   public var peak: Float
-  /// Steps until the rate is at its highest.
+  /// The number of steps until the rate is at its highest.
   public var warmUp: Int
-  /// Steps of the whole run; nil: the rate stays where it is after the warm-up.
+  /// The number of steps of the whole run; nil for a constant rate after the warm-up.
   public var total: Int?
 
-  /// A schedule.
+  /// Creates a schedule.
   public init(peak: Float, warmUp: Int = 0, total: Int? = nil) {
     self.peak = peak
     self.warmUp = max(0, warmUp)
     self.total = total
   }
 
-  /// The rate of a step, counted from 0. As in Hugging Face's linear schedule, the step `total`,
-  /// which is never taken, would be the first to have rate 0, and step 0 has rate 0 if there is a
-  /// warm-up.
+  /// Returns the rate of a step, counted from 0. As in Hugging Face's linear schedule, the step
+  /// `total`, which is never taken, would be the first to have rate 0, and step 0 has rate 0 if
+  /// there is a warm-up.
   public func rate(at step: Int) -> Float {
     if step < warmUp { return peak * Float(step) / Float(max(1, warmUp)) }
     guard let total else { return peak }

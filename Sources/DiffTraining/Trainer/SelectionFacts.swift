@@ -1,6 +1,6 @@
 import TensorCore
 
-/// What a selection of positions was made from.
+/// A selection of positions, with the number requested and the density before.
 struct SelectionFacts {
   var positions: [Int] = []
   var wanted: Int?
@@ -13,7 +13,9 @@ struct SelectionFacts {
     try writer.put(positions.map { Double($0) })
   }
 
-  /// - Parameter places: How many the layout has.
+  /// Reads a stored selection.
+  ///
+  /// - Parameter places: The number of positions in the layout.
   mutating func restore(from reader: StateReader, places: Int) throws(DiffError) {
     let count = try reader.takeInt(in: 0...places)
     let wanted = try reader.takeInt(in: -1...places)

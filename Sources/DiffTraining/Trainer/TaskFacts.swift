@@ -1,19 +1,19 @@
 import StrictJSON
 import TensorCore
 
-/// What a diff must say for its task to be run again: beside the changes, which the diff holds.
-/// Stored in the diff's metadata under keys that begin with `task.`.
+/// The properties of a task that its diff must hold, beside the changes, so that the task can be
+/// run again. Stored in the diff's metadata under keys that begin with `task.`.
 public struct TaskFacts: Sendable, Hashable {
-  /// What is predicted.
+  /// The kind of prediction.
   public var kind: TaskDescription.Kind
-  /// What stands for a whole text.
+  /// The way in which the tokens of a text are pooled.
   public var pooling: EncoderModel.Pooling
-  /// The most tokens of a text.
+  /// The maximum number of tokens in a text.
   public var maxLength: Int
-  /// Whether each example has two texts; nil if the diff does not say.
+  /// True if each example has two texts; nil if the diff does not specify it.
   public var isPair: Bool?
 
-  /// A task.
+  /// Creates the properties of a task.
   public init(
     kind: TaskDescription.Kind, pooling: EncoderModel.Pooling, maxLength: Int,
     isPair: Bool? = nil
@@ -24,7 +24,7 @@ public struct TaskFacts: Sendable, Hashable {
     self.isPair = isPair
   }
 
-  /// Refuses data that have two texts where the task has one, or one where it has two.
+  /// Checks that data have two texts if the task has two, and one if it has one.
   ///
   /// - Throws: `mismatch`.
   public func check(_ data: TaskSet, path: String) throws(DiffError) {
@@ -46,12 +46,12 @@ public struct TaskFacts: Sendable, Hashable {
     }
   }
 
-  /// The classes, in the order of the head's outputs; none if something else is predicted.
+  /// The classes, in the order of the head's outputs; empty for other kinds of prediction.
   public var labels: [String] {
     if case .classification(let labels) = kind { labels } else { [] }
   }
 
-  /// As metadata of a diff.
+  /// The metadata of a diff.
   public var metadata: [String: String] {
     let name =
       switch kind {
@@ -71,14 +71,14 @@ public struct TaskFacts: Sendable, Hashable {
 
   /// Reads the metadata of a diff, at this path if it has one.
   ///
-  /// - Throws: `mismatch` if it is not one of a task, `malformed` if it makes no sense.
+  /// - Throws: `mismatch` if it is not that of a task, `malformed` if it is invalid.
   public init(_ metadata: [String: String], path: String? = nil) throws(DiffError) {
     guard let name = metadata["task.kind"] else {
       throw DiffError(
-        .mismatch, "says nothing of a task: it was not made by 'diffkit train'", path: path)
+        .mismatch, "has no metadata of a task: it was not made by 'diffkit train'", path: path)
     }
     func malformed(_ key: String) -> DiffError {
-      DiffError(.malformed, "the metadata '\(key)' makes no sense", path: path)
+      DiffError(.malformed, "the metadata '\(key)' is invalid", path: path)
     }
     switch name {
     case "classification":

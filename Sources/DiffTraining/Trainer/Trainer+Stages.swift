@@ -1,11 +1,11 @@
 import TensorCore
 
 extension Trainer {
-  /// What learns in a stage.
+  /// Returns the learner of a stage.
   ///
   /// - Parameters:
-  ///   - last: What learned in the stage before, settled.
-  ///   - positions: Of a fixed selection that is known already.
+  ///   - last: The learner of the stage before, settled.
+  ///   - positions: The positions of a fixed selection, if they are known already.
   func makeLearner(
     _ stage: Int, _ last: (any Learner)?, positions: [Int]? = nil
   ) throws(DiffError) -> any Learner {
@@ -23,7 +23,7 @@ extension Trainer {
       found.0.removeAll { place in frozen.contains { $0.contains(place) } }
       selection.positions = found.0
       gradients.want(only: model.layout.indices(holding: found.0))
-      // What was not selected goes back to the base.
+      // Elements that were not selected are reset to the base.
       for parameter in model.layout.parameters where !parameter.isHead {
         values.copy(base, parameter.range, to: parameter.range.lowerBound)
       }
@@ -32,7 +32,7 @@ extension Trainer {
     }
   }
 
-  /// The values of the base: those that gates hold, or read once more.
+  /// Returns the values of the base: those that gates hold, or read once more.
   private func base(_ last: (any Learner)?) throws(DiffError) -> FloatBuffer {
     if let gates = (last as? GatedLearner)?.gates { return gates.base }
     let base = FloatBuffer(count: model.layout.count)
@@ -40,7 +40,7 @@ extension Trainer {
     return base
   }
 
-  /// Which positions learn on, and the differences that they start from.
+  /// Returns the positions that are trained further, and their initial differences.
   private func select(
     _ last: (any Learner)?, _ base: FloatBuffer
   ) -> (positions: [Int], start: FloatBuffer?) {
@@ -69,7 +69,7 @@ extension Trainer {
     }
   }
 
-  /// What the training learned.
+  /// Returns the result of the training.
   func finish() throws(DiffError) -> Finetune {
     if let mask = (learner as? MaskedLearner)?.mask {
       let differences = mask.differences
@@ -89,7 +89,7 @@ extension Trainer {
 }
 
 extension ParameterLayout.Parameter {
-  /// Whether it is added to products or normalized rows; old TensorFlow checkpoints say beta.
+  /// True if it is added to products or normalized rows; old TensorFlow checkpoints name it `beta`.
   fileprivate var isBias: Bool {
     let last = name.parts.last
     return last == "bias" || last == "beta"
@@ -97,7 +97,7 @@ extension ParameterLayout.Parameter {
 }
 
 extension FloatBuffer {
-  /// How many elements of the body are not zero.
+  /// Returns the number of elements of the body that are not zero.
   fileprivate func nonzeros(_ layout: ParameterLayout) -> Int {
     let span = span
     return layout.parameters.filter { !$0.isHead }.reduce(0) { sum, parameter in
@@ -105,7 +105,7 @@ extension FloatBuffer {
     }
   }
 
-  /// The differences from another buffer in the parameters of the body.
+  /// Returns the differences from another buffer in the parameters of the body.
   fileprivate func subtracting(_ base: FloatBuffer, _ layout: ParameterLayout) -> FloatBuffer {
     let result = FloatBuffer(count: count)
     let (values, base) = (span, base.span)

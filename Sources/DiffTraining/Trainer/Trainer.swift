@@ -1,6 +1,6 @@
 import TensorCore
 
-/// Finetunes a model, so that few of its parameters change.
+/// A trainer that finetunes a model so that few of its parameters change.
 ///
 ///     let trainer = try Trainer(model, examples, options)
 ///     let outcome = try trainer.run { progress in
@@ -13,28 +13,28 @@ import TensorCore
 ///       try sink.commit()
 ///     }
 ///
-/// Equal calls give equal bits, for one number of threads, also if a run was stopped or killed in
-/// between and resumed.
+/// Equal calls give equal bits, for one number of threads, even if a run was stopped or killed and
+/// resumed.
 public final class Trainer<Model: TrainableModel> {
-  /// How a run ends.
+  /// The outcome of a run.
   public enum Outcome {
     case finished(Finetune)
-    /// The callback asked for it; the state was saved, if there is a path for it.
+    /// Stopped by the callback; the state was saved, if there is a path for it.
     case stopped
   }
 
-  /// What learns.
+  /// The model that is trained.
   public let model: Model
-  /// How.
+  /// The settings of the training.
   public let options: TrainingOptions
-  /// Called at the end of every epoch with the values without chance, for `progress.scores`.
+  /// Called at the end of every epoch with the values without randomness, for `progress.scores`.
   public var evaluate: ((FloatBuffer) throws(DiffError) -> [String: Double])?
-  /// What tells this training from others besides model and options: its data. The state of one
-  /// that differs is not resumed.
+  /// A description of the data, which distinguishes this training from others beside model and
+  /// options. A state with another description is not resumed.
   public var context = ""
-  /// Where the state is saved, or nil.
+  /// The path of the file in which the state is saved, or nil.
   public var statePath: String?
-  /// How many seconds pass between two saves.
+  /// The number of seconds between two saves.
   public var secondsBetweenSaves = 300.0
   /// Called when the state could not be saved meanwhile; the training goes on.
   public var saveFailed: ((DiffError) -> Void)?
@@ -45,7 +45,7 @@ public final class Trainer<Model: TrainableModel> {
   let examples: [Model.Example]
   let values: FloatBuffer
   let gradients: Gradients
-  /// The places of the parameters that learn, and of those that do not.
+  /// The indices of the parameters that are trained, and of those that are not.
   let learning, frozen: [Int]
   /// The checksum of the values that training starts from.
   private var start: UInt64 = 0
@@ -56,15 +56,17 @@ public final class Trainer<Model: TrainableModel> {
   /// The epoch of the last stage whose score is the highest so far.
   public private(set) var best: (epoch: Int, score: Double)?
 
-  /// - Throws: `usage` for settings that make no sense, globs that name nothing, or no examples.
+  /// Creates a trainer.
+  ///
+  /// - Throws: `usage` for invalid settings, globs that match nothing, or no examples.
   public init(
     _ model: Model, _ examples: [Model.Example], _ options: TrainingOptions
   ) throws(DiffError) {
     try options.check()
-    guard !examples.isEmpty else { throw DiffError(.usage, "no examples to learn from") }
+    guard !examples.isEmpty else { throw DiffError(.usage, "no examples to train on") }
     let (places, unused) = model.layout.trainable(frozen: options.frozen)
     if let glob = unused.first {
-      throw DiffError(.usage, "there is no parameter '\(glob)' to be frozen")
+      throw DiffError(.usage, "no parameter to freeze matches '\(glob)'")
     }
     learning = places
     frozen = model.layout.parameters.indices.filter { !places.contains($0) }
@@ -76,12 +78,12 @@ public final class Trainer<Model: TrainableModel> {
     plan = TrainingPlan(options, examples: examples.count)
   }
 
-  /// Trains until the end, or until the callback wants to stop.
+  /// Trains until the end, or until the callback stops the training.
   ///
   /// - Parameters:
-  ///   - resuming: Go on from the state at `statePath`.
+  ///   - resuming: True to continue from the state at `statePath`.
   ///   - progress: Called after every step.
-  /// - Throws: `unsupported` if training diverges, what the model throws, `io`; `checksum` or
+  /// - Throws: `unsupported` if training diverges, errors of the model, `io`; `checksum` or
   ///   `mismatch` for a state that is damaged or of another training.
   public func run(
     resuming: Bool = false, _ progress: (TrainingProgress) -> TrainingDecision
@@ -134,7 +136,7 @@ public final class Trainer<Model: TrainableModel> {
     return .finished(try finish())
   }
 
-  /// Where the best epoch is stored.
+  /// The path of the file in which the best epoch is stored.
   public var bestPath: String? { bestScore == nil ? nil : statePath.map { $0 + ".best" } }
 
   /// Stores an epoch of the last stage if its score is the highest.
@@ -230,7 +232,7 @@ public final class Trainer<Model: TrainableModel> {
 }
 
 extension ParameterLayout {
-  /// Names and shapes, to tell layouts apart across runs.
+  /// Names and shapes, to distinguish layouts across runs.
   fileprivate var hashable: String {
     parameters.map { "\($0.name)\($0.shape)" }.joined(separator: ";")
   }

@@ -1,27 +1,27 @@
 import Platform
 
-/// How a finetune is made.
+/// The settings of a training.
 public struct TrainingOptions: Sendable, Hashable, Codable {
-  /// Which parameters learn, and how those that may are found.
+  /// A method of selecting and training parameters.
   public enum Method: String, Sendable, Hashable, CaseIterable, Codable {
     /// Diff pruning with gates of elements and of groups (Guo, Rush, Kim 2021).
     case structured
     /// Diff pruning with gates of elements alone.
     case unstructured
-    /// All.
+    /// All parameters.
     case full
-    /// Full finetuning, then only what moved farthest learns on.
+    /// Full finetuning, then further training of only the elements that moved farthest.
     case magnitude
-    /// Those with the largest squared gradients (FISH mask: Sung, Nair, Raffel 2021).
+    /// The elements with the largest squared gradients (FISH mask: Sung, Nair, Raffel 2021).
     case fisher
-    /// Some, drawn by chance.
+    /// Random elements.
     case random
     /// The biases (BitFit: Ben Zaken, Ravfogel, Goldberg 2021).
     case bitfit
     /// The last layer of the encoder and its pooler.
     case lastLayer = "last-layer"
 
-    /// Whether the density says how many learn.
+    /// True if the density determines the number of elements that are trained.
     public var hasDensity: Bool {
       switch self {
       case .structured, .unstructured, .magnitude, .fisher, .random: true
@@ -30,63 +30,64 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     }
   }
 
-  /// Which parameters learn. The head always does.
+  /// The method of selecting parameters. The head is always trained.
   public var method = Method.structured
   /// Elements that change / elements of the body.
   public var density = 0.005
-  /// What an open gate costs; nil: whatever leads to the density.
+  /// The penalty of an open gate; nil to adjust it to the density.
   public var lambda: Double?
   /// The share of the gates' steps after which they begin to close.
   public var start = 0.2
-  /// The share of the gates' steps after which they shall be at the density.
+  /// The share of the gates' steps after which they are to be at the density.
   public var landing = 0.8
-  /// What groups of gates are made of (`structured`).
+  /// The grouping of gates (`structured`).
   public var grouping = GateGrouping.tensor
-  /// How gates are counted.
+  /// The way in which the penalty counts gates.
   public var penalty = GatePenalty.product
-  /// What gates learn by.
+  /// The derivative by which gates are trained.
   public var slope = GateSlope.expected
-  /// Of the head's first values, the order of examples, gates and dropout.
+  /// The seed of the head's initial values, the order of examples, gates and dropout.
   public var seed: UInt64 = 0
-  /// Rounds over the examples while gates learn, or everything does.
+  /// The number of rounds over the examples while gates, or all parameters, are trained.
   public var epochs = 3
-  /// Rounds over the examples while a fixed selection learns.
+  /// The number of rounds over the examples while a fixed selection is trained.
   public var fixedEpochs = 3
-  /// Examples of a step.
+  /// The number of examples in a batch.
   public var batchSize = 16
-  /// Batches that a step's gradient is the mean of.
+  /// The number of batches whose mean gradient a step uses.
   public var accumulation = 1
-  /// The highest learning rate of everything, or of the weights behind gates.
+  /// The highest learning rate of all parameters, or of the weights under gates.
   public var learningRate = 1e-4
-  /// That of the gates of elements.
+  /// The highest learning rate of the gates of elements.
   public var gateLearningRate = 0.1
-  /// That of the gates of groups: slower, so that a group is judged by those of its elements that
-  /// stay, not by the many that go.
+  /// The highest learning rate of the gates of groups: lower, so that a group depends on the
+  /// elements that stay open, not on the many that close.
   public var groupLearningRate = 0.01
-  /// That of a fixed selection; nil: by the density, see `usedFixedLearningRate`.
+  /// The highest learning rate of a fixed selection; nil to derive it from the density, see
+  /// `usedFixedLearningRate`.
   public var fixedLearningRate: Double?
-  /// That of the head.
+  /// The highest learning rate of the head.
   public var headLearningRate = 5e-4
   /// The share of steps in which learning rates rise, before they fall in a straight line.
   public var warmUp = 0.0
-  /// Gradients of weights and of gates are shortened to this norm, each.
+  /// The norm to which gradients are clipped, those of weights and of gates separately.
   public var clip = 1.0
-  /// Added to the root of Adam's second moment.
+  /// The number added to the root of Adam's second moment.
   public var epsilon = 1e-8
-  /// Decoupled weight decay of what learns whole: the head, and with `full` everything.
+  /// The decoupled weight decay of parameters trained as a whole: the head, and with `full` all.
   public var weightDecay = 0.0
-  /// Globs of parameters that stay as the base has them: `*` is any text, `?` one scalar.
+  /// Globs of parameters that keep the values of the base: `*` is any text, `?` one scalar.
   public var frozen: [String] = []
-  /// Whether the model's dropout is used.
+  /// True if the model's dropout is used.
   public var dropout = true
-  /// Whether it is also used while a selection learns that a stage before has found.
+  /// True if it is also used while a selection of the stage before is trained.
   public var fixedDropout = true
-  /// How much examples of each class count; nil: all alike.
+  /// The weights of the examples of each class; nil for equal weights.
   public var classWeights: ClassWeights?
-  /// Whether the epoch of the last stage with the best dev score is kept; nil: the last one is.
+  /// True to keep the epoch of the last stage with the best dev score; nil to keep the last one.
   public var best: Bool?
 
-  /// The defaults.
+  /// Creates the default settings.
   public init() {}
 
   /// The settings of the paper and its code: raw λ, small steps of 8 examples.
@@ -104,7 +105,7 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
 }
 
 extension TrainingOptions {
-  /// The learning rate of a fixed selection: the fewer learn, the farther each has to go.
+  /// The learning rate of a fixed selection: the fewer elements, the farther each has to move.
   ///
   /// Found on held-out training rows of CoLA, mr and VADER, three seeds, for densities from 0.01 %
   /// to 100 % (spec/METHODS.md): the best of rates a factor of two apart fall on this line.

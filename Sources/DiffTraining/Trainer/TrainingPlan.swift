@@ -1,6 +1,6 @@
 import TensorCore
 
-/// What is done in which order: stages, their steps, the examples of each.
+/// The stages of a training in order, their steps, and the examples of each step.
 struct TrainingPlan {
   /// A step of a stage.
   struct Position {
@@ -14,7 +14,8 @@ struct TrainingPlan {
     let steps: Int
     let stepsPerEpoch: Int
 
-    /// The share of the highest learning rate: up in a straight line, then down to zero.
+    /// Returns the share of the highest learning rate: rising in a straight line, then falling to
+    /// zero.
     func rate(_ step: Int, warmUp share: Double) -> Double {
       let schedule = Schedule(peak: 1, warmUp: Int(share * Double(steps)), total: steps)
       return Double(schedule.rate(at: step))
@@ -24,7 +25,7 @@ struct TrainingPlan {
   let stages: [Stage]
   private let options: TrainingOptions
   private let examples: Int
-  /// The batches of the epoch that was asked for last.
+  /// The batches of the epoch that was requested last.
   private var epoch: (stage: Int, number: Int, batches: [[Int]])?
 
   init(_ options: TrainingOptions, examples: Int) {
@@ -47,16 +48,16 @@ struct TrainingPlan {
     }
   }
 
-  /// As many examples as the authors of FISH masks found to be enough.
+  /// The number of examples that the authors of FISH masks found to be enough.
   private static let fisherExamples = 1024
 
-  /// Steps of all stages.
+  /// The number of steps of all stages.
   var steps: Int { stages.reduce(0) { $0 + $1.steps } }
 
-  /// Steps of the stages before one.
+  /// Returns the number of steps of the stages before one.
   func stepsBefore(_ stage: Int) -> Int { stages[..<stage].reduce(0) { $0 + $1.steps } }
 
-  /// The examples of a step, in its batches: a function of the seed, the stage and the epoch.
+  /// Returns the examples of a step, in its batches: a function of seed, stage and epoch.
   mutating func batches(_ position: Position) -> [[Int]] {
     let stage = stages[position.stage]
     let (epoch, step) = position.step.quotientAndRemainder(dividingBy: stage.stepsPerEpoch)
@@ -76,7 +77,7 @@ struct TrainingPlan {
 }
 
 extension TrainingOptions {
-  /// Refuses settings that make no sense.
+  /// Checks that the settings are valid.
   func check() throws(DiffError) {
     func require(_ isRight: Bool, _ message: String) throws(DiffError) {
       if !isRight { throw DiffError(.usage, message) }
@@ -96,7 +97,7 @@ extension TrainingOptions {
     try require(
       weightDecay >= 0 && weightDecay.isFinite, "the weight decay must not be negative")
     try require(
-      clip > 0 && clip.isFinite, "the norm that gradients are shortened to must be above 0")
+      clip > 0 && clip.isFinite, "the norm to which gradients are clipped must be above 0")
     try require(lambda.map { $0 >= 0 && $0.isFinite } ?? true, "lambda must not be negative")
     try require(
       start >= 0 && start < landing && landing <= 1,

@@ -1,38 +1,38 @@
-/// How far a training is, and what its last step found.
+/// The progress of a training, with the measurements of its last step.
 public struct TrainingProgress: Sendable, Hashable {
-  /// A part of a training.
+  /// A stage of a training.
   public enum Stage: String, Sendable, Hashable {
-    /// Weights and gates learn, under the penalty.
+    /// Weights and gates are trained, under the penalty.
     case gates
-    /// Everything learns.
+    /// All parameters are trained.
     case full
     /// Squared gradients are summed.
     case fisher
-    /// A fixed selection learns.
+    /// A fixed selection is trained.
     case fixed
   }
 
   /// The stage.
   public var stage: Stage
-  /// Steps of all stages that are done, this one included.
+  /// The number of completed steps of all stages, including this one.
   public var step: Int
-  /// Steps of all stages.
+  /// The number of steps of all stages.
   public var steps: Int
   /// The round over the examples within the stage, from 0.
   public var epoch: Int
   /// The mean loss of the step's examples.
   public var loss = 0.0
-  /// How many they were.
+  /// The number of examples in the step.
   public var examples = 0
   /// The share of the highest learning rate.
   public var rate = 0.0
-  /// The length of the weights' gradient, before clipping.
+  /// The norm of the weights' gradient, before clipping.
   public var norm = 0.0
-  /// While gates learn, the price of an open one.
+  /// While gates are trained, the penalty of an open one.
   public var lambda: Double?
-  /// While gates learn, E‖δ‖₀ / elements.
+  /// While gates are trained, E‖δ‖₀ / elements.
   public var expectedDensity: Double?
-  /// While gates learn, the share of them that two draws in a row find open, which λ follows.
+  /// While gates are trained, the share of elements open in two successive draws, which λ follows.
   public var twiceOpenDensity: Double?
   /// While gates learn, the share of elements whose gate is open without chance; not of rows that
   /// were never read, or of what is frozen.
@@ -41,7 +41,7 @@ public struct TrainingProgress: Sendable, Hashable {
   public var scores: [String: Double]?
 }
 
-/// Whether a training goes on.
+/// The decision to continue or stop a training.
 public enum TrainingDecision: Sendable, Hashable {
   case more
   /// Save and stop; the same call with `resuming` goes on.

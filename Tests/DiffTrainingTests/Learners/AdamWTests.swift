@@ -45,12 +45,12 @@ import Testing
     }
   }
 
-  @Test("a row that slept for long is where dense Adam has it")
+  @Test("a row without gradients for long has the values of dense Adam")
   func sleepingRows() throws {
     let (layout, sparse) = try Self.parameters([], Array(repeating: 0.25, count: 24))
     let (_, dense) = try Self.parameters([], Array(repeating: 0.25, count: 24))
     let rows = AdamW(layout, parameters: [1])
-    // A decay too small to be seen moves every row.
+    // A decay too small to have an effect makes it update every row.
     var options = AdamW.Options()
     options.decay = 1e-30
     let all = AdamW(layout, parameters: [1], options: options)
@@ -71,7 +71,7 @@ import Testing
     #expect(rows.state.lastTouched == [1: [900, 851, 0, 0, 0, 0]])
   }
 
-  @Test("a stored state goes on bit for bit")
+  @Test("a stored state continues bit for bit")
   func stateIsComplete() throws {
     func run(stops: Bool) throws -> [Float] {
       let (layout, values) = try Self.parameters(

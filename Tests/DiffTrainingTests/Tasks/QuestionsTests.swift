@@ -6,16 +6,16 @@ import Testing
   private static let context =
     "Zürich — naïve 🎉 Beyoncé sang in Houston, Texas, in the 1990s, 北京 she did not."
 
-  /// A question on the context with an answer, whose place is counted in scalars.
+  /// Returns a file with a question about the context, whose answer's offset is in scalars.
   private static func file(_ answer: String, shift: Int = 0) -> [UInt8] {
     let scalars = Array(context.unicodeScalars)
-    let wanted = Array(answer.unicodeScalars)
-    let start = scalars.indices.first { scalars[$0...].starts(with: wanted) } ?? 0
-    let place = start + shift
+    let scalarsOfAnswer = Array(answer.unicodeScalars)
+    let start = scalars.indices.first { scalars[$0...].starts(with: scalarsOfAnswer) } ?? 0
+    let offset = start + shift
     return Array(
       """
       {"version": "v2.0", "data": [{"title": "t", "paragraphs": [{"context": "\(context)", "qas": [
-      {"id": "1", "question": "Where?", "answers": [{"text": "\(answer)", "answer_start": \(place)}], "is_impossible": false},
+      {"id": "1", "question": "Where?", "answers": [{"text": "\(answer)", "answer_start": \(offset)}], "is_impossible": false},
       {"id": "2", "question": "Who not?", "answers": [], "is_impossible": true}]}]}]}
       """.utf8)
   }
@@ -48,7 +48,7 @@ import Testing
       if windows.contains(where: {
         $0.question == 0 && $0.example.target != .span(start: 0, end: 0)
       }) {
-        // A window without the answer says that there is none, with as great a score.
+        // Windows without the answer predict none, with an equal score.
         let best = questions.answers(windows, outputs, threshold: nil)[0]
         #expect(best == answer, "\(maxLength)")
       }
@@ -79,20 +79,20 @@ import Testing
     }
   }
 
-  @Test("answers that stand elsewhere count in scores only, and it is said")
+  @Test("answers at wrong offsets count in scores only, which is reported")
   func misplacedAnswers() throws {
     let questions = try Questions(json: Self.file("Texas", shift: 3))
     let answers = questions.questions[0].answers
     #expect(answers.map(\.text) == ["Texas"] && answers.map(\.source) == [nil])
     #expect(questions.description.notes.count == 1)
     #expect(
-      questions.description.summary == "2 questions on contexts, 1 of them without answer")
+      questions.description.summary == "2 questions about contexts, 1 without an answer")
   }
 
   @Test(
-    "what is no such file is refused",
+    "other files are refused",
     arguments: [
-      ("{}", "an array 'data'"), (#"{"data": []}"#, "no questions in it"),
+      ("{}", "an array 'data'"), (#"{"data": []}"#, "the file has no questions"),
       (#"{"data": [{"paragraphs": [{"qas": []}]}]}"#, "data[0].paragraphs[0] lacks"),
       (#"{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "1"}]}]}]}"#, "qas[0] lacks"),
       (

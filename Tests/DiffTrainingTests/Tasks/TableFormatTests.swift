@@ -34,7 +34,7 @@ import TestSupport
     #expect(data.rows.map(\.target) == rows.map { .label(labels.firstIndex(of: $0[1]) ?? -1) })
     let first = try TaskData(table: Self.file("pandas.csv"), options)
     #expect(data.fingerprint == first.fingerprint)
-    // By number, the index and order of columns count.
+    // Columns by number depend on the order, and on the column of the index.
     options.texts = [.number(name == "pandas-index.csv" ? 3 : 2)]
     options.label = nil
     options.hasHeader = true
@@ -42,7 +42,7 @@ import TestSupport
   }
 
   @Test(
-    "what is no table is refused as what it is",
+    "files that are not tables are refused by their format",
     arguments: [
       ("utf-16.csv", "UTF-16"), ("latin-1.csv", "line 2 is not valid UTF-8"),
       ("table.parquet", "Parquet"), ("table.xlsx", "Excel"), ("table.csv.gz", "gzip"),
@@ -89,27 +89,30 @@ import TestSupport
   }
 
   @Test(
-    "labels that cannot be meant are refused with their line",
+    "invalid labels are refused with their line",
     arguments: [
       ("a\t1\nb\t\nc\t2\n", "line 2 has an empty label"),
       ("a\tx\nb\t  \nc\ty\n", "line 2 has an empty label"),
       ("a\t1.5\nb\t2\nc\tNaN\n", "line 3 has the label 'NaN' among numbers"),
       ("a\t1\nb\tnan\nc\t2\n", "line 2 has the label 'nan' among numbers"),
-      ("a\tx\nb\ty\nc\tx \n", "line 3 has the label 'x ', line 1 'x': they differ in white space"),
+      (
+        "a\tx\nb\ty\nc\tx \n",
+        "line 3 has the label 'x ', but line 1 has 'x': they differ in white space"
+      ),
       ("a\tx y\nb\tx  y\n", "they differ in white space"),
     ])
   func labels(text: String, message: String) {
     #expect { try Self.data(text, .tsv) } throws: { "\($0)".contains(message) }
   }
 
-  @Test("a null label, a member that is missing and JSON that is none are refused")
+  @Test("a null label, a missing member and invalid JSON are refused")
   func brokenJSON() {
     let first = "{\"text\": \"a\", \"label\": 1}\n"
     for (second, message) in [
       ("{\"text\": \"b\", \"label\": null}", "line 2 has no 'label'"),
-      ("{\"label\": 2}", "line 2 has no 'text'"), ("[1]", "line 2 is no object"),
-      ("{\"text\": 'b'}", "line 2 is no JSON"),
-      ("{\"text\": [\"b\"], \"label\": 0}", "line 2 has a list or an object in 'text'"),
+      ("{\"label\": 2}", "line 2 has no 'text'"), ("[1]", "line 2 is not a JSON object"),
+      ("{\"text\": 'b'}", "line 2 is not valid JSON"),
+      ("{\"text\": [\"b\"], \"label\": 0}", "line 2 has an array or an object in 'text'"),
     ] {
       #expect { try Self.data(first + second + "\n", .jsonl) } throws: {
         "\($0)".contains(message)
@@ -117,7 +120,7 @@ import TestSupport
     }
   }
 
-  @Test("quotes: doubled, empty, at the end, never closed, followed by more")
+  @Test("quotes: doubled, empty, at the end, never closed, followed by characters")
   func quotes() throws {
     let data = try Self.data(
       "\"a \"\"b\"\"\",x\r\n\"\",y\r\n5\" pipe,x\r\n\"c\r\nd\",\"y\"", .csv)
@@ -126,14 +129,14 @@ import TestSupport
       "\($0)".contains("line 2 has a quote that is never closed")
     }
     #expect { try Self.data("a,x\n\"b\" c,y\n", .csv) } throws: {
-      "\($0)".contains("line 2 has more in a field after the quote")
+      "\($0)".contains("line 2 has more characters after the closing quote")
     }
     #expect { try Self.data("a,x\n\n\nb,y\n", .csv) } throws: {
       "\($0)".contains("line 2 is empty")
     }
   }
 
-  /// The texts of a table.
+  /// Returns the texts of a table.
   private func texts(_ table: String) throws -> [String] {
     try Scratch.with { scratch in
       try write(Array(table.utf8), toFile: scratch("rows.tsv"))
@@ -141,7 +144,7 @@ import TestSupport
     }
   }
 
-  @Test("a table of TSV whose quotes are those of its texts is not taken for a quoted one")
+  @Test("a TSV table whose texts contain quotes is not taken for a quoted one")
   func plainQuotes() throws {
     #expect(try texts("\"Stay\" he said\tx\nno\ty\n") == ["\"Stay\" he said", "no"])
     #expect(try texts("\"Stay\"\tx\nno\ty\n") == ["\"Stay\"", "no"])
@@ -150,10 +153,10 @@ import TestSupport
     #expect(try texts("\"a\"\"b\"\tx\nsay \"no\"\ty\n") == ["\"a\"\"b\"", "say \"no\""])
   }
 
-  @Test("rows that end where a part of the file ends are read as others are")
+  @Test("rows that end where a read of the file ends are read like others")
   func parts() throws {
     try Scratch.with { scratch in
-      // Around 256 KiB, the size of a part, with quotes and ends of lines on either side.
+      // Around 256 KiB, the size of a read, with quotes and line breaks on either side.
       for shift in 0..<40 {
         let filler = String(repeating: "x", count: (1 << 18) - 20 + shift)
         let text = "\(filler),a\r\n\"q\"\"\r\n,\",b\r\n\"\",a\r\nlast,b"

@@ -37,7 +37,7 @@ import TestSupport
       ])
   }
 
-  @Test("a header is found, told, or needed by names")
+  @Test("a header is detected, specified, or required by names")
   func headers() throws {
     let text = "id\tsentence\tlabel\n7\thello\t1\n8\tthere\t0\n"
     var options = TableOptions()
@@ -52,7 +52,7 @@ import TestSupport
     #expect(scores.description.summary.contains("a header, since all labels but 'how'"))
   }
 
-  @Test("ends of lines, marks and headers do not change the data or the fingerprint")
+  @Test("line endings, byte order marks and headers do not change the data or the fingerprint")
   func normalization() throws {
     let plain = try Self.data("a b\tx\nc\ty\n")
     let odd = try Self.data("\u{FEFF}text\tlabel\r\na b\tx\r\nc\ty\r\n\r\n")
@@ -63,7 +63,7 @@ import TestSupport
     #expect(try Self.data("a b\tx\nd\ty\n").fingerprint != plain.fingerprint)
   }
 
-  @Test("data without labels, and data read with the labels of others")
+  @Test("data without labels, and data read with the labels of other data")
   func givenKinds() throws {
     var options = TableOptions()
     options.isLabelled = false
@@ -82,7 +82,7 @@ import TestSupport
       ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
       ("a\t1\n\nb\t0\n", "line 2 is empty"),
       ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
-      ("a\t1\nb\t1\n", "all labels are '1': there is nothing to be learned"),
+      ("a\t1\nb\t1\n", "all labels are '1': there is nothing to learn"),
       ("text\tlabel\n", "no rows after the header"),
       ("a\n", "1 columns, of which 0 would be texts"),
       ("a\tb\tc\t0\n", "4 columns, of which 3 would be texts"),
@@ -107,15 +107,15 @@ import TestSupport
     options = TableOptions()
     options.kind = .classification(labels: ["0", "1"])
     #expect { try Self.data("a\t1\nb\t2\n", options) } throws: {
-      "\($0)".contains("line 2 has label '2', which is none of: 0, 1")
+      "\($0)".contains("line 2 has label '2', which is not one of: 0, 1")
     }
     options.kind = .regression
     #expect { try Self.data("a\t1\nb\tx\nc\t2\n", options) } throws: {
-      "\($0)".contains("line 2 has label 'x' where a number is wanted")
+      "\($0)".contains("line 2 has label 'x' where a number is expected")
     }
   }
 
-  @Test("the task in samples is what it is")
+  @Test("the task in samples is detected correctly")
   func sampleTask() throws {
     let data = try TaskData(table: Repository.path + "/samples/sms-spam/train.tsv")
     #expect(data.description.kind == .classification(labels: ["ham", "spam"]))
@@ -123,7 +123,7 @@ import TestSupport
   }
 
   @Test(
-    "the real tasks are what they are",
+    "the real tasks are detected correctly",
     .enabled(if: Repository.haveShared, "needs ../shared/data"))
   func realTasks() throws {
     for (name, kind, isPair, count) in [

@@ -26,14 +26,14 @@ import TestSupport
   }
 
   @Test(
-    "10 000 random texts have the ids, and without an added space the places, of Hugging Face's",
+    "10 000 random texts have the ids, and without an added space the sources, of Hugging Face's",
     arguments: [false, true])
   func randomTexts(prefixed: Bool) throws {
     let texts = RandomTexts.texts(seed: 6, count: 10_000)
     let expected = oracle.hashes("random", prefixed ? "prefixed" : "plain")
     #expect(expected.count == 20)
     let tokenizer = try Self.tokenizer(prefixed: prefixed)
-    #expect(Oracle.hashes(tokenizer, texts, block: 500, places: !prefixed) == expected)
+    #expect(Oracle.hashes(tokenizer, texts, block: 500, sources: !prefixed) == expected)
   }
 
   @Test("samples and pairs have the ids of Hugging Face's")
@@ -60,7 +60,7 @@ import TestSupport
     }
   }
 
-  /// Expects the ids of all texts of the tasks of some names, whose files are in a folder.
+  /// Expects the ids of all texts of tasks, whose files are in a folder.
   private func expectTaskTexts(in folder: String, _ name: (String) -> Bool, count: Int) throws {
     let tasks = try #require(oracle.json["tasks"]?.members).filter { name($0.name) }
     #expect(tasks.count == count)
@@ -86,8 +86,8 @@ import TestSupport
   }
 
   @Test(
-    "a long word takes no time that grows with its square",
-    // That would be hours.
+    "the time for a long word does not grow with its square",
+    // It would be hours.
     .timeLimit(.minutes(1)))
   func longWord() throws {
     let word = String(repeating: "ab", count: 200_000)
@@ -96,7 +96,7 @@ import TestSupport
     #expect(pieces.sources.last?.upperBound == 400_000)
   }
 
-  @Test("files that do not belong together are refused")
+  @Test("files that do not match are refused")
   func refusals() throws {
     let vocabulary = try File.contents(of: Resource.path("bpe-vocab.json"))
     #expect {
@@ -110,14 +110,14 @@ import TestSupport
     } throws: { "\($0)".contains("lacks the token") }
     #expect {
       try ByteLevelBPE(vocabulary: Array("{\"a\": -1}".utf8), merges: [])
-    } throws: { "\($0)".contains("token 'a' is no whole number") }
+    } throws: { "\($0)".contains("token 'a' is not a whole number") }
     #expect { try WordPiece(vocabulary: Array("a\nb\n".utf8)) } throws: {
-      "\($0)".contains("it needs lines [CLS]")
+      "\($0)".contains("it needs the lines [CLS]")
     }
     #expect { try WordPiece(vocabulary: [0xFF]) } throws: { "\($0)".contains("UTF-8") }
   }
 
-  @Test("a tokenizer is found by its files, and what its settings say counts")
+  @Test("a tokenizer is found by its files, and its settings are used")
   func files() throws {
     try Scratch.with { folder in
       let settings = folder("tokenizer_config.json")

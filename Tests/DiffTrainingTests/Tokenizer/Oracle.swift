@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What Hugging Face's tokenizers made of many texts; see `wordpiece_oracle.py`.
+/// The results of Hugging Face's tokenizers for many texts; see `wordpiece_oracle.py`.
 struct Oracle {
   let json: JSONValue
 
@@ -13,17 +13,17 @@ struct Oracle {
     json = try JSONValue(parsing: File.contents(of: Resource.path(name)))
   }
 
-  /// The strings below a path of names.
+  /// Returns the array of strings at a path of names.
   func hashes(_ names: String...) -> [String] {
     names.reduce(json) { $0[$1] ?? .null }.elements?.compactMap(\.text) ?? []
   }
 
-  /// One text a scalar.
+  /// One text for each scalar.
   static let scalarTexts = (0..<UInt32(0x11_0000)).compactMap(Unicode.Scalar.init).map {
     "a\($0)B"
   }
 
-  /// All texts of a file of a task.
+  /// Returns all texts of a task's file.
   static func taskTexts(_ path: String) throws -> [String] {
     let content = String(decoding: try File.contents(of: path), as: UTF8.self)
     return content.unicodeScalars.split(separator: "\n").flatMap {
@@ -31,9 +31,9 @@ struct Oracle {
     }
   }
 
-  /// XXH3-64 over the tokens of blocks of texts, as the scripts compute it.
+  /// Returns XXH3-64 over the tokens of groups of texts, as the scripts compute it.
   static func hashes(
-    _ tokenizer: some Tokenizer, _ texts: [String], block: Int, places: Bool = true
+    _ tokenizer: some Tokenizer, _ texts: [String], block: Int, sources: Bool = true
   ) -> [String] {
     stride(from: 0, to: texts.count, by: block).map { start in
       var data: [UInt8] = []
@@ -42,7 +42,7 @@ struct Oracle {
         data += Int32(pieces.ids.count).bytes
         for (id, source) in zip(pieces.ids, pieces.sources) {
           data += id.bytes
-          if places {
+          if sources {
             data += Int32(source.lowerBound).bytes + Int32(source.upperBound).bytes
           }
         }

@@ -1,7 +1,7 @@
 import Kernels
 import TensorCore
 
-/// Random texts of any scalars: the same as `random_texts.py` makes of the same seed.
+/// Random texts of any scalars: the same as those of `random_texts.py` for the same seed.
 enum RandomTexts {
   private static let awkward: [UInt32] = [
     0x00, 0x0B, 0x85, 0xA0, 0xAD, 0x130, 0x149, 0x1E9E, 0x2126, 0x212A, 0x200B, 0x200D, 0xFEFF,
@@ -12,7 +12,7 @@ enum RandomTexts {
   private static let words = [
     "[SEP]", "[CLS]", "[MASK]", "##", "<s>", "<mask>", "</s>", "'ll", "'S", "'re ", "  ", "\n\n",
   ]
-  /// How wide a range is, and where it begins.
+  /// The width and the start of each range of scalars.
   private static let ranges: [(UInt64, UInt64)] = [
     (26, 0x61), (26, 0x61), (26, 0x61), (26, 0x41), (128, 0), (128, 0), (1, 0x20), (1, 0x20),
     (0x1C0, 0x90), (0x70, 0x300), (0x110000, 0), (0x10000, 0), (0x7000, 0x3000),

@@ -25,7 +25,7 @@ import TestSupport
     let expected = oracle.hashes(kind, "random")
     #expect(expected.count == 20)
     let tokenizer = try Self.tokenizer(kind)
-    #expect(Oracle.hashes(tokenizer, texts, block: 500, places: false) == expected)
+    #expect(Oracle.hashes(tokenizer, texts, block: 500, sources: false) == expected)
   }
 
   @Test("pairs have the frame, ids and segments of Hugging Face's", arguments: kinds)
@@ -51,12 +51,13 @@ import TestSupport
     #expect(tasks.count == 21)
     for task in tasks {
       let texts = try Oracle.taskTexts(Repository.shared + "/tasks/" + task.name)
-      let found = Oracle.hashes(tokenizer, texts, block: texts.count, places: false)
+      let found = Oracle.hashes(tokenizer, texts, block: texts.count, sources: false)
       #expect(found == [task.value.text], "\(task.name)")
     }
   }
 
-  @Test("what is not implemented is refused by its name", arguments: ["bert-uncased", "roberta"])
+  @Test(
+    "settings that are not implemented are refused by name", arguments: ["bert-uncased", "roberta"])
   func refusals(kind: String) throws {
     let path = Resource.path("tokenizers/\(kind)/tokenizer.json")
     let json = try JSONValue(parsing: File.contents(of: path))
@@ -96,7 +97,7 @@ import TestSupport
     }
   }
 
-  @Test("a folder without a tokenizer is told what it may have")
+  @Test("a folder without a tokenizer is refused with the files that it may have")
   func missing() throws {
     _ = try Scratch.with { scratch in
       #expect { try TokenizerFiles.open(scratch.path) } throws: {

@@ -13,7 +13,7 @@ import TestSupport
     small = try WordPiece(vocabulary: File.contents(of: Resource.path("vocab.txt")))
   }
 
-  /// Every scalar a piece, so that ids tell the cleaned text, whatever it is.
+  /// A vocabulary with every scalar as a piece, so that ids determine the cleaned text.
   private static let everyScalar: [UInt8] = {
     let scalars = (1..<UInt32(0x30000)).filter { $0 != 10 && $0 != 13 }
       .compactMap(Unicode.Scalar.init)
@@ -41,7 +41,7 @@ import TestSupport
     #expect(found == expected)
   }
 
-  @Test("10 000 random texts have the ids and places of Hugging Face's", arguments: settings)
+  @Test("10 000 random texts have the ids and sources of Hugging Face's", arguments: settings)
   func randomTexts(name: String) throws {
     let texts = RandomTexts.texts(seed: 6, count: 10_000)
     let expected = oracle.hashes("random", name)
@@ -49,7 +49,7 @@ import TestSupport
     #expect(Oracle.hashes(try Self.tokenizer(name), texts, block: 500) == expected)
   }
 
-  @Test("samples have the ids and places of Hugging Face's")
+  @Test("samples have the ids and sources of Hugging Face's")
   func samples() throws {
     let samples = try #require(oracle.json["samples"]?.elements)
     #expect(samples.count == 200)
