@@ -1,10 +1,10 @@
 import SystemSupport
 import TensorCore
 
-/// Files that people have in the place of a checkpoint.
+/// Recognizes common files that are not checkpoints.
 enum ForeignFile {
-  /// What a file is that is neither HDF5 nor safetensors, and what to do about it; nil if it is
-  /// nothing that is known.
+  /// Describes a file that is neither HDF5 nor safetensors, with a remedy; nil if its kind is
+  /// unknown.
   static func description(of file: File) throws(DiffError) -> String? {
     let size = try file.size
     guard size > 0 else { return "an empty file" }
@@ -40,7 +40,7 @@ enum ForeignFile {
     ),
   ]
 
-  /// A ZIP archive, by the names that its directory at the end lists.
+  /// Describes a ZIP archive by the names in the directory at its end.
   private static func archive(_ file: File, _ size: UInt64) throws(DiffError) -> String {
     let count = min(size, 1 << 20)
     let end = String(decoding: try file.bytes(at: size - count, count: Int(count)), as: UTF8.self)
@@ -58,7 +58,7 @@ enum ForeignFile {
     return "a ZIP archive, which is not read; save the model as safetensors or as HDF5 weights"
   }
 
-  /// What a folder is that has no safetensors files, by the names in it; nil if nothing is known.
+  /// Describes a folder without safetensors files by the names in it; nil if its kind is unknown.
   static func description(ofFolder names: [String]) -> String? {
     func first(_ suffixes: String...) -> String? {
       names.first { name in suffixes.contains { name.hasSuffix($0) } }
@@ -85,13 +85,13 @@ enum ForeignFile {
     return nil
   }
 
-  /// Whether a file of this name may hold weights.
+  /// Returns whether a file of this name may hold weights.
   static func mayHoldWeights(_ name: String) -> Bool {
     let suffixes = [
       ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".hdf5", ".keras", ".msgpack", ".gguf",
       ".onnx", ".npz",
     ]
-    // What trainers save beside a model.
+    // Files that trainers save with a model.
     let states = [
       "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
     ]

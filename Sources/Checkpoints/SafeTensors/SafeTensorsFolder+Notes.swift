@@ -3,7 +3,8 @@ import SystemSupport
 import TensorCore
 
 extension SafeTensorsFolder {
-  /// Other weights in the folder, and what of its configuration is about shapes that change.
+  /// Returns notes about other weights in the folder, and about numbers of its configuration that
+  /// equal an extent that changes.
   public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] {
     var notes: [String] = []
     if let first = otherWeights.first {
@@ -14,7 +15,7 @@ extension SafeTensorsFolder {
     guard !changes.isEmpty, replaced["config.json"] == nil, File.isRegular(path) else {
       return notes
     }
-    // A configuration that cannot be read is as it was, too.
+    // A configuration that cannot be parsed is copied, too.
     let configuration = try? File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
       try JSONValue(parsing: bytes)
     }
@@ -25,7 +26,7 @@ extension SafeTensorsFolder {
     return notes
   }
 
-  /// The numbers of a configuration that are an extent before a change and not after it.
+  /// Returns the numbers of a configuration that equal an extent before a change and not after it.
   private func staleNumbers(
     of configuration: JSONValue, _ changes: [TableChange]
   ) -> [String] {

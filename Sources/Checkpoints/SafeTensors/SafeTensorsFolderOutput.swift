@@ -1,7 +1,7 @@
 import SystemSupport
 import TensorCore
 
-/// A folder of safetensors files in the making.
+/// A folder of safetensors files that is being written.
 final class SafeTensorsFolderOutput: CheckpointOutput {
   private let folder: OutputFolder
   private let parts: [SafeTensorsOutput]

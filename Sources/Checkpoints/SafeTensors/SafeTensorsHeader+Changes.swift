@@ -1,8 +1,8 @@
 import TensorCore
 
 extension SafeTensorsHeader {
-  /// The header after changes, and for each of its items the bytes in this one that it keeps. The
-  /// widest elements come first, so that all are aligned. O(n log n).
+  /// Returns the header after changes, and for each of its items the range in this one of the bytes
+  /// that it keeps. The widest elements come first, so that all are aligned. O(n log n).
   func changed(
     by changes: [TableChange]
   ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
@@ -31,7 +31,7 @@ extension SafeTensorsHeader {
         rows[place] = (try Item(name, type, shape), nil)
       }
     }
-    // By width, and else as they were: what belongs together stays together.
+    // Sorted by alignment only: the sort is stable, so related tensors stay together.
     let order = places.values.sorted {
       let (a, b) = (rows[$0].item.type?.alignment ?? 0, rows[$1].item.type?.alignment ?? 0)
       return a == b ? $0 < $1 : a > b
@@ -50,6 +50,6 @@ extension SafeTensorsHeader {
 }
 
 extension ElementType {
-  /// The bytes that the place of an element is a multiple of.
+  /// The alignment of elements in bytes.
   fileprivate var alignment: Int { unit == 1 ? width : 1 }
 }

@@ -38,8 +38,9 @@ final class HDF5Dataset {
     memoryType = try HDF5ElementType.littleEndian(stored.id)
   }
 
-  /// The cache for a dataset's chunks, if it has some, and whether it has one of its own shape. Its size must be known before the dataset is
-  /// open for use, and depends on it: of one that is open twice, the library keeps the first cache.
+  /// The cache for a dataset's chunks, if it has some, and whether it has one of its own shape. Its
+  /// size must be known before the dataset is open for use, and depends on it: of one that is open
+  /// twice, the library keeps the first cache.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
   private static func cache(
@@ -111,9 +112,9 @@ final class HDF5Dataset {
   /// Replaces a chunk as it stands in the file.
   func write(_ chunk: PackedChunk) throws(DiffError) {
     let what = "a chunk cannot be written"
-    guard chunk.place.count == shape.extents.count else { throw DiffError(.usage, what) }
+    guard chunk.start.count == shape.extents.count else { throw DiffError(.usage, what) }
     try unsafe H5Dwrite_chunk(
-      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.place, chunk.bytes.count, chunk.bytes
+      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.start, chunk.bytes.count, chunk.bytes
     ).orThrow(what)
   }
 

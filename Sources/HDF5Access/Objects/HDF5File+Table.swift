@@ -13,7 +13,7 @@ extension HDF5File {
     var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
     let root = try walkAll(&walk)
     // They describe the file; its tensors can be had without them.
-    do { walk.table.facts = try HDF5Attribute.texts(of: root.id) } catch {
+    do { walk.table.metadata = try HDF5Attribute.texts(of: root.id) } catch {
       walk.table.skipped.append(SkippedObject(name: "/", reason: error.message))
     }
     // Only now all the names of each object are known.

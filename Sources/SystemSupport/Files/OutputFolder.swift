@@ -33,7 +33,7 @@ package final class OutputFolder: Sendable {
   }
 
   /// Where a file of the folder is to be made.
-  package func place(_ name: String) -> String { "\(temporary)/\(name)" }
+  package func temporaryPath(of name: String) -> String { "\(temporary)/\(name)" }
 
   /// Copies a regular file into the folder, or a folder with what is in it; leaves out whatever
   /// else is at `path`, and links to folders, which may lead anywhere.
@@ -42,8 +42,8 @@ package final class OutputFolder: Sendable {
     guard !File.areSame(path, temporary) else { return }
     if Folder.exists(path) {
       guard !File.isLink(path) else { return }
-      guard unsafe mkdir(place(name), 0o777) == 0 else {
-        throw .system("cannot create", place(name))
+      guard unsafe mkdir(temporaryPath(of: name), 0o777) == 0 else {
+        throw .system("cannot create", temporaryPath(of: name))
       }
       for inner in try Folder.names(path) { try copy("\(path)/\(inner)", as: "\(name)/\(inner)") }
       return
@@ -51,7 +51,7 @@ package final class OutputFolder: Sendable {
     var status = stat()
     guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
     let source = try File(path)
-    let copy = try OutputFile(place(name), overwriting: false, permissionsOf: source)
+    let copy = try OutputFile(temporaryPath(of: name), overwriting: false, permissionsOf: source)
     try copy.file.resize(to: source.size)
     try source.copy(0..<source.size, to: copy.file)
     try copy.commit()
@@ -59,7 +59,7 @@ package final class OutputFolder: Sendable {
 
   /// Writes a file of the folder.
   package func write(_ bytes: [UInt8], as name: String) throws(DiffError) {
-    let output = try OutputFile(place(name), overwriting: false)
+    let output = try OutputFile(temporaryPath(of: name), overwriting: false)
     try output.file.write(bytes.span, at: 0)
     try output.commit()
   }
