@@ -17,11 +17,11 @@ enum ForeignFile {
     if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
     let text = String(decoding: start, as: UTF8.self).lowercased()
     if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
-      return "a web page (HTML), as a download without permission leaves it; download the file anew"
+      return "a web page (HTML), as from an unauthorized download; download the file again"
     }
-    if start[0] == UInt8(ascii: "{") { return "JSON, not weights; look what it says" }
+    if start[0] == UInt8(ascii: "{") { return "JSON, not weights; inspect its contents" }
     if start.count >= 16, start.allSatisfy({ $0 == 0 }) {
-      return "begins with zeros only, as a download that was cut off; download the file anew"
+      return "begins with zeros only, like an interrupted download; download the file again"
     }
     return nil
   }
@@ -29,11 +29,11 @@ enum ForeignFile {
   private static let signatures: [(signature: [UInt8], what: String)] = [
     (
       Array("GGUF".utf8),
-      "a GGUF file, which is not read; take the safetensors files that it was made from"
+      "a GGUF file, which is not read; use the safetensors files that it was made from"
     ),
     (
       [0x93] + Array("NUMPY".utf8),
-      "an array of NumPy, which has no name; save it in a safetensors or HDF5 file"
+      "a NumPy array, which has no name; save it in a safetensors or HDF5 file"
     ),
     (
       [0x80], "a Python pickle, which is not read since it may run code; save it as safetensors"
@@ -45,15 +45,15 @@ enum ForeignFile {
     let count = min(size, 1 << 20)
     let end = String(decoding: try file.bytes(at: size - count, count: Int(count)), as: UTF8.self)
     if let weights = ["model.weights.h5", "model.weights.json"].first(where: end.contains) {
-      return "an archive of Keras 3, which is not read; its weights are in it: "
+      return "a Keras 3 archive, which is not read; to extract its weights: "
         + "unzip -p FILE \(weights) > \(weights)"
     }
     if end.contains("data.pkl") {
-      return "an archive of PyTorch, which is not read since it may run code; save the model as "
+      return "a PyTorch archive, which is not read since it may run code; save the model as "
         + "safetensors"
     }
     if end.contains(".npy") {
-      return "an archive of NumPy (.npz), which is not read; save the arrays as safetensors or HDF5"
+      return "a NumPy archive (.npz), which is not read; save the arrays as safetensors or HDF5"
     }
     return "a ZIP archive, which is not read; save the model as safetensors or as HDF5 weights"
   }
@@ -64,19 +64,19 @@ enum ForeignFile {
       names.first { name in suffixes.contains { name.hasSuffix($0) } }
     }
     if names.contains("saved_model.pb") {
-      return "a SavedModel of TensorFlow, which is not read; save the weights as HDF5"
+      return "a TensorFlow SavedModel, which is not read; save the weights as HDF5"
     }
     if first(".weights.json") != nil, first(".weights.h5") != nil {
-      return "weights of Keras in several files, which are not read together; name one of them"
+      return "Keras weights in several files, which are not read together; name one of them"
     }
     if let weights = first(".h5", ".hdf5", ".keras") {
       return "a folder without safetensors files, but with '\(weights)'; name that"
     }
     if first(".data-00000-of-00001", ".ckpt.index") != nil || names.contains("checkpoint") {
-      return "a checkpoint of TensorFlow, which is not read; save the weights as HDF5"
+      return "a TensorFlow checkpoint, which is not read; save the weights as HDF5"
     }
     if let weights = first(".bin", ".pt", ".pth", ".ckpt") {
-      return "a folder with weights of PyTorch only ('\(weights)'), which are not read since they "
+      return "a folder with PyTorch weights only ('\(weights)'), which are not read since they "
         + "may run code; save the model as safetensors"
     }
     if let weights = first(".gguf", ".msgpack", ".onnx", ".npz") {

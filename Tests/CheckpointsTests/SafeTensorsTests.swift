@@ -76,11 +76,12 @@ import TestSupport
         "a negative number in 'shape': -4"
       ),
       (
-        #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4, "a number that is not whole"
+        #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4,
+        "a number that is fractional"
       ),
       (
         #"{"a":{"dtype":"U8","shape":[4294967296,4294967297],"data_offsets":[0,4294967296]}}"#, 4,
-        "no tensor can have"
+        "has an invalid shape"
       ),
       (#"{"a":{"dtype":"U9","shape":[4],"data_offsets":[0,4]}}"#, 4, "unknown dtype 'U9'"),
       (#"{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}"#, 1, "are not those of F4"),
@@ -91,9 +92,10 @@ import TestSupport
         #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,18446744073709551616]}}"#, 4,
         "or too large in 'data_offsets': 18446744073709551616"
       ),
-      (#"{"a":[]}"#, 0, "needs 'dtype'"), (#"{"__metadata__":{"a":1}}"#, 0, "no object of strings"),
-      (#"{"__metadata__":[]}"#, 0, "no object of strings"), ("[]", 0, "no JSON object"),
-      (" {}", 0, "no JSON object"), ("{} x", 0, "more after"), ("{", 0, "name of a member"),
+      (#"{"a":[]}"#, 0, "needs 'dtype'"),
+      (#"{"__metadata__":{"a":1}}"#, 0, "not an object of strings"),
+      (#"{"__metadata__":[]}"#, 0, "not an object of strings"), ("[]", 0, "not a JSON object"),
+      (" {}", 0, "not a JSON object"), ("{} x", 0, "more after"), ("{", 0, "name of a member"),
     ])
   func invalid(header: String, data: Int, message: String) throws {
     let error = try refusal(file(header, data: data))
@@ -259,8 +261,10 @@ import TestSupport
       try make(#"{"weight_map":{"a":"1.safetensors"}}"#)
       #expect(try CheckpointFile.open(scratch("m")).tensors.map(\.name) == ["a"])
       for (index, message) in [
-        (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index and in no"),
-        (#"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not say so"),
+        (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index but in no"),
+        (
+          #"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not list it"
+        ),
         (#"{"weight_map":{"a":"../1.safetensors"}}"#, "no name of a safetensors file"),
         (#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot open"),
         (#"{"weight_map":{}}"#, "names no files"), (#"{}"#, "no object 'weight_map'"),
@@ -278,13 +282,13 @@ import TestSupport
     arguments: [
       ("PK\u{3}\u{4}", "a ZIP archive"), ("\u{89}DKF", "a diff"), ("hello", "neither HDF5 nor"),
       ("", "an empty file"), ("\u{1F}\u{8B}\u{8}", "gunzip"), ("GGUF\u{3}", "a GGUF file"),
-      ("\u{93}NUMPY\u{1}", "an array of NumPy"), ("<!DOCTYPE html>", "a web page"),
+      ("\u{93}NUMPY\u{1}", "a NumPy array"), ("<!DOCTYPE html>", "a web page"),
       ("{\"error\": \"access is restricted\"}", "JSON"), ("\u{80}\u{2}}q", "a Python pickle"),
       (String(repeating: "\0", count: 600), "zeros only"),
       ("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 2\n", "git lfs pull"),
       ("PK\u{3}\u{4} PK\u{1}\u{2} model.weights.h5", "unzip -p FILE model.weights.h5"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} archive/data.pkl", "an archive of PyTorch"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} w.npy", "an archive of NumPy"),
+      ("PK\u{3}\u{4} PK\u{1}\u{2} archive/data.pkl", "a PyTorch archive"),
+      ("PK\u{3}\u{4} PK\u{1}\u{2} w.npy", "a NumPy archive"),
     ])
   func others(start: String, message: String) throws {
     try Scratch.with { scratch in
@@ -366,8 +370,8 @@ import TestSupport
     arguments: [
       (["saved_model.pb"], "a SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
       (["model.weights.json", "model_00000.weights.h5"], "weights of Keras in several files"),
-      (["checkpoint", "model.ckpt.index"], "a checkpoint of TensorFlow"),
-      (["pytorch_model.bin"], "weights of PyTorch only"), (["config.json"], "without safetensors"),
+      (["checkpoint", "model.ckpt.index"], "a TensorFlow checkpoint"),
+      (["pytorch_model.bin"], "PyTorch weights only"), (["config.json"], "without safetensors"),
     ])
   func foreignFolders(names: [String], message: String) throws {
     try Scratch.with { scratch in
@@ -411,7 +415,7 @@ import TestSupport
       #expect(try folder.notes(onChanging: []) == [])
       let notes = try folder.notes(onChanging: [.reshape("a", Shape(vector: 2))])
       #expect(notes.count == 1)
-      #expect(notes.first?.hasSuffix(": vocab_size is 1, a has 2 in its place") == true)
+      #expect(notes.first?.hasSuffix(": vocab_size is 1, but a now has 2") == true)
       try make(scratch("m/consolidated.safetensors"), 2)
       let both = try CheckpointFile.open(scratch("m"))
       #expect(try both.notes(onChanging: []).first?.contains("consolidated.safetensors") == true)

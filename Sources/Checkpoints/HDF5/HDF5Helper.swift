@@ -32,7 +32,7 @@ package final class HDF5Helper: HDF5Session {
   ) throws(DiffError) -> [UInt8] {
     try process.withLock { process throws(DiffError) in
       guard let helper = process else {
-        throw DiffError(.io, "the helper for HDF5 has ended before")
+        throw DiffError(.io, "the HDF5 helper has already ended")
       }
       do throws(MessageChannel.Failure) {
         return try helper.call(request, limit: limit, seconds: seconds)
@@ -58,7 +58,7 @@ package final class HDF5Helper: HDF5Session {
     }
     switch helper.end(killing: false) {
     case .exit(Self.otherVersion):
-      return DiffError(.io, "'\(path)' is of another version of diffkit; install both together")
+      return DiffError(.io, "'\(path)' is from another version of diffkit; install both together")
     case .exit(Self.otherFile):
       return DiffError(.changed, "was moved or replaced while it was read")
     case .exit(let code):
@@ -66,7 +66,7 @@ package final class HDF5Helper: HDF5Session {
     case .signal(let signal):
       return DiffError(
         .unsupportedCheckpoint,
-        "libhdf5 crashed on this file (signal \(signal)): it is damaged, or made to do harm")
+        "libhdf5 crashed on this file (signal \(signal)): it is damaged or malicious")
     }
   }
 
@@ -77,7 +77,7 @@ package final class HDF5Helper: HDF5Session {
     let name = "diffkit-hdf5"
     if let path = ProgramFiles.environmentVariable("DIFFKIT_HDF5"), !path.isEmpty {
       guard ProgramFiles.isExecutable(path) else {
-        throw DiffError(.io, "is no program that runs, but DIFFKIT_HDF5 names it", path: path)
+        throw DiffError(.io, "DIFFKIT_HDF5 names a file that is not executable", path: path)
       }
       return path
     }

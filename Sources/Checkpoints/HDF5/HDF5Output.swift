@@ -161,8 +161,8 @@ extension StoredTensor {
     for case .other(let number) in chunks.filters {
       throw DiffError(
         .unsupportedCheckpoint,
-        "its chunks pass filter number \(number), which may not keep every bit; rewrite the file "
-          + "without it, as by h5repack -f NONE", path: path)
+        "its chunks use filter \(number), which may be lossy; rewrite the file "
+          + "without it, for example with h5repack -f NONE", path: path)
     }
   }
 }

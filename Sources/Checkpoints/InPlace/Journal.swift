@@ -59,7 +59,7 @@ package enum Journal {
     guard let journal = try pending(for: path) else { return }
     throw DiffError(
       .interrupted,
-      "a change in place was interrupted (\(OutputFile.split(journal).name) is there)",
+      "a change in place was interrupted (\(OutputFile.split(journal).name) exists)",
       path: path, remedy: .recover(path))
   }
   /// Refuses an output that would replace a file whose change is running or was interrupted.

@@ -90,7 +90,7 @@ struct JournalReader {
   func notTheFile(_ file: File) -> DiffError {
     DiffError(
       .changed,
-      "is not the file that was being changed; if it came in its place, remove '\(path)'",
+      "is not the file that was being changed; if it replaced that file, remove '\(path)'",
       path: file.path)
   }
 
@@ -152,7 +152,7 @@ struct JournalReader {
   private static func damaged(_ path: String, _ cause: DiffError? = nil) -> DiffError {
     DiffError(
       .malformed,
-      "a damaged journal; the checkpoint beside it may be changed in part: restore that from a "
+      "a damaged journal; the checkpoint next to it may be partly changed: restore it from a "
         + "copy, then remove the journal", path: path, cause: cause)
   }
 }

@@ -162,7 +162,7 @@ final class PatchOutput: CheckpointOutput {
 
   private func unfinished(_ cause: DiffError) -> DiffError {
     DiffError(
-      .interrupted, "the change in place has not come to its end: \(cause.message)",
+      .interrupted, "the change in place was not completed: \(cause.message)",
       path: cause.path, remedy: .recover(String(journal.path.dropLast(Journal.suffix.count))),
       cause: cause)
   }

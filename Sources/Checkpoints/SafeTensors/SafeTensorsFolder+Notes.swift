@@ -9,7 +9,7 @@ extension SafeTensorsFolder {
     var notes: [String] = []
     if let first = otherWeights.first {
       let more = otherWeights.count > 1 ? " and \(otherWeights.count - 1) more" : ""
-      notes.append("other weights in the folder stay as they are: \(first)\(more)")
+      notes.append("other weights in the folder are copied unchanged: \(first)\(more)")
     }
     let path = "\(folder)/config.json"
     guard !changes.isEmpty, replaced["config.json"] == nil, File.isRegular(path) else {
@@ -21,7 +21,7 @@ extension SafeTensorsFolder {
     }
     let stale = configuration.map { staleNumbers(of: $0, changes) } ?? []
     notes.append(
-      "config.json stays as it is, and tensors come, go or change their shapes"
+      "config.json is copied unchanged, but tensors are inserted, deleted or reshaped"
         + (stale.isEmpty ? "" : ": \(stale.joined(separator: ", "))"))
     return notes
   }
@@ -35,7 +35,7 @@ extension SafeTensorsFolder {
       guard let old = tensors.first(where: { $0.name == name })?.shape.extents else { continue }
       for (before, after) in zip(old, shape.extents) where before != after {
         for member in configuration.members ?? [] where member.value.unsigned == before {
-          found.append("\(member.name) is \(before), \(name) has \(after) in its place")
+          found.append("\(member.name) is \(before), but \(name) now has \(after)")
         }
       }
     }

@@ -119,8 +119,8 @@ public final class SafeTensorsFolder: Checkpoint {
     guard CheckpointFormat(suffixOf: path) == nil else {
       throw DiffError(
         .usage,
-        "the name of a file, but \(folder) is a folder, and so is what is written; name a folder, "
-          + "or convert to one file first", path: path)
+        "names a file, but \(folder) is a folder and is copied as one; name a folder, or convert to "
+          + "one file first", path: path)
     }
     let output = try OutputFolder(path)
     var owners: [TensorName: Int] = [:]

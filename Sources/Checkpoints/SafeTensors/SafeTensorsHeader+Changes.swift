@@ -19,7 +19,7 @@ extension SafeTensorsHeader {
       switch change {
       case .insert(let name, let type, let shape):
         guard places.updateValue(rows.count, forKey: name) == nil else {
-          throw DiffError(.mismatch, "there is something of that name already", tensor: name)
+          throw DiffError(.mismatch, "an object of that name already exists", tensor: name)
         }
         rows.append((try Item(name, type, shape), nil))
       case .delete(let name):

@@ -24,7 +24,7 @@ extension SafeTensorsHeader.Item {
     var sides: [UInt64] = []
     for extent in extents { sides.append(try Self.number(extent, "'shape'")) }
     guard let shape = Shape(sides) else {
-      throw DiffError(.malformed, "has a shape that no tensor can have: too many elements")
+      throw DiffError(.malformed, "has an invalid shape: too many elements")
     }
     let (total, overflow) = shape.count.multipliedReportingOverflow(by: bits)
     guard !overflow, total % 8 == 0, total / 8 == end - begin else {
@@ -40,10 +40,10 @@ extension SafeTensorsHeader.Item {
   private static func number(_ value: JSONValue, _ what: String) throws(DiffError) -> UInt64 {
     if let number = value.unsigned { return number }
     guard case .number(let digits) = value else {
-      throw DiffError(.malformed, "has something in \(what) that is no number")
+      throw DiffError(.malformed, "has a value in \(what) that is not a number")
     }
     let fault =
-      digits.first == "-" ? "a negative number" : "a number that is not whole or too large"
+      digits.first == "-" ? "a negative number" : "a number that is fractional or too large"
     throw DiffError(.malformed, "has \(fault) in \(what): \(digits.prefix(40))")
   }
 
@@ -75,7 +75,7 @@ extension SafeTensorsHeader.Item {
       throw DiffError(.unsupported, "safetensors has no type for \(type)", tensor: name)
     }
     guard name != "__metadata__" else {
-      throw DiffError(.unsupported, "a name that safetensors keeps for itself", tensor: name)
+      throw DiffError(.unsupported, "a name that safetensors reserves", tensor: name)
     }
     self.init(
       name: name, type: type, dtype: dtype, extents: shape.extents,

@@ -61,7 +61,7 @@ struct SafeTensorsHeader: Sendable {
 
   private static func parse(_ bytes: [UInt8]) throws(DiffError) -> JSONValue {
     guard bytes.first == UInt8(ascii: "{") else {
-      throw DiffError(.malformed, "the header is no JSON object", offset: 8)
+      throw DiffError(.malformed, "the header is not a JSON object", offset: 8)
     }
     do { return try JSONValue(parsing: bytes) } catch {
       throw DiffError(error.code, error.message, offset: 8 + (error.offset ?? 0))
@@ -74,7 +74,7 @@ struct SafeTensorsHeader: Sendable {
   /// Decodes a header, and checks that its tensors take exactly `dataSize` bytes.
   init(_ json: JSONValue, dataSize: UInt64) throws(DiffError) {
     guard let members = json.members else {
-      throw DiffError(.malformed, "the header is no JSON object")
+      throw DiffError(.malformed, "the header is not a JSON object")
     }
     items = []
     for member in members {
@@ -82,7 +82,7 @@ struct SafeTensorsHeader: Sendable {
         // The reference implementation treats null as absent.
         if member.value == .null { continue }
         guard let texts = member.value.members, texts.allSatisfy({ $0.value.text != nil }) else {
-          throw DiffError(.malformed, "'__metadata__' is no object of strings")
+          throw DiffError(.malformed, "'__metadata__' is not an object of strings")
         }
         metadata = texts
       } else {

@@ -89,7 +89,7 @@ struct SafeTensorsIndex: Sendable {
         !part.utf8.contains(UInt8(ascii: "/")), !part.utf8.contains(0)
       else {
         throw DiffError(
-          .malformed, "its file is no name of a safetensors file in the folder",
+          .malformed, "its file is not the name of a safetensors file in the folder",
           tensor: TensorName(member.name))
       }
       parts.insert(part)
@@ -116,13 +116,13 @@ struct SafeTensorsIndex: Sendable {
       for item in file.header.items {
         guard mapped.removeValue(forKey: item.name) == part else {
           throw DiffError(
-            .malformed, "is in \(part), but the index does not say so", path: path,
+            .malformed, "is in \(part), but the index does not list it there", path: path,
             tensor: item.name)
         }
       }
     }
     if let name = mapped.keys.min() {
-      throw DiffError(.malformed, "is in the index and in no file", path: path, tensor: name)
+      throw DiffError(.malformed, "is in the index but in no file", path: path, tensor: name)
     }
   }
 

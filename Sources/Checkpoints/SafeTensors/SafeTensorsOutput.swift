@@ -54,7 +54,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
     let bytes = header.bytes
     guard bytes.count - 8 <= SafeTensorsHeader.maximumLength else {
       throw DiffError(
-        .limit, "so many tensors need a header that no reader takes; use several files",
+        .limit, "too many tensors for one header; use several files",
         path: output.destination)
     }
     try output.file.write(bytes.span, at: 0)
@@ -78,7 +78,8 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   private func tensor(named name: TensorName) throws(DiffError) -> StoredTensor {
     guard let tensor = tensors.withLock({ $0[name] }) else {
       throw DiffError(
-        .usage, "was not announced when the output was begun", path: output.destination,
+        .usage, "was not among the changes given when the output was created",
+        path: output.destination,
         tensor: name)
     }
     return tensor

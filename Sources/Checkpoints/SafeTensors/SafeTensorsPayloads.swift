@@ -29,7 +29,7 @@ package final class SafeTensorsPayloads {
     start = UInt64(largest.bytes.count)
     guard start - 8 <= SafeTensorsHeader.maximumLength else {
       throw DiffError(
-        .limit, "so many tensors need a header that no reader takes", path: path)
+        .limit, "too many tensors for one header", path: path)
     }
     header.metadata = []
   }
@@ -52,7 +52,7 @@ package final class SafeTensorsPayloads {
   /// Writes the header and moves the file to its destination.
   package func commit() throws(DiffError) {
     let bytes = header.bytes(padding: Int(start))
-    precondition(bytes.count == Int(start), "not the names that were announced")
+    precondition(bytes.count == Int(start), "other tensors than those given")
     try output.file.write(bytes.span, at: 0)
     try output.commit()
   }

@@ -31,7 +31,8 @@ enum HDF5ChunkTable {
     return try records.map { (record) throws(DiffError) in
       let (offset, overflow) = record.address.addingReportingOverflow(addend)
       guard !overflow, let index = index(of: record.place, shape, chunk) else {
-        throw DiffError(.malformed, "a chunk lies outside", offset: record.address)
+        throw DiffError(
+          .malformed, "a chunk is outside the file or the tensor", offset: record.address)
       }
       return StoredTensor.Chunk(
         index: index, offset: offset, size: record.size, filterMask: record.filterMask)
@@ -55,7 +56,7 @@ enum HDF5ChunkTable {
     let found = unsafe H5Dget_chunk_storage_size(dataset, record.place, &size) >= 0
     guard found, size == record.size else {
       throw DiffError(
-        .malformed, "the index of its chunks contradicts itself", offset: record.address)
+        .malformed, "the index of its chunks is inconsistent", offset: record.address)
     }
   }
 

@@ -141,7 +141,7 @@ final class HDF5Dataset {
 
   /// The dataspaces of a box: in the file, and in memory, where there is nothing else.
   private func select(_ box: Hyperslab) throws(DiffError) -> Selection {
-    let what = "cannot select a part"
+    let what = "cannot select a range"
     let file = try HDF5Handle(H5Dget_space(dataset.id), what)
     if !box.start.isEmpty {
       try unsafe H5Sselect_hyperslab(file.id, H5S_SELECT_SET, box.start, nil, box.count, nil)

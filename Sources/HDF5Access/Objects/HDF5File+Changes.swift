@@ -21,7 +21,7 @@ extension HDF5File {
         let datatype = try HDF5ElementType.make(type)
         try makeGroups(above: name, &groups)
         guard try !exists(name.description) else {
-          throw DiffError(.mismatch, "there is something of that name already")
+          throw DiffError(.mismatch, "an object of that name already exists")
         }
         let space = try HDF5File.space(shape, maximum: nil)
         let dataset = try HDF5Handle(
@@ -67,8 +67,8 @@ extension HDF5File {
     }
   }
 
-  /// Removes all links to a tensor, and the groups that this leaves with nothing in them and without
-  /// attributes.
+  /// Removes all links to a tensor, and the groups that this leaves with nothing in them and
+  /// without attributes.
   func delete(_ names: [TensorName]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -115,7 +115,7 @@ extension HDF5File {
     let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
       .map { String(Substring($0)) }
     guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
-    else { throw DiffError(.unsupported, "not a name that HDF5 can hold") }
+    else { throw DiffError(.unsupported, "not a valid name in HDF5") }
     guard components.count > 1,
       !known.contains(TensorName(components.dropLast().joined(separator: "/")))
     else { return }
@@ -128,7 +128,7 @@ extension HDF5File {
       guard known.insert(TensorName(path)).inserted else { continue }
       if try exists(path) {
         guard try isGroup(path) else {
-          throw DiffError(.mismatch, "'\(path)' is there and is not a group")
+          throw DiffError(.mismatch, "'\(path)' exists and is not a group")
         }
         continue
       }

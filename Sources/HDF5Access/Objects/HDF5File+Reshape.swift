@@ -12,7 +12,7 @@ extension HDF5File {
     defer { HDF5Library.unlock() }
     guard let first = names.first else { throw DiffError(.usage, "has no name") }
     forget(names)
-    let what = "cannot get another shape"
+    let what = "cannot be reshaped"
     let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first.description, dk_H5P_DEFAULT), what)
     let datatype = try HDF5Handle(H5Dget_type(old.id), what)
     let creation = try HDF5Handle(H5Dget_create_plist(old.id), what)
@@ -33,7 +33,7 @@ extension HDF5File {
   private func setLayout(
     _ creation: hid_t, of dataset: hid_t, to shape: Shape
   ) throws(DiffError) -> [hsize_t]? {
-    let what = "cannot get another shape"
+    let what = "cannot be reshaped"
     let space = try HDF5Handle(H5Dget_space(dataset), what)
     let rank = shape.extents.count
     var extents = [hsize_t](repeating: 0, count: Shape.maximumRank)

@@ -47,8 +47,8 @@ struct HDF5Filter {
     guard H5Zfilter_avail(number) <= 0 else { return }
     throw DiffError(
       .unsupportedCheckpoint,
-      "its chunks passed a filter that libhdf5 lacks here, \(name.isEmpty ? "" : "\(name), ")"
-        + "number \(number); rewrite the file without it where it is installed, as by h5repack -f NONE"
-    )
+      "its chunks use a filter that this libhdf5 lacks, \(name.isEmpty ? "" : "\(name), ")"
+        + "number \(number); where it is installed, rewrite the file without it, for example with "
+        + "h5repack -f NONE")
   }
 }

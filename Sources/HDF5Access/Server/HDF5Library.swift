@@ -63,13 +63,12 @@ enum HDF5Library {
   /// What the library gives as the cause, in words for who has the file.
   private static func explained(_ cause: String) -> String {
     if cause.hasPrefix("file is already open for") {
-      return "it is marked as open for writing: its writer is at work, or ended without closing it "
-        + "(then 'h5clear -s' removes the mark)"
+      return "it is marked as open for writing: its writer is running, or ended without closing it "
+        + "('h5clear -s' then removes the mark)"
     }
     let numbers = cause.split { !("0"..."9").contains($0) }
     if cause.hasPrefix("truncated file"), let size = numbers.first, let whole = numbers.last {
-      return "it was cut off, as by a copy that did not come to its end: it has \(size) bytes of "
-        + "\(whole)"
+      return "it is truncated, as by an interrupted copy: it has \(size) of \(whole) bytes"
     }
     // Where the library read past its buffers, it may tell addresses in its own memory.
     let words = cause.split(separator: " ", omittingEmptySubsequences: false)

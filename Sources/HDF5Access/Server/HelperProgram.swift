@@ -17,7 +17,7 @@ package enum HelperProgram {
     guard arguments.count >= 2, unsafe fstat(HelperProcess.channelDescriptor, &status) == 0,
       status.st_mode & S_IFMT == S_IFSOCK
     else {
-      let text = Array("diffkit-hdf5: a part of diffkit, which starts it; not run by hand\n".utf8)
+      let text = Array("diffkit-hdf5: a helper that diffkit starts; it is not run directly\n".utf8)
       _ = unsafe text.withUnsafeBufferPointer { unsafe write(2, $0.baseAddress, $0.count) }
       exit(2)
     }

@@ -26,7 +26,7 @@ extension HDF5ElementType {
     case H5T_VLEN: return "sequences of variable length"
     case H5T_ARRAY: return "arrays as elements"
     case H5T_TIME: return "times"
-    default: return "a datatype that is not known"
+    default: return "an unknown datatype"
     }
   }
 

@@ -72,7 +72,8 @@ final class ChunkReader: Sendable {
     // The filters can only enlarge a chunk slightly.
     guard chunk.size <= UInt64(2 * codec.byteCount + 1024) else {
       throw DiffError(
-        .malformed, "a chunk takes more than its elements", path: file.path, offset: chunk.offset)
+        .malformed, "a stored chunk is larger than its elements", path: file.path,
+        offset: chunk.offset)
     }
     let stored = try file.bytes(at: chunk.offset, count: Int(chunk.size))
     do { return try codec.unpack(stored, filterMask: filterMask) } catch {

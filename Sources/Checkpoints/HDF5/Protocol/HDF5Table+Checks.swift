@@ -49,7 +49,7 @@ extension HDF5Table {
         skippedIndices.insert(index)
         skipped.append(
           SkippedObject(
-            name: tensor.name, reason: "\(missing) bytes that are stored nowhere, too many"))
+            name: tensor.name, reason: "too many bytes that are not stored (\(missing))"))
       }
     }
     guard !skippedIndices.isEmpty else { return }
@@ -72,7 +72,7 @@ extension StoredTensor {
       }
     case .contiguous(let offset):
       guard offset <= fileSize, byteCount <= fileSize - offset else {
-        throw DiffError(.malformed, "its bytes are not all inside the file", offset: offset)
+        throw DiffError(.malformed, "its bytes extend beyond the end of the file", offset: offset)
       }
     case .chunked(let chunks): try chunks.check(self, fileSize)
     }
@@ -119,11 +119,14 @@ extension StoredTensor.Chunks {
       count *= extent == 0 ? 0 : (extent - 1) / side + 1
     }
     for (chunk, next) in zip(chunks, chunks.dropFirst()) where chunk.index >= next.index {
-      throw DiffError(.malformed, "has two chunks in one place", offset: next.offset)
+      throw DiffError(.malformed, "has two chunks with the same index", offset: next.offset)
     }
     for chunk in chunks {
       guard chunk.index < count, chunk.offset <= fileSize, chunk.size <= fileSize - chunk.offset
-      else { throw DiffError(.malformed, "a chunk lies outside", offset: chunk.offset) }
+      else {
+        throw DiffError(
+          .malformed, "a chunk is outside the file or the tensor", offset: chunk.offset)
+      }
       guard chunk.size > 0, chunk.size < Self.maximumSize,
         !filters.isEmpty || chunk.size == size
       else { throw DiffError(.malformed, "a chunk has a wrong size", offset: chunk.offset) }

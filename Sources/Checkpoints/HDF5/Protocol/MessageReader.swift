@@ -71,6 +71,6 @@ extension MessageReader {
 
 extension DiffError {
   package static var brokenMessage: DiffError {
-    DiffError(.malformed, "libhdf5 ran wild on this file: its answer makes no sense")
+    DiffError(.malformed, "libhdf5 returned an invalid response; the file is probably corrupt")
   }
 }
