@@ -3,8 +3,8 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// Puts a dataset of another shape in the place of a tensor, under all its names, with its
-  /// datatype, layout, filters and attributes. Its elements are undefined.
+  /// Replaces a tensor, under all its names, by a dataset of another shape with the same datatype,
+  /// layout, filters and attributes. Its elements are undefined.
   ///
   /// - Throws: `unsupportedCheckpoint` if an attribute cannot be copied.
   func reshape(_ names: [TensorName], to shape: Shape) throws(DiffError) {
@@ -29,7 +29,7 @@ extension HDF5File {
     }
   }
 
-  /// Makes the layout of a dataset fit another shape; returns how far it may grow.
+  /// Adapts the layout of a dataset to another shape; returns its maximum extents.
   private func setLayout(
     _ creation: hid_t, of dataset: hid_t, to shape: Shape
   ) throws(DiffError) -> [hsize_t]? {
@@ -51,7 +51,7 @@ extension HDF5File {
         grows[$0] ? max(maximum[$0], shape.extents[$0]) : shape.extents[$0]
       }
     }
-    // The caller writes all of it, past the library.
+    // The caller writes all elements, without the library.
     try H5Premove_filter(creation, H5Z_FILTER_ALL).orThrow(what)
     try H5Pset_layout(creation, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY).orThrow(what)

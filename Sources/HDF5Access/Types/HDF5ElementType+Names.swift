@@ -2,13 +2,13 @@ import CHDF5
 import TensorCore
 
 extension HDF5ElementType {
-  /// Whether elements of a datatype that tensors do not have may be numbers all the same.
+  /// Returns whether elements of an unsupported datatype may be numbers.
   static func mayHoldNumbers(_ datatype: hid_t) throws(DiffError) -> Bool {
     let kind = try get { H5Tget_class(datatype) }
     return ![H5T_STRING, H5T_REFERENCE, H5T_TIME].contains(kind)
   }
 
-  /// What a datatype is that tensors do not have, in words.
+  /// Returns a description of an unsupported datatype.
   static func name(_ datatype: hid_t) throws(DiffError) -> String {
     let size = try get { H5Tget_size(datatype) }
     switch try get({ H5Tget_class(datatype) }) {
@@ -30,7 +30,7 @@ extension HDF5ElementType {
     }
   }
 
-  /// `compound elements (r, i)`.
+  /// Returns a description such as `compound elements (r, i)`.
   private static func compoundName(_ datatype: hid_t) throws(DiffError) -> String {
     let count = try get { H5Tget_nmembers(datatype) }
     var names: [String] = []
