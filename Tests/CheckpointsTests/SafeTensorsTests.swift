@@ -66,7 +66,7 @@ import TestSupport
       ),
       (
         #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#,
-        8, "a second member 'a'"
+        8, "duplicate member 'a'"
       ),
       (#"{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,4]}}"#, 4, "are not those of U8 [5]"),
       (#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}"#, 4, "are not those of F32"),
@@ -95,7 +95,8 @@ import TestSupport
       (#"{"a":[]}"#, 0, "needs 'dtype'"),
       (#"{"__metadata__":{"a":1}}"#, 0, "not an object of strings"),
       (#"{"__metadata__":[]}"#, 0, "not an object of strings"), ("[]", 0, "not a JSON object"),
-      (" {}", 0, "not a JSON object"), ("{} x", 0, "more after"), ("{", 0, "name of a member"),
+      (" {}", 0, "not a JSON object"), ("{} x", 0, "content after the JSON"),
+      ("{", 0, "name of a member"),
     ])
   func invalid(header: String, data: Int, message: String) throws {
     let error = try refusal(file(header, data: data))
@@ -268,7 +269,7 @@ import TestSupport
         (#"{"weight_map":{"a":"../1.safetensors"}}"#, "no name of a safetensors file"),
         (#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot open"),
         (#"{"weight_map":{}}"#, "names no files"), (#"{}"#, "no object 'weight_map'"),
-        ("x", "no JSON value"),
+        ("x", "not a JSON value"),
       ] {
         try make(index)
         let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("m")) }

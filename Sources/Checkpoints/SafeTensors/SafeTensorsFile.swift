@@ -51,9 +51,9 @@ struct SafeTensorsFile: Sendable {
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
-    guard buffer.count > 0, case .contiguous(let place) = tensor.storage else { return }
+    guard buffer.count > 0, case .contiguous(let first) = tensor.storage else { return }
     tensor.check(offset, buffer.count)
-    do { try file.read(at: place + offset, into: &buffer) } catch {
+    do { try file.read(at: first + offset, into: &buffer) } catch {
       throw error.at(tensor: tensor.name)
     }
   }

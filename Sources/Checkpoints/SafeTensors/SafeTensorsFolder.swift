@@ -34,9 +34,9 @@ public final class SafeTensorsFolder: Checkpoint {
     self.path = path
     self.replaced = replaced
     if path.hasSuffix(".json") {
-      let place = OutputFile.split(path)
-      folder = place.folder
-      index = try SafeTensorsIndex(path, name: place.name)
+      let split = OutputFile.split(path)
+      folder = split.folder
+      index = try SafeTensorsIndex(path, name: split.name)
     } else {
       folder = path
       index = try SafeTensorsIndex(folder: path, Folder.names(path))
@@ -119,8 +119,8 @@ public final class SafeTensorsFolder: Checkpoint {
     guard CheckpointFormat(suffixOf: path) == nil else {
       throw DiffError(
         .usage,
-        "names a file, but \(folder) is a folder and is copied as one; name a folder, or convert to "
-          + "one file first", path: path)
+        "names a file, but \(folder) is a folder and is copied as one; name a folder, or convert "
+          + "to one file first", path: path)
     }
     let output = try OutputFolder(path)
     var owners: [TensorName: Int] = [:]

@@ -35,7 +35,7 @@ final class ChunkReader: Sendable {
       let touched = chunks.stored(
         grid.chunks(of: layout, touching: start..<start + UInt64(count)))
       let first = rows.stored.lowerBound
-      try rows.work.finish(
+      try rows.tasks.finish(
         touched.lowerBound - first..<touched.upperBound - first
       ) { index throws(DiffError) in
         let chunk = chunks.chunks[first + index]
@@ -96,7 +96,7 @@ final class ChunkReader: Sendable {
     }
   }
 
-  /// The unpacked bytes of a row range, complete for the chunks whose work is done; elements that
+  /// The unpacked bytes of a row range, complete for the chunks whose tasks are done; elements that
   /// are not stored have the fill value from the start.
   private final class UnpackedRows: Sendable {
     let name: TensorName
@@ -104,7 +104,7 @@ final class ChunkReader: Sendable {
     let bytes: ResidentBytes
     /// The range of its chunks in the tensor's list.
     let stored: Range<Int>
-    let work: SharedWork
+    let tasks: SharedTasks
 
     init(
       of name: TensorName, _ layout: ChunkGrid.RowRange, chunks: StoredTensor.Chunks,
@@ -115,7 +115,7 @@ final class ChunkReader: Sendable {
       bytes = ResidentBytes(count: layout.range.count)
       bytes.change(at: 0, count: bytes.count) { codec.fill(&$0) }
       stored = chunks.stored(layout.chunks)
-      work = SharedWork(count: stored.count)
+      tasks = SharedTasks(count: stored.count)
     }
   }
 }
