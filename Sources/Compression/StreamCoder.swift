@@ -17,7 +17,7 @@ package struct ExpansionStep {
 
 /// Compresses bytes that arrive in parts.
 package protocol StreamCompressor: AnyObject {
-  /// Compresses the next bytes; returns the compressed bytes that are ready, all of them if
+  /// Compresses the next bytes; returns the compressed bytes that are ready, or all of them if
   /// `isLast`.
   func compress(_ bytes: Span<UInt8>, isLast: Bool) -> [UInt8]
 }

@@ -21,8 +21,7 @@ package final class OutputFile {
   /// - Parameters:
   ///   - overwriting: whether `commit` may replace an existing file.
   ///   - permissions: the permissions of the new file, restricted by the process's umask as with
-  ///     `cp`;
-  ///     by default all that the umask allows. A replaced file keeps its permissions.
+  ///     `cp`; by default all that the umask allows. A replaced file keeps its permissions.
   /// - Throws: `exists` if the file exists and must not be replaced, `io` otherwise.
   package init(
     _ destination: String, overwriting: Bool, permissions: mode_t? = nil
