@@ -66,7 +66,7 @@ import Foundation
     let path = ProgramFiles.folders[0] + "/diffkit-hdf5"
     let child = try ChildProcess.run(path, [])
     #expect(child.ending == .exit(2))
-    #expect(String(decoding: child.errors, as: UTF8.self).contains("part of diffkit"))
+    #expect(String(decoding: child.errors, as: UTF8.self).contains("a helper that diffkit starts"))
   }
 
   @Test("both hosts write the same bytes")

@@ -266,7 +266,7 @@ import TestSupport
         (
           #"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not list it"
         ),
-        (#"{"weight_map":{"a":"../1.safetensors"}}"#, "no name of a safetensors file"),
+        (#"{"weight_map":{"a":"../1.safetensors"}}"#, "not the name of a safetensors file"),
         (#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot open"),
         (#"{"weight_map":{}}"#, "names no files"), (#"{}"#, "no object 'weight_map'"),
         ("x", "not a JSON value"),
@@ -369,8 +369,8 @@ import TestSupport
   @Test(
     "a folder without safetensors files is called what it is",
     arguments: [
-      (["saved_model.pb"], "a SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
-      (["model.weights.json", "model_00000.weights.h5"], "weights of Keras in several files"),
+      (["saved_model.pb"], "a TensorFlow SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
+      (["model.weights.json", "model_00000.weights.h5"], "Keras weights in several files"),
       (["checkpoint", "model.ckpt.index"], "a TensorFlow checkpoint"),
       (["pytorch_model.bin"], "PyTorch weights only"), (["config.json"], "without safetensors"),
     ])

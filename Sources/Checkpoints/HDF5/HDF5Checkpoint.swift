@@ -42,13 +42,13 @@ public final class HDF5Checkpoint: Checkpoint {
     skipped = table.skipped
     metadata = table.metadata
     // Usually the library is not needed again.
-    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
+    if !tensors.contains(where: \.needsLibrary) { hdf5.endSession() }
   }
 
   /// Returns attributes, links, empty groups, and datasets that are not tensors.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     let contents = try hdf5.contents()
-    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
+    if !tensors.contains(where: \.needsLibrary) { hdf5.endSession() }
     // Some objects are skipped for reasons that the library does not report.
     let names = Set(contents.map(\.name))
     return contents
@@ -83,7 +83,7 @@ public final class HDF5Checkpoint: Checkpoint {
   }
 
   /// Frees the library's resources until it is needed again.
-  func rest() { hdf5.rest() }
+  func endSession() { hdf5.endSession() }
 
   /// Returns whether this is a tensor of the checkpoint. O(log n).
   func has(_ tensor: StoredTensor) -> Bool {

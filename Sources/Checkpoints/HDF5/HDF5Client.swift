@@ -4,7 +4,8 @@ import TensorCore
 
 /// The client side of libhdf5: typed calls on one file, with validated replies.
 ///
-/// The session starts with the first call that needs it, and can be ended in between by `rest`.
+/// The session starts with the first call that needs it, and can be ended in between by
+/// `endSession`.
 final class HDF5Client: Sendable {
   /// The mode in which the file is opened.
   enum Mode { case reading, changing, creating }
@@ -112,7 +113,7 @@ final class HDF5Client: Sendable {
   /// Flushes and closes the file; the next call opens it again.
   func close() throws(DiffError) {
     try state.withLock { state throws(DiffError) in
-      try leaveToParent(&state)
+      try dropParentSession(&state)
       guard state.isOpen, let session = state.session else { return }
       state.isOpen = false
       _ = try ask(session, .close, limit: 0, seconds: 60)
@@ -120,7 +121,7 @@ final class HDF5Client: Sendable {
   }
 
   /// Ends the session if the file is only read; the next call starts another one.
-  func rest() { if mode == .reading { state.withLock { $0 = (nil, false) } } }
+  func endSession() { if mode == .reading { state.withLock { $0 = (nil, false) } } }
 
   /// Opens the file if it is not open.
   func open() throws(DiffError) {
@@ -148,7 +149,7 @@ final class HDF5Client: Sendable {
   private func opened(
     _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
   ) throws(DiffError) -> any HDF5Session {
-    try leaveToParent(&state)
+    try dropParentSession(&state)
     let session: any HDF5Session
     if let running = state.session { session = running } else { session = try host.start(file) }
     state.session = session
@@ -168,7 +169,7 @@ final class HDF5Client: Sendable {
   }
 
   /// Drops a session that belongs to the process that this one was forked from.
-  private func leaveToParent(
+  private func dropParentSession(
     _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
   ) throws(DiffError) {
     guard let session = state.session, !session.isOfThisProcess else { return }

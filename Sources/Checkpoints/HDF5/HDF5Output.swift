@@ -19,7 +19,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     let source = checkpoint.file
     self.source = checkpoint
     // The library's caches for reading are no longer needed and may be large.
-    checkpoint.rest()
+    checkpoint.endSession()
     output = try OutputFile(path, overwriting: overwriting, permissionsOf: source)
     // The library opens the file again and needs permission to write until the end.
     fchmod(output.file.descriptor, output.permissions | S_IWUSR)
@@ -137,7 +137,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     try locating(nil) { () throws(DiffError) in
       try chunks?.flush()
       // Closing may pack a large chunk, which needs memory that the source's session may hold.
-      source?.rest()
+      source?.endSession()
       try hdf5.close()
     }
     fchmod(output.file.descriptor, output.permissions)

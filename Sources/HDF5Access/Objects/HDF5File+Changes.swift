@@ -71,7 +71,7 @@ extension HDF5File {
   func delete(_ names: [TensorName]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    forget(names)
+    closeDatasets(names)
     for name in names {
       try unsafe H5Ldelete(handle.id, name.description, dk_H5P_DEFAULT).orThrow("cannot be deleted")
     }

@@ -11,7 +11,7 @@ extension HDF5File {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     guard let first = names.first else { throw DiffError(.usage, "has no name") }
-    forget(names)
+    closeDatasets(names)
     let what = "cannot be reshaped"
     let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first.description, dk_H5P_DEFAULT), what)
     let datatype = try HDF5Handle(H5Dget_type(old.id), what)

@@ -95,7 +95,7 @@ final class HDF5File: @unchecked Sendable {
   }
 
   /// Closes the datasets of tensors if they are open.
-  func forget(_ names: [TensorName]) {
+  func closeDatasets(_ names: [TensorName]) {
     openDatasets.removeAll { names.contains($0.name) }
   }
 

@@ -29,7 +29,7 @@ final class ThreadPool: @unchecked Sendable {
   private init() {
     pthread_atfork(
       { ThreadPool.shared.lock.lock() }, { ThreadPool.shared.lock.unlock() },
-      { ThreadPool.shared.beginAnew() })
+      { ThreadPool.shared.reset() })
   }
 
   /// Runs `body(0)` … `body(count - 1)` on this thread and on idle threads of the pool, and waits
@@ -59,7 +59,7 @@ final class ThreadPool: @unchecked Sendable {
 
   /// Waits until all iterations of a loop are done.
   private func finish(_ loop: ParallelLoop) {
-    linger { !loop.isOver }
+    yieldBriefly { !loop.isOver }
     lock.withLock {
       while !loop.isOver { hasLeft.wait(lock) }
       withdraw(loop)
@@ -84,7 +84,7 @@ final class ThreadPool: @unchecked Sendable {
     lock.lock()
     while true {
       guard let loop = loops.first else {
-        rest()
+        waitForLoop()
         continue
       }
       loop.enter()
@@ -98,10 +98,10 @@ final class ThreadPool: @unchecked Sendable {
   }
 
   /// Waits for a loop.
-  private func rest() {
+  private func waitForLoop() {
     looking += 1
     lock.unlock()
-    linger { offers.load(ordering: .relaxed) == 0 }
+    yieldBriefly { offers.load(ordering: .relaxed) == 0 }
     lock.lock()
     looking -= 1
     guard loops.isEmpty else { return }
@@ -112,12 +112,12 @@ final class ThreadPool: @unchecked Sendable {
 
   /// Yields for a moment while a condition holds, which often takes less time than waking a
   /// sleeping thread.
-  private func linger(while condition: () -> Bool) {
+  private func yieldBriefly(while condition: () -> Bool) {
     for _ in 0..<20 where condition() { sched_yield() }
   }
 
   /// Resets the pool in a child of `fork`, whose only thread is this one.
-  private func beginAnew() {
+  private func reset() {
     lock.reset()
     hasWork.reset()
     hasLeft.reset()
