@@ -7,7 +7,7 @@ import TestSupport
 @Suite struct SafeTensorsTests {
   private static let types = TestFiles.path("Resources/types.safetensors")
 
-  /// A file with this header, its length in front, and so many bytes of data.
+  /// A file with this header, its length first, and a number of bytes of data.
   private func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
     let length = length ?? UInt64(header.utf8.count)
     return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
@@ -105,7 +105,7 @@ import TestSupport
     #expect(error?.path?.hasSuffix("f.safetensors") == true)
   }
 
-  @Test("lengths that cannot be are refused before anything is allocated")
+  @Test("impossible lengths are refused before anything is allocated")
   func lengths() throws {
     #expect(try refusal([1, 2, 3])?.code == .malformed)
     #expect(try refusal(file("{}", data: 0, length: 3))?.code == .truncated)
@@ -113,7 +113,7 @@ import TestSupport
     #expect(try refusal(file("{}", data: 0, length: .max))?.code == .limit)
   }
 
-  @Test("metadata that are null are none")
+  @Test("null metadata are treated as absent")
   func noMetadata() throws {
     try Scratch.with { scratch in
       let header =
@@ -139,7 +139,7 @@ import TestSupport
     }
   }
 
-  @Test("types that diffkit lacks are passed over by name; trailing spaces are fine")
+  @Test("unsupported types are skipped by name; trailing spaces are allowed")
   func skipped() throws {
     try Scratch.with { scratch in
       let header =
@@ -175,12 +175,12 @@ import TestSupport
         bytes[bit / 8] ^= 1 << (bit % 8)
         try open(bytes)
       }
-      // Flips of elements and inside of names and facts.
+      // Flips of elements and inside of names and metadata.
       #expect(read > 1000)
     }
   }
 
-  @Test("what comes, goes and changes its shape; the rest is bit-identical and stays aligned")
+  @Test("insert, delete and reshape; other tensors are bit-identical and stay aligned")
   func changes() throws {
     try Scratch.with { scratch in
       let base = try CheckpointFile.open(Self.types)
@@ -258,7 +258,7 @@ import TestSupport
       _ = try CheckpointFile.open(scratch("m")).makeOutput(
         at: scratch("gone"), rewriting: [], overwriting: false)
       #expect(try scratch.names == ["m"])
-      // A file that the index does not name is none of the checkpoint's.
+      // A file that the index does not name does not belong to the checkpoint.
       try make(#"{"weight_map":{"a":"1.safetensors"}}"#)
       #expect(try CheckpointFile.open(scratch("m")).tensors.map(\.name) == ["a"])
       for (index, message) in [
@@ -279,7 +279,7 @@ import TestSupport
   }
 
   @Test(
-    "what is no checkpoint is refused with what it seems to be",
+    "files that are not checkpoints are refused with a description",
     arguments: [
       ("PK\u{3}\u{4}", "a ZIP archive"), ("\u{89}DKF", "a diff"), ("hello", "neither HDF5 nor"),
       ("", "an empty file"), ("\u{1F}\u{8B}\u{8}", "gunzip"), ("GGUF\u{3}", "a GGUF file"),
@@ -310,9 +310,9 @@ import TestSupport
   private static let index = "model.safetensors.index.json"
 
   @Test(
-    "of several sets of weights in a folder, the one that transformers loads counts",
+    "of several sets of weights in a folder, the one that transformers loads is used",
     arguments: [
-      // Each file has its place in the list as its tensor's byte.
+      // Each file has its index in the list as its tensor's byte.
       (["model.safetensors"], "model.safetensors", 0),
       (["model.safetensors", "model-1.safetensors"], "model-1.safetensors", 0),
       (["consolidated.safetensors", "model-1.safetensors"], "model-1.safetensors", 1),
@@ -334,7 +334,7 @@ import TestSupport
     }
   }
 
-  @Test("an index of files that are gone does not hide the file that is there")
+  @Test("an index of missing files does not hide an existing file")
   func staleIndex() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -347,7 +347,7 @@ import TestSupport
     }
   }
 
-  @Test("the index of a variant is an index; two sets of which neither counts are both named")
+  @Test("the index of a variant is an index; two ambiguous sets are both named")
   func variants() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -367,7 +367,7 @@ import TestSupport
   }
 
   @Test(
-    "a folder without safetensors files is called what it is",
+    "a folder without safetensors files is described",
     arguments: [
       (["saved_model.pb"], "a TensorFlow SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
       (["model.weights.json", "model_00000.weights.h5"], "Keras weights in several files"),
@@ -383,7 +383,7 @@ import TestSupport
     }
   }
 
-  @Test("the copy of a folder leaves out hidden folders, and is no file by its name")
+  @Test("the copy of a folder omits hidden folders, and does not have the name of a file")
   func copiedFolder() throws {
     try Scratch.with { scratch in
       for name in ["m", "m/.git", "m/onnx"] { try makeFolder(scratch(name)) }
@@ -405,7 +405,7 @@ import TestSupport
     }
   }
 
-  @Test("what stays in the copy of a folder and may not fit is named")
+  @Test("unchanged contents of a folder's copy that may not fit are named")
   func notes() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))

@@ -16,7 +16,7 @@ import Testing
     }
   }
 
-  @Test("what failed is tried again")
+  @Test("a failed task is tried again")
   func failing() throws {
     let tasks = SharedTasks(count: 3)
     var tries = 0
