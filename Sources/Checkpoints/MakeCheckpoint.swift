@@ -10,7 +10,7 @@ extension CheckpointFile {
   ///   - metadata: metadata of the file: `__metadata__` in safetensors, attributes of the root
   ///     group
   ///     in HDF5.
-  ///   - hdf5: where libhdf5 runs.
+  ///   - hdf5: the host of libhdf5.
   ///   - overwriting: whether an existing file may be replaced.
   /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not support.
   public static func make(

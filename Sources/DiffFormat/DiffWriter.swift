@@ -174,7 +174,7 @@ public final class DiffWriter {
 
   /// The entry between `begin` and `end`.
   private var current: DiffEntry {
-    guard isOpen, let entry = entries.last else { preconditionFailure("no entry was begun") }
+    guard isOpen, let entry = entries.last else { preconditionFailure("no entry was started") }
     return entry
   }
 

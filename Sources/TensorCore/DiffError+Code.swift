@@ -52,7 +52,7 @@ extension DiffError {
     public static let partlyApplied = Code("partly-applied")
     /// The operation is not defined for these inputs.
     public static let unsupported = Code("unsupported")
-    /// The output exists already.
+    /// The output already exists.
     public static let exists = Code("exists")
     /// Another program is using the file.
     public static let locked = Code("locked")

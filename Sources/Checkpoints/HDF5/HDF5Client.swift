@@ -116,7 +116,7 @@ final class HDF5Client: Sendable {
       try dropParentSession(&state)
       guard state.isOpen, let session = state.session else { return }
       state.isOpen = false
-      _ = try ask(session, .close, limit: 0, seconds: 60)
+      _ = try send(session, .close, limit: 0, seconds: 60)
     }
   }
 
@@ -135,7 +135,7 @@ final class HDF5Client: Sendable {
   ) throws(DiffError) -> Result {
     do throws(DiffError) {
       var reply = try state.withLock { state throws(DiffError) in
-        try ask(opened(&state), request, limit: limit, seconds: seconds)
+        try send(opened(&state), request, limit: limit, seconds: seconds)
       }
       return try body(&reply)
     } catch { throw error.at(path: file.path) }
@@ -162,7 +162,7 @@ final class HDF5Client: Sendable {
         // Only an empty file is created.
         case .creating: isEmpty ? .create : .openForChanges
         }
-      _ = try ask(session, request, limit: 0, seconds: 0)
+      _ = try send(session, request, limit: 0, seconds: 0)
       state.isOpen = true
     }
     return session
@@ -179,7 +179,7 @@ final class HDF5Client: Sendable {
     state = (nil, false)
   }
 
-  private func ask(
+  private func send(
     _ session: any HDF5Session, _ request: HDF5Request, limit: UInt64, seconds: Double
   ) throws(DiffError) -> MessageReader {
     // Names and error messages need some space in every reply.

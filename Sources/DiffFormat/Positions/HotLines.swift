@@ -26,7 +26,7 @@ enum HotLines {
       let cost =
         entropy(lines * length, changes)
         + entropy((allLines - lines) * length, allChanges - changes)
-        // A Rice code comes this close to the entropy of which lines are hot.
+        // A Rice code of the list of hot lines exceeds its entropy by this factor.
         + 1.03 * entropy(allLines, lines)
       if cost < best.cost { best = (cost, UInt32(threshold)) }
     }

@@ -26,7 +26,8 @@ package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
   ThreadPool.shared.perform(count, body)
 }
 
-/// `parallelFor` over the elements of an array, each changed by one thread.
+/// Calls `body` for the elements of an array on all cores, each changed by one thread. Throws the
+/// error of the lowest index.
 package func parallelForEach<Element: Sendable>(
   _ elements: inout [Element], count: Int? = nil,
   _ body: @Sendable (Int, inout Element) throws(DiffError) -> Void

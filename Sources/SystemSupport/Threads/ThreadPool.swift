@@ -97,7 +97,7 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Waits for a loop.
+  /// Waits until a loop is offered.
   private func waitForLoop() {
     looking += 1
     lock.unlock()

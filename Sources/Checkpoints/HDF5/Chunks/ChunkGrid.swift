@@ -18,7 +18,7 @@ struct ChunkGrid: Sendable {
   private static let wantedSize: UInt64 = 8 << 20
   private static let maximumSize: UInt64 = 32 << 20
 
-  /// The grid of a tensor that has elements.
+  /// Creates the grid of a tensor, which must have elements.
   init(_ tensor: StoredTensor, _ chunks: StoredTensor.Chunks) {
     extents = tensor.shape.extents
     sides = chunks.shape.extents
