@@ -44,8 +44,8 @@ extension Diffs {
   /// only when it is complete and durable.
   ///
   /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-  ///   `unsupported`, `exists`, `io`, `no-space`, `changed` if somebody writes to the base
-  ///   meanwhile, `usage` if the undo file is the output; nothing is written then.
+  ///   `unsupported`, `exists`, `io`, `no-space`, `changed` if somebody writes to the base meanwhile,
+  ///   `usage` if the undo file is the output; nothing is written then.
   /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
   public static func apply(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
@@ -61,9 +61,9 @@ extension Diffs {
 
 extension Diffs {
   /// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
-  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind
-  /// a redo journal; else a whole new file takes the place of the old one, which a folder of files
-  /// does not allow.
+  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind a
+  /// redo journal; else a whole new file takes the place of the old one, which a folder of files does
+  /// not allow.
   ///
   /// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
   /// until `recover` has made it the new one. The base is verified, under a lock, before its first
@@ -148,8 +148,8 @@ extension Target {
     self.init(output: output, copiesAll: copiesAll, isPatch: false)
   }
 
-  /// The files of `base` themselves, if nothing but elements changes; else a new file that takes
-  /// the place of the old one, which a folder of files does not allow.
+  /// The files of `base` themselves, if nothing but elements changes; else a new file that takes the
+  /// place of the old one, which a folder of files does not allow.
   ///
   /// - Parameter unpatchable: a tensor of which more changes than elements, if there is one.
   init(

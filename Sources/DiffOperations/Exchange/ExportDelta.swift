@@ -24,10 +24,9 @@ extension Diffs {
   ///   - base: the diff's base, safetensors.
   ///   - path: for a folder with versions its name, `weight_vNNNNNN`, N being one more than the
   ///     version that it follows; for Fireworks a file, or a folder if the base is one.
-  /// - Throws: `unsupported` for tensors that come, go or change their shapes, and for a base that
-  ///   is not safetensors; `wrongBase`; `usage` for a name without a version; `exists`, `io`.
-  /// - Complexity: O(bytes of the tensors that change), for Fireworks of all, in memory of a few
-  ///   blocks.
+  /// - Throws: `unsupported` for tensors that come, go or change their shapes, and for a base that is
+  ///   not safetensors; `wrongBase`; `usage` for a name without a version; `exists`, `io`.
+  /// - Complexity: O(bytes of the tensors that change), for Fireworks of all, in memory of a few blocks.
   public static func export(
     _ diff: DiffReader, on base: any Checkpoint, to path: String, _ format: DeltaFormat,
     _ options: DeltaOptions = DeltaOptions(), overwriting: Bool = false,
@@ -174,8 +173,7 @@ private struct DeltaPass {
   /// What changes in it, if anything.
   let plan: TensorPlan?
 
-  /// Calls `body` with each block before and after, and checks both against the diff's
-  /// fingerprints.
+  /// Calls `body` with each block before and after, and checks both against the diff's fingerprints.
   private func forEachBlock(
     _ body: (_ old: [UInt8], _ new: [UInt8], _ offset: UInt64) throws(DiffError) -> Void
   ) throws(DiffError) {
