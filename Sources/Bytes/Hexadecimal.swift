@@ -1,5 +1,5 @@
 extension FixedWidthInteger where Self: UnsignedInteger {
-  /// All its hexadecimal digits, the most significant first.
+  /// The hexadecimal digits with leading zeros, the most significant first.
   package var hexadecimal: String {
     let digits = String(self, radix: 16)
     return String(repeating: "0", count: Self.bitWidth / 4 - digits.count) + digits
@@ -7,6 +7,6 @@ extension FixedWidthInteger where Self: UnsignedInteger {
 }
 
 extension [UInt8] {
-  /// Two digits a byte.
+  /// The hexadecimal digits, two per byte.
   package var hexadecimal: String { map(\.hexadecimal).joined() }
 }

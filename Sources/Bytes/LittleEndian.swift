@@ -1,8 +1,8 @@
-// Numbers as files have them: little-endian, at any offset. Inlinable, since they are read and
+// Reading and writing of little-endian numbers at any offset. Inlinable, since numbers are read and
 // written one by one.
 
 extension FixedWidthInteger where Self: BitwiseCopyable {
-  /// The bytes.
+  /// The bytes of the number.
   @inlinable package var littleEndianBytes: [UInt8] {
     unsafe Swift.withUnsafeBytes(of: littleEndian) { unsafe Array($0) }
   }
@@ -16,7 +16,7 @@ extension Array where Element: FixedWidthInteger & BitwiseCopyable {
 }
 
 extension Span<UInt8> {
-  /// The number whose bytes begin at an index.
+  /// Returns the number whose bytes begin at an index.
   @inlinable
   package func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(
     at index: Int, as type: Number.Type = Number.self
@@ -26,7 +26,7 @@ extension Span<UInt8> {
 }
 
 extension [UInt8] {
-  /// The number whose bytes begin at an index.
+  /// Returns the number whose bytes begin at an index.
   @inlinable
   package func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(
     at index: Int, as type: Number.Type = Number.self

@@ -8,7 +8,8 @@ extension [UInt8] {
 }
 
 extension Span<UInt8> {
-  /// Less than zero if these bytes come before others in byte order, zero if they are the same.
+  /// Returns a number less than zero if these bytes precede others in lexicographic order, zero if
+  /// they are equal.
   package func compared(with other: Span<UInt8>) -> Int {
     let order = unsafe withUnsafeBytes { one in
       unsafe other.withUnsafeBytes { two in
@@ -21,15 +22,14 @@ extension Span<UInt8> {
 }
 
 extension Hasher {
-  /// Mixes bytes in.
+  /// Hashes bytes.
   package mutating func combine(_ bytes: Span<UInt8>) {
     unsafe bytes.withUnsafeBytes { unsafe combine(bytes: $0) }
   }
 }
 
 extension MutableSpan where Element: BitwiseCopyable {
-  /// Overwrites the beginning, or what follows a place, with the elements of another span, which must
-  /// not be longer.
+  /// Overwrites elements, starting at `start`, with the elements of another span, which must fit.
   package mutating func copy(_ other: Span<Element>, at start: Int = 0) {
     precondition(start >= 0 && start <= count && other.count <= count - start)
     unsafe withUnsafeMutableBufferPointer { to in

@@ -1,12 +1,12 @@
-// One Adam for gates and for what learns without them.
+// The Adam step shared by gated parameters and parameters without gates.
 #ifndef DK_ADAM_H
 #define DK_ADAM_H
 #include "CKernels.h"
 #include "common.h"
 
-// Takes a gradient into the moments; returns by how much the parameter falls. `fuses`: on
-// processors with fused multiply-add, epsilon is added before the corrected root is rounded.
-// Trainings of gates and of values always differed in this, and their results are to stay.
+// Updates the moments with a gradient; returns the amount to subtract from the parameter. `fuses`:
+// on processors with fused multiply-add, epsilon is added before the corrected root is rounded.
+// Training of gates and of values differs in this, so that earlier results stay reproducible.
 INLINE float adam(const dk_adam *s, float gradient, float *first, float *second, int fuses) {
   float g = gradient * s->scale;
   float m = *first + s->weight1 * (g - *first);

@@ -8,7 +8,7 @@ INLINE uint64_t load64(const uint8_t *p) {
   return v;
 }
 
-// Eight values side by side; the compiler maps them to the registers of each clone.
+// A vector of eight values; the compiler maps it to the registers of each clone.
 typedef uint32_t lanes __attribute__((vector_size(32)));
 
 INLINE uint32_t or_all(const uint32_t *values, size_t n) {
@@ -17,15 +17,15 @@ INLINE uint32_t or_all(const uint32_t *values, size_t n) {
   return all;
 }
 
-/// The last bytes of a buffer, where eight can no longer be read at once.
+/// Loads the last bytes of a buffer, where eight can no longer be read at once.
 INLINE uint64_t load_tail(const uint8_t *p, size_t bytes) {
   uint64_t v = 0;
   for (size_t i = 0; i < bytes && i < 8; i++) v |= (uint64_t)p[i] << (8 * i);
   return v;
 }
 
-// The bits from `bit` on. The empty statement hides the word from the vectoriser, which would
-// gather these loads, at a quarter of the speed.
+// Returns the bits starting at `bit`. The empty statement hides the word from the vectorizer, which
+// would use gather instructions for these loads, at a quarter of the speed.
 INLINE uint32_t bits_at(const uint8_t *src, unsigned bit, uint32_t mask) {
   uint64_t word = load64(src + (bit >> 3));
   __asm__("" : "+r"(word));
@@ -96,7 +96,7 @@ CLONES size_t dk_select_ones(const uint8_t *bitmap, size_t bytes, uint32_t *out,
     size_t ones = (size_t)__builtin_popcountll(word);
     uint32_t bit = (uint32_t)(at * 8);
     if (found + 64 <= capacity) {
-      // Eight at a time, some of them in vain: a branch for every eight instead of every one.
+      // Eight at a time, some of them unused: one branch for every eight instead of for each.
       uint32_t *to = out + found;
       for (size_t done = 0; done < ones; done += 8)
         for (unsigned j = 0; j < 8; j++) {
@@ -117,7 +117,7 @@ void dk_count_lines(const uint32_t *values, size_t n, uint32_t shift, uint32_t c
   uint32_t row = 0, start = 0, inRow = 0;
   for (size_t i = 0; i < n; i++) {
     uint32_t column = values[i] + shift - start;
-    // Most are in the row of the one before, and need no division.
+    // Most values are in the row of the previous one and need no division.
     if (column >= columns) {
       rowCounts[row] += inRow;
       inRow = 0;
@@ -141,16 +141,16 @@ CLONES void dk_gaps(const uint32_t *values, size_t n, uint32_t *gaps) {
   for (size_t i = 1; i < n; i++) gaps[i] = values[i] - values[i - 1] - 1;
 }
 
-// values[i] = start + (values[0] + 1) + ... + (values[i] + 1), modulo 2^32. Returns the sum of
-// the values before, which does not wrap.
+// values[i] = start + (values[0] + 1) + ... + (values[i] + 1), modulo 2^32. Returns the sum of the
+// original values, which does not wrap.
 INLINE uint64_t running_sum(uint32_t *values, uint32_t start, size_t n) {
   uint64_t sum = 0;
   for (size_t i = 0; i < n; i++) sum += values[i];
   size_t i = 0;
   lanes zero = {0}, before = zero + start;
   for (; i + 8 <= n; i += 8) {
-    // Sums of one, two, four and eight neighbours: three steps instead of eight in a chain. What
-    // one eight waits for of the one before is a single addition.
+    // Sums of one, two, four and eight neighbors: three steps instead of a chain of eight. Each
+    // group of eight depends on the previous one by a single addition.
     lanes x;
     memcpy(&x, values + i, sizeof x);
     x += 1;
@@ -185,7 +185,7 @@ CLONES void dk_rice_costs(const uint32_t *gaps, size_t n, uint64_t *costs) {
     costs[k] = n * (k + 1);
     if (all >> k == 0) continue;
     uint64_t quotients = 0;
-    // Sums of a block's quotients nearly always fit in 32 bits, and take half the time there.
+    // Sums of a block's quotients nearly always fit in 32 bits, which takes half the time.
     if ((uint64_t)(all >> k) * n <= UINT32_MAX) {
       uint32_t sum = 0;
       for (size_t i = 0; i < n; i++) sum += gaps[i] >> k;
@@ -217,7 +217,7 @@ CLONES uint64_t dk_rice_block(const uint32_t *ones, uint32_t firstBit, unsigned 
                               uint64_t next, uint32_t *values) {
   if (n == 0) return next;
   uint64_t low = running_sum(values, (uint32_t)next - 1, n);
-  // The zeros before one number i are the quotients of gaps 0...i together.
+  // The number of zeros before the i-th one is the sum of the quotients of gaps 0...i.
   for (size_t i = 0; i < n; i++) values[i] += (ones[i] - firstBit - (uint32_t)i) << k;
   uint64_t quotients = ones[n - 1] - firstBit - (uint32_t)(n - 1);
   return next + low + (quotients << k) + n;

@@ -1,4 +1,4 @@
-// What every kernel is made with.
+// Macros that all kernels use.
 #ifndef DK_COMMON_H
 #define DK_COMMON_H
 
@@ -7,7 +7,8 @@
 #error "diffkit's kernels assume a little-endian host"
 #endif
 
-// One source, several machine codes: the loader picks the widest that the processor has.
+// Compiles a function for several instruction sets; the loader picks the best one that the processor
+// supports.
 #if defined(__x86_64__) && defined(__linux__)
 #define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

@@ -44,8 +44,8 @@ INLINE void to_bf16(uint8_t *p, float v) {
   memcpy(p, &narrow, 2);
 }
 
-// The float32 beside `v`, towards zero, with its last bit set if it is not `v` itself: rounded
-// once more, to fewer bits, it becomes what `v` would.
+// Returns `v` rounded to odd: the float32 next to it towards zero, with the last bit set if it is not
+// exact. Rounded again, to fewer bits, it gives the same result as `v`.
 INLINE float to_odd(double v) {
   float f = (float)v;
   uint32_t bits;
@@ -76,7 +76,7 @@ CLONES void dk_widen(const uint8_t *src, int kind, size_t n, double factor, doub
 }
 
 CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint8_t *out) {
-  // float64 must be rounded once. (To float16 straight from double is a call of the runtime.)
+  // float64 must be rounded once. (Direct conversion from double to float16 is a runtime call.)
   if (kind == DK_F16) {
     for (size_t i = 0; i < n; i++) to_f16(out + i * 2, to_odd(src[i] * factor));
     return;
@@ -90,8 +90,7 @@ CLONES void dk_narrow(const double *src, int kind, size_t n, double factor, uint
   FOR_KIND(NARROW)
 }
 
-// A sum as it is stored. Which NaN an addition makes depends on the processor; what is stored must
-// not.
+// Stores a sum. The NaN that an addition gives depends on the processor; the stored one must not.
 INLINE void put_f16(uint8_t *p, float v) { to_f16(p, v == v ? v : __builtin_nanf("")); }
 INLINE void put_f32(uint8_t *p, float v) { to_f32(p, v == v ? v : __builtin_nanf("")); }
 INLINE void put_f64(uint8_t *p, double v) { to_f64(p, v == v ? v : __builtin_nan("")); }
@@ -117,8 +116,9 @@ CLONES size_t dk_scatter_add(uint8_t *dst, int kind, const uint32_t *at, size_t 
   return infinite;
 }
 
-// b − a, rounded to odd: where the sum is not exact, of the two numbers beside it the one whose last
-// bit is set. Its error is exact (Knuth's two-sum), its sign tells where the other one lies.
+// Returns b − a, rounded to odd: if it is not exact, the one of its two neighbors whose last bit is
+// set. The rounding error is exact (Knuth's two-sum), and its sign gives the direction of the other
+// neighbor.
 INLINE double subtract_to_odd(double b, double a) {
   double sum = b - a;
   double part = sum - b;

@@ -3,15 +3,15 @@
 #include "common.h"
 #include "exponential.h"
 
-// The buffers of a run do not overlap, which is too much for a compiler to check for itself.
+// The buffers of a run do not overlap, which a compiler cannot check.
 #define VECTORS _Pragma("clang loop vectorize(assume_safety)")
 
-// The interval that the hard-concrete distribution is stretched to. Since l = -r, the penalty's
+// The interval to which the hard-concrete distribution is stretched. Since l = -r, the penalty's
 // log(-l/r) is zero.
 #define LEFT (-1.5f)
 #define RIGHT 1.5f
 
-// exp(x) for -60 <= x <= 60, within 1.2e-7 of the truth, relative.
+// exp(x) for -60 <= x <= 60, with a relative error of at most 1.2e-7.
 INLINE float exponential(float x) {
   float power;
   float r = reduce_exponent(x, -60, 60, &power);
@@ -25,9 +25,9 @@ INLINE float exponential(float x) {
   return e * power;
 }
 
-// A number of the open interval (0, 1), a multiple of 2^-24 whose distance to 1 is exact: a
-// function of the draw and the position. The mixer is lowbias32 (Wellons, 2018) with the second
-// key between its two multiplications.
+// Returns a number in the open interval (0, 1), a multiple of 2^-24 whose distance to 1 is exact, as
+// a function of the draw and the position. The mixer is lowbias32 (Wellons, 2018) with the second key
+// between its two multiplications.
 INLINE float uniform(dk_draw draw, uint32_t position) {
   uint32_t x = position + draw.low;
   x ^= x >> 16;
@@ -40,10 +40,11 @@ INLINE float uniform(dk_draw draw, uint32_t position) {
 
 typedef struct {
   float z;     // the gate
-  float slope; // dz / d(location), zero where z is cut off
+  float slope; // dz / d(location), zero where z is clamped
 } gate;
 
-// s = sigmoid(log u - log(1 - u) + location) without a logarithm; `e` is exp(-location).
+// Draws a gate: s = sigmoid(log u - log(1 - u) + location) without a logarithm; `e` is
+// exp(-location).
 INLINE gate draw_gate(float u, float e) {
   float s = u / (u + (1 - u) * e);
   float stretched = s * (RIGHT - LEFT) + LEFT;
@@ -53,9 +54,10 @@ INLINE gate draw_gate(float u, float e) {
   return g;
 }
 
-// The derivative of a gate's expectation. E z is the mean over t in [0, 1] of the chance that z > t,
-// sigmoid(location - logit((t + 1.5) / 3)); its derivative is taken at the middle, where the logit
-// is log 2. It is within 13 % of the mean, and smooth: Adam sees little of the difference.
+// Returns an approximate derivative of a gate's expectation. E z is the mean over t in [0, 1] of the
+// probability that z > t, sigmoid(location - logit((t + 1.5) / 3)); its derivative is taken at the
+// middle, where the logit is log 2. It is smooth and within 13 % of the mean, a difference with
+// little effect on Adam.
 INLINE float expected_slope(float e) {
   float q = 1 / (1 + 2 * e);
   return 2 * e * q * q;
@@ -87,11 +89,11 @@ CLONES void dk_gate_sample(const dk_gated *x, size_t n, dk_draw draw, const floa
 
 typedef struct {
   float weight, gate; // gradients
-  float openness;     // the chance that the gate is not zero
+  float openness;     // the probability that the gate is not zero
   float pull;         // dL / d(the group's gate)
 } slopes;
 
-// What the gradient of a value means for its weight and its gate.
+// Propagates the gradient of a value to its weight and its gate.
 INLINE slopes pull_back(const dk_gated *x, size_t i, dk_draw draw, float group, float penalty,
                         int expected) {
   float e = exponential(-x->gate[i]);
@@ -173,7 +175,7 @@ CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int 
                            float *delta) {
   size_t stride = varies ? 1 : 0;
   VECTORS for (size_t i = 0; i < n; i++) {
-    // The gate without chance: u = 1/2 in the formula above.
+    // The deterministic gate: u = 1/2 in the formula above.
     gate g = draw_gate(0.5f, exponential(-x->gate[i]));
     delta[i] = g.z * group[i * stride] * x->weight[i];
     x->value[i] = x->base[i] + delta[i];
@@ -181,18 +183,18 @@ CLONES void dk_gate_settle(const dk_gated *x, size_t n, const float *group, int 
 }
 
 CLONES double dk_squared_norm(const float *x, size_t n) {
-  // In pieces that float32 sums well enough.
+  // In blocks that are short enough for a sum in float32.
   double sum = 0;
   while (n > 0) {
-    size_t piece = n < 4096 ? n : 4096;
+    size_t block = n < 4096 ? n : 4096;
     float part = 0;
     {
       _Pragma("clang fp reassociate(on)")
-      for (size_t i = 0; i < piece; i++) part += x[i] * x[i];
+      for (size_t i = 0; i < block; i++) part += x[i] * x[i];
     }
     sum += (double)part;
-    x += piece;
-    n -= piece;
+    x += block;
+    n -= block;
   }
   return sum;
 }

@@ -1,8 +1,8 @@
 #include "CKernels.h"
 #include "common.h"
 
-// Four words for each 64 elements, half a cache line: which are changed upwards, downwards, by two
-// or more; the fourth is to spare.
+// Four words for each 64 elements, half a cache line: the elements that are increased, decreased,
+// changed more than once; the fourth word is unused.
 INLINE void mark(uint64_t *marks, uint32_t element, int isDown) {
   uint64_t *words = marks + (size_t)(element >> 6) * 4;
   uint64_t bit = (uint64_t)1 << (element & 63);
@@ -63,7 +63,7 @@ CLONES size_t dk_merge_harvest(uint64_t *marks, size_t used, unsigned channels, 
     conflicts[1] += (uint64_t)__builtin_popcountll(words[0] & words[1]);
     words[0] = words[1] = words[2] = 0;
     size_t ones = (size_t)__builtin_popcountll(bits);
-    // Four at a time, some of them in vain: a branch for every four instead of every one.
+    // Four at a time, some of them unused: one branch for every four instead of for each.
     for (size_t done = 0; done < ones; done += 4)
       for (unsigned j = 0; j < 4; j++) {
         at[n + done + j] = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
@@ -94,14 +94,14 @@ CLONES size_t dk_merge_scale(uint32_t *at, double *values, size_t n, double fact
     double product = values[i] * factor;
     at[kept] = at[i];
     values[kept] = product;
-    // What cancels is overwritten by what follows: a branch would be mispredicted.
+    // A zero is overwritten by the next value: a branch would be mispredicted.
     kept += product != 0;
   }
   return kept;
 }
 
 CLONES double dk_largest(const double *values, size_t n) {
-  // Without their signs, numbers and their bits have one order, infinity and NaN behind all.
+  // Without signs, numbers are ordered as their bits are, with infinity and NaN last.
   uint64_t largest = 0;
   for (size_t i = 0; i < n; i++) {
     uint64_t bits;

@@ -3,13 +3,13 @@
 #include "exponential.h"
 #include <string.h>
 
-// Sums may be taken in any order, so that they can be taken in vectors.
+// Allows sums in any order, so that they can be vectorized.
 #define ANY_ORDER _Pragma("clang fp reassociate(on)")
 
-// Elements that are read and written in one step of a loop have one place, if they overlap at all.
+// If buffers overlap, the elements that one iteration reads and writes are the same.
 #define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
 
-// The coefficients below are least maximum errors, fitted in float64 for this file.
+// The coefficients below minimize the maximum error; they were fitted in float64 for this file.
 
 INLINE uint32_t float_bits(float v) {
   uint32_t bits;
@@ -44,7 +44,7 @@ INLINE float hyperbolic(float x) {
 }
 
 // The normal distribution at -|x|, divided by e^(-x^2/2): a polynomial in 1 / (1 + 0.35 |x|),
-// right to 3e-8 for |x| <= 14.
+// accurate to 3e-8 for |x| <= 14.
 INLINE float tail(float x) {
   float t = 1.0f / (1.0f + 0.35f * __builtin_fabsf(x));
   float p = -0.02804548293352127f;
@@ -109,7 +109,7 @@ CLONES void dk_bf16(const float *x, size_t rows, size_t n, size_t stride, uint16
     ELEMENTWISE for (size_t i = 0; i < n; i++) {
       uint32_t bits = float_bits(x[i]);
       uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-      // A number that is none stays one: rounding could carry into its sign.
+      // A NaN stays a NaN: rounding could carry into its sign.
       out[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
     }
 }

@@ -19,7 +19,7 @@ CLONES void dk_join_planes(const uint8_t *restrict planes, size_t n, unsigned wi
 }
 
 void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts) {
-  // Four tables, so that equal neighbours do not wait for each other's store.
+  // Four tables, so that equal neighbors do not wait for each other's store.
   uint32_t table[4][256] = {{0}};
   size_t i = 0;
   for (; i + 4 <= n; i += 4)
@@ -30,7 +30,7 @@ void dk_histogram(const uint8_t *bytes, size_t n, uint32_t *counts) {
 }
 
 int dk_is_zero(const uint8_t *bytes, size_t n) {
-  // All are equal to the first if each is equal to the one before.
+  // All are equal to the first if each is equal to the previous one.
   return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
 }
 

@@ -5,9 +5,9 @@
 CLONES size_t dk_differences(const uint8_t *a, const uint8_t *b, size_t n, unsigned width,
                              uint32_t *out) {
   size_t found = 0, i = 0;
-  // Sixteen elements are two words a byte of width, and most sixteens of a sparse change are
-  // equal. In the others the index is stored always and kept when it counts: a branch per
-  // element would be mispredicted.
+  // Sixteen elements are two words per byte of width, and most groups of sixteen are equal in a
+  // sparse change. In the others, every index is stored and kept only if the element differs: a
+  // branch per element would be mispredicted.
 #define KEEP(W, e)                                                                            \
   out[found] = (uint32_t)(e);                                                                 \
   found += memcmp(a + (e) * W, b + (e) * W, W) != 0
@@ -29,20 +29,20 @@ CLONES size_t dk_differences(const uint8_t *a, const uint8_t *b, size_t n, unsig
   return found;
 }
 
-// Where the i-th element of `width` W begins.
-#define PLACE(W) ((size_t)(uint32_t)(at[i] + shift) * W)
+// The byte offset of the i-th element, of W bytes.
+#define OFFSET(W) ((size_t)(uint32_t)(at[i] + shift) * W)
 
 CLONES void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n,
                       uint32_t shift, uint8_t *out) {
 #define GATHER(W)                                                                             \
-  for (size_t i = 0; i < n; i++) memcpy(out + i * W, src + PLACE(W), W)
+  for (size_t i = 0; i < n; i++) memcpy(out + i * W, src + OFFSET(W), W)
   FOR_WIDTH(GATHER)
 }
 
 CLONES void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
                        uint32_t shift, const uint8_t *values) {
 #define SCATTER(W)                                                                            \
-  for (size_t i = 0; i < n; i++) memcpy(dst + PLACE(W), values + i * W, W)
+  for (size_t i = 0; i < n; i++) memcpy(dst + OFFSET(W), values + i * W, W)
   FOR_WIDTH(SCATTER)
 }
 
@@ -50,7 +50,7 @@ CLONES void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, siz
                            uint32_t shift, const uint8_t *values) {
 #define SCATTER_XOR(W)                                                                        \
   for (size_t i = 0; i < n; i++)                                                              \
-    for (unsigned j = 0; j < W; j++) dst[PLACE(W) + j] ^= values[i * W + j]
+    for (unsigned j = 0; j < W; j++) dst[OFFSET(W) + j] ^= values[i * W + j]
   FOR_WIDTH(SCATTER_XOR)
 }
 

@@ -50,8 +50,8 @@ static void portable(uint32_t state[8], const uint8_t *bytes, size_t blocks) {
 }
 
 #if defined(__x86_64__)
-// Four rounds an iteration, by the instructions made for them. The state is kept as the instructions
-// want it: the words a, b, e, f in one register and c, d, g, h in the other.
+// Four rounds per iteration with the processor's instructions. The state is in the order of these
+// instructions: the words a, b, e, f in one register and c, d, g, h in the other.
 __attribute__((target("sha,sse4.1,ssse3"))) static void native(
     uint32_t state[8], const uint8_t *bytes, size_t blocks) {
   const __m128i order = _mm_set_epi64x(0x0c0d0e0f08090a0bULL, 0x0405060700010203ULL);
@@ -93,7 +93,7 @@ static int has_instructions(void) {
 
 void dk_sha256(uint32_t state[8], const uint8_t *bytes, size_t blocks, int portably) {
 #if defined(__x86_64__)
-  // Asking takes as long as a few blocks.
+  // This check takes as long as a few blocks.
   if (!portably && has_instructions()) return native(state, bytes, blocks);
 #endif
   portable(state, bytes, blocks);

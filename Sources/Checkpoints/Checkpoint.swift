@@ -8,88 +8,90 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// The format of the files; nil for tensors in memory.
   var format: CheckpointFormat? { get }
 
-  /// The facts that the files state about themselves: the metadata of safetensors, the texts among
-  /// the attributes of an HDF5 file's root.
+  /// The metadata of the files: `__metadata__` in safetensors, the text attributes of the root
+  /// group in HDF5.
   var metadata: [String: String] { get }
 
   /// The files that hold the tensors: `path` itself, or the parts that it lists.
   var files: [String] { get }
 
-  /// The tensors, in ascending order of their names, each once: of several names for one object
-  /// the first in this order counts.
+  /// The tensors, in ascending order of their names, each once: an object with several names
+  /// appears under the first of them in this order.
   var tensors: [StoredTensor] { get }
 
-  /// What is in the file and no tensor, and why: what operations neither see nor change.
+  /// The objects of the file that are not tensors, with reasons. Operations neither read nor change
+  /// them.
   var skipped: [SkippedObject] { get }
 
-  /// What the files hold beside tensors, each with a hash of it, so that two checkpoints of one
-  /// format can be compared in full: what is skipped, attributes, metadata, a folder's other files.
+  /// Returns the contents of the files other than tensors, each with a hash, so that two
+  /// checkpoints of one format can be compared in full: skipped objects, attributes, metadata, and
+  /// other files of a folder.
   ///
-  /// - Parameter withWeights: whether weights are among it, which may be large: tensors of types that
-  ///   diffkit does not have, files of other sets of weights.
-  /// - Complexity: O(bytes of all that).
+  /// - Parameter withWeights: whether to include weights, which may be large: tensors of
+  ///   unsupported types, files of other sets of weights.
+  /// - Complexity: O(bytes of these contents).
   func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent]
 
-  /// Fills `buffer` with the tensor's little-endian bytes from `offset` (in bytes, a multiple of
-  /// the element width, as is the buffer's size) on.
+  /// Fills `buffer` with the tensor's little-endian bytes, starting at `offset` (in bytes). The
+  /// offset and the buffer's size must be multiples of the element width.
   ///
   /// - Complexity: O(`buffer.count`); for chunked storage, plus the rest of the chunks touched.
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError)
 
-  /// What a copy of this checkpoint with such changes holds as it was, though it may not fit them: a
-  /// line each, for people.
+  /// Returns notes about contents that a copy with these changes keeps although they may no longer
+  /// fit: human-readable, one line each.
   func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String]
 
-  /// Starts a new file at `path` that is this one with changes; see `CheckpointOutput`.
+  /// Starts a new file at `path`: a copy of this one, to be changed; see `CheckpointOutput`.
   ///
   /// - Parameters:
-  ///   - rewriting: names of tensors that the caller writes from the first byte to the last:
-  ///     contiguous ones are not copied, but read as zeros until they are written.
-  ///   - changing: all that `insert`, `delete` and `reshape` will be called for. A format whose
-  ///     table stands before the elements has to know.
+  ///   - rewriting: names of tensors that the caller writes completely: contiguous ones are not
+  ///     copied and read as zeros until they are written.
+  ///   - changing: all changes for which `insert`, `delete` and `reshape` will be called. Formats
+  ///     whose table precedes the elements need them in advance.
   ///   - overwriting: whether an existing file may be replaced.
   func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput
 
-  /// Starts to change the checkpoint's own files, behind a redo journal: whatever stops that, the
-  /// files are the old or the new ones, or are refused by whoever opens them until `recover` has
-  /// made them the new ones. Only elements can be written, of tensors in one piece or in chunks that
-  /// pass no filters.
+  /// Starts to change the checkpoint's own files through a redo journal. If that is interrupted,
+  /// the files are the old or the new ones, or cannot be opened until `recover` has made them the
+  /// new ones. Only elements can be written, of tensors that are contiguous or in unfiltered
+  /// chunks.
   ///
-  /// - Throws: `locked` if anybody else uses them, `unsupported` for what has no files of its own.
+  /// - Throws: `locked` if the files are in use, `unsupported` for checkpoints without files.
   func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput
 }
 
 extension Checkpoint {
-  /// The one file.
+  /// The single file at `path`.
   public var files: [String] { [path] }
 
-  /// An output whose table stays as it is.
+  /// Starts a new file at `path` whose table stays as it is.
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
   }
 
-  /// Nothing to be changed.
+  /// Throws `unsupported`.
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     throw DiffError(.unsupported, "is not changed in place", path: path)
   }
 
-  /// Nothing.
+  /// Returns no notes.
   public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] { [] }
 
-  /// Nothing.
+  /// Returns no contents.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] { [] }
 
-  /// All of it.
+  /// Returns all other contents, weights included.
   public func otherContents() throws(DiffError) -> [OtherContent] {
     try otherContents(withWeights: true)
   }
 
-  /// Nothing.
+  /// No objects.
   public var skipped: [SkippedObject] { [] }
 }

@@ -1,2 +1,2 @@
-/// Checkpoints by their paths: `CheckpointFile.open`, `make` and `recover`.
+/// A namespace for functions that take a checkpoint's path: `open`, `make` and `recover`.
 public enum CheckpointFile {}

@@ -1,12 +1,12 @@
 import SystemSupport
 import TensorCore
 
-/// The formats of checkpoints.
+/// A checkpoint format.
 public enum CheckpointFormat: String, Sendable, CaseIterable {
   case hdf5
   case safetensors
 
-  /// The format that a file name's suffix stands for, or nil.
+  /// The format that corresponds to a file name's suffix, or nil.
   public init?(suffixOf path: String) {
     let name = OutputFile.split(path).name.lowercased()
     if [".h5", ".hdf5", ".he5", ".hdf"].contains(where: name.hasSuffix) {
@@ -18,9 +18,9 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
     }
   }
 
-  /// The format of a file, told by its first bytes.
+  /// The format of a file, detected from its first bytes.
   ///
-  /// - Throws: `io`, or `notACheckpoint` with what the file seems to be.
+  /// - Throws: `io`, or `notACheckpoint` with a description of the file.
   package init(contentsOf path: String) throws(DiffError) {
     let file = try File(path)
     let size = try file.size
@@ -28,7 +28,7 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
       guard offset <= size else { return [] }
       return try file.bytes(at: offset, count: Int(min(UInt64(count), size - offset)))
     }
-    // Behind a user block, HDF5's signature stands at a power of two.
+    // After a user block, HDF5's signature is at an offset that is a power of two.
     let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
     var offset: UInt64 = 0
     while offset < size {

@@ -1,73 +1,74 @@
 import TensorCore
 
-/// A checkpoint in the making: a copy of another one. What the caller does not touch is
-/// bit-identical in the copy. Nothing appears at the destination before `commit`, and nothing
-/// ever if the object goes away without it.
+/// A checkpoint that is being written: a copy of another one with changes. Everything that the
+/// caller does not change is bit-identical in the copy. Nothing appears at the destination before
+/// `commit`, or at all if the object is released without it.
 public protocol CheckpointOutput: AnyObject, Sendable {
-  /// Overwrites bytes of a tensor that the source has, given little-endian. Different ranges may
-  /// be written from several threads.
+  /// Overwrites bytes of a tensor that the source has; `bytes` are little-endian. Different ranges
+  /// may be written from several threads.
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError)
 
-  /// Overwrites bytes of a tensor in which single elements change: for an output that is the source
-  /// itself and takes note of them. The others must be those that stand there.
+  /// Overwrites bytes of a tensor in which single elements change, for outputs that change the
+  /// source itself and record the changes. The other elements of `bytes` must equal the stored
+  /// ones.
   ///
   /// - Parameters:
-  ///   - positions: the elements that may change, ascending, counted from the first of `bytes`.
-  ///   - old: what they were.
+  ///   - positions: the elements that may change, ascending, relative to the start of `bytes`.
+  ///   - old: the old values of these elements.
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64,
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError)
 
-  /// Fills `buffer` with bytes of a tensor that the source has and nobody has written yet, if the
-  /// output can do that in less memory than the source; false if it cannot. To be asked instead of the
-  /// source by who goes on to write what was read.
+  /// Fills `buffer` with bytes of a tensor of the source that have not been written yet, if the
+  /// output can read them in less memory than the source; returns false otherwise. For callers that
+  /// write the same bytes next.
   func readUnwritten(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) -> Bool
 
-  /// Adds a tensor, with the groups that its name needs. Its elements are undefined until the
-  /// caller has written all of them.
+  /// Adds a tensor and the groups in its path. Its elements are undefined until the caller has
+  /// written all of them.
   ///
-  /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if
-  ///   something of that name is there.
+  /// - Throws: `unsupported` if the format cannot hold the name or the type, `mismatch` if an
+  ///   object of that name exists.
   func insert(
     _ name: TensorName, _ type: ElementType, _ shape: Shape
   ) throws(DiffError) -> StoredTensor
 
-  /// Adds many tensors; in some formats faster than one after the other.
+  /// Adds several tensors; in some formats faster than one by one.
   func insert(
     _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
   ) throws(DiffError) -> [StoredTensor]
 
-  /// Removes a tensor and all its names; space inside the file need not be won back.
+  /// Removes a tensor and all its names; its space inside the file may not be reclaimed.
   func delete(_ tensor: StoredTensor) throws(DiffError)
 
-  /// Gives a tensor another shape and keeps what else belongs to it. Its elements are undefined
-  /// until the caller has written all of them.
+  /// Gives a tensor another shape and keeps its other properties. Its elements are undefined until
+  /// the caller has written all of them.
   ///
   /// - Throws: `unsupported` if the format cannot hold the shape.
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor
 
-  /// Whether the format has attributes of objects, for `setAttribute`.
+  /// True if objects of the format have attributes, for `setAttribute`.
   var holdsAttributes: Bool { get }
 
-  /// Makes an attribute what it is after a change; its object becomes a group if it is not there. To
-  /// be called after all tensors have come and gone.
+  /// Applies a change to an attribute; if its object does not exist, a group is created. To be
+  /// called after all tensors have been inserted and deleted.
   func setAttribute(_ change: AttributeChange) throws(DiffError)
 
-  /// Says that everything of a tensor before `offset` that will be written has been written: what
-  /// must be packed can be, on all cores. Called while no other thread writes; not needed.
+  /// Declares that all writes to a tensor before `offset` are done, so that its chunks can be
+  /// packed on all cores. Optional; to be called while no other thread writes.
   func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError)
 
-  /// Makes the file durable and gives it its name.
+  /// Makes the file durable and moves it to its destination.
   func commit() throws(DiffError)
 }
 
 extension CheckpointOutput {
-  /// One after the other.
+  /// Adds the tensors one by one.
   public func insert(
     _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
   ) throws(DiffError) -> [StoredTensor] {
@@ -78,10 +79,10 @@ extension CheckpointOutput {
     return stored
   }
 
-  /// No, as in most formats.
+  /// False.
   public var holdsAttributes: Bool { false }
 
-  /// Refused.
+  /// Throws `unsupported`.
   public func setAttribute(_ change: AttributeChange) throws(DiffError) {
     throw DiffError(.unsupported, "the format has no attributes")
   }
@@ -92,15 +93,16 @@ extension CheckpointOutput {
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError) { try write(bytes, to: tensor, at: offset) }
 
-  /// False.
+  /// Returns false.
   public func readUnwritten(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) -> Bool { false }
 
-  /// Nothing, for formats that pack nothing.
+  /// Does nothing, for formats without filters.
   public func finish(_ tensor: StoredTensor, upTo offset: UInt64) throws(DiffError) {}
 
-  /// For formats in which nothing but names, types and elements belongs to a tensor.
+  /// Deletes the tensor and inserts it again, for formats in which a tensor has no other
+  /// properties.
   public func reshape(
     _ tensor: StoredTensor, to shape: Shape
   ) throws(DiffError) -> StoredTensor {

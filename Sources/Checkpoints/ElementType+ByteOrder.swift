@@ -1,6 +1,6 @@
 import TensorCore
 
 extension ElementType {
-  /// Bytes of the numbers whose byte order a file chooses: of a complex element, each half by itself.
+  /// The number of bytes that are swapped together: for complex elements, each half separately.
   var byteOrderWidth: Int { self == .c64 ? 4 : width }
 }

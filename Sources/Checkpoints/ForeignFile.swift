@@ -1,10 +1,10 @@
 import SystemSupport
 import TensorCore
 
-/// Files that people have in the place of a checkpoint.
+/// Recognizes common files that are not checkpoints.
 enum ForeignFile {
-  /// What a file is that is neither HDF5 nor safetensors, and what to do about it; nil if it is
-  /// nothing that is known.
+  /// Describes a file that is neither HDF5 nor safetensors, with a remedy; nil if its kind is
+  /// unknown.
   static func description(of file: File) throws(DiffError) -> String? {
     let size = try file.size
     guard size > 0 else { return "an empty file" }
@@ -17,11 +17,11 @@ enum ForeignFile {
     if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
     let text = String(decoding: start, as: UTF8.self).lowercased()
     if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
-      return "a web page (HTML), as a download without permission leaves it; download the file anew"
+      return "a web page (HTML), as from an unauthorized download; download the file again"
     }
-    if start[0] == UInt8(ascii: "{") { return "JSON, not weights; look what it says" }
+    if start[0] == UInt8(ascii: "{") { return "JSON, not weights; inspect its contents" }
     if start.count >= 16, start.allSatisfy({ $0 == 0 }) {
-      return "begins with zeros only, as a download that was cut off; download the file anew"
+      return "begins with zeros only, like an interrupted download; download the file again"
     }
     return nil
   }
@@ -29,54 +29,54 @@ enum ForeignFile {
   private static let signatures: [(signature: [UInt8], what: String)] = [
     (
       Array("GGUF".utf8),
-      "a GGUF file, which is not read; take the safetensors files that it was made from"
+      "a GGUF file, which is not read; use the safetensors files that it was made from"
     ),
     (
       [0x93] + Array("NUMPY".utf8),
-      "an array of NumPy, which has no name; save it in a safetensors or HDF5 file"
+      "a NumPy array, which has no name; save it in a safetensors or HDF5 file"
     ),
     (
       [0x80], "a Python pickle, which is not read since it may run code; save it as safetensors"
     ),
   ]
 
-  /// A ZIP archive, by the names that its directory at the end lists.
+  /// Describes a ZIP archive by the names in the directory at its end.
   private static func archive(_ file: File, _ size: UInt64) throws(DiffError) -> String {
     let count = min(size, 1 << 20)
     let end = String(decoding: try file.bytes(at: size - count, count: Int(count)), as: UTF8.self)
     if let weights = ["model.weights.h5", "model.weights.json"].first(where: end.contains) {
-      return "an archive of Keras 3, which is not read; its weights are in it: "
+      return "a Keras 3 archive, which is not read; to extract its weights: "
         + "unzip -p FILE \(weights) > \(weights)"
     }
     if end.contains("data.pkl") {
-      return "an archive of PyTorch, which is not read since it may run code; save the model as "
+      return "a PyTorch archive, which is not read since it may run code; save the model as "
         + "safetensors"
     }
     if end.contains(".npy") {
-      return "an archive of NumPy (.npz), which is not read; save the arrays as safetensors or HDF5"
+      return "a NumPy archive (.npz), which is not read; save the arrays as safetensors or HDF5"
     }
     return "a ZIP archive, which is not read; save the model as safetensors or as HDF5 weights"
   }
 
-  /// What a folder is that has no safetensors files, by the names in it; nil if nothing is known.
+  /// Describes a folder without safetensors files by the names in it; nil if its kind is unknown.
   static func description(ofFolder names: [String]) -> String? {
     func first(_ suffixes: String...) -> String? {
       names.first { name in suffixes.contains { name.hasSuffix($0) } }
     }
     if names.contains("saved_model.pb") {
-      return "a SavedModel of TensorFlow, which is not read; save the weights as HDF5"
+      return "a TensorFlow SavedModel, which is not read; save the weights as HDF5"
     }
     if first(".weights.json") != nil, first(".weights.h5") != nil {
-      return "weights of Keras in several files, which are not read together; name one of them"
+      return "Keras weights in several files, which are not read together; name one of them"
     }
     if let weights = first(".h5", ".hdf5", ".keras") {
       return "a folder without safetensors files, but with '\(weights)'; name that"
     }
     if first(".data-00000-of-00001", ".ckpt.index") != nil || names.contains("checkpoint") {
-      return "a checkpoint of TensorFlow, which is not read; save the weights as HDF5"
+      return "a TensorFlow checkpoint, which is not read; save the weights as HDF5"
     }
     if let weights = first(".bin", ".pt", ".pth", ".ckpt") {
-      return "a folder with weights of PyTorch only ('\(weights)'), which are not read since they "
+      return "a folder with PyTorch weights only ('\(weights)'), which are not read since they "
         + "may run code; save the model as safetensors"
     }
     if let weights = first(".gguf", ".msgpack", ".onnx", ".npz") {
@@ -85,13 +85,13 @@ enum ForeignFile {
     return nil
   }
 
-  /// Whether a file of this name may hold weights.
+  /// Returns whether a file of this name may hold weights.
   static func mayHoldWeights(_ name: String) -> Bool {
     let suffixes = [
       ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".hdf5", ".keras", ".msgpack", ".gguf",
       ".onnx", ".npz",
     ]
-    // What trainers save beside a model.
+    // Files that trainers save with a model.
     let states = [
       "training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt",
     ]

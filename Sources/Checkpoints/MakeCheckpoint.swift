@@ -2,16 +2,17 @@ import StrictJSON
 import TensorCore
 
 extension CheckpointFile {
-  /// Starts a new checkpoint at `path` that holds `tensors`, whose elements are undefined until the
-  /// caller has written all of them; returns it with the tensors as they will stand in it.
+  /// Starts a new checkpoint at `path` with `tensors`, whose elements are undefined until the
+  /// caller has written all of them; returns it with the tensors as they will be stored.
   ///
   /// - Parameters:
   ///   - tensors: names, types and shapes, each name once.
-  ///   - metadata: facts about the file: the metadata of a safetensors file, attributes of the root
-  ///     group in HDF5.
-  ///   - hdf5: where libhdf5 runs.
+  ///   - metadata: metadata of the file: `__metadata__` in safetensors, attributes of the root
+  ///     group
+  ///     in HDF5.
+  ///   - hdf5: the host of libhdf5.
   ///   - overwriting: whether an existing file may be replaced.
-  /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not have.
+  /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not support.
   public static func make(
     at path: String, _ format: CheckpointFormat,
     _ tensors: [(name: TensorName, type: ElementType, shape: Shape)],

@@ -2,12 +2,12 @@ import SystemSupport
 import TensorCore
 
 extension CheckpointFile {
-  /// Opens a checkpoint of whatever format is at `path`: an HDF5 file, a safetensors file, or a
-  /// folder of safetensors files (or the index in it).
+  /// Opens a checkpoint and detects its format: an HDF5 file, a safetensors file, or a folder of
+  /// safetensors files (or the index in it).
   ///
-  /// - Parameter hdf5: where libhdf5 runs, if the file is HDF5.
-  /// - Throws: `io` if it cannot be read, `notACheckpoint` with what it seems to be instead, and
-  ///   what opening that format throws.
+  /// - Parameter hdf5: the host of libhdf5, used if the file is HDF5.
+  /// - Throws: `io` if it cannot be read, `notACheckpoint` with a description of the file, or the
+  ///   errors of that format.
   public static func open(
     _ path: String, hdf5 host: HDF5Host = .helper
   ) throws(DiffError) -> any Checkpoint {

@@ -1,18 +1,18 @@
 import SystemSupport
 import TensorCore
 
-/// Something that a checkpoint holds and that is no tensor: an object, an attribute, an entry of the
-/// metadata, another file of its folder.
+/// An item of a checkpoint that is not a tensor: an object, an attribute, an entry of the metadata,
+/// another file of its folder.
 public struct OtherContent: Sendable, Hashable {
-  /// The path of the object, or of the one that the attribute belongs to.
+  /// The path of the object, or of the object that has the attribute.
   public var name: TensorName
   /// The name of the attribute, if it is one.
   public var attribute: String?
-  /// What it is, such as `text (strings)`.
+  /// A description of the item, such as `text (strings)`.
   public var kind: String
-  /// The value, if it is an attribute of texts.
+  /// The value, if it is a text attribute.
   public var value: AttributeValue?
-  /// The same for the same contents; nil if they cannot be read.
+  /// A hash of the contents; nil if they cannot be read.
   public var digest: Fingerprint?
 
   package init(
@@ -28,7 +28,7 @@ public struct OtherContent: Sendable, Hashable {
 }
 
 extension File {
-  /// A hash of all bytes, or of a range of them, after some that come first.
+  /// Hashes `first` followed by all bytes of the file, or a range of them.
   func digest(
     of range: Range<UInt64>? = nil, after first: [UInt8] = []
   ) throws(DiffError) -> Fingerprint {

@@ -1,6 +1,6 @@
 extension StoredTensor {
-  /// The units in which its elements are written where they stand; nil where they cannot be: they
-  /// lie in an object's header or nowhere, or in chunks that are filtered or not all there.
+  /// The units in which its elements can be written in place; nil if they cannot be: they are in an
+  /// object's header or not stored, or in chunks that are filtered or partly missing.
   var writeUnits: (any WriteUnits)? {
     switch storage {
     case .contiguous(let offset): ContiguousUnit(offset: offset)
@@ -9,6 +9,6 @@ extension StoredTensor {
     }
   }
 
-  /// Whether its elements can be changed where they stand.
+  /// True if its elements can be changed in place.
   package var isChangeableInPlace: Bool { writeUnits != nil }
 }

@@ -1,4 +1,4 @@
 extension StoredTensor {
-  /// Whether this is state of an optimizer, which Keras keeps in the file of a whole model.
+  /// True if this is optimizer state, which Keras stores in the file of a whole model.
   public var isOptimizerState: Bool { name.isOptimizerState }
 }

@@ -10,18 +10,18 @@ public struct StoredTensor: Sendable, Hashable {
   public var type: ElementType
   /// The extents, row-major.
   public var shape: Shape
-  /// Whether the file holds its elements in big-endian order.
+  /// True if the file holds its elements in big-endian order.
   public var isBigEndian: Bool
-  /// Where the bytes are.
+  /// The layout of its bytes in the file.
   public var storage: Storage
-  /// The bits of what is not stored anywhere: elements of unallocated storage, missing chunks.
+  /// The bits of elements that are not stored: of unallocated storage and missing chunks.
   public var fill: UInt64
-  /// What the file calls the layer that it belongs to, where the name does not say.
+  /// The file's name for the tensor's layer, if `name` does not contain it.
   public var label: String?
-  /// In which of the checkpoint's files.
+  /// The index of its file in the checkpoint's `files`.
   public var file: Int
 
-  /// A row of a table.
+  /// Creates a row of a table.
   public init(
     name: TensorName, aliases: [TensorName] = [], type: ElementType, shape: Shape,
     isBigEndian: Bool = false, storage: Storage, fill: UInt64 = 0, label: String? = nil,
@@ -38,18 +38,18 @@ public struct StoredTensor: Sendable, Hashable {
     self.file = file
   }
 
-  /// Bytes of all elements.
+  /// The number of bytes of all elements.
   public var byteCount: UInt64 { shape.count * UInt64(type.width) }
 
-  /// How the bytes of a tensor lie in its file.
+  /// The layout of a tensor's bytes in its file.
   public enum Storage: Sendable, Hashable {
-    /// In one piece from a file offset on.
+    /// Contiguous, starting at a file offset.
     case contiguous(offset: UInt64)
     /// Inside the object's header.
     case compact
     /// In chunks, filtered or not.
     case chunked(Chunks)
-    /// Nowhere yet: every element reads as the fill value.
+    /// Not stored: every element reads as the fill value.
     case unallocated
   }
 
@@ -59,9 +59,9 @@ public struct StoredTensor: Sendable, Hashable {
     public var shape: Shape
     /// The filters in the order of writing.
     public var filters: [Filter]
-    /// Whether chunks that the edge of the tensor cuts pass the filters as well.
+    /// True if chunks that extend beyond the tensor are filtered as well.
     public var filtersEdges: Bool
-    /// The chunks that exist, in row-major order of their place.
+    /// The chunks that exist, ascending by index.
     public var chunks: [Chunk]
 
     package init(shape: Shape, filters: [Filter], filtersEdges: Bool = true, chunks: [Chunk]) {
@@ -76,9 +76,9 @@ public struct StoredTensor: Sendable, Hashable {
   public struct Chunk: Sendable, Hashable {
     /// The row-major index of the chunk in the grid of chunks.
     public var index: UInt64
-    /// Where its stored bytes begin in the file, and how many they are.
+    /// The offset in the file and the number of its stored bytes.
     public var offset, size: UInt64
-    /// Filters that were skipped for this chunk, a bit each.
+    /// A bit mask of the filters that were skipped for this chunk.
     public var filterMask: UInt32
 
     package init(index: UInt64, offset: UInt64, size: UInt64, filterMask: UInt32) {
@@ -95,7 +95,7 @@ public struct StoredTensor: Sendable, Hashable {
     case shuffle
     case fletcher32
     case szip
-    /// Any other, by HDF5's number.
+    /// Any other, by its HDF5 filter number.
     case other(Int)
   }
 }

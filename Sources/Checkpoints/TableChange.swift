@@ -2,10 +2,10 @@ import TensorCore
 
 /// A change to the table of a checkpoint.
 public enum TableChange: Sendable, Hashable {
-  /// A new tensor.
+  /// Adds a tensor.
   case insert(TensorName, ElementType, Shape)
-  /// The end of the tensor of this name.
+  /// Removes the tensor of this name.
   case delete(TensorName)
-  /// Another shape for the tensor of this name.
+  /// Changes the shape of the tensor of this name.
   case reshape(TensorName, Shape)
 }

@@ -1,14 +1,14 @@
 import CZlib
 
-/// The checksum of zlib streams (RFC 1950), by zlib.
+/// The checksum of zlib streams (RFC 1950), calculated by zlib.
 package struct Adler32 {
   /// The checksum of the bytes so far.
   package private(set) var value: UInt32 = 1
 
-  /// The checksum of no bytes.
+  /// Creates the checksum of no bytes.
   package init() {}
 
-  /// Takes the next bytes.
+  /// Adds the next bytes.
   package mutating func update(_ bytes: Span<UInt8>) {
     // zlib counts in 32 bits.
     for start in stride(from: 0, to: bytes.count, by: 1 << 30) {

@@ -1,8 +1,8 @@
 import CZlib
 
-/// The checksum of ZIP archives, by zlib.
+/// The checksum of ZIP archives, calculated by zlib.
 package enum CRC32 {
-  /// The checksum of `bytes`.
+  /// Returns the checksum of `bytes`.
   package static func hash(_ bytes: Span<UInt8>) -> UInt32 {
     var hash = crc32(0, nil, 0)
     // zlib counts in 32 bits.

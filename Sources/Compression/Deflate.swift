@@ -1,19 +1,19 @@
 import CZlib
 
-/// What stands around a deflate stream (RFC 1951).
+/// The container of a deflate stream (RFC 1951).
 package enum DeflateWrapping {
-  /// Nothing, as in diffs and ZIP archives.
+  /// No container, as in diffs and ZIP archives.
   case none
   /// zlib's header and checksum (RFC 1950), as in HDF5's chunks.
   case zlib
 
-  /// The window, in zlib's spelling: negative without a header.
+  /// zlib's window parameter: negative without a header.
   fileprivate var windowBits: Int32 { self == .none ? -15 : 15 }
-  /// zlib's default, or for diffs the most: it makes one block of a whole plane.
+  /// zlib's default, or for diffs the maximum, with which a whole plane is one block.
   fileprivate var memoryLevel: Int32 { self == .none ? 9 : 8 }
 }
 
-/// A compressor, by zlib, of many runs of bytes, each below 4 GiB.
+/// A reusable zlib compressor of byte spans below 4 GiB.
 @safe package final class Deflater {
   private let stream: UnsafeMutablePointer<z_stream>
 
@@ -32,7 +32,7 @@ package enum DeflateWrapping {
     unsafe stream.deallocate()
   }
 
-  /// The compressed bytes.
+  /// Returns the compressed bytes.
   package func compress(_ bytes: Span<UInt8>) -> [UInt8] {
     let most = unsafe Int(deflateBound(stream, uLong(bytes.count)))
     guard let compressed = compress(bytes, limit: most + 1) else {
@@ -41,26 +41,26 @@ package enum DeflateWrapping {
     return compressed
   }
 
-  /// The compressed bytes, or nil if they would be `limit` or more.
+  /// Returns the compressed bytes, or nil if they would be `limit` or more.
   package func compress(_ bytes: Span<UInt8>, limit: Int) -> [UInt8]? {
     unsafe deflateReset(stream)
     var finished = false
-    let room = UInt32(clamping: limit)
-    let out = unsafe [UInt8](unsafeUninitializedCapacity: Int(room)) { to, count in
+    let capacity = UInt32(clamping: limit)
+    let out = unsafe [UInt8](unsafeUninitializedCapacity: Int(capacity)) { to, count in
       unsafe bytes.withUnsafeBufferPointer { from in
         unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
         unsafe stream.pointee.avail_in = UInt32(from.count)
         unsafe stream.pointee.next_out = to.baseAddress
-        unsafe stream.pointee.avail_out = room
+        unsafe stream.pointee.avail_out = capacity
         finished = unsafe deflate(stream, Z_FINISH) == Z_STREAM_END
-        count = unsafe Int(room - stream.pointee.avail_out)
+        count = unsafe Int(capacity - stream.pointee.avail_out)
       }
     }
     return finished && out.count < limit ? out : nil
   }
 }
 
-/// The decompressor of the same.
+/// A reusable zlib decompressor.
 @safe package final class Inflater {
   private let stream: UnsafeMutablePointer<z_stream>
 
@@ -77,9 +77,9 @@ package enum DeflateWrapping {
     unsafe stream.deallocate()
   }
 
-  /// Expands the stream that `bytes` begin with, if it holds exactly `out.count` bytes.
+  /// Expands the stream at the start of `bytes` if its contents are exactly `out.count` bytes.
   ///
-  /// - Returns: How many bytes the stream takes, or nil.
+  /// - Returns: the number of bytes of the stream, or nil.
   package func expand(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>) -> Int? {
     unsafe inflateReset(stream)
     return unsafe bytes.withUnsafeBufferPointer { from in

@@ -1,23 +1,23 @@
-/// Expands a compressed stream that arrives in pieces, in memory that does not depend on its length.
+/// Expands a compressed stream that arrives in parts, in memory that does not depend on its length.
 package protocol StreamExpander: AnyObject {
-  /// Expands the beginning of `bytes` into `out`, from the index `start` on.
+  /// Expands the beginning of `bytes` into `out`, starting at the index `start`.
   ///
-  /// - Returns: what was taken and made, or nil if the stream is damaged.
+  /// - Returns: the result of the step, or nil if the stream is damaged.
   func step(_ bytes: Span<UInt8>, into out: inout MutableSpan<UInt8>, at start: Int)
     -> ExpansionStep?
 }
 
-/// What a step of an expansion did.
+/// The result of a step of an expansion.
 package struct ExpansionStep {
-  /// Bytes of the compressed stream taken, and expanded bytes made.
+  /// The number of compressed bytes read and of expanded bytes written.
   package var taken, made: Int
-  /// Whether the stream may end here.
+  /// True if the stream may end here.
   package var isComplete: Bool
 }
 
-/// Compresses bytes that arrive in pieces.
+/// Compresses bytes that arrive in parts.
 package protocol StreamCompressor: AnyObject {
-  /// Takes the next bytes; returns what is ready of the compressed stream, after the last bytes all
-  /// of it.
+  /// Compresses the next bytes; returns the compressed bytes that are ready, or all of them if
+  /// `isLast`.
   func compress(_ bytes: Span<UInt8>, isLast: Bool) -> [UInt8]
 }

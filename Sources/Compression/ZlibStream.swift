@@ -1,6 +1,6 @@
 import CZlib
 
-/// A zlib stream (RFC 1950), expanded piece by piece.
+/// An expander of a zlib stream (RFC 1950) that arrives in parts.
 @safe package final class ZlibExpander: StreamExpander {
   private let stream: UnsafeMutablePointer<z_stream>
   private var isComplete = false
@@ -24,24 +24,24 @@ import CZlib
     guard !isComplete else { return ExpansionStep(taken: 0, made: 0, isComplete: true) }
     return unsafe bytes.withUnsafeBufferPointer { from in
       unsafe out.withUnsafeMutableBufferPointer { to in
-        let room = UInt32(clamping: to.count - start)
+        let capacity = UInt32(clamping: to.count - start)
         let offered = UInt32(clamping: from.count)
         unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
         unsafe stream.pointee.avail_in = offered
         unsafe stream.pointee.next_out = to.baseAddress.map { unsafe $0 + start }
-        unsafe stream.pointee.avail_out = room
+        unsafe stream.pointee.avail_out = capacity
         let status = unsafe inflate(stream, Z_NO_FLUSH)
         guard [Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(status) else { return nil }
         isComplete = status == Z_STREAM_END
         return unsafe ExpansionStep(
           taken: Int(offered - stream.pointee.avail_in),
-          made: Int(room - stream.pointee.avail_out), isComplete: isComplete)
+          made: Int(capacity - stream.pointee.avail_out), isComplete: isComplete)
       }
     }
   }
 }
 
-/// A zlib stream in the making.
+/// A compressor of bytes that arrive in parts to a zlib stream.
 @safe package final class ZlibCompressor: StreamCompressor {
   private let stream: UnsafeMutablePointer<z_stream>
 
@@ -61,18 +61,18 @@ import CZlib
 
   package func compress(_ bytes: Span<UInt8>, isLast: Bool) -> [UInt8] {
     var made: [UInt8] = []
-    var room = [UInt8](repeating: 0, count: 1 << 16)
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
     unsafe bytes.withUnsafeBufferPointer { from in
       unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: from.baseAddress)
       unsafe stream.pointee.avail_in = UInt32(from.count)
       repeat {
-        let count = room.count
-        unsafe room.withUnsafeMutableBufferPointer { to in
+        let count = buffer.count
+        unsafe buffer.withUnsafeMutableBufferPointer { to in
           unsafe stream.pointee.next_out = to.baseAddress
           unsafe stream.pointee.avail_out = UInt32(count)
           unsafe _ = deflate(stream, isLast ? Z_FINISH : Z_NO_FLUSH)
         }
-        unsafe made += room[..<(count - Int(stream.pointee.avail_out))]
+        unsafe made += buffer[..<(count - Int(stream.pointee.avail_out))]
       } while unsafe stream.pointee.avail_out == 0
     }
     return made

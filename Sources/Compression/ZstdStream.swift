@@ -1,7 +1,7 @@
 import CZstd
 
-/// Frames of Zstandard (RFC 8878), one or several end to end, expanded piece by piece. A frame that
-/// wants a window of more than 128 MiB is taken for damaged.
+/// An expander of one or several Zstandard frames (RFC 8878) that arrive in parts. A frame with a
+/// window of more than 128 MiB is treated as damaged.
 @safe package final class ZstdExpander: StreamExpander {
   private let stream: OpaquePointer
 
@@ -31,20 +31,21 @@ import CZstd
   }
 }
 
-/// A frame of Zstandard in the making, which states the size of its contents.
+/// A compressor of bytes that arrive in parts to a Zstandard frame that states the size of its
+/// contents.
 @safe package final class ZstdCompressor: StreamCompressor {
   private let stream: OpaquePointer
-  private var room: [UInt8]
+  private var buffer: [UInt8]
 
   /// - Parameters:
   ///   - level: 1 ... 19.
-  ///   - size: how many bytes will be compressed.
+  ///   - size: the number of bytes that will be compressed.
   package init(level: Int, size: UInt64) {
     guard let made = unsafe ZSTD_createCCtx() else {
       fatalError("zstd cannot start: out of memory")
     }
     unsafe stream = made
-    room = [UInt8](repeating: 0, count: ZSTD_CStreamOutSize())
+    buffer = [UInt8](repeating: 0, count: ZSTD_CStreamOutSize())
     unsafe ZSTD_CCtx_setParameter(stream, ZSTD_c_compressionLevel, Int32(level))
     unsafe ZSTD_CCtx_setPledgedSrcSize(stream, size)
   }
@@ -57,14 +58,14 @@ import CZstd
       var input = unsafe ZSTD_inBuffer(src: from.baseAddress, size: from.count, pos: 0)
       var rest = 0
       repeat {
-        let count = unsafe room.withUnsafeMutableBytes { to in
+        let count = unsafe buffer.withUnsafeMutableBytes { to in
           var output = unsafe ZSTD_outBuffer(dst: to.baseAddress, size: to.count, pos: 0)
           rest = unsafe ZSTD_compressStream2(
             stream, &output, &input, isLast ? ZSTD_e_end : ZSTD_e_continue)
           return unsafe output.pos
         }
-        precondition(ZSTD_isError(rest) == 0, "not the bytes that were announced")
-        made += room[..<count]
+        precondition(ZSTD_isError(rest) == 0, "not the declared number of bytes")
+        made += buffer[..<count]
       } while unsafe isLast ? rest != 0 : input.pos < input.size
     }
     return made

@@ -3,8 +3,8 @@ import Synchronization
 import SystemSupport
 import TensorCore
 
-/// A diff, open for reading. Opening reads the two ends of the file and checks them; entries and
-/// pages are read when they are asked for. Immutable, so that threads may share it.
+/// A diff, open for reading. Opening reads and checks the header, footer and index of the file;
+/// pages are read on request. Immutable, so that threads may share it.
 ///
 ///     let diff = try DiffReader("task.diff")
 ///     for entry in diff {
@@ -14,30 +14,30 @@ import TensorCore
 ///       }
 ///     }
 public final class DiffReader: Sendable {
-  /// Where the bytes come from.
+  /// The source of the bytes.
   public let source: any ByteSource
   /// The version of the file.
   public let major, minor: UInt16
-  /// Whether tensors may have elements that are no whole bytes (`f4`, `f6e2m3`, `f6e3m2`).
+  /// True if tensors may have elements that are not whole bytes (`f4`, `f6e2m3`, `f6e3m2`).
   public let hasPackedElements: Bool
-  /// Free-form facts about the diff: task, provenance, hyperparameters, parents.
+  /// Free-form metadata of the diff: task, provenance, hyperparameters, parents.
   public let metadata: [String: String]
-  /// XXH3-128 of the index: names the whole contents, since the index holds every checksum.
+  /// XXH3-128 of the index: identifies the whole contents, since the index holds every checksum.
   public let identity: Fingerprint
-  /// Bytes of the file, and of its index.
+  /// The number of bytes of the file and of its index.
   public let size, indexSize: UInt64
 
   private let index: [UInt8]
   private let indexOffset: UInt64
-  /// Where each entry begins in the index, and its pages in the file.
-  private let places: [(index: UInt64, pages: UInt64)]
-  private let extensionPlaces: [(identifier: UInt64, bytes: Range<Int>)]
-  /// The entries by name, once a name was asked for that is none of them.
+  /// The offset of each entry in the index, and of its pages in the file.
+  private let entryOffsets: [(index: UInt64, pages: UInt64)]
+  private let extensionRanges: [(identifier: UInt64, bytes: Range<Int>)]
+  /// The entries by name, created by the first look-up of a name that no entry has exactly.
   private let names = AtomicLazyReference<NameTable<Int>>()
 
   /// Opens the file at `path`.
   ///
-  /// - Throws: an error whose code is one of `spec/FORMAT.md`, section 10, or `io`.
+  /// - Throws: an error with a code of `spec/FORMAT.md`, section 10, or `io`.
   /// - Complexity: O(size of the index).
   public convenience init(_ path: String) throws(DiffError) {
     try self.init(File(path))
@@ -48,7 +48,7 @@ public final class DiffReader: Sendable {
     try self.init(MemorySource(bytes))
   }
 
-  /// Opens a diff wherever its bytes are: three reads, of the header, the footer and the index.
+  /// Opens a diff of any source with three reads: of the header, the footer and the index.
   public convenience init(_ source: any ByteSource) throws(DiffError) {
     do { try self.init(reading: source) } catch { throw error.at(path: source.name) }
   }
@@ -69,14 +69,14 @@ public final class DiffReader: Sendable {
       allowsPacked: hasPackedElements)
     metadata = try parser.metadata()
     let count = try parser.entryCount()
-    var places: [(index: UInt64, pages: UInt64)] = []
-    places.reserveCapacity(Int(count))
+    var entryOffsets: [(index: UInt64, pages: UInt64)] = []
+    entryOffsets.reserveCapacity(Int(count))
     for _ in 0..<count {
-      places.append((UInt64(parser.cursor.at), parser.pageOffset))
+      entryOffsets.append((UInt64(parser.cursor.at), parser.pageOffset))
       try parser.skim()
     }
-    self.places = places
-    extensionPlaces = try parser.extensions()
+    self.entryOffsets = entryOffsets
+    extensionRanges = try parser.extensions()
     guard parser.pageOffset == indexOffset else {
       throw DiffError(
         .malformed, "the pages take \(parser.pageOffset) bytes, not \(indexOffset)",
@@ -86,47 +86,47 @@ public final class DiffReader: Sendable {
 }
 
 extension DiffReader {
-  /// What the diff holds beside its changes, in ascending order of identifiers.
+  /// The extensions of the diff, in ascending order of identifiers.
   public var extensions: [DiffExtension] {
-    extensionPlaces.map { DiffExtension(identifier: $0.identifier, bytes: Array(index[$0.bytes])) }
+    extensionRanges.map { DiffExtension(identifier: $0.identifier, bytes: Array(index[$0.bytes])) }
   }
 
-  /// The attributes of the container that go with the changes.
+  /// The changes to attributes of the container.
   public var attributes: [AttributeChange] { extensions.lazy.compactMap(\.attributes).first ?? [] }
 
-  /// The whole checkpoints that the diff leads from and to, where it knows them.
+  /// The fingerprints of the base and the result as whole checkpoints, if the diff has them.
   public var checkpoints: CheckpointFingerprints? {
     extensions.lazy.compactMap(\.checkpoints).first
   }
 
-  /// The path, if it was opened by path, or what its source is called.
+  /// The path, if it was opened by path, or the name of its source.
   public var path: String? { source.name }
 }
 
 extension DiffReader: RandomAccessCollection {
   /// Zero.
   public var startIndex: Int { 0 }
-  /// How many tensors the diff changes.
-  public var endIndex: Int { places.count }
+  /// The number of entries.
+  public var endIndex: Int { entryOffsets.count }
 
-  /// An entry, in ascending order of names. O(its pages).
+  /// The entry at an index, in ascending order of names. O(its pages).
   public subscript(position: Int) -> DiffEntry {
-    let place = places[position]
+    let offsets = entryOffsets[position]
     var parser = IndexParser(
-      index, origin: indexOffset, at: Int(place.index), pageOffset: place.pages,
+      index, origin: indexOffset, at: Int(offsets.index), pageOffset: offsets.pages,
       allowsPacked: hasPackedElements)
-    // `init` has read this entry without an error, and the bytes cannot change.
-    guard let entry = try? parser.entry() else { fatalError("the index changed under its reader") }
+    // `init` has parsed this entry without an error, and the bytes cannot change.
+    guard let entry = try? parser.entry() else { fatalError("the index changed while it was open") }
     return entry
   }
 
-  /// The entry of a name, or of the one that differs from it in separators ('/' and '.') or else
-  /// in a final ':0'; nil if there is none or more than one.
+  /// Returns the entry of a name, or of the one that differs from it in separators ('/' and '.') or
+  /// else in a final ':0'; nil if there is none or more than one.
   ///
-  /// - Complexity: O(log n) for a name as stored; the first other one takes O(n).
+  /// - Complexity: O(log n) for a name as stored; the first look-up of another name takes O(n).
   public func entry(named name: TensorName) -> DiffEntry? { index(named: name).map { self[$0] } }
 
-  /// The index of the entry of a name; see `entry(named:)`.
+  /// Returns the index of the entry of a name; see `entry(named:)`.
   package func index(named name: TensorName) -> Int? {
     let first = indices.partitioningIndex { order($0, name) >= 0 }
     if first < count, order(first, name) == 0 { return first }
@@ -139,15 +139,15 @@ extension DiffReader: RandomAccessCollection {
     TensorName(String(decoding: index[nameRange(position)], as: UTF8.self))
   }
 
-  /// Less than zero if the name of an entry comes before another. By bytes: a text made of each name
-  /// on the way would cost more than a search.
+  /// Returns a number less than zero if the name of an entry precedes another. Compares bytes:
+  /// creating a string of each name would cost more than the search.
   private func order(_ position: Int, _ name: TensorName) -> Int {
     let index = index
     return index.span.extracting(nameRange(position)).compared(with: name.utf8.span)
   }
 
   private func nameRange(_ position: Int) -> Range<Int> {
-    let start = Int(places[position].index) + IndexParser.bytesBeforeName
+    let start = Int(entryOffsets[position].index) + IndexParser.bytesBeforeName
     var cursor = Cursor(index, origin: indexOffset, at: start)
     // Checked by `init`, like the whole entry.
     return (try? cursor.text("name", atMost: Layout.nameLength)) ?? start..<start
@@ -207,7 +207,7 @@ private func readFooter(
   let foot = try source.bytes(at: start, count: Layout.footerSize)
   guard foot.suffix(8).elementsEqual(Layout.endSignature) else {
     throw DiffError(
-      .truncated, "the file does not end with the end signature: cut off or still being written",
+      .truncated, "the file does not end with the end signature: truncated or still being written",
       offset: size)
   }
   guard checksumsMatch(XXH3.hash64(foot.span.extracting(0..<32)), foot.littleEndian(at: 32)) else {

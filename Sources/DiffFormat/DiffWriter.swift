@@ -1,7 +1,7 @@
 import SystemSupport
 import TensorCore
 
-/// Writes a diff forwards, entry by entry in ascending order of names, in bounded memory: a few
+/// Writes a diff sequentially, entry by entry in ascending order of names, in bounded memory: a few
 /// pages of changes, and for the index about 15 bytes for every 32 768 changes.
 ///
 ///     let sink = try FileSink("task.diff")
@@ -14,10 +14,10 @@ import TensorCore
 ///
 /// Equal calls give equal bytes, on any number of cores, for one build of zlib.
 public final class DiffWriter {
-  /// Facts about the diff; may be changed until `finish`.
+  /// The metadata of the diff; may be changed until `finish`.
   public var metadata: [String: String]
 
-  /// What the diff holds beside its changes, each identifier once; may be changed until `finish`.
+  /// The extensions of the diff, each identifier once; may be changed until `finish`.
   public var extensions: [DiffExtension] = []
 
   private let sink: any ByteSink
@@ -32,19 +32,19 @@ public final class DiffWriter {
   private var entries: [DiffEntry] = []
   private var isOpen = false
   private var stream = DiffStream.changes
-  /// How many values the stream has so far.
+  /// The number of values of the stream so far.
   private var streamCount: UInt64 = 0
-  /// Pages that are full or being filled, of one entry or several; encoded together on all cores.
-  private var batch = [PendingPage](repeating: PendingPage(), count: 8)
-  /// The number of the page being filled.
+  /// Pages that are full or being filled, of one or several entries; encoded together on all cores.
+  private var pending = [PendingPage](repeating: PendingPage(), count: 8)
+  /// The index of the page being filled.
   private var filling = 0
   /// The position after the last change.
   private var pageEnd: UInt64 = 0
 
   /// Starts a diff on `sink`.
   ///
-  /// - Parameter packed: whether an entry may have elements that are no whole bytes, which the header
-  ///   has to say; readers of version 1.0 refuse such a file.
+  /// - Parameter packed: whether an entry may have elements that are not whole bytes, which the
+  ///   header declares; readers of version 1.0 refuse such a file.
   public init(
     _ sink: any ByteSink, metadata: [String: String] = [:], profile: EncodingProfile = .size,
     packed: Bool = false
@@ -65,8 +65,8 @@ public final class DiffWriter {
 
   /// Starts an entry.
   ///
-  /// - Throws: `usage` if its name is not behind the one before, is empty or too long, or if its
-  ///   operation does not go with its type.
+  /// - Throws: `usage` if its name does not follow the previous one, is empty or too long, or if
+  ///   its operation is not defined for its type.
   public func begin(_ entry: DiffEntry) throws(DiffError) {
     precondition(!isOpen, "begin before end")
     try check(entry)
@@ -78,12 +78,12 @@ public final class DiffWriter {
     try begin(first: .changes)
   }
 
-  /// Goes on to another stream of a `reshape`.
+  /// Starts another stream of a `reshape`.
   public func begin(_ stream: DiffStream) throws(DiffError) {
     let entry = current
     guard entry.operation.streams.contains(stream), stream.rawValue > self.stream.rawValue
     else { throw DiffError(.usage, "streams must be written in order", tensor: entry.name) }
-    // A stream in between that is dense must be there too.
+    // A dense stream in between must not be skipped.
     for passed in entry.operation.streams
     where passed.rawValue >= self.stream.rawValue && passed.rawValue < stream.rawValue {
       try checkDense(passed, passed == self.stream ? streamCount : 0)
@@ -92,13 +92,13 @@ public final class DiffWriter {
   }
 
   private func begin(first stream: DiffStream) throws(DiffError) {
-    if !batch[filling].isEmpty { try nextPage() }
+    if !pending[filling].isEmpty { try nextPage() }
     self.stream = stream
     streamCount = 0
     pageEnd = 0
   }
 
-  /// Adds changes, whose positions must ascend, also from one call to the next.
+  /// Appends changes, whose positions must ascend, also from one call to the next.
   ///
   /// - Parameter changes: `entry.valueWidth` bytes for each offset, little-endian.
   /// - Throws: `usage` if positions do not ascend or leave the tensor.
@@ -115,22 +115,22 @@ public final class DiffWriter {
     var done = 0
     while done < changes.count {
       let first = changes.position(done)
-      if batch[filling].isFull || !batch[filling].reaches(first) { try nextPage() }
-      if batch[filling].isEmpty {
+      if pending[filling].isFull || !pending[filling].reaches(first) { try nextPage() }
+      if pending[filling].isEmpty {
         guard first >= pageEnd else { throw disorder }
-        batch[filling].begin(at: first, of: entries.count - 1, stream, grid)
+        pending[filling].begin(at: first, of: entries.count - 1, stream, grid)
       }
       let rest = changes.extracting(done..<changes.count)
-      guard let taken = batch[filling].append(rest) else { throw disorder }
+      guard let taken = pending[filling].append(rest) else { throw disorder }
       done += taken
-      pageEnd = batch[filling].end
+      pageEnd = pending[filling].end
     }
   }
 
-  /// Adds changes; see `append(_:)` of a view.
+  /// Appends changes; see `append(_:)` of a view.
   public func append(_ changes: ChangeRun<UInt8>) throws(DiffError) { try append(changes.view) }
 
-  /// Adds the elements of a whole tensor, or of a part without gaps, from the position `start` on.
+  /// Appends all elements of a tensor, or of a contiguous part, starting at the position `start`.
   ///
   /// - Throws: `usage` if positions do not ascend or leave the tensor.
   public func append(at start: UInt64, every elements: Span<UInt8>) throws(DiffError) {
@@ -149,7 +149,7 @@ public final class DiffWriter {
   /// The offsets of a page without gaps.
   private static let everyOffset = Array(0..<UInt32(Layout.pageCapacity))
 
-  /// Ends the entry, adding what is known of it only now.
+  /// Ends the entry and sets fingerprints that are known only now.
   public func end(
     base: Fingerprint? = nil, result: Fingerprint? = nil, old: Fingerprint? = nil
   ) throws(DiffError) {
@@ -169,22 +169,22 @@ public final class DiffWriter {
     if entries.count > Self.entryLimit { try flush() }
   }
 
-  /// So many entries without a page, or with one each, wait for the next pages at most.
+  /// The maximum number of entries that are buffered before a flush.
   private static let entryLimit = 64
 
   /// The entry between `begin` and `end`.
   private var current: DiffEntry {
-    guard isOpen, let entry = entries.last else { preconditionFailure("no entry was begun") }
+    guard isOpen, let entry = entries.last else { preconditionFailure("no entry was started") }
     return entry
   }
 
   private func checkDense(_ stream: DiffStream, _ count: UInt64) throws(DiffError) {
     guard !current.isDense(stream) || count == current.grid(of: stream).count else {
-      throw DiffError(.usage, "a whole tensor with elements left out", tensor: current.name)
+      throw DiffError(.usage, "a whole tensor with missing elements", tensor: current.name)
     }
   }
 
-  /// Writes the index and the footer: the file is complete.
+  /// Writes the index and the footer, which completes the file.
   public func finish() throws(DiffError) {
     precondition(!isOpen, "finish before end")
     try flush()
@@ -213,21 +213,21 @@ public final class DiffWriter {
 
   private func nextPage() throws(DiffError) {
     filling += 1
-    if filling == batch.count { try flush() }
+    if filling == pending.count { try flush() }
   }
 
-  /// Encodes and writes the pages of the batch, and the entries that are complete with them.
+  /// Encodes and writes the pending pages, and adds the entries that are complete to the index.
   private func flush() throws(DiffError) {
-    let used = filling < batch.count && !batch[filling].isEmpty ? filling + 1 : filling
+    let used = filling < pending.count && !pending[filling].isEmpty ? filling + 1 : filling
     let profile = profile
-    try parallelForEach(&batch, count: used) { _, page throws(DiffError) in page.encode(profile) }
+    try parallelForEach(&pending, count: used) { _, page throws(DiffError) in page.encode(profile) }
     for number in 0..<used {
-      // Field by field: a copy of the page would make `removeAll` allocate its memory anew.
-      let (encoded, start) = (batch[number].encoded, batch[number].changes.start)
+      // Field by field: with a copy of the page, `removeAll` would allocate new memory.
+      let (encoded, start) = (pending[number].encoded, pending[number].changes.start)
       try write(
-        encoded, start: start, span: batch[number].end - start,
-        count: batch[number].changes.count, entry: batch[number].entry, batch[number].stream)
-      batch[number].removeAll()
+        encoded, start: start, span: pending[number].end - start,
+        count: pending[number].changes.count, entry: pending[number].entry, pending[number].stream)
+      pending[number].removeAll()
     }
     filling = 0
     let complete = isOpen ? entries.count - 1 : entries.count
@@ -236,7 +236,7 @@ public final class DiffWriter {
     entries.removeFirst(complete)
   }
 
-  /// Writes a page and takes it into the index.
+  /// Writes a page and adds it to its entry.
   private func write(
     _ bytes: [UInt8], start: UInt64, span: UInt64, count: Int, entry: Int, _ stream: DiffStream
   ) throws(DiffError) {
@@ -248,9 +248,9 @@ public final class DiffWriter {
     offset += UInt64(bytes.count)
   }
 
-  /// Writes an entry of another diff with its pages as they are stored there.
+  /// Writes an entry of another diff with its stored pages.
   ///
-  /// - Throws: what `begin` and reading throw; `checksum` if a page is damaged.
+  /// - Throws: the errors of `begin` and of reading; `checksum` if a page is damaged.
   /// - Complexity: O(bytes of the entry), in memory of a page.
   package func copy(_ entry: DiffEntry, from source: any ByteSource) throws(DiffError) {
     try begin(entry)
@@ -279,7 +279,7 @@ public final class DiffWriter {
       throw refuse("entries must be written in ascending order of names")
     }
     guard allowsPacked || entry.type.unit == 1 else {
-      throw refuse("elements of type \(entry.type) in a diff that was begun without them")
+      throw refuse("elements of type \(entry.type) in a diff without packed elements")
     }
     guard
       ([entry.shape] + [entry.newShape].compactMap(\.self)).allSatisfy({
@@ -298,9 +298,9 @@ public final class DiffWriter {
 }
 
 extension DiffReader {
-  /// Writes this diff with other metadata; its pages are copied, not encoded anew.
+  /// Writes this diff with other metadata; its pages are copied, not encoded again.
   ///
-  /// - Throws: what reading and writing throw; `checksum` if a page is damaged.
+  /// - Throws: the errors of reading and writing; `checksum` if a page is damaged.
   /// - Complexity: O(size), in memory of a page.
   package func write(
     into sink: any ByteSink, metadata: [String: String]

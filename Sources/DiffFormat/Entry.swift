@@ -1,25 +1,25 @@
 import TensorCore
 
-/// What a diff does to one tensor: an entry of its index.
+/// The change of one tensor: an entry of a diff's index.
 public struct DiffEntry: Sendable, Hashable {
   /// The tensor's name, as in the checkpoint that the diff was made from.
   public var name: TensorName
-  /// What is done.
+  /// The kind of change.
   public var operation: DiffOperation
   /// The type of the tensor's elements.
   public var type: ElementType
-  /// The shape of the tensor before, or of the one that is inserted.
+  /// The shape of the tensor before the change, or of the inserted tensor.
   public var shape: Shape
-  /// The tensor before the change, where known.
+  /// The fingerprint of the tensor before the change, if known.
   public var base: Fingerprint?
-  /// The tensor after the change, where known.
+  /// The fingerprint of the tensor after the change, if known.
   public var result: Fingerprint?
   /// XXH3-128 of the old elements at the changed positions, in order (exact operations only).
   public var old: Fingerprint?
   /// The stored pages, a list for each stream.
   public package(set) var pages: [DiffStream: [PageInfo]] = [:]
 
-  /// An entry without pages, to be written.
+  /// Creates an entry without pages, to be written.
   public init(
     _ name: TensorName, _ operation: DiffOperation, _ type: ElementType, _ shape: Shape,
     base: Fingerprint? = nil, result: Fingerprint? = nil, old: Fingerprint? = nil
@@ -33,18 +33,18 @@ public struct DiffEntry: Sendable, Hashable {
     self.old = old
   }
 
-  /// How many values are stored.
+  /// The number of stored values.
   public var count: UInt64 { pages.values.joined().reduce(0) { $0 + UInt64($1.count) } }
 
-  /// Bytes of the pages.
+  /// The number of bytes of the pages.
   public var storedSize: UInt64 { pages.values.joined().reduce(0) { $0 + $1.storedSize } }
 
-  /// Which fingerprints are there.
+  /// A bit mask of the fingerprints that the entry has.
   var flags: UInt8 {
     (base == nil ? 0 : 1) | (result == nil ? 0 : 2) | (old == nil ? 0 : 4)
   }
 
-  /// Bytes of a stored value.
+  /// The number of bytes of a stored value.
   public var valueWidth: Int {
     if case .add(let values, _) = operation { values.width } else { type.width }
   }
@@ -59,22 +59,22 @@ public struct DiffEntry: Sendable, Hashable {
   }
 }
 
-/// What is done to a tensor.
+/// An operation on a tensor.
 public enum DiffOperation: Sendable, Hashable {
   /// Sparse additions of float values, each times 2^scale.
   case add(values: FloatType, scale: Int)
   /// Sparse new elements, as bits.
   case replace
-  /// Sparse exclusive-or of the old and new bits: works in both directions.
+  /// Sparse exclusive-or of the old and new bits; reversible.
   case xor
   /// A whole tensor that the base lacks.
   case insert
-  /// A whole tensor that the result lacks; its elements are kept.
+  /// A whole tensor that the result lacks; its elements are stored.
   case delete
-  /// Another shape: XOR where the shapes overlap, and what stands outside of the overlap.
+  /// Another shape: XOR where the shapes overlap, and the elements outside of the overlap.
   case reshape(to: Shape)
 
-  /// An operation without what belongs to it. Raw values are those of the file.
+  /// An operation without its parameters. Raw values are those of the file.
   enum Code: UInt8 {
     case add = 1
     case replace = 2
@@ -83,9 +83,9 @@ public enum DiffOperation: Sendable, Hashable {
     case delete = 5
     case reshape = 6
 
-    /// Which fingerprints an entry may have, a bit each: base, result, old elements. One of what
-    /// does not exist, or of old elements where they are not defined, would be a second form of
-    /// the same contents.
+    /// A bit mask of the fingerprints that an entry may have: base, result, old elements. Others,
+    /// of tensors that do not exist or of undefined old elements, would be a second form of the
+    /// same contents.
     var allowedFlags: UInt8 {
       switch self {
       case .replace, .xor: 0b111
@@ -95,7 +95,7 @@ public enum DiffOperation: Sendable, Hashable {
       }
     }
 
-    /// Whether the tensor is stored whole.
+    /// True if the tensor is stored whole.
     var isWhole: Bool { self == .insert || self == .delete }
   }
 
@@ -111,7 +111,7 @@ public enum DiffOperation: Sendable, Hashable {
     }
   }
 
-  /// The word used in output.
+  /// The name in output.
   public var name: String {
     switch self {
     case .add: "add"
@@ -123,15 +123,15 @@ public enum DiffOperation: Sendable, Hashable {
     }
   }
 
-  /// The streams that an entry of this operation has, in the order of the file.
+  /// The streams of an entry of this operation, in the order of the file.
   public var streams: [DiffStream] {
     if case .reshape = self { [.changes, .oldRemainder, .newRemainder] } else { [.changes] }
   }
 
-  /// Whether the result is defined bit by bit, without arithmetic.
+  /// True if the result is defined bit by bit, without arithmetic.
   public var isExact: Bool { if case .add = self { false } else { true } }
 
-  /// Whether the entry keeps what it needs to restore the tensor before.
+  /// True if the entry holds enough to restore the tensor before the change.
   public var isReversible: Bool {
     switch self {
     case .add, .replace: false
@@ -140,7 +140,7 @@ public enum DiffOperation: Sendable, Hashable {
   }
 }
 
-/// A run of pages of an entry.
+/// A sequence of pages of an entry.
 public enum DiffStream: Int, Sendable, Hashable, CaseIterable {
   /// The changes; of `reshape`, those inside the overlap.
   case changes
@@ -151,7 +151,7 @@ public enum DiffStream: Int, Sendable, Hashable, CaseIterable {
 }
 
 extension DiffEntry {
-  /// The elements that the positions of a stream index, as rows.
+  /// Returns the grid of the elements that the positions of a stream refer to.
   func grid(of stream: DiffStream) -> Grid {
     guard case .reshape(let new) = operation else {
       return Grid(count: shape.count, rowLength: shape.rowLength)
@@ -164,14 +164,14 @@ extension DiffEntry {
     }
   }
 
-  /// Whether every element of a stream must be stored.
+  /// Returns whether every element of a stream must be stored.
   func isDense(_ stream: DiffStream) -> Bool {
     if case .reshape = operation { stream != .changes } else { operation.code.isWhole }
   }
 }
 
 extension Shape {
-  /// The box of indices that both shapes have, in units; empty where the ranks differ.
+  /// Returns the box of indices that both shapes contain, in units; empty if the ranks differ.
   package func overlap(_ other: Shape) -> Shape {
     let (mine, theirs) = (unitExtents, other.unitExtents)
     guard mine.count == theirs.count else { return Shape(vector: 0) }
@@ -179,7 +179,7 @@ extension Shape {
   }
 }
 
-/// A tensor seen as rows: what position codings may know of its shape.
+/// A tensor as rows: the part of its shape that position codings use.
 struct Grid: Equatable {
   let count: UInt64
   let rowLength: UInt64
@@ -192,15 +192,15 @@ struct Grid: Equatable {
   init(vector count: UInt64) { self.init(count: count, rowLength: count) }
 }
 
-/// A stored page: up to 32 768 changes, decodable alone.
+/// A stored page: up to 32 768 changes that can be decoded independently.
 public struct PageInfo: Sendable, Hashable {
   /// The position of the page's first change.
   public let start: UInt64
-  /// Elements from the first change to the last, both included.
+  /// The number of elements from the first change to the last, both included.
   public let span: UInt64
-  /// How many changes.
+  /// The number of changes.
   public let count: Int
-  /// Where the page's bytes begin in the file, and how many they are.
+  /// The offset in the file and the number of the page's bytes.
   public let offset, storedSize: UInt64
   /// XXH3-64 of the page's bytes.
   public let checksum: UInt64

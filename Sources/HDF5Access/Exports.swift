@@ -1,2 +1,2 @@
-// Checkpoints read in this process are those of that module.
+// The interface of Checkpoints is part of this module's interface.
 @_exported import Checkpoints

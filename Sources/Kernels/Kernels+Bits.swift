@@ -11,18 +11,18 @@ extension Kernels {
     }
   }
 
-  /// Appends the low `bits` bits of each value; fills the last byte up with zeros.
+  /// Appends the low `bits` bits of each value; pads the last byte with zeros.
   package static func pack(_ values: Span<UInt32>, bits: Int, appendingTo bytes: inout [UInt8]) {
     let start = bytes.count
     bytes.append(contentsOf: repeatElement(0, count: (values.count * bits + 7) / 8))
-    var room = bytes.mutableSpan._consumingExtracting(start...)
-    unsafe memory(values, &room) { from, to in
+    var buffer = bytes.mutableSpan._consumingExtracting(start...)
+    unsafe memory(values, &buffer) { from, to in
       unsafe dk_pack_bits(from.baseAddress, UInt32(bits), from.count, to.baseAddress)
     }
   }
 
-  /// Stores the index of each one bit of `bitmap`, if `ones` has room for all of them (else only
-  /// some); returns how many there are. Behind them, up to 64 numbers are overwritten too.
+  /// Stores the index of each one bit of `bitmap`, or only of some if `ones` is too small; returns
+  /// the number of one bits. Up to 64 numbers after them are overwritten, too.
   package static func selectOnes(
     _ bitmap: Span<UInt8>, into ones: inout MutableSpan<UInt32>
   ) -> Int {
@@ -31,7 +31,7 @@ extension Kernels {
     }
   }
 
-  /// Sets the bits at ascending `positions` of a new bitmap of `count` bits.
+  /// Returns a bitmap of `count` bits in which the bits at ascending `positions` are set.
   package static func bitmap(_ positions: Span<UInt32>, count: Int) -> [UInt8] {
     var bitmap = [UInt8](repeating: 0, count: (count + 7) / 8)
     precondition(positions.isEmpty || Int(positions[positions.count - 1]) < count)
@@ -39,7 +39,7 @@ extension Kernels {
     return bitmap
   }
 
-  /// The gaps between ascending values: what lies between each and the one before.
+  /// Returns the gaps between ascending values: the number of values between each and the previous.
   package static func gaps(_ values: Span<UInt32>) -> [UInt32] {
     unsafe [UInt32](unsafeUninitializedCapacity: values.count) { to, count in
       count = values.count
@@ -47,9 +47,9 @@ extension Kernels {
     }
   }
 
-  /// Reads gaps of `bits` bits until `values` is full and turns them into values, the first one
-  /// not below `next`. Returns the least that may come next, not wrapped (right only up to 2^32),
-  /// and the bits that the widest gap takes.
+  /// Reads gaps of `bits` bits until `values` is full and converts them to values, the first of
+  /// which is at least `next`. Returns the smallest possible next value, not wrapped (valid only up
+  /// to 2^32), and the number of bits of the widest gap.
   package static func unpackGaps(
     _ source: Span<UInt8>, bits: Int, next: UInt64, into values: inout MutableSpan<UInt32>
   ) -> (next: UInt64, widest: Int) {
@@ -62,27 +62,27 @@ extension Kernels {
     return (after, Int(widest))
   }
 
-  /// The bits that the widest value takes.
+  /// Returns the number of bits of the widest value.
   package static func width(_ values: Span<UInt32>) -> Int {
     unsafe memory(values) { unsafe 32 - dk_or($0.baseAddress, $0.count).leadingZeroBitCount }
   }
 
-  /// Appends `values[i] + shift`, modulo 2^32; false, and nothing appended, if the values do not
-  /// ascend strictly.
+  /// Appends `values[i] + shift`, modulo 2^32; returns false and appends nothing if the values do
+  /// not ascend strictly.
   package static func rebase(
     _ values: Span<UInt32>, by shift: UInt32, appendingTo list: inout [UInt32]
   ) -> Bool {
     let start = list.count
     list.append(contentsOf: repeatElement(0, count: values.count))
-    var room = list.mutableSpan._consumingExtracting(start...)
-    let ascends = unsafe memory(values, &room) { from, to in
+    var buffer = list.mutableSpan._consumingExtracting(start...)
+    let ascends = unsafe memory(values, &buffer) { from, to in
       unsafe dk_rebase(from.baseAddress, from.count, shift, to.baseAddress) != 0
     }
     if !ascends { list.removeLast(values.count) }
     return ascends
   }
 
-  /// How many of the ascending `values[i] + shift` lie in each row and in each column of a grid.
+  /// Returns the number of the ascending `values[i] + shift` in each row and each column of a grid.
   package static func countLines(
     _ values: Span<UInt32>, shift: UInt32, rows: Int, columns: Int
   ) -> (rows: [UInt32], columns: [UInt32]) {
@@ -97,7 +97,7 @@ extension Kernels {
     return (rowCounts, columnCounts)
   }
 
-  /// For k in 0..<32, the bits that `gaps` take in a Rice code with parameter k.
+  /// Returns, for k in 0..<32, the number of bits of `gaps` in a Rice code with parameter k.
   package static func riceCosts(_ gaps: Span<UInt32>) -> [UInt64] {
     unsafe [UInt64](unsafeUninitializedCapacity: 32) { costs, count in
       count = 32
@@ -105,8 +105,8 @@ extension Kernels {
     }
   }
 
-  /// Stores where the one of each gap stands in a unary bitmap whose next free bit is `next`;
-  /// returns the next free bit after them.
+  /// Stores the index of each gap's one in a unary bitmap whose next free bit is `next`; returns
+  /// the next free bit after them.
   package static func riceUnary(
     _ gaps: Span<UInt32>, k: Int, next: UInt64, into ones: inout MutableSpan<UInt32>
   ) -> UInt64 {
@@ -117,7 +117,7 @@ extension Kernels {
   }
 
   /// Decodes a block of a Rice code: `values` holds the low bits and becomes the values.
-  /// Returns the least value that may come next, not wrapped.
+  /// Returns the smallest possible next value, not wrapped.
   package static func riceBlock(
     ones: Span<UInt32>, firstBit: UInt32, k: Int, next: UInt64,
     values: inout MutableSpan<UInt32>

@@ -1,7 +1,7 @@
 import CKernels
 
 extension Kernels {
-  /// Byte p of every value goes to plane p: `planes` becomes `width` runs of equal length.
+  /// Moves byte p of every value to plane p: `planes` becomes `width` planes of equal length.
   package static func splitPlanes(
     _ values: Span<UInt8>, width: Int, into planes: inout MutableSpan<UInt8>
   ) {
@@ -11,7 +11,7 @@ extension Kernels {
     }
   }
 
-  /// The inverse of `splitPlanes`.
+  /// Joins planes to values, the inverse of `splitPlanes`.
   package static func joinPlanes(
     _ planes: Span<UInt8>, width: Int, into values: inout MutableSpan<UInt8>
   ) {
@@ -21,7 +21,7 @@ extension Kernels {
     }
   }
 
-  /// How often each byte occurs.
+  /// Returns the number of occurrences of each byte.
   package static func histogram(_ bytes: Span<UInt8>) -> [UInt32] {
     unsafe [UInt32](unsafeUninitializedCapacity: 256) { counts, count in
       count = 256
@@ -29,12 +29,12 @@ extension Kernels {
     }
   }
 
-  /// Appends, bit by bit, the lowest first, the code of each byte and the one behind those of all
-  /// bytes. A code has its bits in the lower half and their number, at most 14, in the upper one.
+  /// Appends the code of each byte and then the last of the 257 codes, bit by bit, the lowest
+  /// first. A code has its bits in the lower half and their number, at most 14, in the upper half.
   ///
   /// - Parameters:
-  ///   - pending: bits before them, `held` of them, at most 7.
-  ///   - size: how many bytes this makes.
+  ///   - pending: the preceding bits, `held` of them, at most 7.
+  ///   - size: the number of bytes that are appended.
   package static func appendCodes(
     of source: Span<UInt8>, _ codes: [UInt32], pending: UInt64, held: Int, size: Int,
     to bytes: inout [UInt8]
@@ -42,8 +42,8 @@ extension Kernels {
     precondition(codes.count == 257 && codes.allSatisfy { $0 >> 16 <= 14 } && held < 8)
     let start = bytes.count
     bytes.append(contentsOf: repeatElement(0, count: size + 8))
-    var room = bytes.mutableSpan._consumingExtracting(start...)
-    let written = unsafe memory(source, &room) { from, to in
+    var buffer = bytes.mutableSpan._consumingExtracting(start...)
+    let written = unsafe memory(source, &buffer) { from, to in
       unsafe dk_write_codes(
         from.baseAddress, from.count, codes, pending, UInt32(held), to.baseAddress)
     }
@@ -51,7 +51,7 @@ extension Kernels {
     bytes.removeLast(8)
   }
 
-  /// The indices of the elements that differ.
+  /// Returns the indices of the elements that differ.
   package static func differences(
     _ a: Span<UInt8>, _ b: Span<UInt8>, width: Int
   ) -> [UInt32] {
@@ -64,8 +64,8 @@ extension Kernels {
     }
   }
 
-  /// Copies the elements at `offsets` of `block`, each plus `shift` modulo 2^32, into `values`. They
-  /// must ascend.
+  /// Copies the elements at `offsets` of `block`, each plus `shift` modulo 2^32, into `values`.
+  /// They must ascend.
   package static func gather(
     _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>, shift: UInt32 = 0,
     into values: inout MutableSpan<UInt8>
@@ -78,7 +78,7 @@ extension Kernels {
     }
   }
 
-  /// What `gather` copies.
+  /// Returns the elements that `gather` copies.
   package static func gathered(
     _ block: Span<UInt8>, width: Int, at offsets: Span<UInt32>, shift: UInt32 = 0
   ) -> [UInt8] {
@@ -89,7 +89,7 @@ extension Kernels {
     }
   }
 
-  /// How new bits meet the old ones.
+  /// The way in which new elements change the old ones.
   package enum Scatter: Sendable { case replace, xor }
 
   /// Stores or XORs `values` at the `offsets` of `block`, each plus `shift` modulo 2^32. They must
@@ -107,12 +107,12 @@ extension Kernels {
     }
   }
 
-  /// Whether all bytes are zero; looks no further than the first that is not.
+  /// Returns whether all bytes are zero; stops at the first that is not.
   package static func isZero(_ bytes: Span<UInt8>) -> Bool {
     unsafe memory(bytes) { unsafe dk_is_zero($0.baseAddress, $0.count) != 0 }
   }
 
-  /// Makes every element of `width` bytes the low ones of `element`, little-endian.
+  /// Sets every element to the low `width` bytes of `element`, little-endian.
   package static func fill(_ bytes: inout MutableSpan<UInt8>, _ element: UInt64, width: Int) {
     let start = min(bytes.count, width)
     for index in 0..<start {
@@ -144,7 +144,8 @@ extension Kernels {
     }
   }
 
-  /// Ascending offsets are inside a block if the last one is, and none before it wraps.
+  /// Traps if offsets are not inside a block: ascending offsets are if the last one is, and none
+  /// wraps.
   static func check(_ offsets: Span<UInt32>, _ shift: UInt32, _ count: Int) {
     guard !offsets.isEmpty else { return }
     let last = offsets[offsets.count - 1] &+ shift

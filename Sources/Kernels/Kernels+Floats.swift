@@ -12,7 +12,7 @@ extension Kernels {
     }
   }
 
-  /// `value · factor` rounded to `type`, to nearest even.
+  /// Fills `bytes` with `value · factor` rounded to `type`, to nearest even.
   package static func narrow(
     _ values: Span<Double>, _ type: FloatType, factor: Double, into bytes: inout MutableSpan<UInt8>
   ) {
@@ -22,7 +22,7 @@ extension Kernels {
     }
   }
 
-  /// The numbers that values stand for: `value · 2^scale`.
+  /// Returns the numbers that values represent: `value · 2^scale`.
   package static func widened(_ values: Span<UInt8>, _ type: FloatType, _ scale: Int) -> [Double] {
     var numbers = [Double](repeating: 0, count: values.count / type.width)
     var span = numbers.mutableSpan
@@ -30,7 +30,7 @@ extension Kernels {
     return numbers
   }
 
-  /// Numbers as the values that `widened` reads, each rounded to nearest even.
+  /// Returns the values that represent numbers, each rounded to nearest even; see `widened`.
   package static func narrowed(
     _ numbers: Span<Double>, _ type: FloatType, _ scale: Int
   ) -> [UInt8] {
@@ -40,20 +40,20 @@ extension Kernels {
     return values
   }
 
-  /// The largest magnitude, zero of none; infinity or NaN if one is there.
+  /// Returns the largest magnitude; zero if there are no values, infinity or NaN if there is one.
   package static func largest(_ values: Span<Double>) -> Double {
     unsafe memory(values) { unsafe dk_largest($0.baseAddress, $0.count) }
   }
 
-  /// How many magnitudes are no more than a limit.
+  /// Returns the number of magnitudes that are at most `limit`.
   package static func count(_ values: Span<Double>, upTo limit: Double) -> Int {
     unsafe memory(values) { unsafe dk_count_up_to($0.baseAddress, $0.count, limit) }
   }
 
   /// Adds `deltas` at the `offsets` of `block`, each plus `shift` modulo 2^32, which must ascend:
   /// one addition in float32 (float64 tensors: in float64), then conversion to the tensor's type,
-  /// each to nearest even. A NaN becomes the one of the file format: positive, quiet, without
-  /// payload. Returns how many elements became infinite that were not.
+  /// each to nearest even. A NaN becomes that of the file format: positive, quiet, without payload.
+  /// Returns the number of elements that became infinite.
   @discardableResult
   package static func scatterAdd(
     _ block: inout MutableSpan<UInt8>, _ type: FloatType, at offsets: Span<UInt32>,
@@ -67,8 +67,8 @@ extension Kernels {
     }
   }
 
-  /// `b − a`, element by element: exact where float64 holds it, else the odd one of its two
-  /// neighbours, which rounds to float32 and less as the exact difference does.
+  /// Calculates `b − a` element by element: exact if float64 can represent it, else the odd one of
+  /// its two neighbors, which rounds to float32 and narrower types as the exact difference does.
   package static func subtract(
     _ a: Span<UInt8>, from b: Span<UInt8>, _ type: FloatType,
     into differences: inout MutableSpan<Double>
@@ -81,7 +81,7 @@ extension Kernels {
 }
 
 extension Double {
-  /// 2^exponent, exactly.
+  /// Returns exactly 2^exponent.
   package static func powerOfTwo(_ exponent: Int) -> Double {
     Double(sign: .plus, exponent: exponent, significand: 1)
   }

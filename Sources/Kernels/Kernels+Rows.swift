@@ -1,5 +1,5 @@
 extension Kernels {
-  /// Where rows of equal length lie in memory: the first, and from each to the next.
+  /// The layout of rows in memory: the offset of the first, and the distance from each to the next.
   package struct Rows {
     package var start, stride: Int
 

@@ -1,9 +1,9 @@
-/// The C kernels on spans. Each function is called once per page or block, never per element;
-/// preconditions here guard against errors in diffkit itself and are unreachable by input.
+/// The C kernels on spans. Each function is called once per page or block, never per element; its
+/// preconditions detect errors of diffkit itself and cannot be violated by input.
 package enum Kernels {}
 
-// What kernels are given: the memory of one span or more. That of an empty one may have no address,
-// which a kernel does not ask for then.
+// Access to the memory of one or several spans for kernels. An empty span may have no address,
+// which kernels do not use.
 extension Kernels {
   static func memory<A, Result>(
     _ a: Span<A>, _ body: (UnsafeBufferPointer<A>) -> Result

@@ -1,7 +1,7 @@
 import CKernels
 import TensorCore
 
-/// SHA-256 (FIPS 180-4) over bytes that arrive in pieces: the hash of a store's files.
+/// The SHA-256 hash (FIPS 180-4) of bytes that arrive in parts, used for a store's files.
 package struct SHA256: Sendable {
   private static let blockSize = 64
 
@@ -10,16 +10,16 @@ package struct SHA256: Sendable {
     0x5be0_cd19,
   ]
   private var count: UInt64 = 0
-  /// The beginning of a block.
+  /// The bytes of an incomplete block.
   private var partial: [UInt8] = []
   private let isPortable: Bool
 
-  /// The hash of no bytes.
+  /// Creates the hash of no bytes.
   ///
-  /// - Parameter portably: whether to do without the processor's instructions for it.
+  /// - Parameter portably: whether to avoid the processor's instructions for SHA-256.
   package init(portably: Bool = false) { isPortable = portably }
 
-  /// Takes the next bytes.
+  /// Adds the next bytes.
   package mutating func update(_ bytes: Span<UInt8>) {
     count += UInt64(bytes.count)
     var rest = bytes
@@ -43,7 +43,7 @@ package struct SHA256: Sendable {
   /// The hash of all bytes so far: 32 bytes.
   package var bytes: [UInt8] { words.flatMap { $0.byteSwapped.littleEndianBytes } }
 
-  /// The state when the message ends here.
+  /// The state after the padding, as if the message ended here.
   private var words: [UInt32] {
     var last = self
     var padding: [UInt8] = [0x80]

@@ -1,6 +1,6 @@
 import Platform
 
-/// SplitMix64 (Steele, Lea, Flood 2014): a stream of chance that is a function of its seed.
+/// SplitMix64 (Steele, Lea, Flood 2014), a random number generator with a seed.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
@@ -14,8 +14,8 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// Uniform in 0..<`bound` (Lemire 2019): what the standard library draws as of Swift 6, written
-  /// here because its algorithm is no contract.
+  /// Returns a uniform number in 0..<`bound` (Lemire 2019): the algorithm of the standard library
+  /// as of Swift 6, implemented here because that may change.
   package mutating func next(below bound: UInt64) -> UInt64 {
     precondition(bound > 0)
     var product = next().multipliedFullWidth(by: bound)
@@ -26,10 +26,11 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     return product.high
   }
 
-  /// Uniform in 0..<1.
+  /// Returns a uniform number in 0..<1.
   package mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-  /// Gaussian with mean 0 and deviation 1, by the polar method (Marsaglia, Bray 1964).
+  /// Returns a Gaussian number with mean 0 and deviation 1, by the polar method (Marsaglia, Bray
+  /// 1964).
   package mutating func gaussian() -> Double {
     while true {
       let x = 2 * unit() - 1

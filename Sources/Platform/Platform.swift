@@ -1,4 +1,4 @@
-// The C library of this system, under one name: the only place that knows which one it is.
+// The C library of this system under one name. Other modules do not depend on which one it is.
 
 #if canImport(Glibc)
 @_exported import Glibc

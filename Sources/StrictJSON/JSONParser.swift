@@ -1,10 +1,10 @@
 import TensorCore
 
 extension JSONValue {
-  /// Parses a text that is one JSON value, between white space.
+  /// Parses a text that is one JSON value, surrounded by optional white space.
   ///
-  /// Strict where readers differ, so that a text means one thing: valid UTF-8, no member twice in
-  /// an object, no lone surrogate, at most 128 levels.
+  /// Strict where other parsers differ, so that a text has one meaning: valid UTF-8, no duplicate
+  /// members in an object, no lone surrogates, at most 128 levels.
   ///
   /// - Throws: `malformed` with the byte offset in the text.
   /// - Complexity: O(bytes) in time and memory, on average.
@@ -16,7 +16,7 @@ extension JSONValue {
     parser.skipSpace()
     self = try parser.value(depth: 0)
     parser.skipSpace()
-    guard parser.position == bytes.count else { throw parser.error("more after the JSON value") }
+    guard parser.position == bytes.count else { throw parser.error("content after the JSON value") }
   }
 }
 
@@ -52,18 +52,18 @@ private struct JSONParser {
         position += word.utf8.count
         return value
       }
-      throw error("no JSON value")
+      throw error("not a JSON value")
     }
   }
 
   private mutating func object(_ depth: Int) throws(DiffError) -> JSONValue {
     position += 1
     var members: [JSONValue.Member] = []
-    // Where there are few, to look at them is faster.
+    // For few members, a linear search is faster.
     var names: Set<[UInt8]>?
     skipSpace()
     while next != UInt8(ascii: "}") {
-      guard next == UInt8(ascii: "\"") else { throw error("no name of a member") }
+      guard next == UInt8(ascii: "\"") else { throw error("a name of a member is missing") }
       let start = position
       let name = try string()
       if members.count == 16 { names = Set(members.map { Array($0.name.utf8) }) }
@@ -72,7 +72,7 @@ private struct JSONParser {
         ?? !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
       guard isNew else {
         position = start
-        throw error("a second member '\(name)'")
+        throw error("duplicate member '\(name)'")
       }
       skipSpace()
       try take(":")
@@ -111,7 +111,7 @@ private struct JSONParser {
 
   private mutating func string() throws(DiffError) -> String {
     position += 1
-    // What nothing is escaped in is the text as it stands.
+    // Without escapes, the bytes are the text.
     let plain = bytes[position...].prefix { $0 != 0x22 && $0 != 0x5C && $0 >= 0x20 }
     position = plain.endIndex
     if next == UInt8(ascii: "\"") {
@@ -165,7 +165,7 @@ private struct JSONParser {
     var value: UInt16 = 0
     for _ in 0..<4 {
       guard let digit = Character(Unicode.Scalar(next)).hexDigitValue else {
-        throw error("no hexadecimal digit")
+        throw error("not a hexadecimal digit")
       }
       value = value << 4 | UInt16(digit)
       position += 1

@@ -4,11 +4,11 @@ import TensorCore
 package enum JSONValue: Sendable, Hashable {
   case null
   case bool(Bool)
-  /// As it is written: what it means is for the caller to say.
+  /// A number as written; the caller interprets it.
   case number(String)
   case string(String)
   case array([JSONValue])
-  /// Members in the order of the text; no name occurs twice.
+  /// An object with its members in the order of the text; names are unique.
   case object([Member])
 
   /// A member of an object.
@@ -22,34 +22,34 @@ package enum JSONValue: Sendable, Hashable {
     }
   }
 
-  /// The value of the member of an object, or nil. O(members).
+  /// The value of a member of an object, or nil. O(members).
   package subscript(name: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
   }
 
-  /// The text of a string.
+  /// The text, if this is a string.
   package var text: String? { if case .string(let text) = self { text } else { nil } }
 
-  /// A number written as an integer without sign, fraction or exponent, within 64 bits.
+  /// The number, if it is written as an integer without sign, fraction or exponent, within 64 bits.
   package var unsigned: UInt64? {
     guard case .number(let digits) = self, digits.utf8.allSatisfy({ (48...57).contains($0) })
     else { return nil }
     return UInt64(digits)
   }
 
-  /// A number.
+  /// The value, if this is a number.
   package var double: Double? { if case .number(let digits) = self { Double(digits) } else { nil } }
 
-  /// The elements of an array.
+  /// The elements, if this is an array.
   package var elements: [JSONValue]? {
     if case .array(let elements) = self { elements } else { nil }
   }
 
-  /// The members of an object.
+  /// The members, if this is an object.
   package var members: [Member]? { if case .object(let members) = self { members } else { nil } }
 
-  /// The shortest text of the value; as UTF-8, nothing but what must be is escaped.
+  /// The shortest text of the value, with only the required escapes.
   package var compact: String {
     switch self {
     case .null: "null"
@@ -82,7 +82,7 @@ package enum JSONValue: Sendable, Hashable {
 }
 
 extension Unicode.Scalar {
-  /// The escape of JSON, by its number in UTF-16.
+  /// The JSON escape of the scalar by its UTF-16 code units.
   package var jsonEscape: String {
     String(self).utf16.map { "\\u" + $0.hexadecimal }.joined()
   }

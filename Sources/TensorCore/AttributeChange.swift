@@ -1,14 +1,14 @@
-/// What becomes of an attribute of a checkpoint: Keras' files list in attributes which tensors a model
-/// has, in which order, and how its layers are put together.
+/// A change of an attribute of a checkpoint. Keras stores in attributes the list and order of a
+/// model's tensors, and the structure of its layers.
 public struct AttributeChange: Sendable, Hashable, CustomStringConvertible {
   /// The path of the group or dataset in the file; empty for the root.
   public var object: TensorName
   /// The attribute's name.
   public var name: String
-  /// The attribute before and after; nil where it is not there.
+  /// The value before and after; nil if the attribute does not exist.
   public var old, new: AttributeValue?
 
-  /// A change.
+  /// Creates a change.
   public init(object: TensorName, name: String, old: AttributeValue?, new: AttributeValue?) {
     self.object = object
     self.name = name
@@ -16,25 +16,25 @@ public struct AttributeChange: Sendable, Hashable, CustomStringConvertible {
     self.new = new
   }
 
-  /// The change back.
+  /// The inverse change.
   public var reversed: AttributeChange {
     AttributeChange(object: object, name: name, old: new, new: old)
   }
 
-  /// Where the attribute is, and its name.
+  /// The path of the object and the attribute's name.
   public var description: String { "\(object == "" ? "/" : object), attribute '\(name)'" }
 }
 
 /// The value of an attribute: a text, or a list of texts.
 public struct AttributeValue: Sendable, Hashable {
-  /// The texts; one if it is no list.
+  /// The texts; one if it is not a list.
   public var texts: [String]
-  /// Whether it is a list, be it of one text.
+  /// True if it is a list, even of one text.
   public var isList: Bool
-  /// Whether the file stores each text in its own length, in place of fields of equal size.
+  /// True if the file stores texts of variable length instead of fields of equal size.
   public var isVariable: Bool
 
-  /// A list of texts, or the first of them.
+  /// Creates a list of texts, or a single text, the first.
   public init(_ texts: [String], isList: Bool, isVariable: Bool = false) {
     self.texts = texts
     self.isList = isList

@@ -1,5 +1,5 @@
-/// Whether a stored checksum or fingerprint is the one computed. A build for fuzzing takes any:
-/// with them in the way, a fuzzer would never reach what stands behind.
+/// Returns whether a stored checksum or fingerprint equals the computed one. Always true in builds
+/// for fuzzing, so that the fuzzer reaches the code after the check.
 package func checksumsMatch<Checksum: Equatable>(_ computed: Checksum, _ stored: Checksum) -> Bool {
   #if DIFFKIT_FUZZING
   true

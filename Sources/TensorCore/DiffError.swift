@@ -1,11 +1,11 @@
-/// What went wrong, where, and what to do: the one error type of diffkit.
+/// The error type of diffkit: a code, a message, a location and a remedy.
 ///
-/// `description` is a single line fit for a terminal: control characters that come from a file
+/// `description` is a single line that is safe for a terminal: control characters from files
 /// (names, paths, metadata) are escaped.
 public struct DiffError: Error, Sendable, Hashable {
   /// The class of the error.
   public var code: Code
-  /// What is wrong, without the location; perhaps with advice after a semicolon.
+  /// The description of the problem, without the location; may include advice after a semicolon.
   public var message: String
   /// The file concerned.
   public var path: String?
@@ -15,7 +15,7 @@ public struct DiffError: Error, Sendable, Hashable {
   public var offset: UInt64?
   /// The operating system's number for the error, if it reported one.
   public var errno: Int32?
-  /// What the caller can do about it, beside what the message says.
+  /// A remedy, in addition to advice in the message.
   public var remedy: Remedy?
 
   private var underlying: Cause?
@@ -26,7 +26,7 @@ public struct DiffError: Error, Sendable, Hashable {
     set { underlying = newValue.map(Cause.init) }
   }
 
-  /// Creates an error; the location may be filled in by callers that know more.
+  /// Creates an error; callers may add parts of the location later.
   public init(
     _ code: Code, _ message: String, path: String? = nil, tensor: TensorName? = nil,
     offset: UInt64? = nil, errno: Int32? = nil, remedy: Remedy? = nil, cause: (any Error)? = nil
@@ -41,7 +41,7 @@ public struct DiffError: Error, Sendable, Hashable {
     underlying = cause.map(Cause.init)
   }
 
-  /// The same error, with the parts of its location that it lacks.
+  /// Returns the error with the missing parts of its location.
   public func at(path: String? = nil, tensor: TensorName? = nil, offset: UInt64? = nil) -> DiffError
   {
     var error = self
@@ -51,7 +51,7 @@ public struct DiffError: Error, Sendable, Hashable {
     return error
   }
 
-  /// The same error with a remedy.
+  /// Returns the error with a remedy.
   package func advising(_ remedy: Remedy) -> DiffError {
     var error = self
     error.remedy = remedy
@@ -59,7 +59,7 @@ public struct DiffError: Error, Sendable, Hashable {
   }
 }
 
-/// An error of any type, equal to others that read like it.
+/// An error of any type, equal to others with the same description.
 private struct Cause: Sendable, Hashable {
   let error: any Error
 
@@ -72,7 +72,7 @@ extension DiffError: CustomStringConvertible {
   /// `path: tensor 'name': byte 12: message; remedy`, on one line.
   public var description: String { line(\.description) }
 
-  /// The same line with the remedy in other words: those of a program for its own options.
+  /// Returns the description with another wording of the remedy, such as a program's options.
   public func line(_ words: (Remedy) -> String) -> String {
     var parts: [String] = []
     if let path { parts.append(path) }
@@ -82,7 +82,7 @@ extension DiffError: CustomStringConvertible {
     return parts.joined(separator: ": ").escapingControls
   }
 
-  /// The message, followed by the remedy in these words.
+  /// Returns the message, followed by the remedy in the given wording.
   public func advice(_ words: (Remedy) -> String) -> String {
     guard let remedy else { return message }
     return message + (message.contains("; ") ? ", or " : "; ") + words(remedy)

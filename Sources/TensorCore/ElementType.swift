@@ -29,8 +29,8 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
   case bits56 = 39
   case bits64 = 40
 
-  /// Elements of a unit, which is what changes together: the fewest that take whole bytes. 1 but for
-  /// types of 4 and 6 bits.
+  /// The number of elements of a unit, which are changed together: the smallest number that takes
+  /// whole bytes. 1 except for types of 4 and 6 bits.
   public var unit: Int {
     switch self {
     case .f4: 2
@@ -39,7 +39,7 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Bytes a unit takes, 1 to 8; of most types that is an element.
+  /// The number of bytes of a unit, 1 to 8; for most types a unit is an element.
   public var width: Int {
     switch self {
     case .bool, .u8, .i8, .f8e4m3, .f8e5m2, .f8e8m0, .f4, .bits8: 1
@@ -53,10 +53,10 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The spelling used in output, such as `f32`.
+  /// The name in output, such as `f32`.
   public var name: String { "\(self)" }
 
-  /// The float type that additive changes calculate in; nil for types that cannot be added to.
+  /// The float type in which additive changes are calculated; nil for types without additions.
   public var float: FloatType? {
     switch self {
     case .f16: .f16
@@ -68,7 +68,7 @@ public enum ElementType: UInt8, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// The floating-point types that diffkit calculates with.
+/// A floating-point type that diffkit calculates with.
 public enum FloatType: Int32, Sendable, Hashable, CaseIterable {
   case f16 = 0
   case bf16 = 1
@@ -85,10 +85,10 @@ public enum FloatType: Int32, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Bytes a value takes.
+  /// The number of bytes of a value.
   public var width: Int { elementType.width }
 
-  /// The least magnitude of the type that is not zero.
+  /// The smallest nonzero magnitude of the type.
   package var leastMagnitude: Double {
     switch self {
     case .f16: 0x1p-24

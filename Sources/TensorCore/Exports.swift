@@ -1,2 +1,2 @@
-// The bytes of names, numbers and files, which this module's interface speaks of.
+// The interface of Bytes is part of this module's interface.
 @_exported import Bytes

@@ -1,9 +1,9 @@
 extension Fingerprint {
-  /// The fingerprint of a whole checkpoint, from the names and fingerprints of its tensors in any
-  /// order (spec/FORMAT.md, 7.4). It depends neither on the container nor on how the tensors are
-  /// spread over files.
+  /// Returns the fingerprint of a whole checkpoint, from the names and fingerprints of its tensors
+  /// in any order (spec/FORMAT.md, 7.4). It depends neither on the container nor on the
+  /// distribution of tensors over files.
   ///
-  /// - Returns: nil if two names are the same where neither separators nor a final ':0' count.
+  /// - Returns: nil if two names differ only in separators and a final ':0'.
   /// - Complexity: O(n log n) in tensors.
   package static func ofCheckpoint(
     _ tensors: some Sequence<(name: TensorName, fingerprint: Fingerprint)>
@@ -19,7 +19,7 @@ extension Fingerprint {
     return XXH3.hash128(text.span)
   }
 
-  /// The fingerprint that 32 hexadecimal digits spell, as `description` writes them.
+  /// Parses a fingerprint of 32 hexadecimal digits, as written by `description`.
   package init?(_ text: String) {
     let digits = Array(text.utf8)
     guard digits.count == 32,
@@ -31,8 +31,8 @@ extension Fingerprint {
 }
 
 extension TensorName {
-  /// Whether a tensor of this name is state of an optimizer, which Keras keeps in the file of a whole
-  /// model: below `optimizer_weights` (HDF5 of Keras 1 to 3) or `optimizer/vars` (`.weights.h5`).
+  /// True for names of optimizer state, which Keras stores in the file of a whole model: below
+  /// `optimizer_weights` (HDF5 of Keras 1 to 3) or `optimizer/vars` (`.weights.h5`).
   package var isOptimizerState: Bool {
     let parts = parts
     guard parts.count > 1 else { return false }

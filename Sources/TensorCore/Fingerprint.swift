@@ -1,17 +1,17 @@
-/// A 128-bit hash that names the contents of a tensor: its type, shape and little-endian bytes.
+/// A 128-bit hash of the contents of a tensor: its type, shape and little-endian bytes.
 ///
-/// Not cryptographic: it tells a wrong base from the right one, not a forger from an author.
+/// Not cryptographic: it detects a wrong base, not a deliberate forgery.
 public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
   /// The upper and lower half.
   public let high, low: UInt64
 
-  /// A fingerprint from its halves.
+  /// Creates a fingerprint from its halves.
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }
 
-  /// A fingerprint from its 16 bytes as stored.
+  /// Creates a fingerprint from its 16 stored bytes.
   package init(_ bytes: [UInt8], at index: Int) {
     self.init(high: bytes.littleEndian(at: index + 8), low: bytes.littleEndian(at: index))
   }
@@ -21,10 +21,10 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     high.hexadecimal + low.hexadecimal
   }
 
-  /// The 16 bytes as stored: both halves little-endian, the lower half first.
+  /// The 16 stored bytes: both halves little-endian, the lower half first.
   package var bytes: [UInt8] { low.littleEndianBytes + high.littleEndianBytes }
 
-  /// The fingerprint of a tensor whose little-endian bytes are at hand.
+  /// Returns the fingerprint of a tensor with these little-endian bytes.
   ///
   /// - Complexity: O(`bytes.count`).
   public static func of(_ type: ElementType, _ shape: Shape, _ bytes: Span<UInt8>) -> Fingerprint {
@@ -33,11 +33,11 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     return builder.fingerprint
   }
 
-  /// Makes a tensor's fingerprint from the hashes of its blocks, in order: the blocks themselves
-  /// may be hashed on several cores.
+  /// Calculates a tensor's fingerprint from the hashes of its blocks, in order; the blocks may be
+  /// hashed on several cores.
   package struct Builder {
-    /// Bytes of a block; the last one may be shorter. A multiple of every element width but
-    /// 3, 5, 6 and 7: blocks are cut in bytes, not in elements.
+    /// The number of bytes of a block; the last one may be shorter. A multiple of every element
+    /// width except 3, 5, 6 and 7: blocks are divided by bytes, not by elements.
     package static let blockSize = 1 << 20
 
     private var header: [UInt8]
@@ -59,17 +59,17 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// The hashes of bytes that begin where a block of a fingerprint does, a hash for each block.
+/// The hashes of the blocks of bytes that start at a block boundary of a fingerprint.
 package struct BlockHashes: Sendable, Equatable {
-  /// That of the first block, which most often is all of them.
+  /// The hash of the first block, which is usually the only one.
   package private(set) var first: Fingerprint?
-  /// Those of the others.
+  /// The hashes of the other blocks.
   package private(set) var others: [Fingerprint] = []
 
-  /// None.
+  /// Creates an empty list of hashes.
   package init() {}
 
-  /// Those of some bytes. O(bytes).
+  /// Hashes the blocks of `bytes`. O(bytes).
   package init(_ bytes: Span<UInt8>) {
     var at = 0
     while at < bytes.count {

@@ -1,17 +1,17 @@
 /// The extents of a tensor, outermost first; row-major, as in HDF5, NumPy and safetensors.
 public struct Shape: Sendable, Hashable, CustomStringConvertible {
-  /// The most dimensions a tensor may have (HDF5 has the same limit).
+  /// The maximum number of dimensions (HDF5 has the same limit).
   public static let maximumRank = 32
 
   /// The extent of each dimension; empty for a scalar.
   public let extents: [UInt64]
-  /// Elements of a unit; see `ElementType.unit`.
+  /// The number of elements of a unit; see `ElementType.unit`.
   public let unit: Int
-  /// The product of the extents, 1 for a scalar; where a unit is several elements, how many units.
+  /// The number of units: the product of the extents, 1 for a scalar, divided by `unit`.
   public let count: UInt64
 
-  /// A shape, or nil if it has too many dimensions, or extents (zeros aside) whose product
-  /// reaches 2^60.
+  /// Creates a shape; nil if it has too many dimensions, or extents whose product, not counting
+  /// zeros, is 2^60 or more.
   public init?(_ extents: [UInt64]) {
     guard extents.count <= Shape.maximumRank else { return nil }
     var count = ElementCount()
@@ -23,13 +23,13 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
     unit = 1
   }
 
-  /// The shape of a tensor of a type; nil also if its elements are no whole units.
+  /// Creates the shape of a tensor of a type; nil also if its elements are not whole units.
   public init?(_ extents: [UInt64], of type: ElementType) {
     guard let shape = Shape(extents)?.inUnits(of: type) else { return nil }
     self = shape
   }
 
-  /// The same extents in the units of a type; nil if the elements are no whole units.
+  /// Returns the same extents in the units of a type; nil if the elements are not whole units.
   public func inUnits(of type: ElementType) -> Shape? {
     let elements = count * UInt64(unit)
     guard elements % UInt64(type.unit) == 0 else { return nil }
@@ -47,27 +47,27 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
     self.init(extents: [], unit: 1, count: 1)
   }
 
-  /// A vector of `count` elements; traps at 2^60, which no memory or file can hold.
+  /// Creates a vector of `count` elements; traps at 2^60, which no memory or file can hold.
   package init(vector count: UInt64) {
     precondition(count < 1 << 60)
     self.init(extents: [count], unit: 1, count: count)
   }
 
-  /// The extents of the tensor as an array of units; where a row is no whole units, that is a vector.
+  /// The extents of the tensor as an array of units; a vector if rows are not whole units.
   package var unitExtents: [UInt64] {
     guard unit > 1 else { return extents }
     guard let last = extents.last, last % UInt64(unit) == 0 else { return [count] }
     return extents.dropLast() + [last / UInt64(unit)]
   }
 
-  /// Units of a row, that is the last extent; 1 for a scalar.
+  /// The number of units of a row, which is the last extent; 1 for a scalar.
   public var rowLength: UInt64 { unitExtents.last ?? 1 }
 
-  /// `[30522, 384]`.
+  /// The extents in the form `[30522, 384]`.
   public var description: String { "[" + extents.map(String.init).joined(separator: ", ") + "]" }
 }
 
-/// A product of extents in the making, bounded by 2^60 whatever the order of the factors.
+/// A product of extents, limited to 2^60 regardless of the order of the factors.
 package struct ElementCount {
   package private(set) var value: UInt64 = 1
   /// The product of the extents other than zero.
@@ -75,7 +75,8 @@ package struct ElementCount {
 
   package init() {}
 
-  /// False, and of no further use, if the extents other than zero multiply to 2^60 or more.
+  /// Multiplies by an extent. Returns false if the product of the extents other than zero is 2^60
+  /// or more; then the value must not be used.
   package mutating func multiply(by extent: UInt64) -> Bool {
     let (product, overflow) = bound.multipliedReportingOverflow(by: max(1, extent))
     bound = product

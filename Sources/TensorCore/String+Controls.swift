@@ -1,23 +1,24 @@
 extension String {
-  /// The text with every control or formatting character written as `\u{…}`, so that what an
-  /// untrusted file contains cannot steer a terminal.
+  /// The text with every control or formatting character written as `\u{…}`, so that texts of an
+  /// untrusted file cannot control a terminal.
   public var escapingControls: String {
     escapingControls(but: nil)
   }
 
-  /// The text with every control or formatting character but one written as `\u{…}`.
+  /// Returns the text with every control or formatting character except `kept` written as `\u{…}`.
   package func escapingControls(but kept: Unicode.Scalar?) -> String {
     escapingControls { $0 == kept ? String($0) : "\\u{\(String($0.value, radix: 16))}" }
   }
 
-  /// The text, or its beginning and its end if it is long: names from a file may have any length.
+  /// Returns the text, or its beginning and end if it is long: names from a file may have any
+  /// length.
   package func abbreviated(to limit: Int = 200) -> String {
     guard utf8.count > limit else { return self }
     let kept = limit / 2
     return "\(prefix(kept))… (\(utf8.count) bytes) …\(suffix(limit / 4))"
   }
 
-  /// The text with every control or formatting character replaced.
+  /// Returns the text with every control or formatting character replaced.
   package func escapingControls(as escape: (Unicode.Scalar) -> String) -> String {
     guard unicodeScalars.contains(where: \.isControl) else { return self }
     var out = ""

@@ -1,47 +1,47 @@
-/// The name of a tensor, equal and ordered by its UTF-8 bytes.
+/// The name of a tensor, compared and ordered by its UTF-8 bytes.
 ///
-/// Two strings that look alike are equal to Swift, as "é" in one scalar and in two; as names they
-/// are two tensors, in checkpoints, in diffs and here.
+/// Canonically equivalent strings are equal in Swift, such as "é" in one scalar and in two; as
+/// names they are different, in checkpoints, in diffs and here.
 public struct TensorName: Sendable {
   /// The name as text.
   public let description: String
 
-  /// The name that a text spells.
+  /// Creates a name from a text.
   public init(_ text: String) { description = text }
 
   /// The bytes of the name.
   public var utf8: String.UTF8View { description.utf8 }
 
-  /// The parts of the name: PyTorch joins them with dots, HDF5 with slashes.
+  /// The components of the name: PyTorch joins them with dots, HDF5 with slashes.
   package var parts: [String] {
     utf8.split { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "/") }.map { String(Substring($0)) }
   }
 }
 
 extension TensorName: Hashable, Comparable {
-  /// Whether the bytes of both names are the same.
+  /// Returns whether the bytes of both names are equal.
   public static func == (one: Self, other: Self) -> Bool {
     one.utf8.count == other.utf8.count && one.utf8.span.compared(with: other.utf8.span) == 0
   }
 
-  /// Whether the bytes of a name come before those of another.
+  /// Returns whether the bytes of a name precede those of another.
   public static func < (one: Self, other: Self) -> Bool {
     one.utf8.span.compared(with: other.utf8.span) < 0
   }
 
-  /// Feeds the bytes to a hasher.
+  /// Hashes the bytes.
   public func hash(into hasher: inout Hasher) { hasher.combine(utf8.span) }
 }
 
 extension TensorName: CustomStringConvertible, ExpressibleByStringInterpolation {
-  /// The name that a literal spells.
+  /// Creates a name from a literal.
   public init(stringLiteral text: String) { self.init(text) }
 }
 
 extension TensorName {
-  /// What the names of one tensor have in common where '/' and '.' are one separator.
+  /// A name for matching, in which '/' and '.' are the same separator.
   package struct Key: Hashable, Comparable, Sendable {
-    /// The name with '/' in place of '.'.
+    /// The name with '/' instead of '.'.
     private let name: TensorName
 
     fileprivate init(_ name: TensorName) {
@@ -54,7 +54,7 @@ extension TensorName {
         String(decoding: name.utf8.map { $0 == dot ? slash : $0 }, as: UTF8.self))
     }
 
-    /// The bytes of the name with '/' in place of '.'.
+    /// The bytes of the name with '/' instead of '.'.
     package var utf8: String.UTF8View { name.utf8 }
 
     /// The key without a final ':0', which Keras appends.
@@ -66,6 +66,6 @@ extension TensorName {
     package static func < (one: Key, other: Key) -> Bool { one.name < other.name }
   }
 
-  /// The name for matching.
+  /// The key for matching.
   package var key: Key { Key(self) }
 }

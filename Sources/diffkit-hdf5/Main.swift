@@ -1,6 +1,6 @@
 import HDF5Access
 
-/// libhdf5 in a process of its own, where a damaged file can harm nothing else.
+/// Runs libhdf5 in a separate process, so that a damaged file cannot harm the caller.
 @main enum Main {
   static func main() { HelperProgram.run() }
 }

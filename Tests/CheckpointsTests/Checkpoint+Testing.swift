@@ -2,7 +2,7 @@ import Checkpoints
 import TensorCore
 
 extension Checkpoint {
-  /// All bytes of a tensor, read in blocks of at most `blockSize` elements.
+  /// Returns all bytes of a tensor, read in blocks of at most `blockSize` elements.
   func bytes(of tensor: StoredTensor, blockSize: Int = 1 << 20) throws(DiffError) -> [UInt8] {
     var all: [UInt8] = []
     let step = UInt64(blockSize * tensor.type.width)

@@ -21,7 +21,7 @@ import TestSupport
   }
 
   @Test(
-    "only chunks that come out different are packed again",
+    "only changed chunks are packed again",
     arguments: ["strips", "cube", "four", "line", "checked", "plain", "whole rows"])
   func unchangedChunksStay(name: TensorName) throws {
     try Scratch.with { scratch in
@@ -33,7 +33,7 @@ import TestSupport
       bytes[element * width] ^= 1
       let path = scratch("out.h5")
       let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
-      // As apply does: the block around the change, most of which is not new.
+      // As in apply: the block around the change, which is mostly unchanged.
       let block = max(0, element - 5000) * width..<min(bytes.count, (element + 5000) * width)
       try output.write(
         bytes.span.extracting(block), to: tensor, at: UInt64(block.lowerBound))
@@ -57,7 +57,7 @@ import TestSupport
     }
   }
 
-  @Test("tensors in one large chunk are changed by turns, and read as far as nobody wrote")
+  @Test("tensors in one large chunk are changed in turns, and read before they are written")
   func largeChunks() throws {
     let seed = TestSeed.value
     var random = SplitMix64(seed: seed)
@@ -159,7 +159,7 @@ import TestSupport
     let width = tensor.type.width
     var bytes = try source.bytes(of: tensor)
     let output = try source.makeInPlaceOutput()
-    // Ranges apart from each other: each is noted against what stands in the file.
+    // Separate ranges, each recorded with the stored elements.
     var start = 0
     while start < bytes.count / width {
       let end = min(bytes.count / width, start + 1 + Int(random.next() % 60))
@@ -177,7 +177,7 @@ import TestSupport
     return bytes
   }
 
-  @Test("chunks without filters change where they are", arguments: ["plain", "plain big-endian"])
+  @Test("unfiltered chunks change in place", arguments: ["plain", "plain big-endian"])
   func inPlace(name: TensorName) throws {
     let seed = TestSeed.value
     var random = SplitMix64(seed: seed)
@@ -195,13 +195,13 @@ import TestSupport
     }
   }
 
-  @Test("one write in place goes through several strips of chunks")
+  @Test("one write in place covers several row ranges of chunks")
   func inPlaceAcrossStrips() throws {
     try Scratch.with { scratch in
       let path = scratch("large.h5")
       let source = try HDF5Checkpoint(TestFiles.chunks)
       let name: TensorName = "plain big-endian"
-      let shape = try #require(Shape([2100, 512]))  // 8.6 MB, of which a strip has 8.4
+      let shape = try #require(Shape([2100, 512]))  // 8.6 MB; a row range has 8.4
       let output = try source.makeOutput(
         at: path, rewriting: [], changing: [.reshape(name, shape)], overwriting: false)
       let large = try output.reshape(#require(source[name]), to: shape)
@@ -227,7 +227,9 @@ import TestSupport
     }
   }
 
-  @Test("chunks that are packed or missing do not", arguments: ["line", "gaps big-endian"])
+  @Test(
+    "chunks that are packed or missing do not change in place",
+    arguments: ["line", "gaps big-endian"])
   func notInPlace(name: TensorName) throws {
     try Scratch.with { scratch in
       let path = scratch("file.h5")
@@ -244,7 +246,7 @@ import TestSupport
     }
   }
 
-  @Test("a damaged chunk is refused by name and place")
+  @Test("a damaged chunk is refused with its tensor and offset")
   func damaged() throws {
     try Scratch.with { scratch in
       for (text, code) in [("cube", DiffError.Code.malformed), ("checked", .checksum)] {

@@ -11,9 +11,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The helper process: how it is found, and what becomes of one that misbehaves.
+/// The helper process: finding it, and handling of failures.
 @Suite struct HDF5HelperTests {
-  /// A program in place of the helper, whose channel is its standard input, both ways.
+  /// A program that replaces the helper; its channel is its standard input, in both directions.
   private func fake(_ script: String, _ body: (HDF5Host) throws -> Void) throws {
     try Scratch.with { scratch in
       try write(Array("#!/bin/sh\n\(script)\n".utf8), toFile: scratch("helper"))
@@ -27,14 +27,14 @@ import Foundation
     #expect(throws: DiffError.self) { try HDF5Checkpoint(TestFiles.base, hdf5: host) }
   }
 
-  @Test("a helper that is not there is told by path")
+  @Test("a missing helper is reported by path")
   func missing() {
     let error = error(.helper(at: "/nowhere/diffkit-hdf5"))
     #expect(error?.code == .notFound)
     #expect(error?.description.contains("/nowhere/diffkit-hdf5") == true)
   }
 
-  @Test("a crash is told as what it is")
+  @Test("a crash is reported as one")
   func crash() throws {
     try fake("kill -SEGV $$") {
       let error = error($0)
@@ -44,13 +44,13 @@ import Foundation
     }
   }
 
-  @Test("a helper of another version says so")
+  @Test("a helper of another version is reported")
   func version() throws {
     try fake("exit 65") { #expect(error($0)?.message.contains("another version") == true) }
   }
 
   @Test(
-    "an answer that makes no sense is refused",
+    "an invalid reply is refused",
     arguments: [
       #"\005\0\0\0\0\0\0\0abcde"#, #"\0\0\0\0\0\0\0\0"#, #"\377\377\377\377\377\377\377\377"#,
       #"\377\377\377\377\377\377\377\177abc"#, #"\010\0\0\0\0\0\0\0\377\0\0\0\0\0\0\0"#,
@@ -61,12 +61,12 @@ import Foundation
     }
   }
 
-  @Test("run by hand, the helper says what it is")
+  @Test("run directly, the helper describes itself")
   func byHand() throws {
     let path = ProgramFiles.folders[0] + "/diffkit-hdf5"
     let child = try ChildProcess.run(path, [])
     #expect(child.ending == .exit(2))
-    #expect(String(decoding: child.errors, as: UTF8.self).contains("part of diffkit"))
+    #expect(String(decoding: child.errors, as: UTF8.self).contains("a helper that diffkit starts"))
   }
 
   @Test("both hosts write the same bytes")

@@ -4,7 +4,7 @@ import SystemSupport
 import TensorCore
 import Testing
 
-/// Files whose chunk indexes and object headers are damaged, beside what h5py reads in them, by
+/// Files with damaged chunk indexes and object headers, compared with the results of h5py from
 /// `mutations.py`: a tensor is the one that h5py reads, or is refused; where h5py refuses it, it is
 /// refused or the one without damage.
 ///
@@ -17,9 +17,9 @@ import Testing
 
   private struct Mutation: Decodable {
     let file: String
-    /// Places and bytes.
+    /// Offsets and bytes.
     let changes: [[Int]]
-    /// What h5py reads.
+    /// The result of h5py.
     let reads: [String: Found]
   }
 
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test("what h5py reads is read or refused; what it refuses is refused or undamaged")
+  @Test("tensors that h5py reads are read or refused, those that it refuses refused or undamaged")
   func mutations() throws {
     let path =
       ProcessInfo.processInfo.environment["DIFFKIT_HDF5_MUTATIONS"]
@@ -67,7 +67,7 @@ import Testing
     try Data(bytes).write(to: URL(filePath: path))
   }
 
-  /// Whether the file could be opened.
+  /// True if the file could be opened.
   private func check(
     _ path: String, _ reads: [String: Found], _ right: [String: String], _ what: String
   ) throws -> Bool {

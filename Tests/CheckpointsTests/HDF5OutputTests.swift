@@ -7,12 +7,12 @@ import TestSupport
 
 @Suite struct HDF5OutputTests {
   @Test(
-    "every tensor is patched, one comes, one goes, the rest stays",
+    "every tensor is patched, one is inserted, one deleted, the others stay",
     arguments: Oracle.names(in: "Resources"))
   func everyTensor(file: String) throws { try change(TestFiles.path(file)) }
 
   @Test(
-    "real files are patched, one tensor comes, one goes, the rest stays",
+    "real files are patched, one tensor is inserted, one deleted, the others stay",
     .enabled(if: TestFiles.haveShared, "needs ../shared/data"),
     arguments: Oracle.names(in: "keras"))
   func realFiles(file: String) throws { try change(TestFiles.path(file)) }
@@ -103,7 +103,7 @@ import TestSupport
     }
   }
 
-  @Test("a deleted name may come back as another tensor")
+  @Test("a deleted name can be inserted as another tensor")
   func deleted() throws {
     try TestFiles.withFolder { folder in
       let source = try HDF5Checkpoint(TestFiles.base)
@@ -133,7 +133,7 @@ import TestSupport
       for (index, tensor) in base.tensors.enumerated() {
         #expect(try base.bytes(of: tensor) == [UInt8(index), 9])
       }
-      // Only what is named is left out of the copy, or goes.
+      // Only the named tensors are omitted from the copy or deleted.
       let output = try base.makeOutput(
         at: scratch("out.h5"), rewriting: ["caf\u{E9}/w"], overwriting: false)
       try output.write([7, 7].span, to: #require(base["caf\u{E9}/w"]), at: 0)
@@ -147,13 +147,13 @@ import TestSupport
     }
   }
 
-  /// Waits until the time that HDF5 would put into a file is another one.
+  /// Waits until the time stamp that HDF5 would write has changed.
   private static func waitForNextSecond() {
     let second = time(nil)
     while time(nil) == second { sched_yield() }
   }
 
-  @Test("equal changes give equal bytes, whatever the time")
+  @Test("equal changes give equal bytes at any time")
   func equalBytes() throws {
     try TestFiles.withFolder { folder in
       let paths = ["\(folder)/1.h5", "\(folder)/2.h5"]
@@ -202,12 +202,12 @@ import TestSupport
     }
   }
 
-  /// The names of the groups of a file that hold nothing.
+  /// The names of the empty groups of a file.
   private func emptyGroups(_ path: String) throws -> [TensorName] {
     try CheckpointFile.open(path).otherContents().filter { $0.kind == "an empty group" }.map(\.name)
   }
 
-  @Test("groups that a delete empties go with the tensor, but for those with attributes")
+  @Test("groups that a deletion leaves empty are removed, except those with attributes")
   func emptiedGroups() throws {
     try TestFiles.withFolder { folder in
       let source = try HDF5Checkpoint(TestFiles.base)
@@ -242,7 +242,7 @@ import TestSupport
     }
   }
 
-  @Test("tensors that are added together are those that are added one by one")
+  @Test("adding tensors together gives the same file as one by one")
   func batches() throws {
     try TestFiles.withFolder { folder in
       let tensors = (0..<5000).map {

@@ -63,7 +63,7 @@ import Testing
     #expect(try HDF5Checkpoint(TestFiles.base).tensors.allSatisfy { $0.label == nil })
   }
 
-  @Test("objects that are no tensors are listed")
+  @Test("objects that are not tensors are listed")
   func skipped() throws {
     let skipped = try HDF5Checkpoint(TestFiles.base).skipped
     #expect(
@@ -87,7 +87,7 @@ import Testing
     #expect(chunks.chunks.map(\.index) == Array(0..<9))
   }
 
-  @Test("addresses of chunks count from the user block")
+  @Test("addresses of chunks are relative to the user block")
   func userBlock() throws {
     let path = TestFiles.path("Resources/user-block.h5")
     let checkpoint = try HDF5Checkpoint(path)

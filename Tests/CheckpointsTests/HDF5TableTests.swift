@@ -2,7 +2,7 @@ import Checkpoints
 import TensorCore
 import Testing
 
-/// Tables that no file of a thousand bytes can have.
+/// Tables that are impossible for a file of a thousand bytes.
 @Suite struct HDF5TableTests {
   private func tensor(
     _ name: TensorName, _ extents: [UInt64], _ storage: StoredTensor.Storage
@@ -34,7 +34,7 @@ import Testing
     #expect(throws: DiffError.self, sourceLocation: place) { try check(tensors) }
   }
 
-  @Test("contiguous bytes lie in the file")
+  @Test("contiguous bytes are inside the file")
   func contiguous() throws {
     _ = try check([tensor("a", [250], .contiguous(offset: 0))])
     #expect(refusal(tensor("a", [250], .contiguous(offset: 1)))?.tensor == "a")
@@ -43,7 +43,7 @@ import Testing
     #expect(refusal(tensor("a", [1 << 14], .compact))?.code == .malformed)
   }
 
-  @Test("names ascend, and there are some")
+  @Test("names ascend and are not empty")
   func names() throws {
     let one = tensor("a", [1], .compact)
     #expect(refusal(one, one)?.code == .malformed)
@@ -52,7 +52,7 @@ import Testing
     #expect(refusal(tensor("a\0b", [1], .compact))?.code == .malformed)
   }
 
-  @Test("no two share bytes")
+  @Test("no two tensors share bytes")
   func overlaps() throws {
     let first = tensor("a", [100], .contiguous(offset: 0))
     _ = try check([first, tensor("b", [10], .contiguous(offset: 400))])
@@ -64,7 +64,7 @@ import Testing
     #expect(refusal(tensor("a", [8], twice))?.code == .malformed)
   }
 
-  @Test("chunks lie in the file and in the grid, once each, in the right size")
+  @Test("chunks are inside the file and the grid, unique and of the right size")
   func chunks() throws {
     _ = try check([tensor("a", [8, 9], chunked([4, 4], [], [(5, 0, 64)]))])
     for storage in [
@@ -81,7 +81,7 @@ import Testing
     #expect(refusal(tensor("a", [0, 4], chunked([4, 4], [], [(0, 0, 64)])))?.tensor == "a")
   }
 
-  @Test("more than a gigabyte that is stored nowhere is passed over")
+  @Test("tensors with more than a gigabyte that is not stored are skipped")
   func inventions() throws {
     let table = try check([
       tensor("a", [1 << 20], .unallocated), tensor("b", [1 << 40], .unallocated),

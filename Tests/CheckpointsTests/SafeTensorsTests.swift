@@ -7,7 +7,7 @@ import TestSupport
 @Suite struct SafeTensorsTests {
   private static let types = TestFiles.path("Resources/types.safetensors")
 
-  /// A file with this header, its length in front, and so many bytes of data.
+  /// A file with this header, its length first, and a number of bytes of data.
   private func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
     let length = length ?? UInt64(header.utf8.count)
     return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
@@ -66,7 +66,7 @@ import TestSupport
       ),
       (
         #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#,
-        8, "a second member 'a'"
+        8, "duplicate member 'a'"
       ),
       (#"{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,4]}}"#, 4, "are not those of U8 [5]"),
       (#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}}"#, 4, "are not those of F32"),
@@ -76,11 +76,12 @@ import TestSupport
         "a negative number in 'shape': -4"
       ),
       (
-        #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4, "a number that is not whole"
+        #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#, 4,
+        "a number that is fractional"
       ),
       (
         #"{"a":{"dtype":"U8","shape":[4294967296,4294967297],"data_offsets":[0,4294967296]}}"#, 4,
-        "no tensor can have"
+        "has an invalid shape"
       ),
       (#"{"a":{"dtype":"U9","shape":[4],"data_offsets":[0,4]}}"#, 4, "unknown dtype 'U9'"),
       (#"{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}"#, 1, "are not those of F4"),
@@ -91,9 +92,11 @@ import TestSupport
         #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,18446744073709551616]}}"#, 4,
         "or too large in 'data_offsets': 18446744073709551616"
       ),
-      (#"{"a":[]}"#, 0, "needs 'dtype'"), (#"{"__metadata__":{"a":1}}"#, 0, "no object of strings"),
-      (#"{"__metadata__":[]}"#, 0, "no object of strings"), ("[]", 0, "no JSON object"),
-      (" {}", 0, "no JSON object"), ("{} x", 0, "more after"), ("{", 0, "name of a member"),
+      (#"{"a":[]}"#, 0, "needs 'dtype'"),
+      (#"{"__metadata__":{"a":1}}"#, 0, "not an object of strings"),
+      (#"{"__metadata__":[]}"#, 0, "not an object of strings"), ("[]", 0, "not a JSON object"),
+      (" {}", 0, "not a JSON object"), ("{} x", 0, "content after the JSON"),
+      ("{", 0, "name of a member"),
     ])
   func invalid(header: String, data: Int, message: String) throws {
     let error = try refusal(file(header, data: data))
@@ -102,7 +105,7 @@ import TestSupport
     #expect(error?.path?.hasSuffix("f.safetensors") == true)
   }
 
-  @Test("lengths that cannot be are refused before anything is allocated")
+  @Test("impossible lengths are refused before anything is allocated")
   func lengths() throws {
     #expect(try refusal([1, 2, 3])?.code == .malformed)
     #expect(try refusal(file("{}", data: 0, length: 3))?.code == .truncated)
@@ -110,7 +113,7 @@ import TestSupport
     #expect(try refusal(file("{}", data: 0, length: .max))?.code == .limit)
   }
 
-  @Test("metadata that are null are none")
+  @Test("null metadata are treated as absent")
   func noMetadata() throws {
     try Scratch.with { scratch in
       let header =
@@ -136,7 +139,7 @@ import TestSupport
     }
   }
 
-  @Test("types that diffkit lacks are passed over by name; trailing spaces are fine")
+  @Test("unsupported types are skipped by name; trailing spaces are allowed")
   func skipped() throws {
     try Scratch.with { scratch in
       let header =
@@ -172,12 +175,12 @@ import TestSupport
         bytes[bit / 8] ^= 1 << (bit % 8)
         try open(bytes)
       }
-      // Flips of elements and inside of names and facts.
+      // Flips of elements and inside of names and metadata.
       #expect(read > 1000)
     }
   }
 
-  @Test("what comes, goes and changes its shape; the rest is bit-identical and stays aligned")
+  @Test("insert, delete and reshape; other tensors are bit-identical and stay aligned")
   func changes() throws {
     try Scratch.with { scratch in
       let base = try CheckpointFile.open(Self.types)
@@ -255,16 +258,18 @@ import TestSupport
       _ = try CheckpointFile.open(scratch("m")).makeOutput(
         at: scratch("gone"), rewriting: [], overwriting: false)
       #expect(try scratch.names == ["m"])
-      // A file that the index does not name is none of the checkpoint's.
+      // A file that the index does not name does not belong to the checkpoint.
       try make(#"{"weight_map":{"a":"1.safetensors"}}"#)
       #expect(try CheckpointFile.open(scratch("m")).tensors.map(\.name) == ["a"])
       for (index, message) in [
-        (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index and in no"),
-        (#"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not say so"),
-        (#"{"weight_map":{"a":"../1.safetensors"}}"#, "no name of a safetensors file"),
+        (#"{"weight_map":{"a":"1.safetensors","b":"1.safetensors"}}"#, "is in the index but in no"),
+        (
+          #"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#, "the index does not list it"
+        ),
+        (#"{"weight_map":{"a":"../1.safetensors"}}"#, "not the name of a safetensors file"),
         (#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot open"),
         (#"{"weight_map":{}}"#, "names no files"), (#"{}"#, "no object 'weight_map'"),
-        ("x", "no JSON value"),
+        ("x", "not a JSON value"),
       ] {
         try make(index)
         let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("m")) }
@@ -274,17 +279,17 @@ import TestSupport
   }
 
   @Test(
-    "what is no checkpoint is refused with what it seems to be",
+    "files that are not checkpoints are refused with a description",
     arguments: [
       ("PK\u{3}\u{4}", "a ZIP archive"), ("\u{89}DKF", "a diff"), ("hello", "neither HDF5 nor"),
       ("", "an empty file"), ("\u{1F}\u{8B}\u{8}", "gunzip"), ("GGUF\u{3}", "a GGUF file"),
-      ("\u{93}NUMPY\u{1}", "an array of NumPy"), ("<!DOCTYPE html>", "a web page"),
+      ("\u{93}NUMPY\u{1}", "a NumPy array"), ("<!DOCTYPE html>", "a web page"),
       ("{\"error\": \"access is restricted\"}", "JSON"), ("\u{80}\u{2}}q", "a Python pickle"),
       (String(repeating: "\0", count: 600), "zeros only"),
       ("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 2\n", "git lfs pull"),
       ("PK\u{3}\u{4} PK\u{1}\u{2} model.weights.h5", "unzip -p FILE model.weights.h5"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} archive/data.pkl", "an archive of PyTorch"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} w.npy", "an archive of NumPy"),
+      ("PK\u{3}\u{4} PK\u{1}\u{2} archive/data.pkl", "a PyTorch archive"),
+      ("PK\u{3}\u{4} PK\u{1}\u{2} w.npy", "a NumPy archive"),
     ])
   func others(start: String, message: String) throws {
     try Scratch.with { scratch in
@@ -305,9 +310,9 @@ import TestSupport
   private static let index = "model.safetensors.index.json"
 
   @Test(
-    "of several sets of weights in a folder, the one that transformers loads counts",
+    "of several sets of weights in a folder, the one that transformers loads is used",
     arguments: [
-      // Each file has its place in the list as its tensor's byte.
+      // Each file has its index in the list as its tensor's byte.
       (["model.safetensors"], "model.safetensors", 0),
       (["model.safetensors", "model-1.safetensors"], "model-1.safetensors", 0),
       (["consolidated.safetensors", "model-1.safetensors"], "model-1.safetensors", 1),
@@ -329,7 +334,7 @@ import TestSupport
     }
   }
 
-  @Test("an index of files that are gone does not hide the file that is there")
+  @Test("an index of missing files does not hide an existing file")
   func staleIndex() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -342,7 +347,7 @@ import TestSupport
     }
   }
 
-  @Test("the index of a variant is an index; two sets of which neither counts are both named")
+  @Test("the index of a variant is an index; two ambiguous sets are both named")
   func variants() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -362,12 +367,12 @@ import TestSupport
   }
 
   @Test(
-    "a folder without safetensors files is called what it is",
+    "a folder without safetensors files is described",
     arguments: [
-      (["saved_model.pb"], "a SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
-      (["model.weights.json", "model_00000.weights.h5"], "weights of Keras in several files"),
-      (["checkpoint", "model.ckpt.index"], "a checkpoint of TensorFlow"),
-      (["pytorch_model.bin"], "weights of PyTorch only"), (["config.json"], "without safetensors"),
+      (["saved_model.pb"], "a TensorFlow SavedModel"), (["tf_model.h5"], "but with 'tf_model.h5'"),
+      (["model.weights.json", "model_00000.weights.h5"], "Keras weights in several files"),
+      (["checkpoint", "model.ckpt.index"], "a TensorFlow checkpoint"),
+      (["pytorch_model.bin"], "PyTorch weights only"), (["config.json"], "without safetensors"),
     ])
   func foreignFolders(names: [String], message: String) throws {
     try Scratch.with { scratch in
@@ -378,7 +383,7 @@ import TestSupport
     }
   }
 
-  @Test("the copy of a folder leaves out hidden folders, and is no file by its name")
+  @Test("the copy of a folder omits hidden folders, and does not have the name of a file")
   func copiedFolder() throws {
     try Scratch.with { scratch in
       for name in ["m", "m/.git", "m/onnx"] { try makeFolder(scratch(name)) }
@@ -400,7 +405,7 @@ import TestSupport
     }
   }
 
-  @Test("what stays in the copy of a folder and may not fit is named")
+  @Test("unchanged contents of a folder's copy that may not fit are named")
   func notes() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -411,7 +416,7 @@ import TestSupport
       #expect(try folder.notes(onChanging: []) == [])
       let notes = try folder.notes(onChanging: [.reshape("a", Shape(vector: 2))])
       #expect(notes.count == 1)
-      #expect(notes.first?.hasSuffix(": vocab_size is 1, a has 2 in its place") == true)
+      #expect(notes.first?.hasSuffix(": vocab_size is 1, but a now has 2") == true)
       try make(scratch("m/consolidated.safetensors"), 2)
       let both = try CheckpointFile.open(scratch("m"))
       #expect(try both.notes(onChanging: []).first?.contains("consolidated.safetensors") == true)

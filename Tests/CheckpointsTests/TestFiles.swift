@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Where test material is.
+/// The paths of test data.
 enum TestFiles {
   static let repository = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -17,7 +17,7 @@ enum TestFiles {
   static let base = resources.appending(path: "base.h5").path
   static let chunks = resources.appending(path: "chunks.h5").path
 
-  /// The path of a file that the oracle knows.
+  /// The path of a file of the oracle.
   static func path(_ name: String) -> String {
     name.hasPrefix("Resources/")
       ? resources.appending(path: String(name.dropFirst("Resources/".count))).path
@@ -33,13 +33,13 @@ enum TestFiles {
   }
 }
 
-/// What h5py read from the files, by `oracle.py`.
+/// The results of h5py for the files, written by `oracle.py`.
 enum Oracle {
   struct Tensor: Decodable {
     var aliases: [String]
     var type: String
     var shape: [UInt64]
-    /// Nil where the library lacks a filter.
+    /// Nil if the library lacks a filter.
     var hash: String?
   }
 

@@ -60,11 +60,11 @@ import TestSupport
       let compressor = ZstdCompressor(level: 1, size: 1 << 32)
       let zeros = [UInt8](repeating: 0, count: 1 << 24)
       let delta = try SafeTensorsPayloads(
-        scratch("delta.safetensors"), ["w"], factLength: 32, overwriting: false)
+        scratch("delta.safetensors"), ["w"], valueLength: 32, overwriting: false)
       for number in 1...256 {
         try delta.append(compressor.compress(zeros.span, isLast: number == 256).span)
       }
-      delta.end("w", fact: "1")
+      delta.end("w", value: "1")
       try delta.commit()
       expectTrouble(
         try Diffkit.runInLittleMemory(

@@ -160,7 +160,7 @@ import TestSupport
     let plain = try #require(hashed.output.split(separator: "\n").first { $0.hasPrefix("plain") })
     #expect(plain.split(separator: " ").last?.count == 32)
     #expect(
-      hashed.output.contains("packed: its chunks passed a filter that libhdf5 lacks here, lzf"))
+      hashed.output.contains("packed: its chunks use a filter that this libhdf5 lacks, lzf"))
     expectTrouble(try Diffkit.run("compare", path, path), "packed")
   }
 

@@ -14,7 +14,7 @@ import TestSupport
     return list
   }
 
-  @Test("a view counts, and knows its positions and its end")
+  @Test("a view has a count, positions and an end")
   func facts() {
     let view = run.view
     let (count, width, end) = (view.count, view.width, view.end)
@@ -41,18 +41,18 @@ import TestSupport
     #expect(part.values == Array(all.values[indices.lowerBound * 2..<indices.upperBound * 2]))
   }
 
-  @Test("offsets count from any origin within reach", arguments: [-5, 0] as [Int64])
+  @Test("offsets are relative to any origin within 32 bits", arguments: [-5, 0] as [Int64])
   func rebasing(distance: Int64) {
     let origin = UInt64((1 << 40) + distance)
     let offsets = run.view.offsets(from: origin)
     #expect(offsets == run.offsets.map { $0 + UInt32(-distance) })
-    // A slice may count from inside of its run.
+    // The offsets of a slice may be relative to a position inside of its run.
     let elements: Range<UInt64> = 1 << 40 + 2..<1 << 40 + 9
     let inside = run.view.sliced(to: elements).offsets(from: elements.lowerBound)
     #expect(inside == [1, 2])
   }
 
-  @Test("changes go into a block that begins before or inside of them")
+  @Test("changes are applied to a block that begins before or inside of them")
   func blocks() {
     let origin: UInt64 = 1 << 40 + 2
     var block = [UInt8](repeating: 0xF0, count: 14)
@@ -69,7 +69,7 @@ import TestSupport
     #expect(halves == [0, 0, 0, 0, 0, 0x3F, 0, 0, 0x80, 0x3F])
   }
 
-  @Test("a run takes what ascends, and nothing of what does not")
+  @Test("a run accepts ascending changes, and nothing of others")
   func appending() {
     var all = ChangeRun<UInt8>(at: 1 << 40 - 10)
     let isWhole = all.append(run.view)
@@ -81,7 +81,7 @@ import TestSupport
     #expect(all.offsets.count == 4 && all.values.count == 8)
   }
 
-  @Test("positions are cut where they are too many, or too far")
+  @Test("positions are divided where they are too many, or too far apart")
   func cutting() {
     let positions: [UInt64] = [1, 2, 3, 1 << 32, 1 << 32 + 1, 1 << 33]
     let runs = positions.runs(upTo: 2)
@@ -92,7 +92,7 @@ import TestSupport
     #expect([UInt64]().runs().isEmpty)
   }
 
-  @Test("a whole tensor is written without its offsets as it is with them")
+  @Test("a whole tensor is written the same with and without offsets")
   func every() throws {
     var random = SplitMix64(seed: 21)
     let bytes = random.bytes(3 * 100_000)

@@ -3,12 +3,12 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Every byte is covered: whatever is lost or turned over, reading says so.
+/// Every byte is covered: lost bytes and flipped bits are detected.
 @Suite(.disabled(if: VectorFolder.isRecording)) struct DamageTests {
-  /// Files up to this size are damaged at every place.
+  /// Files up to this size are damaged at every offset.
   private static let smallSize = 2000
 
-  @Test("a file cut off anywhere is refused", arguments: VectorFolder.names("valid"))
+  @Test("a truncated file is refused", arguments: VectorFolder.names("valid"))
   func cut(name: String) throws {
     let bytes = try VectorFolder.read("valid", name + ".diff")
     for length in places(in: bytes.count, name) {
@@ -26,7 +26,7 @@ import TestSupport
         bytes[place] ^= 1 << bit
         let error = refusal(of: bytes)
         #expect(error != nil, "byte \(place), bit \(bit)")
-        // Nobody changed a length, so whatever is not the signature fails a checksum.
+        // No length was changed, so everything except the signature fails a checksum.
         if place >= 8 && place < bytes.count - 8 {
           #expect(error?.code == .checksum, "byte \(place), bit \(bit)")
         }
@@ -36,7 +36,7 @@ import TestSupport
     #expect(refusal(of: bytes) == nil)
   }
 
-  @Test("a file with bytes behind it is refused", arguments: VectorFolder.names("valid"))
+  @Test("a file with trailing bytes is refused", arguments: VectorFolder.names("valid"))
   func longer(name: String) throws {
     let bytes = try VectorFolder.read("valid", name + ".diff")
     for more in [[0], [0x89], Array(bytes.suffix(48)), bytes] {
@@ -54,7 +54,7 @@ import TestSupport
     }
   }
 
-  /// All places of a small file; of a large one, the ends and some between, by the name as seed.
+  /// All offsets of a small file; of a large one, the ends and some between, with the name as seed.
   private func places(in count: Int, _ name: String) -> [Int] {
     guard count > Self.smallSize else { return Array(0..<count) }
     var random = SplitMix64(seed: XXH3.hash64(Array(name.utf8).span))

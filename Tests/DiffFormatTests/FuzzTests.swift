@@ -16,7 +16,7 @@ import Foundation
     ProcessInfo.processInfo.environment[name].flatMap(UInt64.init) ?? fallback
   }
 
-  @Test("a mutated file is read or refused, and what is read is in order")
+  @Test("a mutated file is read or refused, and the result is valid")
   func mutated() throws {
     let first = Self.variable("DIFFKIT_FUZZ_SEED", TestSeed.value)
     let iterations = Self.variable("DIFFKIT_FUZZ_ITERATIONS", 4000)
@@ -29,7 +29,7 @@ import Foundation
       #expect(try DiffReader(bytes: file).contents() == contents, "seed \(seed)")
       for _ in 0..<16 { outcomes[read(mutator.mutate(file), seed), default: 0] += 1 }
     }
-    // The mutator is no test of anything if it only ever breaks checksums, or nothing.
+    // The mutator tests nothing if it only breaks checksums, or nothing.
     #expect(outcomes["malformed", default: 0] > outcomes.values.reduce(0, +) / 4, "\(outcomes)")
     #expect(outcomes["accepted", default: 0] > 0, "\(outcomes)")
     #expect(outcomes["limit", default: 0] > 0, "\(outcomes)")
@@ -37,7 +37,7 @@ import Foundation
     print("fuzzing: \(outcomes.sorted { $0.key < $1.key })")
   }
 
-  /// Reads everything; says how it ended.
+  /// Reads everything; returns the outcome.
   private func read(_ file: [UInt8], _ seed: UInt64) -> String {
     do throws(DiffError) {
       let reader = try DiffReader(bytes: file)
@@ -56,7 +56,7 @@ import Foundation
     }
   }
 
-  /// What a reader promises about what it hands out.
+  /// Checks the guarantees of a reader about its results.
   private func check(
     _ tensor: Contents.Tensor, _ stream: DiffStream, _ changes: Changes, _ seed: UInt64
   ) {
@@ -68,7 +68,7 @@ import Foundation
     #expect(changes.values.count == positions.count * tensor.entry.valueWidth, "seed \(seed)")
   }
 
-  @Test("what is accepted has one form", arguments: [0, 1, 2, 3] as [UInt64])
+  @Test("accepted contents have one form", arguments: [0, 1, 2, 3] as [UInt64])
   func oneForm(seed: UInt64) throws {
     // Two files that hold the same and chose the same encodings are the same file. Deflated
     // planes, optional flags and Rice parameters aside, a writer chooses per page; so a mutation

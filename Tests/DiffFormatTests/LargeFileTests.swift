@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// A diff of more than 4 GiB that nobody has to store: its last page and its two ends are real,
+/// A diff of more than 4 GiB that is not stored: its last page, its header and its end are real,
 /// everything between them reads as zeros.
 private final class LargeSource: ByteSource {
   private let head, tail: [UInt8]
@@ -33,7 +33,7 @@ private final class LargeSource: ByteSource {
 }
 
 @Suite struct LargeFileTests {
-  @Test("a page beyond 4 GiB is found and read, a damaged one beside it refused")
+  @Test("a page beyond 4 GiB is found and read, and refused if damaged")
   func beyondFourGibibytes() throws {
     // One change every 2^32 elements: each is a page of its own.
     let count = 4200

@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What a file claims costs no more than what it holds.
+/// The cost of a file depends on its contents, not on its claims.
 @Suite(.serialized) struct LimitTests {
   @Test(
     "a diff of 100 000 tensors is opened in five reads, and any tensor found without one",
@@ -53,7 +53,7 @@ import TestSupport
       var image = image
       image[field] = varint(claim)
       let bytes = image.bytes
-      // A shape may be any: it allocates nothing.
+      // Any shape is allowed: it allocates nothing.
       if field == "0.extent.0", claim < 1 << 60 { continue }
       let error = #expect(throws: DiffError.self) { try DiffReader(bytes: bytes).verify() }
       #expect(error?.code == .malformed || error?.code == .limit, "\(claim)")
@@ -89,7 +89,7 @@ import TestSupport
     let value = [UInt8](repeating: 0x78, count: (1 << 24) - 12)
     image["metadata.0.value.length"] = varint(UInt64(value.count))
     image["metadata.0.value"] = value
-    // 1 + 2 + 4 + value + 2 + 1 + 1 = 2^24 − 1: room for one byte more.
+    // 1 + 2 + 4 + value + 2 + 1 + 1 = 2^24 − 1: one byte below the limit.
     image["metadata.1.value.length"] = [2]
     image["metadata.1.value"] = [0x78, 0x78]
     #expect(try DiffReader(bytes: image.bytes).metadata["b"] == "xx")

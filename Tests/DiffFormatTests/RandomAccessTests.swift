@@ -31,7 +31,7 @@ import TestSupport
     #expect(source.takeReads() == [])
   }
 
-  @Test("a tensor is read without the others, a page without its neighbours")
+  @Test("a tensor is read without the others, a page without its neighbors")
   func reading() throws {
     let source = CountingSource(try sample())
     let reader = try DiffReader(source)
@@ -95,7 +95,7 @@ import TestSupport
     }
   }
 
-  @Test("else by what differs in separators, then in a final ':0', unless several do")
+  @Test("else by names that differ in separators, then in a final ':0', unless ambiguous")
   func similar() throws {
     let names: [TensorName] = [
       "a.b", "a/b", "c/d.e", "f.g", "f/g:0", "h:0", "i/j.k", "i.j/k", "\u{E9}.x", "e\u{301}.x",

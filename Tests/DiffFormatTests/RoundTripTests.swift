@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What is written comes back, and equal contents are equal bytes however they are handed over.
+/// Written contents are read back, and equal contents give equal bytes regardless of the calls.
 @Suite struct RoundTripTests {
   /// Encodes with one call size and another, twice; decodes.
   private func check(_ contents: Contents, step: Int, _ seed: Int) throws {
@@ -24,7 +24,7 @@ import TestSupport
     }
   }
 
-  @Test("one tensor of random contents comes back", arguments: 0..<200)
+  @Test("one tensor of random contents is read back", arguments: 0..<200)
   func tensor(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let clustering = Clustering.allCases[seed % Clustering.allCases.count]
@@ -47,14 +47,14 @@ import TestSupport
     try check(Contents([.init(entry, Changes(positions, values))]), step: step, seed)
   }
 
-  @Test("a diff of random entries, of every operation, comes back", arguments: 0..<200)
+  @Test("a diff of random entries, of every operation, is read back", arguments: 0..<200)
   func diff(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 1000)
     let contents = Contents.random(&random)
     try check(contents, step: Int.random(in: 1...300, using: &random), seed)
   }
 
-  @Test("a diff that gets other metadata is the one that was encoded with them", arguments: 0..<40)
+  @Test("a diff with replaced metadata equals one that was encoded with them", arguments: 0..<40)
   func otherMetadata(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 2000)
     var contents = Contents.random(&random)
@@ -67,7 +67,7 @@ import TestSupport
 
   /// From two bytes to all, in numbers that fall slowly, fast, and like Fibonacci's, for which
   /// Huffman's tree is deeper than deflate allows.
-  @Test("bytes of any histogram come back from a deflated plane", arguments: 0..<60)
+  @Test("bytes of any histogram are read back from a deflated plane", arguments: 0..<60)
   func histograms(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed) + 3000)
     let kinds = [2, 3, 5, 19, 22, 64, 200, 256][seed % 8]
@@ -121,7 +121,7 @@ import TestSupport
     #expect(try DiffReader(bytes: sink.bytes).metadata == ["task": "after", "empty": ""])
   }
 
-  @Test("the identity names the contents")
+  @Test("the identity depends on the contents")
   func identity() throws {
     var identities: Set<Fingerprint> = []
     for value in 0..<4 as Range<UInt8> {
@@ -132,7 +132,7 @@ import TestSupport
     #expect(identities.count == 4)
   }
 
-  @Test("fingerprints known only at the end are those that are kept")
+  @Test("fingerprints given at the end are stored")
   func lateFingerprints() throws {
     let (early, late) = (Fingerprint(high: 1, low: 2), Fingerprint(high: 3, low: 4))
     let sink = MemorySink()

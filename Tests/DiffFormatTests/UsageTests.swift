@@ -3,8 +3,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What a caller does wrong is refused with `usage`, before a file comes of it that no reader
-/// takes.
+/// Errors of the caller are refused with `usage`, before an invalid file is written.
 @Suite struct UsageTests {
   private func code(_ body: (DiffWriter) throws -> Void) throws -> DiffError.Code? {
     let writer = try DiffWriter(MemorySink())
@@ -129,7 +128,7 @@ import TestSupport
       } == .usage)
   }
 
-  @Test("fingerprints are those of the operation")
+  @Test("only fingerprints of the operation are accepted")
   func fingerprints() throws {
     let print = Fingerprint(high: 1, low: 2)
     let whole = Changes(whole: Array(0..<10), width: 1)
@@ -160,7 +159,7 @@ import TestSupport
       } == .usage)
   }
 
-  @Test("operations go with their types, scales and shapes")
+  @Test("operations are checked against types, scales and shapes")
   func operations() throws {
     func begin(_ operation: DiffOperation, _ type: ElementType) throws -> DiffError.Code? {
       try code { try $0.begin(DiffEntry("w", operation, type, tens)) }

@@ -64,7 +64,9 @@ import TestSupport
     }
   }
 
-  @Test("what a vector holds is written as the same bytes", .disabled(if: VectorFolder.isRecording))
+  @Test(
+    "the contents of a vector are written as the same bytes",
+    .disabled(if: VectorFolder.isRecording))
   func encodedAgain() throws {
     var compared = 0
     for vector in try ValidVector.all() {

@@ -3,7 +3,7 @@ import DiffOperations
 import TensorCore
 import TestSupport
 
-/// Opens a diff, decodes all of it and applies it; whatever the bytes are, it must return.
+/// Opens a diff, decodes all of it and applies it; must return for any bytes.
 func readEverything(_ bytes: [UInt8]) {
   do throws(DiffError) {
     let diff = try DiffReader(bytes: bytes)
@@ -38,7 +38,7 @@ private func applyEverything(_ diff: DiffReader) throws(DiffError) {
   _ = try Diffs.apply([diff], to: MemoryCheckpoint(tensors), output: "output")
 }
 
-/// What callers rely on without looking: offsets ascend and stay inside the page.
+/// Checks the guarantees that callers rely on: offsets ascend and are inside the page.
 private func check(_ changes: ChangeView<UInt8>, _ page: PageInfo, width: Int) {
   let offsets = changes.offsets
   var next: UInt64 = 0

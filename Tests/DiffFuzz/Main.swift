@@ -10,7 +10,7 @@ import TensorCore
 //   .build-fuzz/release/DiffFuzz CORPUS samples/valid samples/invalid -max_total_time=3600 \
 //     -artifact_prefix=/tmp/
 //
-// Built without these flags, it reads the files that are its arguments, to repeat a finding.
+// Built without these flags, it reads the files in its arguments, to reproduce a finding.
 
 #if LIBFUZZER
 @_silgen_name("LLVMFuzzerRunDriver")
@@ -23,8 +23,8 @@ private func runDriver(
 @_silgen_name("LLVMFuzzerMutate")
 private func mutate(_ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ limit: Int) -> Int
 
-/// Mutates the pages, the index or everything, and then makes the sizes in the footer right
-/// again, which would otherwise nearly always end the reading.
+/// Mutates the pages, the index or everything, and then corrects the sizes in the footer,
+/// which would otherwise nearly always end the reading.
 @_cdecl("LLVMFuzzerCustomMutator")
 public func mutateDiff(
   _ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ limit: Int, _ seed: CUnsignedInt

@@ -243,9 +243,9 @@ import TestSupport
   ) throws {
     try makeFolder(path)
     let output = try SafeTensorsPayloads(
-      path + "/m.safetensors", ["w"], factLength: 32, overwriting: false)
+      path + "/m.safetensors", ["w"], valueLength: 32, overwriting: false)
     try output.append(payload.span)
-    output.end("w", fact: "0")
+    output.end("w", value: "0")
     try output.commit()
     let index = """
       {"metadata": {"version": \(version), "base_version": 0, "delta_encoding": "\(encoding)",

@@ -9,7 +9,7 @@ import TestSupport
   /// Bit i of bytes, least significant first.
   private func bit(_ bytes: [UInt8], _ i: Int) -> UInt32 { UInt32(bytes[i / 8] >> (i % 8) & 1) }
 
-  @Test("packing puts value j at bit j·k, for every width, and unpacking takes it back")
+  @Test("packing stores value j at bit j·k, for every width, and unpacking reads it")
   func packing() {
     var random = SplitMix64(seed: 1)
     for bits in 0...32 {
@@ -36,7 +36,7 @@ import TestSupport
     }
   }
 
-  @Test("unpacking ignores bytes behind the values")
+  @Test("unpacking ignores bytes after the values")
   func unpackingFromMore() {
     var random = SplitMix64(seed: 2)
     for bits in 0...32 {
@@ -52,7 +52,7 @@ import TestSupport
     }
   }
 
-  @Test("select finds every one bit, at all sizes and densities, and counts those without room")
+  @Test("select finds every one bit, at all sizes and densities, and counts those that do not fit")
   func select() {
     var random = SplitMix64(seed: 3)
     for size in [0, 1, 7, 8, 9, 15, 16, 17, 64, 333] {
@@ -84,7 +84,7 @@ import TestSupport
     }
   }
 
-  @Test("gaps are what lies between, and their sums the values", arguments: 0..<40)
+  @Test("gaps are the distances between values, and their sums the values", arguments: 0..<40)
   func gaps(seed: Int) {
     var random = SplitMix64(seed: UInt64(seed))
     let count = Self.counts[seed % Self.counts.count]
@@ -100,7 +100,7 @@ import TestSupport
     let gaps = Kernels.gaps(values.span)
     let expected = values.indices.map { $0 == 0 ? values[0] : values[$0] - values[$0 - 1] - 1 }
     #expect(gaps == expected, "seed \(seed)")
-    // In two blocks, as the format has them.
+    // In two blocks, as in the format.
     let middle = values.count / 2
     let (first, between) = unpacked(Array(gaps[..<middle]), next: 0)
     let (second, end) = unpacked(Array(gaps[middle...]), next: between)
@@ -120,13 +120,13 @@ import TestSupport
     return (values, after)
   }
 
-  @Test("the sum of gaps is not wrapped, so that too large ones are seen")
+  @Test("the sum of gaps is not wrapped, so that overflows are detected")
   func overflow() {
     let end = unpacked([.max, .max, 5], next: 7).next
     #expect(end == 7 + 2 * UInt64(UInt32.max) + 5 + 3)
   }
 
-  @Test("sort is that of the standard library", arguments: [0, 1, 2, 3, 100, 4097, 70_000])
+  @Test("sort agrees with the standard library", arguments: [0, 1, 2, 3, 100, 4097, 70_000])
   func sort(count: Int) {
     var random = SplitMix64(seed: UInt64(count))
     for mask in [UInt32.max, 0x7FF, 0x3F_F800, 0xFFC0_0000, 3] {

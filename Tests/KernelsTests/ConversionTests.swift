@@ -58,8 +58,8 @@ import TestSupport
     var random = SplitMix64(seed: 11)
     let neighbours = FloatOracle.patterns(type, 2000, &random)
       .map { FloatOracle.widened($0, type) }.filter(\.isFinite)
-    // The numbers, what lies halfway to the next one, and the least bit beside that: what a
-    // detour by another type would round twice.
+    // The numbers, the midpoints to the next one, and the neighbors of the midpoints, which a
+    // conversion by another type would round twice.
     var values: [Double] = neighbours
     for value in neighbours {
       let next = FloatOracle.widened(FloatOracle.narrowed(value, type) &+ 1, type)
@@ -76,7 +76,7 @@ import TestSupport
   }
 
   @Test(
-    "differences round to float32 as exact ones do; of float64 they are a neighbour",
+    "differences round to float32 as exact ones do; in float64 they are a neighbor",
     arguments:
       FloatType.allCases)
   func subtraction(type: FloatType) {

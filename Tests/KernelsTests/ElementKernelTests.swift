@@ -10,7 +10,7 @@ import TestSupport
     stride(from: 0, to: bytes.count, by: width).map { Array(bytes[$0..<$0 + width]) }
   }
 
-  @Test("planes hold byte p of every value, and joining takes them back", arguments: 1...8)
+  @Test("planes hold byte p of every value, and joining is the inverse", arguments: 1...8)
   func planes(width: Int) {
     var random = SplitMix64(seed: 5)
     for count in Self.counts {
@@ -45,7 +45,7 @@ import TestSupport
     }
   }
 
-  @Test("gather takes, scatter stores and XORs whole elements, and no others", arguments: 1...8)
+  @Test("gather copies, scatter stores and XORs whole elements, and no others", arguments: 1...8)
   func scatter(width: Int) {
     var random = SplitMix64(seed: 7)
     for count in Self.counts {
@@ -54,7 +54,7 @@ import TestSupport
       let values = random.bytes(offsets.count * width)
       let old = elements(block, width)
       let new = elements(values, width)
-      // Offsets that count from the block, from inside of it, or from before it.
+      // Offsets relative to the block, to a position inside of it, or before it.
       let shift = [0, offsets.first ?? 0, UInt32.max - 499][count % 3]
       let shifted = offsets.map { $0 &- shift }
       #expect(

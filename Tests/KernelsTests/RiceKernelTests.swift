@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 
 @Suite struct RiceKernelTests {
-  @Test("a Rice code costs what its definition says, for every parameter")
+  @Test("a Rice code has the size of its definition, for every parameter")
   func costs() {
     var random = SplitMix64(seed: 4)
     for count in [0, 1, 2, 127, 128, 1000] {
@@ -18,12 +18,12 @@ import Testing
     }
   }
 
-  @Test("blocks of Rice codes decode to the values they were made of", arguments: 0..<64)
+  @Test("blocks of Rice codes decode to the encoded values", arguments: 0..<64)
   func blocks(seed: Int) {
     var random = SplitMix64(seed: UInt64(seed))
     let k = seed % 32
     let count = [1, 2, 7, 8, 9, 100, 127, 128][seed / 8]
-    // Gaps of quotients up to 20, as far as 32 bits go; three blocks, one after the other.
+    // Gaps with quotients up to 20, within 32 bits; three consecutive blocks.
     var next: UInt64 = 0
     var nextBit: UInt64 = 0
     for block in 0..<3 {
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test("the end of a block is not wrapped, so that values past 32 bits are seen")
+  @Test("the end of a block is not wrapped, so that values past 32 bits are detected")
   func overflow() {
     let ones: [UInt32] = [3, 4]
     var low: [UInt32] = [0x7FFF_FFFF, 1]

@@ -30,7 +30,7 @@ import Testing
     #expect(hash(bytes, portably: portably) == value.digest)
   }
 
-  @Test("pieces and both ways give the same, of every length")
+  @Test("parts and both implementations give the same hash, for every length")
   func pieces() {
     let bytes = (0..<300).map { UInt8($0 * 7 & 255) }
     for count in 0..<bytes.count {

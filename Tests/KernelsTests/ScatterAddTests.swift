@@ -20,7 +20,7 @@ import TestSupport
     let patterns = FloatOracle.patterns(type, 3000, &random)
     var deltas = FloatOracle.patterns(type, 3000, &random).map { FloatOracle.widened($0, type) }
     deltas.shuffle(using: &random)
-    // Half of them as small as the last bit of what they meet: where rounding decides.
+    // Half of them as small as the last bit of the element, where rounding decides.
     for i in deltas.indices where i % 2 == 0 {
       let ulp =
         FloatOracle.widened(patterns[i], type).ulp * [0x1p45, 0x1p44, 0x1p29, 0.5][i / 2 % 4]

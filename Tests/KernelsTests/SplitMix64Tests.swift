@@ -14,7 +14,7 @@ import Testing
         1 << 32,
         [3_184_996_902, 686_809_907, 1_196_582_743, 1_478_287_871, 163_338_330, 3_729_011_194]
       ),
-      // Of these, nearly half and a third of the numbers are drawn anew.
+      // For these bounds, nearly half and a third of the numbers are drawn again.
       (
         1 << 63 + 1,
         [

@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(
-    "texts that are not, with the place",
+    "texts that are not JSON, with the offset",
     arguments: [
       ("", 0), ("nul", 0), ("[1,]", 3), ("[1 2]", 3), ("{\"a\":1,}", 7), ("{a:1}", 1),
       ("{\"a\" 1}", 5),
@@ -38,7 +38,7 @@ import Testing
     #expect(error?.offset == offset)
   }
 
-  @Test("names are members by their bytes, and nesting has a bound")
+  @Test("names of members are compared by bytes, and nesting is limited")
   func limits() throws {
     #expect(try parse("{\"\u{E9}\":1,\"e\u{301}\":2}").members?.count == 2)
     #expect(throws: DiffError.self) { try parse("{\"\u{E9}\":1,\"\\u00e9\":2}") }
@@ -49,7 +49,7 @@ import Testing
     #expect(throws: DiffError.self) { try parse(String(repeating: "[", count: 1_000_000)) }
   }
 
-  @Test("unsigned integers are digits alone")
+  @Test("unsigned integers are digits only")
   func numbers() throws {
     #expect(try parse("18446744073709551615").unsigned == .max)
     for text in ["18446744073709551616", "-1", "1.0", "1e3", "\"1\"", "null"] {

@@ -18,7 +18,7 @@ import TestSupport
     #expect(child.ending == .signal(9))
   }
 
-  @Test("a program that ends in time is not waited for any longer", .timeLimit(.minutes(1)))
+  @Test("waiting ends when the program does", .timeLimit(.minutes(1)))
   func endsInTime() throws {
     let child = try ChildProcess.run("true", [], killedAfter: 1e6)
     #expect(child.ending == .exit(0))

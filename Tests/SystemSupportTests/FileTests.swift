@@ -17,7 +17,7 @@ import TestSupport
     }
   }
 
-  @Test("reading past the end is an error that says where the file ends")
+  @Test("reading past the end is an error with the offset of the end")
   func truncated() throws {
     try Scratch.with { scratch in
       try write([1, 2, 3], toFile: scratch("a"))

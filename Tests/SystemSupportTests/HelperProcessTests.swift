@@ -10,7 +10,7 @@ import TestSupport
       "/bin/sh", ["-c", script], environment: ["PATH=/bin:/usr/bin"], file: File(#filePath))
   }
 
-  @Test("messages go there and come back", arguments: [0, 1, 1000, 50_000])
+  @Test("messages are sent and received", arguments: [0, 1, 1000, 50_000])
   func echo(size: Int) throws {
     let helper = try start("cat >&0")
     var random = SplitMix64(seed: UInt64(size))
@@ -20,7 +20,7 @@ import TestSupport
     }
   }
 
-  @Test("an answer may be too long, too late or none")
+  @Test("a reply may be too long, too late or missing")
   func failures() throws {
     func failure(_ script: String, _ seconds: Double = 60) throws -> MessageChannel.Failure? {
       let helper = try start(script)
@@ -37,7 +37,7 @@ import TestSupport
     #expect(try start("exec tail -f /dev/null <&-").end(killing: false) == .signal(9))
   }
 
-  @Test("the file is there, under its number")
+  @Test("the file is open under its descriptor")
   func file() throws {
     // A message of eight bytes, which are the first of this file.
     let helper = try start(

@@ -17,7 +17,7 @@ import TestSupport
     }
   }
 
-  @Test("nothing is left of an output that was dropped", arguments: [false, true])
+  @Test("an output that is dropped leaves nothing", arguments: [false, true])
   func dropped(overwriting: Bool) throws {
     try Scratch.with { scratch in
       do {
@@ -28,7 +28,7 @@ import TestSupport
     }
   }
 
-  @Test("an existing file is not overwritten without permission")
+  @Test("an existing file is not overwritten by default")
   func existing() throws {
     try Scratch.with { scratch in
       try write([7], toFile: scratch("a"))
@@ -41,7 +41,7 @@ import TestSupport
     }
   }
 
-  @Test("a file that came in between is not overwritten either")
+  @Test("a file that appears meanwhile is not overwritten")
   func race() throws {
     try Scratch.with { scratch in
       let output = try OutputFile(scratch("a"), overwriting: false)
@@ -53,7 +53,7 @@ import TestSupport
     }
   }
 
-  @Test("with permission the old file stays until commit, and then is gone")
+  @Test("when overwriting, the old file stays until commit and is then replaced")
   func overwriting() throws {
     try Scratch.with { scratch in
       try write([7, 7], toFile: scratch("a"))
@@ -71,7 +71,7 @@ import TestSupport
     }
   }
 
-  @Test("what is no regular file is never replaced")
+  @Test("only regular files are replaced")
   func irregular() throws {
     try Scratch.with { scratch in
       #expect(unsafe mkfifo(scratch("fifo"), 0o600) == 0)
@@ -117,7 +117,7 @@ import TestSupport
     #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
   }
 
-  @Test("a folder does not take the place of one that came meanwhile")
+  @Test("a folder does not replace one that appears meanwhile")
   func folderRace() throws {
     try Scratch.with { scratch in
       let output = try OutputFolder(scratch("out"))

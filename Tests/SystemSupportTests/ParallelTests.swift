@@ -12,7 +12,7 @@ import TestSupport
     #expect(seen.withLock { $0 } == [Int](repeating: 1, count: count))
   }
 
-  @Test("the error of the lowest index is thrown, whichever comes first", arguments: 0..<50)
+  @Test("the error of the lowest index is thrown, regardless of order", arguments: 0..<50)
   func lowest(round: Int) {
     var random = SplitMix64(seed: TestSeed.value + UInt64(round))
     let failing = Set((0..<8).map { _ in Int(random.next() % 400) })

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ReadWriteLockTests {
   private final class Shared: Sendable {
     let lock = ReadWriteLock()
-    /// How often a reader came in, and how many readers have given up.
+    /// The number of times that readers have entered, and of readers that have given up.
     let entries = Atomic(0)
     let finished = Atomic(0)
     let isDone = Atomic(false)
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test("a writer gets in though readers overlap without a pause")
+  @Test("a writer gets the lock although readers overlap without a pause")
   func writersAreNotStarved() {
     let shared = Shared()
     for _ in 0..<3 { Thread.detachNewThread { shared.read() } }

@@ -4,23 +4,23 @@ import SystemSupport
 import TensorCore
 import Testing
 
-/// The threads behind `parallelFor`.
+/// The threads of `parallelFor`.
 @Suite struct ThreadPoolTests {
-  @Test("turns run at the same time, on as many threads as there are processors")
+  @Test("iterations run at the same time, on as many threads as there are processors")
   func together() {
     let count = ProcessorCount.online
     let arrived = Atomic(0)
     let late = Atomic(0)
     parallelFor(count) { _ in
       arrived.add(1, ordering: .relaxed)
-      // Another loop may have the pool's threads for a while.
+      // Another loop may use the pool's threads for a while.
       for _ in 0..<60_000 where arrived.load(ordering: .relaxed) < count { usleep(1000) }
       if arrived.load(ordering: .relaxed) < count { late.add(1, ordering: .relaxed) }
     }
     #expect(late.load(ordering: .relaxed) == 0)
   }
 
-  @Test("loops inside of loops end, each turn run once")
+  @Test("nested loops end, and each iteration runs once")
   func nested() {
     let turns = Atomic(0)
     parallelFor(20) { _ in
@@ -29,7 +29,7 @@ import Testing
     #expect(turns.load(ordering: .relaxed) == 8000)
   }
 
-  @Test("many threads have loops at the same time, and end as they like")
+  @Test("many threads run loops at the same time, and end in any order")
   func callers() throws {
     let turns = Atomic(0)
     for _ in 0..<20 {
@@ -43,7 +43,7 @@ import Testing
     #expect(turns.load(ordering: .relaxed) == 20 * 8 * 49 * 25)
   }
 
-  @Test("what a body holds is let go before the loop returns")
+  @Test("the body is released before the loop returns")
   func lifetimes() {
     final class Held: Sendable {}
     for _ in 0..<200 {
@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test("the pool's threads leave signals to the program's, but for their own faults")
+  @Test("the pool's threads block signals, except for their own faults")
   func signals() {
     let caller = UInt(pthread_self())
     let wrong = Atomic(0)

@@ -2,14 +2,14 @@ import TensorCore
 import Testing
 
 @Suite struct DiffErrorTests {
-  @Test("the text has path, tensor, byte and message, those that are known")
+  @Test("the text has path, tensor, byte and message, if known")
   func parts() {
     #expect(DiffError(.io, "no").description == "no")
     let full = DiffError(.io, "no", path: "p", tensor: "t", offset: 3)
     #expect(full.description == "p: tensor 't': byte 3: no")
   }
 
-  @Test("the remedy follows the message, in the words that are asked for")
+  @Test("the remedy follows the message, in the given words")
   func remedies() {
     let error = DiffError(.exists, "exists already", path: "p", remedy: .overwrite)
     #expect(
@@ -24,7 +24,7 @@ import Testing
     #expect(advised.at(path: "q").remedy == .newOutput)
   }
 
-  @Test("errors are equal if what they say and what led to them are")
+  @Test("errors are equal if their contents and causes are")
   func causes() {
     let (one, other) = (DiffError(.io, "no", path: "a"), DiffError(.io, "no", path: "b"))
     let error = DiffError(.malformed, "broken", cause: one)
@@ -36,7 +36,7 @@ import Testing
     #expect(Set([error, error.at(), DiffError(.malformed, "broken", cause: one)]).count == 1)
   }
 
-  @Test("what is known already is not replaced")
+  @Test("a known location is not replaced")
   func places() {
     let error = DiffError(.io, "no", tensor: "t").at(path: "p", tensor: "u", offset: 1)
     #expect((error.path, error.tensor, error.offset) == ("p", "t", 1))
@@ -56,7 +56,7 @@ import Testing
     #expect(error.description == "\(escaped): tensor '\(escaped)': \(escaped)")
   }
 
-  @Test("other text stays as it is", arguments: ["dense/kernel:0", "Größe", "模型", "e\u{301}", "🙂"])
+  @Test("other text is unchanged", arguments: ["dense/kernel:0", "Größe", "模型", "e\u{301}", "🙂"])
   func harmless(text: String) {
     #expect(text.escapingControls.utf8.elementsEqual(text.utf8))
   }

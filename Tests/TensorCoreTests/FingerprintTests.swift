@@ -55,7 +55,7 @@ import Testing
     #expect(text(.of(type, shape, bytes(count).span)) == expected)
   }
 
-  @Test("type, shape and every byte count")
+  @Test("the fingerprint depends on type, shape and every byte")
   func sensitivity() throws {
     let data = bytes(12)
     let shape = try #require(Shape([3, 2]))
@@ -86,7 +86,7 @@ import Testing
     #expect(Fingerprint.ofCheckpoint(twice) == nil)
   }
 
-  @Test("its text is read again, and no other")
+  @Test("its text is parsed, and no other")
   func parsing() {
     let fingerprint = Fingerprint(high: 0xAB, low: 0xC)
     #expect(Fingerprint(fingerprint.description) == fingerprint)

@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test("a name is printed as it is spelled")
+  @Test("a name is printed unchanged")
   func text() {
     let layer = 3
     let name: TensorName = "layer/\(layer)"
@@ -48,7 +48,7 @@ import Testing
     #expect(("b.a" as TensorName).key < ("b/b" as TensorName).key)
   }
 
-  @Test("parts end at '/' and '.', whatever follows")
+  @Test("components end at '/' and '.', whatever follows")
   func parts() {
     #expect(("a.b//c" as TensorName).parts == ["a", "b", "c"])
     #expect(("" as TensorName).parts.isEmpty)

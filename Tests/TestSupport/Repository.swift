@@ -4,7 +4,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Where test material is.
+/// The paths of test data.
 package enum Repository {
   /// The folder of the package.
   package static let path =

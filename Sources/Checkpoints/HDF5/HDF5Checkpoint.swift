@@ -3,21 +3,21 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// An HDF5 file as a checkpoint: every numeric dataset that hard links lead to is a tensor.
+/// An HDF5 file as a checkpoint: every numeric dataset that is reachable by hard links is a tensor.
 ///
-/// Soft and external links, external storage and virtual datasets are not followed, here or in
-/// outputs, where they stay as they are.
+/// Soft and external links, external storage and virtual datasets are not followed; outputs keep
+/// them unchanged.
 public final class HDF5Checkpoint: Checkpoint {
   /// The path it was opened with.
   public let path: String
-  /// HDF5.
+  /// The HDF5 format.
   public let format: CheckpointFormat? = .hdf5
   /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
-  /// What is in the file and no tensor, and why: links that are not followed, datatypes that
-  /// tensors do not have.
+  /// The objects that are not tensors, with reasons: links that are not followed, unsupported
+  /// datatypes.
   public let skipped: [SkippedObject]
-  /// The facts that the file states about itself: the texts among the attributes of its root.
+  /// The text attributes of the root group.
   public let metadata: [String: String]
 
   let host: HDF5Host
@@ -27,8 +27,8 @@ public final class HDF5Checkpoint: Checkpoint {
 
   /// Opens a file and reads its table of tensors.
   ///
-  /// - Parameter hdf5: where libhdf5 runs.
-  /// - Throws: `io` if it cannot be read, or there is no helper; `notACheckpoint` if libhdf5 does
+  /// - Parameter hdf5: the host of libhdf5.
+  /// - Throws: `io` if it cannot be read or the helper is missing; `notACheckpoint` if libhdf5 does
   ///   not open it; `malformed` or `unsupportedCheckpoint` if its structure is damaged.
   /// - Complexity: O(n log n) in objects and chunks.
   public init(_ path: String, hdf5 host: HDF5Host = .helper) throws(DiffError) {
@@ -40,24 +40,24 @@ public final class HDF5Checkpoint: Checkpoint {
     let table = try hdf5.table()
     tensors = table.tensors
     skipped = table.skipped
-    metadata = table.facts
-    // Mostly it has no more to do.
-    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
+    metadata = table.metadata
+    // Usually the library is not needed again.
+    if !tensors.contains(where: \.needsLibrary) { hdf5.endSession() }
   }
 
-  /// Attributes, links, groups without anything in them, and datasets that are no tensors.
+  /// Returns attributes, links, empty groups, and datasets that are not tensors.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     let contents = try hdf5.contents()
-    if !tensors.contains(where: \.needsLibrary) { hdf5.rest() }
-    // Others are passed over for what the library does not know.
+    if !tensors.contains(where: \.needsLibrary) { hdf5.endSession() }
+    // Some objects are skipped for reasons that the library does not report.
     let names = Set(contents.map(\.name))
     return contents
       + skipped.filter { !names.contains($0.name) }.map { OtherContent($0.name, $0.reason, nil) }
   }
 
-  /// Fills `buffer` with the tensor's little-endian bytes from `offset` on. Threads that read at
-  /// the same time share the work of unpacking chunks; compact tensors and those with chunks of
-  /// more than 16 MiB or with unusual filters are read by libhdf5, one call at a time.
+  /// Fills `buffer` with the tensor's little-endian bytes, starting at `offset`. Threads that read
+  /// at the same time share the unpacking of chunks; compact tensors, and those with chunks of more
+  /// than 16 MiB or with unusual filters, are read by libhdf5, one call at a time.
   ///
   /// - Throws: `unsupportedCheckpoint` if libhdf5 cannot unpack the tensor; `malformed` or
   ///   `checksum` for a damaged chunk; `truncated` or `io`.
@@ -82,20 +82,20 @@ public final class HDF5Checkpoint: Checkpoint {
     } catch { throw error.at(tensor: tensor.name) }
   }
 
-  /// Frees what the library holds, until it is needed again.
-  func rest() { hdf5.rest() }
+  /// Frees the library's resources until it is needed again.
+  func endSession() { hdf5.endSession() }
 
-  /// Whether this is a row of the table. O(log n).
+  /// Returns whether this is a tensor of the checkpoint. O(log n).
   func has(_ tensor: StoredTensor) -> Bool {
     let first = tensors.partitioningIndex { $0.name >= tensor.name }
     return first < tensors.count && tensors[first] == tensor
   }
 
-  /// Starts a copy of this file at `path`, without the bytes of the contiguous tensors that the
-  /// caller rewrites.
+  /// Starts a copy of this file at `path`, without the bytes of contiguous tensors that the caller
+  /// rewrites.
   ///
   /// - Throws: `exists` or `io`.
-  /// - Complexity: O(bytes of the file), nearly nothing where the file system shares blocks.
+  /// - Complexity: O(bytes of the file); much less where the file system shares blocks.
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
@@ -112,13 +112,13 @@ public final class HDF5Checkpoint: Checkpoint {
 }
 
 extension StoredTensor {
-  /// Where the bytes are, if they lie in one piece.
+  /// The byte range in the file, if storage is contiguous.
   fileprivate var contiguousRange: Range<UInt64>? {
     guard case .contiguous(let offset) = storage else { return nil }
     return offset..<offset + byteCount
   }
 
-  /// Whether libhdf5 has to read its elements.
+  /// True if libhdf5 must read its elements.
   var needsLibrary: Bool {
     switch storage {
     case .contiguous, .unallocated: false
@@ -127,7 +127,7 @@ extension StoredTensor {
     }
   }
 
-  /// Traps if the caller asks for what is not whole elements of the tensor.
+  /// Traps if the range is not whole elements inside the tensor.
   func check(_ offset: UInt64, _ count: Int) {
     let width = UInt64(type.width)
     precondition(offset % width == 0 && UInt64(count) % width == 0)

@@ -2,11 +2,12 @@ import Algorithms
 import SystemSupport
 import TensorCore
 
-/// libhdf5 as the rest of diffkit sees it: typed calls on one file, answers that are checked.
+/// The client side of libhdf5: typed calls on one file, with validated replies.
 ///
-/// The session starts with the first call that needs it and may rest in between.
+/// The session starts with the first call that needs it, and can be ended in between by
+/// `endSession`.
 final class HDF5Client: Sendable {
-  /// How the file is opened.
+  /// The mode in which the file is opened.
   enum Mode { case reading, changing, creating }
 
   private let host: HDF5Host
@@ -21,7 +22,7 @@ final class HDF5Client: Sendable {
     self.mode = mode
   }
 
-  /// The tensors of the file, checked.
+  /// Returns the checked table of the file.
   func table() throws(DiffError) -> HDF5Table {
     let size = try file.size
     // A row of the table takes no more than twice what its object takes in the file.
@@ -34,7 +35,7 @@ final class HDF5Client: Sendable {
     }
   }
 
-  /// What is no tensor, with hashes.
+  /// Returns the contents of the file other than tensors, with hashes.
   func contents() throws(DiffError) -> [OtherContent] {
     let size = try file.size
     return try call(
@@ -70,17 +71,17 @@ final class HDF5Client: Sendable {
     try call(.writeChunks(name: tensor.name, chunks), seconds: Double(size) / 1e6)
   }
 
-  /// Adds tensors, in batches that bound a message.
+  /// Adds tensors, in groups that bound the size of a message.
   func insert(
     _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
   ) throws(DiffError) -> [StoredTensor] {
     var stored: [StoredTensor] = []
-    for batch in tensors.chunks(ofCount: 4096) {
-      let size = batch.reduce(0) { $0 + 1024 + $1.name.utf8.count }
+    for group in tensors.chunks(ofCount: 4096) {
+      let size = group.reduce(0) { $0 + 1024 + $1.name.utf8.count }
       stored += try call(
-        .insert(Array(batch)), limit: UInt64(size), seconds: Double(batch.count) / 100
+        .insert(Array(group)), limit: UInt64(size), seconds: Double(group.count) / 100
       ) { reply throws(DiffError) in
-        let made = try reply.newTensors(Array(batch), fileSize: file.size)
+        let made = try reply.newTensors(Array(group), fileSize: file.size)
         try reply.end()
         return made
       }
@@ -101,45 +102,46 @@ final class HDF5Client: Sendable {
     try call(.delete(names: [tensor.name] + tensor.aliases))
   }
 
-  /// Gives an object an attribute, the root if it has no name, or takes it away.
+  /// Sets an attribute of an object, or removes it if `value` is nil; an empty name is the root
+  /// group.
   func setAttribute(
     of object: TensorName = "", _ name: String, _ value: AttributeValue?
   ) throws(DiffError) {
     try call(.setAttribute(object: object, name: name, value))
   }
 
-  /// Writes back everything and closes the file; the next call opens it again.
+  /// Flushes and closes the file; the next call opens it again.
   func close() throws(DiffError) {
     try state.withLock { state throws(DiffError) in
-      try leaveToParent(&state)
+      try dropParentSession(&state)
       guard state.isOpen, let session = state.session else { return }
       state.isOpen = false
-      _ = try ask(session, .close, limit: 0, seconds: 60)
+      _ = try send(session, .close, limit: 0, seconds: 60)
     }
   }
 
-  /// Ends the session, unless something must be written back; the next call starts another one.
-  func rest() { if mode == .reading { state.withLock { $0 = (nil, false) } } }
+  /// Ends the session if the file is only read; the next call starts another one.
+  func endSession() { if mode == .reading { state.withLock { $0 = (nil, false) } } }
 
-  /// Opens the file, if it is not open.
+  /// Opens the file if it is not open.
   func open() throws(DiffError) {
     try state.withLock { state throws(DiffError) in _ = try opened(&state) }
   }
 
-  /// Sends a request and takes its answer apart. What goes wrong is about the file.
+  /// Sends a request and decodes its reply. Errors get the path of the file.
   private func call<Result>(
     _ request: HDF5Request, limit: UInt64 = 0, seconds: Double = 0,
     _ body: (inout MessageReader) throws(DiffError) -> Result
   ) throws(DiffError) -> Result {
     do throws(DiffError) {
       var reply = try state.withLock { state throws(DiffError) in
-        try ask(opened(&state), request, limit: limit, seconds: seconds)
+        try send(opened(&state), request, limit: limit, seconds: seconds)
       }
       return try body(&reply)
     } catch { throw error.at(path: file.path) }
   }
 
-  /// Sends a request that has no answer but success.
+  /// Sends a request whose reply is empty.
   private func call(_ request: HDF5Request, seconds: Double = 0) throws(DiffError) {
     try call(request, seconds: seconds) { _ throws(DiffError) in }
   }
@@ -147,7 +149,7 @@ final class HDF5Client: Sendable {
   private func opened(
     _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
   ) throws(DiffError) -> any HDF5Session {
-    try leaveToParent(&state)
+    try dropParentSession(&state)
     let session: any HDF5Session
     if let running = state.session { session = running } else { session = try host.start(file) }
     state.session = session
@@ -157,17 +159,17 @@ final class HDF5Client: Sendable {
         switch mode {
         case .reading: .open
         case .changing: .openForChanges
-        // Only a file without anything is made anew.
+        // Only an empty file is created.
         case .creating: isEmpty ? .create : .openForChanges
         }
-      _ = try ask(session, request, limit: 0, seconds: 0)
+      _ = try send(session, request, limit: 0, seconds: 0)
       state.isOpen = true
     }
     return session
   }
 
-  /// Gives up a session of the process that this one was forked from.
-  private func leaveToParent(
+  /// Drops a session that belongs to the process that this one was forked from.
+  private func dropParentSession(
     _ state: inout (session: (any HDF5Session)?, isOpen: Bool)
   ) throws(DiffError) {
     guard let session = state.session, !session.isOfThisProcess else { return }
@@ -177,16 +179,16 @@ final class HDF5Client: Sendable {
     state = (nil, false)
   }
 
-  private func ask(
+  private func send(
     _ session: any HDF5Session, _ request: HDF5Request, limit: UInt64, seconds: Double
   ) throws(DiffError) -> MessageReader {
-    // Names and messages of errors need some room whatever is asked for.
+    // Names and error messages need some space in every reply.
     try HDF5Reply.reader(
       session.call(request.message, limit: limit + (1 << 20), seconds: 8 + seconds))
   }
 
-  /// Filters may have to pass over a whole chunk for each of its elements; how much they can make
-  /// of what is stored is bounded.
+  /// Returns the time limit for a read or write. A filter may process a whole chunk for each of its
+  /// elements; the ratio of unpacked to stored size is bounded.
   private func seconds(_ tensor: StoredTensor) -> Double {
     guard case .chunked(let chunks) = tensor.storage else { return 0 }
     let stored = chunks.chunks.lazy.map(\.size).max() ?? 0
@@ -195,7 +197,7 @@ final class HDF5Client: Sendable {
 }
 
 extension MessageReader {
-  /// Tensors that must be those that were asked for.
+  /// Reads tensors and checks that they are the requested ones.
   fileprivate mutating func newTensors(
     _ wanted: [(name: TensorName, type: ElementType, shape: Shape)], fileSize: UInt64
   ) throws(DiffError) -> [StoredTensor] {

@@ -1,13 +1,14 @@
 import SystemSupport
 import TensorCore
 
-/// A running `diffkit-hdf5`.
+/// A running `diffkit-hdf5` process.
 package final class HDF5Helper: HDF5Session {
-  /// What both sides must agree on, changed with every change of the messages.
+  /// The protocol version, which must be the same on both sides; it changes with every change of
+  /// the messages.
   package static let version = "4"
-  /// How the helper exits if it is of another version.
+  /// The helper's exit status if it has another version.
   package static let otherVersion: Int32 = 65
-  /// How it exits if its file is not there any more.
+  /// The helper's exit status if its file no longer exists.
   package static let otherFile: Int32 = 66
 
   private let path: String
@@ -15,7 +16,7 @@ package final class HDF5Helper: HDF5Session {
 
   init(_ path: String, _ file: File) throws(DiffError) {
     self.path = path
-    // What the library obeys in the environment would otherwise be up to whoever set it.
+    // The environment must not control the library.
     let environment = ProgramFiles.environment { !$0.hasPrefix("HDF5_") }
     process = Guarded(
       try HelperProcess(
@@ -31,7 +32,7 @@ package final class HDF5Helper: HDF5Session {
   ) throws(DiffError) -> [UInt8] {
     try process.withLock { process throws(DiffError) in
       guard let helper = process else {
-        throw DiffError(.io, "the helper for HDF5 has ended before")
+        throw DiffError(.io, "the HDF5 helper has already ended")
       }
       do throws(MessageChannel.Failure) {
         return try helper.call(request, limit: limit, seconds: seconds)
@@ -42,7 +43,7 @@ package final class HDF5Helper: HDF5Session {
     }
   }
 
-  /// Why there is no answer.
+  /// Returns the error for a call without a reply.
   private func explain(
     _ failure: MessageChannel.Failure, _ helper: HelperProcess, _ seconds: Double
   ) -> DiffError {
@@ -57,7 +58,7 @@ package final class HDF5Helper: HDF5Session {
     }
     switch helper.end(killing: false) {
     case .exit(Self.otherVersion):
-      return DiffError(.io, "'\(path)' is of another version of diffkit; install both together")
+      return DiffError(.io, "'\(path)' is from another version of diffkit; install both together")
     case .exit(Self.otherFile):
       return DiffError(.changed, "was moved or replaced while it was read")
     case .exit(let code):
@@ -65,18 +66,18 @@ package final class HDF5Helper: HDF5Session {
     case .signal(let signal):
       return DiffError(
         .unsupportedCheckpoint,
-        "libhdf5 crashed on this file (signal \(signal)): it is damaged, or made to do harm")
+        "libhdf5 crashed on this file (signal \(signal)): it is damaged or malicious")
     }
   }
 
-  /// The path of the helper.
+  /// Returns the path of the helper.
   ///
-  /// - Throws: `io` with the places where it was looked for.
+  /// - Throws: `io` with the folders that were searched.
   static func find() throws(DiffError) -> String {
     let name = "diffkit-hdf5"
     if let path = ProgramFiles.environmentVariable("DIFFKIT_HDF5"), !path.isEmpty {
       guard ProgramFiles.isExecutable(path) else {
-        throw DiffError(.io, "is no program that runs, but DIFFKIT_HDF5 names it", path: path)
+        throw DiffError(.io, "DIFFKIT_HDF5 names a file that is not executable", path: path)
       }
       return path
     }

@@ -1,11 +1,11 @@
 import SystemSupport
 import TensorCore
 
-/// Where libhdf5 runs. It crashes on some damaged files, so by default that is a process of its
-/// own: the helper `diffkit-hdf5`, one for each open file that needs it.
+/// The process in which libhdf5 runs. The library crashes on some damaged files, so by default this
+/// is a separate process: the helper `diffkit-hdf5`, one for each open file that needs it.
 ///
-/// A caller who trusts his files may run it in his own process: `HDF5Host.inProcess`, of the
-/// module `HDF5Access`, which is the one that links libhdf5. Nothing falls back to that silently.
+/// Callers that trust their files may run it in-process: with `HDF5Host.inProcess` of the module
+/// `HDF5Access`, the only one that links libhdf5. There is no silent fallback to that.
 public struct HDF5Host: Sendable {
   package let start: @Sendable (File) throws(DiffError) -> any HDF5Session
 
@@ -13,8 +13,8 @@ public struct HDF5Host: Sendable {
     self.start = start
   }
 
-  /// The helper that the environment variable `DIFFKIT_HDF5` names, or else that lies beside the
-  /// running program or the library that this code is in.
+  /// The helper at the path in the environment variable `DIFFKIT_HDF5`, or else next to the running
+  /// program or the library that contains this code.
   public static let helper = HDF5Host { file throws(DiffError) in
     try HDF5Helper(HDF5Helper.find(), file)
   }

@@ -3,26 +3,25 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// An HDF5 file in the making. Elements of contiguous tensors and of chunks that are not filtered
-/// are written past libhdf5; filtered chunks are packed here and put in their place by it, like
-/// everything else.
+/// An HDF5 file that is being written. Elements of contiguous tensors and unfiltered chunks are
+/// written directly; filtered chunks are packed here and written by libhdf5, like everything else.
 final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
   private let hdf5: HDF5Client
   private let chunks: ChunkWriter?
   private let source: HDF5Checkpoint?
 
-  /// Begins with a copy of `source`, but for some `ranges`.
+  /// Starts with a copy of a checkpoint, except for `ranges` of its bytes.
   init(
     _ path: String, copying checkpoint: HDF5Checkpoint, except ranges: [Range<UInt64>],
     overwriting: Bool
   ) throws(DiffError) {
     let source = checkpoint.file
     self.source = checkpoint
-    // What its library has unpacked to be looked at is not needed any more, and may be large.
-    checkpoint.rest()
+    // The library's caches for reading are no longer needed and may be large.
+    checkpoint.endSession()
     output = try OutputFile(path, overwriting: overwriting, permissionsOf: source)
-    // The library opens the file anew and must be allowed to write until the end.
+    // The library opens the file again and needs permission to write until the end.
     fchmod(output.file.descriptor, output.permissions | S_IWUSR)
     hdf5 = HDF5Client(checkpoint.host, output.file, .changing)
     chunks = ChunkWriter(checkpoint, output.file, hdf5)
@@ -38,7 +37,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     if offset < size { try source.copy(offset..<size, to: output.file) }
   }
 
-  /// Begins with an empty file, with facts as attributes of its root group.
+  /// Starts with an empty file, with the metadata as attributes of its root group.
   init(
     creating path: String, metadata: [String: String], hdf5 host: HDF5Host, overwriting: Bool
   ) throws(DiffError) {
@@ -47,7 +46,7 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     chunks = nil
     source = nil
     try locating(nil) { () throws(DiffError) in
-      // Opened even without facts: a file without tensors is an HDF5 file too.
+      // Opened even without metadata: a file without tensors is an HDF5 file too.
       try hdf5.open()
       for (name, text) in metadata.sorted(by: { $0.key < $1.key }) {
         try hdf5.setAttribute(name, AttributeValue([text], isList: false))
@@ -62,12 +61,12 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     tensor.check(offset, bytes.count)
     try locating(tensor.name) { () throws(DiffError) in
       guard case .contiguous(let start) = tensor.storage else {
-        // What the base is, not what becomes of it.
+        // The error is located in the source, not in the output.
         try tensor.checkLossless(in: source?.path)
         if try chunks?.write(bytes, to: tensor, at: offset) == true { return }
         return try hdf5.write(bytes, to: tensor, at: offset)
       }
-      // The library may hold bytes around its objects, and must not write them back over these.
+      // The library may cache bytes around its objects, and must not write them over these.
       try hdf5.close()
       guard tensor.isBigEndian else { return try output.file.stream(bytes, at: start + offset) }
       var swapped = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
@@ -77,8 +76,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     }
   }
 
-  /// A tensor in one chunk that libhdf5 has to unpack: it is unpacked to be written in any case, and
-  /// once suffices.
+  /// Reads a tensor in a single chunk that libhdf5 must unpack: the write unpacks it in any case,
+  /// so that it is unpacked once.
   func readUnwritten(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) -> Bool {
@@ -116,8 +115,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
     try locating(tensor.name) { () throws(DiffError) in
       try chunks?.flush()
       try hdf5.delete(tensor)
-      // Once closed, the library has forgotten the freed space, which holds old bytes: what is
-      // allocated from now on is new.
+      // When the file is closed, the library discards its list of freed space, which holds old
+      // bytes: later allocations are new space.
       try hdf5.close()
     }
   }
@@ -137,9 +136,8 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
   func commit() throws(DiffError) {
     try locating(nil) { () throws(DiffError) in
       try chunks?.flush()
-      // To close may mean to pack a large chunk, for which memory is needed that the source's
-      // library may hold for its own.
-      source?.rest()
+      // Closing may pack a large chunk, which needs memory that the source's session may hold.
+      source?.endSession()
       try hdf5.close()
     }
     fchmod(output.file.descriptor, output.permissions)
@@ -156,15 +154,15 @@ final class HDF5Output: CheckpointOutput, @unchecked Sendable {
 }
 
 extension StoredTensor {
-  /// Refuses filters that may keep other elements than were written, as scale-offset does: what
-  /// was verified would not be what the file holds.
+  /// Refuses filters that may store other elements than were written, as scale-offset does: the
+  /// file would not hold the verified elements.
   fileprivate func checkLossless(in path: String?) throws(DiffError) {
     guard case .chunked(let chunks) = storage else { return }
     for case .other(let number) in chunks.filters {
       throw DiffError(
         .unsupportedCheckpoint,
-        "its chunks pass filter number \(number), which may not keep every bit; rewrite the file "
-          + "without it, as by h5repack -f NONE", path: path)
+        "its chunks use filter \(number), which may be lossy; rewrite the file "
+          + "without it, for example with h5repack -f NONE", path: path)
     }
   }
 }

@@ -1,14 +1,16 @@
 import TensorCore
 
-/// libhdf5 at work on one file: takes requests, gives replies.
+/// A session of libhdf5 with one file, which answers requests with replies.
 package protocol HDF5Session: AnyObject, Sendable {
-  /// False in a process that was forked from the one that began the session, if it has to begin one
-  /// of its own.
+  /// False in a process that was forked from the one that started the session, if it must start a
+  /// new one.
   var isOfThisProcess: Bool { get }
 
+  /// Sends a request and returns its reply.
+  ///
   /// - Parameters:
-  ///   - limit: the most bytes that the reply may have.
-  ///   - seconds: how long it may take, where that can be enforced.
-  /// - Throws: what kept the session from answering. An error of the library is a reply.
+  ///   - limit: the maximum number of bytes of the reply.
+  ///   - seconds: the time limit, where it can be enforced.
+  /// - Throws: an error if there is no reply. An error of the library is a reply.
   func call(_ request: [UInt8], limit: UInt64, seconds: Double) throws(DiffError) -> [UInt8]
 }

@@ -2,8 +2,8 @@ import SystemSupport
 import TensorCore
 
 extension File {
-  /// Opens a file of a checkpoint to read it: keeps those away who would change it in place, and
-  /// refuses one that such a change has left half done.
+  /// Opens a file of a checkpoint for reading: locks it against changes in place, and refuses it if
+  /// such a change was interrupted.
   convenience init(ofCheckpoint path: String) throws(DiffError) {
     try self.init(path)
     try lock(.shared)

@@ -1,24 +1,24 @@
 import SystemSupport
 import TensorCore
 
-/// The redo journal of a change in place: a file beside the checkpoint, there from before the first
-/// byte changes until after the last one is durable. It holds the new bytes, so the change can be
-/// completed from it, as often as that is interrupted.
+/// The redo journal of a change in place: a file next to the checkpoint that exists from before the
+/// first byte changes until after the last one is durable. It holds the new bytes, so an
+/// interrupted change can be completed from it any number of times.
 ///
-/// It gets its name when it is complete, so it is there whole or not at all. Numbers are
+/// It is renamed to its path once complete, so it is either complete or absent. Numbers are
 /// little-endian:
 ///
 ///     signature     8 bytes
 ///     version       u32, 2
 ///     files         u32; for each: u32 length of its name, the name, u64 size of the file
-///     batches       u32 file, u32 length of the runs, the runs (see `JournalRun`)
-///     end           u32 and u32, all bits set and none
-///     checksum      XXH3-128 of all before it
+///     records       u32 file, u32 length of the runs, the runs (see `JournalRun`)
+///     end           u32 and u32: all bits set, no bits set
+///     checksum      XXH3-128 of everything before it
 ///
-/// With some of the old bytes there too it tells, without the diff, whether a file is the one it
-/// belongs to. Journals of version 1, which hold all old bytes, take the change back.
+/// It also holds samples of the old bytes, by which the file it belongs to is recognized without
+/// the diff. Journals of version 1, which hold all old bytes, revert the change.
 package enum Journal {
-  /// What the name of a journal ends with; before it stands that of the checkpoint's file or of a
+  /// The suffix of a journal's name; the rest is the name of the checkpoint's file or of the
   /// folder's index.
   package static let suffix = ".diffkit-journal"
 
@@ -26,18 +26,18 @@ package enum Journal {
   static let version: UInt32 = 2
   static let undoVersion: UInt32 = 1
   static let end = UInt32.max
-  /// No batch is as long: one block of a tensor, in runs.
-  static let maximumBatch = 64 << 20
+  /// The maximum number of bytes of a record's runs; a record holds one block of a tensor.
+  static let maximumRecord = 64 << 20
 
-  /// The name of the journal of a checkpoint whose file or index is at `path`.
+  /// The path of the journal of a checkpoint whose file or index is at `path`.
   static func path(of path: String) -> String { path + suffix }
 
-  /// The journal that an interrupted change of a file left behind, or nil.
+  /// The path of the journal of an interrupted change of a file, or nil.
   static func pending(for path: String) throws(DiffError) -> String? {
     let real = File.realPath(path) ?? path
     if File.exists(Self.path(of: real)) { return Self.path(of: real) }
-    // Perhaps it is one of several that were changed together, behind a journal of their index:
-    // what has the name of a checkpoint's file itself is a journal of that file alone.
+    // The file may be one of several that were changed through one journal of their index. A
+    // journal named after a checkpoint's file belongs to that file alone.
     let (folder, name) = OutputFile.split(real)
     for journal in (try? Folder.names(folder)) ?? [] where journal.hasSuffix(suffix) {
       guard CheckpointFormat(suffixOf: String(journal.dropLast(suffix.count))) == nil else {
@@ -45,7 +45,7 @@ package enum Journal {
       }
       let reader: JournalReader
       do throws(DiffError) { reader = try JournalReader("\(folder)/\(journal)") } catch {
-        // The change of other files may just have come to its end.
+        // The change of the other files may have just ended.
         if error.code == .notFound { continue }
         throw error
       }
@@ -54,18 +54,18 @@ package enum Journal {
     return nil
   }
 
-  /// Refuses a file that an interrupted change has left half done.
+  /// Refuses a file whose change in place was interrupted.
   package static func refuseInterrupted(_ path: String) throws(DiffError) {
     guard let journal = try pending(for: path) else { return }
     throw DiffError(
       .interrupted,
-      "a change in place was interrupted (\(OutputFile.split(journal).name) is there)",
+      "a change in place was interrupted (\(OutputFile.split(journal).name) exists)",
       path: path, remedy: .recover(path))
   }
-  /// Refuses an output in the place of a file that is being changed, or was left half done.
+  /// Refuses an output that would replace a file whose change is running or was interrupted.
   package static func refuseOutput(_ path: String) throws(DiffError) {
     guard try pending(for: path) != nil else { return }
-    // Whoever is at work holds a lock, and the journal goes before that does.
+    // A running change holds a lock, and removes the journal before it releases the lock.
     let file = try? File(path)
     try file?.lock(.shared)
     try refuseInterrupted(path)

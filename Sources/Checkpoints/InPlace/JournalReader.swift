@@ -2,15 +2,15 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// A journal that has its name, and so is complete.
+/// A journal at its final path, which is therefore complete.
 struct JournalReader {
   let path: String
-  /// The files that it is about, in its own folder, and their sizes.
+  /// The names and sizes of the files that it changes, all in its own folder.
   let files: [(name: String, size: UInt64)]
-  /// Whether it holds the old bytes, to take the change back, and not the new ones.
+  /// True if it holds the old bytes, to revert the change, and not the new ones.
   let isUndo: Bool
   private let file: File
-  private let batches: Range<UInt64>
+  private let records: Range<UInt64>
 
   /// Opens a journal and reads its header.
   ///
@@ -33,7 +33,7 @@ struct JournalReader {
       let count: UInt32 = start.littleEndian(at: 12)
       for _ in 0..<count {
         let length: UInt32 = try file.bytes(at: at, count: 4).littleEndian(at: 0)
-        // No name of a file is as long.
+        // File names are shorter.
         guard length <= 4096 else { throw Self.damaged(path) }
         let bytes = try file.bytes(at: at + 4, count: Int(length) + 8)
         guard let name = String(validating: bytes.prefix(Int(length)), as: UTF8.self),
@@ -45,26 +45,26 @@ struct JournalReader {
       guard size >= at + 24 else { throw Self.damaged(path) }
     } catch { throw error.code == .truncated ? Self.damaged(path, error) : error }
     self.files = files
-    batches = at..<size - 24
+    records = at..<size - 24
   }
 
-  /// What it belongs to: a file, or the index of a folder.
+  /// The path that it belongs to: a file, or the index of a folder.
   var checkpoint: String { String(path.dropLast(Journal.suffix.count)) }
 
-  /// Whether it is of one file that stands beside it, not of those that an index names.
+  /// True if it belongs to a single file and not to the files of an index.
   var isOfOneFile: Bool { files.count == 1 && !checkpoint.hasSuffix(".json") }
 
-  /// Whether the journal is still there: a file that is open may have lost its name.
+  /// True if the journal still exists: an open file may have been removed.
   var isThere: Bool { get throws(DiffError) { try file.status().st_nlink > 0 } }
 
-  /// Checks all of the journal.
+  /// Verifies the checksum of the journal.
   ///
   /// - Throws: `malformed` if it is damaged.
-  /// - Complexity: O(size), in memory of a mebibyte.
+  /// - Complexity: O(size), in 1 MiB of memory.
   func check() throws(DiffError) {
     var hash = XXH3Stream()
     var at: UInt64 = 0
-    let end = batches.upperBound + 8
+    let end = records.upperBound + 8
     while at < end {
       let bytes = try file.bytes(at: at, count: Int(min(1 << 20, end - at)))
       hash.update(bytes.span)
@@ -75,12 +75,12 @@ struct JournalReader {
     }
   }
 
-  /// Refuses files that are not those that were being changed: where old bytes are known, each
-  /// byte is the old or the new one.
+  /// Refuses files other than those that were being changed: where old bytes are known, each byte
+  /// must be the old or the new one.
   ///
   /// - Throws: `changed`.
   func requireFit(_ files: [File]) throws(DiffError) {
-    try forEachBatch { number, runs throws(DiffError) in
+    try forEachRecord { number, runs throws(DiffError) in
       for run in runs where try !run.fits(files[number]) {
         throw notTheFile(files[number])
       }
@@ -90,13 +90,13 @@ struct JournalReader {
   func notTheFile(_ file: File) -> DiffError {
     DiffError(
       .changed,
-      "is not the file that was being changed; if it came in its place, remove '\(path)'",
+      "is not the file that was being changed; if it replaced that file, remove '\(path)'",
       path: file.path)
   }
 
-  /// Writes the bytes of all runs, and makes them durable.
+  /// Writes the bytes of all runs and makes them durable.
   func write(to files: [File]) throws(DiffError) {
-    try forEachBatch { number, runs throws(DiffError) in
+    try forEachRecord { number, runs throws(DiffError) in
       for run in runs { try run.write(to: files[number]) }
       let ranges = runs.map(\.range)
       guard let start = ranges.map(\.lowerBound).min(), let end = ranges.map(\.upperBound).max()
@@ -106,42 +106,42 @@ struct JournalReader {
     for file in files { try file.sync() }
   }
 
-  /// Bytes of batches that are worked on at a time.
+  /// The bytes of records that are processed together.
   private static let windowSize = 8 << 20
 
-  /// Calls `body` with the file and the runs of each batch, on all cores. No two batches concern
-  /// the same bytes.
-  private func forEachBatch(
+  /// Calls `body` with the file index and the runs of each record, on all cores. No two records
+  /// change the same bytes.
+  private func forEachRecord(
     _ body: @Sendable (Int, [JournalRun]) throws(DiffError) -> Void
   ) throws(DiffError) {
-    var at = batches.lowerBound
-    while at < batches.upperBound {
+    var at = records.lowerBound
+    while at < records.upperBound {
       var window: [(file: Int, bytes: [UInt8])] = []
       let start = at
-      while at < batches.upperBound, at - start < Self.windowSize {
+      while at < records.upperBound, at - start < Self.windowSize {
         let header = try file.bytes(at: at, count: 8)
         let number: UInt32 = header.littleEndian(at: 0)
         let length: UInt32 = header.littleEndian(at: 4)
-        guard number < UInt32(files.count), length <= Journal.maximumBatch else {
+        guard number < UInt32(files.count), length <= Journal.maximumRecord else {
           throw Self.damaged(path)
         }
         window.append((Int(number), try file.bytes(at: at + 8, count: Int(length))))
         at += 8 + UInt64(length)
       }
-      let batches = window
-      try parallelFor(batches.count) { index throws(DiffError) in
-        let (number, bytes) = batches[index]
+      let records = window
+      try parallelFor(records.count) { index throws(DiffError) in
+        let (number, bytes) = records[index]
         try body(number, runs(of: bytes, fileSize: files[number].size))
       }
     }
   }
 
-  /// Takes a batch apart.
-  private func runs(of batch: [UInt8], fileSize: UInt64) throws(DiffError) -> [JournalRun] {
+  /// Decodes the runs of a record.
+  private func runs(of record: [UInt8], fileSize: UInt64) throws(DiffError) -> [JournalRun] {
     var runs: [JournalRun] = []
-    var rest = batch.indices
+    var rest = record.indices
     while !rest.isEmpty {
-      guard let run = isUndo ? JournalRun(undoing: batch, &rest) : JournalRun(batch, &rest),
+      guard let run = isUndo ? JournalRun(undoing: record, &rest) : JournalRun(record, &rest),
         run.offset <= fileSize, UInt64(run.count * run.width) <= fileSize - run.offset
       else { throw Self.damaged(path) }
       runs.append(run)
@@ -152,7 +152,7 @@ struct JournalReader {
   private static func damaged(_ path: String, _ cause: DiffError? = nil) -> DiffError {
     DiffError(
       .malformed,
-      "a damaged journal; the checkpoint beside it may be changed in part: restore that from a "
+      "a damaged journal; the checkpoint next to it may be partly changed: restore it from a "
         + "copy, then remove the journal", path: path, cause: cause)
   }
 }

@@ -1,34 +1,35 @@
 import Kernels
 import TensorCore
 
-// A run as bytes of a journal:
+// The encoding of a run in a journal:
 //
 //     offset        u64, of the first element in the file
 //     width         u32, bytes of an element
 //     elements      u32, from the first changed one to the last
 //     changes       u32
 //     samples       u32
-//     positions     u16 for each change, counted from the first element; none if all change
+//     positions     u16 for each change, relative to the first element; none if all change
 //     positions     u16 for each sample
 //     new bytes     of each change
 //     old bytes     of each sample
 
 extension JournalRun {
   private static let maximumCount = 1 << 16
-  /// Bytes that may lie between two changes of a run, which are read and written with them.
+  /// The maximum number of unchanged bytes between two changes of a run; they are read and written
+  /// with them.
   private static let maximumGap = 1 << 12
   private static let maximumSamples = 16
 
-  /// Appends to a batch the runs of changes to bytes that stand in one piece in a file.
+  /// Appends to a record the runs of changes to contiguous bytes of a file.
   ///
   /// - Parameters:
   ///   - bytes: the new bytes.
-  ///   - offset: where they stand in the file.
+  ///   - offset: their offset in the file.
   ///   - positions: the elements among them that change, ascending.
   ///   - old: the old bytes of these elements.
   static func append(
     _ bytes: Span<UInt8>, width: Int, at offset: UInt64, changing positions: Span<UInt32>,
-    from old: Span<UInt8>, to batch: inout [UInt8]
+    from old: Span<UInt8>, to record: inout [UInt8]
   ) {
     var first = 0
     while first < positions.count {
@@ -39,47 +40,47 @@ extension JournalRun {
       { end += 1 }
       appendRun(
         bytes, width: width, at: offset, changing: positions.extracting(first..<end),
-        from: old.extracting(first * width..<end * width), to: &batch)
+        from: old.extracting(first * width..<end * width), to: &record)
       first = end
     }
   }
 
   private static func appendRun(
     _ bytes: Span<UInt8>, width: Int, at offset: UInt64, changing positions: Span<UInt32>,
-    from old: Span<UInt8>, to batch: inout [UInt8]
+    from old: Span<UInt8>, to record: inout [UInt8]
   ) {
     let first = positions[0]
     let count = Int(positions[positions.count - 1] - first) + 1
     let isDense = positions.count * (2 + width) >= count * width
     let samples = stride(
       from: 0, to: positions.count, by: (positions.count - 1) / maximumSamples + 1)
-    batch.append(littleEndian: offset + UInt64(first) * UInt64(width))
+    record.append(littleEndian: offset + UInt64(first) * UInt64(width))
     for number in [width, count, isDense ? count : positions.count, Array(samples).count] {
-      batch.append(littleEndian: UInt32(number))
+      record.append(littleEndian: UInt32(number))
     }
     func append(position: Int) {
-      batch.append(littleEndian: UInt16(truncatingIfNeeded: positions[position] - first))
+      record.append(littleEndian: UInt16(truncatingIfNeeded: positions[position] - first))
     }
     if !isDense { for position in positions.indices { append(position: position) } }
     for sample in samples { append(position: sample) }
     let start = Int(first) * width
     if isDense {
-      batch.append(copying: bytes.extracting(start..<start + count * width))
+      record.append(copying: bytes.extracting(start..<start + count * width))
     } else {
-      batch += Kernels.gathered(bytes, width: width, at: positions)
+      record += Kernels.gathered(bytes, width: width, at: positions)
     }
     for sample in samples {
-      batch.append(copying: old.extracting(sample * width..<(sample + 1) * width))
+      record.append(copying: old.extracting(sample * width..<(sample + 1) * width))
     }
   }
 
-  /// The run at the beginning of what is left of a batch, which is taken off; nil if none is there
-  /// that makes sense.
-  init?(_ batch: [UInt8], _ rest: inout Range<Int>) {
+  /// Decodes the run at the start of `rest`, the unread part of a record, and removes it from
+  /// `rest`; nil if it is invalid.
+  init?(_ record: [UInt8], _ rest: inout Range<Int>) {
     guard let header = rest.takeFirst(24) else { return nil }
-    offset = batch.littleEndian(at: header.lowerBound)
+    offset = record.littleEndian(at: header.lowerBound)
     let numbers = stride(from: header.lowerBound + 8, to: header.upperBound, by: 4).map {
-      Int(batch.littleEndian(at: $0, as: UInt32.self))
+      Int(record.littleEndian(at: $0, as: UInt32.self))
     }
     let (width, count, changes, samples) = (numbers[0], numbers[1], numbers[2], numbers[3])
     guard (1...8).contains(width), (1...Self.maximumCount).contains(count), changes <= count,
@@ -88,7 +89,7 @@ extension JournalRun {
     func positions(_ number: Int) -> [UInt32]? {
       guard let bytes = rest.takeFirst(2 * number) else { return nil }
       let list = stride(from: bytes.lowerBound, to: bytes.upperBound, by: 2).map {
-        UInt32(batch.littleEndian(at: $0, as: UInt16.self))
+        UInt32(record.littleEndian(at: $0, as: UInt16.self))
       }
       let ascend = zip(list, list.dropFirst()).allSatisfy(<)
       return ascend && Int(list.last ?? 0) < count ? list : nil
@@ -105,34 +106,35 @@ extension JournalRun {
     self.count = count
     self.positions = some
     self.samples = sampled
-    self.batch = batch
+    self.record = record
     self.new = new
     self.old = old
   }
 
-  /// A span of a journal of diffkit 1.0, as a run that takes it back:
+  /// Decodes a run of a journal of diffkit 1.0, as one that reverts it:
   ///
   ///     offset        u64, in the file
   ///     length        u32
   ///     old bytes
   ///     new bytes
-  init?(undoing batch: [UInt8], _ rest: inout Range<Int>) {
+  init?(undoing record: [UInt8], _ rest: inout Range<Int>) {
     guard let header = rest.takeFirst(12) else { return nil }
-    offset = batch.littleEndian(at: header.lowerBound)
+    offset = record.littleEndian(at: header.lowerBound)
     width = 1
-    count = Int(batch.littleEndian(at: header.lowerBound + 8, as: UInt32.self))
+    count = Int(record.littleEndian(at: header.lowerBound + 8, as: UInt32.self))
     guard let old = rest.takeFirst(count), let new = rest.takeFirst(count) else { return nil }
     positions = nil
     samples = (0..<UInt32(count)).map { $0 }
-    self.batch = batch
-    // What was old is to be written.
+    self.record = record
+    // The old bytes are the ones to write.
     self.new = old
     self.old = new
   }
 }
 
 extension Range<Int> {
-  /// Takes so many off the beginning; nil, and nothing taken, if there are fewer.
+  /// Removes and returns the first `number` indices; returns nil and removes none if there are
+  /// fewer.
   fileprivate mutating func takeFirst(_ number: Int) -> Range<Int>? {
     guard number <= count else { return nil }
     defer { self = lowerBound + number..<upperBound }

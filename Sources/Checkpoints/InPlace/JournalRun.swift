@@ -2,28 +2,28 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Changed elements of a file that stand close together: their new bytes, and the old ones of some
-/// of them, by which a file is recognised that is not yet changed.
+/// Changed elements of a file that are close together: their new bytes, and the old ones of some of
+/// them, by which a file that is not yet changed is recognized.
 struct JournalRun: Sendable {
-  /// Where the first of them begins in the file.
+  /// The offset of the first changed element in the file.
   let offset: UInt64
-  /// Bytes of an element.
+  /// The number of bytes of an element.
   let width: Int
-  /// Elements from the first changed one to the last.
+  /// The number of elements from the first changed one to the last.
   let count: Int
-  /// Which of them change, ascending; nil for all.
+  /// The changed elements, relative to the first, ascending; nil if all change.
   let positions: [UInt32]?
-  /// Some of them.
+  /// The changed elements whose old bytes are known.
   let samples: [UInt32]
-  /// Holds the bytes.
-  let batch: [UInt8]
-  /// The new bytes of the changes, and the old ones of the samples.
+  /// The record that holds the bytes.
+  let record: [UInt8]
+  /// The ranges in `record` of the new bytes of the changes and of the old bytes of the samples.
   let new, old: Range<Int>
 
-  /// The bytes of the file from the first changed element to the last.
+  /// The byte range in the file from the first changed element to the last.
   var range: Range<UInt64> { offset..<offset + UInt64(count * width) }
 
-  /// Whether in each byte of the samples stands the new or the old one.
+  /// Returns whether each byte of the samples in the file is the new or the old one.
   func fits(_ file: File) throws(DiffError) -> Bool {
     let found = try file.bytes(at: offset, count: count * width)
     var changed = found
@@ -33,14 +33,14 @@ struct JournalRun: Sendable {
       (0..<width).allSatisfy {
         let byte = Int(samples[sample]) * width + $0
         return found[byte] == changed[byte]
-          || found[byte] == batch[old.lowerBound + sample * width + $0]
+          || found[byte] == record[old.lowerBound + sample * width + $0]
       }
     }
   }
 
-  /// Writes the new bytes; what stands between them stays.
+  /// Writes the new bytes; those between them stay.
   func write(to file: File) throws(DiffError) {
-    guard positions != nil else { return try file.write(batch.span.extracting(new), at: offset) }
+    guard positions != nil else { return try file.write(record.span.extracting(new), at: offset) }
     var bytes = try file.bytes(at: offset, count: count * width)
     var span = bytes.mutableSpan
     change(&span)
@@ -48,8 +48,8 @@ struct JournalRun: Sendable {
   }
 
   private func change(_ bytes: inout MutableSpan<UInt8>) {
-    guard let positions else { return bytes.copy(batch.span.extracting(new)) }
+    guard let positions else { return bytes.copy(record.span.extracting(new)) }
     Kernels.scatter(
-      .replace, &bytes, width: width, at: positions.span, batch.span.extracting(new))
+      .replace, &bytes, width: width, at: positions.span, record.span.extracting(new))
   }
 }

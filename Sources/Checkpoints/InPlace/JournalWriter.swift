@@ -2,7 +2,7 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// A journal in the making. Batches may be appended by several threads.
+/// A journal that is being written. Records may be appended by several threads.
 final class JournalWriter: Sendable {
   let path: String
   private let state: Guarded<State>
@@ -10,7 +10,7 @@ final class JournalWriter: Sendable {
   private struct State: ~Copyable {
     let output: OutputFile
     var size: UInt64 = 0
-    /// Up to where the device has begun to write.
+    /// The end of the bytes that the system has been asked to write to the device.
     var begun: UInt64 = 0
     var hash = XXH3Stream()
     var isEmpty = true
@@ -25,9 +25,9 @@ final class JournalWriter: Sendable {
     }
   }
 
-  /// Begins the journal of some files of one folder.
+  /// Starts the journal of files in one folder.
   ///
-  /// - Throws: `exists` if there is a journal already.
+  /// - Throws: `exists` if there is already a journal.
   init(_ path: String, _ files: [File]) throws(DiffError) {
     self.path = path
     var header = Journal.signature
@@ -39,7 +39,7 @@ final class JournalWriter: Sendable {
       header += name.utf8
       header.append(littleEndian: try file.size)
     }
-    // It holds parts of the checkpoint, so nobody may read it who may not read that.
+    // It holds bytes of the checkpoint, so it gets the same permissions.
     let permissions = try files.first?.status().st_mode
     var state = State(
       output: try OutputFile(path, overwriting: false, permissions: permissions))
@@ -47,10 +47,10 @@ final class JournalWriter: Sendable {
     self.state = Guarded(state)
   }
 
-  /// Whether nothing was appended.
+  /// True if no records were appended.
   var isEmpty: Bool { state.withLock { $0.isEmpty } }
 
-  /// Notes what is to change in a file: a batch of runs.
+  /// Appends a record: the runs of changes to a file.
   func append(_ runs: [UInt8], file: Int) throws(DiffError) {
     guard !runs.isEmpty else { return }
     var header: [UInt8] = []
@@ -63,7 +63,7 @@ final class JournalWriter: Sendable {
     }
   }
 
-  /// Makes the journal durable and gives it its name.
+  /// Makes the journal durable and moves it to its path.
   func commit() throws(DiffError) {
     try state.withLock { state throws(DiffError) in
       var end: [UInt8] = []

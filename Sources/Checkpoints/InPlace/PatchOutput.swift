@@ -3,23 +3,23 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// Changes of a checkpoint's own files, behind a redo journal. Nothing of the files changes before
-/// `commit`; whatever stops that, the files are the old ones, or the new ones, or the journal is
-/// there, from which `recover` makes the new ones.
+/// Changes a checkpoint's own files through a redo journal. The files do not change before
+/// `commit`; if that is interrupted, they are the old ones, or the new ones, or there is a journal
+/// from which `recover` makes the new ones.
 ///
-/// Only elements can change, of tensors in one piece or in chunks that are not filtered.
+/// Only elements can change, of tensors that are contiguous or in unfiltered chunks.
 final class PatchOutput: CheckpointOutput {
   private let files: [File]
-  /// They hold the locks.
+  /// The files that hold the locks.
   private let locks: [File]
   private let journal: JournalWriter
 
-  /// Begins to change a checkpoint.
+  /// Starts to change a checkpoint.
   ///
   /// - Parameters:
-  ///   - path: that of its only file, or of the index in the folder of its files.
+  ///   - path: the path of its only file, or of the index in the folder of its files.
   ///   - opened: its files, open for reading.
-  /// - Throws: `locked` if anybody else uses them; `unsupportedCheckpoint` if a file has other names
+  /// - Throws: `locked` if the files are in use; `unsupportedCheckpoint` if a file has other names
   ///   or is read-only; `interrupted` or `io`.
   init(_ path: String, _ opened: [File]) throws(DiffError) {
     var files: [File] = []
@@ -34,15 +34,15 @@ final class PatchOutput: CheckpointOutput {
       }
       files.append(writable)
     }
-    // Between the shared and the exclusive lock there was a moment without any.
+    // The files were unlocked for a moment between the shared and the exclusive lock.
     for file in files { try Journal.refuseInterrupted(file.path) }
     self.files = files
     locks = opened
     journal = try JournalWriter(Journal.path(of: path), files)
   }
 
-  /// Refuses a file whose change would show under names that the user did not give, or that is
-  /// marked as one not to be changed, even to root.
+  /// Refuses a file that has names other than the specified one, or that is read-only, even to
+  /// root.
   private static func requireChangeable(_ file: File) throws(DiffError) {
     guard !File.isLink(file.path) else {
       throw DiffError(
@@ -68,7 +68,7 @@ final class PatchOutput: CheckpointOutput {
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) {
-    // Which elements change, and what they were, is what its journal is made of.
+    // The journal needs the changed elements and their old values.
     throw Self.unsupported(tensor.name)
   }
 
@@ -93,18 +93,18 @@ final class PatchOutput: CheckpointOutput {
     return ordered
   }
 
-  /// Notes changes; all bytes are in the order of the file.
+  /// Appends changes to the journal; all bytes are in the order of the file.
   private func note(
     _ bytes: Span<UInt8>, _ tensor: StoredTensor, _ offset: UInt64,
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError) {
     guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
     let width = tensor.type.width
-    var batch: [UInt8] = []
+    var record: [UInt8] = []
     for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
       guard unit.parts.count > 1 || unit.parts[0].count < bytes.count else {
         JournalRun.append(
-          bytes, width: width, at: unit.offset, changing: positions, from: old, to: &batch)
+          bytes, width: width, at: unit.offset, changing: positions, from: old, to: &record)
         continue
       }
       let (inside, changes) = unit.changes(among: positions, width: width)
@@ -116,9 +116,9 @@ final class PatchOutput: CheckpointOutput {
       }
       JournalRun.append(
         unitBytes.span, width: width, at: unit.offset, changing: inside.span,
-        from: unitOld.span, to: &batch)
+        from: unitOld.span, to: &record)
     }
-    try journal.append(batch, file: tensor.file)
+    try journal.append(record, file: tensor.file)
   }
 
   func insert(
@@ -133,19 +133,19 @@ final class PatchOutput: CheckpointOutput {
 
   func commit() throws(DiffError) {
     guard !journal.isEmpty else { return }
-    // To stop in between would leave a file that is of no use before `recover`.
+    // An interruption here would leave a file that is unusable before `recover`.
     try Interruption.deferred { () throws(DiffError) in
       let reader = try committed()
       do throws(DiffError) {
         try reader.write(to: files)
         try File.remove(journal.path)
       } catch { throw unfinished(error) }
-      // After a loss of power the journal might be back, and its bytes written once more: no error.
+      // After a power failure the journal may exist again; writing its bytes once more is harmless.
       try? OutputFile.syncFolder(of: journal.path)
     }
   }
 
-  /// The journal under its name, read back.
+  /// Commits the journal, opens it and checks it.
   private func committed() throws(DiffError) -> JournalReader {
     do throws(DiffError) {
       try journal.commit()
@@ -153,7 +153,7 @@ final class PatchOutput: CheckpointOutput {
       try reader.check()
       return reader
     } catch {
-      // Nothing has changed yet; but it may have got its name, and not be durable or right.
+      // Nothing has changed yet, but the journal may be at its path without being durable or valid.
       guard error.code != .exists, File.exists(journal.path) else { throw error }
       do throws(DiffError) { try File.remove(journal.path) } catch { throw unfinished(error) }
       throw error
@@ -162,7 +162,7 @@ final class PatchOutput: CheckpointOutput {
 
   private func unfinished(_ cause: DiffError) -> DiffError {
     DiffError(
-      .interrupted, "the change in place has not come to its end: \(cause.message)",
+      .interrupted, "the change in place was not completed: \(cause.message)",
       path: cause.path, remedy: .recover(String(journal.path.dropLast(Journal.suffix.count))),
       cause: cause)
   }

@@ -2,13 +2,13 @@ import SystemSupport
 import TensorCore
 
 extension CheckpointFile {
-  /// Completes a change in place that was interrupted, or takes it back where the journal is one of
-  /// diffkit 1.0. May itself be interrupted, and run again.
+  /// Completes an interrupted change in place, or reverts it if the journal was written by diffkit
+  /// 1.0. May itself be interrupted and run again.
   ///
   /// - Parameters:
   ///   - path: the checkpoint: a file, or a folder or index of several.
-  ///   - forced: whether bytes are written even where neither old nor new ones are found.
-  /// - Throws: `locked` if the change is still going on; `changed` if a file is not the one that was
+  ///   - forced: whether bytes are written even where the stored ones are neither old nor new.
+  /// - Throws: `locked` if the change is still running; `changed` if a file is not the one that was
   ///   being changed; `malformed` if the journal is damaged; `io`.
   /// - Complexity: O(changes).
   public static func recover(_ path: String, forced: Bool = false) throws(DiffError)
@@ -20,14 +20,14 @@ extension CheckpointFile {
       let folder = OutputFile.split(journal).folder
       var files: [File] = []
       for (name, size) in reader.files {
-        // The journal of one file goes with it to another name.
+        // A single file may have been renamed together with its journal.
         let file = try File(
           reader.isOfOneFile ? reader.checkpoint : "\(folder)/\(name)", writable: true)
         try file.lock(.exclusive)
         guard try file.size == size else { throw reader.notTheFile(file) }
         files.append(file)
       }
-      // The change may have come to its end before the locks were free.
+      // The change may have ended before the locks were released.
       guard try reader.isThere else { continue }
       try reader.check()
       if !forced { try reader.requireFit(files) }
@@ -43,7 +43,7 @@ extension CheckpointFile {
   }
 }
 
-/// Refuses a checkpoint whose journal has no name yet: somebody is changing it.
+/// Refuses a checkpoint whose change is still running: its journal is not at its path yet.
 private func refuseChanging(_ path: String) throws(DiffError) {
   let files =
     Folder.exists(path)
@@ -54,7 +54,7 @@ private func refuseChanging(_ path: String) throws(DiffError) {
   for file in files { try File(file).lock(.shared) }
 }
 
-/// The journals of a checkpoint.
+/// Returns the paths of the journals of a checkpoint.
 private func journals(of path: String) throws(DiffError) -> [String] {
   guard Folder.exists(path) else {
     guard File.exists(path) else { throw DiffError(.notFound, "there is no such file", path: path) }

@@ -1,7 +1,7 @@
-/// What `recover` did; nothing if no change was interrupted.
+/// The result of `recover`; both counts are zero if no change was interrupted.
 public struct RecoverOutcome: Sendable, Hashable {
-  /// So many files are as they were to be after the change.
+  /// The number of files whose change was completed.
   public var completed = 0
-  /// So many files are as they were before the change, out of a journal of diffkit 1.0.
+  /// The number of files whose change was reverted, from a journal of diffkit 1.0.
   public var restored = 0
 }

@@ -1,22 +1,22 @@
 import Algorithms
 
-/// How the elements of a tensor stand in its file, where they can be changed one by one.
+/// The layout in its file of a tensor whose elements can be changed one by one.
 protocol WriteUnits {
-  /// The bytes of a range of the tensor, as they stand in the file.
+  /// Returns the bytes of a range of the tensor as contiguous ranges of the file.
   func units(of range: Range<UInt64>) -> [WriteUnit]
 }
 
-/// Bytes of a range of a tensor that stand in one piece in a file, with nothing else between them.
+/// Bytes of a range of a tensor that are contiguous in the file.
 struct WriteUnit {
-  /// Where they begin in the file.
+  /// Their offset in the file.
   var offset: UInt64
-  /// Which bytes of the range they are, end to end.
+  /// The byte ranges, relative to the range, that the unit consists of, in its order.
   var parts: [Range<Int>]
 }
 
 extension WriteUnit {
-  /// The elements of the unit that are among changed ones of the range: their positions in the
-  /// unit, and for each part which of the changes they are.
+  /// Returns the changed elements that are in the unit: their positions relative to its start, and
+  /// for each part the indices of its changes in `positions`.
   func changes(
     among positions: Span<UInt32>, width: Int
   ) -> (positions: [UInt32], changes: [Range<Int>]) {
@@ -38,9 +38,9 @@ extension WriteUnit {
   }
 }
 
-/// A tensor in one piece.
+/// A contiguous tensor.
 struct ContiguousUnit: WriteUnits {
-  /// Where it begins in the file.
+  /// Its offset in the file.
   let offset: UInt64
 
   func units(of range: Range<UInt64>) -> [WriteUnit] {

@@ -4,11 +4,11 @@ import TensorCore
 public final class SafeTensorsCheckpoint: Checkpoint {
   /// The path it was opened with.
   public let path: String
-  /// safetensors.
+  /// The safetensors format.
   public let format: CheckpointFormat? = .safetensors
   /// The tensors, ascending by name.
   public let tensors: [StoredTensor]
-  /// Tensors of types that diffkit does not have, such as those narrower than a byte.
+  /// The tensors of unsupported types.
   public let skipped: [SkippedObject]
   private let part: SafeTensorsFile
 
@@ -23,22 +23,22 @@ public final class SafeTensorsCheckpoint: Checkpoint {
     skipped = part.skipped
   }
 
-  /// The facts that the file states about itself.
-  public var metadata: [String: String] { part.header.facts }
+  /// The metadata of the file.
+  public var metadata: [String: String] { part.header.metadataTexts }
 
-  /// Tensors of types that diffkit does not have, and the entries of the metadata.
+  /// Returns the tensors of unsupported types and the entries of the metadata.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     try part.otherContents(withWeights: withWeights)
   }
 
-  /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
+  /// Fills `buffer` with the tensor's bytes, starting at `offset`. O(`buffer.count`), in parallel.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     try part.read(tensor, at: offset, into: &buffer)
   }
 
-  /// Starts a copy of this file at `path`, without the bytes of what is rewritten. O(bytes).
+  /// Starts a copy of this file at `path`, without the bytes of rewritten tensors. O(bytes).
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {

@@ -5,7 +5,7 @@ import TensorCore
 struct SafeTensorsFile: Sendable {
   let file: File
   let header: SafeTensorsHeader
-  /// Where the tensors' bytes begin.
+  /// The offset of the first tensor's bytes.
   let start: UInt64
 
   init(_ path: String) throws(DiffError) {
@@ -13,7 +13,7 @@ struct SafeTensorsFile: Sendable {
     (header, start) = try SafeTensorsHeader.read(file)
   }
 
-  /// The rows of the file's table, those whose types diffkit has.
+  /// Returns the tensors of supported types, as rows of the checkpoint's table.
   func tensors(file number: Int) -> [StoredTensor] {
     header.items.compactMap { item in
       guard let type = item.type, let shape = Shape(item.extents, of: type) else { return nil }
@@ -23,21 +23,21 @@ struct SafeTensorsFile: Sendable {
     }
   }
 
-  /// The others.
+  /// The tensors of unsupported types.
   var skipped: [SkippedObject] {
     header.items.filter { $0.type == nil }.map {
       SkippedObject(name: $0.name, reason: "elements of type \($0.dtype)")
     }
   }
 
-  /// The others with hashes, and the entries of the metadata.
+  /// Returns the tensors of unsupported types, with hashes, and the entries of the metadata.
   func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
-    let facts = header.facts.sorted { $0.key < $1.key }.map { key, text in
+    let metadata = header.metadataTexts.sorted { $0.key < $1.key }.map { key, text in
       OtherContent(
         "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
     }
     let others = withWeights ? header.items.filter { $0.type == nil } : []
-    return try facts
+    return try metadata
       + others.map { (item) throws(DiffError) in
         let extents = item.extents.flatMap(\.littleEndianBytes)
         return OtherContent(
@@ -51,9 +51,9 @@ struct SafeTensorsFile: Sendable {
   func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
-    guard buffer.count > 0, case .contiguous(let place) = tensor.storage else { return }
+    guard buffer.count > 0, case .contiguous(let first) = tensor.storage else { return }
     tensor.check(offset, buffer.count)
-    do { try file.read(at: place + offset, into: &buffer) } catch {
+    do { try file.read(at: first + offset, into: &buffer) } catch {
       throw error.at(tensor: tensor.name)
     }
   }

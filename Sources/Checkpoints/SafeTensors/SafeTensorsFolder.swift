@@ -1,32 +1,32 @@
 import SystemSupport
 import TensorCore
 
-/// A checkpoint in several safetensors files, with an index, in one folder.
+/// A checkpoint of several safetensors files with an index, in one folder.
 public final class SafeTensorsFolder: Checkpoint {
   /// The path it was opened with: the folder, or its index.
   public let path: String
-  /// safetensors.
+  /// The safetensors format.
   public let format: CheckpointFormat? = .safetensors
-  /// The facts that the index and the files state about themselves: of one that they state
-  /// differently, what the first file says.
+  /// The metadata of the files and the index; if values differ, that of the first file.
   public let metadata: [String: String]
   /// The files that hold tensors.
   public let files: [String]
   /// The tensors of all files, ascending by name.
   public let tensors: [StoredTensor]
-  /// Tensors of types that diffkit does not have, such as those narrower than a byte.
+  /// The tensors of unsupported types, and the files of other weights.
   public let skipped: [SkippedObject]
-  /// Names of the folder's files that may hold weights and are not those of this checkpoint.
+  /// The names of the folder's files that may hold weights but do not belong to this checkpoint.
   let otherWeights: [String]
   let folder: String
   private let index: SafeTensorsIndex
   private let parts: [SafeTensorsFile]
-  /// Other files of the folder that its copy gets in another form.
+  /// The new contents of other files of the folder in its copy, by name.
   let replaced: [String: [UInt8]]
 
   /// Opens a folder, or an index and the files that it names.
   ///
-  /// - Parameter replaced: What an output has in place of other files of the folder, by their names.
+  /// - Parameter replaced: contents that an output has instead of other files of the folder, by
+  ///   name.
   /// - Throws: `io`; `notACheckpoint` if the folder holds none; `malformed`, `truncated` or
   ///   `limit` if a header or the index breaks a rule.
   /// - Complexity: O(n log n) in the length of all headers.
@@ -34,9 +34,9 @@ public final class SafeTensorsFolder: Checkpoint {
     self.path = path
     self.replaced = replaced
     if path.hasSuffix(".json") {
-      let place = OutputFile.split(path)
-      folder = place.folder
-      index = try SafeTensorsIndex(path, name: place.name)
+      let split = OutputFile.split(path)
+      folder = split.folder
+      index = try SafeTensorsIndex(path, name: split.name)
     } else {
       folder = path
       index = try SafeTensorsIndex(folder: path, Folder.names(path))
@@ -56,23 +56,23 @@ public final class SafeTensorsFolder: Checkpoint {
         SkippedObject(
           name: TensorName($0), reason: "a file of other weights", mayHoldNumbers: false)
       }
-    metadata = parts.reduce(into: [:]) { facts, part in
-      facts.merge(part.header.facts) { first, _ in first }
-    }.merging(index.facts) { ofFile, _ in ofFile }
+    metadata = parts.reduce(into: [:]) { metadata, part in
+      metadata.merge(part.header.metadataTexts) { first, _ in first }
+    }.merging(index.metadata) { ofFile, _ in ofFile }
     self.parts = parts
     if let twice = zip(tensors, tensors.dropFirst()).first(where: { $0.name == $1.name }) {
       throw DiffError(.malformed, "is in two files", path: path, tensor: twice.0.name)
     }
   }
 
-  /// Fills `buffer` with the tensor's bytes from `offset` on. O(`buffer.count`), in parallel.
+  /// Fills `buffer` with the tensor's bytes, starting at `offset`. O(`buffer.count`), in parallel.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
     try parts[tensor.file].read(tensor, at: offset, into: &buffer)
   }
 
-  /// What the files hold beside tensors, and the folder's other files.
+  /// Returns the contents of the files other than tensors, and the folder's other files.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     var contents = metadata.sorted { $0.key < $1.key }.map { key, text in
       OtherContent(
@@ -87,7 +87,7 @@ public final class SafeTensorsFolder: Checkpoint {
     return contents
   }
 
-  /// Adds the file of a name, or the files in the folder of that name.
+  /// Appends the file `name`, or all files of the folder `name`.
   private func add(_ name: String, to contents: inout [OtherContent]) throws(DiffError) {
     let path = "\(folder)/\(name)"
     guard Folder.exists(path) else {
@@ -98,8 +98,8 @@ public final class SafeTensorsFolder: Checkpoint {
     for inner in try Folder.names(path) { try add("\(name)/\(inner)", to: &contents) }
   }
 
-  /// Names of what else the folder holds and a copy of it gets: all but hidden folders, which are
-  /// about this place and not about the model, as `.git` and `.cache` are.
+  /// The names of other files and folders that are copied: all except hidden folders such as `.git`
+  /// and `.cache`, which do not belong to the model.
   private var otherFiles: [String] {
     get throws(DiffError) {
       let known = Set(index.parts + [index.name].compactMap { $0 })
@@ -119,8 +119,8 @@ public final class SafeTensorsFolder: Checkpoint {
     guard CheckpointFormat(suffixOf: path) == nil else {
       throw DiffError(
         .usage,
-        "the name of a file, but \(folder) is a folder, and so is what is written; name a folder, "
-          + "or convert to one file first", path: path)
+        "names a file, but \(folder) is a folder and is copied as one; name a folder, or convert "
+          + "to one file first", path: path)
     }
     let output = try OutputFolder(path)
     var owners: [TensorName: Int] = [:]
@@ -138,7 +138,7 @@ public final class SafeTensorsFolder: Checkpoint {
     for (number, part) in parts.enumerated() {
       outputs.append(
         try SafeTensorsOutput(
-          output.place(index.parts[number]), copying: part, rewriting: rewriting,
+          output.temporaryPath(of: index.parts[number]), copying: part, rewriting: rewriting,
           changing: changes[number], overwriting: false))
       headers.append(try part.header.changed(by: changes[number]).header)
     }
@@ -162,7 +162,7 @@ public final class SafeTensorsFolder: Checkpoint {
     return SafeTensorsFolderOutput(output, outputs, partOfInserted)
   }
 
-  /// Starts to change the files themselves, all behind one journal.
+  /// Starts to change the files themselves, through one journal.
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
     try PatchOutput(index.name.map { "\(folder)/\($0)" } ?? files[0], parts.map(\.file))
   }

@@ -1,7 +1,7 @@
 import SystemSupport
 import TensorCore
 
-/// A folder of safetensors files in the making.
+/// A folder of safetensors files that is being written.
 final class SafeTensorsFolderOutput: CheckpointOutput {
   private let folder: OutputFolder
   private let parts: [SafeTensorsOutput]
@@ -16,7 +16,8 @@ final class SafeTensorsFolderOutput: CheckpointOutput {
   private func part(_ name: TensorName) throws(DiffError) -> SafeTensorsOutput {
     guard let part = owners[name] else {
       throw DiffError(
-        .usage, "was not announced when the output was begun", path: folder.destination,
+        .usage, "was not among the changes given when the output was created",
+        path: folder.destination,
         tensor: name)
     }
     return parts[part]

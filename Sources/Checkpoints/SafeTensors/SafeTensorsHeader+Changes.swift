@@ -1,38 +1,38 @@
 import TensorCore
 
 extension SafeTensorsHeader {
-  /// The header after changes, and for each of its items the bytes in this one that it keeps. The
-  /// widest elements come first, so that all are aligned. O(n log n).
+  /// Returns the header after changes, and for each of its items the range in this one of the bytes
+  /// that it keeps. The widest elements come first, so that all are aligned. O(n log n).
   func changed(
     by changes: [TableChange]
   ) throws(DiffError) -> (header: SafeTensorsHeader, kept: [Range<UInt64>?]) {
     var rows = items.map { (item: $0, kept: Optional($0.range)) }
-    var places: [TensorName: Int] = [:]
-    for (place, item) in items.enumerated() { places[item.name] = place }
+    var indices: [TensorName: Int] = [:]
+    for (index, item) in items.enumerated() { indices[item.name] = index }
     func find(_ name: TensorName) throws(DiffError) -> Int {
-      guard let place = places[name] else {
+      guard let index = indices[name] else {
         throw DiffError(.mismatch, "is not in the checkpoint", tensor: name)
       }
-      return place
+      return index
     }
     for change in changes {
       switch change {
       case .insert(let name, let type, let shape):
-        guard places.updateValue(rows.count, forKey: name) == nil else {
-          throw DiffError(.mismatch, "there is something of that name already", tensor: name)
+        guard indices.updateValue(rows.count, forKey: name) == nil else {
+          throw DiffError(.mismatch, "an object of that name already exists", tensor: name)
         }
         rows.append((try Item(name, type, shape), nil))
       case .delete(let name):
         _ = try find(name)
-        places[name] = nil
+        indices[name] = nil
       case .reshape(let name, let shape):
-        let place = try find(name)
-        guard let type = rows[place].item.type else { continue }
-        rows[place] = (try Item(name, type, shape), nil)
+        let index = try find(name)
+        guard let type = rows[index].item.type else { continue }
+        rows[index] = (try Item(name, type, shape), nil)
       }
     }
-    // By width, and else as they were: what belongs together stays together.
-    let order = places.values.sorted {
+    // Sorted by alignment only: the sort is stable, so related tensors stay together.
+    let order = indices.values.sorted {
       let (a, b) = (rows[$0].item.type?.alignment ?? 0, rows[$1].item.type?.alignment ?? 0)
       return a == b ? $0 < $1 : a > b
     }
@@ -50,6 +50,6 @@ extension SafeTensorsHeader {
 }
 
 extension ElementType {
-  /// The bytes that the place of an element is a multiple of.
+  /// The alignment of elements in bytes.
   fileprivate var alignment: Int { unit == 1 ? width : 1 }
 }

@@ -24,7 +24,7 @@ extension SafeTensorsHeader.Item {
     var sides: [UInt64] = []
     for extent in extents { sides.append(try Self.number(extent, "'shape'")) }
     guard let shape = Shape(sides) else {
-      throw DiffError(.malformed, "has a shape that no tensor can have: too many elements")
+      throw DiffError(.malformed, "has an invalid shape: too many elements")
     }
     let (total, overflow) = shape.count.multipliedReportingOverflow(by: bits)
     guard !overflow, total % 8 == 0, total / 8 == end - begin else {
@@ -36,25 +36,25 @@ extension SafeTensorsHeader.Item {
       range: begin..<end)
   }
 
-  /// A number of the header that counts something.
+  /// Returns a non-negative integer of the header.
   private static func number(_ value: JSONValue, _ what: String) throws(DiffError) -> UInt64 {
     if let number = value.unsigned { return number }
     guard case .number(let digits) = value else {
-      throw DiffError(.malformed, "has something in \(what) that is no number")
+      throw DiffError(.malformed, "has a value in \(what) that is not a number")
     }
     let fault =
-      digits.first == "-" ? "a negative number" : "a number that is not whole or too large"
+      digits.first == "-" ? "a negative number" : "a number that is fractional or too large"
     throw DiffError(.malformed, "has \(fault) in \(what): \(digits.prefix(40))")
   }
 
-  /// Bits of an element of each type of the format.
+  /// The number of bits of an element, by `dtype`.
   private static let bits: [String: UInt64] = {
     var bits: [String: UInt64] = ["F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8]
     for (dtype, type) in types { bits[dtype] = UInt64(type.width * 8 / type.unit) }
     return bits
   }()
 
-  /// The types that diffkit has too.
+  /// The supported types, by `dtype`.
   static let types: [String: ElementType] = [
     "BOOL": .bool, "U8": .u8, "I8": .i8, "U16": .u16, "I16": .i16, "U32": .u32, "I32": .i32,
     "U64": .u64, "I64": .i64, "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64,
@@ -62,20 +62,20 @@ extension SafeTensorsHeader.Item {
     "F4": .f4, "F6_E2M3": .f6e2m3, "F6_E3M2": .f6e3m2,
   ]
 
-  /// How a type is written, or nil if the format does not have it.
+  /// Returns the `dtype` of a type, or nil if the format does not have it.
   static func dtype(_ type: ElementType) -> String? { types.first { $0.value == type }?.key }
 }
 
 extension SafeTensorsHeader.Item {
-  /// A new tensor, its bytes not placed yet.
+  /// A new tensor whose `range` is not final: it starts at 0.
   ///
-  /// - Throws: `unsupported` for types and names that the format does not have.
+  /// - Throws: `unsupported` for types and names that the format does not support.
   init(_ name: TensorName, _ type: ElementType, _ shape: Shape) throws(DiffError) {
     guard let dtype = Self.dtype(type) else {
       throw DiffError(.unsupported, "safetensors has no type for \(type)", tensor: name)
     }
     guard name != "__metadata__" else {
-      throw DiffError(.unsupported, "a name that safetensors keeps for itself", tensor: name)
+      throw DiffError(.unsupported, "a name that safetensors reserves", tensor: name)
     }
     self.init(
       name: name, type: type, dtype: dtype, extents: shape.extents,

@@ -2,26 +2,26 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// The header of a safetensors file: what stands where behind it.
+/// The header of a safetensors file: the names, types, shapes and byte ranges of the tensors.
 ///
-/// As huggingface/safetensors documents the format: eight bytes, the length N of a JSON object
-/// that follows; from byte 8 + N on, the tensors, end to end, in some order.
+/// As documented by huggingface/safetensors, a file consists of eight bytes, the length N of a JSON
+/// object; that object; and from byte 8 + N on, the tensors, contiguous, in any order.
 struct SafeTensorsHeader: Sendable {
-  /// A tensor, or something that diffkit does not take for one.
+  /// A tensor of the file, of a supported type or not.
   struct Item: Sendable {
     var name: TensorName
-    /// The type; nil for one that diffkit does not have, whose elements are left alone.
+    /// The type; nil if it is unsupported.
     var type: ElementType?
-    /// How the type is written.
+    /// The name of the type in the file.
     var dtype: String
     var extents: [UInt64]
-    /// Bytes, counted from the end of the header.
+    /// The byte range, relative to the end of the header.
     var range: Range<UInt64>
   }
 
-  /// Free-form facts, as they stand in the file.
+  /// The members of `__metadata__`, in the order of the file; nil if it is absent.
   var metadata: [JSONValue.Member]?
-  /// In the order of their bytes.
+  /// The tensors, in the order of their bytes.
   var items: [Item]
 
   /// The longest header that the reference implementation reads.
@@ -30,8 +30,8 @@ struct SafeTensorsHeader: Sendable {
   /// Reads and checks the header of a file.
   ///
   /// - Returns: the header and the offset of the first tensor's bytes.
-  /// - Throws: `malformed` for whatever the format does not allow: ranges with holes between them
-  ///   or that overlap, lengths that are not those of the shapes, names or facts twice.
+  /// - Throws: `malformed` for violations of the format: ranges that overlap or leave gaps, lengths
+  ///   that do not fit the shapes, duplicate names or metadata keys.
   static func read(_ file: File) throws(DiffError) -> (header: SafeTensorsHeader, start: UInt64) {
     do throws(DiffError) {
       let (bytes, dataSize) = try text(of: file)
@@ -39,7 +39,7 @@ struct SafeTensorsHeader: Sendable {
     } catch { throw error.at(path: file.path) }
   }
 
-  /// The JSON of a header, and how many bytes follow it.
+  /// Returns the JSON of a header and the number of bytes after it.
   private static func text(of file: File) throws(DiffError) -> (bytes: [UInt8], dataSize: UInt64) {
     let size = try file.size
     let start = try file.bytes(at: 0, count: Int(min(8, size)))
@@ -61,7 +61,7 @@ struct SafeTensorsHeader: Sendable {
 
   private static func parse(_ bytes: [UInt8]) throws(DiffError) -> JSONValue {
     guard bytes.first == UInt8(ascii: "{") else {
-      throw DiffError(.malformed, "the header is no JSON object", offset: 8)
+      throw DiffError(.malformed, "the header is not a JSON object", offset: 8)
     }
     do { return try JSONValue(parsing: bytes) } catch {
       throw DiffError(error.code, error.message, offset: 8 + (error.offset ?? 0))
@@ -71,20 +71,20 @@ struct SafeTensorsHeader: Sendable {
   /// An empty header.
   init() { items = [] }
 
-  /// Takes what a header says, if it fits so many bytes of data.
+  /// Decodes a header, and checks that its tensors take exactly `dataSize` bytes.
   init(_ json: JSONValue, dataSize: UInt64) throws(DiffError) {
     guard let members = json.members else {
-      throw DiffError(.malformed, "the header is no JSON object")
+      throw DiffError(.malformed, "the header is not a JSON object")
     }
     items = []
     for member in members {
       if member.name == "__metadata__" {
-        // The reference implementation takes that for none.
+        // The reference implementation treats null as absent.
         if member.value == .null { continue }
-        guard let facts = member.value.members, facts.allSatisfy({ $0.value.text != nil }) else {
-          throw DiffError(.malformed, "'__metadata__' is no object of strings")
+        guard let texts = member.value.members, texts.allSatisfy({ $0.value.text != nil }) else {
+          throw DiffError(.malformed, "'__metadata__' is not an object of strings")
         }
-        metadata = facts
+        metadata = texts
       } else {
         do { items.append(try Item(member)) } catch {
           throw error.at(tensor: TensorName(member.name))
@@ -111,11 +111,11 @@ struct SafeTensorsHeader: Sendable {
     }
   }
 
-  /// The header as it stands in a file, its length first; padded so that data begin at a multiple
-  /// of eight.
+  /// The encoded header, starting with its length; padded so that the data begin at a multiple of
+  /// eight.
   var bytes: [UInt8] { bytes(padding: 0) }
 
-  /// The same, padded to a length at least.
+  /// Encodes the header, padded to at least `least` bytes.
   func bytes(padding least: Int) -> [UInt8] {
     var members: [JSONValue.Member] = []
     if let metadata { members.append(.init("__metadata__", .object(metadata))) }
@@ -136,10 +136,10 @@ struct SafeTensorsHeader: Sendable {
 }
 
 extension SafeTensorsHeader {
-  /// The metadata; of a fact that occurs under two spellings of one name, the last.
-  var facts: [String: String] {
-    var facts: [String: String] = [:]
-    for member in metadata ?? [] { facts[member.name] = member.value.text }
-    return facts
+  /// The metadata as a dictionary; of keys that are equal as strings, the last.
+  var metadataTexts: [String: String] {
+    var texts: [String: String] = [:]
+    for member in metadata ?? [] { texts[member.name] = member.value.text }
+    return texts
   }
 }

@@ -2,35 +2,35 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// The index of a checkpoint in several safetensors files, as transformers writes it: a JSON
+/// The index of a checkpoint of several safetensors files, as written by transformers: a JSON
 /// object whose `weight_map` names the file of each tensor.
 struct SafeTensorsIndex: Sendable {
-  /// The path of the index file, or of a folder without one.
+  /// The path of the index file, or of the folder if there is none.
   private let path: String
-  /// The name of the index file in its folder; nil if there is none, but only one file.
+  /// The name of the index file in its folder; nil for a single file without an index.
   let name: String?
-  /// The files, sorted, as names in the folder.
+  /// The names of the files in the folder, sorted.
   let parts: [String]
-  /// The whole object, to be written back.
+  /// The whole object, for writing it back.
   private let json: JSONValue
 
-  /// Whether a file of this name is an index: of a variant of a model, transformers puts the
-  /// variant's name before the last suffix.
+  /// Returns whether a file of this name is an index. For a variant of a model, transformers
+  /// inserts the variant's name before the last suffix.
   static func isIndex(_ path: String) -> Bool {
     guard path.hasSuffix(".json") else { return false }
     return path.hasSuffix(".safetensors.index.json")
       || OutputFile.split(path).name.contains(".safetensors.index.")
   }
 
-  /// Finds the weights of a folder that count: those which transformers loads, a file
-  /// `model.safetensors` or else the files of `model.safetensors.index.json`; in a folder without
-  /// these, its only index or its only file.
+  /// Finds the weights of a folder: those which transformers loads, a file `model.safetensors` or
+  /// else the files of `model.safetensors.index.json`; in a folder without these, its only index or
+  /// its only file.
   init(folder: String, _ names: [String]) throws(DiffError) {
     let files = names.filter { $0.hasSuffix(".safetensors") }
     let indices = names.filter(Self.isIndex)
     let usual = "model.safetensors.index.json"
     let index = indices.contains(usual) ? usual : indices.count == 1 ? indices[0] : nil
-    // The file that has the place of the files of an index, unless it is one of them.
+    // The single file that would replace the files of the index, unless it is one of them.
     let whole = index?.firstRange(of: ".index.").map { String(index?[..<$0.lowerBound] ?? "") }
     if let index, let whole, !files.contains(whole) || Self.lists(whole, "\(folder)/\(index)") {
       try self.init("\(folder)/\(index)", name: index)
@@ -43,12 +43,12 @@ struct SafeTensorsIndex: Sendable {
     }
   }
 
-  /// Whether an index that can be read lists a file.
+  /// Returns whether an index can be read and lists a file.
   private static func lists(_ part: String, _ index: String) -> Bool {
     (try? Self(index, name: index))?.parts.contains(part) == true
   }
 
-  /// Why no weights of a folder are those that count.
+  /// Describes why the weights of a folder are ambiguous or absent.
   private static func fault(_ names: [String], _ files: [String], _ indices: [String]) -> String {
     if !indices.isEmpty {
       let sets = files.filter { file in indices.contains { $0.hasPrefix(file + ".index.") } }
@@ -89,7 +89,7 @@ struct SafeTensorsIndex: Sendable {
         !part.utf8.contains(UInt8(ascii: "/")), !part.utf8.contains(0)
       else {
         throw DiffError(
-          .malformed, "its file is no name of a safetensors file in the folder",
+          .malformed, "its file is not the name of a safetensors file in the folder",
           tensor: TensorName(member.name))
       }
       parts.insert(part)
@@ -98,14 +98,14 @@ struct SafeTensorsIndex: Sendable {
     return parts.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// The texts among the facts that the index states.
-  var facts: [String: String] {
-    var facts: [String: String] = [:]
-    for member in json["metadata"]?.members ?? [] { facts[member.name] = member.value.text }
-    return facts
+  /// The texts in the metadata of the index.
+  var metadata: [String: String] {
+    var metadata: [String: String] = [:]
+    for member in json["metadata"]?.members ?? [] { metadata[member.name] = member.value.text }
+    return metadata
   }
 
-  /// Refuses a map that is not that of the files.
+  /// Refuses an index whose map does not match the files.
   ///
   /// - Complexity: O(n log n) in tensors.
   func check(_ files: [SafeTensorsFile]) throws(DiffError) {
@@ -116,17 +116,17 @@ struct SafeTensorsIndex: Sendable {
       for item in file.header.items {
         guard mapped.removeValue(forKey: item.name) == part else {
           throw DiffError(
-            .malformed, "is in \(part), but the index does not say so", path: path,
+            .malformed, "is in \(part), but the index does not list it there", path: path,
             tensor: item.name)
         }
       }
     }
     if let name = mapped.keys.min() {
-      throw DiffError(.malformed, "is in the index and in no file", path: path, tensor: name)
+      throw DiffError(.malformed, "is in the index but in no file", path: path, tensor: name)
     }
   }
 
-  /// The text of the index for other files.
+  /// Returns the text of the index for changed files.
   func text(_ headers: [SafeTensorsHeader]) -> String {
     let rows = zip(parts, headers).flatMap { part, header in header.items.map { ($0, part) } }
     let map = rows.sorted { $0.0.name < $1.0.name }.map { item, part in
@@ -138,11 +138,11 @@ struct SafeTensorsIndex: Sendable {
       switch members[index].name {
       case "weight_map": members[index].value = .object(map)
       case "metadata":
-        guard var facts = members[index].value.members,
-          let size = facts.firstIndex(where: { $0.name == "total_size" })
+        guard var metadata = members[index].value.members,
+          let size = metadata.firstIndex(where: { $0.name == "total_size" })
         else { continue }
-        facts[size].value = .number("\(total)")
-        members[index].value = .object(facts)
+        metadata[size].value = .number("\(total)")
+        members[index].value = .object(metadata)
       default: break
       }
     }

@@ -1,20 +1,20 @@
 import SystemSupport
 import TensorCore
 
-/// A safetensors file in the making.
+/// A safetensors file that is being written.
 final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   private let output: OutputFile
-  /// Where each tensor begins in the new file.
-  private let places = Guarded<[TensorName: StoredTensor]>([:])
+  /// The tensors of the new file, by name.
+  private let tensors = Guarded<[TensorName: StoredTensor]>([:])
 
-  /// Begins with a header, and room for its tensors.
+  /// Writes a header and reserves space for its tensors.
   init(_ path: String, _ header: SafeTensorsHeader, overwriting: Bool) throws(DiffError) {
     output = try OutputFile(path, overwriting: overwriting)
     try write(header)
   }
 
-  /// Begins with the header of a source after changes, and all its bytes that neither go nor are
-  /// rewritten. An unchanged header is copied as it stands.
+  /// Writes the header of a source after changes, and copies the bytes of tensors that are neither
+  /// deleted nor rewritten. An unchanged header is copied byte for byte.
   init(
     _ path: String, copying source: SafeTensorsFile, rewriting: Set<TensorName>,
     changing: [TableChange], overwriting: Bool
@@ -25,7 +25,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
     }
     do throws(DiffError) {
       guard !changing.isEmpty else {
-        setPlaces(source.header, source.start)
+        setTensors(source.header, source.start)
         try output.file.resize(to: source.file.size)
         try source.file.copy(0..<source.start, to: output.file)
         for run in source.header.items.filter(isCopied).map(\.range).joinedNeighbours {
@@ -48,37 +48,38 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
     } catch { throw error.at(path: output.destination) }
   }
 
-  /// Writes a header and makes room for its tensors; returns where they begin.
+  /// Writes a header and reserves space for its tensors; returns the offset of the first.
   @discardableResult
   private func write(_ header: SafeTensorsHeader) throws(DiffError) -> UInt64 {
     let bytes = header.bytes
     guard bytes.count - 8 <= SafeTensorsHeader.maximumLength else {
       throw DiffError(
-        .limit, "so many tensors need a header that no reader takes; use several files",
+        .limit, "too many tensors for one header; use several files",
         path: output.destination)
     }
     try output.file.write(bytes.span, at: 0)
     let start = UInt64(bytes.count)
     try output.file.resize(to: start + (header.items.last?.range.upperBound ?? 0))
-    setPlaces(header, start)
+    setTensors(header, start)
     return start
   }
 
-  private func setPlaces(_ header: SafeTensorsHeader, _ start: UInt64) {
-    places.withLock { places in
+  private func setTensors(_ header: SafeTensorsHeader, _ start: UInt64) {
+    tensors.withLock { tensors in
       for item in header.items {
         guard let type = item.type, let shape = Shape(item.extents, of: type) else { continue }
-        places[item.name] = StoredTensor(
+        tensors[item.name] = StoredTensor(
           name: item.name, type: type, shape: shape,
           storage: .contiguous(offset: start + item.range.lowerBound))
       }
     }
   }
 
-  private func place(_ name: TensorName) throws(DiffError) -> StoredTensor {
-    guard let tensor = places.withLock({ $0[name] }) else {
+  private func tensor(named name: TensorName) throws(DiffError) -> StoredTensor {
+    guard let tensor = tensors.withLock({ $0[name] }) else {
       throw DiffError(
-        .usage, "was not announced when the output was begun", path: output.destination,
+        .usage, "was not among the changes given when the output was created",
+        path: output.destination,
         tensor: name)
     }
     return tensor
@@ -87,7 +88,7 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) {
-    let target = try place(tensor.name)
+    let target = try self.tensor(named: tensor.name)
     guard case .contiguous(let start) = target.storage, bytes.count > 0 else { return }
     target.check(offset, bytes.count)
     try output.file.stream(bytes, at: start + offset)
@@ -95,21 +96,21 @@ final class SafeTensorsOutput: CheckpointOutput, @unchecked Sendable {
 
   func insert(
     _ name: TensorName, _ type: ElementType, _ shape: Shape
-  ) throws(DiffError) -> StoredTensor { try place(name) }
+  ) throws(DiffError) -> StoredTensor { try tensor(named: name) }
 
   func delete(_ tensor: StoredTensor) throws(DiffError) {
-    // Its bytes were left out from the beginning.
+    // Its bytes were not copied.
   }
 
   func reshape(_ tensor: StoredTensor, to shape: Shape) throws(DiffError) -> StoredTensor {
-    try place(tensor.name)
+    try self.tensor(named: tensor.name)
   }
 
   func commit() throws(DiffError) { try output.commit() }
 }
 
 extension [Range<UInt64>] {
-  /// Ascending ranges, those that touch each other joined.
+  /// The ranges, which are ascending, with adjacent ones joined.
   fileprivate var joinedNeighbours: [Range<UInt64>] {
     var joined: [Range<UInt64>] = []
     for range in self {

@@ -45,7 +45,7 @@ struct TaskTraining {
     try check(output: output, isNoneOf: inputs)
     if let metrics = job.metrics {
       try check(output: metrics, isNoneOf: inputs + [output])
-      guard !OutputFile.areSamePlace(metrics, output) else {
+      guard !OutputFile.areSamePath(metrics, output) else {
         throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
       }
     }

@@ -1,35 +1,35 @@
 import Kernels
 import TensorCore
 
-/// A run of changes to a tensor: ascending positions, and the values of each. See `ChangeView`,
-/// which is how it is read.
+/// A run of changes to a tensor: ascending positions with their values. It is read through a
+/// `ChangeView`.
 public struct ChangeRun<Value: BitwiseCopyable & Sendable>: Sendable {
-  /// The position that offsets count from.
+  /// The position that offsets are relative to.
   public var start: UInt64
-  /// Positions less `start`, ascending.
+  /// The positions minus `start`, ascending.
   public var offsets: [UInt32]
-  /// The values in the same order, equally many for each offset.
+  /// The values in the same order, the same number for each offset.
   public var values: [Value]
 
-  /// Changes at `start + offsets[i]`; by default none.
+  /// Creates a run of changes at `start + offsets[i]`; by default an empty one.
   public init(at start: UInt64 = 0, _ offsets: [UInt32] = [], _ values: [Value] = []) {
     self.start = start
     self.offsets = offsets
     self.values = values
   }
 
-  /// All changes, without copying them.
+  /// A view of all changes; nothing is copied.
   public var view: ChangeView<Value> {
     @_lifetime(borrow self) get { ChangeView(at: start, offsets.span, values.span) }
   }
 
-  /// How many changes there are.
+  /// The number of changes.
   public var count: Int { offsets.count }
 
-  /// Whether there are none.
+  /// True if there are no changes.
   public var isEmpty: Bool { offsets.isEmpty }
 
-  /// Forgets all changes, and keeps the memory for others.
+  /// Removes all changes and keeps the memory.
   package mutating func removeAll() {
     offsets.removeAll(keepingCapacity: true)
     values.removeAll(keepingCapacity: true)
@@ -37,13 +37,13 @@ public struct ChangeRun<Value: BitwiseCopyable & Sendable>: Sendable {
 }
 
 extension ChangeRun<UInt8> {
-  /// Every element from `start` on, of `width` bytes each.
+  /// A change of every element from `start` on, of `width` bytes each.
   package init(at start: UInt64, every elements: [UInt8], width: Int) {
     self.init(at: start, Array(0..<UInt32(elements.count / width)), elements)
   }
 
-  /// Adds changes, whose offsets then count from this run's start; false, and nothing added, if
-  /// they do not ascend. All must lie within 2^32 positions of it.
+  /// Appends changes with offsets relative to this run's start; returns false and appends nothing
+  /// if they do not ascend. All must be within 2^32 positions of the start.
   package mutating func append(_ changes: ChangeView<UInt8>) -> Bool {
     guard
       Kernels.rebase(changes.offsets, by: changes.shift(to: start), appendingTo: &offsets)
@@ -60,7 +60,7 @@ extension [UInt64] {
     for i in 0..<changes.count { append(changes.position(i)) }
   }
 
-  /// Cuts ascending positions into runs of at most `limit`, each within reach of 32 bits.
+  /// Divides ascending positions into runs of at most `limit` whose offsets take 32 bits.
   package func runs(
     upTo limit: Int = Layout.pageCapacity
   ) -> [(start: UInt64, offsets: [UInt32], indices: Range<Int>)] {

@@ -1,15 +1,15 @@
 import Kernels
 import TensorCore
 
-// Changes against a block of a tensor whose first element has the position `origin`. The offsets
-// stay as they are: each kernel adds the same number to all of them.
+// Changes to a block of a tensor whose first element has the position `origin`. The offsets are not
+// rewritten: each kernel adds the same shift to all of them.
 extension ChangeView {
-  /// What added to the offsets, modulo 2^32, makes them count from another position.
+  /// Returns the number that, added to the offsets modulo 2^32, makes them relative to `origin`.
   package func shift(to origin: UInt64) -> UInt32 {
     UInt32(truncatingIfNeeded: start &- origin)
   }
 
-  /// Positions less `origin`.
+  /// Returns the positions minus `origin`.
   package func offsets(from origin: UInt64) -> [UInt32] {
     var rebased: [UInt32] = []
     let ascends = Kernels.rebase(offsets, by: shift(to: origin), appendingTo: &rebased)
@@ -17,7 +17,7 @@ extension ChangeView {
     return rebased
   }
 
-  /// The elements of a block that are changed, of `width` bytes each.
+  /// Returns the elements of a block at the changed positions, of `width` bytes each.
   package func gathered(
     from block: Span<UInt8>, width: Int, at origin: UInt64
   ) -> [UInt8] {
@@ -34,13 +34,13 @@ extension ChangeView<UInt8> {
       mode, &block, width: width, at: offsets, shift: shift(to: origin), values)
   }
 
-  /// The numbers that values of an addition stand for: `value · 2^scale`.
+  /// Returns the numbers that the values of an addition represent: `value · 2^scale`.
   package func numbers(_ type: FloatType, scale: Int) -> [Double] {
     Kernels.widened(values, type, scale)
   }
 
-  /// Does to a block of a tensor what an entry does, whose changes these are. Returns how many of
-  /// its elements additions made infinite.
+  /// Applies these changes of an entry to a block of its tensor. Returns the number of elements
+  /// that additions made infinite.
   @discardableResult
   package func apply(
     _ entry: DiffEntry, to block: inout MutableSpan<UInt8>, at origin: UInt64
@@ -59,8 +59,8 @@ extension ChangeView<UInt8> {
 }
 
 extension ChangeView<Double> {
-  /// Adds the numbers to elements of a block, as spec/FORMAT.md, section 6.1, has it. Returns how
-  /// many of these it made infinite.
+  /// Adds the numbers to elements of a block, as specified by spec/FORMAT.md, section 6.1. Returns
+  /// the number of elements that became infinite.
   @discardableResult
   package func add(
     to block: inout MutableSpan<UInt8>, _ type: FloatType, at origin: UInt64

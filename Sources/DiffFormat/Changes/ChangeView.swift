@@ -1,27 +1,27 @@
 import Algorithms
 import TensorCore
 
-/// A run of changes to a tensor, borrowed: ascending positions, and the values of each.
+/// A borrowed run of changes to a tensor: ascending positions with their values.
 ///
-/// Positions are offsets from a start, so that they take 32 bits. What a diff stores are bytes
-/// (`ChangeView<UInt8>`), as many for each change as `DiffEntry.valueWidth` says; arithmetic works
-/// on `ChangeView<Double>`. Taking part of a view copies nothing.
+/// Positions are offsets from a start, so that they take 32 bits. A diff stores bytes
+/// (`ChangeView<UInt8>`), `DiffEntry.valueWidth` of them for each change; arithmetic uses
+/// `ChangeView<Double>`. Taking a part of a view copies nothing.
 ///
 ///     var pages = diff.pages(of: entry)
 ///     while let changes = try pages.next() {
 ///       for i in 0..<changes.count { print(changes.position(i)) }
 ///     }
 public struct ChangeView<Value: BitwiseCopyable>: ~Escapable {
-  /// The position that offsets count from; in a page, that of its first change.
+  /// The position that offsets are relative to; in a page, the position of its first change.
   public let start: UInt64
-  /// Positions less `start`, ascending.
+  /// The positions minus `start`, ascending.
   public let offsets: Span<UInt32>
   /// `width` values for each offset, in the same order; bytes are little-endian.
   public let values: Span<Value>
-  /// Values of a change.
+  /// The number of values of a change.
   public let width: Int
 
-  /// Changes at `start + offsets[i]`; the values of all are equally many.
+  /// Creates a view of changes at `start + offsets[i]`, each with the same number of values.
   @_lifetime(copy offsets, copy values)
   public init(at start: UInt64, _ offsets: Span<UInt32>, _ values: Span<Value>) {
     self.start = start
@@ -31,19 +31,19 @@ public struct ChangeView<Value: BitwiseCopyable>: ~Escapable {
     precondition(values.count == offsets.count * width, "values that belong to no change")
   }
 
-  /// How many changes there are.
+  /// The number of changes.
   public var count: Int { offsets.count }
 
-  /// Whether there are none.
+  /// True if there are no changes.
   public var isEmpty: Bool { offsets.isEmpty }
 
-  /// The position after the last change; `start` if there is none.
+  /// The position after the last change; `start` if there are no changes.
   public var end: UInt64 { offsets.isEmpty ? start : position(count - 1) + 1 }
 
-  /// The position of a change.
+  /// Returns the position of a change.
   public func position(_ index: Int) -> UInt64 { start + UInt64(offsets[index]) }
 
-  /// The changes with these indices.
+  /// Returns the changes with these indices.
   @_lifetime(copy self)
   public func extracting(_ indices: Range<Int>) -> ChangeView {
     ChangeView(
@@ -51,13 +51,13 @@ public struct ChangeView<Value: BitwiseCopyable>: ~Escapable {
       values.extracting(indices.lowerBound * width..<indices.upperBound * width))
   }
 
-  /// The changes to a range of elements. O(log count).
+  /// Returns the changes to a range of elements. O(log count).
   @_lifetime(copy self)
   public func sliced(to elements: Range<UInt64>) -> ChangeView {
     extracting(indices(of: elements))
   }
 
-  /// The indices of the changes to a range of elements. O(log count).
+  /// Returns the indices of the changes to a range of elements. O(log count).
   public func indices(of elements: Range<UInt64>) -> Range<Int> {
     guard start < elements.upperBound && end > elements.lowerBound else { return 0..<0 }
     func index(of position: UInt64) -> Int {

@@ -3,13 +3,13 @@ import TensorCore
 
 /// Bytes that can be read at any offset: a file, memory, or ranges fetched over a network.
 public protocol ByteSource: Sendable {
-  /// The path or address that errors name; nil if there is none.
+  /// The path or address for error messages; nil if there is none.
   var name: String? { get }
 
-  /// How many bytes there are.
+  /// The number of bytes.
   var size: UInt64 { get throws(DiffError) }
 
-  /// Fills `buffer` with the bytes from `offset` on; throws `truncated` if there are not enough.
+  /// Fills `buffer` with the bytes at `offset`; throws `truncated` if there are not enough.
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError)
 }
 
@@ -19,10 +19,10 @@ extension File: ByteSource {
 }
 
 extension ByteSource {
-  /// None.
+  /// No name.
   public var name: String? { nil }
 
-  /// The bytes of a range that the caller has checked against `size`.
+  /// Returns the bytes of a range that the caller has checked against `size`.
   func bytes(at offset: UInt64, count: Int) throws(DiffError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var span = bytes.mutableSpan
@@ -33,20 +33,20 @@ extension ByteSource {
 
 /// Bytes in memory.
 public struct MemorySource: ByteSource {
-  /// What the bytes were read from, if that has a name.
+  /// The path or address that the bytes came from, if any.
   public let name: String?
   private let bytes: [UInt8]
 
-  /// A source that serves `bytes`.
+  /// Creates a source of `bytes`.
   public init(_ bytes: [UInt8], name: String? = nil) {
     self.bytes = bytes
     self.name = name
   }
 
-  /// How many bytes there are.
+  /// The number of bytes.
   public var size: UInt64 { UInt64(bytes.count) }
 
-  /// Fills `buffer` with the bytes from `offset` on.
+  /// Fills `buffer` with the bytes at `offset`.
   public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
     guard offset <= size, UInt64(buffer.count) <= size - offset else {
       throw DiffError(.truncated, "the data ends too early", path: name, offset: size)
@@ -56,7 +56,7 @@ public struct MemorySource: ByteSource {
   }
 }
 
-/// Where a diff is written to, forwards only.
+/// A destination to which a diff is written sequentially.
 public protocol ByteSink: AnyObject {
   /// Appends `bytes`.
   func write(_ bytes: Span<UInt8>) throws(DiffError)
@@ -64,10 +64,10 @@ public protocol ByteSink: AnyObject {
 
 /// A sink that keeps everything in memory.
 public final class MemorySink: ByteSink {
-  /// What was written so far.
+  /// The bytes written so far.
   public private(set) var bytes: [UInt8] = []
 
-  /// An empty sink.
+  /// Creates an empty sink.
   public init() {}
 
   /// Appends `bytes`.
@@ -76,12 +76,12 @@ public final class MemorySink: ByteSink {
   }
 }
 
-/// A sink that appends to a new file, which gets its name on `commit`.
+/// A sink that writes a new file, which appears at its path on `commit`.
 public final class FileSink: ByteSink {
   private let output: OutputFile
   private var offset: UInt64 = 0
 
-  /// Prepares a file that appears at `path` when it is complete.
+  /// Creates a sink whose file appears at `path` when it is complete.
   ///
   /// - Throws: `exists` if there is a file and `overwriting` is false.
   public init(_ path: String, overwriting: Bool = false) throws(DiffError) {
@@ -94,9 +94,9 @@ public final class FileSink: ByteSink {
     offset += UInt64(bytes.count)
   }
 
-  /// Makes the file durable and gives it its name.
+  /// Makes the file durable and moves it to its path.
   public func commit() throws(DiffError) { try output.commit() }
 
-  /// Takes the name away again, unless it was that of another file before.
+  /// Removes the committed file from its path, unless it replaced another file.
   package func withdraw() { output.withdraw() }
 }

@@ -1,13 +1,12 @@
 import TensorCore
 
-/// A place in a run of bytes that came from a file, with checked reads. Every error carries the
-/// offset in the file.
+/// An index into bytes of a file, with checked reads. Every error has the offset in the file.
 struct Cursor {
   private let bytes: [UInt8]
-  /// The next byte to read.
+  /// The index of the next byte.
   private(set) var at: Int
   private let end: Int
-  /// Where `bytes[0]` stands in the file.
+  /// The offset of `bytes[0]` in the file.
   private let origin: UInt64
 
   init(_ bytes: [UInt8], origin: UInt64, at: Int = 0, end: Int? = nil) {
@@ -27,7 +26,7 @@ struct Cursor {
 
   func malformed(_ message: String) -> DiffError { error(.malformed, message) }
 
-  /// Steps over `count` bytes and returns where they are.
+  /// Skips `count` bytes and returns their range.
   mutating func take(_ count: UInt64, _ what: String) throws(DiffError) -> Range<Int> {
     guard count <= UInt64(remaining) else { throw malformed("\(what) runs past its container") }
     defer { at += Int(count) }
@@ -40,13 +39,13 @@ struct Cursor {
     return bytes[at]
   }
 
-  /// An unsigned LEB128 number in its shortest form.
+  /// Reads an unsigned LEB128 number, which must have its shortest form.
   mutating func varint(_ what: String) throws(DiffError) -> UInt64 {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while at < end {
       let byte = bytes[at]
-      // The tenth byte has room for one bit; a last byte of zero would be a longer spelling.
+      // The tenth byte holds one bit; a last byte of zero would not be the shortest form.
       guard shift < 63 || byte <= 1, byte != 0 || shift == 0 else {
         throw malformed("\(what) is not a shortest-form number of 64 bits")
       }
@@ -58,7 +57,7 @@ struct Cursor {
     throw malformed("\(what) runs past its container")
   }
 
-  /// A number no larger than `limit`.
+  /// Reads a number no larger than `limit`.
   mutating func varint(_ what: String, atMost limit: UInt64) throws(DiffError) -> UInt64 {
     let start = at
     let value = try varint(what)
@@ -79,7 +78,7 @@ struct Cursor {
     return Fingerprint(bytes, at: range.lowerBound)
   }
 
-  /// A length and that many bytes of UTF-8; returns where they are.
+  /// Reads a length and that many bytes of UTF-8; returns their range.
   mutating func text(_ what: String, atMost limit: Int) throws(DiffError) -> Range<Int> {
     let range = try take(try varint("\(what) length", atMost: UInt64(limit)), what)
     guard bytes.isUTF8(range) else {
@@ -91,7 +90,8 @@ struct Cursor {
 }
 
 extension [UInt8] {
-  /// Whether a range is well-formed UTF-8; nearly always ASCII, which needs no decoder.
+  /// Returns whether a range is well-formed UTF-8. It is nearly always ASCII, which needs no
+  /// decoder.
   func isUTF8(_ range: Range<Int>) -> Bool {
     self[range].allSatisfy { $0 < 0x80 } || String(validating: self[range], as: UTF8.self) != nil
   }

@@ -1,10 +1,10 @@
 import TensorCore
 
 extension DiffExtension {
-  /// The number of the extension that holds attributes of a container (FORMAT.md, 4.7.1).
+  /// The identifier of the extension for attributes of a container (FORMAT.md, 4.7.1).
   public static let attributesIdentifier: UInt64 = 2
 
-  /// An extension of attributes.
+  /// Creates an extension that holds attributes.
   public init(attributes: [AttributeChange]) {
     bytes = []
     identifier = Self.attributesIdentifier
@@ -17,7 +17,7 @@ extension DiffExtension {
     }
   }
 
-  /// The attributes that the extension holds; nil if it is another one, or breaks its rules.
+  /// The attributes that the extension holds; nil if it is another extension or is malformed.
   public var attributes: [AttributeChange]? {
     guard identifier == Self.attributesIdentifier else { return nil }
     var cursor = Cursor(bytes, origin: 0)
@@ -26,7 +26,7 @@ extension DiffExtension {
 }
 
 extension DiffWriter {
-  /// Takes along attributes of the container that go with the changes.
+  /// Adds the attribute changes of the container to the diff.
   package func carry(_ attributes: [AttributeChange]) {
     if !attributes.isEmpty { extensions.append(DiffExtension(attributes: attributes)) }
   }

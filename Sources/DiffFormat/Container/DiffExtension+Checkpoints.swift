@@ -1,11 +1,11 @@
 import TensorCore
 
-/// The fingerprints of the whole checkpoints that a diff leads from and to.
+/// The fingerprints of a diff's base and result as whole checkpoints.
 public struct CheckpointFingerprints: Sendable, Hashable {
-  /// The base, and what the diff makes of it.
+  /// The fingerprints of the base and of the result.
   public var base, result: Fingerprint
 
-  /// The fingerprints of a base and a result.
+  /// Creates a pair of fingerprints.
   public init(base: Fingerprint, result: Fingerprint) {
     self.base = base
     self.result = result
@@ -13,17 +13,16 @@ public struct CheckpointFingerprints: Sendable, Hashable {
 }
 
 extension DiffExtension {
-  /// The number of the extension that holds the fingerprints of whole checkpoints (FORMAT.md,
-  /// 4.7.2).
+  /// The identifier of the extension for fingerprints of whole checkpoints (FORMAT.md, 4.7.2).
   public static let checkpointsIdentifier: UInt64 = 1
 
-  /// An extension of fingerprints.
+  /// Creates an extension that holds fingerprints.
   public init(checkpoints: CheckpointFingerprints) {
     identifier = Self.checkpointsIdentifier
     bytes = checkpoints.base.bytes + checkpoints.result.bytes
   }
 
-  /// The fingerprints that the extension holds; nil if it is another one, or of another size.
+  /// The fingerprints that the extension holds; nil if it is another extension or has another size.
   public var checkpoints: CheckpointFingerprints? {
     guard identifier == Self.checkpointsIdentifier, bytes.count == 32 else { return nil }
     return CheckpointFingerprints(

@@ -1,11 +1,11 @@
-/// Data in a diff beside what it means, under a number that says what it is (FORMAT.md, 4.7).
+/// Additional data in a diff, with an identifier (FORMAT.md, 4.7).
 public struct DiffExtension: Sendable, Hashable {
-  /// What it is.
+  /// The number that identifies the kind of data.
   public var identifier: UInt64
   /// The data.
   public var bytes: [UInt8]
 
-  /// An extension.
+  /// Creates an extension.
   public init(identifier: UInt64, bytes: [UInt8]) {
     self.identifier = identifier
     self.bytes = bytes

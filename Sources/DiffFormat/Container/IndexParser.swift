@@ -1,17 +1,18 @@
 import TensorCore
 
-/// Reads entries of the index. An entry is read twice: once when a file is opened, checking every
-/// rule and keeping nothing, and once when somebody asks for it.
+/// Reads entries of the index. An entry is parsed when the file is opened, to check every rule
+/// without keeping the entry, and again when it is requested.
 struct IndexParser {
   private let bytes: [UInt8]
   private(set) var cursor: Cursor
-  /// Where the pages of the next entry begin in the file.
+  /// The offset in the file of the next entry's pages.
   private(set) var pageOffset: UInt64
   private var previousName = 0..<0
-  /// Whether the file says that elements may be no whole bytes.
+  /// True if the file allows elements that are not whole bytes.
   private let allowsPacked: Bool
 
-  /// A parser of index bytes, which begin at `origin` in the file, from byte `at` on.
+  /// Creates a parser of index bytes, which begin at `origin` in the file, that starts at byte
+  /// `at`.
   init(
     _ bytes: [UInt8], origin: UInt64, at: Int = 0, pageOffset: UInt64 = 0, allowsPacked: Bool
   ) {
@@ -21,19 +22,19 @@ struct IndexParser {
     self.pageOffset = pageOffset
   }
 
-  /// Operation, type and flags stand before the name of an entry.
+  /// The operation, type and flags precede the name of an entry.
   static let bytesBeforeName = 3
-  /// The shortest row of a page list: four numbers and a checksum.
+  /// The minimum size of a page in the index: four numbers and a checksum.
   private static let leastPage = 12
-  /// The shortest entry: operation, type and flags, a name of one byte with its length, a rank and
-  /// a page count.
+  /// The minimum size of an entry: operation, type and flags, a name of one byte with its length, a
+  /// rank and a page count.
   private static let leastEntry = 7
 
   mutating func entryCount() throws(DiffError) -> UInt64 {
     try count("entry count", atMost: cursor.remaining / Self.leastEntry)
   }
 
-  /// A count of things that take room in the rest of the index.
+  /// Reads a count of items, whose limit follows from the rest of the index.
   private mutating func count(
     _ what: String, atMost limit: Int
   ) throws(DiffError) -> UInt64 {
@@ -74,7 +75,7 @@ struct IndexParser {
 
   // MARK: Extensions
 
-  /// The records of extensions, which stand behind the last entry: what they are, and where.
+  /// Reads the extensions, which follow the last entry: their identifiers and byte ranges.
   mutating func extensions() throws(DiffError) -> [(identifier: UInt64, bytes: Range<Int>)] {
     var found: [(identifier: UInt64, bytes: Range<Int>)] = []
     var previous: UInt64?
@@ -131,7 +132,7 @@ struct IndexParser {
     return head
   }
 
-  /// Checks the next entry and steps over it; allocates for a `reshape` only.
+  /// Checks and skips the next entry; allocates for a `reshape` only.
   mutating func skim() throws(DiffError) {
     let head = try head()
     if head.operation == .reshape {
@@ -150,7 +151,7 @@ struct IndexParser {
     }
   }
 
-  /// The next entry.
+  /// Reads the next entry.
   mutating func entry() throws(DiffError) -> DiffEntry { try body(try head()) }
 
   private mutating func body(_ head: Head) throws(DiffError) -> DiffEntry {
@@ -186,7 +187,7 @@ struct IndexParser {
     return entry
   }
 
-  /// Calls `body` with each extent; false says that the elements are too many.
+  /// Calls `body` with each extent; it returns false if there are too many elements.
   private mutating func extents(_ body: (UInt64) -> Bool) throws(DiffError) {
     let rank = try cursor.varint("rank", atMost: UInt64(Shape.maximumRank))
     for _ in 0..<rank {
@@ -213,10 +214,11 @@ struct IndexParser {
 
   private func partialUnit(_ type: ElementType, at offset: UInt64) -> DiffError {
     DiffError(
-      .malformed, "elements of type \(type) that are no multiple of \(type.unit)", offset: offset)
+      .malformed, "a number of elements of type \(type) that is not a multiple of \(type.unit)",
+      offset: offset)
   }
 
-  /// The type and the scale of additive values.
+  /// Reads the type and the scale of additive values.
   private mutating func values(
     of type: ElementType
   ) throws(DiffError) -> (float: FloatType, scale: Int) {
@@ -255,7 +257,7 @@ struct IndexParser {
         size >= UInt64(2 + 2 * width)
       else { throw DiffError(.malformed, "a page does not fit its tensor", offset: offset) }
       let start = end + skip
-      // Pages are as full as they can be, so that contents are cut in one way only.
+      // Pages are as full as possible, so that changes can be divided in one way only.
       guard previous.isFull || start - previous.start >= Layout.pageSpan else {
         throw DiffError(.malformed, "a page before the last one is not full", offset: offset)
       }
@@ -278,8 +280,8 @@ struct IndexParser {
 }
 
 extension DiffEntry {
-  /// The scales that an addition may have: 2^scale is a normal number of the type that the
-  /// addition is calculated in.
+  /// Returns the valid scales of an addition: 2^scale is a normal number of the type in which the
+  /// addition is calculated.
   package static func scales(of type: FloatType) -> ClosedRange<Int> {
     type == .f64 ? -1022...1023 : -126...127
   }

@@ -54,14 +54,14 @@ extension [UInt8] {
 }
 
 extension [String: String] {
-  /// Refuses keys that metadata cannot have.
+  /// Refuses invalid metadata keys.
   func checkKeys() throws(DiffError) {
     for key in keys {
       guard (1...Layout.metadataKeyLength).contains(key.utf8.count),
         key.utf8.allSatisfy(Layout.isKeyByte)
       else {
         throw DiffError(
-          .usage, "the metadata key '\(key)' is not 1 to 255 letters of printable ASCII")
+          .usage, "the metadata key '\(key)' is not 1 to 255 characters of printable ASCII")
       }
     }
   }

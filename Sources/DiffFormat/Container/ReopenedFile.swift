@@ -2,8 +2,8 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// A file that is open only while it is read, so that there may be more of them than a process
-/// may have open. One that is replaced in between is noticed by the checksums of its pages.
+/// A file that is open only while it is read, so that their number may exceed the limit of open
+/// files. A replacement in between is detected by the checksums of pages.
 package struct ReopenedFile: ByteSource {
   private let path: String
 
@@ -19,10 +19,10 @@ package struct ReopenedFile: ByteSource {
 }
 
 extension DiffReader {
-  /// Opens many diffs, in memory of their indices. As many stay open as a part of what a process
-  /// may have open; the others are opened whenever they are read.
+  /// Opens several diffs, in memory of their indices. Up to three quarters of the limit of open
+  /// files stay open; the others are opened whenever they are read.
   ///
-  /// - Throws: what opening one throws, with its path.
+  /// - Throws: the errors of opening one diff, with its path.
   public static func open(_ paths: [String]) throws(DiffError) -> [DiffReader] {
     let limit = sysconf(Int32(_SC_OPEN_MAX))
     let openCount = limit < 0 ? Int.max : limit / 4 * 3

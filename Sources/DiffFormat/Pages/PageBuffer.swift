@@ -1,21 +1,21 @@
 import TensorCore
 
-/// Memory for one decoded page, used again for the next one: about a megabyte, whatever the file.
+/// Memory for one decoded page, reused for the next one: about a megabyte, regardless of the file.
 public struct PageBuffer: Sendable {
-  /// How the page was stored.
+  /// The encoding of the page.
   public private(set) var encoding = PageEncoding()
 
   private var start: UInt64 = 0
   private var count = 0
   private var valueWidth = 1
   private var stored: [UInt8] = []
-  // Of these, as many elements are in use as the page has changes.
+  // Buffers of which the elements of the page's changes are in use.
   private var offsets: [UInt32] = []
   private var values: [UInt8] = []
   private var offsetScratch: [UInt32] = []
   private var valueScratch: [UInt8] = []
 
-  /// An empty buffer.
+  /// Creates an empty buffer.
   public init() {}
 
   /// The changes of the page; the first one's offset is 0.
@@ -55,8 +55,8 @@ public struct PageBuffer: Sendable {
     let size = Int(page.storedSize)
     if stored.count > size { stored.removeLast(stored.count - size) }
     stored.append(contentsOf: repeatElement(0, count: size - stored.count))
-    var room = stored.mutableSpan
-    try source.read(at: page.offset, into: &room)
+    var buffer = stored.mutableSpan
+    try source.read(at: page.offset, into: &buffer)
   }
 
   private mutating func decode(
@@ -65,7 +65,7 @@ public struct PageBuffer: Sendable {
     start = page.start
     count = page.count
     self.valueWidth = valueWidth
-    makeRoom()
+    growBuffers()
     let head = try PageHead(stored)
     encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
     encoding.positionBytes = head.positions.count
@@ -76,10 +76,10 @@ public struct PageBuffer: Sendable {
   }
 
   private static func decode(
-    _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], into room: inout [UInt32],
+    _ positions: PagePositions, _ head: PageHead, _ bytes: [UInt8], into buffer: inout [UInt32],
     scratch: inout [UInt32]
   ) throws(DiffError) {
-    var offsets = room.mutableSpan._consumingExtracting(0..<positions.count)
+    var offsets = buffer.mutableSpan._consumingExtracting(0..<positions.count)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<positions.count)
     try positions.decode(
       head.traversal, head.coding, from: bytes, in: head.positions, into: &offsets,
@@ -88,16 +88,16 @@ public struct PageBuffer: Sendable {
 
   private static func decode(
     values count: Int, width: Int, _ head: PageHead, _ bytes: [UInt8],
-    into room: inout [UInt8], scratch: inout [UInt8]
+    into buffer: inout [UInt8], scratch: inout [UInt8]
   ) throws(DiffError) {
-    var values = room.mutableSpan._consumingExtracting(0..<count * width)
+    var values = buffer.mutableSpan._consumingExtracting(0..<count * width)
     var scratch = scratch.mutableSpan._consumingExtracting(0..<count * width)
     try Planes.decode(
       bytes, head.positions.upperBound..<bytes.count, width: width, into: &values,
       scratch: &scratch)
   }
 
-  private mutating func makeRoom() {
+  private mutating func growBuffers() {
     if offsets.count < count {
       offsets = [UInt32](repeating: 0, count: count)
       offsetScratch = offsets
@@ -109,13 +109,13 @@ public struct PageBuffer: Sendable {
   }
 }
 
-/// How a page is stored.
+/// The encoding of a page.
 public struct PageEncoding: Sendable, Hashable {
-  /// The code of its positions.
+  /// The coding of its positions.
   public var positions = PositionCoding.dense
   /// The order in which they are coded.
   public var traversal = Traversal.rows
-  /// Bytes of its positions.
+  /// The number of bytes of its positions.
   public var positionBytes = 0
 }
 
@@ -123,7 +123,7 @@ public struct PageEncoding: Sendable, Hashable {
 struct PageHead {
   let traversal: Traversal
   let coding: PositionCoding
-  /// Where the positions are.
+  /// The byte range of the positions.
   let positions: Range<Int>
 
   init(_ bytes: [UInt8]) throws(DiffError) {

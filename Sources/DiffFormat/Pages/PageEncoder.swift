@@ -2,23 +2,23 @@ import Compression
 import Kernels
 import TensorCore
 
-/// How the writer chooses among encodings.
+/// The criterion by which the writer chooses encodings.
 public enum EncodingProfile: String, Sendable, Hashable, CaseIterable {
   /// The smallest encoding of each page.
   case size
-  /// The one that decodes fastest: packed gaps and raw planes.
+  /// The encoding that decodes fastest: packed gaps and raw planes.
   case speed
 }
 
-/// Changes that are to become a page.
+/// The changes of a page that is not yet written.
 struct PendingPage: Sendable {
   private(set) var changes = ChangeRun<UInt8>()
   private(set) var encoded: [UInt8] = []
-  /// What the page is of: an entry by the writer's number, its stream, the rows of that.
+  /// The writer's index of the entry.
   private(set) var entry = 0
   private(set) var stream = DiffStream.changes
   private var grid = Grid(vector: 0)
-  /// Made by the first page that needs it.
+  /// Created by the first page that needs it.
   private var deflater: SendableDeflater?
 
   var isEmpty: Bool { changes.isEmpty }
@@ -27,12 +27,12 @@ struct PendingPage: Sendable {
   /// The position after the last change.
   var end: UInt64 { changes.view.end }
 
-  /// Whether a change at `position` can join the page.
+  /// Returns whether a change at `position` is within the page's maximum span.
   func reaches(_ position: UInt64) -> Bool {
     changes.isEmpty || position &- changes.start < Layout.pageSpan
   }
 
-  /// Makes an empty page one of a stream.
+  /// Starts an empty page of a stream.
   mutating func begin(at start: UInt64, of entry: Int, _ stream: DiffStream, _ grid: Grid) {
     changes.start = start
     self.entry = entry
@@ -40,7 +40,7 @@ struct PendingPage: Sendable {
     self.grid = grid
   }
 
-  /// Makes `encoded`; a function of the changes, the grid and the profile alone.
+  /// Sets `encoded`, which depends on the changes, the grid and the profile only.
   mutating func encode(_ profile: EncodingProfile) {
     let deflater = deflater ?? SendableDeflater()
     self.deflater = deflater
@@ -62,12 +62,12 @@ struct PendingPage: Sendable {
     encoded = bytes
   }
 
-  /// Adds changes as long as the page has room for them and they fit its span; returns how many.
-  /// Nil if they do not ascend.
+  /// Appends changes up to the page's capacity and maximum span; returns their number, or nil if
+  /// they do not ascend.
   mutating func append(_ added: ChangeView<UInt8>) -> Int? {
     guard !added.isEmpty, added.position(0) >= end else { return nil }
     var taken = min(added.count, Layout.pageCapacity - changes.count)
-    // As many as the span of the page still reaches; nearly always all.
+    // Only those within the maximum span; nearly always all.
     while added.position(taken - 1) &- changes.start >= Layout.pageSpan { taken -= 1 }
     return changes.append(added.extracting(0..<taken)) ? taken : nil
   }
@@ -75,7 +75,7 @@ struct PendingPage: Sendable {
   mutating func removeAll() { changes.removeAll() }
 }
 
-/// A deflater that one thread at a time uses: a pending page is a value.
+/// A deflater that is used by one thread at a time, since a pending page is a value.
 private struct SendableDeflater: @unchecked Sendable {
   let deflater = Deflater()
 }

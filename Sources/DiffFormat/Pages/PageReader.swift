@@ -1,7 +1,7 @@
 import Algorithms
 import TensorCore
 
-/// The pages of one stream of an entry, one after the other, in one buffer.
+/// Reads the pages of one stream of an entry in order, into one buffer.
 public struct PageReader {
   private var page = PageBuffer()
   private let source: any ByteSource
@@ -17,9 +17,10 @@ public struct PageReader {
     pages = entry.pages[stream] ?? []
   }
 
-  /// The changes of the next page, good until the one after it is read; nil after the last one.
+  /// Returns the changes of the next page, valid until the following one is read; nil after the
+  /// last page.
   ///
-  /// - Throws: what `PageBuffer.load` throws.
+  /// - Throws: the errors of `PageBuffer.load`.
   @_lifetime(&self)
   public mutating func next() throws(DiffError) -> ChangeView<UInt8>? {
     guard nextPage < pages.count else { return nil }
@@ -28,14 +29,14 @@ public struct PageReader {
     return page.changes
   }
 
-  /// Goes on with the page that holds `position`, or the first one after it. O(log pages).
+  /// Moves to the page that contains `position`, or the first one after it. O(log pages).
   public mutating func seek(to position: UInt64) {
     nextPage = pages.partitioningIndex { $0.end > position }
   }
 }
 
 extension DiffReader {
-  /// Reads the pages of an entry of this diff, from the first one on.
+  /// Returns a reader of the pages of an entry of this diff, starting at the first one.
   public func pages(of entry: DiffEntry, _ stream: DiffStream = .changes) -> PageReader {
     PageReader(source, entry, stream)
   }

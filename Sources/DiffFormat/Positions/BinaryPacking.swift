@@ -1,11 +1,12 @@
 import Kernels
 import TensorCore
 
-/// Gaps in binary, as many bits for each of 128 as the largest needs (BP128: Lemire, Boytsov
-/// 2015, "Decoding billions of integers per second through vectorization"; here the values lie
-/// one after the other, not in lanes). Larger than a Rice code and faster to decode.
+/// Binary coding of gaps in blocks of 128, each value with as many bits as the largest of its block
+/// needs (BP128: Lemire, Boytsov 2015, "Decoding billions of integers per second through
+/// vectorization"; here the values are consecutive, not in lanes). Larger than a Rice code and
+/// faster to decode.
 enum BinaryPacking {
-  /// The size of the code in bytes.
+  /// Returns the size of the code in bytes.
   static func size(_ gaps: Span<UInt32>) -> Int {
     var size = 0
     for (_, range) in blocks(of: gaps.count) {
@@ -42,13 +43,13 @@ enum BinaryPacking {
         throw .inPage("a block of gaps runs past its page", at: widths + block)
       }
       try bytes.checkPadding(bits: part.count * bits, from: at, "a block of gaps")
-      var place = values._mutatingExtracting(part)
-      // With the bytes behind the block, so that its end too can be read eight bytes at a time.
+      var output = values._mutatingExtracting(part)
+      // Includes the bytes after the block, so that its end can be read eight bytes at a time, too.
       let widest: Int
       (next, widest) = Kernels.unpackGaps(
-        bytes.span.extracting(at...), bits: bits, next: next, into: &place)
+        bytes.span.extracting(at...), bits: bits, next: next, into: &output)
       guard widest == bits else {
-        throw .inPage("a block of gaps wider than it need be", at: widths + block)
+        throw .inPage("a block of gaps wider than needed", at: widths + block)
       }
       at += size
     }

@@ -1,12 +1,13 @@
 import Platform
 
-/// Which rows (or columns) of a page change so much more than the others that telling them apart
-/// pays.
+/// Selection of the rows (or columns) of a page that change so much more often than the others that
+/// coding them separately is smaller.
 enum HotLines {
-  /// The hot lines, ascending; none if nothing is gained.
+  /// Returns the hot lines, ascending, and the number of bits gained; no lines if nothing is
+  /// gained.
   ///
-  /// Tries every threshold on the number of changes in a line and takes the one that makes the
-  /// sum of three entropies least: of the hot lines, of the cold ones and of which is which.
+  /// Tries every threshold on the number of changes in a line and takes the one that minimizes the
+  /// sum of three entropies: of the hot lines, of the cold lines, and of the list of hot lines.
   /// - Complexity: O(lines + changes of the hottest).
   static func choose(counts: [UInt32], lineLength: UInt64) -> (lines: [UInt32], gain: Double) {
     guard let most = counts.max() else { return ([], 0) }
@@ -25,7 +26,7 @@ enum HotLines {
       let cost =
         entropy(lines * length, changes)
         + entropy((allLines - lines) * length, allChanges - changes)
-        // A Rice code comes this close to the entropy of which lines are hot.
+        // A Rice code of the list of hot lines exceeds its entropy by this factor.
         + 1.03 * entropy(allLines, lines)
       if cost < best.cost { best = (cost, UInt32(threshold)) }
     }
@@ -33,7 +34,8 @@ enum HotLines {
     return (hot, undivided - best.cost)
   }
 
-  /// log2 of the number of ways to choose `chosen` of `elements`, by Stirling's leading terms.
+  /// Returns log2 of the number of ways to choose `chosen` of `elements`, by Stirling's leading
+  /// terms.
   private static func entropy(_ elements: Double, _ chosen: Double) -> Double {
     func term(_ x: Double) -> Double { x > 0 ? x * log2(x) : 0 }
     return max(0, term(elements) - term(chosen) - term(elements - chosen))

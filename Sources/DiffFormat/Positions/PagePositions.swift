@@ -10,11 +10,11 @@ struct PagePositions {
 
   // MARK: The grid that columns and panels are defined on
 
-  /// The column of the first change; adding it turns an offset into a row-major index of the
-  /// grid made of the rows that the page touches.
+  /// The column of the first change. An offset plus this column is a row-major index into the grid
+  /// of the rows that the page overlaps.
   private var firstColumn: UInt32 { UInt32(start % grid.rowLength) }
 
-  /// Rows and columns of that grid, or nil where only the order of rows is possible.
+  /// The number of rows and columns of that grid, or nil if only the order of rows is possible.
   private var lines: (rows: UInt32, columns: UInt32)? {
     let rows = (start + span - 1) / grid.rowLength - start / grid.rowLength + 1
     let (elements, overflow) = rows.multipliedReportingOverflow(by: grid.rowLength)
@@ -31,12 +31,12 @@ struct PagePositions {
     var size: Int
     /// The gaps of the indices in the order of the traversal.
     var gaps: [UInt32]
-    /// Of the Rice code.
+    /// The parameters of the Rice code.
     var parameters = SplitRice.Parameters()
     var order: PanelOrder?
   }
 
-  /// The smallest choice among all, or with `fast` the one that decodes fastest.
+  /// Returns the smallest choice, or with `fast` the one that decodes fastest.
   func choose(_ offsets: [UInt32], fast: Bool) -> Choice {
     if UInt64(count) == span { return Choice(coding: .dense, size: 0, gaps: []) }
     var best = smallest(Kernels.gaps(offsets.span), fast: fast)
@@ -63,10 +63,10 @@ struct PagePositions {
     return Choice(coding: .bp128, size: binary, gaps: gaps)
   }
 
-  /// More rows than this in a page are not counted.
+  /// The maximum number of rows for which changes are counted by row.
   private static let rowLimit: UInt32 = 1 << 20
 
-  /// Choices that profit from hot rows or columns, where there are any.
+  /// Returns choices that exploit hot rows or columns, if there are any.
   private func clustered(_ offsets: [UInt32], _ lines: (rows: UInt32, columns: UInt32)) -> [Choice]
   {
     guard lines.columns <= PanelOrder.columnLimit, lines.rows <= Self.rowLimit else { return [] }
@@ -74,7 +74,7 @@ struct PagePositions {
       offsets.span, shift: firstColumn, rows: Int(lines.rows), columns: Int(lines.columns))
     let rows = HotLines.choose(counts: rowCounts, lineLength: UInt64(lines.columns))
     let columns = HotLines.choose(counts: columnCounts, lineLength: UInt64(lines.rows))
-    // Less than a twentieth of a bit a change is not worth the slower decoding.
+    // A gain of less than a twentieth of a bit per change is not worth the slower decoding.
     guard rows.gain + columns.gain > 0.05 * Double(count) else { return [] }
     let order = PanelOrder(
       rows: lines.rows, columns: lines.columns, hotRows: rows.lines, hotColumns: columns.lines)
@@ -98,7 +98,7 @@ struct PagePositions {
     return choices
   }
 
-  /// Appends what `choice` stores.
+  /// Appends the code of the positions in the encoding of `choice`.
   func encode(_ choice: Choice, _ offsets: [UInt32], into bytes: inout [UInt8]) {
     choice.order?.encode(into: &bytes)
     switch choice.coding {
@@ -111,7 +111,7 @@ struct PagePositions {
 
   // MARK: Decoding
 
-  /// Fills `offsets` from exactly `range` of `bytes`; `scratch` has the same room.
+  /// Fills `offsets` from exactly `range` of `bytes`; `scratch` has the same size.
   func decode(
     _ traversal: Traversal, _ coding: PositionCoding, from bytes: [UInt8], in range: Range<Int>,
     into offsets: inout MutableSpan<UInt32>, scratch: inout MutableSpan<UInt32>
@@ -121,7 +121,7 @@ struct PagePositions {
     var order: PanelOrder?
     if traversal != .rows {
       guard let lines, coding == .splitRice || coding == .bp128 else {
-        throw .inPage("\(traversal) do not go with this page", at: first)
+        throw .inPage("\(traversal) are not possible for this page", at: first)
       }
       if traversal == .panels {
         order = try PanelOrder(lines, bytes, &at, end: range.upperBound, scratch: &scratch)
@@ -154,16 +154,16 @@ struct PagePositions {
   ) throws(DiffError) {
     guard UInt64(range.count) == (span + 7) / 8,
       Kernels.selectOnes(bytes.span.extracting(range), into: &offsets) == count
-    else { throw .inPage("the bitmap does not hold one bit a change", at: range.lowerBound) }
+    else { throw .inPage("the bitmap does not hold one bit per change", at: range.lowerBound) }
   }
 
-  /// From indices in the order of the traversal to ascending offsets.
+  /// Converts indices in the order of the traversal to ascending offsets.
   private func restore(
     _ offsets: inout MutableSpan<UInt32>, from order: PanelOrder?,
-    _ lines: (rows: UInt32, columns: UInt32), scratch: inout MutableSpan<UInt32>, at place: Int
+    _ lines: (rows: UInt32, columns: UInt32), scratch: inout MutableSpan<UInt32>, at byte: Int
   ) throws(DiffError) {
     guard UInt64(offsets[count - 1]) < UInt64(lines.rows) * UInt64(lines.columns) else {
-      throw .inPage("an index outside of the page's rows", at: place)
+      throw .inPage("an index outside of the page's rows", at: byte)
     }
     if let order {
       order.restore(&offsets)
@@ -176,7 +176,7 @@ struct PagePositions {
     Kernels.sort(&offsets, scratch: &scratch)
     let firstColumn = firstColumn
     guard offsets[0] == firstColumn else {
-      throw .inPage("positions that do not fill the page's span", at: place)
+      throw .inPage("positions that do not fill the page's span", at: byte)
     }
     for i in 0..<count { offsets[i] -= firstColumn }
   }

@@ -2,14 +2,14 @@ import Kernels
 import TensorCore
 
 extension PanelOrder {
-  /// Bytes that the lists of hot lines take.
+  /// The number of bytes of the lists of hot lines.
   var size: Int {
     var bytes: [UInt8] = []
     encode(into: &bytes)
     return bytes.count
   }
 
-  /// Appends the hot rows, then the hot columns: each a count and, unless that is zero, the size
+  /// Appends the hot rows, then the hot columns: for each a count and, unless it is zero, the size
   /// of a Rice code and the code.
   func encode(into bytes: inout [UInt8]) {
     for list in [hotRows, hotColumns] {
@@ -23,7 +23,7 @@ extension PanelOrder {
     }
   }
 
-  /// Reads the lists from `at` on and moves it behind them.
+  /// Reads the lists at `at` and advances it to their end.
   init(
     _ lines: (rows: UInt32, columns: UInt32), _ bytes: [UInt8], _ at: inout Int, end: Int,
     scratch: inout MutableSpan<UInt32>
@@ -46,7 +46,7 @@ extension PanelOrder {
     scratch: inout MutableSpan<UInt32>
   ) throws(DiffError) -> [UInt32] {
     var cursor = Cursor(bytes, origin: 0, at: at, end: end)
-    // A page has room for `scratch.count` changes, and a hot line without a change is none.
+    // A page has at most `scratch.count` changes, and a hot line has at least one.
     let count = Int(
       try cursor.varint("hot lines", atMost: UInt64(min(scratch.count, Int(lines)))))
     var list = [UInt32](repeating: 0, count: count)
@@ -54,7 +54,9 @@ extension PanelOrder {
       let range = try cursor.take(try cursor.varint("size of the hot lines"), "hot lines")
       var values = list.mutableSpan
       try SplitRice.decode(bytes, range, into: &values, scratch: &scratch)
-      guard list[count - 1] < lines else { throw cursor.malformed("a hot line that is none") }
+      guard list[count - 1] < lines else {
+        throw cursor.malformed("a hot line outside of the page")
+      }
     }
     at = cursor.at
     return list

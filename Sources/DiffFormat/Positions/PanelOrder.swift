@@ -1,16 +1,16 @@
-/// A permutation of the elements of a page's grid that brings together what changes often: rows
-/// and columns are hot or cold, and the four panels (hot × hot, hot × cold, cold × hot,
-/// cold × cold) follow each other, each row by row in ascending order.
+/// A permutation of the elements of a page's grid that groups those that change often: rows and
+/// columns are hot or cold, and the four panels (hot × hot, hot × cold, cold × hot, cold × cold)
+/// follow one another, each row by row in ascending order.
 struct PanelOrder {
-  /// The rows and columns of the grid.
+  /// The number of rows and columns of the grid.
   let rows, columns: UInt32
-  /// The hot ones, ascending.
+  /// The hot rows and columns, ascending.
   let hotRows, hotColumns: [UInt32]
 
-  /// More columns than this are not put in panels: readers keep a map of them.
+  /// The maximum number of columns, since readers keep a map of them.
   static let columnLimit: UInt32 = 1 << 16
 
-  /// The elements of each of the four panels.
+  /// The number of elements of each panel.
   private var sizes: [UInt64] {
     let hot = UInt64(hotRows.count)
     let cold = UInt64(rows) - hot
@@ -21,7 +21,7 @@ struct PanelOrder {
 
   /// Replaces ascending grid indices (row · columns + column) by ascending panel indices.
   func permute(_ indices: inout [UInt32]) {
-    // The rank of each column among its kind; hot ones are marked by the upper bit.
+    // The rank of each column among the hot or the cold ones; hot ones are marked by the upper bit.
     var columnRank = [UInt32](repeating: 0, count: Int(columns))
     var hot = 0
     for column in 0..<Int(columns) {
@@ -43,13 +43,13 @@ struct PanelOrder {
       let panel = (isHotRow ? 0 : 2) + (isHotColumn ? 0 : 1)
       let width = isHotColumn ? hotColumns.count : Int(columns) - hotColumns.count
       let first = sizes[..<panel].reduce(0, +)
-      let place = first + UInt64(r) * UInt64(width) + UInt64(code & 0x7FFF_FFFF)
-      panels[panel].append(UInt32(place))
+      let panelIndex = first + UInt64(r) * UInt64(width) + UInt64(code & 0x7FFF_FFFF)
+      panels[panel].append(UInt32(panelIndex))
     }
     indices = Array(panels.joined())
   }
 
-  /// Replaces ascending panel indices by grid indices, which are then not in order.
+  /// Replaces ascending panel indices by grid indices, which are not in order.
   func restore(_ indices: inout MutableSpan<UInt32>) {
     var coldColumns: [UInt16] = []
     var first: UInt64 = 0
@@ -58,7 +58,7 @@ struct PanelOrder {
       let end = first + size
       var row = panel < 2 ? RowWalk(hot: hotRows) : RowWalk(coldBeside: hotRows)
       let isHotColumn = panel % 2 == 0
-      // Not for pages that have nothing there, of which a small file may hold many.
+      // Only for pages with changes there: a small file may hold many pages without.
       if !isHotColumn, coldColumns.isEmpty, i < indices.count, UInt64(indices[i]) < end {
         coldColumns = makeColdColumns()
       }
@@ -88,7 +88,7 @@ struct PanelOrder {
   }
 }
 
-/// The rank of a row among the hot or the cold ones, for ascending rows: O(hot) altogether.
+/// Finds the rank of a row among the hot or the cold ones, for ascending rows: O(hot) altogether.
 private struct RankWalk {
   let hot: [UInt32]
   private var below = 0
@@ -102,7 +102,7 @@ private struct RankWalk {
   }
 }
 
-/// The row of a rank, for ascending ranks: O(hot) altogether.
+/// Finds the row of a rank, for ascending ranks: O(hot) altogether.
 private struct RowWalk {
   private let hot: [UInt32]
   private let isHot: Bool

@@ -1,12 +1,12 @@
 import Kernels
 import TensorCore
 
-/// Gaps in a Rice code (R. F. Rice 1979; Golomb 1966 with powers of two), its parts kept apart so
-/// that each decodes in a loop without branches: the parameters of all blocks, the low bits of
-/// all gaps, and the quotients in unary as one bitmap. The ones of that bitmap are found word by
-/// word, and the place of the i-th one, less i, is the sum of the first quotients.
+/// Rice coding of gaps (R. F. Rice 1979; Golomb 1966 with powers of two), with separate parts so
+/// that each decodes in a loop without branches: the parameters of all blocks, the low bits of all
+/// gaps, and the quotients in unary as one bitmap. The ones of that bitmap are found word by word,
+/// and the index of the i-th one, minus i, is the sum of the first quotients.
 enum SplitRice {
-  /// The least parameter of a list and how many bits above it a block's own takes.
+  /// The minimum parameter, and for each block the difference from it, in `bits` bits.
   struct Parameters: Sendable {
     var least = 0
     var bits = 0
@@ -15,7 +15,7 @@ enum SplitRice {
     func k(_ block: Int) -> Int { least + Int(blocks[block]) }
   }
 
-  /// The cheapest parameters for `gaps`, and the size of the code with them in bytes.
+  /// Returns the cheapest parameters for `gaps`, and the size of the code with them in bytes.
   static func plan(_ gaps: Span<UInt32>) -> (parameters: Parameters, size: Int) {
     let (parameters, total) = choose(gaps)
     return (parameters, 2 + packedSize(parameters.blocks.count, bits: parameters.bits) + total)
@@ -35,8 +35,8 @@ enum SplitRice {
       let k = parameters.k(block)
       let part = gaps.extracting(range)
       Kernels.pack(part, bits: k, appendingTo: &bytes)
-      var place = out._mutatingExtracting(range)
-      next = Kernels.riceUnary(part, k: k, next: next, into: &place)
+      var output = out._mutatingExtracting(range)
+      next = Kernels.riceUnary(part, k: k, next: next, into: &output)
     }
     bytes += Kernels.bitmap(ones.span, count: Int(next))
   }
@@ -82,7 +82,7 @@ enum SplitRice {
     let bitmap = bytes.span.extracting(at..<range.upperBound)
     guard Kernels.selectOnes(bitmap, into: &scratch) == values.count,
       bitmap.count == Int(scratch[values.count - 1]) / 8 + 1
-    else { throw .inPage("the unary bitmap does not hold one bit a value", at: at) }
+    else { throw .inPage("the unary bitmap does not hold one bit per value", at: at) }
 
     at = lowStart
     var next: UInt64 = 0
@@ -91,18 +91,18 @@ enum SplitRice {
       let k = parameters.k(block)
       let size = packedSize(part.count, bits: k)
       try bytes.checkPadding(bits: part.count * k, from: at, "a block of low bits")
-      var place = values._mutatingExtracting(part)
-      // With the bytes behind the block, so that its end too can be read eight bytes at a time.
-      Kernels.unpack(bytes.span.extracting(at...), bits: k, into: &place)
+      var output = values._mutatingExtracting(part)
+      // Includes the bytes after the block, so that its end can be read eight bytes at a time, too.
+      Kernels.unpack(bytes.span.extracting(at...), bits: k, into: &output)
       next = Kernels.riceBlock(
-        ones: scratch.span.extracting(part), firstBit: firstBit, k: k, next: next, values: &place)
+        ones: scratch.span.extracting(part), firstBit: firstBit, k: k, next: next, values: &output)
       firstBit = scratch[part.upperBound - 1] + 1
       at += size
     }
     guard next <= 1 << 32 else { throw .inPage("positions past 2^32", at: range.lowerBound) }
   }
 
-  /// The cheapest parameters and the bytes that low bits and quotients take with them.
+  /// Returns the cheapest parameters and the number of bytes of low bits and quotients with them.
   private static func choose(_ gaps: Span<UInt32>) -> (Parameters, Int) {
     var costs: [[UInt64]] = []
     for (_, range) in blocks(of: gaps.count) {
@@ -127,13 +127,14 @@ enum SplitRice {
     let parameters = Parameters(
       least: least, bits: width(UInt32((ks.max() ?? 0) - least)),
       blocks: ks.map { UInt32($0 - least) })
-    // Low bits and quotients are rounded up to bytes apart; whole blocks of low bits are bytes.
+    // Low bits and quotients are rounded up to bytes separately; whole blocks of low bits are
+    // bytes.
     let coded = Int(chosen.total) - costs.count * chosen.bits
     let lowBits = blocks(of: gaps.count).reduce(0) { $0 + $1.range.count * parameters.k($1.block) }
     return (parameters, (lowBits + 7) / 8 + (coded - lowBits + 7) / 8)
   }
 
-  /// Bits of a number.
+  /// Returns the number of bits of a number.
   private static func width(_ number: UInt32) -> Int { 32 - number.leadingZeroBitCount }
 
   private static func argmin(_ costs: [UInt64]) -> Int {
@@ -143,7 +144,7 @@ enum SplitRice {
   }
 }
 
-/// The blocks of a list: number and range.
+/// Returns the blocks of a list: their indices and ranges.
 func blocks(of count: Int) -> some Sequence<(block: Int, range: Range<Int>)> {
   stride(from: 0, to: count, by: blockLength).lazy.map {
     ($0 / blockLength, $0..<min($0 + blockLength, count))

@@ -1,27 +1,26 @@
 import Kernels
 
-/// Bytes among which matches are not worth looking for, as one block of deflate (RFC 1951) with
-/// Huffman codes of its own (D. A. Huffman 1952) for single bytes: what zlib makes with
-/// `Z_HUFFMAN_ONLY`, in a quarter of the time.
+/// An encoder of bytes without matches as one block of deflate (RFC 1951) with dynamic Huffman
+/// codes (D. A. Huffman 1952): the same as zlib with `Z_HUFFMAN_ONLY`, in a quarter of the time.
 struct HuffmanBlock {
-  /// The code of each byte and of the end of the block: its bits, the first one lowest, and in the
-  /// upper half its length.
+  /// The codes of each byte and of the end of the block: the bits, the first one lowest, and in the
+  /// upper half the length.
   private let codes: [UInt32]
-  /// The block up to the first byte's code.
+  /// The bits of the block before the first byte's code.
   private var header = BitWriter()
-  /// The whole block in bytes.
+  /// The size of the whole block in bytes.
   let size: Int
 
-  /// Four codes and the bits of a byte begun fit in 64 bits.
+  /// The maximum length of a code: four codes and the bits of an incomplete byte fit in 64 bits.
   private static let longest = 14
 
-  /// A block for bytes with this histogram, of which at least two are not zero.
+  /// Creates a block for bytes with this histogram, in which at least two counts are not zero.
   init(_ histogram: [UInt32]) {
     let counts = histogram + [1]
     let lengths = Self.lengths(counts, limit: Self.longest)
     codes = Self.codes(lengths)
-    header.append(0b101, bits: 3)  // the last block, with codes of its own
-    // Two codes of distances, as zlib has them, though none is used.
+    header.append(0b101, bits: 3)  // the last block, with dynamic codes
+    // Two codes for distances, as zlib writes them, though none is used.
     header.appendLengths(lengths, [1, 1])
     var bits = header.bits
     for (count, length) in zip(counts, lengths) { bits += Int(count) * length }
@@ -36,23 +35,24 @@ struct HuffmanBlock {
       size: size - header.bytes.count, to: &out)
   }
 
-  /// The lengths of a Huffman code for symbols that occur so often, at most `limit`; zero for
-  /// those that do not occur.
+  /// Returns the lengths of a Huffman code for symbols with these counts, at most `limit`; zero for
+  /// symbols that do not occur.
   static func lengths(_ counts: [UInt32], limit: Int) -> [Int] {
     var counts = counts
     while true {
       let depths = depths(counts)
       if depths.allSatisfy({ $0 <= limit }) { return depths }
-      // The flatter the counts, the less deep the tree.
+      // Flatter counts make a less deep tree.
       counts = counts.map { $0 == 0 ? 0 : $0 >> 1 | 1 }
     }
   }
 
-  /// How deep each symbol stands in the tree: the two lightest nodes are joined until one is left.
+  /// Returns the depth of each symbol in the tree, whose two lightest nodes are joined until one is
+  /// left.
   private static func depths(_ counts: [UInt32]) -> [Int] {
     let leaves = counts.indices.filter { counts[$0] > 0 }
       .map { UInt64(counts[$0]) << 16 | UInt64($0) }.sorted()
-    // Leaves, then the nodes made of others, in whose order weights ascend as well.
+    // Leaves, then the joined nodes, whose weights ascend in order of creation as well.
     var weights = leaves.map { $0 >> 16 }
     var parents = [Int](repeating: 0, count: max(0, 2 * leaves.count - 1))
     var leaf = 0
@@ -76,7 +76,7 @@ struct HuffmanBlock {
     return result
   }
 
-  /// The canonical code of these lengths.
+  /// Returns the canonical code with these lengths.
   static func codes(_ lengths: [Int]) -> [UInt32] {
     var codes = [UInt32](repeating: 0, count: lengths.count)
     var next: UInt32 = 0
@@ -93,10 +93,10 @@ struct HuffmanBlock {
   }
 }
 
-/// Bits in the order of deflate, the lowest of a byte first.
+/// A writer of bits in the order of deflate, the lowest of a byte first.
 struct BitWriter {
   private(set) var bytes: [UInt8] = []
-  /// Bits that do not fill a byte yet.
+  /// The bits that do not fill a byte yet.
   private(set) var pending: UInt64 = 0
   private(set) var held = 0
 
@@ -112,7 +112,8 @@ struct BitWriter {
     }
   }
 
-  /// The lengths of two codes, run by run, in a Huffman code of their own (RFC 1951, 3.2.7).
+  /// Appends the lengths of two codes, run-length coded, with a separate Huffman code (RFC 1951,
+  /// 3.2.7).
   mutating func appendLengths(_ literals: [Int], _ distances: [Int]) {
     append(UInt32(literals.count - 257), bits: 5)
     append(UInt32(distances.count - 1), bits: 5)
@@ -131,8 +132,8 @@ struct BitWriter {
     }
   }
 
-  /// Lengths as they are, and repeated: 16 says 3 to 6 more of the one before, 17 and 18 say 3 to
-  /// 10 and 11 to 138 zeros.
+  /// Returns the run-length code of lengths: 16 is 3 to 6 repetitions of the previous length, 17
+  /// and 18 are 3 to 10 and 11 to 138 zeros.
   private static func runs(_ lengths: [Int]) -> [(code: Int, extra: Int, bits: Int)] {
     var symbols: [(code: Int, extra: Int, bits: Int)] = []
     var start = 0

@@ -3,17 +3,17 @@ import Kernels
 import Platform
 import TensorCore
 
-/// How a byte plane is stored. Raw values are those of the file.
+/// A coding of a byte plane. Raw values are those of the file.
 public enum PlaneCoding: UInt8, Sendable, Hashable, CaseIterable {
   case raw = 0
-  /// All bytes are the same one.
+  /// All bytes are equal; one is stored.
   case constant = 1
   case deflate = 2
 }
 
-/// Values as byte planes: the first bytes of all values, then the second ones, and so on, each
-/// plane in its own coding. Exponents and mantissas are so kept apart: one is redundant, the
-/// other is not.
+/// Coding of values as byte planes: the first bytes of all values, then the second bytes, and so
+/// on, each plane in its own coding. This separates exponents, which are redundant, from mantissas,
+/// which are not.
 enum Planes {
   /// Appends the planes of `values`; with `fast`, none is deflated.
   static func encode(
@@ -41,7 +41,8 @@ enum Planes {
     }
   }
 
-  /// Appends the smallest deflate stream with its head, if one is smaller than the plane.
+  /// Appends the smallest deflate stream with its header, if it is smaller than the plane; returns
+  /// false otherwise.
   private static func deflate(
     _ plane: Span<UInt8>, _ histogram: [UInt32], _ deflater: Deflater, into bytes: inout [UInt8]
   ) -> Bool {
@@ -50,12 +51,12 @@ enum Planes {
     let bits = histogram.reduce(0.0) { sum, n in
       n == 0 ? sum : sum + Double(n) * log2(count / Double(n))
     }
-    // Not compressible by its histogram. (Matches among such bytes are rare in weights, and
-    // looking for them takes twenty times as long.)
+    // The histogram is too flat for Huffman codes. Matches among such bytes are rare in weights,
+    // and searching for them takes twenty times as long.
     guard bits < 7.9 * count else { return false }
     let block = HuffmanBlock(histogram)
     let limit = min(block.size, plane.count)
-    // Huffman codes take a bit at least, however likely a byte is; runs then take less.
+    // Huffman codes take at least a bit per byte; if one byte is frequent, matches take less.
     if most > 0.5, let matches = deflater.compress(plane, limit: limit),
       isSmaller(matches.count, than: plane)
     {
@@ -71,13 +72,13 @@ enum Planes {
     return true
   }
 
-  /// Whether a stream of `size` bytes and its size field are smaller than the plane.
+  /// Returns whether a stream of `size` bytes and its size field are smaller than the plane.
   private static func isSmaller(_ size: Int, than plane: Span<UInt8>) -> Bool {
     let sizeField = (Int.bitWidth - size.leadingZeroBitCount + 6) / 7
     return sizeField + size < plane.count
   }
 
-  /// Fills `values` from exactly `range` of `bytes`; `scratch` has the same room.
+  /// Fills `values` from exactly `range` of `bytes`; `scratch` has the same size.
   static func decode(
     _ bytes: [UInt8], _ range: Range<Int>, width: Int, into values: inout MutableSpan<UInt8>,
     scratch: inout MutableSpan<UInt8>
@@ -95,8 +96,8 @@ enum Planes {
         case .constant:
           out.update(repeating: try cursor.byte("a constant plane"))
         case .deflate:
-          let place = try cursor.take(try cursor.varint("deflated size"), "a deflated plane")
-          guard inflater.expand(bytes.span.extracting(place), into: &out) == place.count else {
+          let source = try cursor.take(try cursor.varint("deflated size"), "a deflated plane")
+          guard inflater.expand(bytes.span.extracting(source), into: &out) == source.count else {
             throw cursor.malformed("a deflated plane does not inflate to its size")
           }
         case nil: throw cursor.malformed("unknown plane coding")

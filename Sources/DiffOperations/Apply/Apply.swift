@@ -177,7 +177,7 @@ private func applyAll(
   _ options: ApplyOptions, progress handler: ProgressHandler?,
   begin: ([TensorPlan]) throws(DiffError) -> Target
 ) throws(DiffError) -> ApplyOutcome {
-  if let undo = options.undoPath, OutputFile.areSamePlace(undo, path) {
+  if let undo = options.undoPath, OutputFile.areSamePath(undo, path) {
     throw DiffError(.usage, "is to be both the output and its undo file", path: path)
   }
   let stamps = InputStamps([base])

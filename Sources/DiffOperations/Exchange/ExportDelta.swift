@@ -88,7 +88,7 @@ private struct DeltaExport {
     let file = "model-00000-of-00001.safetensors"
     if !plans.isEmpty {
       let tensors = plans.compactMap(\.stored)
-      try write(tensors, to: folder.place(file), overwriting: false, &progress)
+      try write(tensors, to: folder.temporaryPath(of: file), overwriting: false, &progress)
     }
     func text(_ number: UInt64) -> JSONValue {
       .string(String(repeating: "0", count: max(0, 6 - "\(number)".count)) + "\(number)")
@@ -126,7 +126,7 @@ private struct DeltaExport {
     for (number, file) in base.files.enumerated() {
       try write(
         base.tensors.filter { $0.file == number },
-        to: folder.place(OutputFile.split(file).name), overwriting: false, &progress)
+        to: folder.temporaryPath(of: OutputFile.split(file).name), overwriting: false, &progress)
     }
     // As Fireworks' own tool does: what is no file of weights goes along.
     let source = OutputFile.split(base.files[0]).folder
@@ -144,14 +144,14 @@ private struct DeltaExport {
     var planned: [TensorName: TensorPlan] = [:]
     for plan in plans { planned[plan.stored?.name ?? plan.name] = plan }
     let output = try SafeTensorsPayloads(
-      path, tensors.map(\.name), factLength: 32, overwriting: overwriting)
+      path, tensors.map(\.name), valueLength: 32, overwriting: overwriting)
     for tensor in tensors {
       let pass = DeltaPass(base: base, stored: tensor, plan: planned[tensor.name])
       let text =
         format == .deltaOverwrite
         ? try pass.writeOverwrite(to: output, checksum)
         : try pass.writeXor(to: output, checksum, compressor(tensor), format)
-      output.end(tensor.name, fact: text)
+      output.end(tensor.name, value: text)
       progress.add(tensor.byteCount)
     }
     try output.commit()

@@ -38,7 +38,7 @@ extension Diffs {
     }
     var folder: OutputFolder?
     if adapter != nil && !path.hasSuffix(".safetensors") { folder = try OutputFolder(path) }
-    let file = folder?.place(ShiraAdapter.weightsName) ?? path
+    let file = folder?.temporaryPath(of: ShiraAdapter.weightsName) ?? path
     let output = try ExchangeOutput(file, format, arrays, overwriting: overwriting)
     var summary = ExchangeSummary()
     for one in additions {

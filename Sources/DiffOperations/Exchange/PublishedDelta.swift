@@ -185,7 +185,7 @@ public struct PublishedDelta: Sendable {
           !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(0)
         else {
           throw DiffError(
-            .malformed, "its file is no name of a safetensors file in the folder", path: path,
+            .malformed, "its file is not the name of a safetensors file in the folder", path: path,
             tensor: TensorName(member.name))
         }
         rest[name, default: []].insert(TensorName(member.name))

@@ -30,7 +30,7 @@ extension HDF5Attribute {
     guard !overflow, size <= 1 << 28 else { throw DiffError(.unsupportedCheckpoint, what) }
     var bytes = [UInt8](repeating: 0, count: size)
     try unsafe H5Aread(attribute, datatype, &bytes).orThrow(what)
-    // Strings and sequences of variable length lie elsewhere in memory.
+    // Strings and sequences of variable length are allocated by the library.
     defer { unsafe H5Dvlen_reclaim(datatype, space, dk_H5P_DEFAULT, &bytes) }
     try unsafe H5Awrite(copy, datatype, bytes).orThrow(what)
   }

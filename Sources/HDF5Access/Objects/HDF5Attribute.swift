@@ -3,12 +3,12 @@ import Checkpoints
 import Platform
 import TensorCore
 
-/// Attributes that tell what something is.
+/// Functions that read attributes.
 enum HDF5Attribute {
   private static let what = "cannot read an attribute"
 
-  /// The attribute of a name if it is there and one string. Those that say what something is are
-  /// short.
+  /// Returns the value of an attribute if it exists and is a single string of at most `maximumSize`
+  /// bytes.
   static func text(
     _ name: String, of object: hid_t, maximumSize: Int = 256
   ) throws(DiffError) -> String? {
@@ -18,21 +18,21 @@ enum HDF5Attribute {
     return try text(HDF5Handle(unsafe H5Aopen(object, name, dk_H5P_DEFAULT), what), maximumSize)
   }
 
-  /// How many attributes an object has.
+  /// Returns the number of attributes of an object.
   static func count(of object: hid_t) throws(DiffError) -> hsize_t {
     var info = H5O_info_t()
     try unsafe H5Oget_info2(object, &info, H5O_INFO_NUM_ATTRS).orThrow(what)
     return info.num_attrs
   }
 
-  /// The attribute of a number, in the order of the names.
+  /// Opens the attribute with an index in the order of the names.
   static func open(_ number: hsize_t, of object: hid_t) throws(DiffError) -> HDF5Handle {
     try HDF5Handle(
       unsafe H5Aopen_by_idx(
         object, ".", H5_INDEX_NAME, H5_ITER_INC, number, dk_H5P_DEFAULT, dk_H5P_DEFAULT), what)
   }
 
-  /// The name of an attribute, with the terminating zero.
+  /// Returns the name of an attribute, with the terminating zero.
   static func name(_ attribute: hid_t) throws(DiffError) -> [CChar] {
     let length = H5Aget_name(attribute, 0, nil)
     guard length > 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what) }
@@ -43,7 +43,7 @@ enum HDF5Attribute {
     return name
   }
 
-  /// All attributes of an object that are one string, as far as they take half a mebibyte in all.
+  /// Returns the attributes of an object that are single strings, up to 512 KiB in total.
   static func texts(of object: hid_t) throws(DiffError) -> [String: String] {
     var texts: [String: String] = [:]
     var left = 512 << 10
@@ -61,7 +61,7 @@ enum HDF5Attribute {
     return texts
   }
 
-  /// An attribute if it is one string of at most so many bytes.
+  /// Returns the value of an attribute if it is a single string of at most `maximumSize` bytes.
   private static func text(
     _ attribute: borrowing HDF5Handle, _ maximumSize: Int
   ) throws(DiffError) -> String? {
@@ -75,7 +75,8 @@ enum HDF5Attribute {
       ? variableString(attribute.id, id, maximumSize) : fixedString(attribute.id, id, maximumSize)
   }
 
-  /// An attribute if it is a text or a list of texts, all in UTF-8, of a size that a diff can hold.
+  /// Returns the value of an attribute if it is a text or a list of texts, all in UTF-8, and small
+  /// enough for a diff.
   static func value(_ attribute: borrowing HDF5Handle) throws(DiffError) -> AttributeValue? {
     let datatype = try HDF5Handle(H5Aget_type(attribute.id), what)
     let space = try HDF5Handle(H5Aget_space(attribute.id), what)
@@ -86,7 +87,7 @@ enum HDF5Attribute {
     guard extent == H5S_SCALAR || isList && H5Sget_simple_extent_ndims(space.id) == 1,
       (0...1 << 20).contains(count)
     else { return nil }
-    // h5py writes a list without texts as one of numbers.
+    // h5py writes an empty list as a list of numbers.
     if count == 0 { return AttributeValue([], isList: isList) }
     guard try HDF5Library.value(what, { H5Tget_class(id) }) == H5T_STRING else { return nil }
     let isVariable = try HDF5Library.value(what) { H5Tis_variable_str(id) } > 0
@@ -105,7 +106,7 @@ enum HDF5Attribute {
     return AttributeValue(texts, isList: isList, isVariable: isVariable)
   }
 
-  /// The text that the address in a field leads to.
+  /// Returns the text at the address in a field.
   private static func longText(_ field: ArraySlice<UInt8>) -> String? {
     let address: UInt64 = Array(field).littleEndian(at: 0)
     guard let start = unsafe UnsafePointer<CChar>(bitPattern: UInt(address)),
@@ -114,7 +115,7 @@ enum HDF5Attribute {
     return unsafe String(validatingCString: start)
   }
 
-  /// The text in a field, which is padded with zeros or with spaces.
+  /// Returns the text in a field, which is padded with zeros or spaces.
   private static func fieldText(_ field: ArraySlice<UInt8>) -> String? {
     let text = field.prefix { $0 != 0 }
     let end = text.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? text.startIndex

@@ -3,7 +3,7 @@ import Checkpoints
 import Platform
 import TensorCore
 
-/// Gathers what a file holds that is no tensor, with hashes. What cannot be read has none.
+/// Collects the contents of a file other than tensors, with hashes; unreadable contents have none.
 struct HDF5Contents {
   private let file: hid_t
   private(set) var all: [OtherContent] = []
@@ -17,7 +17,7 @@ struct HDF5Contents {
     all.append(OtherContent(name, attribute: attribute, value: value, kind, digest))
   }
 
-  /// The attributes of a group, or the group itself if there is nothing in it.
+  /// Adds the attributes of a group, or the group itself if it is empty and has no attributes.
   mutating func add(group: hid_t, _ name: TensorName, isEmpty: Bool) throws(DiffError) {
     try add(attributesOf: group, name == "" ? "/" : name)
     if isEmpty, name != "", try HDF5Attribute.count(of: group) == 0 {
@@ -38,7 +38,7 @@ struct HDF5Contents {
     }
   }
 
-  /// A dataset that is no tensor, and its attributes.
+  /// Adds a dataset that is not a tensor, and its attributes.
   mutating func add(dataset: hid_t, _ name: TensorName, _ kind: String) throws(DiffError) {
     try add(attributesOf: dataset, name)
     let digest = HDF5Digest(file)
@@ -53,7 +53,7 @@ struct HDF5Contents {
     add(name, "a datatype with a name", isRead.map { digest.value })
   }
 
-  /// A link that is not followed: what it names.
+  /// Adds a link that is not followed, with a hash of its value.
   mutating func add(
     link: HDF5Links.Link, of group: hid_t, _ name: TensorName, _ kind: String
   ) throws(DiffError) {

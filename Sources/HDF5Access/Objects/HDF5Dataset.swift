@@ -2,14 +2,14 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-/// A tensor's dataset, kept open for reading and writing by ranges of little-endian bytes.
+/// The open dataset of a tensor, for reading and writing ranges of little-endian bytes.
 final class HDF5Dataset {
   private let dataset, memoryType: HDF5Handle
   private let shape: Shape
   private let width: UInt64
-  /// Bytes of unpacked chunks that are kept.
+  /// The number of bytes of unpacked chunks that are kept.
   let cacheSize: Int
-  /// The dataset's only chunk, if it is not the library that unpacks it.
+  /// The dataset's only chunk, if it is unpacked without the library.
   private var whole: HDF5WholeChunk?
   private let isLargeChunk: Bool
 
@@ -38,8 +38,9 @@ final class HDF5Dataset {
     memoryType = try HDF5ElementType.littleEndian(stored.id)
   }
 
-  /// The cache for a dataset's chunks, if it has some, and whether it has one of its own shape. Its size must be known before the dataset is
-  /// open for use, and depends on it: of one that is open twice, the library keeps the first cache.
+  /// Returns the cache settings for a dataset's chunks, nil if it is not chunked, and whether it is
+  /// a single filtered chunk. They depend on the dataset and must be known before it is opened for
+  /// use: for a dataset that is open twice, the library keeps the first cache.
   ///
   /// - Throws: `unsupportedCheckpoint` if its chunks cannot be unpacked here.
   private static func cache(
@@ -49,7 +50,7 @@ final class HDF5Dataset {
     let dataset = try HDF5Handle(unsafe H5Dopen2(file, name.description, dk_H5P_DEFAULT), what)
     let creation = try HDF5Handle(H5Dget_create_plist(dataset.id), what)
     let layout = try HDF5Library.value(what) { H5Pget_layout(creation.id) }
-    // Whoever asks has the table, where neither is.
+    // The table contains no such datasets.
     guard layout != H5D_VIRTUAL, H5Pget_external_count(creation.id) == 0 else {
       throw DiffError(.unsupportedCheckpoint, "has its elements in other files")
     }
@@ -65,7 +66,7 @@ final class HDF5Dataset {
     return (cache, !filters.isEmpty && chunk == shape)
   }
 
-  /// Prepares for changes, if the tensor is in one large chunk.
+  /// Prepares for changes if the tensor is a single large chunk.
   func prepareChanges(_ userBlock: UInt64) throws(DiffError) {
     guard isLargeChunk else { return }
     let described = try StoredTensor.describe(
@@ -73,7 +74,7 @@ final class HDF5Dataset {
     if case .tensor(let tensor) = described { whole = HDF5WholeChunk(tensor) }
   }
 
-  /// Puts in the file what was changed and is not there yet.
+  /// Writes pending changes to the file.
   func store() throws(DiffError) { try whole?.store(in: dataset.id) }
 
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
@@ -86,7 +87,7 @@ final class HDF5Dataset {
       let status = unsafe buffer.withUnsafeMutableBufferPointer {
         unsafe H5Dread(
           dataset.id, memoryType.id, selection.memory.id, selection.file.id, dk_H5P_DEFAULT,
-          $0.baseAddress.map { unsafe $0 + part.position })
+          $0.baseAddress.map { unsafe $0 + part.offset })
       }
       try status.orThrow("cannot be read")
     }
@@ -102,32 +103,33 @@ final class HDF5Dataset {
       let status = unsafe bytes.withUnsafeBufferPointer {
         unsafe H5Dwrite(
           dataset.id, memoryType.id, selection.memory.id, selection.file.id, dk_H5P_DEFAULT,
-          $0.baseAddress.map { unsafe $0 + part.position })
+          $0.baseAddress.map { unsafe $0 + part.offset })
       }
       try status.orThrow("cannot be written")
     }
   }
 
-  /// Replaces a chunk as it stands in the file.
+  /// Replaces a chunk by a packed one.
   func write(_ chunk: PackedChunk) throws(DiffError) {
     let what = "a chunk cannot be written"
-    guard chunk.place.count == shape.extents.count else { throw DiffError(.usage, what) }
+    guard chunk.start.count == shape.extents.count else { throw DiffError(.usage, what) }
     try unsafe H5Dwrite_chunk(
-      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.place, chunk.bytes.count, chunk.bytes
+      dataset.id, dk_H5P_DEFAULT, chunk.filterMask, chunk.start, chunk.bytes.count, chunk.bytes
     ).orThrow(what)
   }
 
-  /// The boxes of a range of bytes, each with the place of its bytes in the caller's buffer.
+  /// Returns the boxes of a range of bytes, each with the offset of its bytes in the caller's
+  /// buffer.
   private func parts(
     at offset: UInt64, count: Int
-  ) throws(DiffError) -> [(box: Hyperslab, position: Int)] {
+  ) throws(DiffError) -> [(box: Hyperslab, offset: Int)] {
     try checkRange(at: offset, count: count)
     let first = offset / width
-    var position = 0
+    var start = 0
     return Hyperslab.covering(first..<first + UInt64(count) / width, of: shape.extents[...]).map {
       box in
-      defer { position += Int(box.count.reduce(width, *)) }
-      return (box, position)
+      defer { start += Int(box.count.reduce(width, *)) }
+      return (box, start)
     }
   }
 
@@ -138,15 +140,15 @@ final class HDF5Dataset {
     else { throw DiffError(.usage, "has no such range of bytes") }
   }
 
-  /// The dataspaces of a box: in the file, and in memory, where there is nothing else.
+  /// Returns the dataspaces of a box: a selection in the file, and all of a buffer in memory.
   private func select(_ box: Hyperslab) throws(DiffError) -> Selection {
-    let what = "cannot select a part"
+    let what = "cannot select a range"
     let file = try HDF5Handle(H5Dget_space(dataset.id), what)
     if !box.start.isEmpty {
       try unsafe H5Sselect_hyperslab(file.id, H5S_SELECT_SET, box.start, nil, box.count, nil)
         .orThrow(what)
     }
-    // Of the same rank as in the file, which lets the library match the two quickly.
+    // With the same rank as in the file, so that the library matches the two quickly.
     let memory = try HDF5Handle(
       unsafe H5Screate_simple(Int32(box.count.count), box.count, nil), what)
     return Selection(file: file, memory: memory)

@@ -3,18 +3,18 @@ import Checkpoints
 import Platform
 import TensorCore
 
-/// A hash of elements of any datatype: of texts their characters, of references the paths they lead
-/// to, of everything else the bytes that the file holds.
+/// A hash of elements of any datatype: of the characters of texts, the paths of references, and the
+/// bytes of all others.
 final class HDF5Digest {
   private let file: hid_t
   private var stream = XXH3Stream()
 
-  /// The most bytes that are read at once, and the most of one object.
-  private static let pieceSize = 8 << 20, maximumSize = 16 << 30
+  /// The maximum number of bytes that are read at once, and of one object.
+  private static let bufferSize = 8 << 20, maximumSize = 16 << 30
 
   init(_ file: hid_t) { self.file = file }
 
-  /// The hash of all that was added.
+  /// The hash of everything that was added.
   var value: Fingerprint { stream.digest }
 
   func add(_ bytes: Span<UInt8>) {
@@ -22,7 +22,7 @@ final class HDF5Digest {
     stream.update(bytes)
   }
 
-  /// The bytes before the terminating zero.
+  /// Adds the bytes before the terminating zero.
   func add(text: [CChar]) {
     let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     add(bytes.span)
@@ -71,7 +71,7 @@ final class HDF5Digest {
     else { throw DiffError(.limit, what) }
     var next = 0
     while next < count {
-      let end = min(count, next + max(1, Self.pieceSize / elements.size))
+      let end = min(count, next + max(1, Self.bufferSize / elements.size))
       for box in Hyperslab.covering(UInt64(next)..<UInt64(end), of: shape.extents[...]) {
         if !box.start.isEmpty {
           try unsafe H5Sselect_hyperslab(
@@ -90,7 +90,7 @@ final class HDF5Digest {
     }
   }
 
-  /// The extents of a dataspace; returns how many elements that makes.
+  /// Adds the extents of a dataspace; returns the number of its elements.
   private func add(space: hid_t) throws(DiffError) -> Int {
     let what = "cannot read the dataspace"
     let extent = try HDF5Library.value(what) { H5Sget_simple_extent_type(space) }
@@ -101,7 +101,7 @@ final class HDF5Digest {
     return Int(shape.count)
   }
 
-  /// Elements in memory, which `read` puts there.
+  /// Adds elements that `read` writes to a buffer.
   private func add(
     _ count: Int, _ elements: HDF5Elements, datatype: hid_t, space: hid_t,
     read: (UnsafeMutableRawPointer) -> herr_t
@@ -117,12 +117,12 @@ final class HDF5Digest {
       for number in 0..<count {
         unsafe elements.add(UnsafeRawPointer(start + number * elements.size), to: self)
       }
-      // Texts and sequences of variable length lie elsewhere in memory.
+      // Texts and sequences of variable length are allocated by the library.
       _ = unsafe H5Dvlen_reclaim(datatype, space, dk_H5P_DEFAULT, start)
     }
   }
 
-  /// The path of what a reference leads to, or its bytes.
+  /// Adds the path of a reference's object, or the reference's bytes if it has none.
   func add(reference: UnsafeRawPointer) {
     let length = unsafe H5Rget_name(file, H5R_OBJECT, reference, nil, 0)
     guard length > 0 else {
@@ -138,7 +138,7 @@ final class HDF5Digest {
     add(copy.span)
   }
 
-  /// The names of the datasets that a virtual one shows, and which elements of them.
+  /// Adds the names of a virtual dataset's source datasets, and the selections of their elements.
   private func add(sourcesOf creation: hid_t) throws(DiffError) {
     let what = "cannot read the layout"
     var count = 0
@@ -158,7 +158,7 @@ final class HDF5Digest {
     }
   }
 
-  /// A text that a call puts where it is told to, as far as there is capacity.
+  /// Adds a text that `get` writes to a buffer of a given capacity; it returns the text's length.
   private func add(
     text get: (UnsafeMutablePointer<CChar>?, Int) -> Int
   ) throws(DiffError) {
@@ -173,7 +173,7 @@ final class HDF5Digest {
     add(text: text)
   }
 
-  /// The names of the files that hold the elements, and where in them.
+  /// Adds the names of the external files that hold the elements, with offsets and sizes.
   private func add(filesOf creation: hid_t, _ count: Int32) throws(DiffError) {
     for number in 0..<UInt32(count) {
       var name = [CChar](repeating: 0, count: 4096)

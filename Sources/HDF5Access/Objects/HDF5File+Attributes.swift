@@ -3,11 +3,11 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// Gives an object an attribute in place of the one of that name, or takes it away. The root is the
-  /// object without a name; an object that is not there is made a group, and one that is left without
-  /// anything is removed.
+  /// Sets or replaces an attribute of an object, or removes it if `value` is nil. An empty name is
+  /// the root group. An object that does not exist is created as a group; a group that is left
+  /// empty is removed.
   ///
-  /// - Throws: `unsupported` if HDF5 cannot hold it, as it cannot hold 64 KB in old formats.
+  /// - Throws: `unsupported` if HDF5 cannot hold it, such as 64 KiB in old formats.
   func setAttribute(
     of object: TensorName, _ name: String, _ value: AttributeValue?
   ) throws(DiffError) {
@@ -16,7 +16,7 @@ extension HDF5File {
     let what = "the attribute '\(name)' cannot be created"
     guard !name.isEmpty, !name.utf8.contains(0) else { throw DiffError(.unsupported, what) }
     if object != "" {
-      if value == nil, try !isThere(object) { return }
+      if value == nil, try !nameExists(object) { return }
       var groups: Set<TensorName> = []
       try makeGroups(above: "\(object)/attribute", &groups)
     }
@@ -34,7 +34,7 @@ extension HDF5File {
     if found > 0 { try unsafe H5Adelete(owner.id, name).orThrow(what) }
     guard let value else { return }
     let datatype = try HDF5Handle(H5Tcopy(dk_H5T_C_S1()), what)
-    // A text of no bytes needs a place all the same.
+    // HDF5 has no strings of size 0.
     let width = max(1, value.texts.map(\.utf8.count).max() ?? 1)
     try H5Tset_size(datatype.id, value.isVariable ? dk_H5T_VARIABLE() : width).orThrow(what)
     try H5Tset_cset(datatype.id, H5T_CSET_UTF8).orThrow(what)
@@ -59,7 +59,7 @@ extension HDF5File {
     }
   }
 
-  /// Writes texts by their addresses.
+  /// Writes texts of variable length, which the library takes by address.
   private func writeVariable(
     _ texts: [String], to attribute: hid_t, _ datatype: hid_t, _ what: String
   ) throws(DiffError) {

@@ -3,9 +3,9 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// Adds contiguous datasets, their elements undefined, and the groups on their way.
+  /// Adds contiguous datasets with undefined elements, and the groups in their paths.
   ///
-  /// - Throws: `unsupported` for a name or type that cannot be, `mismatch` if the name is taken.
+  /// - Throws: `unsupported` for an unsupported name or type, `mismatch` if the name exists.
   func insert(
     _ tensors: [(name: TensorName, type: ElementType, shape: Shape)]
   ) throws(DiffError) -> [StoredTensor] {
@@ -21,7 +21,7 @@ extension HDF5File {
         let datatype = try HDF5ElementType.make(type)
         try makeGroups(above: name, &groups)
         guard try !exists(name.description) else {
-          throw DiffError(.mismatch, "there is something of that name already")
+          throw DiffError(.mismatch, "an object of that name already exists")
         }
         let space = try HDF5File.space(shape, maximum: nil)
         let dataset = try HDF5Handle(
@@ -34,20 +34,20 @@ extension HDF5File {
     return made
   }
 
-  /// How datasets are made: in one piece, at once.
+  /// Returns the creation properties of new datasets: contiguous and allocated at once.
   private func newDatasets() throws(DiffError) -> HDF5Handle {
     let what = "cannot be created"
     let creation = try HDF5Handle(H5Pcreate(dk_H5P_DATASET_CREATE()), what)
     try H5Pset_layout(creation.id, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY).orThrow(what)
-    // The caller writes all of it, so filling it first would write everything twice.
+    // The caller writes all elements, so filling them first would write everything twice.
     try H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER).orThrow(what)
-    // Equal input gives equal bytes.
+    // Without time stamps, equal input gives equal bytes.
     try H5Pset_obj_track_times(creation.id, false).orThrow(what)
     return creation
   }
 
-  /// Describes the tensor at `name`, a dataset that was made here.
+  /// Returns the tensor at `name`, a dataset that was created here.
   func describe(_ name: TensorName) throws(DiffError) -> StoredTensor {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -67,20 +67,19 @@ extension HDF5File {
     }
   }
 
-  /// Removes all links to a tensor, and the groups that this leaves with nothing in them and without
-  /// attributes.
+  /// Removes all links to a tensor, and the groups that this leaves empty and without attributes.
   func delete(_ names: [TensorName]) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
-    forget(names)
+    closeDatasets(names)
     for name in names {
       try unsafe H5Ldelete(handle.id, name.description, dk_H5P_DEFAULT).orThrow("cannot be deleted")
     }
     for name in names { try removeEmptyGroups(above: name) }
   }
 
-  /// Removes the groups on the way to a name, from the innermost on, until one holds something, has
-  /// an attribute, or has another name under which it could be meant to stay.
+  /// Removes the groups in the path of a name, innermost first, up to one that is not empty, has an
+  /// attribute, or has another name.
   func removeEmptyGroups(above name: TensorName) throws(DiffError) {
     let what = "cannot look up a group"
     var path = name.description[...]
@@ -99,7 +98,7 @@ extension HDF5File {
     }
   }
 
-  /// The dataspace of a shape.
+  /// Creates the dataspace of a shape.
   static func space(_ shape: Shape, maximum: [hsize_t]?) throws(DiffError) -> HDF5Handle {
     let what = "cannot make a dataspace"
     if shape.extents.isEmpty { return try HDF5Handle(H5Screate(H5S_SCALAR), what) }
@@ -107,15 +106,15 @@ extension HDF5File {
       unsafe H5Screate_simple(Int32(shape.extents.count), shape.extents, maximum), what)
   }
 
-  /// Makes each group of a path that is not there: not by the library's own means, which would
-  /// give it a time stamp.
+  /// Creates the missing groups in a path, one by one: the library's option for intermediate groups
+  /// would give them time stamps.
   ///
-  /// - Parameter known: groups that are there, to which those on the way are added.
+  /// - Parameter known: groups that are known to exist; those in the path are added.
   func makeGroups(above name: TensorName, _ known: inout Set<TensorName>) throws(DiffError) {
     let components = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
       .map { String(Substring($0)) }
     guard !components.contains(where: { ["", ".", ".."].contains($0) }), !name.utf8.contains(0)
-    else { throw DiffError(.unsupported, "not a name that HDF5 can hold") }
+    else { throw DiffError(.unsupported, "not a valid name in HDF5") }
     guard components.count > 1,
       !known.contains(TensorName(components.dropLast().joined(separator: "/")))
     else { return }
@@ -128,7 +127,7 @@ extension HDF5File {
       guard known.insert(TensorName(path)).inserted else { continue }
       if try exists(path) {
         guard try isGroup(path) else {
-          throw DiffError(.mismatch, "'\(path)' is there and is not a group")
+          throw DiffError(.mismatch, "'\(path)' exists and is not a group")
         }
         continue
       }
@@ -137,8 +136,8 @@ extension HDF5File {
     }
   }
 
-  /// Whether there is something of a name, whether its groups are there or not.
-  func isThere(_ name: TensorName) throws(DiffError) -> Bool {
+  /// Returns whether an object of this name exists; its groups need not exist.
+  func nameExists(_ name: TensorName) throws(DiffError) -> Bool {
     var path = ""
     for part in name.description.split(separator: "/") {
       path += path.isEmpty ? "\(part)" : "/\(part)"
@@ -147,14 +146,14 @@ extension HDF5File {
     return true
   }
 
-  /// Whether there is a link at a path whose groups are there.
+  /// Returns whether a link exists at a path whose groups exist.
   private func exists(_ path: String) throws(DiffError) -> Bool {
     let found = unsafe H5Lexists(handle.id, path, dk_H5P_DEFAULT)
     try found.orThrow("cannot look up '\(path)'")
     return found > 0
   }
 
-  /// Whether a hard link leads from `path` to a group.
+  /// Returns whether `path` is a hard link to a group.
   private func isGroup(_ path: String) throws(DiffError) -> Bool {
     let what = "cannot look up '\(path)'"
     var link = H5L_info_t()

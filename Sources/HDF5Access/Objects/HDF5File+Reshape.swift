@@ -3,16 +3,16 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// Puts a dataset of another shape in the place of a tensor, under all its names, with its
-  /// datatype, layout, filters and attributes. Its elements are undefined.
+  /// Replaces a tensor, under all its names, by a dataset of another shape with the same datatype,
+  /// layout, filters and attributes. Its elements are undefined.
   ///
   /// - Throws: `unsupportedCheckpoint` if an attribute cannot be copied.
   func reshape(_ names: [TensorName], to shape: Shape) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     guard let first = names.first else { throw DiffError(.usage, "has no name") }
-    forget(names)
-    let what = "cannot get another shape"
+    closeDatasets(names)
+    let what = "cannot be reshaped"
     let old = try HDF5Handle(unsafe H5Dopen2(handle.id, first.description, dk_H5P_DEFAULT), what)
     let datatype = try HDF5Handle(H5Dget_type(old.id), what)
     let creation = try HDF5Handle(H5Dget_create_plist(old.id), what)
@@ -29,11 +29,11 @@ extension HDF5File {
     }
   }
 
-  /// Makes the layout of a dataset fit another shape; returns how far it may grow.
+  /// Adapts the layout of a dataset to another shape; returns its maximum extents.
   private func setLayout(
     _ creation: hid_t, of dataset: hid_t, to shape: Shape
   ) throws(DiffError) -> [hsize_t]? {
-    let what = "cannot get another shape"
+    let what = "cannot be reshaped"
     let space = try HDF5Handle(H5Dget_space(dataset), what)
     let rank = shape.extents.count
     var extents = [hsize_t](repeating: 0, count: Shape.maximumRank)
@@ -51,7 +51,7 @@ extension HDF5File {
         grows[$0] ? max(maximum[$0], shape.extents[$0]) : shape.extents[$0]
       }
     }
-    // The caller writes all of it, past the library.
+    // The caller writes all elements, without the library.
     try H5Premove_filter(creation, H5Z_FILTER_ALL).orThrow(what)
     try H5Pset_layout(creation, H5D_CONTIGUOUS).orThrow(what)
     try H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY).orThrow(what)

@@ -3,7 +3,7 @@ import Checkpoints
 import TensorCore
 
 extension HDF5File {
-  /// All tensors that hard links lead to from the root.
+  /// Returns all tensors that are reachable from the root by hard links, and the skipped objects.
   ///
   /// - Parameter takesStandardOutput: see `HDF5ChunkTable`.
   /// - Complexity: O(n log n) in links and chunks.
@@ -12,17 +12,17 @@ extension HDF5File {
     defer { HDF5Library.unlock() }
     var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
     let root = try walkAll(&walk)
-    // They describe the file; its tensors can be had without them.
-    do { walk.table.facts = try HDF5Attribute.texts(of: root.id) } catch {
+    // Tensors can be read without the attributes, so a failure here is not an error.
+    do { walk.table.metadata = try HDF5Attribute.texts(of: root.id) } catch {
       walk.table.skipped.append(SkippedObject(name: "/", reason: error.message))
     }
-    // Only now all the names of each object are known.
+    // All names of each object are known only after the walk.
     for (index, aliases) in walk.aliases { walk.table.tensors[index].aliases = aliases }
     walk.table.skipped.sort { $0.name < $1.name }
     return walk.table
   }
 
-  /// What is no tensor, with hashes. O(bytes of all that).
+  /// Returns the contents other than tensors, with hashes. O(bytes of these contents).
   func contents() throws(DiffError) -> [OtherContent] {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -32,7 +32,7 @@ extension HDF5File {
     return walk.contents?.all ?? []
   }
 
-  /// Visits all objects from the root on, and returns that.
+  /// Visits all objects; returns the root group.
   private func walkAll(_ walk: inout HDF5Walk) throws(DiffError) -> HDF5Handle {
     let root = try HDF5Handle(unsafe H5Oopen(handle.id, "/", dk_H5P_DEFAULT), "no root group")
     walk.groups.insert(try HDF5Object(root.id, Array(".".utf8CString)).address)

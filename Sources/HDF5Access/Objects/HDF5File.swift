@@ -2,15 +2,16 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-/// A file opened by libhdf5 in this process. All calls of the library are made by this class and
-/// by what it uses; what it takes and returns are plain values and bytes.
+/// A file that libhdf5 has opened in this process. Only this class and the types that it uses call
+/// the library; its interface is plain values and bytes.
 final class HDF5File: @unchecked Sendable {
-  // All state is touched under the library's lock only.
+  // All state is used under the library's lock only.
   let handle: HDF5Handle
   private let isWritable: Bool
   private var openDatasets: [(name: TensorName, dataset: HDF5Dataset)] = []
 
-  /// Each may hold a chunk cache; all together are bounded, but for one that is larger.
+  /// The maximum number of open datasets. Each may hold a chunk cache; their total size is bounded,
+  /// except for a single larger cache.
   private static let maximumOpenDatasets = 4
   private static let maximumCaches = 64 << 20
 
@@ -22,7 +23,8 @@ final class HDF5File: @unchecked Sendable {
     do throws(DiffError) {
       try self.init(by: .streams, writable) { access in unsafe H5Fopen(path, mode, access) }
     } catch {
-      // That driver forgets what was wrong. The other one says so; it opens nothing more.
+      // This driver does not report the cause. The other one does; it is not used for anything
+      // else.
       _ = try HDF5File(by: .descriptors, false) { access in
         unsafe H5Fopen(path, dk_H5F_ACC_RDONLY(), access)
       }
@@ -30,14 +32,14 @@ final class HDF5File: @unchecked Sendable {
     }
   }
 
-  /// Makes the file at `path`, which is there and empty, an HDF5 file without objects.
+  /// Makes the empty file at `path` an HDF5 file without objects.
   convenience init(creating path: String) throws(DiffError) {
     try self.init(by: .streams, true) { access in
       unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
     }
   }
 
-  /// The library's drivers for files.
+  /// A file driver of the library.
   private enum Driver { case descriptors, streams }
 
   private init(
@@ -49,9 +51,8 @@ final class HDF5File: @unchecked Sendable {
     let access = try HDF5Handle(H5Pcreate(dk_H5P_FILE_ACCESS()), "cannot set up libhdf5")
     // Locks fail on read-only and network file systems.
     try H5Pset_file_locking(access.id, false, true).orThrow("cannot set up libhdf5")
-    // Files are opened by a link in /proc, which leads to no path if they have no name yet; with
-    // the driver for descriptors the library insists on resolving it, with the one for C streams
-    // it does not.
+    // Files are opened by a link in /proc, which has no target path if they have no name yet. The
+    // driver for descriptors must resolve the link, the one for C streams does not.
     if driver == .streams {
       try H5Pset_fapl_stdio(access.id).orThrow("cannot set up libhdf5")
     }
@@ -60,7 +61,7 @@ final class HDF5File: @unchecked Sendable {
     handle = try HDF5Handle(id, "")
   }
 
-  /// Bytes in front of the HDF5 part of the file.
+  /// Returns the number of bytes before the HDF5 part of the file.
   func userBlockSize() throws(DiffError) -> UInt64 {
     let what = "cannot read the superblock"
     let creation = try HDF5Handle(H5Fget_create_plist(handle.id), what)
@@ -69,7 +70,7 @@ final class HDF5File: @unchecked Sendable {
     return size
   }
 
-  /// Reads little-endian bytes of a tensor from `offset` on.
+  /// Reads little-endian bytes of a tensor, starting at `offset`.
   func read(
     _ name: TensorName, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
@@ -78,14 +79,14 @@ final class HDF5File: @unchecked Sendable {
     try dataset(name).read(at: offset, into: &buffer)
   }
 
-  /// Writes little-endian bytes of a tensor from `offset` on.
+  /// Writes little-endian bytes of a tensor, starting at `offset`.
   func write(_ bytes: Span<UInt8>, to name: TensorName, at offset: UInt64) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     try dataset(name).write(bytes, at: offset)
   }
 
-  /// Replaces chunks of a tensor as they stand in the file.
+  /// Replaces chunks of a tensor by packed ones.
   func write(_ chunks: [PackedChunk], to name: TensorName) throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -93,12 +94,12 @@ final class HDF5File: @unchecked Sendable {
     for chunk in chunks { try dataset.write(chunk) }
   }
 
-  /// Closes the dataset of a tensor if it is being kept open.
-  func forget(_ names: [TensorName]) {
+  /// Closes the datasets of tensors if they are open.
+  func closeDatasets(_ names: [TensorName]) {
     openDatasets.removeAll { names.contains($0.name) }
   }
 
-  /// Writes everything that the library holds back.
+  /// Writes all pending changes.
   func flush() throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -107,16 +108,16 @@ final class HDF5File: @unchecked Sendable {
     try H5Fflush(handle.id, H5F_SCOPE_GLOBAL).orThrow("cannot flush")
   }
 
-  /// Closes the file, which writes too: the object is of no more use.
+  /// Flushes and closes the file; the object must not be used afterwards.
   func close() throws(DiffError) {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     try flush()
-    // What the handle releases later is an identifier that is none any more.
+    // The handle later releases an identifier that is no longer valid, which has no effect.
     try H5Fclose(handle.id).orThrow("cannot close")
   }
 
-  /// The opened dataset of a tensor; those used last are kept, with their chunks.
+  /// Returns the open dataset of a tensor; the most recently used ones are kept, with their chunks.
   private func dataset(_ name: TensorName) throws(DiffError) -> HDF5Dataset {
     if let index = openDatasets.firstIndex(where: { $0.name == name }) {
       let entry = openDatasets.remove(at: index)

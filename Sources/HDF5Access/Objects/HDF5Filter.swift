@@ -4,14 +4,14 @@ import TensorCore
 
 /// A filter of a dataset's chunks.
 struct HDF5Filter {
-  /// The library's number of it.
+  /// The HDF5 filter number.
   var number: H5Z_filter_t
   /// Its first parameter.
   var parameter: UInt32
-  /// What the writer called it; may be empty.
+  /// The name in the file; may be empty.
   var name: String
 
-  /// The filters of a dataset, in the order of writing.
+  /// Returns the filters of a dataset, in the order of writing.
   static func all(of creation: hid_t) throws(DiffError) -> [HDF5Filter] {
     let count = H5Pget_nfilters(creation)
     try count.orThrow("cannot read the filters")
@@ -31,7 +31,7 @@ struct HDF5Filter {
     parameter = values[0]
   }
 
-  /// The filter as diffkit knows it, on elements of a type.
+  /// Returns the corresponding filter of Checkpoints for elements of a type.
   func filter(of type: ElementType) -> StoredTensor.Filter {
     switch number {
     case H5Z_FILTER_DEFLATE where parameter <= 9: .deflate(level: Int(parameter))
@@ -42,13 +42,13 @@ struct HDF5Filter {
     }
   }
 
-  /// Throws if this libhdf5 cannot undo the filter.
+  /// Throws if this libhdf5 does not have the filter.
   func requireAvailable() throws(DiffError) {
     guard H5Zfilter_avail(number) <= 0 else { return }
     throw DiffError(
       .unsupportedCheckpoint,
-      "its chunks passed a filter that libhdf5 lacks here, \(name.isEmpty ? "" : "\(name), ")"
-        + "number \(number); rewrite the file without it where it is installed, as by h5repack -f NONE"
-    )
+      "its chunks use a filter that this libhdf5 lacks, \(name.isEmpty ? "" : "\(name), ")"
+        + "number \(number); where it is installed, rewrite the file without it, for example with "
+        + "h5repack -f NONE")
   }
 }

@@ -5,7 +5,7 @@ import TensorCore
 
 /// The links of a group.
 enum HDF5Links {
-  /// A name in a group and what kind of link it stands for.
+  /// A link: its name in the group and its kind.
   struct Link {
     /// The bytes of the name, which need not be UTF-8, with the terminating zero.
     var name: [CChar]
@@ -19,10 +19,10 @@ enum HDF5Links {
     }
   }
 
-  /// All links of a group, in no particular order.
+  /// Returns all links of a group, in no particular order.
   static func all(of group: hid_t) throws(DiffError) -> [Link] {
     let found = Found()
-    // Not by index: every look-up of the n-th name takes O(n).
+    // Not by index, because each look-up of the n-th name takes O(n).
     try unsafe H5Literate(
       group, H5_INDEX_NAME, H5_ITER_NATIVE, nil,
       { _, name, info, context in

@@ -1,7 +1,7 @@
 import CHDF5
 import TensorCore
 
-/// What a hard link leads to.
+/// The object that a hard link refers to.
 struct HDF5Object {
   var address: haddr_t
   var type: H5O_type_t

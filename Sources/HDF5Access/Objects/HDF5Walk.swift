@@ -2,17 +2,17 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-/// A traversal in ascending order of paths. It enters a group once, under the smallest path that
-/// leads through no group twice, so that cycles end.
+/// A traversal in ascending order of paths. It visits a group once, under the smallest path that
+/// contains no group twice, so that it terminates on cycles.
 struct HDF5Walk {
   let userBlock: UInt64
   let takesStandardOutput: Bool
   var table = HDF5Table()
-  /// What is no tensor, with hashes, if that is asked for.
+  /// The contents other than tensors, with hashes; nil if they are not requested.
   var contents: HDF5Contents?
   var groups: Set<haddr_t> = []
   var aliases: [Int: [TensorName]] = [:]
-  /// The place in the table of each dataset seen; nil for those skipped.
+  /// The index in the table of each visited dataset; nil for skipped ones.
   private var datasets: [haddr_t: Int?] = [:]
 
   private static let maximumDepth = 100
@@ -22,7 +22,9 @@ struct HDF5Walk {
     self.takesStandardOutput = takesStandardOutput
   }
 
-  /// - Parameter label: what Keras 3 calls the layer whose variables the group holds.
+  /// Visits all links of a group.
+  ///
+  /// - Parameter label: Keras 3's name of the layer whose variables the group holds.
   mutating func visit(
     _ group: hid_t, prefix: String, label: String?, depth: Int
   ) throws(DiffError) {
@@ -45,7 +47,7 @@ struct HDF5Walk {
       do throws(DiffError) {
         object = try HDF5Object(group, link.name)
       } catch { throw error.at(tensor: path) }
-      // With its separator, a group stands where the paths below it belong.
+      // The separator sorts a group as the paths inside it.
       let key = TensorName(object.type == H5O_TYPE_GROUP ? name + "/" : name)
       entries.append((key, path, link, object))
     }
@@ -100,8 +102,8 @@ struct HDF5Walk {
     }
   }
 
-  /// Notes what a name leads to that is not valid UTF-8: with a hash of a dataset or of a group
-  /// without anything in it, of nothing else.
+  /// Adds the object of a link whose name is not valid UTF-8; with a hash only for datasets and
+  /// empty groups.
   private mutating func addContents(
     of link: HDF5Links.Link, in group: hid_t, _ prefix: String
   ) throws(DiffError) {

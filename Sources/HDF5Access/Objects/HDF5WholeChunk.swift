@@ -2,17 +2,17 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-/// The one chunk of a dataset, unpacked to be changed. By libhdf5 it would take three times its size:
-/// the library copies a chunk that it packs when a dataset is closed.
+/// The only chunk of a dataset, unpacked for changes. With libhdf5 it would take three times its
+/// size in memory: the library copies a chunk that it packs when a dataset is closed.
 final class HDF5WholeChunk {
   private let tensor: StoredTensor
   private let codec: ChunkCodec
   private let chunk: StoredTensor.Chunk
-  /// Nil as long as nobody needs it.
+  /// The unpacked chunk; nil until it is needed.
   private var bytes: [UInt8]?
   private var isChanged = false
 
-  /// Nil if the tensor is not in one chunk of its own shape, or libhdf5 has to unpack it.
+  /// Nil if the tensor is not a single chunk of its shape, or libhdf5 must unpack it.
   init?(_ tensor: StoredTensor) {
     guard case .chunked(let chunks) = tensor.storage, chunks.chunks.count == 1,
       chunks.shape == tensor.shape, chunks.chunks[0].filterMask == 0,
@@ -39,7 +39,7 @@ final class HDF5WholeChunk {
     isChanged = true
   }
 
-  /// Packs the chunk and puts it in its place, if it was changed.
+  /// Packs and writes the chunk if it was changed.
   func store(in dataset: hid_t) throws(DiffError) {
     guard isChanged, let unpacked = bytes else { return }
     bytes = nil

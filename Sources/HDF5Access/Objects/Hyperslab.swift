@@ -1,11 +1,11 @@
-/// A box of elements: where it begins and how far it extends in each dimension.
+/// A box of elements: its start and its extent in each dimension.
 package struct Hyperslab: Hashable {
   package var start: [UInt64]
   package var count: [UInt64]
 
-  /// The boxes that a range of row-major element indices consists of, in order.
+  /// Returns the boxes that a range of positions consists of, in order.
   ///
-  /// - Parameter extents: those of the tensor that the range lies in, none of them zero.
+  /// - Parameter extents: the extents of the tensor that contains the range, all above zero.
   /// - Complexity: O(rank²); at most 2 · rank − 1 boxes.
   package static func covering(_ range: Range<UInt64>, of extents: ArraySlice<UInt64>)
     -> [Hyperslab]
@@ -19,7 +19,7 @@ package struct Hyperslab: Hashable {
     if first == last && range.count < length {
       return part(of: first, range, length, inner)
     }
-    // A row that is cut at its beginning, whole rows, a row that is cut at its end.
+    // The end of a row, whole rows, the start of a row.
     let whole = (range.lowerBound + length - 1) / length..<range.upperBound / length
     var boxes: [Hyperslab] = []
     if whole.lowerBound > first {

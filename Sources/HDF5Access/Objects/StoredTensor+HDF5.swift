@@ -3,13 +3,13 @@ import Checkpoints
 import TensorCore
 
 extension StoredTensor {
-  /// What a dataset is to diffkit.
+  /// The description of a dataset: a tensor, or the reason why it is skipped.
   enum Description {
     case tensor(StoredTensor)
     case skipped(reason: String, mayHoldNumbers: Bool = true)
   }
 
-  /// Describes an open dataset. (Whether that fits the file is checked by whoever asked.)
+  /// Describes an open dataset. The client checks that the description fits the file.
   ///
   /// - Parameter withChunks: whether the chunks are looked up, which takes O(chunks).
   static func describe(
@@ -18,7 +18,7 @@ extension StoredTensor {
   ) throws(DiffError) -> Description {
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), "cannot read the layout")
     let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation.id) }
-    // First of all: to ask a virtual dataset for more would open the files behind it.
+    // Checked first: reading other properties of a virtual dataset would open its source files.
     if layout == H5D_VIRTUAL { return .skipped(reason: "a virtual dataset") }
     let files = H5Pget_external_count(creation.id)
     try files.orThrow("cannot read the layout")
@@ -45,7 +45,7 @@ extension StoredTensor {
       fill: try fill(creation.id, datatype.id))
     switch layout {
     case H5D_COMPACT:
-      // Some versions read what follows a buffer that is too short.
+      // Some versions read beyond a buffer that is too short.
       let stored = try HDF5Library.value("cannot read the layout") { H5Dget_storage_size(dataset) }
       guard stored >= tensor.byteCount else {
         throw DiffError(.malformed, "less storage than elements")
@@ -68,12 +68,12 @@ extension StoredTensor {
     return .tensor(tensor)
   }
 
-  /// Where a dataset in one piece begins, or nil if its elements are nowhere.
+  /// Returns the offset of a contiguous dataset, or nil if its elements are not stored.
   private static func contiguousOffset(
     _ dataset: hid_t, _ byteCount: UInt64
   ) throws(DiffError) -> UInt64? {
     let what = "cannot read the layout"
-    // Not by the address: the library adds the user block to it, even to the one for nowhere.
+    // The address does not show this: the library adds the user block even to an undefined address.
     var status = H5D_SPACE_STATUS_ERROR
     try unsafe H5Dget_space_status(dataset, &status).orThrow(what)
     guard status != H5D_SPACE_STATUS_NOT_ALLOCATED, byteCount > 0 else { return nil }
@@ -85,14 +85,14 @@ extension StoredTensor {
     return UInt64(offset)
   }
 
-  /// The bits of elements that are not stored; zeros where the file does not define them.
+  /// Returns the bits of elements that are not stored; zeros if the file does not define them.
   private static func fill(_ creation: hid_t, _ datatype: hid_t) throws(DiffError) -> UInt64 {
     let what = "cannot read the fill value"
     var status = H5D_FILL_VALUE_ERROR
     try unsafe H5Pfill_value_defined(creation, &status).orThrow(what)
     var time = H5D_FILL_TIME_ERROR
     try unsafe H5Pget_fill_time(creation, &time).orThrow(what)
-    // With a damaged time, the library fills or does not, as the layout has it.
+    // With an invalid fill time, the library's behavior depends on the layout.
     guard time == H5D_FILL_TIME_ALLOC || time == H5D_FILL_TIME_NEVER || time == H5D_FILL_TIME_IFSET
     else { throw DiffError(.malformed, "its fill value is damaged") }
     guard status != H5D_FILL_VALUE_UNDEFINED, time != H5D_FILL_TIME_NEVER else { return 0 }
@@ -118,14 +118,14 @@ extension StoredTensor {
     var extents = [hsize_t](repeating: 0, count: Int(rank))
     var maximum = extents
     try unsafe H5Sget_simple_extent_dims(space, &extents, &maximum).orThrow(what)
-    // Without limits, a maximum is the largest number.
+    // An unlimited extent has the largest number as its maximum.
     guard zip(extents, maximum).allSatisfy({ $0 <= $1 }) else {
       throw DiffError(.malformed, "has more elements than its dataspace allows")
     }
     return Shape(extents)
   }
 
-  /// Chunked storage, or nil if the extents of a chunk are unusable.
+  /// Returns the chunked storage of a dataset, or nil if the extents of a chunk are unusable.
   private static func chunks(
     of dataset: hid_t, creation: hid_t, space: hid_t, _ shape: Shape, _ type: ElementType,
     userBlock: UInt64, takesStandardOutput: Bool, withChunks: Bool
@@ -144,7 +144,7 @@ extension StoredTensor {
           takesStandardOutput: takesStandardOutput) : [])
   }
 
-  /// The extents of the chunks of a dataset that has some.
+  /// Returns the extents of the chunks of a dataset, or nil if it is not chunked.
   static func chunkShape(_ creation: hid_t, rank: Int) throws(DiffError) -> Shape? {
     let layout = try HDF5Library.value("cannot read the layout") { H5Pget_layout(creation) }
     guard layout == H5D_CHUNKED else { return nil }

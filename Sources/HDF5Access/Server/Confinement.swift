@@ -2,11 +2,10 @@ import CHDF5
 import Platform
 import SystemSupport
 
-/// What a process takes from itself before it touches what it does not trust.
+/// Limits that a process sets for itself before it reads untrusted input.
 enum Confinement {
-  /// Bounds memory, forbids core dumps and all files but two more than the first four (libhdf5
-  /// opens a file that it creates twice); without `writing`, nothing can be written to any file
-  /// either.
+  /// Limits memory, forbids core dumps, and allows two files in addition to the first four (libhdf5
+  /// opens a file that it creates twice); without `writing`, forbids writing to files.
   static func begin(memory: UInt64, writing: Bool) {
     for descriptor: Int32 in 4..<1024 { close(descriptor) }
     #if os(Linux)
@@ -17,7 +16,7 @@ enum Confinement {
     if !writing { limit(RLIMIT_FSIZE, 0) }
   }
 
-  /// Kills this process when it has used so many seconds of processor time from now on.
+  /// Limits this process to `seconds` more of processor time; beyond that it is killed.
   static func allow(seconds: UInt64) {
     var usage = rusage()
     #if canImport(Glibc)
@@ -32,8 +31,8 @@ enum Confinement {
     unsafe setrlimit(resource(RLIMIT_CPU), &limits)
   }
 
-  /// Ends this process as soon as the other end of a socket is closed, even in the middle of a
-  /// call that never returns.
+  /// Ends this process as soon as the other end of a socket is closed, even during a call that
+  /// never returns.
   static func endWithPeer(of channel: MessageChannel) {
     _ = BackgroundThread.start {
       var state = pollfd(fd: channel.descriptor, events: 0, revents: 0)

@@ -2,11 +2,12 @@ import CHDF5
 import Checkpoints
 import TensorCore
 
-/// An identifier of libhdf5, of any kind, released with the value.
+/// An owned identifier of libhdf5, of any kind, which is released with the value.
 struct HDF5Handle: ~Copyable {
   let id: hid_t
 
-  /// Takes over what a call returned; `what` begins the message if the call failed.
+  /// Takes ownership of an identifier that a call returned; `what` begins the message if the call
+  /// failed.
   init(_ id: hid_t, _ what: @autoclosure () -> String) throws(DiffError) {
     guard id >= 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what()) }
     self.id = id
@@ -20,7 +21,7 @@ struct HDF5Handle: ~Copyable {
 }
 
 extension Int32 {
-  /// Throws what libhdf5 says if this is the status of a call that failed.
+  /// Throws the error that libhdf5 reports if this is the status of a failed call.
   func orThrow(_ what: @autoclosure () -> String) throws(DiffError) {
     guard self >= 0 else { throw HDF5Library.error(.unsupportedCheckpoint, what()) }
   }

@@ -3,17 +3,17 @@ import SystemSupport
 import TensorCore
 
 extension HDF5Host {
-  /// libhdf5 in this process, which a damaged file may crash. For callers who trust their files.
+  /// libhdf5 in this process, which a damaged file may crash. For callers that trust their files.
   ///
   /// With HDF5 before 1.12.3, opening a tensor of n chunks takes O(n²): 1 s at 8 000.
   public static let inProcess = HDF5Host { file throws(DiffError) in InProcessHDF5(file) }
 }
 
 private final class InProcessHDF5: HDF5Session {
-  /// Kept open: the server knows its descriptor only.
+  /// Kept open, because the server opens the file by its descriptor.
   private let file: File
   private let server: HDF5Server
-  /// The library's state is in memory, which a process that is forked has, too.
+  /// The library's state is in memory, which a forked process has as well.
   let isOfThisProcess = true
 
   init(_ file: File) {

@@ -3,14 +3,14 @@ import Checkpoints
 import Platform
 import TensorCore
 
-/// libhdf5 as a whole: its lock, its settings, its errors.
+/// The global state of libhdf5: its lock, its settings, its errors.
 enum HDF5Library {
-  /// Keeps other threads out of the library, which is not thread-safe, until `unlock`. May nest,
-  /// so that whatever closes a handle can lock without knowing who called it.
+  /// Locks the library, which is not thread-safe, until `unlock`. The lock is recursive, so that
+  /// handles can be closed with or without it.
   static func lock() {
     unsafe pthread_mutex_lock(mutex)
     _ = settings
-    // No printing of errors: in thread-safe builds this is a setting of each thread.
+    // Disables printing of errors, which is a setting of each thread in thread-safe builds.
     _ = H5Eset_auto2(dk_H5E_DEFAULT, nil, nil)
   }
 
@@ -25,14 +25,14 @@ enum HDF5Library {
     return unsafe mutex
   }()
 
-  /// Made once, before the first call: no plugins, which the environment could otherwise slip
+  /// Made once, before the first call: disables plugins, which the environment could otherwise load
   /// into this process.
   private static let settings: Void = { H5PLset_loading_state(0) }()
 
-  /// What a call returns whose error value may also be a value: a size or a count of zero, an
-  /// address that says that there is none, false.
+  /// Returns the result of a call whose error value may also be a valid result: zero, an undefined
+  /// address, false.
   ///
-  /// - Throws: what the library says, if the call left an error, whatever it returned.
+  /// - Throws: the library's error if the call left one, regardless of its result.
   static func value<Value>(
     _ what: @autoclosure () -> String, _ call: () -> Value
   ) throws(DiffError) -> Value {
@@ -42,7 +42,7 @@ enum HDF5Library {
     return value
   }
 
-  /// The error that the last call left, as one line. To be asked before any other call.
+  /// Returns the error that the last call left, as one line. Must precede any other call.
   static func error(
     _ code: DiffError.Code, _ what: String
   ) -> DiffError {
@@ -55,37 +55,36 @@ enum HDF5Library {
         unsafe walked.lines.append(String(cString: text))
         return 0
       }, Unmanaged.passUnretained(walked).toOpaque())
-    // The innermost description is the cause; the others repeat what was asked for.
+    // The innermost description is the cause; the others repeat the request.
     guard let cause = walked.lines.first else { return DiffError(code, what) }
     return DiffError(code, "\(what): \(explained(cause))")
   }
 
-  /// What the library gives as the cause, in words for who has the file.
+  /// Returns the library's cause in words for users.
   private static func explained(_ cause: String) -> String {
     if cause.hasPrefix("file is already open for") {
-      return "it is marked as open for writing: its writer is at work, or ended without closing it "
-        + "(then 'h5clear -s' removes the mark)"
+      return "it is marked as open for writing: its writer is running, or ended without closing it "
+        + "('h5clear -s' then removes the mark)"
     }
     let numbers = cause.split { !("0"..."9").contains($0) }
     if cause.hasPrefix("truncated file"), let size = numbers.first, let whole = numbers.last {
-      return "it was cut off, as by a copy that did not come to its end: it has \(size) bytes of "
-        + "\(whole)"
+      return "it is truncated, as by an interrupted copy: it has \(size) of \(whole) bytes"
     }
-    // Where the library read past its buffers, it may tell addresses in its own memory.
+    // If the library read beyond its buffers, the text may contain addresses of its memory.
     let words = cause.split(separator: " ", omittingEmptySubsequences: false)
     let text = words.map { $0.contains("0x") ? "…" : $0 }.joined(separator: " ")
     return isAboutVersions(cause)
       ? "\(text): written by a newer HDF5 than \(version), or damaged" : text
   }
 
-  /// Whether the library met a version, a flag or a message that it does not know.
+  /// Returns whether the cause is a version, a flag or a message that the library does not know.
   private static func isAboutVersions(_ cause: String) -> Bool {
     let isUnknown = ["bad ", "wrong ", "unknown "].contains(where: cause.hasPrefix)
     return isUnknown && ["version", "flag", "unknown message"].contains(where: cause.contains)
       || cause.contains("version") && cause.hasSuffix("out of bounds")
   }
 
-  /// The version of the library, as `1.10.8`.
+  /// The version of the library, such as `1.10.8`.
   private static var version: String {
     var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
     _ = unsafe H5get_libversion(&major, &minor, &release)

@@ -1,11 +1,11 @@
 import Checkpoints
 import TensorCore
 
-/// Answers requests about one file by libhdf5, in this process.
+/// Answers requests about one file with libhdf5 in this process.
 package final class HDF5Server: @unchecked Sendable {
   private let path: String
   private let takesStandardOutput: Bool
-  /// Touched by one request at a time.
+  /// Used by one request at a time.
   private var opened: HDF5File?
 
   /// - Parameter takesStandardOutput: whether this process may redirect it; see `HDF5ChunkTable`.
@@ -14,7 +14,7 @@ package final class HDF5Server: @unchecked Sendable {
     self.takesStandardOutput = takesStandardOutput
   }
 
-  /// The reply to a request.
+  /// Returns the reply to a request.
   package func reply(to message: [UInt8]) -> [UInt8] {
     do throws(DiffError) {
       return HDF5Reply.success(try answer(HDF5Request(message)))
@@ -41,7 +41,7 @@ package final class HDF5Server: @unchecked Sendable {
     case .writeChunks(let name, let chunks): try file.write(chunks, to: name)
     case .insert(let tensors):
       let made = try file.insert(tensors)
-      // Their bytes go past the library, so the library's own must be in the file before.
+      // Their elements are written without the library, so its pending writes must precede them.
       try file.flush()
       return .tensors(made)
     case .reshape(let names, let shape):

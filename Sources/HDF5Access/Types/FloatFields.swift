@@ -1,7 +1,7 @@
 import CHDF5
 import TensorCore
 
-/// Where the parts of a binary floating-point number lie.
+/// The bit layout of a binary floating-point type.
 struct FloatFields: Equatable {
   var size: Int
   var sign, exponent, exponentSize, mantissa, mantissaSize: Int

@@ -3,9 +3,9 @@ import Checkpoints
 import TensorCore
 
 extension HDF5ElementType {
-  /// A little-endian datatype for `type`, the one h5py would choose.
+  /// Creates a little-endian datatype for `type`, the same as h5py.
   ///
-  /// - Throws: `unsupported` for types that HDF5 has no common form of.
+  /// - Throws: `unsupported` for types without a common form in HDF5.
   static func make(_ type: ElementType) throws(DiffError) -> HDF5Handle {
     switch type {
     case .bool: try makeBool()
@@ -26,10 +26,10 @@ extension HDF5ElementType {
     }
   }
 
-  /// The datatype that `datatype` reads as: the same in little-endian order.
+  /// Creates the datatype in memory for `datatype`: the same in little-endian order.
   static func littleEndian(_ datatype: hid_t) throws(DiffError) -> HDF5Handle {
     let kind = try get { H5Tget_class(datatype) }
-    // Of compounds, only complex numbers are elements.
+    // The only supported compounds are complex numbers.
     if kind == H5T_COMPOUND { return try makeComplex() }
     let copy = try copy(datatype)
     if kind == H5T_INTEGER || kind == H5T_FLOAT {
@@ -43,7 +43,7 @@ extension HDF5ElementType {
   }
 
   private static func makeFloat(_ fields: FloatFields) throws(DiffError) -> HDF5Handle {
-    // Fields must lie inside the type at every step: set them while it is wide, then narrow it.
+    // Fields must be inside the type at every step: set them while it is wide, then narrow it.
     let made = try copy(dk_H5T_IEEE_F32LE())
     let what = "cannot make a datatype"
     try H5Tset_fields(

@@ -2,13 +2,13 @@ import CHDF5
 import TensorCore
 
 extension HDF5ElementType {
-  /// Whether elements of a datatype that tensors do not have may be numbers all the same.
+  /// Returns whether elements of an unsupported datatype may be numbers.
   static func mayHoldNumbers(_ datatype: hid_t) throws(DiffError) -> Bool {
     let kind = try get { H5Tget_class(datatype) }
     return ![H5T_STRING, H5T_REFERENCE, H5T_TIME].contains(kind)
   }
 
-  /// What a datatype is that tensors do not have, in words.
+  /// Returns a description of an unsupported datatype.
   static func name(_ datatype: hid_t) throws(DiffError) -> String {
     let size = try get { H5Tget_size(datatype) }
     switch try get({ H5Tget_class(datatype) }) {
@@ -26,11 +26,11 @@ extension HDF5ElementType {
     case H5T_VLEN: return "sequences of variable length"
     case H5T_ARRAY: return "arrays as elements"
     case H5T_TIME: return "times"
-    default: return "a datatype that is not known"
+    default: return "an unknown datatype"
     }
   }
 
-  /// `compound elements (r, i)`.
+  /// Returns a description such as `compound elements (r, i)`.
   private static func compoundName(_ datatype: hid_t) throws(DiffError) -> String {
     let count = try get { H5Tget_nmembers(datatype) }
     var names: [String] = []

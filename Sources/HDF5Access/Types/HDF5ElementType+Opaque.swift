@@ -3,7 +3,8 @@ import Checkpoints
 import TensorCore
 
 extension HDF5ElementType {
-  /// bfloat16 as Keras 3 stores it: two opaque bytes, and an attribute that names the type.
+  /// The type bf16 if the dataset holds bfloat16 as stored by Keras 3: two opaque bytes, and an
+  /// attribute that names the type; nil otherwise.
   init?(opaque datatype: hid_t, of dataset: hid_t) throws(DiffError) {
     guard try Self.get({ H5Tget_class(datatype) }) == H5T_OPAQUE,
       try Self.get({ H5Tget_size(datatype) }) == 2,

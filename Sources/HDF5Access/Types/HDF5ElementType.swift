@@ -1,12 +1,12 @@
 import CHDF5
 import TensorCore
 
-/// An element type as a dataset stores it.
+/// The element type and byte order of a dataset.
 struct HDF5ElementType {
   var type: ElementType
   var isBigEndian: Bool
 
-  /// What `datatype` is, or nil if tensors have no such elements.
+  /// The element type of `datatype`, or nil if it is unsupported.
   init?(_ datatype: hid_t) throws(DiffError) {
     guard let type = try Self.type(datatype) else { return nil }
     let order = try Self.get { H5Tget_order(datatype) }
@@ -25,7 +25,7 @@ struct HDF5ElementType {
     }
   }
 
-  /// A property of a datatype; see `HDF5Library.value`.
+  /// Returns a property of a datatype; see `HDF5Library.value`.
   static func get<Value>(_ call: () -> Value) throws(DiffError) -> Value {
     try HDF5Library.value("cannot read the datatype", call)
   }
@@ -50,7 +50,7 @@ struct HDF5ElementType {
     return FloatType.allCases.first { FloatFields($0) == fields }?.elementType
   }
 
-  /// Whether this is the compound of two f32 that h5py writes for complex numbers.
+  /// Returns whether this is the compound of two f32 that h5py writes for complex numbers.
   private static func isComplex(_ datatype: hid_t) throws(DiffError) -> Bool {
     guard try get({ H5Tget_size(datatype) }) == 8, try get({ H5Tget_nmembers(datatype) }) == 2
     else { return false }
@@ -65,7 +65,7 @@ struct HDF5ElementType {
     return true
   }
 
-  /// The name of a member of a compound datatype, repaired where it is not valid UTF-8.
+  /// Returns the name of a member of a compound datatype, repaired where it is not valid UTF-8.
   static func memberName(_ number: UInt32, of datatype: hid_t) throws(DiffError) -> String {
     guard let name = unsafe H5Tget_member_name(datatype, number) else {
       throw HDF5Library.error(.unsupportedCheckpoint, "cannot read the datatype")
@@ -74,7 +74,7 @@ struct HDF5ElementType {
     return unsafe String(cString: name)
   }
 
-  /// Whether this is the enumeration that h5py writes for booleans.
+  /// Returns whether this is the enumeration that h5py writes for booleans.
   private static func isBool(_ datatype: hid_t) throws(DiffError) -> Bool {
     let base = try HDF5Handle(H5Tget_super(datatype), "cannot read the datatype")
     guard try get({ H5Tget_class(base.id) }) == H5T_INTEGER,
@@ -83,8 +83,8 @@ struct HDF5ElementType {
     return value(of: "FALSE", in: datatype) == 0 && value(of: "TRUE", in: datatype) == 1
   }
 
-  /// The value of a member; nil also if there is none of that name, which is an error to the
-  /// library.
+  /// Returns the value of a member, or nil if there is no member of that name, which is an error of
+  /// the library.
   private static func value(of member: String, in datatype: hid_t) -> Int8? {
     var value: Int8 = 0
     return unsafe H5Tenum_valueof(datatype, member, &value) >= 0 ? value : nil

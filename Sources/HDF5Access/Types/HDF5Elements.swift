@@ -2,9 +2,9 @@ import CHDF5
 import Platform
 import TensorCore
 
-/// How elements of a datatype lie in memory once the library has read them.
+/// The layout in memory of elements of a datatype that the library has read.
 indirect enum HDF5Elements {
-  /// Bytes that mean what they are.
+  /// Plain bytes of this count.
   case bytes(Int)
   /// A text in a field of this many bytes.
   case text(Int)
@@ -14,11 +14,13 @@ indirect enum HDF5Elements {
   case reference
   /// The length and the address of a sequence.
   case sequence(HDF5Elements)
-  /// So many elements, one after the other.
+  /// A number of contiguous elements.
   case array(Int, HDF5Elements)
   /// Named fields at their offsets.
   case record([(name: String, offset: Int, elements: HDF5Elements)], size: Int)
 
+  /// Creates the layout of a datatype.
+  ///
   /// - Throws: `unsupportedCheckpoint` for a datatype nested too deep.
   init(_ datatype: hid_t, depth: Int = 0) throws(DiffError) {
     func inner(_ made: hid_t) throws(DiffError) -> HDF5Elements {
@@ -55,7 +57,7 @@ indirect enum HDF5Elements {
     }
   }
 
-  /// Bytes of an element.
+  /// The number of bytes of an element.
   var size: Int {
     switch self {
     case .bytes(let size), .text(let size), .record(_, let size): size
@@ -65,7 +67,7 @@ indirect enum HDF5Elements {
     }
   }
 
-  /// Whether elements are nothing but their bytes.
+  /// True if elements are plain bytes.
   var isFlat: Bool { if case .bytes = self { true } else { false } }
 
   /// Adds an element to a hash.

@@ -1,9 +1,9 @@
 import Platform
 import TensorCore
 
-/// The bytes of a file, of a pipe or of memory, one part after the other.
+/// A sequential stream of the bytes of a file, a pipe or memory.
 package struct ByteStream {
-  /// What messages call it.
+  /// The name in messages.
   package let name: String
   private let source: Source
 
@@ -13,7 +13,7 @@ package struct ByteStream {
     case memory([UInt8])
   }
 
-  /// A regular file, from its beginning.
+  /// Opens a regular file.
   ///
   /// - Throws: `io`.
   package init(_ path: String) throws(DiffError) {
@@ -21,12 +21,12 @@ package struct ByteStream {
     name = path
   }
 
-  /// What this process is sent.
+  /// The standard input of this process.
   package static var standardInput: ByteStream {
     ByteStream(.descriptor(STDIN_FILENO), "standard input")
   }
 
-  /// Bytes that are there already.
+  /// Creates a stream of bytes in memory.
   package init(_ bytes: [UInt8], name: String = "memory") { self.init(.memory(bytes), name) }
 
   private init(_ source: Source, _ name: String) {
@@ -34,10 +34,10 @@ package struct ByteStream {
     self.name = name
   }
 
-  /// Appends what can be read now, at most `count` bytes; waits if there is nothing yet.
+  /// Appends the bytes that can be read now, at most `count`; waits if there are none yet.
   ///
-  /// - Parameter offset: How many bytes were read before.
-  /// - Returns: Whether there was anything; false at the end.
+  /// - Parameter offset: the number of bytes that were read before.
+  /// - Returns: whether bytes were read; false at the end.
   /// - Throws: `io`.
   package func read(
     at offset: Int, count: Int, appendingTo bytes: inout [UInt8]

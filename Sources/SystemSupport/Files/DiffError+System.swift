@@ -2,7 +2,7 @@ import Platform
 import TensorCore
 
 extension DiffError {
-  /// The error that the operating system has just reported in `errno`.
+  /// Returns the error that the operating system has just reported in `errno`.
   package static func system(_ what: String, _ path: String) -> DiffError {
     let number = lastError()
     let reason = unsafe String(cString: strerror(number))
@@ -24,5 +24,5 @@ extension DiffError.Code {
   }
 }
 
-// Inside of `DiffError` the name means its property.
+// Inside of `DiffError`, `errno` is its property.
 private func lastError() -> Int32 { errno }

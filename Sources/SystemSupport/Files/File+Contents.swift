@@ -1,7 +1,7 @@
 import TensorCore
 
 extension File {
-  /// The whole of a small file.
+  /// Returns all bytes of a small file.
   ///
   /// - Throws: `io`, or `limit` if it is larger than `limit` bytes.
   package static func contents(
@@ -10,14 +10,14 @@ extension File {
     let file = try File(path)
     let size = try file.size
     guard size <= limit else {
-      throw DiffError(.limit, "larger than the \(limit) bytes that are read at most", path: path)
+      throw DiffError(.limit, "larger than the limit of \(limit) bytes", path: path)
     }
     return try file.contents()
   }
 
-  /// Parses a small file as a whole; what `body` throws is about that file.
+  /// Reads a small file and parses it with `body`, whose errors get the file's path.
   ///
-  /// - Throws: `io`, `limit` if it is larger than `limit` bytes, and what `body` throws.
+  /// - Throws: `io`, `limit` if it is larger than `limit` bytes, and the errors of `body`.
   package static func parse<Result>(
     _ path: String, limit: UInt64 = 1 << 30,
     _ body: ([UInt8]) throws(DiffError) -> Result
@@ -26,10 +26,10 @@ extension File {
     do { return try body(bytes) } catch { throw error.at(path: path) }
   }
 
-  /// The whole of an open file, as large as it is now. The caller has looked at its size.
+  /// Returns all bytes of an open file, whose size the caller has checked.
   package func contents() throws(DiffError) -> [UInt8] { try bytes(at: 0, count: Int(try size)) }
 
-  /// So many bytes from `offset` on.
+  /// Returns `count` bytes at `offset`.
   ///
   /// - Throws: `truncated` if the file ends before, `io` if it cannot be read.
   package func bytes(at offset: UInt64, count: Int) throws(DiffError) -> [UInt8] {

@@ -3,9 +3,9 @@ import Platform
 import TensorCore
 
 extension File {
-  /// Copies a range of bytes to the same place in a file, or to another one, that reads as zeros
-  /// there. Holes stay holes; the rest is copied inside the file system where it can (which may share
-  /// the blocks instead), else through a buffer.
+  /// Copies a range of bytes to the same or another offset of a file, which must read as zeros
+  /// there. Holes stay holes; the rest is copied by the file system if possible (which may share
+  /// blocks instead), else through a buffer.
   ///
   /// - Throws: `truncated` if this file ends before the range does, `io` otherwise.
   package func copy(
@@ -23,11 +23,12 @@ extension File {
     }
   }
 
-  /// The first run of bytes in a range that is no hole; all of it where holes cannot be told.
+  /// Returns the first range of bytes that is not a hole; the whole range if holes are not
+  /// reported.
   private func nextData(_ range: Range<UInt64>) -> Range<UInt64>? {
     guard !range.isEmpty else { return nil }
     #if os(Linux)
-    // SEEK_DATA and SEEK_HOLE, which Swift's module of glibc does not have.
+    // SEEK_DATA and SEEK_HOLE, which the Glibc module does not have.
     let data = lseek(descriptor, off_t(range.lowerBound), 3)
     if data < 0 && errno == ENXIO { return nil }
     let hole = data < 0 ? -1 : lseek(descriptor, data, 4)
@@ -39,8 +40,9 @@ extension File {
     return range
   }
 
-  /// Copies as far as the system's call goes, and returns how far that is. Why it goes no further
-  /// is left to the buffer to find out: file systems and sandboxes refuse it in many ways.
+  /// Copies as much as the system call can, and returns the end of the copied bytes. Errors are not
+  /// reported here, because file systems and sandboxes refuse the call in many ways; copying
+  /// through a buffer reports real ones.
   private func copyInKernel(_ range: Range<UInt64>, to other: File, _ shift: Int64) -> UInt64 {
     var offset = range.lowerBound
     #if os(Linux)

@@ -2,22 +2,22 @@ import Platform
 import TensorCore
 
 extension File {
-  /// Who else may use a file at the same time.
+  /// A kind of lock on a file.
   package enum Lock: Sendable {
-    /// Readers.
+    /// Allows other readers.
     case shared
-    /// Nobody.
+    /// Excludes all others.
     case exclusive
   }
 
-  /// Takes a lock for as long as the file is open, in place of the one that this object holds.
-  /// It binds programs that ask: diffkit, and whatever opens HDF5 files through the library.
+  /// Takes a lock until the file is closed, replacing the one that this object holds. The lock is
+  /// advisory: it is respected by diffkit and by programs that open HDF5 files through libhdf5.
   ///
   /// A process that is being started holds copies of all open files of its parent, locks included,
-  /// until its program begins; so a lock is asked for again for half a second.
+  /// until its program begins; therefore the lock is tried for half a second.
   ///
-  /// - Throws: `locked` if another program, or another opening by this one, holds a lock that
-  ///   excludes it. File systems without locks grant every one.
+  /// - Throws: `locked` if another program, or another `File` of this process, holds a conflicting
+  ///   lock. On file systems without locks it always succeeds.
   package func lock(_ lock: Lock) throws(DiffError) {
     let operation = (lock == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB
     var attempts = 0

@@ -2,7 +2,7 @@ import Platform
 import TensorCore
 
 extension File {
-  /// Whether two paths lead to one existing file.
+  /// Returns whether two paths lead to the same existing file.
   package static func areSame(_ one: String, _ other: String) -> Bool {
     var first = stat()
     var second = stat()
@@ -10,50 +10,50 @@ extension File {
     return first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
-  /// Whether another open file is the same one.
+  /// Returns whether another open file is the same file.
   package func isSame(as other: File) throws(DiffError) -> Bool {
     let (one, two) = (try status(), try other.status())
     return one.st_dev == two.st_dev && one.st_ino == two.st_ino
   }
 
-  /// The path without symbolic links, or nil if nothing is there.
+  /// Returns the path without symbolic links, or nil if it does not exist.
   package static func realPath(_ path: String) -> String? {
     guard let real = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(real) }
     return unsafe String(cString: real)
   }
 
-  /// Whether there is something at a path, be it a symbolic link that leads nowhere.
+  /// Returns whether a path exists, even as a dangling symbolic link.
   package static func exists(_ path: String) -> Bool {
     var status = stat()
     return unsafe lstat(path, &status) == 0
   }
 
-  /// Whether there is a regular file at `path`, or a link to one.
+  /// Returns whether there is a regular file at `path`, or a link to one.
   package static func isRegular(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
-  /// Whether a path is a symbolic link.
+  /// Returns whether a path is a symbolic link.
   package static func isLink(_ path: String) -> Bool {
     var status = stat()
     return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
   }
 
-  /// A path without slashes at its end; `/` stays.
+  /// Returns a path without trailing slashes; `/` stays.
   package static func withoutFinalSlashes(_ path: String) -> String {
     var path = path
     while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
     return path
   }
 
-  /// Makes now the time when a file or folder was changed last, if it is there.
+  /// Sets the modification time of a file or folder to the current time, if it exists.
   package static func touch(_ path: String) {
     _ = unsafe utimensat(AT_FDCWD, path, nil, 0)
   }
 
-  /// Removes the name of a file.
+  /// Removes a file.
   package static func remove(_ path: String) throws(DiffError) {
     guard unsafe unlink(path) == 0 else { throw .system("cannot remove", path) }
   }

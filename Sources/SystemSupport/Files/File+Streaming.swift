@@ -3,24 +3,24 @@ import Platform
 import TensorCore
 
 extension File {
-  /// Writes like `write` what nothing is written over: the device begins with it at once, so that
-  /// `sync` finds little left to do. Where the system can (Linux 6.14, ext4, XFS and others), the
-  /// bytes then leave the page cache, whose pages are used again: gigabytes that pass through do
-  /// not drive out what others have there, and need no memory that was not in use.
+  /// Writes bytes that will not be overwritten: the system starts writing them to the device at
+  /// once, so that `sync` has little left to do. Where supported (Linux 6.14 with ext4, XFS and
+  /// others), the bytes then leave the page cache, so that gigabytes of output do not evict other
+  /// files from it.
   package func stream(_ bytes: Span<UInt8>, at offset: UInt64) throws(DiffError) {
     var done = 0
     #if canImport(Glibc)
     while done < bytes.count {
       let put = unsafe bytes.withUnsafeBufferPointer { buffer in
-        var piece = unsafe iovec(
+        var part = unsafe iovec(
           iov_base: UnsafeMutableRawPointer(
             mutating: buffer.baseAddress.map { unsafe $0 + done }),
           iov_len: buffer.count - done)
         // RWF_DONTCACHE.
-        return unsafe pwritev2(descriptor, &piece, 1, off_t(offset) + off_t(done), 0x80)
+        return unsafe pwritev2(descriptor, &part, 1, off_t(offset) + off_t(done), 0x80)
       }
       if put < 0 && errno == EINTR { continue }
-      // Where it cannot be done so, `write` finds out whether it can be done at all.
+      // If this is not supported, `write` does it, or reports the error.
       guard put > 0 else { break }
       done += put
     }
@@ -30,10 +30,10 @@ extension File {
     beginWriting(offset..<offset + UInt64(bytes.count))
   }
 
-  /// Lets the device begin with what was written to a range, and waits for nothing.
+  /// Starts writing a range to the device, without waiting.
   package func beginWriting(_ range: Range<UInt64>) {
     #if canImport(Glibc)
-    // SYNC_FILE_RANGE_WRITE. Only advice: what fails is told by `sync`.
+    // SYNC_FILE_RANGE_WRITE. Only a hint: `sync` reports failures.
     _ = sync_file_range(
       descriptor, off_t(range.lowerBound), off_t(range.upperBound - range.lowerBound), 2)
     #endif

@@ -1,15 +1,16 @@
 import Platform
 import TensorCore
 
-/// An open file, read and written at offsets: no position, so threads may share it.
+/// An open file that is read and written at offsets. It has no current offset, so threads may share
+/// it.
 public final class File: Sendable {
-  /// The path in messages: the one it was opened with, or the one it will get.
+  /// The path in messages: the one it was opened with, or its destination.
   public let path: String
-  /// The path that it has until it gets that one.
+  /// The current path, which may be temporary.
   private let location: String
   package let descriptor: Int32
 
-  /// Takes over an open descriptor.
+  /// Takes ownership of an open descriptor.
   package init(adopting descriptor: Int32, path: String) {
     self.path = path
     location = path
@@ -18,8 +19,8 @@ public final class File: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Opens an existing regular file for reading, or for reading and writing. (Non-blocking, so
-  /// that a pipe is refused instead of waited for.)
+  /// Opens an existing regular file for reading, or for reading and writing. Non-blocking, so that
+  /// a pipe is refused immediately.
   public convenience init(_ path: String, writable: Bool = false) throws(DiffError) {
     let descriptor = unsafe open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .system("cannot open", path) }
@@ -33,7 +34,7 @@ public final class File: Sendable {
 
   /// Creates a file that must not exist yet.
   ///
-  /// - Parameter name: the path in messages, if it is another one.
+  /// - Parameter name: the path in messages, if it differs.
   package init(
     creating path: String, mode: mode_t = 0o666, named name: String? = nil
   ) throws(DiffError) {
@@ -43,8 +44,8 @@ public final class File: Sendable {
     guard descriptor >= 0 else { throw .system("cannot create", self.path) }
   }
 
-  /// A path by which a process that has the file as this descriptor, or as another one, can open it
-  /// once more: whatever became of its name, but where there is no /proc.
+  /// Returns a path by which a process that has the file as this or another descriptor can open it
+  /// again, even if it was renamed or removed; without /proc, its current path.
   package func openablePath(as descriptor: Int32? = nil) -> String {
     #if os(Linux)
     let folder = "/proc/self/fd"
@@ -61,17 +62,17 @@ public final class File: Sendable {
     return status
   }
 
-  /// The size in bytes, now.
+  /// The current size in bytes.
   public var size: UInt64 {
     get throws(DiffError) { UInt64(try status().st_size) }
   }
 
-  /// What the file takes on its device: less than `size` where it has holes.
+  /// The number of bytes that the file takes on its device; less than `size` if it has holes.
   package var allocatedSize: UInt64 {
     get throws(DiffError) { UInt64(try status().st_blocks) * 512 }
   }
 
-  /// Fills `buffer` with the bytes from `offset` on.
+  /// Fills `buffer` with the bytes at `offset`.
   ///
   /// - Throws: `truncated` if the file ends before, `io` if it cannot be read.
   public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
@@ -92,7 +93,7 @@ public final class File: Sendable {
     }
   }
 
-  /// All bytes up to the end, of files too that do not tell their size, as in /proc.
+  /// Reads all bytes up to the end, also of files that do not report their size, as in /proc.
   package func readToEnd() throws(DiffError) -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -125,7 +126,7 @@ public final class File: Sendable {
     guard fsync(descriptor) == 0 else { throw .system("cannot flush", path) }
   }
 
-  /// Sets the size; what is new reads as zeros.
+  /// Sets the size; new bytes read as zeros.
   package func resize(to size: UInt64) throws(DiffError) {
     guard ftruncate(descriptor, off_t(size)) == 0 else { throw .system("cannot resize", path) }
   }

@@ -1,7 +1,7 @@
 import Platform
 
-/// Which file a path leads to and when it was changed last: what tells that somebody wrote to a
-/// file while it was read.
+/// The identity, size and modification time of a file, by which a change while it is read is
+/// detected.
 package struct FileStamp: Sendable, Hashable {
   private let device, file, size: UInt64
   private let seconds, nanoseconds: Int
@@ -21,14 +21,14 @@ package struct FileStamp: Sendable, Hashable {
     (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec)
   }
 
-  /// When it was changed last, in seconds since 1970.
+  /// The modification time in seconds since 1970.
   package var modified: Int { seconds }
 
   /// The stamp as text: equal for equal stamps.
   package var text: String { "\(device):\(file):\(size):\(seconds).\(nanoseconds)" }
 
-  /// Waits until the clock by which files are stamped has gone on, so that whoever writes to this file
-  /// from now on gives it another stamp.
+  /// Waits until the clock of the file system has advanced, so that any later write gives the file
+  /// another stamp.
   package func settle() {
     // Ticks of that clock are at most 10 ms apart.
     let settled = Double(seconds) + Double(nanoseconds) / 1e9 + 0.02
@@ -36,7 +36,7 @@ package struct FileStamp: Sendable, Hashable {
       var now = timespec()
       guard unsafe clock_gettime(CLOCK_REALTIME, &now) == 0 else { return }
       let left = settled - (Double(now.tv_sec) + Double(now.tv_nsec) / 1e9)
-      // A file of the future may be written to before its time has come.
+      // For a modification time in the future, waiting does not help.
       guard left > 0, left < 1 else { return }
       usleep(UInt32(left * 1e6) + 1)
     }

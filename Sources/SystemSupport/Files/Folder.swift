@@ -1,15 +1,15 @@
 import Platform
 import TensorCore
 
-/// Folders as they are.
+/// Functions on folders.
 package enum Folder {
-  /// Whether there is a folder at `path`.
+  /// Returns whether there is a folder at `path`.
   package static func exists(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Removes a folder with what is in it, as far as that can be done.
+  /// Removes a folder and its contents, as far as possible.
   package static func remove(_ path: String) {
     for name in (try? Folder.names(path)) ?? [] where unsafe unlink("\(path)/\(name)") != 0 {
       remove("\(path)/\(name)")
@@ -17,7 +17,7 @@ package enum Folder {
     unsafe rmdir(path)
   }
 
-  /// The names of what is in a folder, sorted, but for those that are not valid UTF-8.
+  /// Returns the names in a folder, sorted, except those that are not valid UTF-8.
   package static func names(_ path: String) throws(DiffError) -> [String] {
     guard let folder = unsafe opendir(path) else { throw .system("cannot open", path) }
     defer { unsafe closedir(folder) }
@@ -33,7 +33,7 @@ package enum Folder {
 }
 
 extension Folder {
-  /// Makes a folder, unless there is one.
+  /// Creates a folder unless it exists.
   package static func create(_ path: String) throws(DiffError) {
     guard unsafe mkdir(path, 0o777) != 0, !(errno == EEXIST && exists(path)) else { return }
     throw .system("cannot create", path)

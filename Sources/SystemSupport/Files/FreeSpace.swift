@@ -3,7 +3,7 @@ import TensorCore
 
 /// The free space of file systems.
 package enum FreeSpace {
-  /// Refuses an output of so many bytes, holes not counted, if it cannot fit.
+  /// Refuses an output of `bytes` bytes, not counting holes, if it cannot fit.
   ///
   /// - Throws: `no-space`, never on file systems that may share blocks or compress them.
   package static func require(_ bytes: UInt64, at path: String) throws(DiffError) {
@@ -12,7 +12,7 @@ package enum FreeSpace {
     guard unsafe statvfs(folder, &system) == 0, neverShares.contains(type(of: folder)) else {
       return
     }
-    // Some blocks are kept for root.
+    // Some blocks are reserved for root.
     let blocks = UInt64(geteuid() == 0 ? system.f_bfree : system.f_bavail)
     let (free, isMore) = blocks.multipliedReportingOverflow(by: UInt64(system.f_frsize))
     guard !isMore, bytes > free else { return }
@@ -20,12 +20,12 @@ package enum FreeSpace {
       .noSpace, "needs \(bytes) bytes, and the file system has \(free) left", path: path)
   }
 
-  /// Those that store each byte that is written and is no hole.
+  /// The types of file systems that store every written byte.
   private static let neverShares: Set<String> = [
     "ext2", "ext3", "ext4", "tmpfs", "vfat", "exfat", "hfs", "msdos",
   ]
 
-  /// What kind of file system a folder is on; empty if that is not known.
+  /// Returns the type of the file system of a folder; empty if it is unknown.
   private static func type(of folder: String) -> String {
     #if os(Linux)
     var status = stat()

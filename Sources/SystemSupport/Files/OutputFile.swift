@@ -1,15 +1,15 @@
 import Platform
 import TensorCore
 
-/// A file that appears under its name only when it is complete and durable.
+/// A file that appears at its destination only when it is complete and durable.
 ///
-/// Until `commit` the contents stand in a file without a name (Linux, where the file system has
-/// `O_TMPFILE`), which even `kill -9` leaves no trace of, or else in a hidden file beside the
-/// destination, which is removed when the object goes away uncommitted.
+/// Until `commit` the contents are in an unnamed file (on Linux, if the file system supports
+/// `O_TMPFILE`), which leaves no trace even after `kill -9`, or else in a hidden file next to the
+/// destination, which is removed when the object is released uncommitted.
 package final class OutputFile {
-  /// Where the file will appear.
+  /// The path at which the file will appear.
   package private(set) var destination: String
-  /// The contents, written by whoever made the output.
+  /// The contents, which the caller writes.
   package let file: File
   private var temporaryPath: String?
   private let overwriting: Bool
@@ -20,15 +20,16 @@ package final class OutputFile {
   ///
   /// - Parameters:
   ///   - overwriting: whether `commit` may replace an existing file.
-  ///   - permissions: those of the new file, as far as the process's umask leaves them, as `cp`
-  ///     gives them; by default all that it leaves. A file that is replaced keeps its own.
-  /// - Throws: `exists` if there is one already that must not be replaced, `io` otherwise.
+  ///   - permissions: the permissions of the new file, restricted by the process's umask as with
+  ///     `cp`; by default all that the umask allows. A replaced file keeps its permissions.
+  /// - Throws: `exists` if the file exists and must not be replaced, `io` otherwise.
   package init(
     _ destination: String, overwriting: Bool, permissions: mode_t? = nil
   ) throws(DiffError) {
     guard destination != "-" else {
       throw DiffError(
-        .usage, "does not go to standard output; name a file (./- is one of that name)", path: "-")
+        .usage, "cannot be written to standard output; name a file (./- for a file of that name)",
+        path: "-")
     }
     self.destination = destination
     self.overwriting = overwriting
@@ -45,7 +46,7 @@ package final class OutputFile {
     } else {
       let path = OutputFile.hiddenName(destination)
       Interruption.add(temporary: path)
-      // The caller knows the destination, not the name beside it.
+      // Messages name the destination, not the temporary file.
       do { file = try File(creating: path, named: destination) } catch {
         Interruption.remove(temporary: path)
         throw error
@@ -56,7 +57,8 @@ package final class OutputFile {
     if replaces {
       fchmod(file.descriptor, status.st_mode & 0o777)
     } else if let permissions {
-      // Who may read may run: the file was made without the right to, whatever the mask.
+      // Execute permission follows read permission: the file was created without it, so the mask is
+      // not known for it.
       fchmod(file.descriptor, permissions & (allowed | (allowed & 0o444) >> 2) & 0o777)
     }
     self.permissions = try file.status().st_mode & 0o777
@@ -76,18 +78,19 @@ package final class OutputFile {
     Interruption.remove(temporary: temporaryPath)
   }
 
-  /// Gives the file another name to appear under, in the same folder: one that its contents tell.
+  /// Changes the name under which the file will appear in the same folder, for names that depend on
+  /// the contents.
   package func appear(as name: String) {
     precondition(!overwriting)
     destination = "\(OutputFile.split(destination).folder)/\(name)"
   }
 
-  /// Makes the contents durable and gives them their name: after this the destination is the
-  /// new file, before it the old one or none, whatever happens in between.
+  /// Makes the contents durable and moves them to the destination atomically: if interrupted, the
+  /// destination is the new file, or the old one or none.
   package func commit() throws(DiffError) {
     try file.sync()
     if temporaryPath == nil && overwriting {
-      // A file without a name cannot replace another one, a named one can.
+      // An unnamed file cannot replace another one, a named file can.
       let path = OutputFile.hiddenName(destination)
       Interruption.add(temporary: path)
       temporaryPath = path
@@ -106,8 +109,8 @@ package final class OutputFile {
     }
   }
 
-  /// Takes the name away that `commit` gave, unless it was that of another file before: what came
-  /// to nothing leaves nothing.
+  /// Removes the committed file from its destination, unless it replaced another file: a failed
+  /// operation leaves no output.
   package func withdraw() { if !overwriting { unsafe unlink(destination) } }
 
   private func move(_ path: String) throws(DiffError) {
@@ -124,7 +127,8 @@ package final class OutputFile {
     let error = DiffError.system("cannot create", destination)
     let hasNoLinks = [EPERM, EOPNOTSUPP, ENOSYS, EMLINK].contains(error.errno)
     guard !File.exists(destination) else { throw .outputExists(destination) }
-    // Some file systems, as FAT, give a file one name only; there it is a look and a move.
+    // Some file systems, such as FAT, have no hard links; there the check and the move are
+    // separate.
     guard hasNoLinks else { throw error }
     try move(path)
   }
@@ -139,40 +143,40 @@ package final class OutputFile {
     #endif
   }
 
-  /// A name beside the destination that hides and is nobody else's.
+  /// Returns a unique hidden name in the folder of the destination.
   package static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
-    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    // Names are limited in bytes, not in characters; a divided character is repaired.
     let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
     return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
   }
 
-  /// The folder and the last component of a path.
+  /// Returns the folder and the last component of a path.
   package static func split(_ path: String) -> (folder: String, name: String) {
     guard let slash = path.lastIndex(of: "/") else { return (".", path) }
     let folder = slash == path.startIndex ? "/" : String(path[..<slash])
     return (folder, String(path[path.index(after: slash)...]))
   }
 
-  /// Whether two paths name one place in one folder, be there a file or not.
-  package static func areSamePlace(_ one: String, _ other: String) -> Bool {
+  /// Returns whether two paths name the same entry of a folder, whether or not it exists.
+  package static func areSamePath(_ one: String, _ other: String) -> Bool {
     let (first, second) = (split(one), split(other))
     return first.name == second.name && File.areSame(first.folder, second.folder)
   }
 
-  /// Makes durable what the folder of a path holds.
+  /// Makes the entries of a path's folder durable.
   package static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("cannot open", folder) }
     defer { close(descriptor) }
-    // Some file systems cannot sync a folder and say EINVAL; there is nothing better to do there.
+    // Some file systems cannot sync a folder and report EINVAL, which is ignored.
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("cannot flush", folder) }
   }
 }
 
 extension File {
-  /// A new file without a name on the file system of `path`, or nil where there is no such thing.
+  /// Creates an unnamed file on the file system of `path`; nil if it does not support them.
   fileprivate convenience init?(unnamedBeside path: String) {
     #if os(Linux)
     let folder = OutputFile.split(path).folder
@@ -180,7 +184,7 @@ extension File {
     let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
     let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { return nil }
-    // Without /proc the file could never be given a name.
+    // Without /proc the file could not be linked to a name.
     guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {
       close(descriptor)
       return nil

@@ -1,17 +1,17 @@
 import Platform
 import TensorCore
 
-/// A folder that appears under its name only when it is complete and durable. Until then it is a
-/// hidden one beside its destination, which is removed, with what is in it, when the object goes
-/// away uncommitted.
+/// A folder that appears at its destination only when it is complete and durable. Until then it is
+/// a hidden folder next to the destination, which is removed with its contents when the object is
+/// released uncommitted.
 package final class OutputFolder: Sendable {
-  /// Where the folder will appear.
+  /// The path at which the folder will appear.
   package let destination: String
   private let temporary: String
 
   /// Prepares a folder.
   ///
-  /// - Throws: `exists` if there is something of that name: a folder is not replaced.
+  /// - Throws: `exists` if the path exists: a folder is not replaced.
   package init(_ destination: String) throws(DiffError) {
     let path = File.withoutFinalSlashes(destination)
     self.destination = path
@@ -27,23 +27,23 @@ package final class OutputFolder: Sendable {
   }
 
   deinit {
-    // After a commit there is nothing of that name.
+    // After a commit this path no longer exists.
     Folder.remove(temporary)
     Interruption.remove(temporary: temporary)
   }
 
-  /// Where a file of the folder is to be made.
-  package func place(_ name: String) -> String { "\(temporary)/\(name)" }
+  /// Returns the path at which a file of the folder is to be created.
+  package func temporaryPath(of name: String) -> String { "\(temporary)/\(name)" }
 
-  /// Copies a regular file into the folder, or a folder with what is in it; leaves out whatever
-  /// else is at `path`, and links to folders, which may lead anywhere.
+  /// Copies a regular file, or a folder with its contents, into the folder; skips other kinds of
+  /// files, and links to folders, which may lead anywhere.
   package func copy(_ path: String, as name: String) throws(DiffError) {
-    // The folder itself, if it is being made inside of what is copied.
+    // Skips this folder itself if it is inside of the copied one.
     guard !File.areSame(path, temporary) else { return }
     if Folder.exists(path) {
       guard !File.isLink(path) else { return }
-      guard unsafe mkdir(place(name), 0o777) == 0 else {
-        throw .system("cannot create", place(name))
+      guard unsafe mkdir(temporaryPath(of: name), 0o777) == 0 else {
+        throw .system("cannot create", temporaryPath(of: name))
       }
       for inner in try Folder.names(path) { try copy("\(path)/\(inner)", as: "\(name)/\(inner)") }
       return
@@ -51,7 +51,7 @@ package final class OutputFolder: Sendable {
     var status = stat()
     guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
     let source = try File(path)
-    let copy = try OutputFile(place(name), overwriting: false, permissionsOf: source)
+    let copy = try OutputFile(temporaryPath(of: name), overwriting: false, permissionsOf: source)
     try copy.file.resize(to: source.size)
     try source.copy(0..<source.size, to: copy.file)
     try copy.commit()
@@ -59,14 +59,14 @@ package final class OutputFolder: Sendable {
 
   /// Writes a file of the folder.
   package func write(_ bytes: [UInt8], as name: String) throws(DiffError) {
-    let output = try OutputFile(place(name), overwriting: false)
+    let output = try OutputFile(temporaryPath(of: name), overwriting: false)
     try output.file.write(bytes.span, at: 0)
     try output.commit()
   }
 
-  /// Gives the folder its name. Its files have been committed.
+  /// Moves the folder to its destination. Its files must have been committed.
   package func commit() throws(DiffError) {
-    // An empty folder of that name would be replaced, which harms nobody.
+    // An empty folder at the destination is replaced, which loses nothing.
     guard unsafe rename(temporary, destination) == 0 else {
       let isTaken = [ENOTEMPTY, EEXIST, ENOTDIR].contains(errno)
       throw isTaken ? .folderExists(destination) : .system("cannot rename to", destination)

@@ -1,15 +1,15 @@
 import Platform
 import TensorCore
 
-/// The bytes of a tensor in memory, to be read and patched. Whoever shares them between threads
-/// keeps readers and writers apart.
+/// The bytes of a tensor in memory, for reading and patching. Callers that share them between
+/// threads must exclude concurrent readers and writers.
 @safe package final class ResidentBytes: @unchecked Sendable {
-  /// How many.
+  /// The number of bytes.
   package let count: Int
   private let base: UnsafeMutablePointer<UInt8>
   private let mapping: (start: UnsafeMutableRawPointer, length: Int)?
 
-  /// Zeros.
+  /// Allocates zeros.
   package init(count: Int) {
     self.count = count
     unsafe base = .allocate(capacity: max(1, count))
@@ -17,9 +17,9 @@ import TensorCore
     unsafe mapping = nil
   }
 
-  /// Bytes of a file, mapped: pages are read when they are needed and shared with other
-  /// processes until they are changed here; the file never changes. It must not be truncated as
-  /// long as this lives.
+  /// Maps bytes of a file: memory pages are read on demand and shared with other processes until
+  /// they are changed here; the file is never changed. It must not be truncated during the lifetime
+  /// of this object.
   package init(mapping file: File, at offset: UInt64, count: Int) throws(DiffError) {
     let size = try file.size
     guard count > 0, offset <= size, UInt64(count) <= size - offset else {
@@ -46,7 +46,7 @@ import TensorCore
     }
   }
 
-  /// The bytes, for as long as the caller keeps writers away.
+  /// The bytes; the caller must exclude writers while it uses the span.
   package var span: Span<UInt8> {
     @_lifetime(borrow self) get {
       let bytes = unsafe UnsafeBufferPointer(start: base, count: count)
@@ -54,14 +54,14 @@ import TensorCore
     }
   }
 
-  /// The bytes, for as long as something is borrowed that keeps them alive and writers away.
+  /// Returns the bytes while `owner` is borrowed, which keeps them alive and excludes writers.
   @_lifetime(borrow owner)
   package func span<Owner: ~Copyable>(keptBy owner: borrowing Owner) -> Span<UInt8> {
     let bytes = unsafe UnsafeBufferPointer(start: base, count: count)
     return unsafe _overrideLifetime(bytes.span, borrowing: owner)
   }
 
-  /// Calls `body` with the bytes from an offset on, to be changed. Different ranges may be changed
+  /// Calls `body` with `count` bytes at an offset, to be changed. Different ranges may be changed
   /// by several threads.
   package func change<Failure: Error>(
     at offset: Int, count: Int, _ body: (inout MutableSpan<UInt8>) throws(Failure) -> Void

@@ -1,10 +1,10 @@
-/// Files that hold another one, or stand for it.
+/// Recognizes compressed files and pointers to other files.
 package enum WrappedFile {
-  /// How they begin, what they are, and what to do about it.
+  /// The first bytes of such files, with descriptions and remedies.
   package static let signatures: [(signature: [UInt8], what: String)] = [
     (
       Array("version https://git-lfs.github.com/spec/".utf8),
-      "a pointer of Git LFS, not the file itself; 'git lfs pull' downloads that"
+      "a Git LFS pointer, not the file itself; 'git lfs pull' downloads the file"
     ),
     ([0x1F, 0x8B], "compressed with gzip; unpack it first (gunzip)"),
     ([0x28, 0xB5, 0x2F, 0xFD], "compressed with Zstandard; unpack it first (zstd -d)"),

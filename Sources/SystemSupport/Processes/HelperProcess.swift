@@ -1,27 +1,28 @@
 import Platform
 import TensorCore
 
-/// A program that works for this one and may be trusted with nothing: it is handed one open file
-/// and a channel, and is gone when this object is, or this process.
+/// A child process that is not trusted: it gets one open file and a channel, and ends with this
+/// object or with this process.
 package final class HelperProcess: @unchecked Sendable {
   private let channel: MessageChannel
   private let child: pid_t
   private let parent = getpid()
-  /// How it ended, once it has. Changed by `end` alone, whose caller holds the only reference.
+  /// The ending of the process, once it has ended. Changed only by `end`, whose caller holds the
+  /// only reference.
   private var ending: ProcessEnding?
 
-  /// Where the helper finds its channel and its file.
+  /// The helper's descriptors of its channel and its file.
   package static let channelDescriptor: Int32 = 0
   package static let fileDescriptor: Int32 = 3
 
   /// Starts a program with the channel as descriptor 0, `file` as 3, and no other input or output.
   ///
-  /// - Parameter environment: what it sees of the environment, `NAME=VALUE`.
+  /// - Parameter environment: the environment of the program, as `NAME=VALUE`.
   package init(
     _ program: String, _ arguments: [String], environment: [String], file: File
   ) throws(DiffError) {
     let (here, there) = try MessageChannel.pair()
-    // Out of the way of the numbers that the child gets them under.
+    // Above the descriptor numbers in the child, so that they are not overwritten.
     let socket = fcntl(there.descriptor, F_DUPFD_CLOEXEC, 10)
     let contents = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 10)
     defer {
@@ -37,12 +38,12 @@ package final class HelperProcess: @unchecked Sendable {
     unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, contents, Self.fileDescriptor)
     var words = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
-    var facts = unsafe environment.map { unsafe strdup($0) } + [nil]
-    defer { unsafe (words + facts).forEach { unsafe free($0) } }
+    var variables = unsafe environment.map { unsafe strdup($0) } + [nil]
+    defer { unsafe (words + variables).forEach { unsafe free($0) } }
     var child: pid_t = 0
-    // On Ctrl-C it must not be gone before this process knows why.
+    // Not in the terminal's process group: on Ctrl-C it must not end before this process.
     let failure = unsafe SpawnAttributes(apart: true).use { attributes in
-      unsafe posix_spawn(&child, program, &actions, attributes, &words, &facts)
+      unsafe posix_spawn(&child, program, &actions, attributes, &words, &variables)
     }
     guard failure == 0 else {
       errno = failure
@@ -58,9 +59,9 @@ package final class HelperProcess: @unchecked Sendable {
   /// share the channel.
   package var isOfThisProcess: Bool { getpid() == parent }
 
-  /// Sends a request and waits for the answer.
+  /// Sends a request and waits for the reply.
   ///
-  /// - Throws: the failure of the channel; the helper is of no use afterwards.
+  /// - Throws: the failure of the channel; the helper must not be used afterwards.
   package func call(
     _ request: [UInt8], limit: UInt64, seconds: Double
   ) throws(MessageChannel.Failure) -> [UInt8] {
@@ -69,14 +70,14 @@ package final class HelperProcess: @unchecked Sendable {
     return try channel.receive(limit: limit, by: deadline)
   }
 
-  /// The end of the process: waits for it, and brings it about if it does not come soon.
+  /// Waits for the end of the process, and kills it if it does not end soon.
   ///
-  /// - Parameter killing: whether to bring it about at once.
+  /// - Parameter killing: whether to kill it at once.
   package func end(killing: Bool) -> ProcessEnding {
     if let ending { return ending }
     var status: Int32 = 0
-    // One that closed its channel may still be there. One that the program has waited for is not,
-    // and its number may be another's by now.
+    // A process that closed its channel may still be running. If the program has already waited for
+    // it, its identifier may belong to another process by now.
     for attempt in 0..<(killing ? 1 : 2000) {
       if attempt > 0 { usleep(1000) }
       if unsafe waitpid(child, &status, WNOHANG) != 0 { return end(status) }

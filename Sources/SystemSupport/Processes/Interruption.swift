@@ -1,23 +1,23 @@
 import Platform
 import Synchronization
 
-/// The end of the process by a signal, where the program provides for that: temporary files go, and
-/// what must not be left half done is finished first.
+/// Handling of signals that end the process: critical sections are completed first, and temporary
+/// files are removed.
 package enum Interruption {
-  /// Files and folders to be removed.
+  /// The files and folders to be removed.
   private static let temporaries = Guarded<Set<String>>([])
-  /// What is not to be interrupted, and whether something waits for its end.
+  /// The number of running critical sections, and whether the process is ending.
   private static let deferring = Guarded<(count: Int, isEnding: Bool)>((0, false))
-  /// Whether signals are handled at all. If not, nothing is noted: in the processes of others there
-  /// is no lock here that a fork could find locked.
+  /// True if signals are handled. Otherwise nothing is recorded, so that in a process that uses the
+  /// library there is no lock here that a fork could find locked.
   private static let isHandling = Atomic(false)
 
-  /// Begins to take notes: from now on a signal leads to `end`. For programs, not for libraries.
+  /// Starts recording, for a program whose signal handler calls `end`. Not for libraries.
   package static func begin() { isHandling.store(true, ordering: .relaxed) }
 
-  /// Waits for what must be finished, removes temporary files, and ends the process.
+  /// Waits for critical sections, removes temporary files, and ends the process.
   ///
-  /// - Parameter exit: ends it. Meanwhile nothing new is begun.
+  /// - Parameter exit: ends the process; no new critical section starts meanwhile.
   package static func end(_ exit: () -> Never) -> Never {
     deferring.withLock { $0.isEnding = true }
     while deferring.withLock({ $0.count > 0 }) { usleep(1000) }
@@ -27,7 +27,7 @@ package enum Interruption {
     }
   }
 
-  /// Runs `body` to its end before a signal takes effect. May nest.
+  /// Runs `body` as a critical section, which a signal does not interrupt. May be nested.
   package static func deferred<Failure: Error>(
     _ body: () throws(Failure) -> Void
   ) throws(Failure) {
@@ -42,14 +42,14 @@ package enum Interruption {
     try body()
   }
 
-  /// Notes a file or folder that is to go if the process is interrupted; does not return if it
-  /// just is.
+  /// Records a file or folder to be removed if the process is interrupted; does not return if the
+  /// process is ending.
   package static func add(temporary path: String) {
     guard isHandling.load(ordering: .relaxed) else { return }
     temporaries.withLock { _ = $0.insert(path) }
   }
 
-  /// Forgets one that is gone or has got its name.
+  /// Removes the record of a temporary file or folder that was removed or committed.
   package static func remove(temporary path: String) {
     guard isHandling.load(ordering: .relaxed) else { return }
     temporaries.withLock { _ = $0.remove(path) }

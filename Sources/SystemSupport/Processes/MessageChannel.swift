@@ -1,14 +1,14 @@
 import Platform
 import TensorCore
 
-/// One end of a pair of sockets between two processes that send each other messages: eight bytes
-/// of length, least significant first, and the bytes.
+/// One end of a pair of sockets between two processes that exchange messages: a length of eight
+/// bytes, little-endian, and the bytes.
 package final class MessageChannel: Sendable {
-  /// Why no message came or went.
+  /// The reason why a message was not sent or received.
   package enum Failure: Error, Sendable, Hashable {
     /// The other end is closed: its process ended.
     case closed
-    /// It took longer than it may.
+    /// The deadline has passed.
     case late
     /// The message is longer than the receiver allows.
     case tooLong
@@ -16,12 +16,12 @@ package final class MessageChannel: Sendable {
 
   package let descriptor: Int32
 
-  /// Takes over an open socket.
+  /// Takes ownership of an open socket.
   package init(adopting descriptor: Int32) { self.descriptor = descriptor }
 
   deinit { close(descriptor) }
 
-  /// Two ends; neither is passed on to other programs by accident.
+  /// Creates two connected ends, which are closed in programs that this process starts.
   package static func pair() throws(DiffError) -> (MessageChannel, MessageChannel) {
     var ends: [Int32] = [0, 0]
     #if os(Linux)
@@ -45,7 +45,7 @@ package final class MessageChannel: Sendable {
 
   /// Sends a message.
   ///
-  /// - Parameter deadline: when to give up; nil to wait for ever.
+  /// - Parameter deadline: the time limit; nil to wait without limit.
   package func send(
     _ message: [UInt8], by deadline: ContinuousClock.Instant? = nil
   ) throws(Failure) {
@@ -99,7 +99,8 @@ package final class MessageChannel: Sendable {
     return bytes
   }
 
-  /// Waits until something can be sent or received; after a failed attempt, finds out why.
+  /// Waits until bytes can be sent or received; throws if the channel is closed or the deadline has
+  /// passed.
   private func wait(
     for events: some BinaryInteger, _ deadline: ContinuousClock.Instant?
   ) throws(Failure) {

@@ -1,13 +1,13 @@
 import CLinux
 import Platform
 
-/// The words of this process's command line. Swift's own `CommandLine` reads them from /proc and
-/// has none where there is no /proc.
+/// The words of this process's command line. Swift's `CommandLine` reads them from /proc, and is
+/// empty without /proc.
 package enum ProgramArguments {
-  /// The program's name and the words after it; what is not UTF-8 is repaired.
+  /// The program's name and the words after it; words that are not UTF-8 are repaired.
   package static let words = raw.map(\.text)
 
-  /// The first word that was repaired, if any was.
+  /// The first word that was repaired, if any.
   package static var firstRepaired: String? { raw.first { !$0.isValid }?.text }
 
   private static let raw: [(text: String, isValid: Bool)] = {

@@ -1,15 +1,15 @@
 import CLinux
 import Platform
 
-/// Where this program lies, and its environment.
+/// The location of this program, and its environment.
 package enum ProgramFiles {
-  /// The folders of the running program and of the library or test bundle that this code is in,
-  /// in this order, each once.
+  /// The folders of the running program and of the library or test bundle that contains this code,
+  /// in this order, without duplicates.
   package static var folders: [String] {
     var folders: [String] = []
     for path in [programPath, imagePath].compactMap({ $0 }) {
       var folder = OutputFile.split(path).folder
-      // A bundle of tests stands beside the other products.
+      // A test bundle is next to the other products.
       if folder.hasSuffix(".xctest/Contents/MacOS") {
         for _ in 0..<3 { folder = OutputFile.split(folder).folder }
       }
@@ -40,7 +40,7 @@ package enum ProgramFiles {
     return unsafe String(cString: path)
   }
 
-  /// Whether there is a file at `path` that this process may run.
+  /// Returns whether there is a file at `path` that this process may run.
   package static func isExecutable(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
@@ -51,7 +51,7 @@ package enum ProgramFiles {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
-  /// The variables of the environment, `NAME=VALUE`, that a condition holds for.
+  /// Returns the variables of the environment, as `NAME=VALUE`, that satisfy a condition.
   package static func environment(_ isIncluded: (String) -> Bool) -> [String] {
     var variables: [String] = []
     var next = unsafe environ

@@ -1,11 +1,13 @@
 import Platform
 
-/// How a child begins: hearing all signals, which the threads of Dispatch do not.
+/// The attributes of a child process: no signal is blocked, unlike in threads of Dispatch.
 @safe package struct SpawnAttributes: ~Copyable {
   private let pointer = UnsafeMutablePointer<posix_spawnattr_t>.allocate(capacity: 1)
 
-  /// - Parameter apart: whether what the terminal sends to this process, such as the signal of
-  ///   Ctrl-C, is not for the child.
+  /// Creates attributes.
+  ///
+  /// - Parameter apart: whether the child is in a separate process group, so that it does not get
+  ///   signals of the terminal such as that of Ctrl-C.
   package init(apart: Bool = false) {
     unsafe posix_spawnattr_init(pointer)
     var none = sigset_t()
@@ -16,7 +18,7 @@ import Platform
     unsafe posix_spawnattr_setflags(pointer, Int16(truncatingIfNeeded: flags))
   }
 
-  /// Calls what starts the child.
+  /// Calls `spawn`, which starts the child, with the attributes.
   package func use(_ spawn: (UnsafePointer<posix_spawnattr_t>) -> Int32) -> Int32 {
     unsafe spawn(pointer)
   }

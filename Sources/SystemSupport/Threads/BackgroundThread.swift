@@ -1,10 +1,10 @@
 import Platform
 
-/// Threads of this library's own, which last as long as the process.
+/// Threads of this library, which run until the process ends.
 package enum BackgroundThread {
-  /// Starts a thread that runs `body`; false if there can be no more threads.
+  /// Starts a thread that runs `body`; returns false if no more threads can be created.
   ///
-  /// Signals are for the program's threads, apart from those that say what a thread itself did.
+  /// The thread blocks all signals except those that it causes itself.
   package static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
     var blocked = sigset_t()
     var before = sigset_t()

@@ -1,10 +1,10 @@
 import Platform
 
-/// A lock of the C library, with which a thread may also wait for a `Condition`.
+/// A mutex of the C library, which can be used with a `Condition`.
 ///
-/// `Synchronization.Mutex` is not used here because it knows its owner by a number that each thread
-/// asks for once: after `fork`, the thread that is left goes on under a number that is not its own,
-/// and the process crashes as soon as another thread has to wait for it.
+/// `Synchronization.Mutex` is not used because it identifies its owner by a cached thread
+/// identifier: after `fork`, the remaining thread keeps an identifier that is no longer valid, and
+/// the process crashes as soon as another thread has to wait for it.
 @safe package final class Lock: @unchecked Sendable {
   fileprivate let pointer = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
@@ -28,11 +28,11 @@ import Platform
     return try body()
   }
 
-  /// Makes it a lock that nobody holds or waits for, whoever did before `fork`.
+  /// Reinitializes the lock in a child of `fork`, whatever its state before.
   func reset() { unsafe pthread_mutex_init(pointer, nil) }
 }
 
-/// Something that threads wait for, under a lock.
+/// A condition variable that threads wait for under a lock.
 @safe package final class Condition: @unchecked Sendable {
   private let pointer = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
@@ -43,16 +43,16 @@ import Platform
     unsafe pointer.deallocate()
   }
 
-  /// Waits until another thread says that something has changed, or for no reason. The lock is held
-  /// before and afterwards, but not meanwhile.
+  /// Waits until another thread wakes this one, or spuriously. The lock is held before and after,
+  /// and released meanwhile.
   package func wait(_ lock: Lock) { unsafe pthread_cond_wait(pointer, lock.pointer) }
 
-  /// Wakes a thread that waits.
+  /// Wakes one waiting thread.
   package func wakeOne() { unsafe pthread_cond_signal(pointer) }
 
-  /// Wakes all threads that wait.
+  /// Wakes all waiting threads.
   package func wakeAll() { unsafe pthread_cond_broadcast(pointer) }
 
-  /// Makes it a condition that nobody waits for, whoever did before `fork`.
+  /// Reinitializes the condition in a child of `fork`, whatever its state before.
   func reset() { unsafe pthread_cond_init(pointer, nil) }
 }

@@ -1,7 +1,7 @@
 import TensorCore
 
-/// Runs `body(0)` … `body(count - 1)` on all cores and waits for the last; the only place where
-/// diffkit starts work on other threads. The error of the lowest index is thrown.
+/// Runs `body(0)` … `body(count - 1)` on all cores and waits for the last. All parallel work of
+/// diffkit goes through this function. Throws the error of the lowest index.
 package func parallelFor(
   _ count: Int, _ body: @Sendable (Int) throws(DiffError) -> Void
 ) throws(DiffError) {
@@ -17,7 +17,7 @@ package func parallelFor(
   if let error = failure.withLock({ $0?.error }) { throw error }
 }
 
-/// The same for what cannot fail.
+/// Runs `body(0)` … `body(count - 1)` on all cores and waits for the last.
 package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
   guard count > 1, ProcessorCount.online > 1 else {
     for index in 0..<count { body(index) }
@@ -26,14 +26,15 @@ package func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
   ThreadPool.shared.perform(count, body)
 }
 
-/// `parallelFor` over the elements of an array, each changed by one thread.
+/// Calls `body` for the elements of an array on all cores, each changed by one thread. Throws the
+/// error of the lowest index.
 package func parallelForEach<Element: Sendable>(
   _ elements: inout [Element], count: Int? = nil,
   _ body: @Sendable (Int, inout Element) throws(DiffError) -> Void
 ) throws(DiffError) {
   let count = count ?? elements.count
   precondition(count <= elements.count)
-  // The elements are distinct memory, which the compiler cannot see.
+  // The elements are distinct memory, which the compiler cannot verify.
   try unsafe elements.withUnsafeMutableBufferPointer { buffer throws(DiffError) in
     let base = unsafe SharedBase(pointer: buffer.baseAddress)
     try parallelFor(count) { index throws(DiffError) in

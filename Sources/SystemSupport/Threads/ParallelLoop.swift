@@ -1,8 +1,9 @@
 import Synchronization
 
-/// A loop whose turns several threads share: each takes the next one that nobody has taken.
+/// A loop whose iterations are shared by several threads: each takes the next iteration that is not
+/// yet taken.
 final class ParallelLoop: @unchecked Sendable {
-  /// How many turns there are.
+  /// The number of iterations.
   let count: Int
   private let next = Atomic(0)
   private let helpers = Atomic(0)
@@ -12,7 +13,7 @@ final class ParallelLoop: @unchecked Sendable {
     (self.count, self.body) = (count, body)
   }
 
-  /// Takes turns until all are taken.
+  /// Runs iterations until all are taken.
   func run() {
     guard let body else { return }
     while true {
@@ -22,17 +23,17 @@ final class ParallelLoop: @unchecked Sendable {
     }
   }
 
-  /// A thread that did not begin the loop comes to share it.
+  /// Registers a helping thread, which did not start the loop.
   func enter() { helpers.wrappingAdd(1, ordering: .relaxed) }
 
-  /// It has gone.
+  /// Unregisters a helping thread.
   func leave() { helpers.wrappingSubtract(1, ordering: .releasing) }
 
-  /// Whether all turns are over, if the thread that began the loop is in none.
+  /// True if all iterations are done, provided that the thread that started the loop runs none.
   var isOver: Bool {
     helpers.load(ordering: .acquiring) == 0 && next.load(ordering: .relaxed) >= count
   }
 
-  /// Lets the body go, which lives no longer than the call of the loop.
+  /// Releases the body, which must not outlive the call of the loop.
   func end() { body = nil }
 }

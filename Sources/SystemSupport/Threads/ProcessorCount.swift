@@ -1,7 +1,7 @@
 import Platform
 
-/// The processors that this process may count on.
+/// The number of processors.
 package enum ProcessorCount {
-  /// How many there are.
+  /// The number of processors that are online.
   package static let online = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 }

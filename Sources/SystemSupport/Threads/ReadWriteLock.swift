@@ -1,9 +1,9 @@
 import Platform
 
-/// A lock that many readers or one writer hold.
+/// A lock that is held by several readers or by one writer.
 ///
-/// A reader must not lock again before it has unlocked: with a writer waiting in between it would
-/// wait for itself.
+/// A reader must not lock it again before it has unlocked it: with a writer waiting in between,
+/// this would be a deadlock.
 @safe package final class ReadWriteLock: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
 
@@ -11,7 +11,7 @@ import Platform
     var attributes = pthread_rwlockattr_t()
     unsafe pthread_rwlockattr_init(&attributes)
     #if canImport(Glibc)
-    // Unless told otherwise, glibc lets readers pass a writer that waits, and so without end.
+    // By default, glibc prefers readers to a waiting writer, which may then wait without end.
     unsafe pthread_rwlockattr_setkind_np(
       &attributes, CInt(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
     #endif

@@ -1,39 +1,39 @@
 import Platform
 import Synchronization
 
-/// The threads that help with parallel loops. They are started by the first loops that have work
-/// for them and wait for more as long as the process lives.
+/// The threads that help with parallel loops. They are started by the first loops that need them,
+/// and wait for more loops until the process ends.
 ///
-/// `fork` leaves a child the thread that called it and no other. So the pool is at rest, its lock
-/// held, while the process is doubled, and the child's is empty: it starts threads when it needs
-/// them. The thread that is left does not share the child's loops but waits for them: it keeps the
-/// number under which the Swift runtime knew it in the parent, and who waits for something that it
-/// initialises would wait for ever.
+/// After `fork`, a child has only the thread that called it. Therefore the pool's lock is held
+/// during `fork`, and the child's pool is empty: it starts threads when it needs them. The
+/// remaining thread does not run iterations of the child's loops but waits for them: it keeps the
+/// identifier that the Swift runtime gave it in the parent, so threads that wait for a value that
+/// it initializes would wait forever.
 final class ThreadPool: @unchecked Sendable {
   static let shared = ThreadPool()
 
-  /// Protects what follows but for reading `offers`.
+  /// Protects the following properties, except for reads of `offers`.
   private let lock = Lock()
   private let hasWork = Condition()
   private let hasLeft = Condition()
-  /// Loops that may have turns that nobody has taken, and how many they are.
+  /// The loops that may have iterations left, and their number.
   private var loops: [ParallelLoop] = []
   private let offers = Atomic(0)
-  /// How many threads there are, how many of them look for work, and how many sleep.
+  /// The number of threads, of those that poll for loops, and of those that sleep.
   private var threads = 0
   private var looking = 0
   private var sleeping = 0
-  /// In a child of `fork`, the thread that is left of its parent's.
+  /// In a child of `fork`, the thread that called it.
   private var survivor: pthread_t?
 
   private init() {
     pthread_atfork(
       { ThreadPool.shared.lock.lock() }, { ThreadPool.shared.lock.unlock() },
-      { ThreadPool.shared.beginAnew() })
+      { ThreadPool.shared.reset() })
   }
 
-  /// Runs `body(0)` … `body(count - 1)` on this thread and on those of the pool that have nothing
-  /// else to do, and waits for the last.
+  /// Runs `body(0)` … `body(count - 1)` on this thread and on idle threads of the pool, and waits
+  /// for the last.
   func perform(_ count: Int, _ body: @Sendable (Int) -> Void) {
     withoutActuallyEscaping(body) { body in
       let loop = ParallelLoop(count, body)
@@ -42,7 +42,7 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Offers a loop to the threads of the pool; false if this thread is not to take part.
+  /// Offers a loop to the threads of the pool; returns false if this thread must not take part.
   private func offer(_ loop: ParallelLoop) -> Bool {
     lock.lock()
     let isSurvivor = survivor.map { pthread_equal($0, pthread_self()) != 0 } ?? false
@@ -57,9 +57,9 @@ final class ThreadPool: @unchecked Sendable {
     return takesPart
   }
 
-  /// Waits until all turns of a loop are over.
+  /// Waits until all iterations of a loop are done.
   private func finish(_ loop: ParallelLoop) {
-    linger { !loop.isOver }
+    yieldBriefly { !loop.isOver }
     lock.withLock {
       while !loop.isOver { hasLeft.wait(lock) }
       withdraw(loop)
@@ -79,12 +79,12 @@ final class ThreadPool: @unchecked Sendable {
     return true
   }
 
-  /// What a thread of the pool does.
+  /// The body of a thread of the pool.
   private func help() {
     lock.lock()
     while true {
       guard let loop = loops.first else {
-        rest()
+        waitForLoop()
         continue
       }
       loop.enter()
@@ -97,11 +97,11 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Waits for a loop.
-  private func rest() {
+  /// Waits until a loop is offered.
+  private func waitForLoop() {
     looking += 1
     lock.unlock()
-    linger { offers.load(ordering: .relaxed) == 0 }
+    yieldBriefly { offers.load(ordering: .relaxed) == 0 }
     lock.lock()
     looking -= 1
     guard loops.isEmpty else { return }
@@ -110,14 +110,14 @@ final class ThreadPool: @unchecked Sendable {
     sleeping -= 1
   }
 
-  /// Stays awake for a moment as long as a condition holds: its end is often nearer than a thread
-  /// that sleeps could be woken.
-  private func linger(while condition: () -> Bool) {
+  /// Yields for a moment while a condition holds, which often takes less time than waking a
+  /// sleeping thread.
+  private func yieldBriefly(while condition: () -> Bool) {
     for _ in 0..<20 where condition() { sched_yield() }
   }
 
-  /// Makes this the pool of a new process, whose only thread this is.
-  private func beginAnew() {
+  /// Resets the pool in a child of `fork`, whose only thread is this one.
+  private func reset() {
     lock.reset()
     hasWork.reset()
     hasLeft.reset()

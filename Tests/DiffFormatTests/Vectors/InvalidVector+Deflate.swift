@@ -7,7 +7,7 @@ extension InvalidVector {
   /// the first of them at byte 8 of the page.
   static func deflateStreams() throws -> [InvalidVector] {
     try codeLengths() + codes() + [
-      // Length 3 as the symbol 257, its distance as the symbol 30, which stands for none.
+      // Length 3 as the symbol 257, its distance as the symbol 30, which is undefined.
       fixed("distance-30", "distance symbol 30 of the fixed code") {
         $0.appendFixed(0x37, bits: 8)
         $0.appendFixed(0x37, bits: 8)
@@ -22,7 +22,7 @@ extension InvalidVector {
     ]
   }
 
-  /// How the lengths of the codes are written.
+  /// The coding of code lengths.
   private static func codeLengths() throws -> [InvalidVector] {
     let literals = lengths([7: 1, 256: 1], of: 257)
     let zeros = [DeflateBlock.Step](repeating: .length(0), count: 7)
@@ -61,7 +61,7 @@ extension InvalidVector {
     ]
   }
 
-  /// The codes of literals, lengths and distances, and the use of what they lack.
+  /// The codes of literals, lengths and distances, and the use of missing codes.
   private static func codes() throws -> [InvalidVector] {
     let match = lengths([7: 1, 256: 2, 258: 2], of: 259)
     return try [

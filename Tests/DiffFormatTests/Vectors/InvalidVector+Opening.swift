@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 
 extension InvalidVector {
-  /// Section 3.4: what opening checks before the index.
+  /// Section 3.4: the checks of opening before the index.
   static func opening() throws -> [InvalidVector] {
     let image = try Bed.gaps.image()
     let file = image.bytes

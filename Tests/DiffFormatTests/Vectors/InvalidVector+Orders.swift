@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 
 extension InvalidVector {
-  /// Section 10: of two damaged pages the first is reported, whatever is wrong with them.
+  /// Section 10: of two damaged pages the first is reported, whatever the damage.
   static func orders() throws -> [InvalidVector] {
     let bed = Bed.gaps
     let values = [UInt8](repeating: 7, count: bed.positions.count)

@@ -57,7 +57,7 @@ extension InvalidVector {
     ]
   }
 
-  /// What fuzzing found.
+  /// Findings of fuzzing.
   static func findings() throws -> [InvalidVector] {
     []
   }

@@ -46,7 +46,7 @@ extension InvalidVector {
     ]
   }
 
-  /// Section 5.4: which traversals go with which grid, hot lines, numbers.
+  /// Section 5.4: traversals and grids, hot lines, numbers.
   static func traversals() throws -> [InvalidVector] {
     let raw: [UInt8] = [0, 1, 2, 3, 4, 5, 6]
     let two: [UInt8] = [1, 7]

@@ -2,8 +2,8 @@ import DiffFormat
 import TensorCore
 import TestSupport
 
-/// A file that every reader must refuse, and how. The offset is that of the rule in the
-/// specification, not what the reader was seen to report.
+/// A file that every reader must refuse, with the error. The offset is that of the rule in the
+/// specification, not the one that this reader reports.
 struct InvalidVector: Sendable {
   let name: String
   let bytes: [UInt8]

@@ -2,7 +2,7 @@ import DiffFormat
 import TestSupport
 
 extension ValidVector {
-  /// What a writer may choose and this one never does, and what later versions may add.
+  /// Choices that a writer may make and this one never does, and additions of later versions.
   static func choices() throws -> [ValidVector] {
     let plane: [UInt8] = [1, 7]
     let gaps = Handmade.gaps([0, 3, 4, 17, 40])
@@ -69,7 +69,7 @@ extension ValidVector {
       future("checkpoints-of-another-size") {
         $0["extensions.count"] = hex("01 01 21") + (0..<33).map { 0xA0 ^ $0 }
       },
-      // The attribute n of the root: not there, then a list of two texts.
+      // The attribute n of the root: absent, then a list of two texts.
       future("attributes") {
         $0["extensions.count"] = hex("01 02 0A 01 00 01 6E 00 03 02 01 61 00")
       },

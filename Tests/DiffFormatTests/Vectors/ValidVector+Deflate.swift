@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 
 extension ValidVector {
-  /// Section 5.5: streams at the ends of what deflate allows.
+  /// Section 5.5: streams at the limits of deflate.
   static func deflateStreams() throws -> [ValidVector] {
     func vector(_ name: String, _ block: DeflateBlock, _ rest: String = "") throws -> ValidVector {
       let bytes = block.bytes + hex(rest)

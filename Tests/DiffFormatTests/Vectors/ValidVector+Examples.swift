@@ -42,7 +42,7 @@ extension ValidVector {
     """)
 }
 
-/// A file of one page whose bytes are to be put in: what a page test starts from.
+/// A file of one page whose bytes are to be replaced, for tests of pages.
 struct Bed: Sendable {
   let type: ElementType
   let shape: Shape
@@ -64,7 +64,7 @@ struct Bed: Sendable {
   /// are 1.
   static let blocks = Bed(TestShape.long, (0..<150).map { $0 * 2 })
 
-  /// The file with the page that the writer makes.
+  /// The file with the page as written.
   func image() throws -> DiffImage {
     let values = [UInt8](repeating: 7, count: positions.count * type.width)
     return DiffImage(

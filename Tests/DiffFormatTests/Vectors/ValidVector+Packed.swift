@@ -38,7 +38,7 @@ extension ValidVector {
         .changes: Changes([1, 2], [5, 6]), .oldRemainder: Changes(whole: [1, 2], width: 1),
         .newRemainder: Changes(whole: [3, 4, 5, 6], width: 1),
       ])
-    // Rows of three elements are no whole units: the unit shapes are vectors of three and two.
+    // Rows of three elements are not whole units: the unit shapes are vectors of three and two.
     let ragged = Contents.Tensor(
       DiffEntry("ragged", .reshape(to: shape(4, of: f4)), f4, shape(2, 3, of: f4)),
       [.changes: Changes([0], [9]), .oldRemainder: Changes(whole: [8], width: 1)])

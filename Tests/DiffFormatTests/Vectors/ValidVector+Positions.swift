@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 
 extension ValidVector {
-  /// Each position coding with each traversal it goes with, as the writer chooses them; and each
+  /// Each position coding with each possible traversal, as the writer chooses them; and each
   /// plane coding.
   static func positions() throws -> [ValidVector] {
     var random = SplitMix64(seed: 7)
@@ -59,7 +59,7 @@ extension ValidVector {
     ]
   }
 
-  /// Where pages end and where numbers leave 32 bits.
+  /// Ends of pages, and numbers beyond 32 bits.
   static func sizes() throws -> [ValidVector] {
     func vector(
       _ name: String, _ shape: Shape, _ positions: [UInt64], _ operation: DiffOperation = .xor

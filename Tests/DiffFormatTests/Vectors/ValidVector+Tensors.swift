@@ -3,7 +3,7 @@ import TensorCore
 import TestSupport
 
 extension ValidVector {
-  /// Each element type, and shapes at the ends of what there is.
+  /// Each element type, and extreme shapes.
   static func tensors() throws -> [ValidVector] {
     let types = ElementType.wholeBytes.map { type in
       exact(
@@ -38,7 +38,7 @@ extension ValidVector {
     ]
   }
 
-  /// Names and metadata that are legal and hard.
+  /// Unusual but valid names and metadata.
   static func texts() throws -> [ValidVector] {
     let names: [TensorName] = [
       " ", ".", "..", "../../etc/passwd", "/", "A", "a b c", "a.b", "a/b", "a\\b", "e\u{301}",

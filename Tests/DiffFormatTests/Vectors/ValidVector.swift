@@ -5,7 +5,7 @@ import TestSupport
 /// A file that every reader must accept.
 struct ValidVector: Sendable {
   let name: String
-  /// The profile with which the writer makes the same bytes; nil if it never does.
+  /// The profile with which the writer gives the same bytes; nil if there is none.
   let profile: EncodingProfile?
   let bytes: [UInt8]
 
@@ -15,7 +15,7 @@ struct ValidVector: Sendable {
       + deflateStreams() + limits() + packed()
   }
 
-  /// What the writer makes of `contents`.
+  /// The output of the writer for `contents`.
   init(_ name: String, _ contents: Contents, _ profile: EncodingProfile = .size) throws {
     self.name = name
     self.profile = profile
@@ -29,7 +29,7 @@ struct ValidVector: Sendable {
     try self.init(name, Contents([.init(entry, changes)]), profile)
   }
 
-  /// What no writer makes, or not this one.
+  /// A file that no writer gives, or not this one.
   init(_ name: String, handmade bytes: [UInt8]) {
     self.name = name
     profile = nil

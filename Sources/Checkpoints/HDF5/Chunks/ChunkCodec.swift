@@ -2,21 +2,22 @@ import Compression
 import Kernels
 import TensorCore
 
-/// The way of a tensor's chunks through their filters, both directions, without libhdf5.
+/// Unpacks and packs the chunks of a tensor through their filters, without libhdf5.
 package struct ChunkCodec: Sendable {
-  /// Bytes of a chunk without filters.
+  /// The number of bytes of a chunk without filters.
   let byteCount: Int
   private let filters: [StoredTensor.Filter]
   private let type: ElementType
   private let isBigEndian: Bool
   private let fill: UInt64
 
-  /// Larger chunks are left to the process of libhdf5: each takes several times its size in memory.
+  /// The maximum size of chunks that are unpacked here. Larger ones are left to the process of
+  /// libhdf5, because each takes several times its size in memory.
   package static let maximumByteCount: UInt64 = 16 << 20
 
-  /// Nil if libhdf5 has to do it.
+  /// Creates the codec of a tensor; nil if libhdf5 must read its chunks.
   ///
-  /// - Parameter largest: the most bytes of a chunk.
+  /// - Parameter largest: the maximum number of bytes of a chunk.
   package init?(_ tensor: StoredTensor, largest: UInt64 = maximumByteCount) {
     guard case .chunked(let chunks) = tensor.storage else { return nil }
     let size = chunks.byteCount(tensor.type)
@@ -40,12 +41,12 @@ package struct ChunkCodec: Sendable {
 
   package var isFiltered: Bool { !filters.isEmpty }
 
-  /// Makes zeros the elements that are stored nowhere.
+  /// Sets all elements of `bytes`, which are zeros, to the fill value.
   func fill(_ bytes: inout MutableSpan<UInt8>) {
     if fill != 0 { Kernels.fill(&bytes, fill, width: type.width) }
   }
 
-  /// A chunk that is stored nowhere.
+  /// Returns a chunk of fill values, for one that is not stored.
   func missing() -> [UInt8] {
     var chunk = [UInt8](repeating: 0, count: byteCount)
     var span = chunk.mutableSpan
@@ -53,10 +54,10 @@ package struct ChunkCodec: Sendable {
     return chunk
   }
 
-  /// The little-endian elements of a stored chunk.
+  /// Returns the little-endian elements of a stored chunk.
   ///
-  /// - Parameter filterMask: the filters that it did not pass, a bit each.
-  /// - Throws: `malformed` if it does not unpack to a chunk, `checksum` if it does not match its own.
+  /// - Parameter filterMask: a bit mask of the filters that were skipped.
+  /// - Throws: `malformed` if it does not unpack to a chunk, `checksum` if its checksum is wrong.
   package func unpack(
     _ stored: consuming [UInt8], filterMask: UInt32
   ) throws(DiffError) -> [UInt8] {
@@ -88,7 +89,7 @@ package struct ChunkCodec: Sendable {
     return bytes
   }
 
-  /// A chunk as it is stored after all filters.
+  /// Returns a chunk as it is stored, after all filters.
   package func pack(_ chunk: consuming [UInt8]) -> [UInt8] {
     var bytes = consume chunk
     swap(&bytes)
@@ -109,7 +110,8 @@ package struct ChunkCodec: Sendable {
     Kernels.swapBytes(&span, width: type.byteOrderWidth)
   }
 
-  /// All first bytes of the elements, then all second ones, and so on; what is left over stays.
+  /// Returns the first bytes of all elements, then all second bytes, and so on, or the inverse of
+  /// that if `back`; trailing bytes that are not a whole element stay.
   private func shuffled(_ bytes: [UInt8], back: Bool) -> [UInt8] {
     let whole = bytes.count - bytes.count % type.width
     guard type.width > 1, whole > type.width else { return bytes }
@@ -129,7 +131,7 @@ package struct ChunkCodec: Sendable {
     let stored: UInt32 = bytes.littleEndian(at: bytes.count - 4)
     bytes.removeLast(4)
     let sum = Fletcher32.sum(bytes.span)
-    // Files of HDF5 1.6.2 and before have the bytes of each half the other way round.
+    // HDF5 1.6.2 and earlier wrote the bytes of each half swapped.
     let swapped = (sum & 0x00FF_00FF) << 8 | (sum & 0xFF00_FF00) >> 8
     guard checksumsMatch(sum, stored) || swapped == stored else {
       throw DiffError(.checksum, "a chunk does not match its checksum")

@@ -1,23 +1,24 @@
 import Kernels
 
-/// How a tensor is divided into chunks, and into strips: ranges of its row-major bytes that are
-/// unpacked and packed together, whole rows of chunks where they are not too large.
+/// The division of a tensor into chunks, and into row ranges: ranges of its row-major bytes that
+/// are unpacked and packed together; whole rows of chunks if these are not too large.
 struct ChunkGrid: Sendable {
   let extents, sides: [UInt64]
-  /// Chunks along each dimension.
+  /// The number of chunks along each dimension.
   let counts: [UInt64]
   let width: UInt64
-  /// Bytes from one index to the next in each dimension: of the tensor, of a chunk.
+  /// The number of bytes from one index to the next in each dimension, of the tensor and of a
+  /// chunk.
   let strides, chunkStrides: [UInt64]
-  /// The dimension that strips divide; those before have one index in each strip.
+  /// The dimension that row ranges divide; those before it have one index in each row range.
   private let divided: Int
-  /// Indices of that dimension in a strip.
+  /// The number of indices of that dimension in a row range.
   private let rows: UInt64
 
   private static let wantedSize: UInt64 = 8 << 20
   private static let maximumSize: UInt64 = 32 << 20
 
-  /// The grid of a tensor that has elements.
+  /// Creates the grid of a tensor, which must have elements.
   init(_ tensor: StoredTensor, _ chunks: StoredTensor.Chunks) {
     extents = tensor.shape.extents
     sides = chunks.shape.extents
@@ -29,10 +30,10 @@ struct ChunkGrid: Sendable {
     self.divided = divided
     let stride = strides[divided]
     let side = min(sides[divided], extents[divided])
-    let band = side * stride
+    let chunkRow = side * stride
     rows =
-      band <= Self.maximumSize
-      ? side * max(1, Self.wantedSize / band) : max(1, Self.maximumSize / stride)
+      chunkRow <= Self.maximumSize
+      ? side * max(1, Self.wantedSize / chunkRow) : max(1, Self.maximumSize / stride)
   }
 
   private static func strides(_ extents: [UInt64], _ width: UInt64) -> [UInt64] {
@@ -45,24 +46,24 @@ struct ChunkGrid: Sendable {
     return strides
   }
 
-  /// Whether no chunk reaches from one strip into another.
-  var stripsHoldWholeChunks: Bool {
+  /// True if no chunk extends over several row ranges.
+  var rowRangesHoldWholeChunks: Bool {
     rows % min(sides[divided], extents[divided]) == 0
       && sides[..<divided].allSatisfy { $0 == 1 }
   }
 
-  /// Part of a tensor.
-  struct Strip: Sendable {
-    /// The bytes of the tensor.
+  /// A row range of a tensor.
+  struct RowRange: Sendable {
+    /// The byte range in the tensor.
     var range: Range<UInt64>
-    /// For each dimension, the indices.
+    /// The indices in each dimension.
     fileprivate var box: [Range<UInt64>]
-    /// The numbers of the chunks that it cuts or holds.
+    /// The indices of the chunks that it overlaps.
     var chunks: Range<UInt64>
   }
 
-  /// The strip of a byte of the tensor.
-  func strip(at offset: UInt64) -> Strip {
+  /// Returns the row range that contains a byte of the tensor.
+  func rowRange(at offset: UInt64) -> RowRange {
     var index = offset / strides[divided]
     let row = index % extents[divided]
     let first = row - row % rows
@@ -72,77 +73,77 @@ struct ChunkGrid: Sendable {
     box[divided] = first..<last
     index /= extents[divided]
     for dimension in (0..<divided).reversed() {
-      let place = index % extents[dimension]
-      box[dimension] = place..<place + 1
+      let coordinate = index % extents[dimension]
+      box[dimension] = coordinate..<coordinate + 1
       index /= extents[dimension]
     }
-    var strip = Strip(
+    var rowRange = RowRange(
       range: start..<start + (last - first) * strides[divided], box: box, chunks: 0..<0)
-    strip.chunks = chunks(of: strip, touching: strip.range)
-    return strip
+    rowRange.chunks = chunks(of: rowRange, touching: rowRange.range)
+    return rowRange
   }
 
-  /// The numbers of the chunks of a strip that a range of its bytes may touch: whole bands, that
-  /// is all chunks that have one place along the divided dimension.
-  func chunks(of strip: Strip, touching range: Range<UInt64>) -> Range<UInt64> {
-    let bands = bands(of: strip, touching: range)
-    let perBand = counts[(divided + 1)...].reduce(1, *)
-    var number: UInt64 = 0
+  /// Returns the indices of the chunks of a row range that a range of its bytes may overlap: whole
+  /// chunk rows, which are all chunks with one coordinate along the divided dimension.
+  func chunks(of rowRange: RowRange, touching range: Range<UInt64>) -> Range<UInt64> {
+    let chunkRows = chunkRows(of: rowRange, touching: range)
+    let perRow = counts[(divided + 1)...].reduce(1, *)
+    var index: UInt64 = 0
     for dimension in 0..<divided {
-      number = number * counts[dimension] + strip.box[dimension].lowerBound / sides[dimension]
+      index = index * counts[dimension] + rowRange.box[dimension].lowerBound / sides[dimension]
     }
-    number *= counts[divided]
-    return (number + bands.lowerBound) * perBand..<(number + bands.upperBound) * perBand
+    index *= counts[divided]
+    return (index + chunkRows.lowerBound) * perRow..<(index + chunkRows.upperBound) * perRow
   }
 
-  /// The bytes of a strip that lie in the bands which a range touches.
-  func bytes(of strip: Strip, inBandsOf range: Range<UInt64>) -> Range<UInt64> {
-    let bands = bands(of: strip, touching: range)
-    let box = strip.box[divided]
-    let first = max(box.lowerBound, bands.lowerBound * sides[divided])
-    let last = min(box.upperBound, bands.upperBound * sides[divided])
-    let start = strip.range.lowerBound + (first - box.lowerBound) * strides[divided]
+  /// Returns the bytes of a row range that are in the chunk rows which a range overlaps.
+  func bytes(of rowRange: RowRange, inChunkRowsOf range: Range<UInt64>) -> Range<UInt64> {
+    let chunkRows = chunkRows(of: rowRange, touching: range)
+    let box = rowRange.box[divided]
+    let first = max(box.lowerBound, chunkRows.lowerBound * sides[divided])
+    let last = min(box.upperBound, chunkRows.upperBound * sides[divided])
+    let start = rowRange.range.lowerBound + (first - box.lowerBound) * strides[divided]
     return start..<start + (last - first) * strides[divided]
   }
 
-  private func bands(of strip: Strip, touching range: Range<UInt64>) -> Range<UInt64> {
-    let row = strip.box[divided].lowerBound
-    let first = row + (range.lowerBound - strip.range.lowerBound) / strides[divided]
-    let last = row + (range.upperBound - 1 - strip.range.lowerBound) / strides[divided]
+  private func chunkRows(of rowRange: RowRange, touching range: Range<UInt64>) -> Range<UInt64> {
+    let row = rowRange.box[divided].lowerBound
+    let first = row + (range.lowerBound - rowRange.range.lowerBound) / strides[divided]
+    let last = row + (range.upperBound - 1 - rowRange.range.lowerBound) / strides[divided]
     return first / sides[divided]..<last / sides[divided] + 1
   }
 
-  /// Where the chunk of a number is in the grid.
-  func place(of number: UInt64) -> [UInt64] {
-    var place = counts
-    var rest = number
+  /// Returns the coordinates in the grid of the chunk with an index.
+  func coordinates(of index: UInt64) -> [UInt64] {
+    var coordinates = counts
+    var rest = index
     for dimension in counts.indices.reversed() {
-      place[dimension] = rest % counts[dimension]
+      coordinates[dimension] = rest % counts[dimension]
       rest /= counts[dimension]
     }
-    return place
+    return coordinates
   }
 
-  /// Whether the edge of the tensor cuts the chunk at a place.
-  func isCut(_ place: [UInt64]) -> Bool {
-    zip(place, zip(sides, extents)).contains { ($0 + 1) * $1.0 > $1.1 }
+  /// Returns whether the chunk at these coordinates extends beyond the tensor.
+  func isCut(_ coordinates: [UInt64]) -> Bool {
+    zip(coordinates, zip(sides, extents)).contains { ($0 + 1) * $1.0 > $1.1 }
   }
 }
 
 extension ChunkGrid {
-  /// Calls `body` with what a chunk and a strip share, in runs of rows of equal length: how many,
-  /// how long, where in the chunk's bytes and where in the strip's.
+  /// Calls `body` with the intersection of a chunk and a row range, in groups of rows of equal
+  /// length: their count, their length, and their offsets in the chunk and in the row range.
   func forEachRun(
-    of place: [UInt64], in strip: Strip,
-    _ body: (_ count: Int, _ length: Int, _ chunk: Kernels.Rows, _ strip: Kernels.Rows) -> Void
+    of coordinates: [UInt64], in rowRange: RowRange,
+    _ body: (_ count: Int, _ length: Int, _ chunk: Kernels.Rows, _ rowRange: Kernels.Rows) -> Void
   ) {
     let box = extents.indices.map { dimension in
-      let start = place[dimension] * sides[dimension]
+      let start = coordinates[dimension] * sides[dimension]
       return max(
-        start, strip.box[dimension].lowerBound)..<min(
-          start + sides[dimension], strip.box[dimension].upperBound)
+        start, rowRange.box[dimension].lowerBound)..<min(
+          start + sides[dimension], rowRange.box[dimension].upperBound)
     }
-    // Dimensions in which both are whole lie in one piece with the next.
+    // Trailing dimensions that both cover completely are contiguous.
     var inner = extents.count - 1
     var length = UInt64(box[inner].count) * width
     while inner > 0, box[inner].count == Int(extents[inner]), sides[inner] == extents[inner] {
@@ -156,14 +157,15 @@ extension ChunkGrid {
       var inTensor: UInt64 = 0
       for dimension in index.indices {
         inChunk +=
-          (index[dimension] - place[dimension] * sides[dimension]) * chunkStrides[dimension]
+          (index[dimension] - coordinates[dimension] * sides[dimension]) * chunkStrides[dimension]
         inTensor += index[dimension] * strides[dimension]
       }
       body(
         row >= 0 ? box[row].count : 1, Int(length),
         Kernels.Rows(start: Int(inChunk), stride: row >= 0 ? Int(chunkStrides[row]) : 0),
         Kernels.Rows(
-          start: Int(inTensor - strip.range.lowerBound), stride: row >= 0 ? Int(strides[row]) : 0))
+          start: Int(inTensor - rowRange.range.lowerBound),
+          stride: row >= 0 ? Int(strides[row]) : 0))
       var dimension = row - 1
       while dimension >= 0 {
         index[dimension] += 1

@@ -3,23 +3,23 @@ import SystemSupport
 import TensorCore
 
 /// Reads chunked tensors of a file without libhdf5. Threads that read at the same time share the
-/// work of unpacking; what was unpacked last is kept, so that reading on from block to block
-/// unpacks each chunk once.
+/// unpacking; the most recently unpacked rows are kept, so that sequential reads unpack each chunk
+/// once.
 ///
-/// Memory is two strips and a few chunks for each thread, whatever the sizes of tensors.
+/// Uses memory for two row ranges, and a few chunks for each thread, regardless of tensor sizes.
 final class ChunkReader: Sendable {
   private let file: File
-  /// The strips used last, the latest at the end.
-  private let kept = Guarded<[Strip]>([])
-  /// Held while a large chunk is unpacked, which takes several times its size.
+  /// The most recently used rows, the latest at the end.
+  private let kept = Guarded<[UnpackedRows]>([])
+  /// Held while a large chunk is unpacked, which takes several times its size in memory.
   private let large = Guarded(())
 
-  private static let keptStrips = 2
+  private static let keptCount = 2
   private static let largeSize = 4 << 20
 
   init(_ file: File) { self.file = file }
 
-  /// Fills `buffer` with little-endian bytes of a tensor that has a codec.
+  /// Fills `buffer` with little-endian bytes of a tensor.
   func read(
     _ tensor: StoredTensor, _ codec: ChunkCodec, at offset: UInt64,
     into buffer: inout MutableSpan<UInt8>
@@ -29,27 +29,27 @@ final class ChunkReader: Sendable {
     var done = 0
     while done < buffer.count {
       let start = offset + UInt64(done)
-      let layout = grid.strip(at: start)
+      let layout = grid.rowRange(at: start)
       let count = min(buffer.count - done, Int(layout.range.upperBound - start))
-      let strip = strip(of: tensor.name, layout, chunks, codec)
+      let rows = rows(of: tensor.name, layout, chunks, codec)
       let touched = chunks.stored(
         grid.chunks(of: layout, touching: start..<start + UInt64(count)))
-      let first = strip.stored.lowerBound
-      try strip.work.finish(
+      let first = rows.stored.lowerBound
+      try rows.tasks.finish(
         touched.lowerBound - first..<touched.upperBound - first
-      ) { piece throws(DiffError) in
-        let chunk = chunks.chunks[first + piece]
-        let place = grid.place(of: chunk.index)
-        let mask = chunks.filtersEdges || !grid.isCut(place) ? chunk.filterMask : .max
+      ) { index throws(DiffError) in
+        let chunk = chunks.chunks[first + index]
+        let coordinates = grid.coordinates(of: chunk.index)
+        let mask = chunks.filtersEdges || !grid.isCut(coordinates) ? chunk.filterMask : .max
         let unpacked = try unpacked(chunk, codec, mask)
-        strip.bytes.change(at: 0, count: strip.bytes.count) { bytes in
-          grid.forEachRun(of: place, in: layout) { count, length, inChunk, inStrip in
+        rows.bytes.change(at: 0, count: rows.bytes.count) { bytes in
+          grid.forEachRun(of: coordinates, in: layout) { count, length, inChunk, inRows in
             Kernels.copyRows(
-              count, length: length, from: unpacked.span, inChunk, to: &bytes, inStrip)
+              count, length: length, from: unpacked.span, inChunk, to: &bytes, inRows)
           }
         }
       }
-      let bytes = strip.bytes
+      let bytes = rows.bytes
       Kernels.copyRows(
         1, length: count, from: bytes.span,
         Kernels.Rows(
@@ -69,10 +69,11 @@ final class ChunkReader: Sendable {
   private func unpack(
     _ chunk: StoredTensor.Chunk, _ codec: ChunkCodec, _ filterMask: UInt32
   ) throws(DiffError) -> [UInt8] {
-    // Filters that only may make smaller cannot need much more than the elements.
+    // The filters can only enlarge a chunk slightly.
     guard chunk.size <= UInt64(2 * codec.byteCount + 1024) else {
       throw DiffError(
-        .malformed, "a chunk takes more than its elements", path: file.path, offset: chunk.offset)
+        .malformed, "a stored chunk is larger than its elements", path: file.path,
+        offset: chunk.offset)
     }
     let stored = try file.bytes(at: chunk.offset, count: Int(chunk.size))
     do { return try codec.unpack(stored, filterMask: filterMask) } catch {
@@ -80,32 +81,33 @@ final class ChunkReader: Sendable {
     }
   }
 
-  private func strip(
-    of name: TensorName, _ layout: ChunkGrid.Strip, _ chunks: StoredTensor.Chunks,
+  private func rows(
+    of name: TensorName, _ layout: ChunkGrid.RowRange, _ chunks: StoredTensor.Chunks,
     _ codec: ChunkCodec
-  ) -> Strip {
+  ) -> UnpackedRows {
     kept.withLock { kept in
       let found = kept.firstIndex { $0.start == layout.range.lowerBound && $0.name == name }
-      let strip =
-        found.map { kept.remove(at: $0) } ?? Strip(of: name, layout, chunks: chunks, codec: codec)
-      kept.append(strip)
-      if kept.count > Self.keptStrips { kept.removeFirst() }
-      return strip
+      let rows =
+        found.map { kept.remove(at: $0) }
+        ?? UnpackedRows(of: name, layout, chunks: chunks, codec: codec)
+      kept.append(rows)
+      if kept.count > Self.keptCount { kept.removeFirst() }
+      return rows
     }
   }
 
-  /// The unpacked bytes of a strip, as far as its work is done; what is not stored is there from
-  /// the beginning.
-  private final class Strip: Sendable {
+  /// The unpacked bytes of a row range, complete for the chunks whose tasks are done; elements that
+  /// are not stored have the fill value from the start.
+  private final class UnpackedRows: Sendable {
     let name: TensorName
     let start: UInt64
     let bytes: ResidentBytes
-    /// Its chunks, as places in the tensor's list.
+    /// The range of its chunks in the tensor's list.
     let stored: Range<Int>
-    let work: SharedWork
+    let tasks: SharedTasks
 
     init(
-      of name: TensorName, _ layout: ChunkGrid.Strip, chunks: StoredTensor.Chunks,
+      of name: TensorName, _ layout: ChunkGrid.RowRange, chunks: StoredTensor.Chunks,
       codec: ChunkCodec
     ) {
       self.name = name
@@ -113,7 +115,7 @@ final class ChunkReader: Sendable {
       bytes = ResidentBytes(count: layout.range.count)
       bytes.change(at: 0, count: bytes.count) { codec.fill(&$0) }
       stored = chunks.stored(layout.chunks)
-      work = SharedWork(count: stored.count)
+      tasks = SharedTasks(count: stored.count)
     }
   }
 }

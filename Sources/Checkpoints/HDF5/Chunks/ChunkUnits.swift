@@ -1,12 +1,12 @@
 import Kernels
 
-/// The chunks of a tensor that pass no filters, as units that are written.
+/// The layout of a tensor in unfiltered chunks.
 struct ChunkUnits: WriteUnits {
   let grid: ChunkGrid
   let chunks: StoredTensor.Chunks
 
-  /// Nil if chunks are filtered or missing: a change of an element then moves others, or needs
-  /// a place.
+  /// Nil if chunks are filtered or missing: then a change of an element would move others, or need
+  /// new space.
   init?(_ tensor: StoredTensor, _ chunks: StoredTensor.Chunks) {
     guard let codec = ChunkCodec(tensor), !codec.isFiltered, tensor.byteCount > 0 else {
       return nil
@@ -20,26 +20,27 @@ struct ChunkUnits: WriteUnits {
     var units: [WriteUnit] = []
     var next = range.lowerBound
     while next < range.upperBound {
-      let strip = grid.strip(at: next)
-      let part = next..<min(range.upperBound, strip.range.upperBound)
-      for chunk in chunks.chunks[chunks.stored(grid.chunks(of: strip, touching: part))] {
-        appendRows(of: chunk, strip, part, from: Int(next - range.lowerBound), to: &units)
+      let rowRange = grid.rowRange(at: next)
+      let part = next..<min(range.upperBound, rowRange.range.upperBound)
+      for chunk in chunks.chunks[chunks.stored(grid.chunks(of: rowRange, touching: part))] {
+        appendRows(of: chunk, rowRange, part, from: Int(next - range.lowerBound), to: &units)
       }
       next = part.upperBound
     }
     return units
   }
 
-  /// Appends the rows of a chunk that lie in a part of a strip: no other bytes, which another
-  /// thread may be changing. Those that lie end to end are one unit.
+  /// Appends the rows of a chunk that are in a part of a row range, and no other bytes, which
+  /// another thread may be changing. Adjacent rows are one unit.
   private func appendRows(
-    of chunk: StoredTensor.Chunk, _ strip: ChunkGrid.Strip, _ part: Range<UInt64>,
+    of chunk: StoredTensor.Chunk, _ rowRange: ChunkGrid.RowRange, _ part: Range<UInt64>,
     from start: Int, to units: inout [WriteUnit]
   ) {
-    let first = Int(part.lowerBound - strip.range.lowerBound)
+    let first = Int(part.lowerBound - rowRange.range.lowerBound)
     let wanted = first..<first + part.count
     var end: UInt64?
-    grid.forEachRun(of: grid.place(of: chunk.index), in: strip) { count, length, inside, outside in
+    let coordinates = grid.coordinates(of: chunk.index)
+    grid.forEachRun(of: coordinates, in: rowRange) { count, length, inside, outside in
       for row in 0..<count {
         let here = outside.start + row * outside.stride
         let shared = (here..<here + length).clamped(to: wanted)

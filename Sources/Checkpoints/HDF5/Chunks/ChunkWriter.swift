@@ -2,8 +2,8 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Writes to chunked tensors of a copy: gathers what is written strip by strip, packs the chunks
-/// that came out different on all cores, and leaves the others as they are, byte for byte.
+/// Writes to chunked tensors of a copy: collects the written bytes by row range, packs the changed
+/// chunks on all cores, and leaves the others as they are, byte for byte.
 final class ChunkWriter: Sendable {
   private let source: HDF5Checkpoint
   private let output: File
@@ -12,36 +12,37 @@ final class ChunkWriter: Sendable {
 
   private struct State {
     var tensor: StoredTensor?
-    /// What was written and not packed yet.
-    var strips: [Strip] = []
-    /// Chunks of the tensor that are not the source's any more.
+    /// The rows that were written and not yet packed.
+    var pending: [WrittenRows] = []
+    /// The indices of the tensor's chunks that have been rewritten.
     var rewritten: Set<UInt64> = []
-    /// Names of tensors that were written before this one.
+    /// The names of tensors that were written before this one.
     var finished: Set<TensorName> = []
   }
 
-  /// Strips that are gathered at the same time: threads may be ahead of each other.
-  private static let maximumStrips = 2
+  /// The maximum number of row ranges that are collected at the same time, since threads write at
+  /// different offsets.
+  private static let maximumPending = 2
 
   /// - Parameters:
-  ///   - source: what the output began as a copy of.
-  ///   - hdf5: libhdf5, which the output is open in.
+  ///   - source: the checkpoint that the output is a copy of.
+  ///   - hdf5: the client with which the output is open.
   init(_ source: HDF5Checkpoint, _ output: File, _ hdf5: HDF5Client) {
     self.source = source
     self.output = output
     self.hdf5 = hdf5
   }
 
-  /// Takes bytes to be written; false if they must be written by libhdf5 instead.
+  /// Collects bytes to be written; returns false if libhdf5 must write them.
   func write(
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) -> Bool {
-    // What was given another shape is no tensor of the source.
+    // A reshaped tensor is not in the source.
     guard case .chunked(let chunks) = tensor.storage, ChunkCodec(tensor) != nil,
       chunks.filtersEdges, source.has(tensor)
     else { return false }
     let grid = ChunkGrid(tensor, chunks)
-    guard grid.stripsHoldWholeChunks else { return false }
+    guard grid.rowRangesHoldWholeChunks else { return false }
     // A span cannot be captured.
     var copy: [UInt8] = []
     copy.append(copying: bytes)
@@ -55,95 +56,95 @@ final class ChunkWriter: Sendable {
       var done = 0
       while done < copy.count {
         let start = offset + UInt64(done)
-        let layout = grid.strip(at: start)
+        let layout = grid.rowRange(at: start)
         let count = min(copy.count - done, Int(layout.range.upperBound - start))
-        let strip: Strip
-        if let found = state.strips.first(where: { $0.layout.range == layout.range }) {
-          strip = found
+        let rows: WrittenRows
+        if let found = state.pending.first(where: { $0.layout.range == layout.range }) {
+          rows = found
         } else {
-          strip = Strip(layout)
-          state.strips.append(strip)
+          rows = WrittenRows(layout)
+          state.pending.append(rows)
         }
-        strip.write(copy.span.extracting(done..<done + count), at: start)
+        rows.write(copy.span.extracting(done..<done + count), at: start)
         done += count
       }
-      while state.strips.count > Self.maximumStrips {
-        try flush(state.strips.removeFirst(), &state)
+      while state.pending.count > Self.maximumPending {
+        try flush(state.pending.removeFirst(), &state)
       }
       return true
     }
   }
 
-  /// Packs what lies before an offset of the tensor that is being written, or everything.
+  /// Packs and writes the collected rows before an offset of the current tensor, or all of them.
   func flush(upTo offset: UInt64 = .max) throws(DiffError) {
     try state.withLock { state throws(DiffError) in try flush(&state, upTo: offset) }
   }
 
   private func flush(_ state: inout State, upTo offset: UInt64) throws(DiffError) {
-    while let first = state.strips.firstIndex(where: { $0.layout.range.upperBound <= offset }) {
-      try flush(state.strips.remove(at: first), &state)
+    while let first = state.pending.firstIndex(where: { $0.layout.range.upperBound <= offset }) {
+      try flush(state.pending.remove(at: first), &state)
     }
   }
 
-  private func flush(_ strip: Strip, _ state: inout State) throws(DiffError) {
+  private func flush(_ rows: WrittenRows, _ state: inout State) throws(DiffError) {
     guard let tensor = state.tensor, case .chunked(let chunks) = tensor.storage,
       let codec = ChunkCodec(tensor)
     else { return }
     do throws(DiffError) {
       let grid = ChunkGrid(tensor, chunks)
-      for band in strip.bands(grid) {
-        let numbers = grid.chunks(of: strip.layout, touching: band)
-        guard state.rewritten.isDisjoint(with: numbers) else {
-          try writeByLibrary(strip, band, tensor)
+      for chunkRows in rows.changedChunkRows(grid) {
+        let indices = grid.chunks(of: rows.layout, touching: chunkRows)
+        guard state.rewritten.isDisjoint(with: indices) else {
+          try writeByLibrary(rows, chunkRows, tensor)
           continue
         }
-        state.rewritten.formUnion(numbers)
-        let old = try strip.complete(band, from: source, tensor)
+        state.rewritten.formUnion(indices)
+        let old = try rows.complete(chunkRows, from: source, tensor)
         try pack(
-          numbers, of: strip, over: old, tensor, chunks: chunks, codec: codec, grid: grid)
+          indices, of: rows, over: old, tensor, chunks: chunks, codec: codec, grid: grid)
       }
     } catch { throw error.at(tensor: tensor.name) }
   }
 
-  /// Packs chunks and writes those that are not the old ones, in batches that bound memory: one is
-  /// written while the next is packed.
+  /// Packs chunks and writes those that changed, in groups that bound memory: one is written while
+  /// the next is packed.
   private func pack(
-    _ numbers: Range<UInt64>, of strip: Strip, over old: ResidentBytes, _ tensor: StoredTensor,
-    chunks: StoredTensor.Chunks, codec: ChunkCodec, grid: ChunkGrid
+    _ indices: Range<UInt64>, of rows: WrittenRows, over old: ResidentBytes,
+    _ tensor: StoredTensor, chunks: StoredTensor.Chunks, codec: ChunkCodec, grid: ChunkGrid
   ) throws(DiffError) {
-    let perBatch = UInt64(max(4 * ProcessorCount.online, (2 << 20) / codec.byteCount))
-    var packed: [(number: UInt64, chunk: PackedChunk)] = []
-    var next = numbers.lowerBound
-    while next < numbers.upperBound || !packed.isEmpty {
-      let batch = next..<min(numbers.upperBound, next + perBatch)
+    let perGroup = UInt64(max(4 * ProcessorCount.online, (2 << 20) / codec.byteCount))
+    var packed: [(index: UInt64, chunk: PackedChunk)] = []
+    var next = indices.lowerBound
+    while next < indices.upperBound || !packed.isEmpty {
+      let group = next..<min(indices.upperBound, next + perGroup)
       let before = packed
-      var made = [PackedChunk?](repeating: nil, count: batch.count + 1)
+      var made = [PackedChunk?](repeating: nil, count: group.count + 1)
       try parallelForEach(&made) { index, made throws(DiffError) in
         guard index > 0 else { return try write(before, to: tensor, chunks, codec) }
-        let place = grid.place(of: batch.lowerBound + UInt64(index - 1))
-        let new = strip.chunk(at: place, of: strip.bytes, grid, codec)
-        guard new != strip.chunk(at: place, of: old, grid, codec) else { return }
+        let coordinates = grid.coordinates(of: group.lowerBound + UInt64(index - 1))
+        let new = rows.chunk(at: coordinates, of: rows.bytes, grid, codec)
+        guard new != rows.chunk(at: coordinates, of: old, grid, codec) else { return }
         made = PackedChunk(
-          place: zip(place, grid.sides).map { $0 * $1 }, filterMask: 0,
+          start: zip(coordinates, grid.sides).map { $0 * $1 }, filterMask: 0,
           bytes: codec.pack(new))
       }
-      packed = zip(batch, made.dropFirst()).compactMap { number, chunk in
-        chunk.map { (number, $0) }
+      packed = zip(group, made.dropFirst()).compactMap { index, chunk in
+        chunk.map { (index, $0) }
       }
-      next = batch.upperBound
+      next = group.upperBound
     }
   }
 
   private func write(
-    _ packed: [(number: UInt64, chunk: PackedChunk)], to tensor: StoredTensor,
+    _ packed: [(index: UInt64, chunk: PackedChunk)], to tensor: StoredTensor,
     _ chunks: StoredTensor.Chunks, _ codec: ChunkCodec
   ) throws(DiffError) {
     var byLibrary: [PackedChunk] = []
-    for (number, chunk) in packed {
-      if !codec.isFiltered, let place = chunks.stored(number..<number + 1).first {
-        // The library may hold bytes around its objects, and must not write them over these.
+    for (index, chunk) in packed {
+      if !codec.isFiltered, let stored = chunks.stored(index..<index + 1).first {
+        // The library may cache bytes around its objects, and must not write them over these.
         try hdf5.close()
-        try output.write(chunk.bytes.span, at: chunks.chunks[place].offset)
+        try output.write(chunk.bytes.span, at: chunks.chunks[stored].offset)
       } else {
         byLibrary.append(chunk)
       }
@@ -151,28 +152,29 @@ final class ChunkWriter: Sendable {
     if !byLibrary.isEmpty { try hdf5.write(byLibrary, to: tensor) }
   }
 
-  /// For chunks that were written before: what they hold now, the library knows.
+  /// Writes to chunks that have been rewritten before, whose current contents only the library can
+  /// read.
   private func writeByLibrary(
-    _ strip: Strip, _ band: Range<UInt64>, _ tensor: StoredTensor
+    _ rows: WrittenRows, _ chunkRows: Range<UInt64>, _ tensor: StoredTensor
   ) throws(DiffError) {
-    for range in strip.written where range.overlaps(band) {
-      let part = range.clamped(to: band)
-      let first = Int(part.lowerBound - strip.layout.range.lowerBound)
-      let bytes = strip.bytes
+    for range in rows.written where range.overlaps(chunkRows) {
+      let part = range.clamped(to: chunkRows)
+      let first = Int(part.lowerBound - rows.layout.range.lowerBound)
+      let bytes = rows.bytes
       try hdf5.write(
         bytes.span.extracting(first..<first + part.count), to: tensor, at: part.lowerBound)
     }
   }
 }
 
-/// New bytes of a strip. Touched by one thread at a time.
-private final class Strip: @unchecked Sendable {
-  let layout: ChunkGrid.Strip
+/// The new bytes of a row range. Used by one thread at a time.
+private final class WrittenRows: @unchecked Sendable {
+  let layout: ChunkGrid.RowRange
   let bytes: ResidentBytes
-  /// What was written: ranges of the tensor's bytes, ascending, apart from each other.
+  /// The written ranges of the tensor's bytes, ascending and separate.
   private(set) var written: [Range<UInt64>] = []
 
-  init(_ layout: ChunkGrid.Strip) {
+  init(_ layout: ChunkGrid.RowRange) {
     self.layout = layout
     bytes = ResidentBytes(count: layout.range.count)
   }
@@ -189,33 +191,33 @@ private final class Strip: @unchecked Sendable {
       range =
         min(range.lowerBound, other.lowerBound)..<max(range.upperBound, other.upperBound)
     }
-    let place = touching.first ?? written.firstIndex { $0.lowerBound > offset } ?? written.count
-    written.replaceSubrange(place..<place + touching.count, with: [range])
+    let first = touching.first ?? written.firstIndex { $0.lowerBound > offset } ?? written.count
+    written.replaceSubrange(first..<first + touching.count, with: [range])
   }
 
-  /// The bytes of the bands of chunks that something was written to, as few ranges.
-  func bands(_ grid: ChunkGrid) -> [Range<UInt64>] {
-    var bands: [Range<UInt64>] = []
+  /// Returns the byte ranges of the chunk rows that were written to, adjacent ones joined.
+  func changedChunkRows(_ grid: ChunkGrid) -> [Range<UInt64>] {
+    var changed: [Range<UInt64>] = []
     for range in written {
-      let band = grid.bytes(of: layout, inBandsOf: range)
-      if let last = bands.last, last.upperBound >= band.lowerBound {
-        bands[bands.count - 1] = last.lowerBound..<max(last.upperBound, band.upperBound)
+      let chunkRows = grid.bytes(of: layout, inChunkRowsOf: range)
+      if let last = changed.last, last.upperBound >= chunkRows.lowerBound {
+        changed[changed.count - 1] = last.lowerBound..<max(last.upperBound, chunkRows.upperBound)
       } else {
-        bands.append(band)
+        changed.append(chunkRows)
       }
     }
-    return bands
+    return changed
   }
 
-  /// Puts the source's bytes where nothing was written in a range; returns a strip with all of its
-  /// bytes there.
+  /// Copies the source's bytes into the unwritten parts of a range; returns a buffer of the same
+  /// size with all of the source's bytes in the range.
   func complete(
     _ range: Range<UInt64>, from source: HDF5Checkpoint, _ tensor: StoredTensor
   ) throws(DiffError) -> ResidentBytes {
     let old = ResidentBytes(count: bytes.count)
     let start = Int(range.lowerBound - layout.range.lowerBound)
-    try old.change(at: start, count: range.count) { room throws(DiffError) in
-      try source.read(tensor, at: range.lowerBound, into: &room)
+    try old.change(at: start, count: range.count) { buffer throws(DiffError) in
+      try source.read(tensor, at: range.lowerBound, into: &buffer)
     }
     var next = range.lowerBound
     for part in written where part.upperBound > next && next < range.upperBound {
@@ -234,14 +236,14 @@ private final class Strip: @unchecked Sendable {
     }
   }
 
-  /// The elements of the chunk at a place, those beyond the tensor's edge as if they were missing.
+  /// Returns the elements of a chunk; those beyond the tensor have the fill value.
   func chunk(
-    at place: [UInt64], of bytes: ResidentBytes, _ grid: ChunkGrid, _ codec: ChunkCodec
+    at coordinates: [UInt64], of bytes: ResidentBytes, _ grid: ChunkGrid, _ codec: ChunkCodec
   ) -> [UInt8] {
     var chunk = codec.missing()
     var span = chunk.mutableSpan
-    grid.forEachRun(of: place, in: layout) { count, length, inChunk, inStrip in
-      Kernels.copyRows(count, length: length, from: bytes.span, inStrip, to: &span, inChunk)
+    grid.forEachRun(of: coordinates, in: layout) { count, length, inChunk, inRows in
+      Kernels.copyRows(count, length: length, from: bytes.span, inRows, to: &span, inChunk)
     }
     return chunk
   }

@@ -5,7 +5,7 @@ enum Fletcher32 {
     var (first, second) = (UInt64(0), UInt64(0))
     var index = 0
     while index < bytes.count {
-      // So few words that neither sum can overflow.
+      // 2^19 words: neither sum can overflow.
       let end = min(bytes.count, index + 1 << 20)
       while index + 1 < end {
         first += UInt64(bytes[index]) << 8 | UInt64(bytes[index + 1])
@@ -22,6 +22,7 @@ enum Fletcher32 {
     return UInt32(second << 16 | first)
   }
 
-  /// Modulo 65535, but nothing except zero becomes zero: sums are folded, not divided.
+  /// Returns the sum modulo 65535, with 65535 instead of 0 for sums above zero, as folding gives
+  /// it.
   private static func reduced(_ sum: UInt64) -> UInt64 { sum == 0 ? 0 : (sum - 1) % 65535 + 1 }
 }

@@ -1,10 +1,10 @@
 import Algorithms
 
 extension StoredTensor.Chunks {
-  /// Where in the list the chunks of a range of numbers stand. O(log n).
-  func stored(_ numbers: Range<UInt64>) -> Range<Int> {
-    let first = chunks.partitioningIndex { $0.index >= numbers.lowerBound }
-    let end = chunks.partitioningIndex { $0.index >= numbers.upperBound }
+  /// Returns the range in `chunks` of the chunks with these indices in the grid. O(log n).
+  func stored(_ indices: Range<UInt64>) -> Range<Int> {
+    let first = chunks.partitioningIndex { $0.index >= indices.lowerBound }
+    let end = chunks.partitioningIndex { $0.index >= indices.upperBound }
     return first..<end
   }
 }

@@ -1,8 +1,8 @@
 import TensorCore
 
-/// The answer to a request: an error, or what was asked for.
+/// A reply to a request: an error or a result.
 package enum HDF5Reply {
-  /// What a request may ask for.
+  /// The result of a request.
   package enum Answer {
     case nothing
     case table(HDF5Table)
@@ -11,7 +11,7 @@ package enum HDF5Reply {
     case bytes([UInt8])
   }
 
-  /// The message of a success.
+  /// Returns the message of a result.
   package static func success(_ answer: Answer) -> [UInt8] {
     var out = MessageWriter()
     out.put(UInt64(0))
@@ -35,9 +35,9 @@ package enum HDF5Reply {
     return out.bytes
   }
 
-  /// A reader of what was asked for.
+  /// Returns a reader of the result.
   ///
-  /// - Throws: the error, if that is the answer.
+  /// - Throws: the error, if that is the reply.
   package static func reader(_ message: [UInt8]) throws(DiffError) -> MessageReader {
     var reader = MessageReader(message)
     if try reader.number() == 0 { return reader }
@@ -48,7 +48,7 @@ package enum HDF5Reply {
       known, text, tensor: try reader.names().first, offset: try reader.numbers().first)
   }
 
-  /// The codes of errors that libhdf5 can be the reason of.
+  /// The error codes that a session can return.
   private static let codes: [DiffError.Code] = [
     .io, .notFound, .denied, .noSpace, .notACheckpoint, .unsupportedCheckpoint, .malformed,
     .truncated, .limit, .mismatch, .unsupported, .usage,

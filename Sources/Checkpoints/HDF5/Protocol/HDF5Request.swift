@@ -1,28 +1,28 @@
 import TensorCore
 
-/// What diffkit asks of libhdf5, in its own process or another one.
+/// A request to libhdf5, in-process or in the helper.
 package enum HDF5Request {
-  /// Open the file for reading, or for changes, or make it an HDF5 file without objects.
+  /// Opens the file for reading or for changes, or makes it an HDF5 file without objects.
   case open, openForChanges, create
-  /// All tensors, and what is none.
+  /// Returns all tensors and skipped objects.
   case table
-  /// What is no tensor, with hashes: attributes too.
+  /// Returns the contents other than tensors, attributes included, with hashes.
   case contents
-  /// Bytes of a tensor, little-endian.
+  /// Returns bytes of a tensor, little-endian.
   case read(name: TensorName, offset: UInt64, count: Int)
-  /// Overwrite bytes of a tensor.
+  /// Overwrites bytes of a tensor.
   case write(name: TensorName, offset: UInt64, bytes: [UInt8])
-  /// Replace chunks of a tensor as they are, filters already passed.
+  /// Replaces chunks of a tensor by packed ones.
   case writeChunks(name: TensorName, [PackedChunk])
-  /// Add tensors.
+  /// Adds tensors.
   case insert([(name: TensorName, type: ElementType, shape: Shape)])
-  /// Give a tensor another shape, under all its names.
+  /// Changes the shape of a tensor, under all its names.
   case reshape(names: [TensorName], Shape)
-  /// Remove all names of a tensor.
+  /// Removes all names of a tensor.
   case delete(names: [TensorName])
-  /// Give an object an attribute, or take it away; the object is made a group if it is not there.
+  /// Sets an attribute of an object, or removes it; an object that does not exist becomes a group.
   case setAttribute(object: TensorName, name: String, AttributeValue?)
-  /// Write back everything and close the file.
+  /// Flushes and closes the file.
   case close
 }
 
@@ -44,7 +44,7 @@ extension HDF5Request {
       out.put(name)
       out.put(chunks.count)
       for chunk in chunks {
-        out.put(chunk.place)
+        out.put(chunk.start)
         out.put(UInt64(chunk.filterMask))
         out.put(chunk.bytes)
       }
@@ -104,7 +104,7 @@ extension HDF5Request {
       let count = try reader.count(width: 24)
       let chunks = try (0..<count).map { (_) throws(DiffError) in
         PackedChunk(
-          place: try reader.numbers(), filterMask: UInt32(truncatingIfNeeded: try reader.number()),
+          start: try reader.numbers(), filterMask: UInt32(truncatingIfNeeded: try reader.number()),
           bytes: try reader.run())
       }
       self = .writeChunks(name: name, chunks)

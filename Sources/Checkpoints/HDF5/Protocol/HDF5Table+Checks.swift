@@ -1,9 +1,9 @@
 import TensorCore
 
-/// What comes back from libhdf5 is not believed: a damaged file may have made it say anything.
+/// Validation of replies from libhdf5, which may be arbitrary if the file is damaged.
 extension HDF5Table {
-  /// Refuses a table that cannot be one of a file of `fileSize` bytes, and passes over tensors of
-  /// which more is missing than any file would leave out.
+  /// Refuses a table that is impossible for a file of `fileSize` bytes, and skips tensors once the
+  /// bytes that are not stored exceed a limit.
   ///
   /// - Throws: `malformed` with the name of the tensor.
   /// - Complexity: O(n log n) in tensors and chunks.
@@ -15,10 +15,10 @@ extension HDF5Table {
       do { try tensor.check(fileSize: fileSize) } catch { throw error.at(tensor: tensor.name) }
     }
     try checkOverlaps()
-    skipInventions()
+    skipMissing()
   }
 
-  /// Refuses tensors and chunks that share bytes: to change one would change both, and a small
+  /// Refuses tensors and chunks that share bytes: a change of one would change both, and a small
   /// file could claim any number of them.
   private func checkOverlaps() throws(DiffError) {
     var ranges: [(range: Range<UInt64>, tensor: Int)] = []
@@ -34,32 +34,32 @@ extension HDF5Table {
     }
   }
 
-  /// The most bytes of one file that are stored nowhere: to read them costs time, and nothing to
-  /// claim.
-  private static let maximumInvention: UInt64 = 1 << 30
+  /// The maximum number of bytes of one file that are not stored: a file can claim any number of
+  /// them, and reading them takes time.
+  private static let maximumMissing: UInt64 = 1 << 30
 
-  private mutating func skipInventions() {
-    var left = Self.maximumInvention
-    var isPassedOver: Set<Int> = []
+  private mutating func skipMissing() {
+    var left = Self.maximumMissing
+    var skippedIndices: Set<Int> = []
     for (index, tensor) in tensors.enumerated() {
       let missing = tensor.missingBytes
       if missing <= left {
         left -= missing
       } else {
-        isPassedOver.insert(index)
+        skippedIndices.insert(index)
         skipped.append(
           SkippedObject(
-            name: tensor.name, reason: "\(missing) bytes that are stored nowhere, too many"))
+            name: tensor.name, reason: "too many bytes that are not stored (\(missing))"))
       }
     }
-    guard !isPassedOver.isEmpty else { return }
-    tensors = tensors.enumerated().filter { !isPassedOver.contains($0.offset) }.map(\.element)
+    guard !skippedIndices.isEmpty else { return }
+    tensors = tensors.enumerated().filter { !skippedIndices.contains($0.offset) }.map(\.element)
     skipped.sort { $0.name < $1.name }
   }
 }
 
 extension StoredTensor {
-  /// Refuses a row that cannot stand in the table of a file.
+  /// Refuses a tensor that is impossible in a file of `fileSize` bytes.
   func check(fileSize: UInt64) throws(DiffError) {
     guard name != "", !name.utf8.contains(0), !aliases.contains("") else {
       throw .brokenMessage
@@ -72,13 +72,13 @@ extension StoredTensor {
       }
     case .contiguous(let offset):
       guard offset <= fileSize, byteCount <= fileSize - offset else {
-        throw DiffError(.malformed, "its bytes are not all inside the file", offset: offset)
+        throw DiffError(.malformed, "its bytes extend beyond the end of the file", offset: offset)
       }
     case .chunked(let chunks): try chunks.check(self, fileSize)
     }
   }
 
-  /// Where the bytes are, as they stand in the file.
+  /// The byte ranges in the file that the tensor takes.
   var storedRanges: [Range<UInt64>] {
     switch storage {
     case .unallocated, .compact: []
@@ -87,7 +87,7 @@ extension StoredTensor {
     }
   }
 
-  /// How many of its bytes are stored nowhere.
+  /// The number of its bytes that are not stored.
   fileprivate var missingBytes: UInt64 {
     switch storage {
     case .contiguous, .compact: 0
@@ -99,12 +99,12 @@ extension StoredTensor {
 }
 
 extension StoredTensor.Chunks {
-  /// Bytes of a chunk without filters; those of the library's limit if they are more.
+  /// Returns the number of bytes of a chunk without filters, limited to the library's maximum.
   package func byteCount(_ type: ElementType) -> UInt64 {
     min(StoredTensor.Chunks.maximumSize, shape.count) * UInt64(type.width)
   }
 
-  /// HDF5 allows no larger chunks.
+  /// The limit of HDF5 on the size of chunks.
   private static let maximumSize: UInt64 = 1 << 32
 
   fileprivate func check(_ tensor: StoredTensor, _ fileSize: UInt64) throws(DiffError) {
@@ -113,17 +113,20 @@ extension StoredTensor.Chunks {
       shape.count < Self.maximumSize / UInt64(tensor.type.width)
     else { throw DiffError(.malformed, "has chunks of an impossible shape") }
     let size = byteCount(tensor.type)
-    var places: UInt64 = 1
-    // Below the number of elements, so no overflow.
+    var count: UInt64 = 1
+    // At most the number of elements, so it cannot overflow.
     for (extent, side) in zip(tensor.shape.extents, shape.extents) {
-      places *= extent == 0 ? 0 : (extent - 1) / side + 1
+      count *= extent == 0 ? 0 : (extent - 1) / side + 1
     }
     for (chunk, next) in zip(chunks, chunks.dropFirst()) where chunk.index >= next.index {
-      throw DiffError(.malformed, "has two chunks in one place", offset: next.offset)
+      throw DiffError(.malformed, "has two chunks with the same index", offset: next.offset)
     }
     for chunk in chunks {
-      guard chunk.index < places, chunk.offset <= fileSize, chunk.size <= fileSize - chunk.offset
-      else { throw DiffError(.malformed, "a chunk lies outside", offset: chunk.offset) }
+      guard chunk.index < count, chunk.offset <= fileSize, chunk.size <= fileSize - chunk.offset
+      else {
+        throw DiffError(
+          .malformed, "a chunk is outside the file or the tensor", offset: chunk.offset)
+      }
       guard chunk.size > 0, chunk.size < Self.maximumSize,
         !filters.isEmpty || chunk.size == size
       else { throw DiffError(.malformed, "a chunk has a wrong size", offset: chunk.offset) }

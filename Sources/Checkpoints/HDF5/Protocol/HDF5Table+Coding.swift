@@ -10,8 +10,8 @@ extension MessageWriter {
       put(object.reason)
       put(object.mayHoldNumbers ? 1 : 0)
     }
-    put(table.facts.count)
-    for (name, text) in table.facts {
+    put(table.metadata.count)
+    for (name, text) in table.metadata {
       put(name)
       put(text)
     }
@@ -55,7 +55,7 @@ extension MessageReader {
       table.skipped.append(
         SkippedObject(name: try name(), reason: try text(), mayHoldNumbers: try flag()))
     }
-    for _ in 0..<(try count(width: 16)) { table.facts[try text()] = try text() }
+    for _ in 0..<(try count(width: 16)) { table.metadata[try text()] = try text() }
     try end()
     return table
   }
@@ -93,7 +93,7 @@ extension MessageReader {
 }
 
 extension StoredTensor.Filter {
-  /// HDF5's number, and a parameter.
+  /// The HDF5 filter number and a parameter.
   fileprivate var numbers: [UInt64] {
     switch self {
     case .deflate(let level): [1, UInt64(clamping: level)]

@@ -1,11 +1,11 @@
-/// What is in an HDF5 file.
+/// The contents of an HDF5 file.
 package struct HDF5Table {
   /// The tensors, ascending by name.
   package var tensors: [StoredTensor] = []
-  /// What is no tensor, and why, in the order of the names.
+  /// The objects that are not tensors, with reasons, ascending by name.
   package var skipped: [SkippedObject] = []
-  /// The texts among the attributes of the root group.
-  package var facts: [String: String] = [:]
+  /// The text attributes of the root group.
+  package var metadata: [String: String] = [:]
 
   package init() {}
 }

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// Takes a message apart that may hold anything.
+/// Decodes a message whose contents are not trusted.
 package struct MessageReader {
   private let bytes: [UInt8]
   private var next = 0
@@ -13,7 +13,7 @@ package struct MessageReader {
     return bytes.littleEndian(at: next)
   }
 
-  /// A count of things of which each takes at least `width` bytes of what follows.
+  /// Reads a count of items that take at least `width` bytes each of the rest of the message.
   package mutating func count(width: Int = 1) throws(DiffError) -> Int {
     let number = try number()
     guard number <= UInt64((bytes.count - next) / width) else { throw .brokenMessage }
@@ -49,7 +49,7 @@ package struct MessageReader {
     try texts().map { TensorName($0) }
   }
 
-  /// Refuses what is left over.
+  /// Throws if bytes are left over.
   package func end() throws(DiffError) {
     guard next == bytes.count else { throw .brokenMessage }
   }
@@ -71,6 +71,6 @@ extension MessageReader {
 
 extension DiffError {
   package static var brokenMessage: DiffError {
-    DiffError(.malformed, "libhdf5 ran wild on this file: its answer makes no sense")
+    DiffError(.malformed, "libhdf5 returned an invalid response; the file is probably corrupt")
   }
 }

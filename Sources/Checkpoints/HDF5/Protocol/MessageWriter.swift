@@ -1,7 +1,7 @@
 import TensorCore
 
-/// Builds a message between diffkit and its helper: numbers of eight bytes, least significant
-/// first, and runs of bytes behind their length.
+/// Encodes a message between diffkit and its helper: 64-bit little-endian numbers, and byte arrays
+/// preceded by their length.
 package struct MessageWriter {
   package private(set) var bytes: [UInt8] = []
 

@@ -1,7 +1,7 @@
-/// A chunk as it stands in a file.
+/// A chunk as it is stored in a file.
 package struct PackedChunk: Sendable {
-  /// The element that it begins with, in each dimension.
-  package var place: [UInt64]
+  /// The coordinates of its first element.
+  package var start: [UInt64]
   package var filterMask: UInt32
   package var bytes: [UInt8]
 }

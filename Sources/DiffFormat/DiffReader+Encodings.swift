@@ -2,7 +2,7 @@ import SystemSupport
 import TensorCore
 
 extension DiffReader {
-  /// Whether the file at `path` begins with the signature of a diff.
+  /// Returns whether the file at `path` begins with the signature of a diff.
   ///
   /// - Throws: `io` if it cannot be read.
   public static func isDiff(_ path: String) throws(DiffError) -> Bool {
@@ -13,8 +13,8 @@ extension DiffReader {
       || Layout.textModeSignatures.contains { head.starts(with: $0) }
   }
 
-  /// The ways in which the pages of an entry are stored, such as `splitRice by rows`. Reads the
-  /// first bytes of each page only.
+  /// Returns the encodings of an entry's pages, such as `splitRice` or `splitRice by columns`.
+  /// Reads only the first byte of each page.
   ///
   /// - Throws: `malformed` or `io`. Checksums are not checked: see `PageBuffer.load`.
   public func encodings(
