@@ -35,13 +35,13 @@ import TestSupport
   }
 
   @Test(
-    "what is no rule is refused with its line",
+    "an invalid rule is refused with its line",
     arguments: [
-      ("a\tb\nc", "line 2: a rule is two names"), ("a\tb\tc", "line 1: a rule is two names"),
-      ("\tb", "line 1: a rule is two names"), ("a\t", "line 1: a rule is two names"),
-      ("a\tb\na\tc", "line 2: a second rule for 'a'"), ("re:(\tb", "line 1: '(' is no regular"),
+      ("a\tb\nc", "line 2: a rule must be two"), ("a\tb\tc", "line 1: a rule must be two"),
+      ("\tb", "line 1: a rule must be two"), ("a\t", "line 1: a rule must be two"),
+      ("a\tb\na\tc", "line 2: a second rule for 'a'"), ("re:(\tb", "line 1: '(' is not a valid"),
       ("re:(a)\t$2", "line 1: '$2', but the pattern has 1 groups"),
-      ("re:a\t$x", "line 1: '$' stands before"), ("re:a\tb$", "line 1: '$' stands before"),
+      ("re:a\t$x", "line 1: '$' must be followed"), ("re:a\tb$", "line 1: '$' must be followed"),
     ])
   func refused(text: String, message: String) {
     let error = #expect(throws: DiffError.self) { try NameMap(text: text) }
