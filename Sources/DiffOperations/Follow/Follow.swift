@@ -30,9 +30,9 @@ extension Diffs {
   /// applied to a block while it is in a core's cache. Every tensor is verified before and after.
   ///
   /// - Parameters:
-  /// - path: the path of the result; nil to change the checkpoint in place, with a redo journal, as
-  ///   `applyInPlace` does.
-  /// - check: called with the outcome before the result becomes visible.
+  ///   - path: the path of the result; nil to change the checkpoint in place, with a redo journal,
+  ///     as `applyInPlace` does.
+  ///   - check: called with the outcome before the result becomes visible.
   /// - Throws: `wrong-base` if a tensor is not at the beginning of the route; the errors of
   ///   `LinkedCheckpoint`, `apply` and `applyInPlace`. Nothing is changed then.
   /// - Complexity: O(bytes of the checkpoint + changes), in place O(bytes of the tensors that
@@ -50,9 +50,9 @@ extension Diffs {
   /// Replaces tensors of a checkpoint by those of another one.
   ///
   /// - Parameters:
-  /// - source: the checkpoint to copy the tensors from.
-  /// - changed: the tensors that differ, with their fingerprints before and after.
-  /// - path: the path of the result; nil to change the checkpoint in place.
+  ///   - source: the checkpoint to copy the tensors from.
+  ///   - changed: the tensors that differ, with their fingerprints before and after.
+  ///   - path: the path of the result; nil to change the checkpoint in place.
   package static func replace(
     _ base: any Checkpoint, by source: any Checkpoint,
     _ changed: [(name: TensorName, before: Fingerprint?, after: Fingerprint?)], to path: String?,
