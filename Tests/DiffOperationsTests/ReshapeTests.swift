@@ -32,8 +32,8 @@ import TestSupport
       }
     }
     for begin in stride(from: 0, through: inside.count, by: 2) {
-      let segments = layout.segments(of: UInt64(begin)..<UInt64(inside.count))
-      let all = segments.flatMap { [Bool](repeating: $0.isInside, count: $0.count) }
+      let runs = layout.runs(of: UInt64(begin)..<UInt64(inside.count))
+      let all = runs.flatMap { [Bool](repeating: $0.isInside, count: $0.count) }
       #expect(all == Array(inside[begin...]))
     }
   }

@@ -51,14 +51,14 @@ extension TensorPair {
       window throws(DiffError) in
       for block in window {
         let range = block.lowerBound / UInt64(width)..<block.upperBound / UInt64(width)
-        let segments = layout.segments(of: range)
-        guard segments.contains(where: { !$0.isInside }) else { continue }
+        let runs = layout.runs(of: range)
+        guard runs.contains(where: { !$0.isInside }) else { continue }
         try file.read(tensor, block, into: &room)
         var outside: [UInt8] = []
         var place = 0
-        for segment in segments {
-          let end = place + segment.count * width
-          if !segment.isInside { outside += room[place..<end] }
+        for run in runs {
+          let end = place + run.count * width
+          if !run.isInside { outside += room[place..<end] }
           place = end
         }
         try writer.append(at: written, every: outside.span)

@@ -93,9 +93,9 @@ package struct BufferReshape {
     while let changes = try pages.next() { stored.append(copying: changes.values) }
     let layout = BoxLayout(of: after.shape, overlapping: before.shape)
     var (at, done) = (0, 0)
-    for segment in layout.segments(of: 0..<after.shape.count) {
-      let size = segment.count * width
-      if !segment.isInside {
+    for run in layout.runs(of: 0..<after.shape.count) {
+      let size = run.count * width
+      if !run.isInside {
         var out = new._mutatingExtracting(at..<at + size)
         out.copy(stored.span.extracting(done..<done + size))
         done += size
