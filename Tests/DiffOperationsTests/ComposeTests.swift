@@ -98,7 +98,7 @@ import TestSupport
     let (one, two) = (try diff(steps[0], steps[1]), try diff(steps[1], steps[2]))
     let refusal = #expect(throws: DiffError.self) { try composed([two, one]) }
     #expect(refusal?.code == .unsupported)
-    #expect(refusal?.message.contains("order of their making") == true)
+    #expect(refusal?.message.contains("order they were made") == true)
     let additive = try additiveDiff([("t", [2], [1, 1])])
     #expect(
       #expect(throws: DiffError.self) { try composed([additive]) }?.message.contains("merge")
