@@ -31,26 +31,26 @@ struct CarriedAttributes {
       }
     }
     guard !all.isEmpty else { return }
-    var values: [Place: AttributeValue] = [:]
+    var values: [AttributeKey: AttributeValue] = [:]
     for content in try base.otherContents() {
       guard let name = content.attribute else { continue }
       // A value that is not text equals none of a diff.
       let object = content.name == "/" ? "" : content.name
-      values[Place(object: object, name: TensorName(name))] =
+      values[AttributeKey(object: object, name: TensorName(name))] =
         content.value ?? AttributeValue([], isList: false)
     }
     for change in all {
-      let place = Place(object: change.object, name: TensorName(change.name))
-      if values[place] == change.old {
-        values[place] = change.new
+      let key = AttributeKey(object: change.object, name: TensorName(change.name))
+      if values[key] == change.old {
+        values[key] = change.new
         changes.append(change)
-      } else if values[place] != change.new {
+      } else if values[key] != change.new {
         foreign.append(change)
       }
     }
   }
 
-  private struct Place: Hashable {
+  private struct AttributeKey: Hashable {
     let object, name: TensorName
   }
 }
