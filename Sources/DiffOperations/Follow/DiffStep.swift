@@ -55,7 +55,8 @@ struct StepChain {
         }
         guard next.follows(last) else {
           throw DiffError(
-            .mismatch, "does not begin with the result of \(last.reader.path ?? "the previous diff")",
+            .mismatch,
+            "does not begin with the result of \(last.reader.path ?? "the previous diff")",
             path: step.diff.path, tensor: entry.name)
         }
         chains[key]?.entries.append(next)
