@@ -278,7 +278,7 @@ import TestSupport
       expectTrouble(
         try Diffkit.run(
           "merge", add, add, add, "--method", "average", "--weights", "0.1,0.2,-0.3", "-o", made,
-          "--force"), "the weights come to")
+          "--force"), "the weights sum to")
     }
   }
 

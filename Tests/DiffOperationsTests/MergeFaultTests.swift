@@ -37,7 +37,7 @@ import TestSupport
         }
       }
       #expect(error?.code == .usage)
-      #expect(error?.message.contains("nothing beside them") == true)
+      #expect(error?.message.contains("negligible beside them") == true)
     }
     // By tensor, too, with its name.
     var inputs = diffs.map { MergeInput($0) }
