@@ -4,8 +4,8 @@ import Kernels
 import TensorCore
 import TestSupport
 
-/// An additive diff of dense deltas, zeros left out, with the fingerprint of a base of zeros. Values
-/// must be such as the type of the values holds.
+/// An additive diff of dense deltas, zeros left out, with the fingerprint of a base of zeros.
+/// Values must be representable in the type of the values.
 func additiveDiff(
   _ tensors: [(name: TensorName, shape: [UInt64], deltas: [Double])], values: FloatType = .f16,
   scale: Int = 0, metadata: [String: String] = [:], heads: [DiffFormatHead] = []

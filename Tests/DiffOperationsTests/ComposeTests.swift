@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// One diff that does what several do: the same bytes as applying them in order.
+/// One diff with the effect of several: the same bytes as applying them in order.
 @Suite struct ComposeTests {
   private func composed(_ diffs: [DiffReader]) throws -> DiffReader {
     let sink = MemorySink()
@@ -12,7 +12,7 @@ import TestSupport
     return try DiffReader(bytes: sink.bytes)
   }
 
-  /// A model and so many finetunes, each of the one before.
+  /// A model and `count` finetunes, each of the previous one.
   private func steps(_ random: inout RandomModel, _ count: Int) -> [MemoryCheckpoint] {
     var tensors = random.everything()
     var steps = [MemoryCheckpoint(tensors)]
@@ -35,7 +35,7 @@ import TestSupport
     if mode == .xor { #expect(same(try patched(steps[4], [one], .revert), steps[0])) }
   }
 
-  @Test("there and back is nothing")
+  @Test("a change and its inverse compose to nothing")
   func thereAndBack() throws {
     var random = RandomModel(seed: 9)
     let steps = steps(&random, 1)
@@ -63,7 +63,7 @@ import TestSupport
     #expect(refusal?.remedy == .base)
   }
 
-  @Test("tensors that come and go")
+  @Test("tensors that are inserted and deleted")
   func comingAndGoing() throws {
     let old = MemoryTensor("t", .u8, [1, 2, 3, 4])
     let tuned = MemoryTensor("t", .u8, [1, 9, 3, 4])
@@ -105,7 +105,7 @@ import TestSupport
         == true)
   }
 
-  /// Fingerprints can be forged: they alone do not tell that one entry follows another.
+  /// Fingerprints can be forged: they alone do not prove that one entry follows another.
   @Test("diffs of other types and shapes do not follow")
   func otherShapes() throws {
     let forged = Fingerprint(high: 1, low: 2)

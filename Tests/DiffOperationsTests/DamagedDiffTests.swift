@@ -61,7 +61,7 @@ import TestSupport
     #expect(throws: DiffError.self) { try Diffs.statistics(of: damaged) }
   }
 
-  @Test("a diff whose result is not what it says is refused")
+  @Test("a diff whose result does not match its fingerprint is refused")
   func inconsistent() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)

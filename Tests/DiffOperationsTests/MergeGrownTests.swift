@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Merging diffs of models whose vocabularies or heads have grown, each in its own way.
+/// Merging diffs of models whose vocabularies or heads have grown differently.
 @Suite struct MergeGrownTests {
   /// Two columns.
   private func checkpoint(_ rows: [Float], _ head: [Float] = [1, 1]) -> MemoryCheckpoint {
@@ -68,7 +68,7 @@ import TestSupport
     #expect(try merged(base, [a, b], .average) == shared + [15, 16, 30, 31])
     #expect(try merged(base, [a, b], .drop) == shared)
     #expect(try merged(base, [a, b], .drop, weights: [2, -0.5]) == [3, 2, 3, 2])
-    // One that has the base's rows adds to them.
+    // A diff with the number of rows of the base adds to them.
     let c = try diff(base, checkpoint([1, 5, 3, 4]))
     #expect(try merged(base, [a, c], .first) == [2, 5, 3, 4, 10, 11])
   }
@@ -83,7 +83,7 @@ import TestSupport
     #expect(try merged(wide, [a, b], .drop, tensor: "head") == [5, 1, 2, 7, 3, 3])
   }
 
-  @Test("what is not chosen, or on another base, is refused")
+  @Test("missing choices and other bases are refused")
   func refused() throws {
     let a = try diff(base, checkpoint([2, 2, 3, 4, 10, 11]))
     let error = #expect(throws: DiffError.self) { try merged(base, [a, a], nil) }

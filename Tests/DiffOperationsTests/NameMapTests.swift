@@ -49,7 +49,7 @@ import TestSupport
     #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
   }
 
-  @Test("create, apply, revert and verify find tensors by a map, which names what comes too")
+  @Test("create, apply, revert and verify find tensors by a map, which also names inserted ones")
   func operations() throws {
     let base = MemoryCheckpoint([vector("a", [1, 2]), vector("gone", [5])])
     let tuned = MemoryCheckpoint([vector("m/a", [1, 3]), vector("new", [7])])
@@ -68,7 +68,7 @@ import TestSupport
     #expect(try Diffs.verify(made, against: other).checkpoint == .different)
   }
 
-  @Test("a final ':0' does not count where nothing else fits")
+  @Test("a final ':0' is ignored if no other name matches")
   func kerasSuffix() throws {
     let made = try diff(
       MemoryCheckpoint([vector("d/kernel:0", [1])]), MemoryCheckpoint([vector("d/kernel:0", [2])]))
@@ -81,7 +81,7 @@ import TestSupport
     #expect(refusal(two, [made])?.code == .mismatch)
   }
 
-  @Test("missing tensors are refused with the closest name; create tells what may be one tensor")
+  @Test("missing tensors are refused with the closest name; create reports similar names")
   func suggestions() throws {
     let base = MemoryCheckpoint([vector("rnn_1/rnn_1/bias", [1, 2]), vector("z", [1])])
     let tuned = MemoryCheckpoint([vector("rnn_1/rnn_1_3/bias", [1, 3]), vector("z", [1])])

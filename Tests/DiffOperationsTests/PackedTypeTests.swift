@@ -26,8 +26,8 @@ import TestSupport
     return try CheckpointFile.open(path)
   }
 
-  /// A model and a finetune of it: a sparse change, a new and an old tensor, another shape, rows that
-  /// are no whole units, more than a block.
+  /// A model and a finetune of it: a sparse change, an inserted and a deleted tensor, another
+  /// shape, rows that are not whole units, more than a block.
   private func models(
     _ type: ElementType, _ scratch: Scratch
   ) throws -> (base: any Checkpoint, tuned: any Checkpoint) {
@@ -48,7 +48,7 @@ import TestSupport
     return (base, try make(scratch("tuned"), tensors + [try tensor("new", type, [2, 2], &random)]))
   }
 
-  @Test("diffs of them go both ways, bit for bit, and say so in the header", arguments: types)
+  @Test("their diffs are exact in both directions, and declared in the header", arguments: types)
   func roundTrip(type: ElementType) throws {
     try Scratch.with { scratch in
       let (base, tuned) = try models(type, scratch)
@@ -80,7 +80,7 @@ import TestSupport
     }
   }
 
-  @Test("what does not change them is a diff of version 1.0", arguments: types)
+  @Test("a diff that does not change them has version 1.0", arguments: types)
   func unused(type: ElementType) throws {
     try Scratch.with { scratch in
       var random = SplitMix64(seed: 3)
