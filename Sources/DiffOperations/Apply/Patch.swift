@@ -65,7 +65,7 @@ struct Patch: Sendable {
     if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: held) }
     var infinite = 0
     for feed in feeds {
-      forEachSlice(of: feed, elements, at: places) { changes in
+      forEachSlice(of: feed, elements, at: held) { changes in
         var span = block.mutableSpan
         infinite += changes.apply(feed.entry, to: &span, at: elements.lowerBound)
       }
@@ -149,7 +149,7 @@ struct Patch: Sendable {
   /// Adds the sum of all feeds, computed in float64 in the order of the diffs, with one rounding to
   /// the tensor's type of calculation.
   private func addSum(
-    to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
+    to block: inout [UInt8], _ elements: Range<UInt64>, at held: [UInt32]?
   ) -> Int {
     guard let float = feeds[0].entry.type.float else { return 0 }
     let origin = elements.lowerBound
@@ -158,7 +158,7 @@ struct Patch: Sendable {
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }
-      forEachSlice(of: feed, elements, at: places) { changes in
+      forEachSlice(of: feed, elements, at: held) { changes in
         let offsets = changes.offsets(from: origin)
         let deltas = changes.numbers(type, scale: scale)
         for (offset, delta) in zip(offsets, deltas) { sums[Int(offset)] += delta }
