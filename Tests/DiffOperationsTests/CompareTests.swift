@@ -68,9 +68,9 @@ import TestSupport
       let tuned = sizes.enumerated().map { index, size in
         vector(
           size.0,
-          (0..<size.1).map { place in
+          (0..<size.1).map { position in
             let isChanged =
-              index == 0 ? place % (3 + number % 2) == 0 : random.next() % 7 == 0 && number != 2
+              index == 0 ? position % (3 + number % 2) == 0 : random.next() % 7 == 0 && number != 2
             return isChanged ? 1 + Float(Int(random.next() % 17) - 8) / 8 : 1
           })
       }

@@ -72,15 +72,15 @@ import TestSupport
     let (first, second) = (MemoryCheckpoint([old, other]), MemoryCheckpoint([tuned, other]))
     func check(
       _ steps: [MemoryCheckpoint], _ operations: [DiffOperation],
-      _ place: SourceLocation = #_sourceLocation
+      _ location: SourceLocation = #_sourceLocation
     ) throws {
       let one = try composed(try zip(steps, steps.dropFirst()).map { try diff($0, $1) })
-      #expect(one.map(\.operation) == operations, sourceLocation: place)
+      #expect(one.map(\.operation) == operations, sourceLocation: location)
       guard !operations.isEmpty else { return }
       #expect(
-        same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: place)
+        same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: location)
       #expect(
-        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]), sourceLocation: place)
+        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]), sourceLocation: location)
     }
     try check([without, first, second], [.insert])
     try check([first, second, without], [.delete])

@@ -37,11 +37,11 @@ import TestSupport
       zip(diffs, weights).map { MergeInput($0, weight: $1) }, into: sink, options)
     let diff = try DiffReader(bytes: sink.bytes)
     return try Scratch.with { scratch in
-      let (output, places) = try CheckpointFile.make(
+      let (output, stored) = try CheckpointFile.make(
         at: scratch("base"), .safetensors, base.all.map { ($0.name, $0.type, $0.shape) },
         metadata: [:], overwriting: false)
-      for (one, place) in zip(base.all, places) {
-        try output.write(one.bytes.span, to: place, at: 0)
+      for (one, row) in zip(base.all, stored) {
+        try output.write(one.bytes.span, to: row, at: 0)
       }
       try output.commit()
       _ = try Diffs.apply([diff], to: CheckpointFile.open(scratch("base")), output: scratch("made"))

@@ -287,17 +287,17 @@ import TestSupport
   @Test("huge tensors are merged where they change")
   func huge() throws {
     let shape = Shape(vector: 1 << 59)
-    let places: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
+    let positions: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
     let diffs = try (0..<3).map { number in
       let own = Changes(
-        Array(places.dropFirst(number)), places.dropFirst(number).flatMap { _ in [0, 0x3C] })
+        Array(positions.dropFirst(number)), positions.dropFirst(number).flatMap { _ in [0, 0x3C] })
       let entry = DiffEntry("t", .add(values: .f16, scale: 0), .f32, shape)
       return try DiffReader(bytes: Contents([Contents.Tensor(entry, own)]).encoded())
     }
     let made = try merged(diffs)
     let entry = try #require(made.first)
     let changes = try made.contents(of: entry).streams[.changes]
-    #expect(changes?.positions == places)
+    #expect(changes?.positions == positions)
     // 1, 2, 3, 3, 3, 3, with the scale of the largest.
     #expect(entry.operation == .add(values: .f16, scale: -13))
   }

@@ -19,8 +19,8 @@ import TestSupport
   private func make(_ path: String, _ tensors: [MemoryTensor]) throws -> any Checkpoint {
     let (output, stored) = try CheckpointFile.make(
       at: path, .safetensors, tensors.map { ($0.name, $0.type, $0.shape) })
-    for (tensor, place) in zip(tensors, stored) {
-      try output.write(tensor.bytes.span, to: place, at: 0)
+    for (tensor, row) in zip(tensors, stored) {
+      try output.write(tensor.bytes.span, to: row, at: 0)
     }
     try output.commit()
     return try CheckpointFile.open(path)
@@ -39,8 +39,8 @@ import TestSupport
       MemoryTensor("w", .f32, littleEndian([1, 2] as [Float])),
     ]
     let base = try make(scratch("base"), tensors + [try tensor("gone", type, [4], &random)])
-    for place in stride(from: 5, to: tensors[0].bytes.count, by: 9973) {
-      tensors[0].bytes[place] ^= 0x30
+    for index in stride(from: 5, to: tensors[0].bytes.count, by: 9973) {
+      tensors[0].bytes[index] ^= 0x30
     }
     tensors[2].bytes[1] ^= 1
     tensors[3] = try tensor("ragged", type, [6, 6], &random)

@@ -11,15 +11,15 @@ import TestSupport
     let options = touched ? ApplyOptions.touched : ApplyOptions()
     for wrong in ["a", "b", "c"] as [TensorName] {
       // The element that the diff changes, so that `touched` sees it.
-      let place = ["a": 1, "b": 0, "c": 3][wrong] ?? 0
+      let index = ["a": 1, "b": 0, "c": 3][wrong] ?? 0
       let other = MemoryCheckpoint(
         Steps.base.all.map { tensor in
           var tensor = tensor
-          if tensor.name == wrong { tensor.bytes[place * 4] ^= 1 }
+          if tensor.name == wrong { tensor.bytes[index * 4] ^= 1 }
           return tensor
         })
       for direction in [Direction.apply, .revert] {
-        let source = direction == .apply ? other : change(Steps.first, wrong, place)
+        let source = direction == .apply ? other : change(Steps.first, wrong, index)
         let error = refusal(source, [made], direction, options)
         #expect(error?.code == .wrongBase)
         #expect(error?.tensor == wrong)
@@ -228,12 +228,12 @@ import TestSupport
   }
 
   private func change(
-    _ checkpoint: MemoryCheckpoint, _ name: TensorName, _ place: Int
+    _ checkpoint: MemoryCheckpoint, _ name: TensorName, _ index: Int
   ) -> MemoryCheckpoint {
     MemoryCheckpoint(
       checkpoint.all.map { tensor in
         var tensor = tensor
-        if tensor.name == name { tensor.bytes[place * 4] ^= 1 }
+        if tensor.name == name { tensor.bytes[index * 4] ^= 1 }
         return tensor
       })
   }

@@ -23,11 +23,11 @@ import TestSupport
     let inside = (0..<shape.count).map { position in
       old.count == new.count && zip(indices(position, old), new).allSatisfy { $0 < $1 }
     }
-    let places = inside.indices.filter { inside[$0] }.map(UInt64.init)
-    for begin in stride(from: 0, to: places.count, by: 3) {
-      for end in begin...places.count {
+    let positions = inside.indices.filter { inside[$0] }.map(UInt64.init)
+    for begin in stride(from: 0, to: positions.count, by: 3) {
+      for end in begin...positions.count {
         let ranges = layout.ranges(ofBox: UInt64(begin)..<UInt64(end))
-        #expect(ranges.flatMap { $0 } == Array(places[begin..<end]))
+        #expect(ranges.flatMap { $0 } == Array(positions[begin..<end]))
         #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
       }
     }

@@ -50,7 +50,7 @@ struct ExactEntry: ~Copyable {
     try writer.append(differences.changes)
   }
 
-  /// Ends the entry, unless nothing has changed.
+  /// Ends the entry, if there are any changes.
   func end() throws(DiffError) -> WrittenPair {
     let written = WrittenPair(
       changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,

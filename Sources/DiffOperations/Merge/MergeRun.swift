@@ -29,9 +29,10 @@ struct MergeRun {
   /// Makes a pass over all tensors.
   ///
   /// - Parameters:
+  ///   - phase: the name of the pass in progress reports.
+  ///   - combination: the arithmetic of the pass.
   ///   - surveys: whether `largest` is required, for which tensors in several windows are merged
   ///     twice.
-  ///   - prepare: what the terms of a tensor are in this pass.
   ///   - whole: receives whole and dropped tensors.
   ///   - body: receives the merged parts, in order.
   mutating func pass(
