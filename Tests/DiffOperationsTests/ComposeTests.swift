@@ -80,7 +80,8 @@ import TestSupport
       #expect(
         same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: location)
       #expect(
-        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]), sourceLocation: location)
+        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]),
+        sourceLocation: location)
     }
     try check([without, first, second], [.insert])
     try check([first, second, without], [.delete])

@@ -40,7 +40,8 @@ struct ExchangeInput {
     for (name, kinds) in tensors {
       guard Set(kinds.keys) == Set(format.kinds) || Set(kinds.keys) == ["head"] else {
         throw DiffError(
-          .mismatch, "has not all arrays that '\(format.rawValue)' has", path: path, tensor: name)
+          .mismatch, "is missing arrays that format '\(format.rawValue)' requires", path: path,
+          tensor: name)
       }
     }
   }
@@ -92,7 +93,7 @@ struct ExchangeInput {
       if format.isAdapter { order.removeAll { numbers[$0] == 0 } }
       let sorted = order.map { positions[$0] }
       for (one, next) in zip(sorted, sorted.dropFirst()) where one == next {
-        throw DiffError(.malformed, "position \(one) is duplicate")
+        throw DiffError(.malformed, "position \(one) is duplicated")
       }
       let runs = sorted.runs().map { start, offsets, indices in
         ChangeRun(at: start, offsets, order[indices].map { numbers[$0] })

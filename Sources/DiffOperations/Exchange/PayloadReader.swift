@@ -60,7 +60,7 @@ struct PayloadReader {
       guard step.made == 0 else { throw damaged("expands to more bytes than the tensor has") }
       guard step.taken == 0 else { continue }
       guard isComplete, offset == payload.stored.byteCount, taken == input.count else {
-        throw damaged("has bytes after the end of its compressed stream")
+        throw damaged("does not end at the end of its compressed stream")
       }
       return
     }
