@@ -86,7 +86,7 @@ import TestSupport
     try expect(diffs, comparison, "seed \(seed)")
     #expect(!comparison.areSame)
     #expect(comparison.isSame(0) && !comparison.isSame(1))
-    #expect(comparison.notes.contains { $0.diff == 2 && $0.what.contains("first alone") })
+    #expect(comparison.notes.contains { $0.diff == 2 && $0.what.contains("only by the first") })
     let two = try Diffs.compare([diffs[0], diffs[3]])
     try expect([diffs[0], diffs[3]], two, "seed \(seed)")
     #expect(two.tensors.map(\.name) == ["a", "b", "c"])

@@ -115,7 +115,7 @@ import TestSupport
     for done in [Steps.first, two] {
       let error = refusal(done, diffs, .apply, .otherBase)
       #expect(error?.code == .partlyApplied)
-      #expect(error?.message.contains("second time") == true)
+      #expect(error?.message.contains("added twice") == true)
     }
   }
 
