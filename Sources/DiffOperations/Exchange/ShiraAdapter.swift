@@ -31,7 +31,7 @@ struct ShiraAdapter {
         entry.shape.extents.allSatisfy({ (1...UInt64(Int32.max)).contains($0) })
       else {
         throw DiffError(
-          .unsupported, "is not a matrix named '….weight'; SHiRA supports no others",
+          .unsupported, "is not a matrix named '….weight', which SHiRA requires",
           tensor: entry.name, remedy: .leaveOut)
       }
       let lines = Self.lines(of: entry.shape)
