@@ -51,7 +51,7 @@ struct PageFeed: Sendable {
   }
 
   /// Calls `body` with the changes to `elements` of each page that has any.
-  func forEachSlice(of elements: Range<UInt64>, _ body: (ChangeView<UInt8>) -> Void) {
+  func forEachRun(of elements: Range<UInt64>, _ body: (ChangeView<UInt8>) -> Void) {
     for page in window {
       let changes = page.changes.sliced(to: elements)
       if !changes.isEmpty { body(changes) }

@@ -65,7 +65,7 @@ struct Patch: Sendable {
     if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: held) }
     var infinite = 0
     for feed in feeds {
-      forEachSlice(of: feed, elements, at: held) { changes in
+      forEachRun(of: feed, elements, at: held) { changes in
         var span = block.mutableSpan
         infinite += changes.apply(feed.entry, to: &span, at: elements.lowerBound)
       }
@@ -75,12 +75,12 @@ struct Patch: Sendable {
 
   /// Calls `body` with the changes of a feed. If the block holds only some elements, offsets are
   /// ranks among them.
-  private func forEachSlice(
+  private func forEachRun(
     of feed: PageFeed, _ elements: Range<UInt64>, at held: [UInt32]?,
     _ body: (ChangeView<UInt8>) -> Void
   ) {
     let origin = elements.lowerBound
-    feed.forEachSlice(of: elements) { changes in
+    feed.forEachRun(of: elements) { changes in
       guard let held else { return body(changes) }
       var rank = 0
       let ranks = changes.offsets(from: origin).map { offset in
@@ -114,14 +114,14 @@ struct Patch: Sendable {
   func positions(in elements: Range<UInt64>) -> [UInt32] {
     guard feeds.count > 1 else {
       var positions: [UInt32] = []
-      feeds.first?.forEachSlice(of: elements) {
+      feeds.first?.forEachRun(of: elements) {
         positions += $0.offsets(from: elements.lowerBound)
       }
       return positions
     }
     var marks = [UInt8](repeating: 0, count: (elements.count + 7) / 8)
     for feed in feeds {
-      feed.forEachSlice(of: elements) { changes in
+      feed.forEachRun(of: elements) { changes in
         for offset in changes.offsets(from: elements.lowerBound) {
           marks[Int(offset >> 3)] |= 1 << UInt8(offset & 7)
         }
@@ -139,7 +139,7 @@ struct Patch: Sendable {
   func gather(_ block: [UInt8], _ elements: Range<UInt64>) -> [UInt8] {
     guard let feed = feeds.first else { return [] }
     var gathered: [UInt8] = []
-    feed.forEachSlice(of: elements) { changes in
+    feed.forEachRun(of: elements) { changes in
       gathered += changes.gathered(
         from: block.span, width: feed.entry.type.width, at: elements.lowerBound)
     }
@@ -158,7 +158,7 @@ struct Patch: Sendable {
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }
-      forEachSlice(of: feed, elements, at: held) { changes in
+      forEachRun(of: feed, elements, at: held) { changes in
         let offsets = changes.offsets(from: origin)
         let deltas = changes.numbers(type, scale: scale)
         for (offset, delta) in zip(offsets, deltas) { sums[Int(offset)] += delta }

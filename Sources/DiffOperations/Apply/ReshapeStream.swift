@@ -45,7 +45,7 @@ struct ReshapeStream {
   ) throws(DiffError) {
     guard !range.isEmpty else { return }
     try feed.move(to: range)
-    feed.forEachSlice(of: range) { changes in
+    feed.forEachRun(of: range) { changes in
       var span = bytes.mutableSpan
       changes.scatter(operation, into: &span, at: range.lowerBound)
     }

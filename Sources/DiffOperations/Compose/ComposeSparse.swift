@@ -47,7 +47,7 @@ extension EntryChain {
     func change(_ elements: Range<UInt64>) throws(DiffError) {
       for index in feeds.indices { try feeds[index].move(to: elements) }
       for feed in feeds {
-        feed.forEachSlice(of: elements) { changes in
+        feed.forEachRun(of: elements) { changes in
           block.add(feed.entry.operation, changes, at: elements.lowerBound)
         }
       }
