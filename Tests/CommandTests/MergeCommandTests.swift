@@ -302,8 +302,8 @@ import TestSupport
       let made = fixture("grown.diff")
       expectSuccess(try Diffkit.run("create", fixture("a"), fixture("b"), "--add", "-o", made))
       expectTrouble(
-        try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "changes its shape", "--base",
-        "--rows", "extract --except")
+        try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "changes its shape",
+        "--base", "--rows", "extract --except")
     }
   }
 }
