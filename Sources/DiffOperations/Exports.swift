@@ -1,3 +1,3 @@
-// Diffs and checkpoints are what this module's functions take.
+// The functions of this module take diffs and checkpoints.
 @_exported import Checkpoints
 @_exported import DiffFormat

@@ -2,40 +2,40 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// A merge in mergekit's vocabulary (github.com/arcee-ai/mergekit, version 0.1.5), written in YAML or
-/// JSON: which models, by which method, with which weights.
+/// A merge in mergekit's vocabulary (github.com/arcee-ai/mergekit, version 0.1.5), written in YAML
+/// or JSON: the models, the method and the weights.
 public struct MergeRecipe: Sendable {
   /// A model of the recipe.
   struct Model: Sendable {
-    /// A diff, or a checkpoint.
+    /// The path of a diff or a checkpoint.
     let path: String
     let line: Int
   }
 
-  /// A run of layers with what is set for it; a recipe without slices is one slice of all layers.
+  /// A range of layers with its settings; a recipe without slices is one slice of all layers.
   struct Slice: Sendable {
-    /// The layers; nil for all of them.
+    /// The layers; nil for all layers.
     let layers: Range<Int>?
-    /// Each model of the slice, with what is set for it.
+    /// The models of the slice, with their settings.
     var sources: [(model: Model, settings: RecipeSettings)]
-    /// What is set for all models of the slice.
+    /// The settings for all models of the slice.
     let settings: RecipeSettings
   }
 
-  /// The recipe as it is written.
+  /// The text of the recipe.
   public let text: String
-  /// How deltas become one.
+  /// The method of merging.
   public let method: MergeMethod
-  /// The base, if it is named.
+  /// The path of the base, if it is given.
   public let base: String?
-  /// `dtype` or `out_dtype`, if one is given: the type of mergekit's arithmetic and result.
+  /// The value of `out_dtype` or `dtype`, if given: the type of mergekit's result and arithmetic.
   public let type: String?
   let slices: [Slice]
   let settings: RecipeSettings
-  /// Where the method is named, and the base.
+  /// The lines of the method and of the base.
   let methodLine, baseLine: Int
 
-  /// All models, each once, in the order in which they are named.
+  /// The distinct models, in the order in which they are named.
   var models: [Model] {
     var seen: Set<String> = []
     return slices.flatMap { $0.sources.map(\.model) }.filter { seen.insert($0.path).inserted }
@@ -43,15 +43,15 @@ public struct MergeRecipe: Sendable {
 
   /// Reads a recipe.
   ///
-  /// - Throws: `malformed` for what is no YAML, `usage` for what has no counterpart in a merge of
-  ///   deltas; both with the line.
+  /// - Throws: `malformed` for invalid YAML, `usage` for settings without a counterpart in a merge
+  ///   of deltas; both with the line.
   public init(contentsOf path: String) throws(DiffError) {
     self = try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
       try MergeRecipe(String(decoding: bytes, as: UTF8.self))
     }
   }
 
-  /// Reads the text of a recipe.
+  /// Parses the text of a recipe.
   public init(_ text: String) throws(DiffError) {
     guard let root = try RecipeNode.parse(text) else {
       throw DiffError(.malformed, "the recipe is empty")
@@ -76,7 +76,7 @@ public struct MergeRecipe: Sendable {
     for key in ["dtype", "out_dtype"] {
       guard let node = members[key], !node.isNull else { continue }
       guard let text = node.text, ["float16", "bfloat16", "float32"].contains(text) else {
-        throw node.refusal("'\(key)' is to be float16, bfloat16 or float32")
+        throw node.refusal("'\(key)' must be float16, bfloat16 or float32")
       }
       type = text
     }
@@ -92,11 +92,11 @@ public struct MergeRecipe: Sendable {
   }
 
   private static let refusedKeys = [
-    "tokenizer_source": "a diff changes tensors, no tokenizer; leave it out",
-    "tokenizer": "a diff changes tensors, no tokenizer; leave it out",
-    "chat_template": "a diff changes tensors, no chat template; leave it out",
-    "modules": "several modules have no counterpart in a diff; give 'models'",
-    "out_path": "a recipe is one merge, whose output is named when it is run",
+    "tokenizer_source": "a diff changes tensors, not a tokenizer; omit it",
+    "tokenizer": "a diff changes tensors, not a tokenizer; omit it",
+    "chat_template": "a diff changes tensors, not a chat template; omit it",
+    "modules": "several modules have no counterpart in a diff; use 'models'",
+    "out_path": "a recipe is one merge, whose output is specified when it is run",
   ]
 
   private static let methods: [String: MergeMethod] = [
@@ -107,36 +107,37 @@ public struct MergeRecipe: Sendable {
   ]
 
   private static func method(_ node: RecipeNode) throws(DiffError) -> MergeMethod {
-    guard let name = node.text else { throw node.refusal("'merge_method' is to be a name") }
+    guard let name = node.text else { throw node.refusal("'merge_method' must be a name") }
     if let method = methods[name] { return method }
     let known = methods.keys.sorted().joined(separator: ", ")
     let reason =
       switch name {
       case "slerp", "nuslerp", "multislerp", "karcher", "nearswap", "arcee_fusion":
-        "works on whole models, and has no counterpart for deltas"
-      case "passthrough": "takes layers of models as they are, which no sum of deltas does"
-      default: "is no method of a recipe"
+        "works on whole models and has no counterpart for deltas"
+      case "passthrough": "copies layers of models, which a sum of deltas cannot do"
+      default: "is not a method of a recipe"
       }
-    throw node.refusal("'\(name)' \(reason); there are \(known)")
+    throw node.refusal("'\(name)' \(reason); use one of \(known)")
   }
 
-  /// The path of a model: a text, or a mapping with nothing but a path.
+  /// Returns the path of a model: a string, or a mapping with only a path.
   private static func path(_ node: RecipeNode) throws(DiffError) -> String {
     if let text = node.text {
       if text.contains("+"), !File.exists(text) {
-        throw node.refusal("'\(text)': an adapter is merged into its model first, or made a diff")
+        throw node.refusal(
+          "'\(text)': merge the adapter into its model first, or convert it to a diff")
       }
       return text
     }
     let members = try node.members(
       "a model", ["model", "path"],
       refusing: [
-        "revision": "models are files here, which have no revisions",
-        "lora": "an adapter is merged into its model first, or made a diff",
-        "override_architecture": "tensors go by their names here",
+        "revision": "models are files, which have no revisions",
+        "lora": "merge the adapter into its model first, or convert it to a diff",
+        "override_architecture": "tensors are matched by their names",
       ])
     guard members.count == 1, let inner = members.values.first else {
-      throw node.refusal("a model is to be the path of a diff or a checkpoint")
+      throw node.refusal("a model must be the path of a diff or a checkpoint")
     }
     return try path(inner)
   }
@@ -145,7 +146,7 @@ public struct MergeRecipe: Sendable {
     _ node: RecipeNode, _ method: MergeMethod
   ) throws(DiffError) -> Slice {
     guard let elements = node.elements, !elements.isEmpty else {
-      throw node.refusal("'models' is to be a list of models")
+      throw node.refusal("'models' must be a list of models")
     }
     var sources: [(model: Model, settings: RecipeSettings)] = []
     for element in elements {
@@ -164,7 +165,7 @@ public struct MergeRecipe: Sendable {
     _ node: RecipeNode, _ method: MergeMethod, _ base: String?
   ) throws(DiffError) -> [Slice] {
     guard let elements = node.elements, !elements.isEmpty else {
-      throw node.refusal("'slices' is to be a list of slices")
+      throw node.refusal("'slices' must be a list of slices")
     }
     var slices: [Slice] = []
     var next = 0
@@ -173,7 +174,7 @@ public struct MergeRecipe: Sendable {
         "a slice", ["sources", "base_model", "parameters"],
         refusing: ["residual_weight": "has no counterpart in a merge of deltas"])
       if let other = members["base_model"], try path(other) != base {
-        throw other.refusal("the base of a slice is to be that of the recipe")
+        throw other.refusal("the base of a slice must be that of the recipe")
       }
       guard let list = members["sources"]?.elements, !list.isEmpty else {
         throw element.refusal("lacks a list of 'sources'")
@@ -186,7 +187,7 @@ public struct MergeRecipe: Sendable {
         let layers = try layerRange(members["layer_range"] ?? source)
         guard layers.lowerBound == next, end == next || layers.upperBound == end else {
           throw source.refusal(
-            "takes layers \(layers.lowerBound) ..< \(layers.upperBound) to where others stand; deltas "
+            "moves layers \(layers.lowerBound) ..< \(layers.upperBound); deltas "
               + "stay in the layers of their base")
         }
         end = layers.upperBound
@@ -208,7 +209,7 @@ public struct MergeRecipe: Sendable {
   private static func layerRange(_ node: RecipeNode) throws(DiffError) -> Range<Int> {
     let ends = node.elements?.compactMap { $0.text.flatMap { Int($0) } } ?? []
     guard ends.count == 2, ends[0] >= 0, ends[0] < ends[1], ends[1] <= 1 << 20 else {
-      throw node.refusal("'layer_range' is to be [first, end]")
+      throw node.refusal("'layer_range' must be [first, end]")
     }
     return ends[0]..<ends[1]
   }

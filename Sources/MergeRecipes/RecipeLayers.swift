@@ -1,17 +1,17 @@
 import TensorCore
 
-/// Where tensors stand among the layers of a model, told by their names: the first number in a name is
-/// that of its layer, as in `model.layers.3.mlp.up_proj.weight`.
+/// The layers of a model, found from the names of its tensors: the first number in a name is the
+/// index of its layer, as in `model.layers.3.mlp.up_proj.weight`.
 struct RecipeLayers {
-  /// How many layers there are.
+  /// The number of layers.
   let count: Int
 
-  /// The layers of a model.
+  /// Finds the layers of a model.
   init(_ names: some Sequence<TensorName>) {
     count = (names.compactMap { Self.layer(of: $0) }.max() ?? -1) + 1
   }
 
-  /// The layer of a tensor, or nil for what stands before and after all layers.
+  /// Returns the layer of a tensor, or nil for a tensor before or after all layers.
   static func layer(of name: TensorName) -> Int? {
     for part in name.parts {
       let digits = part.first == "_" ? part.dropFirst() : part[...]
@@ -20,7 +20,7 @@ struct RecipeLayers {
     return nil
   }
 
-  /// The share of the way from the first of some layers to the last.
+  /// Returns the relative index of a layer in a range, from 0 for the first to 1 for the last.
   static func share(of layer: Int, in layers: Range<Int>) -> Double {
     layers.count > 1 ? Double(layer - layers.lowerBound) / Double(layers.count - 1) : 1
   }

@@ -4,23 +4,25 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// A recipe with its models open: what `Diffs.merge` takes.
+/// A recipe with its models open: the arguments of `Diffs.merge`.
 public struct RecipeMerge {
   /// The diffs, with their weights and densities.
   public private(set) var inputs: [MergeInput] = []
-  /// The method and what goes with it.
+  /// The method and its options.
   public private(set) var options: MergeOptions
-  /// What may not be as it was meant.
+  /// Notes on possible deviations from the intended merge.
   public private(set) var notes: [String] = []
 
-  /// Opens the models of a recipe. Of a checkpoint the delta from the base is taken, into a file without
-  /// a name.
+  /// Opens the models of a recipe. For a checkpoint, the delta from the base is written to an
+  /// unnamed file.
   ///
   /// - Parameters:
-  ///   - path: Where the recipe is; a model is sought from the current folder, then from the recipe's.
-  ///   - scratch: A path beside which there is space for the deltas.
-  ///   - options: What a recipe does not say: types, heads, the seed.
-  /// - Throws: `usage` with the line for models that are not there; what `Diffs.create` throws.
+  ///   - path: the path of the recipe; models are looked up in the current folder, then in that of
+  ///     the recipe.
+  ///   - scratch: a path beside which the deltas are written.
+  ///   - options: the options that a recipe does not specify: types, heads, the seed.
+  /// - Throws: `notFound` for models that do not exist, `usage` for a missing or unsuitable base,
+  ///   both with the line; the errors of `Diffs.create`.
   public init(
     _ recipe: MergeRecipe, at path: String, scratch: String, options: MergeOptions,
     progress handler: ProgressHandler? = nil
@@ -42,7 +44,7 @@ public struct RecipeMerge {
     try setMethod(recipe, values, reader)
     if let type = recipe.type, let other = reader.otherType(than: type) {
       notes.append(
-        "\(type) is not the type of the base: applied, the diff leaves '\(other)' what it is")
+        "\(type) is not the type of the base: applying the diff does not convert '\(other)'")
     }
   }
 
@@ -79,7 +81,7 @@ public struct RecipeMerge {
     }
   }
 
-  /// The mean of whole models, in which the base counts as one that does not change.
+  /// Sets the mean of whole models, in which the base counts as an unchanged model.
   private mutating func setLinear(
     _ recipe: MergeRecipe, _ values: RecipeValues, _ reader: RecipeReader
   ) throws(DiffError) {
@@ -93,20 +95,20 @@ public struct RecipeMerge {
       guard abs(sum - 1) < 1e-9 else {
         throw DiffError(
           .usage,
-          "line \(recipe.methodLine): without 'normalize' the weights come to \(sum), which multiplies "
-            + "the base, too: that is no sum of deltas", tensor: name)
+          "line \(recipe.methodLine): without 'normalize' the weights sum to \(sum), which "
+            + "multiplies the base too: that is not a sum of deltas", tensor: name)
       }
     }
   }
 }
 
-/// Opens what a recipe names.
+/// Opens the models of a recipe.
 struct RecipeReader {
   private let recipe: MergeRecipe
   private let folder: String
-  /// The base, where it is open.
+  /// The base, if it is open.
   private(set) var base: (any Checkpoint)?
-  /// The base where it is one of the models, with a weight of its own.
+  /// The base, if it is one of the models and has a weight.
   private(set) var listedBase: MergeRecipe.Model?
   /// The models that are not the base.
   private(set) var others: [MergeRecipe.Model]
@@ -125,27 +127,27 @@ struct RecipeReader {
     var basePath = recipe.base
     if basePath == nil, recipe.method == .average, let checkpoint {
       basePath = others[paths.firstIndex(of: checkpoint) ?? 0].path
-      notes.append("the recipe names no base: the diff is one on \(checkpoint)")
+      notes.append("the recipe names no base: the diff is made on \(checkpoint)")
     }
     guard checkpoint != nil || recipe.hasLayers else { return }
     guard let basePath else {
       throw DiffError(
         .usage,
         "line \(recipe.methodLine): 'base_model' is missing, "
-          + (checkpoint.map { "from which the delta of '\($0)' is taken" }
-            ?? "whose layers the recipe goes over"))
+          + (checkpoint.map { "which the delta of '\($0)' requires" }
+            ?? "whose layers the settings depend on"))
     }
     let baseModel = MergeRecipe.Model(path: basePath, line: recipe.baseLine)
     let found = try find(baseModel)
     guard try !Self.isDiff(found) else {
       throw DiffError(
-        .usage, "line \(recipe.baseLine): the base is a diff, and is to be a checkpoint")
+        .usage, "line \(recipe.baseLine): the base is a diff, but must be a checkpoint")
     }
     base = try CheckpointFile.open(found)
     if let index = paths.firstIndex(where: { File.areSame($0, found) }) {
       listedBase = others.remove(at: index)
     } else if recipe.method == .average, recipe.base != nil {
-      // It takes part in mergekit's mean, too.
+      // The base takes part in mergekit's mean too.
       listedBase = baseModel
     }
   }
@@ -161,11 +163,11 @@ struct RecipeReader {
     }
     throw DiffError(
       .notFound,
-      "line \(model.line): '\(model.path)' is not on this machine; models are paths of diffs and "
+      "line \(model.line): '\(model.path)' does not exist; models are paths of diffs and "
         + "checkpoints")
   }
 
-  /// A model as a diff.
+  /// Opens a model as a diff.
   mutating func open(
     _ model: MergeRecipe.Model, scratch: String, _ handler: ProgressHandler?
   ) throws(DiffError) -> DiffReader {
@@ -179,12 +181,13 @@ struct RecipeReader {
     let summary = try Diffs.create(
       from: base, to: CheckpointFile.open(path), into: sink, options, progress: handler)
     for name in summary.skipped {
-      notes.append("\(name) of \(path) is no float, and stays as in the base")
+      notes.append("\(name) of \(path) is not a float tensor and stays as in the base")
     }
     return try DiffReader(sink.source(named: path))
   }
 
-  /// A float tensor of the base that has another type; nil if there is none, or no base.
+  /// Returns the name of a float tensor of the base with another type; nil if there is none, or no
+  /// base.
   func otherType(than type: String) -> TensorName? {
     let wanted: ElementType = type == "float16" ? .f16 : type == "bfloat16" ? .bf16 : .f32
     return base?.tensors.first { $0.type.float != nil && $0.type != wanted }?.name
@@ -192,7 +195,7 @@ struct RecipeReader {
 }
 
 extension MergeRecipe {
-  /// Whether something depends on how many layers there are.
+  /// True if a setting depends on the number of layers.
   var hasLayers: Bool {
     let all = [settings] + slices.flatMap { [$0.settings] + $0.sources.map(\.settings) }
     return slices.count > 1 || slices[0].layers != nil
@@ -200,13 +203,13 @@ extension MergeRecipe {
   }
 }
 
-/// A file without a name, that is read when it is written.
+/// A sink to an unnamed file that is read afterwards.
 private final class ScratchSink: ByteSink {
   private let file: File
   private var size: UInt64 = 0
 
   init(beside path: String) throws(DiffError) {
-    // Never committed: when this goes away, no name is left, if there was any.
+    // Never committed: any temporary name is removed when the file is closed.
     file = try OutputFile(OutputFile.hiddenName(path), overwriting: false).file
   }
 

@@ -1,17 +1,17 @@
 import TensorCore
 
-/// A parameter of a recipe: a number, numbers that go over the layers, or either of these for tensors
-/// whose names contain a text.
+/// A parameter of a recipe: a number, numbers interpolated over the layers, or either of these for
+/// tensors whose names contain a string.
 struct RecipeSetting: Sendable {
   private struct Case: Sendable {
-    /// The name must contain it; nil for any name.
+    /// The string that a name must contain; nil for any name.
     let filter: String?
-    /// One number, or the ends of equal parts of the layers, between which it goes straight.
+    /// One number, or the values at equal distances over the layers, interpolated linearly.
     let numbers: [Double]
   }
 
   private let cases: [Case]
-  /// The line it stands on.
+  /// The line of the parameter.
   let line: Int
 
   /// - Throws: `usage` with the line.
@@ -37,32 +37,32 @@ struct RecipeSetting: Sendable {
 
   private static func conditional(_ node: RecipeNode) throws(DiffError) -> Case {
     guard node.text == nil, node.elements == nil, !node.isNull else {
-      throw node.refusal("is no number, no list of numbers, and no 'filter' with a 'value'")
+      throw node.refusal("is not a number, a list of numbers, or a 'filter' with a 'value'")
     }
     let members = try node.members("a value with a filter", ["value", "filter"])
     guard let value = members["value"] else { throw node.refusal("lacks a 'value'") }
     let numbers = value.number.map { [$0] } ?? value.elements?.compactMap(\.number) ?? []
     guard !numbers.isEmpty, numbers.count == value.elements?.count ?? 1 else {
-      throw value.refusal("is no number, and no list of numbers")
+      throw value.refusal("is not a number or a list of numbers")
     }
     guard let filter = members["filter"], !filter.isNull else {
       return Case(filter: nil, numbers: numbers)
     }
-    guard let text = filter.text else { throw filter.refusal("a filter is to be a text") }
+    guard let text = filter.text else { throw filter.refusal("a filter must be a string") }
     return Case(filter: text == "*" ? nil : text, numbers: numbers)
   }
 
-  /// Whether the number depends on where a tensor stands among the layers.
+  /// True if the number depends on the layer of a tensor.
   var hasGradient: Bool { cases.contains { $0.numbers.count > 1 } }
 
-  /// The number of all tensors, if they have one.
+  /// The number of all tensors; nil if it differs between tensors.
   var constant: Double? {
     guard cases.count == 1, cases[0].filter == nil, cases[0].numbers.count == 1 else { return nil }
     return cases[0].numbers[0]
   }
 
-  /// The number of a tensor that stands at `t`, in 0 ... 1, of the layers: that of the first filter
-  /// that its name contains ('/' and '.' being one separator).
+  /// Returns the number of a tensor at `t`, in 0 ... 1, of the layers: that of the first filter
+  /// that its name contains ('/' and '.' are one separator).
   func number(of name: String, at t: Double) -> Double? {
     let fitting = cases.first {
       $0.filter.map { name.contains($0.replacing("/", with: ".")) } ?? true

@@ -1,22 +1,23 @@
 import DiffOperations
 import TensorCore
 
-/// What `parameters` of a recipe set, at one of its places.
+/// The settings of one `parameters` mapping of a recipe.
 struct RecipeSettings: Sendable {
-  /// Where `parameters` stand, which says which there may be.
-  enum Place { case all, ofSlice, ofModel }
+  /// The scope of `parameters`, which determines the allowed ones.
+  enum Scope { case all, ofSlice, ofModel }
 
-  /// Numbers of each model: `weight`, `density`, `gamma`, `epsilon`.
+  /// The numbers of each model: `weight`, `density`, `gamma`, `epsilon`.
   private(set) var numbers: [String: RecipeSetting] = [:]
-  /// What holds for all tensors alike.
+  /// The settings that apply to all tensors.
   private(set) var normalizes, rescales: Bool?
   private(set) var scale, topShare: Double?
 
-  /// Nothing.
+  /// Creates empty settings.
   init() {}
 
-  /// - Throws: `usage` with the line for what is unknown, or means nothing to the method.
-  init(_ node: RecipeNode?, of method: MergeMethod, _ place: Place) throws(DiffError) {
+  /// - Throws: `usage` with the line for a parameter that is unknown, or does not apply to the
+  ///   method.
+  init(_ node: RecipeNode?, of method: MergeMethod, _ scope: Scope) throws(DiffError) {
     guard let node else { return }
     let ofModels = ["weight", "density", "gamma", "epsilon"]
     let shared = [
@@ -27,13 +28,13 @@ struct RecipeSettings: Sendable {
     )
     for (name, value) in members.sorted(by: { $0.value.line < $1.value.line }) where !value.isNull {
       guard method.recipeParameters.contains(name) else {
-        throw value.refusal("'\(name)' means nothing to '\(method.rawValue)'; leave it out")
+        throw value.refusal("'\(name)' does not apply to '\(method.rawValue)'; omit it")
       }
       if ofModels.contains(name) {
         numbers[name] = try RecipeSetting(value)
-      } else if place != .all {
+      } else if scope != .all {
         throw value.refusal(
-          "'\(name)' holds for the whole merge; give it in the recipe's parameters")
+          "'\(name)' applies to the whole merge; set it in the recipe's parameters")
       } else {
         try set(name, value)
       }
@@ -44,17 +45,17 @@ struct RecipeSettings: Sendable {
     switch name {
     case "lambda", "select_topk":
       guard let number = value.number else {
-        throw value.refusal("'\(name)' is to be one number for all tensors")
+        throw value.refusal("'\(name)' must be one number for all tensors")
       }
       if name == "lambda" { scale = number } else { topShare = min(1, abs(number)) }
     default:
-      guard let truth = value.truth else { throw value.refusal("'\(name)' is to be true or false") }
+      guard let truth = value.truth else { throw value.refusal("'\(name)' must be true or false") }
       switch name {
       case "normalize": normalizes = truth
       case "rescale": rescales = truth
       case "filter_wise" where truth:
-        throw value.refusal("model stock by rows has no counterpart here")
-      // Of mergekit's memory, not of its numbers.
+        throw value.refusal("model stock by rows is not supported")
+      // 'int8_mask' affects mergekit's memory, not its result.
       default: break
       }
     }
@@ -62,7 +63,7 @@ struct RecipeSettings: Sendable {
 }
 
 extension MergeMethod {
-  /// The parameters that mergekit knows of the method.
+  /// The parameters that mergekit supports for the method.
   fileprivate var recipeParameters: Set<String> {
     switch self {
     case .average: return ["weight", "normalize"]

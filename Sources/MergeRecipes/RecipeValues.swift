@@ -2,14 +2,14 @@ import Checkpoints
 import DiffOperations
 import TensorCore
 
-/// The numbers of a recipe, tensor by tensor.
+/// The numbers of a recipe for each tensor.
 struct RecipeValues {
   private let recipe: MergeRecipe
   private let layers: RecipeLayers
   /// The tensors that the models change.
   let tensors: [TensorName]
 
-  /// - Throws: `usage` if the slices are not all layers of the base.
+  /// - Throws: `usage` if the slices do not cover all layers of the base.
   init(
     _ recipe: MergeRecipe, base: (any Checkpoint)?, tensors: [TensorName]
   ) throws(DiffError) {
@@ -19,14 +19,14 @@ struct RecipeValues {
     if let end = recipe.slices.last?.layers?.upperBound, end != layers.count {
       throw DiffError(
         .usage,
-        "line \(recipe.methodLine): the slices end at layer \(end), and the base has \(layers.count) "
+        "line \(recipe.methodLine): the slices end at layer \(end), the base has \(layers.count) "
           + "layers")
     }
   }
 
-  /// A parameter of a model.
+  /// Returns a parameter of a model.
   ///
-  /// - Parameter otherwise: the number where nothing is set; nil if something must be.
+  /// - Parameter otherwise: the default number; nil if the parameter is required.
   /// - Throws: `usage` with the line of the model.
   func setting(
     _ parameter: String, of model: MergeRecipe.Model, otherwise: Double? = nil
@@ -68,7 +68,7 @@ struct RecipeValues {
     return otherwise
   }
 
-  /// What is set of a parameter, the most particular first.
+  /// Returns the settings of a parameter, the most specific first.
   private func settings(
     _ parameter: String, of model: MergeRecipe.Model, in slice: MergeRecipe.Slice
   ) -> [RecipeSetting] {
@@ -76,8 +76,8 @@ struct RecipeValues {
     return [own, slice.settings, recipe.settings].compactMap { $0?.numbers[parameter] }
   }
 
-  /// The slice that a tensor belongs to: what has no layer stands before the first one, if it embeds
-  /// something, or else after the last.
+  /// Returns the slice that a tensor belongs to: a tensor without a layer belongs to the first
+  /// slice if it is an embedding, otherwise to the last.
   private func slice(of tensor: TensorName, _ layer: Int?) -> MergeRecipe.Slice? {
     guard let layer else {
       let embeds = ["embed", "wte", "wpe"].contains { tensor.description.contains($0) }

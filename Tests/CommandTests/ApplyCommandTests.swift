@@ -93,7 +93,7 @@ import TestSupport
           "1 change (", "and 1 whole tensor")
         expectTrouble(
           try Diffkit.run("apply", files(name + "-new"), made, "-o", files("out")),
-          files(name + "-new"), "tensor 'ids'", "is to be deleted and is not there",
+          files(name + "-new"), "tensor 'ids'", "is missing though the diff deletes it",
           "extract --except")
       }
       #expect(!files.folder.exists("out"))

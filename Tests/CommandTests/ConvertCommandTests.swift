@@ -224,7 +224,7 @@ import Foundation
       try files.make("h", [MemoryTensor("w", .bf16, [0, 0])])
       expectTrouble(
         try Diffkit.run("create", files("h"), files("f"), "-o", files("no.diff")),
-        "no diff holds that", "diffkit convert '\(files("f"))' OUTPUT --type bf16")
+        "a diff cannot change a type", "diffkit convert '\(files("f"))' OUTPUT --type bf16")
     }
   }
 }

@@ -278,7 +278,7 @@ import TestSupport
       expectTrouble(
         try Diffkit.run(
           "merge", add, add, add, "--method", "average", "--weights", "0.1,0.2,-0.3", "-o", made,
-          "--force"), "the weights come to")
+          "--force"), "the weights sum to")
     }
   }
 
@@ -302,8 +302,8 @@ import TestSupport
       let made = fixture("grown.diff")
       expectSuccess(try Diffkit.run("create", fixture("a"), fixture("b"), "--add", "-o", made))
       expectTrouble(
-        try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "another shape", "--base",
-        "--rows", "extract --except")
+        try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "changes its shape",
+        "--base", "--rows", "extract --except")
     }
   }
 }

@@ -4,8 +4,8 @@ import Kernels
 import TensorCore
 import TestSupport
 
-/// An additive diff of dense deltas, zeros left out, with the fingerprint of a base of zeros. Values
-/// must be such as the type of the values holds.
+/// An additive diff of dense deltas, zeros left out, with the fingerprint of a base of zeros.
+/// Values must be representable in the type of the values.
 func additiveDiff(
   _ tensors: [(name: TensorName, shape: [UInt64], deltas: [Double])], values: FloatType = .f16,
   scale: Int = 0, metadata: [String: String] = [:], heads: [DiffFormatHead] = []
@@ -13,11 +13,11 @@ func additiveDiff(
   var list: [Contents.Tensor] = []
   for tensor in tensors {
     guard let shape = Shape(tensor.shape) else { continue }
-    let places = tensor.deltas.indices.filter { tensor.deltas[$0] != 0 }
-    guard !places.isEmpty else { continue }
-    var bytes = [UInt8](repeating: 0, count: places.count * values.width)
+    let positions = tensor.deltas.indices.filter { tensor.deltas[$0] != 0 }
+    guard !positions.isEmpty else { continue }
+    var bytes = [UInt8](repeating: 0, count: positions.count * values.width)
     var span = bytes.mutableSpan
-    let deltas = places.map { tensor.deltas[$0] }
+    let deltas = positions.map { tensor.deltas[$0] }
     Kernels.narrow(
       deltas.span, values, factor: Double(sign: .plus, exponent: -scale, significand: 1),
       into: &span)
@@ -27,7 +27,7 @@ func additiveDiff(
         DiffEntry(
           tensor.name, .add(values: values, scale: scale), .f32, shape,
           base: .of(.f32, shape, zeros.span)),
-        Changes(places.map(UInt64.init), bytes)))
+        Changes(positions.map(UInt64.init), bytes)))
   }
   for head in heads {
     list.append(

@@ -140,7 +140,7 @@ import TestSupport
 
   @Test("on another base, too, all diffs must be for its type and shape")
   func otherShape() throws {
-    // As a merge of several bases writes them, without fingerprints.
+    // Like the result of merging diffs on several bases: without fingerprints.
     func add(_ type: ElementType, _ count: UInt64) throws -> DiffReader {
       let entry = DiffEntry("a", .add(values: .f16, scale: 0), type, Shape(vector: count))
       let changes = Changes([count - 1], [0, 0x3C])
@@ -171,7 +171,7 @@ import TestSupport
     }
   }
 
-  @Test("a tensor of the head comes whole with an additive diff")
+  @Test("a tensor of the head is stored whole in an additive diff")
   func head() throws {
     let tuned = MemoryCheckpoint(Steps.first.all + [MemoryTensor("head", .i64, [UInt8](0..<16))])
     let made = try diff(Steps.base, tuned, .add(.all, values: .f16))
@@ -195,7 +195,7 @@ import TestSupport
     #expect(error?.message.contains("position 2 ") == true)
   }
 
-  @Test("changed tensors that are no floats are refused, or left out and named")
+  @Test("changed tensors that are not floats are refused, or left out and named")
   func nonfloat() throws {
     let integers = MemoryTensor("i", .i32, [1, 0, 0, 0])
     let base = MemoryCheckpoint(Steps.base.all + [integers])
@@ -227,7 +227,8 @@ import TestSupport
         * Float(sign: .plus, exponent: Int.random(in: -40...6, using: &random), significand: 1)
     }
     var pairs = (0..<100_000).map { _ in (number(), number()) }
-    // Differences that are a tie of float16 but for a bit that float32, or float64, has no place for.
+    // Differences that are a float16 tie except for a bit that float32, or float64, cannot
+    // represent.
     for far in 12...39 {
       let tie = Float(1 + 0x1p-11)
       pairs += [(Float(sign: .minus, exponent: -far, significand: 1), tie), (0x1p-40, tie)]

@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 @Suite struct ChainTests {
-  @Test("two exact diffs in one call are one after the other", arguments: 0..<8)
+  @Test("two exact diffs in one call are applied one after the other", arguments: 0..<8)
   func chain(seed: Int) throws {
     var model = RandomModel(seed: 200 + seed)
     let start = seed == 0 ? model.large() : model.everything()
@@ -53,14 +53,14 @@ import TestSupport
     #expect(same(try patched(second, diffs, .revert), Steps.base))
   }
 
-  @Test("what comes and goes within the diffs is refused")
+  @Test("a tensor that is inserted and deleted within the diffs is refused")
   func comingAndGoing() throws {
     let head = MemoryCheckpoint(Steps.base.all + [vector("head", [1, 2])])
     let diffs = [try diff(Steps.base, head), try diff(head, Steps.base)]
     #expect(refusal(Steps.base, diffs)?.code == .unsupported)
   }
 
-  @Test("a chain that brings one tensor back to where it was knows its base and its result")
+  @Test("a chain that restores one tensor is recognised at its base and at its result")
   func back() throws {
     let (a, b, c) = (Steps.base.all[0], Steps.first.all[1], Steps.second.all[2])
     let last = MemoryCheckpoint([a, b, c])

@@ -29,7 +29,7 @@ import TestSupport
   }
 
   @Test(
-    "create tells both checkpoints, of every exact mode", arguments: [CreateMode.xor, .replace])
+    "create reports both checkpoints, in every exact mode", arguments: [CreateMode.xor, .replace])
   func exact(mode: CreateMode) throws {
     let found = try #require(try made(base, tuned, mode).checkpoints)
     #expect(found.base == (try base.fingerprint()))
@@ -47,14 +47,14 @@ import TestSupport
     #expect(found.result == (try result.fingerprint()))
   }
 
-  @Test("names that only ':0' tells apart leave a checkpoint without")
+  @Test("a checkpoint whose names differ only in ':0' has no fingerprint")
   func ambiguous() throws {
     let twice = MemoryCheckpoint([.init("a", .u8, [1]), .init("a:0", .u8, [2])])
     #expect(try twice.fingerprint() == nil)
     #expect(try made(twice, twice).checkpoints == nil)
   }
 
-  @Test("compose keeps the ends of a chain, and a link that is elsewhere leaves them out")
+  @Test("compose keeps the ends of a chain, and omits them if a link does not follow")
   func composed() throws {
     let middle = MemoryCheckpoint([
       .init("a.w", .u16, [1, 0, 2, 0, 3, 0, 6, 0]), .init("b", .f32, [0, 0, 128, 63]),
@@ -76,7 +76,7 @@ import TestSupport
     #expect(try composed([one, part]) == nil)
   }
 
-  @Test("compare tells the fingerprints of both")
+  @Test("compare reports the fingerprints of both")
   func compared() throws {
     let comparison = try base.compare(with: tuned)
     #expect(comparison.fingerprint == (try base.fingerprint()))

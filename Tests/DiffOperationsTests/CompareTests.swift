@@ -25,7 +25,7 @@ import TestSupport
     return abs(a - b) <= 1e-12 * max(1, abs(b))
   }
 
-  /// Counts by dictionaries what `compare` counts by sorting.
+  /// Computes with dictionaries the counts that `compare` finds by sorting.
   private func expect(
     _ diffs: [DiffReader], _ comparison: DiffComparison, _ what: String
   ) throws {
@@ -59,7 +59,7 @@ import TestSupport
     }
   }
 
-  /// Finetunes of three vectors, the first of each at the same places, as additive diffs.
+  /// Finetunes of three vectors, the first of each at the same positions, as additive diffs.
   private func family(_ count: Int, seed: UInt64) throws -> (MemoryCheckpoint, [DiffReader]) {
     var random = SplitMix64(seed: seed)
     let sizes: [(TensorName, Int)] = [("a", 3000), ("b", 40), ("c", 20_000)]
@@ -68,9 +68,9 @@ import TestSupport
       let tuned = sizes.enumerated().map { index, size in
         vector(
           size.0,
-          (0..<size.1).map { place in
+          (0..<size.1).map { position in
             let isChanged =
-              index == 0 ? place % (3 + number % 2) == 0 : random.next() % 7 == 0 && number != 2
+              index == 0 ? position % (3 + number % 2) == 0 : random.next() % 7 == 0 && number != 2
             return isChanged ? 1 + Float(Int(random.next() % 17) - 8) / 8 : 1
           })
       }
@@ -79,14 +79,14 @@ import TestSupport
     return (MemoryCheckpoint(base), diffs)
   }
 
-  @Test("all figures of all pairs are those counted by hand", arguments: [1, 2, 3])
+  @Test("all statistics of all pairs are those counted by hand", arguments: [1, 2, 3])
   func figures(seed: UInt64) throws {
     let (_, diffs) = try family(5, seed: seed)
     let comparison = try Diffs.compare(diffs)
     try expect(diffs, comparison, "seed \(seed)")
     #expect(!comparison.areSame)
     #expect(comparison.isSame(0) && !comparison.isSame(1))
-    #expect(comparison.notes.contains { $0.diff == 2 && $0.what.contains("first alone") })
+    #expect(comparison.notes.contains { $0.diff == 2 && $0.what.contains("only by the first") })
     let two = try Diffs.compare([diffs[0], diffs[3]])
     try expect([diffs[0], diffs[3]], two, "seed \(seed)")
     #expect(two.tensors.map(\.name) == ["a", "b", "c"])
@@ -141,7 +141,7 @@ import TestSupport
     #expect(try !Diffs.compare([diffs[0], try diff(results[1], results[0])]).areSame)
   }
 
-  @Test("what comes, goes or changes its shape is compared whole")
+  @Test("inserted, deleted and reshaped tensors are compared whole")
   func wholes() throws {
     let base = MemoryCheckpoint([vector("a", [1, 2]), vector("b", [3]), vector("c", [4, 5])])
     func tuned(_ head: Float, _ grown: [Float]) throws -> DiffReader {
@@ -216,7 +216,7 @@ import TestSupport
     }
   }
 
-  @Test("tensors of one checkpoint alone, other types and shapes are told")
+  @Test("tensors of only one checkpoint, and other types and shapes, are reported")
   func structure() throws {
     let one = MemoryCheckpoint([
       vector("a.x", [1, 2]), vector("b", [1]), MemoryTensor("c", .i32, littleEndian([1])),

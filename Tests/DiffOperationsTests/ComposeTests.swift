@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// One diff that does what several do: the same bytes as applying them in order.
+/// One diff with the effect of several: the same bytes as applying them in order.
 @Suite struct ComposeTests {
   private func composed(_ diffs: [DiffReader]) throws -> DiffReader {
     let sink = MemorySink()
@@ -12,7 +12,7 @@ import TestSupport
     return try DiffReader(bytes: sink.bytes)
   }
 
-  /// A model and so many finetunes, each of the one before.
+  /// A model and `count` finetunes, each of the previous one.
   private func steps(_ random: inout RandomModel, _ count: Int) -> [MemoryCheckpoint] {
     var tensors = random.everything()
     var steps = [MemoryCheckpoint(tensors)]
@@ -35,7 +35,7 @@ import TestSupport
     if mode == .xor { #expect(same(try patched(steps[4], [one], .revert), steps[0])) }
   }
 
-  @Test("there and back is nothing")
+  @Test("a change and its inverse compose to nothing")
   func thereAndBack() throws {
     var random = RandomModel(seed: 9)
     let steps = steps(&random, 1)
@@ -63,7 +63,7 @@ import TestSupport
     #expect(refusal?.remedy == .base)
   }
 
-  @Test("tensors that come and go")
+  @Test("tensors that are inserted and deleted")
   func comingAndGoing() throws {
     let old = MemoryTensor("t", .u8, [1, 2, 3, 4])
     let tuned = MemoryTensor("t", .u8, [1, 9, 3, 4])
@@ -72,15 +72,16 @@ import TestSupport
     let (first, second) = (MemoryCheckpoint([old, other]), MemoryCheckpoint([tuned, other]))
     func check(
       _ steps: [MemoryCheckpoint], _ operations: [DiffOperation],
-      _ place: SourceLocation = #_sourceLocation
+      _ location: SourceLocation = #_sourceLocation
     ) throws {
       let one = try composed(try zip(steps, steps.dropFirst()).map { try diff($0, $1) })
-      #expect(one.map(\.operation) == operations, sourceLocation: place)
+      #expect(one.map(\.operation) == operations, sourceLocation: location)
       guard !operations.isEmpty else { return }
       #expect(
-        same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: place)
+        same(try patched(steps[0], [one]), steps[steps.count - 1]), sourceLocation: location)
       #expect(
-        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]), sourceLocation: place)
+        same(try patched(steps[steps.count - 1], [one], .revert), steps[0]),
+        sourceLocation: location)
     }
     try check([without, first, second], [.insert])
     try check([first, second, without], [.delete])
@@ -98,14 +99,14 @@ import TestSupport
     let (one, two) = (try diff(steps[0], steps[1]), try diff(steps[1], steps[2]))
     let refusal = #expect(throws: DiffError.self) { try composed([two, one]) }
     #expect(refusal?.code == .unsupported)
-    #expect(refusal?.message.contains("order of their making") == true)
+    #expect(refusal?.message.contains("order they were made") == true)
     let additive = try additiveDiff([("t", [2], [1, 1])])
     #expect(
       #expect(throws: DiffError.self) { try composed([additive]) }?.message.contains("merge")
         == true)
   }
 
-  /// Fingerprints can be forged: they alone do not tell that one entry follows another.
+  /// Fingerprints can be forged: they alone do not prove that one entry follows another.
   @Test("diffs of other types and shapes do not follow")
   func otherShapes() throws {
     let forged = Fingerprint(high: 1, low: 2)

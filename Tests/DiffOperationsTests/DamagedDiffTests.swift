@@ -14,14 +14,14 @@ import TestSupport
     let base = MemoryCheckpoint(Steps.base.all + [vector("old", [1, 2])])
     let tuned = MemoryCheckpoint(Steps.first.all + [vector("head", [3, 4])])
     let sound = try diffBytes(base, tuned, CreateOptions(mode))
-    for place in sound.indices {
+    for offset in sound.indices {
       for bit in 0..<8 {
         var bytes = sound
-        bytes[place] ^= 1 << UInt8(bit)
-        let error = #expect(throws: DiffError.self, "byte \(place) bit \(bit)") {
+        bytes[offset] ^= 1 << UInt8(bit)
+        let error = #expect(throws: DiffError.self, "byte \(offset) bit \(bit)") {
           try Diffs.apply([DiffReader(bytes: bytes)], to: base, output: "damaged")
         }
-        #expect(error?.offset != nil, "byte \(place) bit \(bit)")
+        #expect(error?.offset != nil, "byte \(offset) bit \(bit)")
       }
     }
     #expect(base.output("damaged") == nil)
@@ -61,7 +61,7 @@ import TestSupport
     #expect(throws: DiffError.self) { try Diffs.statistics(of: damaged) }
   }
 
-  @Test("a diff whose result is not what it says is refused")
+  @Test("a diff whose result does not match its fingerprint is refused")
   func inconsistent() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)

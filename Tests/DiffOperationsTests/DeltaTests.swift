@@ -42,7 +42,7 @@ import TestSupport
     ("arc_v1", .arcV1, .adler32), ("arc_v2", .arcV2, .adler32),
   ]
 
-  @Test("what others publish makes what they mean, bit for bit", arguments: published.indices)
+  @Test("deltas of other tools give their results, bit for bit", arguments: published.indices)
   func reading(_ number: Int) throws {
     let (path, format, checksum) = Self.published[number]
     #expect(PublishedDelta.isDelta(Self.folder + path))
@@ -66,13 +66,13 @@ import TestSupport
     #expect(diff.metadata == ["delta_version": "1", "delta_base_version": "0"])
   }
 
-  @Test("checkpoints are no deltas", arguments: ["base", "tuned", "nothing"])
+  @Test("checkpoints are not deltas", arguments: ["base", "tuned", "nothing"])
   func checkpoints(_ name: String) throws {
     #expect(!PublishedDelta.isDelta(Self.folder + name))
     #expect(throws: DiffError.self) { try PublishedDelta(Self.folder + name) }
   }
 
-  @Test("what is not read is refused by name")
+  @Test("unsupported formats are refused by name")
   func unsupported() throws {
     for (path, word) in [("arc_v3.safetensors", "arc_v3"), ("xor-blake3/weight_v000001", "blake3")]
     {
@@ -82,12 +82,12 @@ import TestSupport
     }
   }
 
-  @Test("a wrong base is told by the checksum", arguments: published.indices)
+  @Test("a wrong base is detected by the checksum", arguments: published.indices)
   func wrongBase(_ number: Int) throws {
     let (path, format, _) = Self.published[number]
     let tuned = try Self.open("tuned")
     if format == .deltaOverwrite {
-      // New bytes where they are already: nothing to be done.
+      // The new bytes are there already: nothing changes.
       #expect(try imported(Self.folder + path, on: tuned).isEmpty)
     } else {
       let done = #expect(throws: DiffError.self) { try imported(Self.folder + path, on: tuned) }
@@ -169,7 +169,7 @@ import TestSupport
     }
   }
 
-  @Test("what no delta holds is refused, and leaves nothing")
+  @Test("changes that no delta can represent are refused, and leave nothing")
   func refusals() throws {
     let (base, tuned) = (try Self.open("base"), try Self.open("tuned"))
     let made = try diff(base, tuned)
@@ -206,7 +206,7 @@ import TestSupport
 
   // MARK: Hostile files
 
-  @Test("a damaged delta is refused or makes what it means", arguments: published.indices)
+  @Test("a damaged delta is refused or gives its result", arguments: published.indices)
   func damage(_ number: Int) throws {
     let path = Self.folder + Self.published[number].path
     let base = try Self.open("base")
@@ -259,7 +259,7 @@ import TestSupport
     ZstdCompressor(level: 1, size: UInt64(bytes.count)).compress(bytes.span, isLast: true)
   }
 
-  @Test("lies of a payload are refused")
+  @Test("inconsistent payloads are refused")
   func lies() throws {
     try Scratch.with { scratch in
       let base = scratch("base.safetensors")
@@ -290,7 +290,7 @@ import TestSupport
     }
   }
 
-  @Test("an index that leads elsewhere, or says other things than its files, is refused")
+  @Test("an index with paths outside the folder, or that differs from its files, is refused")
   func indices() throws {
     try Scratch.with { scratch in
       for (number, file) in ["../base.safetensors", "n.safetensors", "/etc/passwd", ""].enumerated()

@@ -35,7 +35,7 @@ import TestSupport
     try check([base], [tuned], "edges", contiguous: true)
   }
 
-  @Test("tensors that come and go, empty ones and scalars too", arguments: 0..<6)
+  @Test("tensors that are inserted and deleted, empty ones and scalars too", arguments: 0..<6)
   func comingAndGoing(seed: Int) throws {
     var model = RandomModel(seed: 100 + seed)
     var base: [MemoryTensor] = []

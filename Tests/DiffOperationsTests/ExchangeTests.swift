@@ -43,7 +43,7 @@ import Foundation
     ("sft.npz", .sftNpz), ("shira.safetensors", .shira),
   ]
 
-  @Test("what others wrote is read as they meant it", arguments: files.indices)
+  @Test("files of other tools are read correctly", arguments: files.indices)
   func reading(_ number: Int) throws {
     let (name, format) = Self.files[number]
     let expected = try Self.expected()
@@ -64,7 +64,7 @@ import Foundation
     #expect(bytes == littleEndian(expected.head.map { Float($0) }))
   }
 
-  @Test("arrays that a file states and does not hold are refused before anything is allocated")
+  @Test("arrays that are larger than their file are refused before anything is allocated")
   func hugeClaim() throws {
     let error = #expect(throws: DiffError.self) {
       try imported(Self.folder + "huge-claim.h5", .sparseHDF5)
@@ -74,7 +74,7 @@ import Foundation
   }
 
   @Test(
-    "an export comes back bit for bit",
+    "an export is imported again bit for bit",
     arguments: [ExchangeFormat.cooNpz, .sftNpz, .sparseHDF5])
   func roundTrip(_ format: ExchangeFormat) throws {
     let diff = try imported(Self.folder + "coo.npz", .cooNpz)
@@ -87,12 +87,12 @@ import Foundation
       let half = try DiffReader(bytes: reencoded(diff, .f16))
       #expect(throws: DiffError.self) { try Diffs.export(half, to: path, format) }
       _ = try Diffs.export(half, to: path, format, overwriting: true)
-      // What fits float16 is stored as such again.
+      // Values that fit float16 are stored as such again.
       #expect(try imported(path, format).map(\.operation) == half.map(\.operation))
     }
   }
 
-  @Test("an export to SHiRA comes back")
+  @Test("an export to SHiRA is imported again")
   func shira() throws {
     let diff = try imported(Self.folder + "shira.safetensors", .shira)
     try Scratch.with { scratch in
@@ -198,7 +198,7 @@ import Foundation
     return sink.bytes
   }
 
-  @Test("other encodings hold the same", arguments: 1...20)
+  @Test("other encodings hold the same changes", arguments: 1...20)
   func encodings(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let contents = Contents.random(&random)

@@ -88,7 +88,7 @@ import TestSupport
     }
   }
 
-  @Test("what is refused leaves nothing")
+  @Test("a refusal leaves no file")
   func refusals() throws {
     try Scratch.with { scratch in
       try makeTuned(scratch("tuned.h5"))

@@ -23,7 +23,7 @@ func diff(
   return try DiffReader(bytes: diffBytes(base, tuned, options))
 }
 
-/// What `apply` makes; nil if nothing was to be done.
+/// The result of `apply`; nil if nothing had to be changed.
 func patched(
   _ base: MemoryCheckpoint, _ diffs: [DiffReader], _ direction: Direction = .apply,
   _ options: ApplyOptions = ApplyOptions()
@@ -48,7 +48,7 @@ func refusal(
   return error
 }
 
-/// Whether two checkpoints hold the same tensors, bit for bit.
+/// Returns whether two checkpoints hold the same tensors, bit for bit.
 func same(_ a: MemoryCheckpoint?, _ b: MemoryCheckpoint) -> Bool {
   guard let a = a?.all, a.count == b.tensors.count else { return false }
   return zip(a, b.all).allSatisfy {
@@ -88,7 +88,7 @@ func vector(_ name: TensorName, _ values: [Float]) -> MemoryTensor {
   MemoryTensor(name, .f32, littleEndian(values))
 }
 
-/// Three small tensors in three states: as they were, changed once, changed twice.
+/// Three small tensors in three states: unchanged, changed once, changed twice.
 enum Steps {
   static let base = MemoryCheckpoint([
     vector("a", [1, 2, 3]), vector("b", [4, 5]), vector("c", [6, 7, 8, 9]),

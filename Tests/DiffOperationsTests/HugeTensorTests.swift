@@ -9,7 +9,7 @@ import TestSupport
 /// A tensor of 2^33 elements, in files that are nearly all hole: 8 GiB to read, a few kilobytes
 /// to store.
 @Suite(.serialized) struct HugeTensorTests {
-  @Test("a tensor of 2^33 elements goes round, and its files stay sparse")
+  @Test("a tensor of 2^33 elements round-trips, and its files stay sparse")
   func roundTrip() throws {
     try Scratch.with { scratch in
       let count: UInt64 = 1 << 33

@@ -147,7 +147,7 @@ import TestSupport
     }
   }
 
-  @Test("a wrong base stays as it is, whatever the last tensor is", arguments: Kind.allCases)
+  @Test("a wrong base is left unchanged, whatever the last tensor is", arguments: Kind.allCases)
   func wrongBase(kind: Kind) throws {
     try with(kind) { files in
       let diff = try files.diff()
@@ -172,7 +172,7 @@ import TestSupport
     }
   }
 
-  @Test("what somebody else has open is not changed in place", arguments: Kind.allCases)
+  @Test("a file that another process uses is not changed in place", arguments: Kind.allCases)
   func locked(kind: Kind) throws {
     try with(kind) { files in
       let diff = try files.diff()
@@ -218,7 +218,7 @@ import TestSupport
     }
   }
 
-  @Test("what is more than a change of elements replaces the file whole", arguments: Kind.allCases)
+  @Test("changes of more than elements replace the whole file", arguments: Kind.allCases)
   func replaced(kind: Kind) throws {
     try with(kind) { files in
       let shape = try #require(Shape([2]))
@@ -249,13 +249,13 @@ import TestSupport
       let back = try Diffs.applyInPlace([more], .revert, to: CheckpointFile.open(files.base))
       #expect(back == .written(tensors: 1))
       #expect(try !CheckpointFile.open(files.base).tensors.map(\.name).contains("new"))
-      // HDF5 does not win the space back.
+      // HDF5 does not reclaim the space.
       if kind == .safetensors { #expect(try files.bytes(files.base) == before) }
       #expect(try files.scratch.names == names)
     }
   }
 
-  @Test("a base that is written to meanwhile is noticed, in place or not")
+  @Test("a base that is modified meanwhile is detected, in place or not")
   func changedMeanwhile() throws {
     try with(.safetensors) { files in
       let diff = try files.diff()

@@ -5,8 +5,8 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Whole models of Keras in HDF5, whose attributes list layers and weights. (`keras_models.py` made
-/// them, and checks with Keras what comes of them.)
+/// Whole Keras models in HDF5, whose attributes list layers and weights. (`keras_models.py` made
+/// them, and checks the results with Keras.)
 @Suite struct KerasModelTests {
   private static let resources = Repository.path + "/Tests/CheckpointsTests/Resources/"
 
@@ -14,7 +14,7 @@ import TestSupport
     try CheckpointFile.open(Self.resources + "keras-head-\(name).h5")
   }
 
-  /// The diff from one model to the other, and what was said of it.
+  /// The diff from one model to the other, and its summary.
   private func create(
     _ options: CreateOptions = CreateOptions()
   ) throws -> (diff: DiffReader, summary: CreateSummary) {
@@ -23,7 +23,7 @@ import TestSupport
     return (try DiffReader(bytes: sink.bytes), summary)
   }
 
-  @Test("a diff takes along what describes layers that come and go, in both directions")
+  @Test("a diff carries the attributes of inserted and deleted layers, in both directions")
   func carried() throws {
     let (diff, summary) = try create()
     #expect(Set(summary.attributes.map(\.name)) == ["layer_names", "model_config", "weight_names"])
@@ -44,7 +44,7 @@ import TestSupport
     }
   }
 
-  @Test("an attribute that is not the one of the base is left alone")
+  @Test("an attribute that differs from the base is left unchanged")
   func foreignAttributes() throws {
     let (diff, _) = try create()
     try Scratch.with { scratch in
@@ -63,7 +63,7 @@ import TestSupport
     }
   }
 
-  @Test("a map takes attributes to another group, as it does their tensors")
+  @Test("a map moves attributes to another group together with their tensors")
   func moved() throws {
     let (diff, _) = try create()
     let names = try NameMap(text: "re:^model_weights/\tweights/")
@@ -81,7 +81,7 @@ import TestSupport
     }
   }
 
-  @Test("a diff made by a map takes along attributes of a group that is elsewhere")
+  @Test("a diff made with a map carries attributes of a group with another path")
   func createdMoved() throws {
     var options = CreateOptions()
     options.names = try NameMap(text: "re:^model_weights/\tweights/")
@@ -97,13 +97,13 @@ import TestSupport
     }
   }
 
-  @Test("where they cannot be taken along, attributes that do not fit are named")
+  @Test("attributes that do not fit and cannot be carried are named")
   func named() throws {
     var options = CreateOptions()
     options.names = try NameMap(text: "re:^model_weights/\tweights/")
     let sink = MemorySink()
     try Scratch.with { scratch in
-      // What comes keeps its own name, which is none of the base's group.
+      // An inserted tensor keeps its own name, which is not in the group of the base.
       let tuned = try move(open("tuned"), to: scratch("tuned.h5"))
       let summary = try Diffs.create(from: open("base"), to: tuned, into: sink, options)
       let diff = try DiffReader(bytes: sink.bytes)
@@ -121,7 +121,7 @@ import TestSupport
     }
   }
 
-  @Test("diffs made of others take attributes along where they are true, and name the rest")
+  @Test("derived diffs carry attributes that still hold, and name the rest")
   func transformed() throws {
     try Scratch.with { scratch in
       let embeddings: TensorName = "model_weights/embedding/embedding/embeddings"
@@ -152,7 +152,7 @@ import TestSupport
       #expect(summary.attributesLeftOut.isEmpty)
     }
     #expect(merged == attributes)
-    // All that come and go; none; some, of which one layer whole.
+    // All inserted and deleted layers; none; some, one of them whole.
     let all = try made { sink in
       let summary = try Diffs.extract(
         exact, tensors: [], except: [NamePattern("*embeddings")], into: sink)
@@ -199,13 +199,13 @@ import TestSupport
       let foreign = try setting("model_config", "{}", in: open("tuned"), scratch("foreign.h5"))
       let third = MemorySink()
       _ = try Diffs.create(from: foreign, to: short, into: third)
-      let (broken, told) = try compose([first, DiffReader(bytes: third.bytes)])
-      #expect(told.attributesLeftOut.map(\.name) == ["model_config"])
+      let (broken, outcome) = try compose([first, DiffReader(bytes: third.bytes)])
+      #expect(outcome.attributesLeftOut.map(\.name) == ["model_config"])
       #expect(!broken.attributes.map(\.name).contains("model_config"))
     }
   }
 
-  @Test("of two heads, a merge names the attributes that it cannot have for both")
+  @Test("a merge of two heads names the attributes that cannot hold for both")
   func mergedHeads() throws {
     var options = CreateOptions()
     options.mode = .add(.all, values: .f32)
@@ -277,7 +277,7 @@ import TestSupport
     return try CheckpointFile.open(path)
   }
 
-  @Test("elements alone leave attributes alone")
+  @Test("changes of elements leave attributes unchanged")
   func elements() throws {
     let base = try CheckpointFile.open(Self.resources + "keras-base.h5")
     let tuned = try CheckpointFile.open(Self.resources + "keras-tuned.h5")

@@ -4,8 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What merging does with numbers that are nothing: weights that cancel, changes that cancel, chance
-/// that repeats itself.
+/// Degenerate merges: weights that cancel, changes that cancel, equal random choices.
 @Suite struct MergeFaultTests {
   private func merge(
     _ diffs: [DiffReader], _ weights: [Double]? = nil,
@@ -37,7 +36,7 @@ import TestSupport
         }
       }
       #expect(error?.code == .usage)
-      #expect(error?.message.contains("nothing beside them") == true)
+      #expect(error?.message.contains("negligible beside them") == true)
     }
     // By tensor, too, with its name.
     var inputs = diffs.map { MergeInput($0) }
@@ -50,9 +49,9 @@ import TestSupport
     #expect(error?.tensor == "t")
   }
 
-  @Test("where the weights of what is elected cancel, nothing is divided, and that is counted")
+  @Test("sums whose elected weights cancel are not divided, and are counted")
   func undividedTies() throws {
-    // At position 0 all of w δ are positive: 0.1, 0.2 and 0.3; their weights come to nothing.
+    // At position 0 all of w δ are positive: 0.1, 0.2 and 0.3; their weights cancel.
     let diffs = [try diff([1, 1, 0, 0]), try diff([1, 0, 3, 0]), try diff([-1, 0, 0, 1])]
     let (made, summary) = try merge(diffs, cancelling) {
       ($0.method, $0.variant, $0.values) = (.ties, .mergekit, .f32)
@@ -71,14 +70,14 @@ import TestSupport
     let (made, summary) = try merge(diffs, cancelling) { $0.values = values }
     #expect(made.isEmpty)
     #expect(summary.total.cancelled == 3)
-    // What is small by itself stays.
+    // A change that is small by itself is kept.
     let small = try diff([1, 0x1p-90, -0x1p-100, 0], .f32)
     let (kept, lost) = try merge([small, try diff([1, 0, 0, 1], .f32)]) { $0.values = values }
     #expect(try kept.dense("t", count: 4) == [2, 0x1p-90, -0x1p-100, 1])
     #expect(lost.total.cancelled == 0)
   }
 
-  @Test("model stock of diffs that share nothing, or are at right angles, is nothing")
+  @Test("model stock of diffs that share no position, or are orthogonal, is empty")
   func stock() throws {
     for values in [[[1.0, 1, 0, 0], [0, 0, 1, 3]], [[1.0, 1.5, 0, 1], [1.5, -1, 2, 0]]] {
       let (made, summary) = try merge(try values.map { try diff($0) }) {
@@ -87,7 +86,7 @@ import TestSupport
       #expect(made.isEmpty)
       #expect(summary.total.changes == 0)
     }
-    // In many dimensions, too, where cosines have some noise.
+    // Also in many dimensions, where cosines have some noise.
     var random = SplitMix64(seed: 3)
     let many = try (0..<3).map { part in
       try diff((0..<3000).map { $0 % 3 == part ? random.gaussian().rounded() + 0.5 : 0 })
@@ -95,7 +94,7 @@ import TestSupport
     #expect(try merge(many) { ($0.method, $0.values) = (.modelStock, .f32) }.diff.isEmpty)
   }
 
-  @Test("what the type of the values rounds to zero is left out and counted")
+  @Test("changes that the type of the values rounds to zero are left out and counted")
   func rounded() throws {
     let one = try diff([1, 0x1p-45, 0, -0x1p-60], .f32)
     let (made, summary) = try merge([one])
@@ -115,7 +114,7 @@ import TestSupport
     #expect(error?.message.contains("1 cancel") == true)
   }
 
-  @Test("chance depends on contents, not on metadata or encodings", arguments: [true, false])
+  @Test("random choices depend on contents, not metadata or encodings", arguments: [true, false])
   func contents(_ isRanked: Bool) throws {
     var random = SplitMix64(seed: 11)
     let deltas = (0..<2000).map { _ in random.unit() < 0.3 ? Double(random.next(below: 9)) : 0 }
@@ -135,7 +134,7 @@ import TestSupport
     #expect(first.contains { $0 != 0 })
   }
 
-  @Test("a diff and its copy draw apart, and the order of three does not matter")
+  @Test("a diff and its copy draw independently, and the order of three does not matter")
   func copies() throws {
     let ones = try additiveDiff([("t", [1000], [Double](repeating: 1, count: 1000))])
     let copy = try additiveDiff(
@@ -211,7 +210,7 @@ import TestSupport
     #expect(error?.message.contains("over all tensors together") == true)
   }
 
-  @Test("division by the weights can be asked for and left out")
+  @Test("division by the weights can be requested and omitted")
   func normalization() throws {
     let diffs = [try diff([1, 2, 0, 4]), try diff([2, -1, 5, 1])]
     func made(_ method: MergeMethod, _ variant: SignVariant, _ normalizes: Bool?) throws -> [Double]

@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Merging diffs of models whose vocabularies or heads have grown, each in its own way.
+/// Merging diffs of models whose vocabularies or heads have grown differently.
 @Suite struct MergeGrownTests {
   /// Two columns.
   private func checkpoint(_ rows: [Float], _ head: [Float] = [1, 1]) -> MemoryCheckpoint {
@@ -37,11 +37,11 @@ import TestSupport
       zip(diffs, weights).map { MergeInput($0, weight: $1) }, into: sink, options)
     let diff = try DiffReader(bytes: sink.bytes)
     return try Scratch.with { scratch in
-      let (output, places) = try CheckpointFile.make(
+      let (output, stored) = try CheckpointFile.make(
         at: scratch("base"), .safetensors, base.all.map { ($0.name, $0.type, $0.shape) },
         metadata: [:], overwriting: false)
-      for (one, place) in zip(base.all, places) {
-        try output.write(one.bytes.span, to: place, at: 0)
+      for (one, row) in zip(base.all, stored) {
+        try output.write(one.bytes.span, to: row, at: 0)
       }
       try output.commit()
       _ = try Diffs.apply([diff], to: CheckpointFile.open(scratch("base")), output: scratch("made"))
@@ -68,7 +68,7 @@ import TestSupport
     #expect(try merged(base, [a, b], .average) == shared + [15, 16, 30, 31])
     #expect(try merged(base, [a, b], .drop) == shared)
     #expect(try merged(base, [a, b], .drop, weights: [2, -0.5]) == [3, 2, 3, 2])
-    // One that has the base's rows adds to them.
+    // A diff with the number of rows of the base adds to them.
     let c = try diff(base, checkpoint([1, 5, 3, 4]))
     #expect(try merged(base, [a, c], .first) == [2, 5, 3, 4, 10, 11])
   }
@@ -83,7 +83,7 @@ import TestSupport
     #expect(try merged(wide, [a, b], .drop, tensor: "head") == [5, 1, 2, 7, 3, 3])
   }
 
-  @Test("what is not chosen, or on another base, is refused")
+  @Test("missing choices and other bases are refused")
   func refused() throws {
     let a = try diff(base, checkpoint([2, 2, 3, 4, 10, 11]))
     let error = #expect(throws: DiffError.self) { try merged(base, [a, a], nil) }

@@ -10,8 +10,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Merging beside NumPy from the formulas, and beside mergekit, PEFT and ties-merging:
-/// merge_oracle.py has run them.
+/// Merging compared with the formulas in NumPy, and with mergekit, PEFT and ties-merging, as run by
+/// merge_oracle.py.
 @Suite struct MergeOracleTests {
   struct Oracle: Decodable {
     struct Tensor: Decodable {

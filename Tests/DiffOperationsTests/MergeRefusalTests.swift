@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What merging refuses, with the tensor and the way out, and what it takes without a word.
+/// The merges that are refused, with the tensor and a remedy, and those that are accepted silently.
 @Suite struct MergeRefusalTests {
   private let one = [1.0, 0, 2, 0]
 
@@ -26,7 +26,7 @@ import TestSupport
     return try DiffReader(bytes: Contents([Contents.Tensor(entry, changes)]).encoded())
   }
 
-  @Test("exact diffs are refused with the way out", arguments: [DiffOperation.xor, .replace])
+  @Test("exact diffs are refused with a remedy", arguments: [DiffOperation.xor, .replace])
   func exactDiffs(_ operation: DiffOperation) throws {
     let error = error([try additiveDiff([("t", [4], one)]), try exact(operation)])
     #expect(error?.code == .unsupported)
@@ -106,7 +106,7 @@ import TestSupport
     }
   }
 
-  @Test("options that make no sense are refused")
+  @Test("contradictory options are refused")
   func options() throws {
     let diff = try additiveDiff([("t", [4], one)])
     #expect(error([])?.code == .usage)

@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What merging promises whatever the formula: properties on random diffs, with printed seeds.
+/// Properties of all merge methods on random diffs, with printed seeds.
 @Suite struct MergeTests {
   static let shapes: [(TensorName, [UInt64])] = [
     ("a", [70, 90]), ("b", [4000]), ("c", [2, 3, 5]), ("d", [1]), ("e", [300, 300]),
@@ -29,7 +29,7 @@ import TestSupport
     try shapes.map { try diff.dense($0.0, count: Int($0.1.reduce(1, *))) }
   }
 
-  /// Every method with parameters that it takes.
+  /// Every method with valid parameters.
   static let everyMethod: [MergeOptions] = MergeMethod.allCases.flatMap { method in
     SignVariant.allCases.map { variant in
       var options = MergeOptions()
@@ -134,7 +134,7 @@ import TestSupport
     #expect(summary.tensors.map(\.name) == ["t"])
     #expect(summary.tensors[0].shared == 3)
     #expect(summary.tensors[0].opposite == 2)
-    // 1 + 1, -1, 3 and 1; what cancels is left out.
+    // 1 + 1, -1, 3 and 1; changes that cancel are left out.
     #expect(summary.tensors[0].changes == 4)
     #expect(summary.total.read == 9)
   }
@@ -164,7 +164,7 @@ import TestSupport
     }
   }
 
-  @Test("chance depends on seed, tensor, position and diff alone")
+  @Test("random choices depend only on seed, tensor, position and diff")
   func chance() throws {
     let ones = [Double](repeating: 1, count: 3000)
     var options = MergeOptions()
@@ -175,7 +175,7 @@ import TestSupport
     let alone = try merged([a], options)
     let (s, t) = (try alone.dense("s", count: 3000), try alone.dense("t", count: 3000))
     #expect(s != t)
-    // Another diff beside it changes nothing of what is kept of the first.
+    // Merging another diff too does not affect the kept changes of the first.
     let both = try merged([a, other], weights: [1, 0], options)
     #expect(try both.dense("t", count: 3000) == t)
     #expect(try merged([other], options).dense("t", count: 3000) != t)
@@ -224,7 +224,7 @@ import TestSupport
     #expect(try count(.ties, 0.2, .elements) == 100)
     #expect(try count(.dareLinear, 0.1, .elements) == 100)
     #expect(try count(.dareLinear, 0.1, .nonzeros) < 30)
-    // γ n below 1 drops nothing at the top.
+    // With γ n below 1, none of the largest is dropped.
     var options = MergeOptions()
     (options.method, options.density, options.gamma) = (.breadcrumbs, 0.01, 0.0005)
     let made = try merged([diff], options).dense("t", count: 1000)
@@ -239,7 +239,7 @@ import TestSupport
     options.pruneTo = density
     let all = try Self.dense(try merged(diffs)).joined()
     let made = Array(try Self.dense(try merged(diffs, options)).joined())
-    // The first of equals by tensor name, then position: a stable sort says the same.
+    // Ties are broken by tensor name, then position, as by a stable sort.
     let order = all.enumerated().filter { $0.element != 0 }
       .sorted { (-$0.element.magnitude, $0.offset) < (-$1.element.magnitude, $1.offset) }
     let wanted = Int((density * Double(made.count)).rounded(.down))
@@ -248,7 +248,7 @@ import TestSupport
     #expect(made == expected)
   }
 
-  /// Tensors that do not fit what is decoded at once.
+  /// Tensors with more changes than are decoded at once.
   @Test("large tensors are merged in windows")
   func windows() throws {
     let count = 1 << 21
@@ -268,8 +268,8 @@ import TestSupport
     #expect(try merged(diffs, options).dense("t", count: count).count { $0 != 0 } == count / 4)
   }
 
-  /// '/' and '.' are one separator, and the result is in order all the same.
-  @Test("names of two spellings are one")
+  /// '/' and '.' are one separator, and the result is still in order.
+  @Test("two spellings of a name are one tensor")
   func names() throws {
     let a = try additiveDiff([("m.z", [2], [1, 0]), ("n", [2], [1, 1])])
     let b = try additiveDiff([("m/a", [2], [0, 1]), ("m/z", [2], [1, 2]), ("n", [2], [0, 1])])
@@ -287,17 +287,17 @@ import TestSupport
   @Test("huge tensors are merged where they change")
   func huge() throws {
     let shape = Shape(vector: 1 << 59)
-    let places: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
+    let positions: [UInt64] = [0, 5, 1 << 33, (1 << 33) + 7, 1 << 58, (1 << 59) - 1]
     let diffs = try (0..<3).map { number in
       let own = Changes(
-        Array(places.dropFirst(number)), places.dropFirst(number).flatMap { _ in [0, 0x3C] })
+        Array(positions.dropFirst(number)), positions.dropFirst(number).flatMap { _ in [0, 0x3C] })
       let entry = DiffEntry("t", .add(values: .f16, scale: 0), .f32, shape)
       return try DiffReader(bytes: Contents([Contents.Tensor(entry, own)]).encoded())
     }
     let made = try merged(diffs)
     let entry = try #require(made.first)
     let changes = try made.contents(of: entry).streams[.changes]
-    #expect(changes?.positions == places)
+    #expect(changes?.positions == positions)
     // 1, 2, 3, 3, 3, 3, with the scale of the largest.
     #expect(entry.operation == .add(values: .f16, scale: -13))
   }

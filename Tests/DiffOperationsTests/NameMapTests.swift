@@ -35,13 +35,13 @@ import TestSupport
   }
 
   @Test(
-    "what is no rule is refused with its line",
+    "an invalid rule is refused with its line",
     arguments: [
-      ("a\tb\nc", "line 2: a rule is two names"), ("a\tb\tc", "line 1: a rule is two names"),
-      ("\tb", "line 1: a rule is two names"), ("a\t", "line 1: a rule is two names"),
-      ("a\tb\na\tc", "line 2: a second rule for 'a'"), ("re:(\tb", "line 1: '(' is no regular"),
+      ("a\tb\nc", "line 2: a rule must be two"), ("a\tb\tc", "line 1: a rule must be two"),
+      ("\tb", "line 1: a rule must be two"), ("a\t", "line 1: a rule must be two"),
+      ("a\tb\na\tc", "line 2: a second rule for 'a'"), ("re:(\tb", "line 1: '(' is not a valid"),
       ("re:(a)\t$2", "line 1: '$2', but the pattern has 1 groups"),
-      ("re:a\t$x", "line 1: '$' stands before"), ("re:a\tb$", "line 1: '$' stands before"),
+      ("re:a\t$x", "line 1: '$' must be followed"), ("re:a\tb$", "line 1: '$' must be followed"),
     ])
   func refused(text: String, message: String) {
     let error = #expect(throws: DiffError.self) { try NameMap(text: text) }
@@ -49,7 +49,7 @@ import TestSupport
     #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
   }
 
-  @Test("create, apply, revert and verify find tensors by a map, which names what comes too")
+  @Test("create, apply, revert and verify find tensors by a map, which also names inserted ones")
   func operations() throws {
     let base = MemoryCheckpoint([vector("a", [1, 2]), vector("gone", [5])])
     let tuned = MemoryCheckpoint([vector("m/a", [1, 3]), vector("new", [7])])
@@ -68,7 +68,7 @@ import TestSupport
     #expect(try Diffs.verify(made, against: other).checkpoint == .different)
   }
 
-  @Test("a final ':0' does not count where nothing else fits")
+  @Test("a final ':0' is ignored if no other name matches")
   func kerasSuffix() throws {
     let made = try diff(
       MemoryCheckpoint([vector("d/kernel:0", [1])]), MemoryCheckpoint([vector("d/kernel:0", [2])]))
@@ -81,7 +81,7 @@ import TestSupport
     #expect(refusal(two, [made])?.code == .mismatch)
   }
 
-  @Test("missing tensors are refused with the closest name; create tells what may be one tensor")
+  @Test("missing tensors are refused with the closest name; create reports similar names")
   func suggestions() throws {
     let base = MemoryCheckpoint([vector("rnn_1/rnn_1/bias", [1, 2]), vector("z", [1])])
     let tuned = MemoryCheckpoint([vector("rnn_1/rnn_1_3/bias", [1, 3]), vector("z", [1])])

@@ -16,7 +16,7 @@ import Testing
     #expect(NamePattern(pattern).matches(TensorName(name)) == fits)
   }
 
-  @Test("separators may be told apart")
+  @Test("separators can be distinguished")
   func separators() {
     let pattern = NamePattern("a.*/c", joiningSeparators: false)
     #expect(pattern.matches("a.b/c"))

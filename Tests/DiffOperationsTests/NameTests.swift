@@ -47,7 +47,7 @@ import TestSupport
     #expect(same(try patched(checkpoint([("caf\u{E9}", 1)]), [coming]), tuned))
   }
 
-  @Test("a name that fits two tensors is refused, unless it is exactly one of theirs")
+  @Test("a name that matches two tensors is refused, unless it is exactly one of theirs")
   func ambiguous() throws {
     let made = try diff(checkpoint([("a/b", 1)]), checkpoint([("a/b", 2)]))
     let both = checkpoint([("a/b", 1), ("a.b", 1)])
@@ -81,11 +81,11 @@ import TestSupport
       #expect(mismatch { _ = try diff(both, checkpoint([(name, 2)])) })
       #expect(mismatch { _ = try diff(checkpoint([(name, 2)]), both) })
     }
-    // Both change: their entries would be the same to whoever applies them.
+    // Both change: their entries could not be distinguished when the diff is applied.
     #expect(mismatch { _ = try diff(both, checkpoint([("a.b", 2), ("a/b", 2)])) })
   }
 
-  @Test("names that nothing touches may be ambiguous")
+  @Test("names of unchanged tensors may be ambiguous")
   func untouched() throws {
     let base = checkpoint([("a.b", 1), ("a/b", 1), ("w", 1)])
     let tuned = checkpoint([("a.b", 1), ("a/b", 1), ("w", 2)])

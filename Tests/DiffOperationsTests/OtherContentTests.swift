@@ -4,7 +4,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What checkpoints hold beside tensors is compared, too.
+/// Comparing the contents of checkpoints other than tensors.
 @Suite struct OtherContentTests {
   private static let resources = Repository.path + "/Tests/CheckpointsTests/Resources/"
 
@@ -32,7 +32,7 @@ import TestSupport
     }
   }
 
-  @Test("a file is the same as itself, whatever it holds")
+  @Test("a file equals itself, whatever it holds")
   func itself() throws {
     for path in [Self.resources + "contents-1.h5", Repository.base] {
       let comparison = try CheckpointFile.open(path).compare(with: CheckpointFile.open(path))
@@ -40,7 +40,7 @@ import TestSupport
     }
   }
 
-  @Test("between formats, tensors alone are compared, and what may be one is named")
+  @Test("between formats, only tensors are compared, and other numeric contents are named")
   func acrossFormats() throws {
     try Scratch.with { scratch in
       let source = try open(1)
@@ -54,7 +54,7 @@ import TestSupport
     }
   }
 
-  /// A safetensors file with a tensor of a type that diffkit does not have.
+  /// A safetensors file with a tensor of a type that diffkit does not support.
   private func make(_ path: String, _ type: String, byte: UInt8, metadata: String = "a") throws {
     let header =
       #"{"__metadata__":{"who":"\#(metadata)"},"w":{"dtype":"\#(type)","shape":[1],"#

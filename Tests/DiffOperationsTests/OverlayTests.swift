@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 @Suite struct OverlayTests {
-  /// What an overlay shows, as a checkpoint.
+  /// The tensors of an overlay, as a checkpoint.
   private func seen(_ overlay: Overlay) throws -> MemoryCheckpoint {
     try overlay.read { view throws(DiffError) in
       var tensors: [MemoryTensor] = []
@@ -22,7 +22,7 @@ import TestSupport
     }
   }
 
-  @Test("attaching shows what apply makes, detaching the base, bit for bit", arguments: 0..<8)
+  @Test("attaching gives the result of apply, detaching the base, bit for bit", arguments: 0..<8)
   func everyType(seed: Int) throws {
     var model = RandomModel(seed: 900 + seed)
     let tensors = model.everything() + (seed % 4 == 0 ? model.large() : [])
@@ -188,7 +188,7 @@ import TestSupport
     #expect(overlay.read { $0.names } == names)
   }
 
-  @Test("what does not fit is refused, and the overlay stays as it is")
+  @Test("unsuitable diffs are refused, and the overlay is unchanged")
   func refused() throws {
     let resident = try ResidentModel(Steps.base)
     let overlay = Overlay(resident)
@@ -211,7 +211,7 @@ import TestSupport
     }
   }
 
-  @Test("a mapped file serves as one that was read, and stays as it is")
+  @Test("a mapped file serves like one that was read, and is unchanged")
   func mapped() throws {
     let checkpoint = try CheckpointFile.open(Repository.base)
     let (read, mapped) = (

@@ -19,15 +19,15 @@ import TestSupport
   private func make(_ path: String, _ tensors: [MemoryTensor]) throws -> any Checkpoint {
     let (output, stored) = try CheckpointFile.make(
       at: path, .safetensors, tensors.map { ($0.name, $0.type, $0.shape) })
-    for (tensor, place) in zip(tensors, stored) {
-      try output.write(tensor.bytes.span, to: place, at: 0)
+    for (tensor, row) in zip(tensors, stored) {
+      try output.write(tensor.bytes.span, to: row, at: 0)
     }
     try output.commit()
     return try CheckpointFile.open(path)
   }
 
-  /// A model and a finetune of it: a sparse change, a new and an old tensor, another shape, rows that
-  /// are no whole units, more than a block.
+  /// A model and a finetune of it: a sparse change, an inserted and a deleted tensor, another
+  /// shape, rows that are not whole units, more than a block.
   private func models(
     _ type: ElementType, _ scratch: Scratch
   ) throws -> (base: any Checkpoint, tuned: any Checkpoint) {
@@ -39,8 +39,8 @@ import TestSupport
       MemoryTensor("w", .f32, littleEndian([1, 2] as [Float])),
     ]
     let base = try make(scratch("base"), tensors + [try tensor("gone", type, [4], &random)])
-    for place in stride(from: 5, to: tensors[0].bytes.count, by: 9973) {
-      tensors[0].bytes[place] ^= 0x30
+    for index in stride(from: 5, to: tensors[0].bytes.count, by: 9973) {
+      tensors[0].bytes[index] ^= 0x30
     }
     tensors[2].bytes[1] ^= 1
     tensors[3] = try tensor("ragged", type, [6, 6], &random)
@@ -48,7 +48,7 @@ import TestSupport
     return (base, try make(scratch("tuned"), tensors + [try tensor("new", type, [2, 2], &random)]))
   }
 
-  @Test("diffs of them go both ways, bit for bit, and say so in the header", arguments: types)
+  @Test("their diffs are exact in both directions, and declared in the header", arguments: types)
   func roundTrip(type: ElementType) throws {
     try Scratch.with { scratch in
       let (base, tuned) = try models(type, scratch)
@@ -80,7 +80,7 @@ import TestSupport
     }
   }
 
-  @Test("what does not change them is a diff of version 1.0", arguments: types)
+  @Test("a diff that does not change them has version 1.0", arguments: types)
   func unused(type: ElementType) throws {
     try Scratch.with { scratch in
       var random = SplitMix64(seed: 3)

@@ -93,7 +93,7 @@ import TestSupport
     }
   }
 
-  @Test("extracting takes entries as they are", arguments: 1...20)
+  @Test("extracting copies entries unchanged", arguments: 1...20)
   func extracting(_ seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     let contents = Contents.random(&random)

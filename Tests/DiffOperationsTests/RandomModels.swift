@@ -29,7 +29,7 @@ struct RandomModel {
       (.f6e2m3, 1_500_001), (.bits40, 1 << 18 + 3),
     ]
     return sizes.map { type, count in
-      // Whole words of chance: one byte at a time would take seconds.
+      // Random words of 64 bits: one byte at a time would take seconds.
       let words = (0..<count * type.width / 8 + 1).map { _ in random.next() }
       return MemoryTensor(
         "\(type)", type, Array(littleEndian(words).prefix(count * type.width)))

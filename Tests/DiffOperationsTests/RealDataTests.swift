@@ -56,7 +56,7 @@ import TestSupport
     }
   }
 
-  /// Changes 0.5 % of all elements, at random places.
+  /// Changes 0.5 % of all elements, at random positions.
   private func tune(_ base: any Checkpoint, _ path: String) throws {
     var random = SplitMix64(seed: 1)
     let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
@@ -135,7 +135,7 @@ import TestSupport
 }
 
 extension StoredTensor {
-  /// How the tensor is stored, apart from where.
+  /// The storage layout of the tensor, without its offset.
   fileprivate var storageKind: String {
     switch storage {
     case .contiguous: "contiguous"

@@ -11,15 +11,15 @@ import TestSupport
     let options = touched ? ApplyOptions.touched : ApplyOptions()
     for wrong in ["a", "b", "c"] as [TensorName] {
       // The element that the diff changes, so that `touched` sees it.
-      let place = ["a": 1, "b": 0, "c": 3][wrong] ?? 0
+      let index = ["a": 1, "b": 0, "c": 3][wrong] ?? 0
       let other = MemoryCheckpoint(
         Steps.base.all.map { tensor in
           var tensor = tensor
-          if tensor.name == wrong { tensor.bytes[place * 4] ^= 1 }
+          if tensor.name == wrong { tensor.bytes[index * 4] ^= 1 }
           return tensor
         })
       for direction in [Direction.apply, .revert] {
-        let source = direction == .apply ? other : change(Steps.first, wrong, place)
+        let source = direction == .apply ? other : change(Steps.first, wrong, index)
         let error = refusal(source, [made], direction, options)
         #expect(error?.code == .wrongBase)
         #expect(error?.tensor == wrong)
@@ -74,7 +74,7 @@ import TestSupport
   }
 
   @Test(
-    "what keeps no old bits cannot be reverted",
+    "entries without old bits cannot be reverted",
     arguments: [
       CreateMode.replace, .add(.all, values: .f16),
     ])
@@ -85,11 +85,11 @@ import TestSupport
     #expect(first.outputsBegun == 0)
   }
 
-  @Test("what is at its result is not added to again, whatever base is allowed")
+  @Test("a tensor at its result is not added to again, even if any base is allowed")
   func addedTwice() throws {
     let made = try diff(Steps.base, Steps.first, .add(.all, values: .f32))
     #expect(try patched(Steps.first, [made], .apply, .otherBase) == nil)
-    // A base of its own, and one tensor that has the additions.
+    // Another base, one tensor of which has the additions already.
     let mixed = MemoryCheckpoint([
       vector("a", [9, 9, 9]), Steps.first.all[1], vector("c", [1, 1, 1, 1]),
     ])
@@ -105,7 +105,7 @@ import TestSupport
     #expect(same(try patched(other, [made], .apply, .otherBase), sum))
   }
 
-  @Test("of several additive diffs none is added a second time")
+  @Test("none of several additive diffs is added twice")
   func oneOfTwoAdded() throws {
     let mode = CreateMode.add(.all, values: .f32)
     let two = MemoryCheckpoint([
@@ -115,7 +115,7 @@ import TestSupport
     for done in [Steps.first, two] {
       let error = refusal(done, diffs, .apply, .otherBase)
       #expect(error?.code == .partlyApplied)
-      #expect(error?.message.contains("second time") == true)
+      #expect(error?.message.contains("added twice") == true)
     }
   }
 
@@ -154,7 +154,7 @@ import TestSupport
     #expect(error?.tensor == "head")
   }
 
-  @Test("reverting says which fingerprint is missing, and what is not restored")
+  @Test("reverting reports the missing fingerprint, and elements that are not restored")
   func revertMessages() throws {
     let first = Steps.first.all[0]
     var entry = DiffEntry("a", .xor, .f32, first.shape, base: Steps.base.all[0].fingerprint)
@@ -170,7 +170,7 @@ import TestSupport
     #expect(wrong?.message.contains("restored elements") == true)
   }
 
-  @Test("a tensor to be inserted that is there with other elements is refused")
+  @Test("a tensor to insert that exists with other elements is refused")
   func insertedAlready() throws {
     let head = vector("head", [1, 2])
     let made = try diff(Steps.base, MemoryCheckpoint(Steps.base.all + [head]))
@@ -181,7 +181,7 @@ import TestSupport
     #expect(shape?.code == .mismatch)
   }
 
-  @Test("a tensor to be deleted that has other elements is refused")
+  @Test("a tensor to delete that has other elements is refused")
   func deletedOther() throws {
     let made = try diff(MemoryCheckpoint(Steps.base.all + [vector("old", [1])]), Steps.base)
     let error = refusal(MemoryCheckpoint(Steps.base.all + [vector("old", [2])]), [made])
@@ -201,7 +201,7 @@ import TestSupport
     #expect(try patched(other, [sum], .apply, .otherBase) != nil)
   }
 
-  @Test("an entry without the fingerprint of its base is refused, said so")
+  @Test("an entry without the fingerprint of its base is refused, with the reason")
   func unknownBase() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)
@@ -228,12 +228,12 @@ import TestSupport
   }
 
   private func change(
-    _ checkpoint: MemoryCheckpoint, _ name: TensorName, _ place: Int
+    _ checkpoint: MemoryCheckpoint, _ name: TensorName, _ index: Int
   ) -> MemoryCheckpoint {
     MemoryCheckpoint(
       checkpoint.all.map { tensor in
         var tensor = tensor
-        if tensor.name == name { tensor.bytes[place * 4] ^= 1 }
+        if tensor.name == name { tensor.bytes[index * 4] ^= 1 }
         return tensor
       })
   }

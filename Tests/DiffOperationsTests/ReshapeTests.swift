@@ -15,7 +15,7 @@ import TestSupport
     ([2, 400_000, 3], [3, 400_001, 2]),
   ]
 
-  @Test("the places of the box are those that both shapes have, by brute force", arguments: shapes)
+  @Test("the positions of the box are those in both shapes, by brute force", arguments: shapes)
   func layout(old: [UInt64], new: [UInt64]) throws {
     let (shape, other) = (try #require(Shape(old)), try #require(Shape(new)))
     guard shape.count < 5000 else { return }
@@ -23,17 +23,17 @@ import TestSupport
     let inside = (0..<shape.count).map { position in
       old.count == new.count && zip(indices(position, old), new).allSatisfy { $0 < $1 }
     }
-    let places = inside.indices.filter { inside[$0] }.map(UInt64.init)
-    for begin in stride(from: 0, to: places.count, by: 3) {
-      for end in begin...places.count {
+    let positions = inside.indices.filter { inside[$0] }.map(UInt64.init)
+    for begin in stride(from: 0, to: positions.count, by: 3) {
+      for end in begin...positions.count {
         let ranges = layout.ranges(ofBox: UInt64(begin)..<UInt64(end))
-        #expect(ranges.flatMap { $0 } == Array(places[begin..<end]))
+        #expect(ranges.flatMap { $0 } == Array(positions[begin..<end]))
         #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
       }
     }
     for begin in stride(from: 0, through: inside.count, by: 2) {
-      let segments = layout.segments(of: UInt64(begin)..<UInt64(inside.count))
-      let all = segments.flatMap { [Bool](repeating: $0.isInside, count: $0.count) }
+      let runs = layout.runs(of: UInt64(begin)..<UInt64(inside.count))
+      let all = runs.flatMap { [Bool](repeating: $0.isInside, count: $0.count) }
       #expect(all == Array(inside[begin...]))
     }
   }
@@ -49,7 +49,7 @@ import TestSupport
   }
 
   @Test(
-    "a tensor that changed its shape goes round, with its undo, exact both ways",
+    "a reshaped tensor round-trips, with its undo, exact in both directions",
     arguments: shapes, [CreateMode.xor, .replace, .add(.all, values: .f16)])
   func roundTrip(shapes: ([UInt64], [UInt64]), mode: CreateMode) throws {
     let (old, new) = (try #require(Shape(shapes.0)), try #require(Shape(shapes.1)))
@@ -84,7 +84,7 @@ import TestSupport
     }
   }
 
-  @Test("elements that are not the diff's are refused, in either shape, and nothing is written")
+  @Test("elements other than the diff's are refused, in either shape, and nothing is written")
   func otherBase() throws {
     func checkpoint(_ rows: UInt64, _ first: Float) throws -> MemoryCheckpoint {
       let values = (0..<rows * 2).map { $0 == 0 ? first : Float($0) }
@@ -99,7 +99,7 @@ import TestSupport
     #expect(try Diffs.verify(made, against: checkpoint(5, 9)).checkpoint == .different)
   }
 
-  @Test("a reshape among several diffs of one tensor is refused with the way out")
+  @Test("a reshape among several diffs of one tensor is refused with a remedy")
   func chain() throws {
     let states = [[1, 2], [1, 3], [1, 3, 4]].map { MemoryCheckpoint([vector("w", $0)]) }
     let diffs = [try diff(states[0], states[1]), try diff(states[1], states[2])]

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 @Suite struct SelectionTests {
-  /// Which positions are kept, by a plain sort: magnitude, then name, then position.
+  /// The kept positions, by a plain sort: magnitude, then name, then position.
   private func oracle(
     _ deltas: [(name: TensorName, values: [Float])], _ wanted: Int
   ) -> [TensorName: [UInt64]] {
@@ -26,7 +26,7 @@ import TestSupport
     return kept.mapValues { $0.sorted() }
   }
 
-  /// What `create` keeps, from a base of zeros.
+  /// The changes that `create` keeps, from a base of zeros.
   private func kept(
     _ deltas: [(name: TensorName, values: [Float])], _ selection: Selection
   ) throws -> [TensorName: [UInt64]] {
@@ -38,7 +38,7 @@ import TestSupport
       uniqueKeysWithValues: try made.map { ($0.name, try changes(made, $0).at) })
   }
 
-  @Test("a density that is no share is refused", arguments: [-0.1, 1.1, .nan, .infinity])
+  @Test("a density outside 0 ... 1 is refused", arguments: [-0.1, 1.1, .nan, .infinity])
   func noShare(density: Double) {
     let (base, tuned) = (
       MemoryCheckpoint([vector("w", [1, 1])]), MemoryCheckpoint([vector("w", [2, 1])])
@@ -52,7 +52,7 @@ import TestSupport
   @Test("⌊density × elements⌋ positions, those of a plain sort", arguments: 0..<16)
   func density(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(500 + seed))
-    // Few different magnitudes: most decisions are between equals.
+    // Few different magnitudes: most choices are between ties.
     let kinds = [1, 2, 5, 1000][seed % 4]
     let deltas = (["z", "a/b", "a.c", "m"] as [TensorName]).map { name in
       (
@@ -85,12 +85,12 @@ import TestSupport
     #expect(try kept([("w", [0, 1, 0, -1, 0])], .all) == ["w": [1, 3]])
   }
 
-  @Test("a change from −0 to 0 is none")
+  @Test("a change from −0 to 0 is not stored")
   func signedZero() throws {
     #expect(try kept([("w", [-0.0, 1])], .all) == ["w": [1]])
   }
 
-  @Test("a threshold keeps its own magnitude and more")
+  @Test("a threshold keeps equal and larger magnitudes")
   func threshold() throws {
     let deltas: [(name: TensorName, values: [Float])] = [
       ("v", [0.5, -0.5, 0.25]), ("w", [0.49999997, 2, -0.50000006]),
@@ -108,8 +108,8 @@ import TestSupport
     #expect(try changes(made, made[0]).at == [1, 2])
   }
 
-  /// More numbers than are gathered and sorted in memory, so that the search must go on inside
-  /// of a bin of its histogram.
+  /// More numbers than are collected and sorted in memory, so that the search continues inside a
+  /// bin of its histogram.
   @Test("millions of magnitudes close together", arguments: [0, 1, 2])
   func crowded(kind: Int) throws {
     var random = SplitMix64(seed: UInt64(kind))

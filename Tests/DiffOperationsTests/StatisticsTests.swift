@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 @Suite struct StatisticsTests {
-  @Test("figures of an additive diff equal those counted by hand")
+  @Test("statistics of an additive diff equal those counted by hand")
   func additive() throws {
     let base = MemoryCheckpoint([vector("a", [0, 0, 0, 0, 0, 0]), vector("b", [0, 0])])
     let tuned = MemoryCheckpoint([vector("a", [0, 1, -2, 0, 0.75, 3]), vector("b", [0, -0.25])])
@@ -27,7 +27,7 @@ import TestSupport
     #expect(report.wholeBytes == 0)
   }
 
-  @Test("shapes whose elements together are more than 64 bits count are no trap")
+  @Test("a number of elements beyond 64 bits is clamped")
   func claims() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)

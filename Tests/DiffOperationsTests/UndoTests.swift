@@ -54,7 +54,7 @@ import TestSupport
     try check(base, [made], "\(type), another base", .otherBase)
   }
 
-  @Test("the undo of tensors that come and go")
+  @Test("the undo of inserted and deleted tensors")
   func comingAndGoing() throws {
     let base = MemoryCheckpoint(
       Steps.base.all + [
@@ -71,7 +71,7 @@ import TestSupport
     try check(tuned, [made], "going and coming", ApplyOptions(), .revert)
   }
 
-  @Test("the undo of a chain takes all of it back at once")
+  @Test("the undo of a chain reverts all of it at once")
   func chain() throws {
     let head = MemoryCheckpoint(Steps.second.all + [vector("head", [1])])
     let diffs = [
@@ -108,7 +108,7 @@ import TestSupport
     }
   }
 
-  @Test("an apply that has nothing to do leaves an undo diff without entries, one that fails none")
+  @Test("apply without changes leaves an undo diff without entries, a failed one none")
   func nothing() throws {
     try Scratch.with { scratch in
       var options = ApplyOptions()

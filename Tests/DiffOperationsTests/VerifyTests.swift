@@ -6,7 +6,7 @@ import TestSupport
 
 @Suite struct VerifyTests {
   @Test(
-    "base, applied, partly applied and different are told apart",
+    "base, applied, partly applied and different are distinguished",
     arguments: [
       CreateMode.xor, .replace, .add(.all, values: .f32),
     ])
@@ -31,7 +31,7 @@ import TestSupport
     #expect(try Diffs.verify(made).checkpoint == nil)
   }
 
-  @Test("where one tensor does not fit, the others are compared all the same")
+  @Test("if one tensor does not fit, the others are still compared")
   func misfits() throws {
     let made = try diff(Steps.base, Steps.first)
     let other = MemoryCheckpoint([
@@ -44,7 +44,7 @@ import TestSupport
     #expect(report.differingCount == 2)
   }
 
-  @Test("tensors that come and go have their states too", arguments: Verification.allCases)
+  @Test("inserted and deleted tensors have states too", arguments: Verification.allCases)
   func whole(verification: Verification) throws {
     let base = MemoryCheckpoint(Steps.base.all + [vector("old", [1])])
     let tuned = MemoryCheckpoint(Steps.base.all + [vector("new", [2]), vector("empty", [])])
@@ -59,7 +59,7 @@ import TestSupport
     #expect(try Diffs.verify(made, against: partly, verification).checkpoint == .partlyApplied)
   }
 
-  @Test("touched answers as full does, whatever state each tensor is in", arguments: 0..<20)
+  @Test("touched agrees with full, whatever state each tensor is in", arguments: 0..<20)
   func touched(seed: Int) throws {
     var model = RandomModel(seed: 700 + seed)
     let base = model.everything().filter { $0.shape.count > 0 }
@@ -82,7 +82,7 @@ import TestSupport
     }
   }
 
-  @Test("touched is refused for additions and for what has no hash of old elements")
+  @Test("touched is refused for additions and for entries without a hash of old elements")
   func refused() throws {
     let made = try diff(Steps.base, Steps.first, .add(.all, values: .f16))
     let error = #expect(throws: DiffError.self) {
@@ -108,7 +108,7 @@ import TestSupport
     #expect((report.entries, report.pages, report.values) == (4, 7, 100_003))
   }
 
-  @Test("an empty diff finds any checkpoint to be its base")
+  @Test("any checkpoint is the base of an empty diff")
   func empty() throws {
     let made = try diff(Steps.base, Steps.base)
     #expect(try Diffs.verify(made, against: Steps.second).checkpoint == .base)

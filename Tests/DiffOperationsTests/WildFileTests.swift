@@ -11,8 +11,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// HDF5 files as they are in the world: a change of every tensor goes round, and everything else
-/// in the file stays as it was.
+/// Real HDF5 files: a change of every tensor round-trips, and everything else in the file is
+/// unchanged.
 @Suite struct WildFileTests {
   private static let shared: [String] = ["keras", "hdf5-features"].flatMap { folder in
     let path = Repository.shared + "/" + folder
@@ -21,14 +21,14 @@ import Foundation
   }
   private static let resources = Repository.path + "/Tests/CheckpointsTests/Resources"
 
-  /// A Python with h5py, which compares files by a way of its own.
+  /// A Python with h5py, which compares files independently.
   private static let python: String? = [
     ProcessInfo.processInfo.environment["DIFFKIT_PEERS_PYTHON"], "python3",
   ].compactMap { $0 }.first {
     (try? ChildProcess.run($0, ["-c", "import h5py"]))?.ending == .exit(0)
   }
 
-  /// A copy without the tensors whose filters are not here.
+  /// A copy without the tensors whose filters are not available.
   private func readable(_ path: String, _ copy: String) throws -> any Checkpoint {
     let file = try CheckpointFile.open(path)
     let output = try file.makeOutput(at: copy, rewriting: [], overwriting: false)
@@ -58,12 +58,12 @@ import Foundation
     guard let python = Self.python else { return }
     let script = Repository.path + "/Tests/DiffOperationsTests/objects.py"
     let child = try ChildProcess.run(python, [script, mode, one, other])
-    let said = String(decoding: child.output + child.errors, as: UTF8.self)
-    #expect(child.ending == .exit(0), "\(one) and \(other): \(said)")
+    let output = String(decoding: child.output + child.errors, as: UTF8.self)
+    #expect(child.ending == .exit(0), "\(one) and \(other): \(output)")
   }
 
   @Test(
-    "apply and revert, and what is not touched stays",
+    "apply and revert leave everything else unchanged",
     arguments: [
       "base", "chunks", "keras-base", "keras-base-gzip", "keras-base-latest", "keras-model",
       "keras-tuned", "keras-weights", "types", "user-block",
@@ -71,7 +71,7 @@ import Foundation
   func ownFiles(name: String) throws { try roundTrip("\(Self.resources)/\(name).h5") }
 
   @Test(
-    "apply and revert on real files, and what is not touched stays",
+    "apply and revert on real files leave everything else unchanged",
     .enabled(if: Repository.haveShared, "needs ../shared"), arguments: shared)
   func realFiles(path: String) throws { try roundTrip(path) }
 
@@ -101,7 +101,7 @@ import Foundation
   }
 
   @Test(
-    "h5py is here to compare objects",
+    "h5py is available to compare objects",
     .disabled(if: python == nil, "no python3 with h5py; DIFFKIT_PEERS_PYTHON may name one"))
   func oracle() throws {
     let child = try ChildProcess.run(
@@ -111,11 +111,11 @@ import Foundation
     #expect(child.ending == .exit(1))
   }
 
-  @Test("the optimizer's state is left alone unless asked for")
+  @Test("optimizer state is left unchanged unless requested")
   func optimizer() throws { try leaveOptimizer("\(Self.resources)/keras-model.h5", tensors: 14) }
 
   @Test(
-    "the optimizer's state of a real model is left alone unless asked for",
+    "optimizer state of a real model is left unchanged unless requested",
     .enabled(if: Repository.haveShared, "needs ../shared"))
   func realOptimizer() throws {
     try leaveOptimizer(Repository.shared + "/keras/emotion_model.hdf5", tensors: 105)

@@ -61,7 +61,7 @@ def tensors():
     }
     tuned = {}
     for name, tensor in base.items():
-        # Other bits at some places, whatever the type; NaN and infinity may come of it.
+        # Flips bits at some offsets, whatever the type; this may make NaN or infinity.
         data = tensor.clone().reshape(-1).view(torch.uint8)
         if "same" not in name:
             data[:: 7 if "codes" in name else 23] ^= 0x81
@@ -72,11 +72,11 @@ def tensors():
 def write(folder, contents):
     """Writes a checkpoint of several files."""
     folder.mkdir()
-    places = {}
+    weight_map = {}
     for file, names in SHARDS.items():
         safetensors.torch.save_file({name: contents[name] for name in names}, folder / file)
-        places.update(dict.fromkeys(names, file))
-    index = {"metadata": {"total_size": 0}, "weight_map": places}
+        weight_map.update(dict.fromkeys(names, file))
+    index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "config.json").write_text('{"model_type": "none"}\n')
 
@@ -86,7 +86,7 @@ def raw(tensor):
 
 
 def write_version(folder, slime, contents, encoding, checksum):
-    """Writes what slime publishes of a step, by its encoder and its settings."""
+    """Writes a step as slime publishes it, with its encoder and settings."""
     folder.mkdir(parents=True)
     before, after = contents
     deltas, checksums = {}, {}
@@ -99,7 +99,7 @@ def write_version(folder, slime, contents, encoding, checksum):
         packed = zstandard.ZstdCompressor(level=1).compress(diff)
         deltas[name] = np.frombuffer(packed, dtype=np.uint8)
         checksums[name] = slime.checksum(checksum, new)
-    places = {}
+    weight_map = {}
     for number, names in enumerate([list(deltas)[:2], list(deltas)[2:]]):
         if not names:
             continue
@@ -109,7 +109,7 @@ def write_version(folder, slime, contents, encoding, checksum):
             metadata={name: checksums[name] for name in names},
         )
         (folder / file).write_bytes(blob)
-        places.update(dict.fromkeys(names, file))
+        weight_map.update(dict.fromkeys(names, file))
     index = {
         "metadata": {
             "version": "000001",
@@ -118,7 +118,7 @@ def write_version(folder, slime, contents, encoding, checksum):
             "compression_format": "zstd",
             "checksum_format": checksum,
         },
-        "weight_map": places,
+        "weight_map": weight_map,
     }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 

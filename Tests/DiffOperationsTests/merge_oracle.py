@@ -1,4 +1,4 @@
-"""What merging makes of small deltas: by NumPy, straight from the formulas, and by the code of
+"""The results of merging small deltas: by NumPy, straight from the formulas, and by the code of
 others, run from where they are installed.
 
     merge_oracle.py FOLDER > Resources/merge_oracle.json

@@ -1,4 +1,4 @@
-"""Whether two HDF5 files hold the same objects: groups, links, datasets, their datatypes, layouts,
+"""Compares the objects of two HDF5 files: groups, links, datasets, their datatypes, layouts,
 filters, fill values and attributes, by h5py; with `all`, the elements too; and the user block.
 
     objects.py all|structure ONE OTHER        prints what differs, exits with 1 if something does

@@ -13,7 +13,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Recipes beside mergekit 0.1.5, which recipe_oracle.py has run.
+/// Recipes compared with the results of mergekit 0.1.5, made by recipe_oracle.py.
 @Suite struct RecipeOracleTests {
   struct Oracle: Decodable {
     struct Recipe: Decodable {
@@ -62,14 +62,14 @@ import Foundation
     return Kernels.widened(bytes.span, float, 0)
   }
 
-  @Test("there are recipes of both models, and of every method")
+  @Test("there are recipes for both models, and for every method")
   func present() throws {
     #expect(Set(Self.recipes.map(\.kind)) == ["llama", "bert"])
     #expect(Set(try Self.recipes.map { try MergeRecipe($0.text).method }).count == 11)
   }
 
   @Test(
-    "applied, a recipe's diff is the exact result as closely as the type holds it",
+    "applying a recipe's diff gives the exact result within the precision of the type",
     arguments: recipes.indices.filter { !recipes[$0].isRandom })
   func exact(_ number: Int) throws {
     let recipe = Self.recipes[number]
@@ -139,7 +139,7 @@ import Foundation
           theirVariances += deviation[at] * deviation[at]
         }
       }
-      // Beyond three deviations there is one of 370.
+      // One in 370 is beyond three deviations.
       #expect(Double(far) < 0.01 * Double(all), "\(recipe.name): \(far) of \(all)")
       #expect(abs(variances / theirVariances - 1) < 0.06, "\(recipe.name)")
     }

@@ -6,7 +6,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What recipes may say, and what they are refused for, with the line.
+/// Valid recipes, and refusals with the line.
 @Suite struct RecipeTests {
   private func refusal(_ text: String) -> String {
     let error = #expect(throws: DiffError.self) { try MergeRecipe(text) }
@@ -45,7 +45,7 @@ import TestSupport
   }
 
   @Test(
-    "what has no counterpart is refused with the line",
+    "settings without a counterpart are refused with the line",
     arguments: [
       ("merge_method: slerp\n", "line 1", "slerp"),
       ("merge_method: karcher\n", "line 1", "karcher"),
@@ -56,8 +56,8 @@ import TestSupport
       ("merge_method: ties\nchat_template: auto\n", "line 2", "chat template"),
       ("merge_method: ties\nmetric: 1\n", "line 2", "'metric'"),
       ("merge_method: ties\nparameters:\n  t: 1\n", "line 3", "interpolate"),
-      ("merge_method: task_arithmetic\nparameters:\n  density: 1\n", "line 3", "means nothing"),
-      ("merge_method: ties\nparameters:\n  weight: x\n", "line 3", "no number"),
+      ("merge_method: task_arithmetic\nparameters:\n  density: 1\n", "line 3", "does not apply"),
+      ("merge_method: ties\nparameters:\n  weight: x\n", "line 3", "not a number"),
       ("merge_method: ties\nparameters:\n  normalize: 3\n", "line 3", "true or false"),
       ("merge_method: ties\nparameters:\n  lambda: [1, 2]\n", "line 3", "one number"),
       ("merge_method: ties\ndtype: int8\n", "line 2", "bfloat16"),
@@ -71,7 +71,7 @@ import TestSupport
     #expect(message.contains(line) && message.contains(word), "\(message)")
   }
 
-  @Test("models and slices are refused with the line, too")
+  @Test("invalid models and slices are refused with the line")
   func refusedModels() {
     for (text, words) in [
       ("models: []\n", ["line 2", "list"]),
@@ -162,7 +162,7 @@ import TestSupport
     }
   }
 
-  @Test("what cannot be opened, or has no base, is refused with the line")
+  @Test("models that cannot be opened, or lack a base, are refused with the line")
   func missing() throws {
     try withDiffs { scratch in
       for (text, words) in [

@@ -1,4 +1,4 @@
-"""What mergekit 0.1.5 makes of recipes, for tiny models of random weights.
+"""The results of mergekit 0.1.5 for recipes, with tiny models of random weights.
 
     recipe_oracle.py FOLDER
 
@@ -7,7 +7,7 @@ for each recipe and tensor
 
     NAME exact TENSOR    the result in float64 (mergekit with dtype float64), rounded to float32
     NAME own TENSOR      the result in the type that the recipe asks for
-    NAME tied TENSOR     1 where a selection has to choose among equals
+    NAME tied TENSOR     1 where a selection has to break ties
     NAME mean TENSOR, NAME deviation TENSOR    of random methods, over SEEDS runs in float64
 """
 

@@ -3,50 +3,50 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// How `apply` works.
+/// The options of `apply`.
 public struct ApplyOptions: Sendable {
-  /// How the base is recognised.
+  /// The verification of the base.
   public var verification = Verification.full
-  /// Whether additive diffs may be applied to another base than theirs, though not to a result.
+  /// True if additive diffs may be applied to a base other than theirs, though not to a result.
   public var allowsOtherBase = false
-  /// Whether an existing output file may be replaced.
+  /// True if an existing output file may be replaced.
   public var overwriting = false
-  /// Where to write the exact inverse, or nil.
+  /// The path to write the exact inverse to, or nil.
   public var undoPath: String?
-  /// What the tensors of the diffs are called in the checkpoint.
+  /// Maps names in the diffs to names in the checkpoint.
   public var names = NameMap()
-  /// Whether additions that make elements infinite are refused.
+  /// True if additions that make elements infinite are refused.
   public var refusesInfinite = false
-  /// Whether `apply` writes its output, a copy, where every tensor is at its result already.
+  /// True if `apply` writes a copy as its output if every tensor is at its result already.
   public var copiesWhenDone = false
 
-  /// The defaults: full verification, nothing waived, nothing overwritten.
+  /// Creates the default options: full verification, nothing waived, nothing overwritten.
   public init() {}
 }
 
-/// What `apply` did.
+/// The outcome of `apply`.
 public enum ApplyOutcome: Sendable, Hashable {
-  /// A whole output was written, with so many tensors changed; additions made so many elements
-  /// infinite that were not.
+  /// A whole output was written, with this many changed tensors and elements that additions made
+  /// infinite.
   case written(tensors: Int, infinite: UInt64 = 0)
-  /// The same, where the tensors are.
+  /// The checkpoint was changed in place, with this many changed tensors and elements that
+  /// additions made infinite.
   case patched(tensors: Int, infinite: UInt64 = 0)
-  /// Every tensor was at its result already, and the output is a copy.
+  /// Every tensor was at its result already; the output is a copy.
   case copied
   /// Every tensor was at its result already; nothing was written but the undo file.
   case alreadyDone
 }
 
 extension Diffs {
-  /// Writes the checkpoint that `diffs`, taken one after the other, make of `base`; or the one that
-  /// they were made from, if `direction` is `revert`. Additions that have one base are summed in
-  /// float64 and applied once. What no diff touches is bit-identical in the output, which appears
-  /// only when it is complete and durable.
+  /// Writes the result of applying `diffs` to `base` in order, or of reverting them from the last
+  /// to the first. Additions to one base are summed in float64 and applied once. Whatever no diff
+  /// changes is bit-identical in the output, which appears only when it is complete and durable.
   ///
   /// - Throws: `wrong-base` and `partly-applied` with the name of a tensor, `mismatch`,
-  ///   `unsupported`, `exists`, `io`, `no-space`, `changed` if somebody writes to the base meanwhile,
+  ///   `unsupported`, `exists`, `io`, `no-space`, `changed` if the base is modified meanwhile,
   ///   `usage` if the undo file is the output; nothing is written then.
-  /// - Complexity: O(size of the checkpoint), in memory of a few windows of blocks.
+  /// - Complexity: O(size of the checkpoint); memory for a few windows of blocks.
   public static func apply(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
     output path: String, _ options: ApplyOptions = ApplyOptions(),
@@ -60,18 +60,18 @@ extension Diffs {
 }
 
 extension Diffs {
-  /// Makes `base` itself the checkpoint that `apply` would write. Where nothing but elements of
-  /// tensors in one piece or in unfiltered chunks changes, they are changed where they are, behind a
-  /// redo journal; else a whole new file takes the place of the old one, which a folder of files does
-  /// not allow.
+  /// Changes `base` itself to the checkpoint that `apply` would write. If only elements of
+  /// contiguous tensors or of unfiltered chunks change, they are changed in place, with a redo
+  /// journal; otherwise a new file replaces the old one, which is not possible for a folder of
+  /// files.
   ///
-  /// Whatever stops it, the checkpoint is the old or the new one, or is refused by whoever opens it
-  /// until `recover` has made it the new one. The base is verified, under a lock, before its first
-  /// byte changes.
+  /// Whatever interrupts it, the checkpoint is the old or the new one, or is refused when it is
+  /// opened until `recover` has completed the change. The base is verified, under a lock, before
+  /// its first byte changes.
   ///
-  /// - Throws: what `apply` throws; `locked` if anybody else uses the checkpoint; `interrupted` if
-  ///   the change was begun and cannot be completed now.
-  /// - Complexity: to patch, O(bytes that are verified + changes).
+  /// - Throws: the errors of `apply`; `locked` if another process uses the checkpoint;
+  ///   `interrupted` if the change was begun and cannot be completed now.
+  /// - Complexity: in place, O(bytes verified + changes).
   public static func applyInPlace(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
     _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
@@ -86,17 +86,17 @@ extension Diffs {
   }
 }
 
-/// Commits an output, its undo file first, so that there is none without.
+/// Commits the undo file and then the output, so that no output is without its undo file.
 private func commit(_ output: (any CheckpointOutput)?, _ undo: UndoWriter?) throws(DiffError) {
   guard let undo else {
     try output?.commit()
     return
   }
-  // A signal in between would leave the undo of what never was.
+  // A signal in between would leave the undo file of an output that does not exist.
   try Interruption.deferred { () throws(DiffError) in
     try undo.commit()
     do throws(DiffError) { try output?.commit() } catch {
-      // One that was begun will be completed.
+      // An interrupted change will be completed by `recover`, and needs its undo file.
       if error.code != .interrupted { undo.withdraw() }
       throw error
     }
@@ -104,7 +104,7 @@ private func commit(_ output: (any CheckpointOutput)?, _ undo: UndoWriter?) thro
 }
 
 extension Checkpoint {
-  /// What all files take on their device.
+  /// The size that all files occupy on their device, in bytes.
   fileprivate var allocatedSize: UInt64 {
     get throws(DiffError) {
       var sizes: [UInt64] = []
@@ -114,19 +114,18 @@ extension Checkpoint {
   }
 }
 
-/// Where tensors are written to.
+/// The output that tensors are written to.
 struct Target {
   let output: any CheckpointOutput
-  /// Whether all that a pass would rewrite from the first byte to the last stands there already as
-  /// in the base.
+  /// True if the output already holds a copy of each tensor that a pass would rewrite.
   let copiesAll: Bool
   let isPatch: Bool
-  /// What keeps others from changing the base as long as a new file is to take its place.
+  /// The output that holds a lock on the base while a new file is written to replace it.
   var lock: (any CheckpointOutput)?
 }
 
 extension Target {
-  /// A new checkpoint at `path`.
+  /// Creates a new checkpoint at `path`.
   init(
     _ plans: [TensorPlan], of base: any Checkpoint, at path: String, _ options: ApplyOptions,
     overwriting: Bool
@@ -137,7 +136,7 @@ extension Target {
       changing: plans.compactMap(\.tableChange), copiesAll: copiesAll, overwriting: overwriting)
   }
 
-  /// A new checkpoint at `path` with these changes of tensors.
+  /// Creates a new checkpoint at `path` with these changes of tensors.
   init(
     of base: any Checkpoint, at path: String, rewriting: Set<TensorName>, changing: [TableChange],
     copiesAll: Bool = false, overwriting: Bool
@@ -148,10 +147,10 @@ extension Target {
     self.init(output: output, copiesAll: copiesAll, isPatch: false)
   }
 
-  /// The files of `base` themselves, if nothing but elements changes; else a new file that takes the
-  /// place of the old one, which a folder of files does not allow.
+  /// Opens the files of `base` themselves if only elements change; otherwise creates a new file
+  /// that replaces the old one, which is not possible for a folder of files.
   ///
-  /// - Parameter unpatchable: a tensor of which more changes than elements, if there is one.
+  /// - Parameter unpatchable: a tensor that cannot be changed in place, if there is one.
   init(
     inPlaceOf base: any Checkpoint, unpatchable: TensorName?,
     _ replacement: () throws(DiffError) -> Target
@@ -164,7 +163,7 @@ extension Target {
     if Folder.exists(base.path) || base.files.count > 1 {
       throw DiffError(
         .unsupported,
-        "more changes than elements, which is not done in place in a folder of files",
+        "cannot be changed in place in a folder of files: more than elements changes",
         path: base.path, tensor: unpatchable, remedy: .newOutput)
     }
     self = try replacement()
@@ -178,7 +177,7 @@ private func applyAll(
   begin: ([TensorPlan]) throws(DiffError) -> Target
 ) throws(DiffError) -> ApplyOutcome {
   if let undo = options.undoPath, OutputFile.areSamePath(undo, path) {
-    throw DiffError(.usage, "is to be both the output and its undo file", path: path)
+    throw DiffError(.usage, "is both the output and its undo file", path: path)
   }
   let stamps = InputStamps([base])
   let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
@@ -189,7 +188,8 @@ private func applyAll(
     try commit(output, try UndoWriter(of: diffs, options))
     return output == nil ? .alreadyDone : .copied
   }
-  // What is there though it is to come, or not there though it is to go, is found before any work.
+  // A tensor that exists though it is to be inserted, or is missing though it is to be deleted, is
+  // found before anything is written.
   for plan in plans where plan.existsBefore != (plan.stored != nil) {
     var none = ProgressCounter("", total: 0, nil)
     if try classify(plan, on: base, options, progress: &none) == .other {
@@ -236,7 +236,7 @@ private func applyAll(
     : .written(tensors: plans.count, infinite: infinite)
 }
 
-/// Refuses what cannot be recognised in the way that is asked for.
+/// Refuses tensors that cannot be verified as the options require.
 func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
   for plan in plans {
     let first = plan.entries[0]
@@ -261,14 +261,14 @@ func check(_ plans: [TensorPlan], _ options: ApplyOptions) throws(DiffError) {
   }
 }
 
-/// Finds out what a tensor is, and writes nothing.
+/// Returns the state of a tensor, and writes nothing.
 func classify(
   _ plan: TensorPlan, on base: any Checkpoint, _ options: ApplyOptions,
   progress: inout ProgressCounter
 ) throws(DiffError) -> TensorState {
   guard let stored = plan.stored else { return plan.existsBefore ? .result : .base }
   if options.allowsOtherBase && plan.isSum {
-    // Only what is at its result already is not to be taken for a base.
+    // Any base is accepted, except a tensor that is at its result already.
     guard plan.entries.contains(where: { $0.after != nil }) else { return .base }
     return try plan.isDone(base.fingerprint(of: stored)) ? .result : .base
   }
@@ -281,7 +281,7 @@ func classify(
   return try pass.run(&progress)
 }
 
-/// A tensor that comes or goes has no old elements to be recognised by.
+/// Returns the verification of a tensor. An inserted or deleted one has no hash of old elements.
 private func verification(_ plan: TensorPlan, _ options: ApplyOptions) -> Verification {
   plan.existsBefore && plan.existsAfter ? options.verification : .full
 }
@@ -323,9 +323,10 @@ func applyTensor(
   }
 }
 
-/// Whether all this has been done before, as the smallest tensor tells cheaply.
+/// Returns whether all tensors are at their results already. The smallest is checked first, since
+/// that is cheap.
 ///
-/// - Throws: `wrong-base`, or `partly-applied` if that holds for some tensors only.
+/// - Throws: `wrong-base`, or `partly-applied` if only some tensors are.
 private func isDone(
   _ plans: [TensorPlan], on base: any Checkpoint, _ options: ApplyOptions,
   progress handler: ProgressHandler?
@@ -351,20 +352,20 @@ private func isDone(
 }
 
 extension Checkpoint {
-  /// The fingerprint of a tensor of a checkpoint. O(its bytes), on all cores.
+  /// Returns the fingerprint of a tensor. O(bytes), on all cores.
   public func fingerprint(
     of tensor: StoredTensor
   ) throws(DiffError) -> Fingerprint {
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
-    var works = [(room: [UInt8], hash: BlockHashes)](
+    var blocks = [(bytes: [UInt8], hash: BlockHashes)](
       repeating: ([], BlockHashes()), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
       window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try read(tensor, window[index], into: &work.room)
-        work.hash = BlockHashes(work.room.span)
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try read(tensor, window[index], into: &block.bytes)
+        block.hash = BlockHashes(block.bytes.span)
       }
-      for work in works.prefix(window.count) { builder.append(work.hash) }
+      for block in blocks.prefix(window.count) { builder.append(block.hash) }
     }
     return builder.fingerprint
   }
@@ -385,18 +386,18 @@ func partlyDone(
 ) -> DiffError {
   if let gone = plans.first(where: { $0.existsBefore && $0.stored == nil }) {
     return DiffError(
-      .partlyApplied, "is to be deleted and is not there, though other tensors are unchanged",
+      .partlyApplied, "is missing though the diff deletes it, and other tensors are unchanged",
       path: base.path, tensor: gone.name, remedy: .leaveOut)
   }
   return linkReached(plans, base)
     ?? DiffError(
       .partlyApplied,
-      "partly applied: this tensor and others are not in the same state; start from the base",
+      "partly applied: this tensor and others are in different states; start from the base",
       path: base.path, tensor: plan.name)
 }
 
-/// The error that names the link of a chain that a checkpoint has reached already; nil if it is at
-/// none, or this is no chain. O(bytes of the tensors that change).
+/// Returns the error that names the link of a chain that a checkpoint has reached already; nil if
+/// it is at none, or the diffs are not a chain. O(bytes of the tensors that change).
 private func linkReached(_ plans: [TensorPlan], _ base: any Checkpoint) -> DiffError? {
   let chain = plans.flatMap(\.entries).map(\.link)
   let numbers = Set(chain.map(\.number))

@@ -1,54 +1,55 @@
 import TensorCore
 
-/// Where the elements of an overlap box lie in a tensor: the part of its elements whose indices
-/// another shape has too (spec/FORMAT.md, section 6.5).
+/// The layout of an overlap box in a tensor: the elements whose indices another shape has too
+/// (spec/FORMAT.md, section 6.5).
 package struct BoxLayout: Sendable {
-  /// Elements of the tensor from the beginning of one run of box elements to where the next could
-  /// begin, and those of them that a run has.
+  /// The number of elements of the tensor from the start of one run of box elements to the earliest
+  /// start of the next, and the length of a run.
   private let period, run: UInt64
-  /// The extents of the tensor and of the box in the dimensions outside of a period.
+  /// The extents of the tensor and of the box in the dimensions outside a period.
   private let outer: [(tensor: UInt64, box: UInt64)]
   private let isEmpty: Bool
 
-  /// The layout in a tensor of `shape` of its overlap with a tensor of shape `other`.
+  /// Creates the layout, in a tensor of `shape`, of its overlap with a tensor of shape `other`.
   package init(of shape: Shape, overlapping other: Shape) {
     let box = shape.overlap(other)
     isEmpty = box.count == 0
     let pairs = isEmpty ? [] : Array(zip(shape.unitExtents, box.extents))
-    // Inside of the last dimension that is cut, elements of the box are neighbours.
+    // From the last dimension that is cut on, elements of the box are contiguous.
     let cut = pairs.lastIndex { $0 != $1 } ?? 0
     run = pairs[min(cut, pairs.count)...].reduce(1) { $0 * $1.1 }
     period = pairs[min(cut, pairs.count)...].reduce(1) { $0 * $1.0 }
     outer = pairs.prefix(cut).map { (tensor: $0.0, box: $0.1) }
   }
 
-  /// A stretch of a tensor that is inside the box, or outside of it.
-  package struct Segment: Equatable {
+  /// A run of elements that is inside or outside the box.
+  package struct Run: Equatable {
     package var isInside: Bool
     package var count: Int
   }
 
-  /// What a range of positions in the tensor consists of, in order. O(segments · rank).
-  package func segments(of range: Range<UInt64>) -> [Segment] {
-    guard !isEmpty else { return [Segment(isInside: false, count: range.count)] }
-    var segments: [Segment] = []
+  /// Returns the runs that a range of positions in the tensor consists of, in order. O(runs ·
+  /// rank).
+  package func runs(of range: Range<UInt64>) -> [Run] {
+    guard !isEmpty else { return [Run(isInside: false, count: range.count)] }
+    var runs: [Run] = []
     var position = range.lowerBound
     while position < range.upperBound {
       let within = position % period
       let isInside = within < run && isInBox(position / period)
       let end = position - within + (isInside ? run : period)
       let count = Int(min(end, range.upperBound) - position)
-      if segments.last?.isInside == isInside {
-        segments[segments.count - 1].count += count
+      if runs.last?.isInside == isInside {
+        runs[runs.count - 1].count += count
       } else {
-        segments.append(Segment(isInside: isInside, count: count))
+        runs.append(Run(isInside: isInside, count: count))
       }
       position += UInt64(count)
     }
-    return segments
+    return runs
   }
 
-  /// The positions in the tensor of a range of positions in the box, as ranges in order.
+  /// Returns the positions in the tensor of a range of positions in the box, as ranges in order.
   /// O(ranges · rank).
   package func ranges(ofBox box: Range<UInt64>) -> [Range<UInt64>] {
     var ranges: [Range<UInt64>] = []
@@ -67,7 +68,7 @@ package struct BoxLayout: Sendable {
     return ranges
   }
 
-  /// Whether the period with this number has elements of the box.
+  /// Returns whether the period with this index has elements of the box.
   private func isInBox(_ number: UInt64) -> Bool {
     var rest = number
     for extents in outer.reversed() {
@@ -77,8 +78,7 @@ package struct BoxLayout: Sendable {
     return true
   }
 
-  /// The number among all periods of the one with this number among those that have elements of
-  /// the box.
+  /// Returns the index, among all periods, of the `number`-th one that has elements of the box.
   private func periodIndex(_ number: UInt64) -> UInt64 {
     var rest = number
     var index: UInt64 = 0

@@ -2,11 +2,12 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// What becomes of the attributes of a base by diffs that take some along.
+/// The changes to attributes of a base by diffs that carry some.
 struct CarriedAttributes {
-  /// The changes to be made, in order.
+  /// The changes to make, in order.
   var changes: [AttributeChange] = []
-  /// Those of which the base has something else than the diffs expect: they are left alone.
+  /// The changes of attributes that have another value in the base than the diffs expect, which are
+  /// not made.
   var foreign: [AttributeChange] = []
 
   init(
@@ -15,8 +16,8 @@ struct CarriedAttributes {
     try self.init(DiffStep.all(diffs, direction), on: base, names)
   }
 
-  /// - Parameter names: what the tensors of the diffs are called in the base. Where they stand in
-  ///   another group there, so do the attributes.
+  /// - Parameter names: maps names in the diffs to names in the base. If the tensors are in another
+  ///   group there, so are the attributes.
   init(
     _ steps: [DiffStep], on base: any Checkpoint, _ names: NameMap = NameMap()
   ) throws(DiffError) {
@@ -30,26 +31,26 @@ struct CarriedAttributes {
       }
     }
     guard !all.isEmpty else { return }
-    var values: [Place: AttributeValue] = [:]
+    var values: [AttributeKey: AttributeValue] = [:]
     for content in try base.otherContents() {
       guard let name = content.attribute else { continue }
-      // One that is no text is none that a diff knows.
+      // A value that is not text equals none of a diff.
       let object = content.name == "/" ? "" : content.name
-      values[Place(object: object, name: TensorName(name))] =
+      values[AttributeKey(object: object, name: TensorName(name))] =
         content.value ?? AttributeValue([], isList: false)
     }
     for change in all {
-      let place = Place(object: change.object, name: TensorName(change.name))
-      if values[place] == change.old {
-        values[place] = change.new
+      let key = AttributeKey(object: change.object, name: TensorName(change.name))
+      if values[key] == change.old {
+        values[key] = change.new
         changes.append(change)
-      } else if values[place] != change.new {
+      } else if values[key] != change.new {
         foreign.append(change)
       }
     }
   }
 
-  private struct Place: Hashable {
+  private struct AttributeKey: Hashable {
     let object, name: TensorName
   }
 }

@@ -2,8 +2,8 @@ import Checkpoints
 import SystemSupport
 import TensorCore
 
-/// Watches over the files of checkpoints that are being read: what programs write to them that do
-/// not care for locks must not end up, by halves, in an output.
+/// Detects changes to the files of checkpoints while they are read: programs that ignore locks may
+/// write to them, and no output may mix old and new bytes.
 struct InputStamps {
   private let stamps: [(path: String, stamp: FileStamp?)]
 
@@ -11,10 +11,10 @@ struct InputStamps {
     stamps = checkpoints.flatMap(\.files).map { ($0, FileStamp($0)) }
   }
 
-  /// Whether no file has changed.
+  /// True if no file has changed.
   var areCurrent: Bool { stamps.allSatisfy { FileStamp($0.path) == $0.stamp } }
 
-  /// Refuses to go on if a file has changed.
+  /// Throws `changed` if a file has changed.
   func check() throws(DiffError) {
     for (path, stamp) in stamps where FileStamp(path) != stamp {
       throw DiffError(

@@ -2,15 +2,15 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// The decoded pages of one entry that overlap a window moving forwards through its tensor.
+/// The decoded pages of one entry that overlap a window moving forward through its tensor.
 struct PageFeed: Sendable {
   private let source: any ByteSource
   let entry: DiffEntry
   private let stream: DiffStream
   private let pages: [PageInfo]
-  /// The next page to be decoded.
+  /// The index of the next page to decode.
   private var next = 0
-  /// The first `active` hold pages of the window, in order; the others are free.
+  /// The buffers, of which the first `active` hold pages of the window, in order.
   private var buffers: [PageBuffer] = []
   private var active = 0
 
@@ -24,7 +24,7 @@ struct PageFeed: Sendable {
   /// The pages of the window.
   var window: ArraySlice<PageBuffer> { buffers[..<active] }
 
-  /// Moves the window: lets pages go that end before `elements` and decodes, on all cores, those
+  /// Moves the window: releases pages that end before `elements` and decodes, on all cores, those
   /// that begin inside.
   mutating func move(to elements: Range<UInt64>) throws(DiffError) {
     let passed = buffers[..<active].prefix { $0.changes.end <= elements.lowerBound }.count
@@ -44,13 +44,14 @@ struct PageFeed: Sendable {
     next = end
   }
 
-  /// Whether one of `elements` is changed. (A page may span them without a change among them.)
+  /// Returns whether one of `elements` is changed; a page may span them without a change among
+  /// them.
   func touches(_ elements: Range<UInt64>) -> Bool {
     window.contains { !$0.changes.indices(of: elements).isEmpty }
   }
 
-  /// Calls `body` with the changes to `elements` of each page that has some.
-  func forEachSlice(of elements: Range<UInt64>, _ body: (ChangeView<UInt8>) -> Void) {
+  /// Calls `body` with the changes to `elements` of each page that has any.
+  func forEachRun(of elements: Range<UInt64>, _ body: (ChangeView<UInt8>) -> Void) {
     for page in window {
       let changes = page.changes.sliced(to: elements)
       if !changes.isEmpty { body(changes) }

@@ -8,24 +8,24 @@ import TensorCore
 struct DirectedEntry: Sendable {
   let reader: DiffReader
   let entry: DiffEntry
-  /// The place of the diff among those that are applied, in the order in which they count.
+  /// The index of the diff among those that are applied, in order.
   let number: Int
-  /// From the result back to the base.
+  /// True if the entry is reverted: from the result to the base.
   let isReversed: Bool
 
-  /// The tensor before and after; nil where it is unknown or does not exist.
+  /// The fingerprint before and after; nil if it is unknown or the tensor does not exist.
   var before: Fingerprint? { isReversed ? entry.result : entry.base }
   var after: Fingerprint? { isReversed ? entry.base : entry.result }
 
-  /// The shape before and after; the same if the tensor comes or goes.
+  /// The shape before and after; equal if the tensor is inserted or deleted.
   var shapeBefore: Shape { isReversed ? entry.newShape ?? entry.shape : entry.shape }
   var shapeAfter: Shape { isReversed ? entry.shape : entry.newShape ?? entry.shape }
 
-  /// Whether the tensor comes or goes.
+  /// True if the tensor is inserted or deleted, respectively.
   var inserts: Bool { entry.operation == (isReversed ? .delete : .insert) }
   var deletes: Bool { entry.operation == (isReversed ? .insert : .delete) }
 
-  /// The diff, to be named.
+  /// The index and path of the diff, for messages.
   var link: (number: Int, path: String) { (number, reader.path ?? "a diff") }
 
   var isReshape: Bool { entry.isReshape }
@@ -36,7 +36,7 @@ struct DirectedEntry: Sendable {
 /// several additions.
 struct Patch: Sendable {
   private var feeds: [PageFeed]
-  /// Whether all feeds are additions to one base, to be summed.
+  /// True if all feeds are additions to one base, to be summed.
   private let isSum: Bool
 
   init(_ entries: [DirectedEntry], isSum: Bool) {
@@ -45,7 +45,7 @@ struct Patch: Sendable {
   }
 
   mutating func move(to elements: Range<UInt64>) throws(DiffError) {
-    // Of many links each has a page or two in a window.
+    // In parallel over feeds: in a long chain, each has only a page or two in a window.
     try parallelForEach(&feeds) { _, feed throws(DiffError) in try feed.move(to: elements) }
   }
 
@@ -53,18 +53,19 @@ struct Patch: Sendable {
     feeds.contains { $0.touches(elements) }
   }
 
-  /// Changes a block that holds `elements`. Returns how many of them additions made infinite.
+  /// Changes a block that holds `elements`. Returns the number of elements that additions made
+  /// infinite.
   ///
-  /// - Parameter places: the offsets, ascending, of the elements that the block holds, end to end;
-  ///   all that the patch changes must be among them. By default it holds all.
+  /// - Parameter held: the offsets, ascending, of the elements that the block holds, concatenated;
+  ///   they must include all that the patch changes. By default it holds all elements.
   @discardableResult
   func apply(
-    to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]? = nil
+    to block: inout [UInt8], _ elements: Range<UInt64>, at held: [UInt32]? = nil
   ) -> Int {
-    if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: places) }
+    if isSum && feeds.count > 1 { return addSum(to: &block, elements, at: held) }
     var infinite = 0
     for feed in feeds {
-      forEachSlice(of: feed, elements, at: places) { changes in
+      forEachRun(of: feed, elements, at: held) { changes in
         var span = block.mutableSpan
         infinite += changes.apply(feed.entry, to: &span, at: elements.lowerBound)
       }
@@ -72,25 +73,25 @@ struct Patch: Sendable {
     return infinite
   }
 
-  /// Calls `body` with the changes of a feed; in a block of some places, a change counts where its
-  /// element stands there.
-  private func forEachSlice(
-    of feed: PageFeed, _ elements: Range<UInt64>, at places: [UInt32]?,
+  /// Calls `body` with the changes of a feed. If the block holds only some elements, offsets are
+  /// ranks among them.
+  private func forEachRun(
+    of feed: PageFeed, _ elements: Range<UInt64>, at held: [UInt32]?,
     _ body: (ChangeView<UInt8>) -> Void
   ) {
     let origin = elements.lowerBound
-    feed.forEachSlice(of: elements) { changes in
-      guard let places else { return body(changes) }
+    feed.forEachRun(of: elements) { changes in
+      guard let held else { return body(changes) }
       var rank = 0
       let ranks = changes.offsets(from: origin).map { offset in
-        while places[rank] < offset { rank += 1 }
+        while held[rank] < offset { rank += 1 }
         return UInt32(rank)
       }
       body(ChangeView(at: origin, ranks.span, changes.values))
     }
   }
 
-  /// Calls `body` with each block of a tensor of which the patch makes every element.
+  /// Calls `body` with each block of a tensor all of whose elements the patch holds.
   func forEachBlock(
     of type: ElementType, _ shape: Shape,
     _ body: (Range<UInt64>, [UInt8]) throws(DiffError) -> Void
@@ -109,18 +110,18 @@ struct Patch: Sendable {
     }
   }
 
-  /// The offsets of the elements of a block that the entries change, ascending.
+  /// Returns the offsets of the elements of a block that the entries change, ascending.
   func positions(in elements: Range<UInt64>) -> [UInt32] {
     guard feeds.count > 1 else {
       var positions: [UInt32] = []
-      feeds.first?.forEachSlice(of: elements) {
+      feeds.first?.forEachRun(of: elements) {
         positions += $0.offsets(from: elements.lowerBound)
       }
       return positions
     }
     var marks = [UInt8](repeating: 0, count: (elements.count + 7) / 8)
     for feed in feeds {
-      feed.forEachSlice(of: elements) { changes in
+      feed.forEachRun(of: elements) { changes in
         for offset in changes.offsets(from: elements.lowerBound) {
           marks[Int(offset >> 3)] |= 1 << UInt8(offset & 7)
         }
@@ -134,30 +135,30 @@ struct Patch: Sendable {
     return positions
   }
 
-  /// The elements of a block where the first entry changes them.
+  /// Returns the elements of a block that the first entry changes.
   func gather(_ block: [UInt8], _ elements: Range<UInt64>) -> [UInt8] {
     guard let feed = feeds.first else { return [] }
     var gathered: [UInt8] = []
-    feed.forEachSlice(of: elements) { changes in
+    feed.forEachRun(of: elements) { changes in
       gathered += changes.gathered(
         from: block.span, width: feed.entry.type.width, at: elements.lowerBound)
     }
     return gathered
   }
 
-  /// Adds the sum of all feeds, formed in float64 in the order of the diffs, with one rounding to
+  /// Adds the sum of all feeds, computed in float64 in the order of the diffs, with one rounding to
   /// the tensor's type of calculation.
   private func addSum(
-    to block: inout [UInt8], _ elements: Range<UInt64>, at places: [UInt32]?
+    to block: inout [UInt8], _ elements: Range<UInt64>, at held: [UInt32]?
   ) -> Int {
     guard let float = feeds[0].entry.type.float else { return 0 }
     let origin = elements.lowerBound
-    // −0 is what changes nothing, not even the sign of a zero.
+    // Adding −0 changes nothing, not even the sign of a zero.
     var sums = [Double](repeating: -0.0, count: block.count / float.width)
     var touched: [UInt32] = []
     for feed in feeds {
       guard case .add(let type, let scale) = feed.entry.operation else { continue }
-      forEachSlice(of: feed, elements, at: places) { changes in
+      forEachRun(of: feed, elements, at: held) { changes in
         let offsets = changes.offsets(from: origin)
         let deltas = changes.numbers(type, scale: scale)
         for (offset, delta) in zip(offsets, deltas) { sums[Int(offset)] += delta }

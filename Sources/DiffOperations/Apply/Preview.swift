@@ -2,30 +2,30 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// What `apply` or `revert` would do.
+/// The changes that `apply` or `revert` would make.
 public struct TransferPreview: Sendable {
   /// A tensor that would change.
   public struct Tensor: Sendable {
     /// Its name in the checkpoint.
     public var name: TensorName
-    /// The word for what is done to it: that of an operation, in the direction asked for.
+    /// The name of the operation, in the direction requested.
     public var operation: String
-    /// Elements of it, and changes that are stored.
+    /// The number of elements, and of stored changes.
     public var elements, changes: UInt64
-    /// Elements that additions would make infinite.
+    /// The number of elements that additions would make infinite.
     public var infinite: UInt64
   }
 
   /// Every tensor that would change.
   public var tensors: [Tensor] = []
-  /// Whether all of it is done already.
+  /// True if every tensor is at its result already.
   public var isDone = false
 }
 
 extension Diffs {
-  /// Finds out what `apply` would do, and writes nothing.
+  /// Returns the changes that `apply` would make, and writes nothing.
   ///
-  /// - Throws: what `apply` throws before it writes.
+  /// - Throws: the errors of `apply` before it writes.
   /// - Complexity: O(bytes of the tensors that change).
   public static func preview(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
@@ -54,7 +54,7 @@ extension Diffs {
     return preview
   }
 
-  /// The state of a tensor, and how many of its elements additions would make infinite.
+  /// Returns the state of a tensor, and counts the elements that additions would make infinite.
   private static func state(
     of plan: TensorPlan, on base: any Checkpoint, _ options: ApplyOptions,
     progress: inout ProgressCounter, infinite: inout UInt64
@@ -70,7 +70,7 @@ extension Diffs {
 }
 
 extension TensorPlan {
-  /// The word for what is done to the tensor.
+  /// The name of the operation on the tensor.
   fileprivate var word: String {
     if !existsBefore { return "insert" }
     return existsAfter ? entries[0].entry.operation.name : "delete"

@@ -2,7 +2,7 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// Makes a tensor of another shape: takes what both shapes have from the source, changed by the
+/// Reshapes a tensor: takes the elements that both shapes have from the source, changed by the
 /// entry, and the rest from the entry.
 struct ReshapePass {
   let plan: TensorPlan
@@ -10,7 +10,7 @@ struct ReshapePass {
 
   private var directed: DirectedEntry { plan.entries[0] }
 
-  /// Tells which of its two shapes and fingerprints the tensor has. O(bytes of the tensor).
+  /// Returns the state of the tensor, by its fingerprint. O(bytes of the tensor).
   func classify() throws(DiffError) -> TensorState {
     guard let stored = plan.stored else { return .other }
     let found = try source.fingerprint(of: stored)
@@ -19,7 +19,7 @@ struct ReshapePass {
 
   /// Writes the new tensor. The source must be at the base.
   ///
-  /// - Throws: `checksum` if the result is not the one that the diff promises.
+  /// - Throws: `checksum` if the result does not match its fingerprint in the diff.
   /// - Complexity: O(bytes of both tensors).
   func run(
     to output: any CheckpointOutput, _ progress: inout ProgressCounter
@@ -47,7 +47,7 @@ struct ReshapePass {
 }
 
 extension UndoWriter {
-  /// Writes the entry of a reshape the other way round: the same changes, the remainders swapped.
+  /// Writes the inverse entry of a reshape: the same changes, the remainders swapped.
   func write(reversing plan: TensorPlan) throws(DiffError) {
     let directed = plan.entries[0]
     try writer.begin(

@@ -3,17 +3,17 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// The bytes of a tensor that gets another shape, block by block from the first to the last.
+/// Computes the bytes of a reshaped tensor, block by block from the first to the last.
 struct ReshapeStream {
   private let width: UInt64
   private let old, new: BoxLayout
   private var reader: BlockReader
   private var changes, remainder: PageFeed
-  /// How many elements inside and outside of the box have come.
+  /// The number of elements inside and outside the box that have been read.
   private var boxed: UInt64 = 0
   private var rest: UInt64 = 0
 
-  /// What an entry makes of a tensor of `source`.
+  /// Creates a stream of the tensor that an entry makes of one of `source`.
   init(_ directed: DirectedEntry, _ stored: StoredTensor, in source: any Checkpoint) {
     width = UInt64(directed.entry.type.width)
     old = BoxLayout(of: directed.shapeBefore, overlapping: directed.shapeAfter)
@@ -24,11 +24,11 @@ struct ReshapeStream {
       directed.reader, directed.entry, directed.isReversed ? .oldRemainder : .newRemainder)
   }
 
-  /// The bytes of the next block of the new tensor.
+  /// Returns the bytes of the next block of the new tensor.
   mutating func next(_ block: Range<UInt64>) throws(DiffError) -> [UInt8] {
     let elements = block.lowerBound / width..<block.upperBound / width
-    let segments = new.segments(of: elements)
-    let inside = segments.reduce(0) { $0 + ($1.isInside ? UInt64($1.count) : 0) }
+    let runs = new.runs(of: elements)
+    let inside = runs.reduce(0) { $0 + ($1.isInside ? UInt64($1.count) : 0) }
     let box = boxed..<boxed + inside
     let outside = rest..<rest + UInt64(elements.count) - inside
     (boxed, rest) = (box.upperBound, outside.upperBound)
@@ -36,7 +36,7 @@ struct ReshapeStream {
     try Self.scatter(.xor, &changes, box, into: &kept)
     var fresh = [UInt8](repeating: 0, count: outside.count * Int(width))
     try Self.scatter(.replace, &remainder, outside, into: &fresh)
-    return interleave(segments, kept, fresh)
+    return interleave(runs, kept, fresh)
   }
 
   private static func scatter(
@@ -45,21 +45,21 @@ struct ReshapeStream {
   ) throws(DiffError) {
     guard !range.isEmpty else { return }
     try feed.move(to: range)
-    feed.forEachSlice(of: range) { changes in
+    feed.forEachRun(of: range) { changes in
       var span = bytes.mutableSpan
       changes.scatter(operation, into: &span, at: range.lowerBound)
     }
   }
 
   private func interleave(
-    _ segments: [BoxLayout.Segment], _ inside: [UInt8], _ outside: [UInt8]
+    _ runs: [BoxLayout.Run], _ inside: [UInt8], _ outside: [UInt8]
   ) -> [UInt8] {
     var (kept, fresh) = (inside[...], outside[...])
     var bytes: [UInt8] = []
     bytes.reserveCapacity(inside.count + outside.count)
-    for segment in segments {
-      let count = segment.count * Int(width)
-      if segment.isInside {
+    for run in runs {
+      let count = run.count * Int(width)
+      if run.isInside {
         bytes += kept.prefix(count)
         kept = kept.dropFirst(count)
       } else {

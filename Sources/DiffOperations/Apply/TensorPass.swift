@@ -4,43 +4,44 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// What a tensor was found to be.
+/// The state of a tensor relative to a diff.
 public enum TensorState: Sendable, Hashable {
-  /// As the diff expects it before.
+  /// The tensor is the base.
   case base
-  /// As the diff leaves it.
+  /// The tensor is the result.
   case result
-  /// Something else.
+  /// The tensor is neither.
   case other
 }
 
-/// How the base is recognised.
+/// The method of verifying the base.
 public enum Verification: String, Sendable, CaseIterable {
-  /// By the hash of the old elements where they change: O(changes). Exact diffs only.
+  /// By the hash of the old elements at changed positions: O(changes). For exact diffs only.
   case touched
   /// By the fingerprint of the whole tensor.
   case full
 }
 
-/// Takes one tensor from its source through a patch to an output, reading, hashing, changing and
-/// writing each block while it is in a core's cache.
+/// Patches one tensor from its source to an output: reads, hashes, changes and writes each block
+/// while it is in a core's cache.
 struct TensorPass {
   let plan: TensorPlan
   let source: any Checkpoint
   let verification: Verification
-  /// Nil to look only.
+  /// The tensor to write; nil to verify only.
   var output: (checkpoint: any CheckpointOutput, tensor: StoredTensor)?
-  /// Whether the output holds a copy of the tensor, so that unchanged blocks need no writing.
+  /// True if the output already holds a copy of the tensor, so that unchanged blocks are not
+  /// written.
   var outputHasCopy = false
-  /// Whether the output is the source, of which single elements change.
+  /// True if the output is the source, changed in place.
   var isPatch = false
-  /// Receives the differences of the blocks.
+  /// The writer of the inverse, which receives the differences of the blocks.
   var undo: UndoWriter?
-  /// Whether the base may be another than the diff's.
+  /// True if a base other than the diff's is accepted.
   var acceptsAnyBase = false
 
-  /// A block at work; its room is used again.
-  private struct Work: Sendable {
+  /// The buffers and results of one block, reused for the next.
+  private struct BlockBuffers: Sendable {
     var base: [UInt8] = []
     var patched: [UInt8] = []
     var baseHash = BlockHashes()
@@ -50,20 +51,22 @@ struct TensorPass {
     var oldValues: [UInt8] = []
     var newValues: [UInt8] = []
     var differences = Differences()
-    /// The changed elements and what they were, for an output that is the source.
+    /// The offsets of the changed elements and their old values, for an output that is the source.
     var positions: [UInt32] = []
     var old: [UInt8] = []
   }
 
-  /// Runs the pass and tells what the source was.
+  /// Runs the pass and returns the state of the source.
   ///
-  /// - Complexity: O(bytes of the tensor); with `touched`, of the blocks that hold changes.
+  /// - Complexity: O(bytes of the tensor); with `touched`, O(bytes of the blocks that hold
+  ///   changes).
   func run(_ progress: inout ProgressCounter) throws(DiffError) -> TensorState {
     var infinite: UInt64 = 0
     return try run(&progress, &infinite)
   }
 
-  /// The same, and counts the elements that additions make infinite.
+  /// Runs the pass, returns the state of the source, and counts the elements that additions make
+  /// infinite.
   func run(
     _ progress: inout ProgressCounter, _ infinite: inout UInt64
   ) throws(DiffError) -> TensorState {
@@ -73,7 +76,7 @@ struct TensorPass {
     var result = base
     var oldHash = XXH3Stream()
     var newHash = XXH3Stream()
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var blocks = [BlockBuffers](repeating: BlockBuffers(), count: Blocks.perWindow)
     let existsBefore = plan.existsBefore
     try undo?.begin(plan)
     try Blocks.forEachWindow(of: plan.byteCount, width: plan.type.width) {
@@ -81,16 +84,16 @@ struct TensorPass {
       let first = window[0].lowerBound / width
       try patch.move(to: first..<window[window.count - 1].upperBound / width)
       let patch = patch
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try self.work(&work, window[index], patch, existsBefore: existsBefore)
+      try parallelForEach(&blocks, count: window.count) { index, buffers throws(DiffError) in
+        try process(window[index], patch, existsBefore: existsBefore, &buffers)
       }
-      for work in works.prefix(window.count) {
-        base.append(work.baseHash)
-        result.append(work.patchedHash)
-        oldHash.update(work.oldValues.span)
-        newHash.update(work.newValues.span)
-        try undo?.append(work.differences)
-        infinite += UInt64(work.infinite)
+      for buffers in blocks.prefix(window.count) {
+        base.append(buffers.baseHash)
+        result.append(buffers.patchedHash)
+        oldHash.update(buffers.oldValues.span)
+        newHash.update(buffers.newValues.span)
+        try undo?.append(buffers.differences)
+        infinite += UInt64(buffers.infinite)
       }
       if let (output, tensor) = output {
         try output.finish(tensor, upTo: window[window.count - 1].upperBound)
@@ -101,7 +104,7 @@ struct TensorPass {
       let entry = plan.entries[0].entry
       let isReversed = plan.entries[0].isReversed
       let (here, there) = (oldHash.digest, newHash.digest)
-      // Done is what the patch would take back, or, of new bits, what it leaves as it is.
+      // At the result, an XOR patch restores the old elements, and a `replace` changes nothing.
       let isDone =
         entry.operation == .replace ? here == there : (isReversed ? here : there) == entry.old
       let state: TensorState =
@@ -128,62 +131,64 @@ struct TensorPass {
     return .base
   }
 
-  private func work(
-    _ work: inout Work, _ block: Range<UInt64>, _ patch: Patch, existsBefore: Bool
+  private func process(
+    _ block: Range<UInt64>, _ patch: Patch, existsBefore: Bool, _ buffers: inout BlockBuffers
   ) throws(DiffError) {
     let width = UInt64(plan.type.width)
     let elements = block.lowerBound / width..<block.upperBound / width
-    work.isTouched = patch.touches(elements)
-    work.differences = Differences()
-    work.infinite = 0
-    work.oldValues.removeAll(keepingCapacity: true)
-    work.newValues.removeAll(keepingCapacity: true)
-    if verification == .touched && !work.isTouched && outputHasCopy { return }
+    buffers.isTouched = patch.touches(elements)
+    buffers.differences = Differences()
+    buffers.infinite = 0
+    buffers.oldValues.removeAll(keepingCapacity: true)
+    buffers.newValues.removeAll(keepingCapacity: true)
+    if verification == .touched && !buffers.isTouched && outputHasCopy { return }
     if existsBefore, let stored = plan.stored {
-      try read(stored, block, into: &work.base)
+      try read(stored, block, into: &buffers.base)
     } else {
-      work.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
+      buffers.base = [UInt8](repeating: 0, count: Int(block.upperBound - block.lowerBound))
     }
-    if verification == .full { work.baseHash = BlockHashes(work.base.span) }
-    guard work.isTouched else {
-      work.patchedHash = work.baseHash
-      if !outputHasCopy { try write(work.base, at: block.lowerBound) }
+    if verification == .full { buffers.baseHash = BlockHashes(buffers.base.span) }
+    guard buffers.isTouched else {
+      buffers.patchedHash = buffers.baseHash
+      if !outputHasCopy { try write(buffers.base, at: block.lowerBound) }
       return
     }
-    if verification == .touched { work.oldValues = patch.gather(work.base, elements) }
+    if verification == .touched { buffers.oldValues = patch.gather(buffers.base, elements) }
     if isPatch {
-      work.positions = patch.positions(in: elements)
-      work.old = Kernels.gathered(
-        work.base.span, width: Int(width), at: work.positions.span)
+      buffers.positions = patch.positions(in: elements)
+      buffers.old = Kernels.gathered(
+        buffers.base.span, width: Int(width), at: buffers.positions.span)
     }
     if undo == nil {
-      swap(&work.base, &work.patched)
+      swap(&buffers.base, &buffers.patched)
     } else {
-      work.patched.removeAll(keepingCapacity: true)
-      work.patched += work.base
+      buffers.patched.removeAll(keepingCapacity: true)
+      buffers.patched += buffers.base
     }
-    work.infinite = patch.apply(to: &work.patched, elements)
+    buffers.infinite = patch.apply(to: &buffers.patched, elements)
     if verification == .full {
-      work.patchedHash = BlockHashes(work.patched.span)
+      buffers.patchedHash = BlockHashes(buffers.patched.span)
     } else {
-      work.newValues = patch.gather(work.patched, elements)
+      buffers.newValues = patch.gather(buffers.patched, elements)
     }
-    if undo != nil { work.differences = inverse(work.base, work.patched, at: elements.lowerBound) }
+    if undo != nil {
+      buffers.differences = inverse(buffers.base, buffers.patched, at: elements.lowerBound)
+    }
     guard isPatch, let (output, tensor) = output else {
-      return try write(work.patched, at: block.lowerBound)
+      return try write(buffers.patched, at: block.lowerBound)
     }
     try output.write(
-      work.patched.span, to: tensor, at: block.lowerBound, changing: work.positions.span,
-      from: work.old.span)
+      buffers.patched.span, to: tensor, at: block.lowerBound, changing: buffers.positions.span,
+      from: buffers.old.span)
   }
 
   private func read(
-    _ stored: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
+    _ stored: StoredTensor, _ block: Range<UInt64>, into buffer: inout [UInt8]
   ) throws(DiffError) {
     guard let output = output?.checkpoint else {
-      return try source.read(stored, block, into: &room)
+      return try source.read(stored, block, into: &buffer)
     }
-    try room.withBlock(block) { span throws(DiffError) in
+    try buffer.withBlock(block) { span throws(DiffError) in
       if try output.readUnwritten(stored, at: block.lowerBound, into: &span) { return }
       try source.read(stored, at: block.lowerBound, into: &span)
     }
@@ -191,12 +196,13 @@ struct TensorPass {
 
   private func write(_ block: [UInt8], at offset: UInt64) throws(DiffError) {
     guard let output else { return }
-    // What stood in the source and was not copied reads as zeros already; so holes stay holes.
+    // Bytes of the output that were not copied read as zeros already; not writing them keeps holes.
     if plan.existsBefore && !outputHasCopy && Kernels.isZero(block.span) { return }
     try output.checkpoint.write(block.span, to: output.tensor, at: offset)
   }
 
-  /// What takes a patched block back; of a tensor that comes or goes, the whole block.
+  /// Returns the inverse of the changes to a block; for an inserted or deleted tensor, the whole
+  /// block.
   private func inverse(_ base: [UInt8], _ patched: [UInt8], at start: UInt64) -> Differences {
     let width = plan.type.width
     if plan.existsBefore && plan.existsAfter {

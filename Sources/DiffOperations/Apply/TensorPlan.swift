@@ -2,7 +2,7 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// Which way a diff is taken.
+/// The direction in which a diff is applied.
 public enum Direction: Sendable {
   /// From the base to the result.
   case apply
@@ -10,64 +10,65 @@ public enum Direction: Sendable {
   case revert
 }
 
-/// What is to be done to one tensor of a checkpoint.
+/// The changes to make to one tensor of a checkpoint.
 struct TensorPlan: Sendable {
-  /// The name in the checkpoint, or that of the diff where the checkpoint has none.
+  /// The name in the checkpoint, or in the diff if the checkpoint lacks the tensor.
   let name: TensorName
-  /// The tensor as the checkpoint has it.
+  /// The tensor in the checkpoint; nil if it is not there.
   let stored: StoredTensor?
-  /// The entries of the diffs, in the order in which they count.
+  /// The entries of the diffs, in the order in which they are applied.
   let entries: [DirectedEntry]
-  /// Whether they are additions to one base, to be summed.
+  /// True if all entries are additions to one base, to be summed.
   let isSum: Bool
 
   var type: ElementType { entries[0].entry.type }
   var shape: Shape { entries[0].shapeBefore }
   var byteCount: UInt64 { shape.count * UInt64(type.width) }
 
-  /// Whether the tensor exists before and after.
+  /// True if the tensor exists before and after, respectively.
   var existsBefore: Bool { !entries[0].inserts }
   var existsAfter: Bool { !entries[entries.count - 1].deletes }
 
-  /// The tensor before and after, as far as the diffs know it.
+  /// The fingerprint before and after; nil if unknown.
   var before: Fingerprint? { entries[0].before }
   var after: Fingerprint? { isSum && entries.count > 1 ? nil : entries[entries.count - 1].after }
 
-  /// Whether a full pass writes all its bytes, so that they need not be copied before.
+  /// True if a full pass writes all bytes, so that they need not be copied first.
   var isRewritten: Bool {
     guard case .contiguous? = stored?.storage else { return false }
     return existsBefore && existsAfter && !isReshape
   }
 
-  /// The tensor when a link of a chain has been applied; nil if it is not there, or unknown.
+  /// Returns the fingerprint after a link of a chain; nil if it is unknown or the tensor does not
+  /// exist.
   func fingerprint(after number: Int) -> Fingerprint? {
     guard let entry = entries.last(where: { $0.number <= number }) else { return before }
     return entry.after
   }
 
-  /// Whether nothing changes but elements, which can be changed where they stand, if there are any.
+  /// True if only elements change, and all can be changed in place.
   var isPatchable: Bool {
     tableChange == nil && (byteCount == 0 || stored?.isChangeableInPlace == true)
   }
 
-  /// What becomes of the tensor's row in the checkpoint's table, unless it stays.
+  /// The change of the tensor's row in the checkpoint's table; nil if there is none.
   var tableChange: TableChange? {
     if isReshape { return .reshape(name, entries[0].shapeAfter) }
     if !existsBefore { return .insert(name, type, shape) }
     return existsAfter ? nil : .delete(name)
   }
 
-  /// Whether the tensor gets another shape.
+  /// True if the tensor is reshaped.
   var isReshape: Bool { entries[0].isReshape }
 
-  /// Whether the tensor is the same before and after, so that it does not tell what was done.
+  /// True if the tensor is equal before and after, so that its state is ambiguous.
   var isNeutral: Bool { existsBefore && existsAfter && before != nil && before == after }
 
   var patch: Patch { Patch(entries, isSum: isSum) }
 
-  /// Whether a tensor with this fingerprint holds the additions already, whatever else it may be.
+  /// Returns whether a tensor with this fingerprint is at the result of the additions.
   ///
-  /// - Throws: `partly-applied` if it holds those of one of several diffs.
+  /// - Throws: `partly-applied` if it is at the result of one of several diffs.
   func isDone(_ found: Fingerprint) throws(DiffError) -> Bool {
     guard found != before, let done = entries.first(where: { $0.after == found }) else {
       return false
@@ -75,13 +76,13 @@ struct TensorPlan: Sendable {
     guard entries.count > 1 else { return true }
     throw DiffError(
       .partlyApplied,
-      "is at the result of '\(done.reader.path ?? "one of the diffs")' already, which would be added "
-        + "a second time", tensor: name)
+      "is at the result of '\(done.reader.path ?? "one of the diffs")' already, which would be "
+        + "added twice", tensor: name)
   }
 
-  /// Refuses what a pass made of the base if it is not what the diff has a fingerprint of. Of a
-  /// tensor that goes, a pass makes the elements that the diff stores: they must be its own, or
-  /// nothing could bring it back.
+  /// Refuses the result of a pass if it does not match the fingerprint in the diff. For a deleted
+  /// tensor, a pass computes the elements that the diff stores, which must be those of the tensor,
+  /// or it could not be restored.
   func requireConsistent(_ made: Fingerprint) throws(DiffError) {
     let last = entries[entries.count - 1]
     guard let claimed = existsAfter ? after : last.before, !checksumsMatch(made, claimed) else {
@@ -95,7 +96,7 @@ struct TensorPlan: Sendable {
 }
 
 extension TensorPlan {
-  /// Plans what `diffs`, in this order, do to a checkpoint.
+  /// Plans the changes of `diffs`, in this order, to a checkpoint.
   ///
   /// - Throws: `mismatch` if a tensor is missing or has another type or shape, `unsupported` if
   ///   the diffs do not follow from each other or cannot be reverted.
@@ -110,12 +111,12 @@ extension TensorPlan {
     return plans
   }
 
-  /// Whether a checkpoint that has what the plan found may be the base or the result.
+  /// Returns whether the checkpoint, by its types and shapes, may be the base or the result.
   func fits(_ checkpoint: any Checkpoint) -> Bool {
     !isMissing && (try? check(on: checkpoint.path)) != nil
   }
 
-  /// The plans, whether or not they fit the checkpoint.
+  /// Returns the plans without checking that they fit the checkpoint.
   static func drafts(
     _ diffs: [DiffReader], _ direction: Direction, on checkpoint: any Checkpoint, _ map: NameMap
   ) throws(DiffError) -> [TensorPlan] {
@@ -161,15 +162,15 @@ extension TensorPlan {
     return plans.sorted { $0.name < $1.name }
   }
 
-  /// Whether the checkpoint lacks a tensor that is there before and after.
+  /// True if the checkpoint lacks a tensor that exists before and after.
   private var isMissing: Bool { stored == nil && existsBefore && existsAfter }
 
-  /// Refuses what several diffs bring or reshape, with what each of them does to it.
+  /// Refuses a tensor that several diffs insert or reshape, listing what each of them does.
   private func checkClashes(on path: String) throws(DiffError) {
     guard entries.count > 1 else { return }
     func what(_ entry: DirectedEntry) -> String {
       "\(entry.inserts ? "a new tensor " : entry.isReshape ? "" : "unchanged in shape, ")"
-        + "\(entry.shapeAfter) by '\(entry.reader.path ?? "a diff")'"
+        + "\(entry.shapeAfter) in '\(entry.reader.path ?? "a diff")'"
     }
     let isNew = entries.allSatisfy(\.inserts)
     guard isNew || entries.contains(where: \.isReshape) else { return }
@@ -209,15 +210,16 @@ extension TensorPlan {
         throw refuse(
           .unsupported,
           "'\(next.reader.path ?? "a diff")' was not made on the result of "
-            + "'\(one.reader.path ?? "another")'; diffs must be given in the order of their making")
+            + "'\(one.reader.path ?? "another")'; give the diffs in the order they were made")
       }
     }
-    // What comes and goes in between would need a place outside of any checkpoint.
+    // A tensor that is inserted and deleted in between would have to be stored outside the
+    // checkpoint.
     guard existsBefore || existsAfter, !entries.dropFirst().contains(where: \.inserts),
       !entries.dropLast().contains(where: \.deletes)
     else {
       throw refuse(
-        .unsupported, "comes and goes within the diffs; apply them one after the other")
+        .unsupported, "is inserted and deleted within the diffs; apply them one after the other")
     }
   }
 }

@@ -3,10 +3,11 @@ import DiffFormat
 import TensorCore
 
 extension Diffs {
-  /// What `apply` and `revert` leave as it is in the base though it may not fit the result, a line
-  /// each: other weights of a folder, its configuration, attributes that list tensors.
+  /// Returns notes on contents of the base that `apply` and `revert` leave unchanged though they
+  /// may not fit the result: other weights of a folder, its configuration, attributes that list
+  /// tensors.
   ///
-  /// - Throws: what makes `apply` refuse names.
+  /// - Throws: the errors of `apply` for names.
   public static func notes(
     on diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
     names: NameMap = NameMap()
@@ -15,13 +16,13 @@ extension Diffs {
     var notes = try base.notes(onChanging: changes)
     guard base.format == .hdf5, changes.contains(where: \.changesNames) else { return notes }
     var left = Set(try CarriedAttributes(diffs, direction, on: base, names).foreign.map(\.name))
-    // A diff that takes some along takes along all that change.
+    // A diff that carries attributes carries all that change.
     if diffs.contains(where: \.attributes.isEmpty) {
       left.formUnion(try base.otherContents().compactMap(\.attribute).filter(\.listsTensors))
     }
     if !left.isEmpty {
       notes.append(
-        "attributes stay as they are, and may not fit the tensors that come or go: "
+        "attributes are unchanged and may not fit the inserted or deleted tensors: "
           + left.sorted().joined(separator: ", "))
     }
     return notes
@@ -29,12 +30,12 @@ extension Diffs {
 }
 
 extension TableChange {
-  /// Whether a tensor comes or goes.
+  /// True if a tensor is inserted or deleted.
   fileprivate var changesNames: Bool { if case .reshape = self { false } else { true } }
 }
 
 extension String {
-  /// Whether Keras keeps under this name of an attribute which tensors a model has.
+  /// True if this is the name of an attribute in which Keras lists the tensors of a model.
   fileprivate var listsTensors: Bool {
     hasPrefix("layer_names") || hasPrefix("weight_names") || hasPrefix("model_config")
   }

@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
 
-/// Writes the exact inverse of what is being applied, as a diff.
+/// Writes the exact inverse of the applied changes, as a diff.
 final class UndoWriter: @unchecked Sendable {
   private let sink: FileSink
   let writer: DiffWriter
@@ -9,7 +9,7 @@ final class UndoWriter: @unchecked Sendable {
   private var hasBegun = false
   private var plan: TensorPlan?
 
-  /// The undo of what `diffs` do, if one is to be written.
+  /// Creates the undo file of `diffs`; nil if the options name none.
   init?(of diffs: [DiffReader], _ options: ApplyOptions) throws(DiffError) {
     guard let path = options.undoPath else { return nil }
     sink = try FileSink(path, overwriting: options.overwriting)
@@ -19,12 +19,12 @@ final class UndoWriter: @unchecked Sendable {
       packed: diffs.contains(where: \.hasPackedElements))
   }
 
-  /// Goes on to a tensor, which gets an entry if something of it changes.
+  /// Begins the next tensor, which gets an entry if any of its elements changes.
   func begin(_ plan: TensorPlan) throws(DiffError) {
     self.plan = plan
     foundHash = XXH3Stream()
     hasBegun = false
-    // A whole tensor has its entry even if it has no elements.
+    // A whole tensor has an entry even if it has no elements.
     if plan.existsBefore != plan.existsAfter { try beginEntry() }
   }
 
@@ -43,7 +43,7 @@ final class UndoWriter: @unchecked Sendable {
     foundHash.update(differences.old.span)
   }
 
-  /// Ends the tensor's entry, if it has one: in it, `after` is the base and `before` the result.
+  /// Ends the tensor's entry, if it has one: its base is `after` and its result `before`.
   func end(before: Fingerprint?, after: Fingerprint?) throws(DiffError) {
     guard let plan, hasBegun else { return }
     let isSparse = plan.existsBefore && plan.existsAfter
@@ -51,12 +51,12 @@ final class UndoWriter: @unchecked Sendable {
     hasBegun = false
   }
 
-  /// Makes the file durable under its name.
+  /// Completes the file and makes it durable under its name.
   func commit() throws(DiffError) {
     try writer.finish()
     try sink.commit()
   }
 
-  /// Removes the file again, since there is nothing to be undone.
+  /// Removes the file again, since there is nothing to undo.
   func withdraw() { sink.withdraw() }
 }

@@ -1,15 +1,15 @@
 import DiffFormat
 import TensorCore
 
-/// What a diff adds to one tensor, as numbers.
+/// Reads the numbers that a diff adds to one tensor.
 struct AdditiveReader: Sendable {
   let diff: DiffReader
   let entry: DiffEntry
-  /// The type of the stored values, each of which counts times 2^scale.
+  /// The type of the stored values, which are multiplied by 2^scale.
   let type: FloatType
   let scale: Int
 
-  /// Nil for an entry that is no addition.
+  /// Returns nil for an entry that is not an addition.
   init?(_ entry: DiffEntry, of diff: DiffReader) {
     guard case .add(let type, let scale) = entry.operation else { return nil }
     self.diff = diff
@@ -20,7 +20,7 @@ struct AdditiveReader: Sendable {
 
   var pages: [PageInfo] { entry.pages[.changes] ?? [] }
 
-  /// Calls `body` with the changes of each page as they are stored, and their numbers.
+  /// Calls `body` with the stored changes of each page and their numbers.
   func forEachPage(
     _ body: (ChangeView<UInt8>, [Double]) throws(DiffError) -> Void
   ) throws(DiffError) {
@@ -32,9 +32,10 @@ struct AdditiveReader: Sendable {
 }
 
 extension DiffReader {
-  /// The additions of a diff that holds nothing else but whole tensors.
+  /// Returns the additions of a diff that otherwise holds only whole tensors.
   ///
-  /// - Throws: `unsupported` for exact changes, saying that they cannot be `done`.
+  /// - Parameter done: the operation as a participle, for the message «cannot be …».
+  /// - Throws: `unsupported` for exact changes.
   func additions(_ done: String) throws(DiffError) -> [AdditiveReader] {
     var additions: [AdditiveReader] = []
     for entry in self {
@@ -53,7 +54,7 @@ extension DiffReader {
 }
 
 extension DiffReader {
-  /// Changes over elements of the tensors that the diff adds to; 1 if there are none.
+  /// The density of the additions: changes / elements of the tensors added to; 1 if there are none.
   package var changedShare: Double {
     var (changes, elements) = (0.0, 0.0)
     for entry in self where entry.isAddition {

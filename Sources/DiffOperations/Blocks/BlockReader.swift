@@ -1,7 +1,7 @@
 import Checkpoints
 import TensorCore
 
-/// Reads ranges of a tensor that ascend, however small, a block at a time.
+/// Reads ascending ranges of a tensor, loading one block at a time.
 struct BlockReader {
   private let file: any Checkpoint
   private let tensor: StoredTensor
@@ -13,7 +13,7 @@ struct BlockReader {
     self.tensor = tensor
   }
 
-  /// The bytes of ranges of elements, end to end.
+  /// Returns the bytes of ranges of elements, concatenated.
   mutating func read(_ ranges: [Range<UInt64>]) throws(DiffError) -> [UInt8] {
     let width = UInt64(tensor.type.width)
     var out: [UInt8] = []
@@ -31,7 +31,7 @@ struct BlockReader {
     return out
   }
 
-  /// Makes the block that holds a byte the current one.
+  /// Loads the block that holds a byte.
   private mutating func load(_ offset: UInt64) throws(DiffError) {
     guard !block.contains(offset) else { return }
     let size = UInt64(Blocks.size(width: tensor.type.width))

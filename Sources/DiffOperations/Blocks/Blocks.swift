@@ -2,19 +2,19 @@ import Checkpoints
 import SystemSupport
 import TensorCore
 
-/// Tensors are worked on in blocks, one or a few of those of their fingerprints, and blocks in
-/// windows: as many as all cores can work on at once. Memory is a few windows, whatever the size of a
+/// The division of a tensor into blocks, each of one or a few fingerprint blocks, and of blocks
+/// into windows, which all cores process at once. Memory is a few windows, whatever the size of a
 /// tensor.
 package enum Blocks {
-  /// Bytes of a block of elements of so many bytes: a block of fingerprints, or as few as hold whole
-  /// elements (of 3, 5, 6 and 7 bytes).
+  /// Returns the size in bytes of a block of elements of `width` bytes: one fingerprint block, or
+  /// the few that hold whole elements (of 3, 5, 6 and 7 bytes).
   static func size(width: Int) -> Int {
     let one = Fingerprint.Builder.blockSize
     return one % width == 0 ? one : one * width
   }
 
-  /// Blocks of a window: enough for all cores, but no more than memory should pay for (a block of
-  /// bytes of which every one changes takes eleven times its size while it is worked on).
+  /// The number of blocks of a window: enough for all cores, but bounded for memory (a block of
+  /// bytes all of which change takes eleven times its size while it is processed).
   static let perWindow = min(8, max(4, 2 * ProcessorCount.online))
 
   /// Calls `body` with the byte ranges of the blocks of each window, in order.
@@ -37,18 +37,18 @@ package enum Blocks {
 }
 
 extension Checkpoint {
-  /// Makes `room` the bytes of a block.
+  /// Reads the bytes of a block into `buffer`, which is resized.
   package func read(
-    _ tensor: StoredTensor, _ block: Range<UInt64>, into room: inout [UInt8]
+    _ tensor: StoredTensor, _ block: Range<UInt64>, into buffer: inout [UInt8]
   ) throws(DiffError) {
-    try room.withBlock(block) { span throws(DiffError) in
+    try buffer.withBlock(block) { span throws(DiffError) in
       try read(tensor, at: block.lowerBound, into: &span)
     }
   }
 }
 
 extension [UInt8] {
-  /// Makes the array as long as a block, for `body` to fill.
+  /// Resizes the array to a block and calls `body` to fill it.
   mutating func withBlock(
     _ block: Range<UInt64>, _ body: (inout MutableSpan<UInt8>) throws(DiffError) -> Void
   ) throws(DiffError) {

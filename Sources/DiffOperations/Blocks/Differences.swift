@@ -1,23 +1,23 @@
 import DiffFormat
 import Kernels
 
-/// Changes to elements of a tensor, and the elements that they take the place of.
+/// Changes to elements of a tensor, and the elements that they replace.
 struct Differences: Sendable {
-  /// What takes the old elements to the new ones: the exclusive-or of both, or new elements.
+  /// The changes from the old elements to the new ones: the exclusive-or of both, or new elements.
   var changes = ChangeRun<UInt8>()
-  /// The elements before, in the same order.
+  /// The old elements, in the same order.
   var old: [UInt8] = []
 
-  /// No differences.
+  /// Creates an empty set of differences.
   init() {}
 
-  /// Changes and the elements before.
+  /// Creates differences from changes and the old elements.
   init(_ changes: ChangeRun<UInt8>, old: [UInt8]) {
     self.changes = changes
     self.old = old
   }
 
-  /// Where two blocks differ that begin at a position, stored as `mode` takes it back.
+  /// Finds the differences of two blocks that begin at a position, with values for `mode`.
   init(
     from old: [UInt8], to new: [UInt8], width: Int, at start: UInt64,
     _ mode: Kernels.Scatter = .xor

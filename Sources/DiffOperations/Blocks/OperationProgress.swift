@@ -1,15 +1,15 @@
-/// How far a long operation is.
+/// The progress of a long operation.
 public struct OperationProgress: Sendable {
-  /// What is being done, in a word or two.
+  /// The name of the current phase, in a word or two.
   public var phase: String
-  /// Bytes done and bytes in all.
+  /// The number of bytes processed, and of all bytes.
   public var done, total: UInt64
 }
 
 /// Receives the progress of a long operation, on the thread that called it.
 public typealias ProgressHandler = (OperationProgress) -> Void
 
-/// Counts bytes and tells the handler.
+/// Counts bytes and reports them to the handler.
 struct ProgressCounter {
   private var progress: OperationProgress
   private let handler: ProgressHandler?

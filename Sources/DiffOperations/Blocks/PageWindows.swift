@@ -1,13 +1,13 @@
 import DiffFormat
 
 extension Sequence<PageInfo> {
-  /// Cuts a tensor into windows that hold about `limit` changes each, as far as these pages tell, and
-  /// at most `widest` elements, so that memory is bounded whatever the number of diffs. Pages that
-  /// reach over a cut belong to both sides.
+  /// Cuts a tensor into windows that hold about `limit` changes each, estimated from these pages,
+  /// and at most `widest` elements, so that memory is bounded whatever the number of diffs. Pages
+  /// that cross a cut belong to both windows.
   ///
   /// - Complexity: O(n log n) in pages.
   func windows(limit: UInt64, widest: UInt64) -> [Range<UInt64>] {
-    // Changes per element begin and end with the pages.
+    // The density, in changes per element, is constant within a page.
     var steps: [(at: UInt64, density: Double)] = []
     for page in self {
       let density = Double(page.count) / Double(page.span)
@@ -30,7 +30,7 @@ extension Sequence<PageInfo> {
     var active = 0
     for step in steps {
       if active == 0 {
-        // Nothing is here; a wide gap belongs to no window.
+        // No page covers this range; a wide gap belongs to no window.
         if step.at - at > widest {
           cut(at: at)
           start = step.at

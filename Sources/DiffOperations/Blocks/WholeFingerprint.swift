@@ -2,8 +2,8 @@ import DiffFormat
 import TensorCore
 
 extension DiffEntry {
-  /// The fingerprint that the file has of a tensor that it holds whole; nil if it has none, or
-  /// holds changes.
+  /// The fingerprint that the file states for a tensor that it holds whole; nil for one that is
+  /// missing, and for changes.
   var wholeFingerprint: Fingerprint? {
     switch operation {
     case .insert: result
@@ -14,10 +14,10 @@ extension DiffEntry {
 }
 
 extension DiffReader {
-  /// The entry with the fingerprint of the tensor that it holds whole, where the file lacks it:
-  /// the stored elements serve in its place (spec/FORMAT.md, section 7).
+  /// Returns the entry with the fingerprint of the tensor that it holds whole, computed from the
+  /// stored elements if the file lacks it (spec/FORMAT.md, section 7).
   ///
-  /// - Complexity: O(elements of a whole tensor without fingerprint), else nothing.
+  /// - Complexity: O(elements) for a whole tensor without a fingerprint, else O(1).
   func fingerprintingWhole(_ entry: DiffEntry) throws(DiffError) -> DiffEntry {
     var entry = entry
     switch entry.operation {
@@ -28,15 +28,14 @@ extension DiffReader {
     return entry
   }
 
-  /// Refuses an `insert` or `delete` whose stored elements are not those that its fingerprint is of.
+  /// Refuses an `insert` or `delete` whose stored elements do not match its fingerprint.
   ///
   /// - Complexity: O(elements).
   func requireConsistent(_ entry: DiffEntry) throws(DiffError) {
     try requireConsistent(entry, try fingerprint(ofWhole: entry))
   }
 
-  /// Refuses an entry whose stored elements, with the fingerprint `stored`, are not those that its
-  /// fingerprint is of.
+  /// Refuses an entry whose fingerprint is not `stored`, that of its stored elements.
   func requireConsistent(_ entry: DiffEntry, _ stored: Fingerprint) throws(DiffError) {
     guard let claimed = entry.wholeFingerprint, !checksumsMatch(stored, claimed) else { return }
     throw .inconsistent("stored elements", stored, claimed).at(path: path, tensor: entry.name)
@@ -51,7 +50,7 @@ extension DiffReader {
 }
 
 extension DiffError {
-  /// Elements that the diff has, or makes, are not those that its fingerprint is of.
+  /// Returns the error of elements, stored or computed, that do not match the diff's fingerprint.
   static func inconsistent(
     _ what: String, _ found: Fingerprint, _ claimed: Fingerprint
   ) -> DiffError {

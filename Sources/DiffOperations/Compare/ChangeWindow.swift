@@ -5,20 +5,20 @@ import TensorCore
 
 /// A change of one of several diffs.
 struct Change: Sendable {
-  /// The position, from the beginning of its window on.
+  /// The position, relative to the start of its window.
   var offset: UInt32
   var diff: UInt32
-  /// A delta as the bits of a float64, or stored bits.
+  /// The bits of a delta as a float64, or stored bits.
   var bits: UInt64
 
   var number: Double { Double(bitPattern: bits) }
 }
 
-/// What the values of an entry are to a comparison.
+/// The kind of an entry's values, as a comparison sees them.
 enum ChangeKind: Sendable, Hashable {
   /// Numbers that are added to the base.
   case delta
-  /// New bits, or bits to be flipped, whose deltas are not known.
+  /// New bits, or bits to flip, whose deltas are unknown.
   case replacement, flip
 }
 
@@ -28,10 +28,10 @@ struct ChangeGroup: Sendable {
   let type: ElementType
   let shape: Shape
   var entries: [(diff: Int, entry: DiffEntry)]
-  /// The tensor in the base, if that is at hand.
+  /// The tensor in the base, if a base is given.
   var base: (checkpoint: any Checkpoint, tensor: StoredTensor)?
 
-  /// Of each diff, what its values are here; nil where it has none.
+  /// Returns the kind of each diff's values in this group; nil for a diff without an entry.
   func kinds(diffs: Int) -> [ChangeKind?] {
     var kinds = [ChangeKind?](repeating: nil, count: diffs)
     for (diff, entry) in entries { kinds[diff] = kind(of: entry) }
@@ -44,14 +44,15 @@ struct ChangeGroup: Sendable {
     return entry.operation == .replace ? .replacement : .flip
   }
 
-  /// Cuts the tensor into windows that hold about `limit` changes at most, as far as pages tell.
+  /// Cuts the tensor into windows that hold at most about `limit` changes, estimated from the
+  /// pages.
   func windows(limit: UInt64) -> [Range<UInt64>] {
-    // Offsets have 32 bits, and of a base the whole window is in memory.
+    // Offsets have 32 bits; with a base, the whole window of it is in memory.
     entries.lazy.flatMap { $0.entry.pages[.changes] ?? [] }
       .windows(limit: limit, widest: base == nil ? 1 << 32 : 1 << 21)
   }
 
-  /// The changes inside of a window, by position and diff.
+  /// Returns the changes inside a window, sorted by position and diff.
   ///
   /// - Complexity: O(changes of the pages that overlap the window).
   func changes(in window: Range<UInt64>, _ diffs: [DiffReader]) throws(DiffError) -> [Change] {
@@ -75,7 +76,8 @@ struct ChangeGroup: Sendable {
     return changes.sorted(keyBits: 64 - (window.upperBound - window.lowerBound).leadingZeroBitCount)
   }
 
-  /// Appends what an entry changes in a window that begins at `origin`, where the base has `old`.
+  /// Appends the changes of an entry in a window that begins at `origin` and whose bytes in the
+  /// base are `old`.
   private func append(
     _ run: ChangeView<UInt8>, of entry: DiffEntry, diff: UInt32, from origin: UInt64,
     base old: [UInt8], to changes: inout [Change]
@@ -91,7 +93,7 @@ struct ChangeGroup: Sendable {
     }
   }
 
-  /// The deltas of values, or nil if they are not known.
+  /// Returns the deltas of the values, or nil if they are unknown.
   private func numbers(
     _ run: ChangeView<UInt8>, of entry: DiffEntry, from origin: UInt64, base old: [UInt8]
   ) -> [Double]? {
@@ -111,23 +113,23 @@ struct ChangeGroup: Sendable {
 }
 
 extension [Change] {
-  /// In order of offsets below 2^`keyBits`, those at one offset in the order that they are in: a
-  /// radix sort, a linear number of steps.
+  /// Returns the changes in order of their offsets, which are below 2^`keyBits`. A stable radix
+  /// sort: O(n).
   fileprivate func sorted(keyBits: Int) -> [Change] {
     let digit = 11
-    guard var room = first.map({ [Change](repeating: $0, count: count) }) else { return self }
+    guard var scratch = first.map({ [Change](repeating: $0, count: count) }) else { return self }
     var changes = self
     for shift in stride(from: 0, to: Swift.min(keyBits, 32), by: digit) {
-      var places = [Int](repeating: 0, count: 1 << digit)
-      for change in changes { places[Int(change.offset >> UInt32(shift)) & 0x7FF] += 1 }
-      var place = 0
-      for i in places.indices { (places[i], place) = (place, place + places[i]) }
+      var starts = [Int](repeating: 0, count: 1 << digit)
+      for change in changes { starts[Int(change.offset >> UInt32(shift)) & 0x7FF] += 1 }
+      var start = 0
+      for i in starts.indices { (starts[i], start) = (start, start + starts[i]) }
       for change in changes {
         let key = Int(change.offset >> UInt32(shift)) & 0x7FF
-        room[places[key]] = change
-        places[key] += 1
+        scratch[starts[key]] = change
+        starts[key] += 1
       }
-      swap(&changes, &room)
+      swap(&changes, &scratch)
     }
     return changes
   }

@@ -3,67 +3,67 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// How two checkpoints relate.
+/// The result of comparing two checkpoints.
 public struct CheckpointComparison: Sendable {
-  /// A tensor that both have.
+  /// A tensor that both checkpoints have.
   public struct Tensor: Sendable, Hashable {
-    /// Its name in the first, and in the second.
+    /// Its name in the first and in the second checkpoint.
     public var name, otherName: TensorName
-    /// What it is in the first, and in the second.
+    /// Its type and shape in the first and in the second checkpoint.
     public var type, otherType: ElementType
     public var shape, otherShape: Shape
-    /// Elements that differ; nil where type or shape do.
+    /// The number of elements that differ; nil if the type or shape differs.
     public var differing: UInt64?
-    /// The greatest |second − first|, in float64; nil where no numbers were compared. NaN if just
-    /// one of two elements is a number, infinite if just one is finite.
+    /// The greatest |second − first|, in float64; nil if no numbers were compared. NaN if only one
+    /// of two elements is a number, infinite if only one is finite.
     public var largest: Double?
   }
 
-  /// Something that is no tensor: an object, an attribute, an entry of the metadata, another file of
-  /// a folder.
+  /// Content other than a tensor: an object, an attribute, an entry of the metadata, another file
+  /// of a folder.
   public struct Other: Sendable, Hashable {
-    /// The relation of the two files in it.
+    /// The relation of the two checkpoints' contents.
     public enum State: String, Sendable, Hashable {
       case equal, different
       case onlyInFirst = "only-in-first"
       case onlyInSecond = "only-in-second"
-      /// It cannot be read, or the files are of different formats.
+      /// The content cannot be read, or the checkpoints have different formats.
       case notCompared = "not-compared"
     }
 
-    /// The path of the object, or of the one that has the attribute.
+    /// The path of the object, or of the object that has the attribute.
     public var name: TensorName
-    /// The name of the attribute, if it is one.
+    /// The name of the attribute; nil for other content.
     public var attribute: String?
-    /// What it is, in words.
+    /// The kind of content, in words.
     public var kind: String
-    /// What was found.
+    /// The result of the comparison.
     public var state: State
-    /// Whether it may hold numbers, so that it could be a tensor of a file of another format.
+    /// True if the content may be numeric, and so could be a tensor in a file of another format.
     public var mayHoldNumbers = true
   }
 
-  /// The tensors that both have, in the order of the first.
+  /// The tensors that both checkpoints have, in the order of the first.
   public var tensors: [Tensor] = []
-  /// Names of tensors that only one of them has.
+  /// The names of tensors that only one of them has.
   public var onlyInFirst: [TensorName] = [], onlyInSecond: [TensorName] = []
 
-  /// The fingerprint of each whole checkpoint; nil if names in it are ambiguous.
+  /// The fingerprint of each whole checkpoint; nil if its names are ambiguous.
   public var fingerprint, otherFingerprint: Fingerprint?
 
-  /// What either holds beside tensors, compared by its bytes; between formats, what is skipped in
-  /// either of them, and not compared.
+  /// The contents other than tensors, compared by their bytes; between formats, the objects that
+  /// are skipped in either checkpoint, not compared.
   public var others: [Other] = []
-  /// Whether the two are of different formats, so that nothing but tensors was compared.
+  /// True if the formats differ, so that only tensors were compared.
   public var comparesTensorsAlone = false
 
-  /// Whether they hold the same tensors.
+  /// True if both hold the same tensors.
   public var haveSameTensors: Bool {
     onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy { $0.differing == 0 }
   }
 
-  /// Whether nothing was found that differs, and nothing left uncompared that could. Of two formats,
-  /// that is about what may be tensors.
+  /// True if no difference was found and nothing that could differ was left uncompared; between
+  /// formats, nothing that could be a tensor.
   public var areSame: Bool {
     haveSameTensors
       && others.allSatisfy { comparesTensorsAlone ? !$0.mayHoldNumbers : $0.state == .equal }
@@ -71,11 +71,11 @@ public struct CheckpointComparison: Sendable {
 }
 
 extension Checkpoint {
-  /// Compares two checkpoints of whatever formats, tensor by tensor, and if they are of one format,
-  /// what else they hold byte by byte.
+  /// Compares two checkpoints of any formats tensor by tensor and, if they have the same format,
+  /// their other contents byte by byte.
   ///
-  /// - Throws: `io`, and `mismatch` if a name fits several tensors.
-  /// - Complexity: O(bytes), on all cores, in memory of a window of blocks of each.
+  /// - Throws: `io`, and `mismatch` if a name matches several tensors.
+  /// - Complexity: O(bytes), on all cores; memory for a window of blocks of each.
   public func compare(
     with second: any Checkpoint, _ options: CompareOptions = CompareOptions(),
     progress handler: ProgressHandler? = nil
@@ -133,11 +133,11 @@ extension Checkpoint {
 
 /// Compares two tensors of one type and shape.
 private struct ComparisonPass {
-  /// What was found in a block.
+  /// The result for a block.
   struct Block: Sendable {
     var differing: UInt64 = 0
     var largest: Double?
-    /// Whether the bytes are the same.
+    /// True if the bytes are the same.
     var areEqual = false
 
     mutating func add(_ other: Block) {
@@ -147,14 +147,15 @@ private struct ComparisonPass {
     }
   }
 
-  /// What was found in a tensor.
+  /// The result for a tensor.
   struct Result {
     var differing: UInt64
     var largest: Double?
     var fingerprint, otherFingerprint: Fingerprint
   }
 
-  private struct Work: Sendable {
+  /// The buffers and result of one block.
+  private struct BlockPair: Sendable {
     var first: [UInt8] = []
     var second: [UInt8] = []
     var hash = BlockHashes()
@@ -176,23 +177,23 @@ private struct ComparisonPass {
 
   func run(_ progress: inout ProgressCounter) throws(DiffError) -> Result {
     let type = first.tensor.type
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var blocks = [BlockPair](repeating: BlockPair(), count: Blocks.perWindow)
     var all = Block(largest: type.float == nil && type.integer == nil ? nil : 0)
     var builder = Fingerprint.Builder(type, first.tensor.shape)
     var otherBuilder = builder
     try Blocks.forEachWindow(of: first.tensor.byteCount, width: type.width) {
       window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try first.checkpoint.read(first.tensor, window[index], into: &work.first)
-        try second.checkpoint.read(second.tensor, window[index], into: &work.second)
-        work.result = compare(work.first, work.second, type)
-        work.hash = BlockHashes(work.first.span)
-        work.otherHash = work.result.areEqual ? work.hash : BlockHashes(work.second.span)
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try first.checkpoint.read(first.tensor, window[index], into: &block.first)
+        try second.checkpoint.read(second.tensor, window[index], into: &block.second)
+        block.result = compare(block.first, block.second, type)
+        block.hash = BlockHashes(block.first.span)
+        block.otherHash = block.result.areEqual ? block.hash : BlockHashes(block.second.span)
       }
-      for work in works.prefix(window.count) {
-        all.add(work.result)
-        builder.append(work.hash)
-        otherBuilder.append(work.otherHash)
+      for block in blocks.prefix(window.count) {
+        all.add(block.result)
+        builder.append(block.hash)
+        otherBuilder.append(block.otherHash)
       }
       progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
     }
@@ -222,7 +223,7 @@ private struct ComparisonPass {
 }
 
 extension ElementType {
-  /// Bytes of an integer and whether it has a sign; nil for other types.
+  /// The width in bytes and signedness of an integer type; nil for other types.
   fileprivate var integer: (width: Int, isSigned: Bool)? {
     switch self {
     case .u8, .u16, .u32, .u64: (width, false)
@@ -231,7 +232,7 @@ extension ElementType {
     }
   }
 
-  /// Elements as numbers, 64-bit integers rounded; nil for types that are none.
+  /// Returns elements as numbers, 64-bit integers rounded; nil for types that are not numeric.
   fileprivate func numbers(_ bytes: [UInt8]) -> [Double]? {
     if let float { return Kernels.widened(bytes.span, float, 0) }
     guard let (width, isSigned) = integer else { return nil }

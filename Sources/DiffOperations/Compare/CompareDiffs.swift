@@ -3,27 +3,28 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// How `compare` works.
+/// The options of `compare`.
 public struct CompareOptions: Sendable {
-  /// When values of additive diffs, or elements of checkpoints, count as equal.
+  /// The tolerance within which values of additive diffs, or elements of checkpoints, count as
+  /// equal.
   public var tolerance = Tolerance()
-  /// What the tensors of the first are called in the second.
+  /// Maps names of the first to names of the second.
   public var names = NameMap()
 
-  /// The defaults: bit by bit, names as they are.
+  /// Creates the default options: bitwise comparison, names unmapped.
   public init() {}
 }
 
 extension Diffs {
-  /// Compares diffs by what they change. Deltas are known of additive diffs, and of exact ones with
-  /// the base that they were made for.
+  /// Compares the changes of diffs. Deltas are known for additive diffs, and for exact ones whose
+  /// base is given.
   ///
-  /// All changes of a window of a tensor, of all diffs, are sorted by position; whatever changes one
-  /// position then stands together, so that only pairs that share a position cost anything.
+  /// The changes of all diffs in a window of a tensor are sorted by position, which makes all
+  /// changes of one position adjacent, so that only pairs that share a position take time.
   ///
-  /// - Parameter base: the checkpoint that the exact diffs were made for, or nil.
-  /// - Throws: what reading a diff throws; `wrong-base` with the name of a tensor; `mismatch`.
-  /// - Complexity: O(changes + pairs of changes at one position), on all cores, in memory of some
+  /// - Parameter base: the base of the exact diffs, or nil.
+  /// - Throws: the errors of reading a diff; `wrong-base` with the name of a tensor; `mismatch`.
+  /// - Complexity: O(changes + pairs of changes at one position), on all cores; memory for some
   ///   windows of half a million changes and O(diffs²) counters.
   public static func compare(
     _ diffs: [DiffReader], base: (any Checkpoint)? = nil,
@@ -51,23 +52,23 @@ extension Diffs {
   }
 }
 
-/// What two diffs have in common in a tensor.
+/// The overlap of two diffs in a tensor.
 public struct DiffOverlap: Sendable {
-  /// The tensor; nil for all together.
+  /// The tensor; nil for all tensors together.
   public var tensor: TensorName?
-  /// The numbers of the diffs.
+  /// The indices of the diffs.
   public var first, second: Int
-  /// Positions that both change, and those that one raises and the other lowers.
+  /// The number of positions that both change, and of those that one raises and the other lowers.
   public var shared, opposite: UInt64
-  /// The share that changes in opposite directions have of the norm of both.
+  /// The norm of the changes in opposite directions, as a share of the norm of both diffs.
   public var oppositeNorm: Double
 }
 
 extension Diffs {
-  /// What any two of several additive diffs have in common, tensor by tensor; of more than 16 diffs in
-  /// all tensors together. Pairs that share nothing are left out.
+  /// Returns the overlap of each pair of additive diffs, tensor by tensor, or for more than 16
+  /// diffs over all tensors together. Pairs without a shared position are left out.
   ///
-  /// - Complexity: as `compare`.
+  /// - Complexity: that of `compare`.
   public static func overlaps(_ diffs: [DiffReader]) throws(DiffError) -> [DiffOverlap] {
     let groups = try group(diffs, nil, NameMap()).groups
     let isByTensor = diffs.count <= 16
@@ -95,10 +96,10 @@ extension Diffs {
 }
 
 extension Diffs {
-  /// How the deltas of an exact diff of float tensors are distributed, its base being at hand.
+  /// Returns the distribution of the deltas of an exact diff of float tensors, given its base.
   ///
-  /// - Throws: `wrong-base` with the name of a tensor; what reading throws.
-  /// - Complexity: O(changes + bytes of the tensors that they are in).
+  /// - Throws: `wrong-base` with the name of a tensor; the errors of reading.
+  /// - Complexity: O(changes + bytes of the changed tensors).
   public static func magnitudes(
     of diff: DiffReader, base: any Checkpoint, names: NameMap = NameMap()
   ) throws(DiffError) -> ValueDistribution {
@@ -112,16 +113,16 @@ extension Diffs {
   }
 }
 
-/// The work of counting: windows of tensors, dealt to lanes whose sums are added in order, so that
-/// they do not depend on the number of cores.
+/// Counts windows of tensors in parallel. The windows are dealt to a fixed number of counters whose
+/// sums are added in order, so that results do not depend on the number of cores.
 private struct Counting {
   let diffs: [DiffReader]
   let groups: [ChangeGroup]
-  /// Of each lane, what it has counted: by tensor, or under 0 in all.
-  private var lanes: [[Int: PairCounts]]
+  /// The counters: by tensor, or under 0 for all tensors.
+  private var counters: [[Int: PairCounts]]
   private let empty: PairCounts
   private let windows: [(group: Int, window: Range<UInt64>)]
-  /// Whether tensors are counted apart.
+  /// True if tensors are counted separately.
   private let isByTensor: Bool
 
   init(diffs: [DiffReader], groups: [ChangeGroup], tolerance: Tolerance, isByTensor: Bool) {
@@ -129,7 +130,7 @@ private struct Counting {
     self.groups = groups
     self.isByTensor = isByTensor
     empty = PairCounts(diffs: diffs.count, tolerance)
-    lanes = [[Int: PairCounts]](repeating: [:], count: diffs.count <= 128 ? 16 : 4)
+    counters = [[Int: PairCounts]](repeating: [:], count: diffs.count <= 128 ? 16 : 4)
     let limit = UInt64(max(1 << 19, diffs.count << 11))
     windows = groups.enumerated().flatMap { index, group in
       group.windows(limit: limit).map { (index, $0) }
@@ -138,13 +139,13 @@ private struct Counting {
 
   mutating func run() throws(DiffError) {
     let (diffs, groups, windows, isByTensor, empty) = (diffs, groups, windows, isByTensor, empty)
-    let step = lanes.count
-    try parallelForEach(&lanes) { first, lane throws(DiffError) in
+    let step = counters.count
+    try parallelForEach(&counters) { first, counter throws(DiffError) in
       for index in stride(from: first, to: windows.count, by: step) {
-        let (number, window) = windows[index]
-        let group = groups[number]
+        let (groupIndex, window) = windows[index]
+        let group = groups[groupIndex]
         let changes = try group.changes(in: window, diffs)
-        lane[isByTensor ? number : 0, default: empty].count(
+        counter[isByTensor ? groupIndex : 0, default: empty].count(
           changes, group.kinds(diffs: diffs.count))
       }
     }
@@ -155,7 +156,9 @@ private struct Counting {
   }
 
   func counts(under key: Int) -> PairCounts {
-    lanes.reduce(into: empty) { sum, lane in if let counts = lane[key] { sum.add(counts) } }
+    counters.reduce(into: empty) { sum, counter in
+      if let counts = counter[key] { sum.add(counts) }
+    }
   }
 
   var tensors: [DiffComparison.Tensor] {

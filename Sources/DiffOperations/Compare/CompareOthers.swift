@@ -3,15 +3,15 @@ import SystemSupport
 import TensorCore
 
 extension Checkpoint {
-  /// Its format and whether it is a folder: what two checkpoints must have in common for more than
-  /// their tensors to be compared.
+  /// The format, and whether the checkpoint is a folder. Contents other than tensors are compared
+  /// only if this is equal.
   var container: String {
     let isFolder = Folder.exists(path) || files.first.map { $0 != path } ?? false
     return (format?.rawValue ?? "") + (isFolder ? " folder" : "")
   }
 }
 
-/// Compares what two checkpoints hold beside tensors, in the order of the names.
+/// Compares the contents of two checkpoints other than tensors, in the order of the names.
 func compareOthers(
   _ first: [OtherContent], _ second: [OtherContent]
 ) -> [CheckpointComparison.Other] {
@@ -49,7 +49,7 @@ private func state(
   return digest == otherDigest ? .equal : .different
 }
 
-/// What one of two checkpoints of different formats holds and tensors are not.
+/// Returns the objects, other than tensors, of one of two checkpoints of different formats.
 func skippedOthers(
   _ skipped: [SkippedObject], _ state: CheckpointComparison.Other.State
 ) -> [CheckpointComparison.Other] {

@@ -1,23 +1,23 @@
 import TensorCore
 
-/// How several diffs relate: what `compare` found.
+/// The result of comparing several diffs.
 public struct DiffComparison: Sendable {
-  /// What two diffs share.
+  /// The overlap of two diffs.
   public struct Pair: Sendable {
-    /// How many elements the one changes, and the other.
+    /// The number of elements that each of the two changes.
     public var changes: (UInt64, UInt64) = (0, 0)
-    /// Positions that both change.
+    /// The number of positions that both change.
     public var shared: UInt64 = 0
-    /// Shared positions where both deltas are known and none is zero.
+    /// The number of shared positions where both deltas are known and nonzero.
     public var signed: UInt64 = 0
-    /// How many of those have one sign.
+    /// The number of those where the signs agree.
     public var agreeing: UInt64 = 0
-    /// The inner product of the deltas; NaN where they are unknown.
+    /// The inner product of the deltas; NaN if they are unknown.
     public var dot = 0.0
-    /// The sums of the squares of the deltas; NaN where they are unknown.
+    /// The sums of the squares of the deltas; NaN if they are unknown.
     public var squares = (0.0, 0.0)
 
-    /// Shared positions over positions that either changes (Jaccard 1901); 1 if there are none.
+    /// Shared positions / positions that either changes (Jaccard 1901); 1 if there are none.
     public var jaccard: Double {
       let union = changes.0 + changes.1 - shared
       return union == 0 ? 1 : Double(shared) / Double(union)
@@ -27,11 +27,11 @@ public struct DiffComparison: Sendable {
       let norms = squares.0.squareRoot() * squares.1.squareRoot()
       return norms > 0 ? max(-1, min(1, dot / norms)) : nil
     }
-    /// How often the signs agree where both have one.
+    /// The share of agreeing signs where both deltas have one.
     public var signAgreement: Double? {
       signed == 0 ? nil : Double(agreeing) / Double(signed)
     }
-    /// The norm of the second over that of the first.
+    /// The ratio of the second norm to the first.
     public var normRatio: Double? {
       squares.0 > 0 && !squares.1.isNaN ? (squares.1 / squares.0).squareRoot() : nil
     }
@@ -39,48 +39,48 @@ public struct DiffComparison: Sendable {
 
   /// A tensor of two diffs.
   public struct Tensor: Sendable {
-    /// The name, in the first diff that has it.
+    /// The name in the first diff that has the tensor.
     public var name: TensorName
-    /// Elements of the tensor.
+    /// The number of elements.
     public var elements: UInt64
-    /// What the two share in it.
+    /// The overlap of the two diffs in the tensor.
     public var pair: Pair
-    /// Positions whose values differ.
+    /// The number of positions whose values differ.
     public var differing: UInt64
   }
 
-  /// Something other than values that a diff has otherwise than the first.
+  /// A difference of a diff from the first one, other than in values.
   public struct Note: Sendable, Hashable {
-    /// The number of the diff, from 1 on: the first one is what they are compared with.
+    /// The index of the diff, at least 1: the others are compared with the first.
     public var diff: Int
     /// The tensor.
     public var tensor: TensorName
-    /// What is different.
+    /// The difference, in words.
     public var what: String
   }
 
-  /// Changed elements of each diff, whole tensors aside.
+  /// The number of elements that each diff changes, without whole tensors.
   public internal(set) var changes: [UInt64]
-  /// The sum of the squares of each diff's deltas; nil where not all of them are known: those of an
-  /// exact diff are with its base at hand.
+  /// The sum of the squares of each diff's deltas; nil if not all of them are known. Those of an
+  /// exact diff are known if its base is given.
   public internal(set) var squares: [Double?]
-  /// Positions whose values differ from those of the first diff; a position that one of them does
-  /// not change counts as a delta of zero.
+  /// The number of positions whose values differ from those of the first diff; a position that one
+  /// of them does not change has a delta of zero.
   public internal(set) var differing: [UInt64]
-  /// Other differences, at most `noteLimit` of each diff.
+  /// The other differences, at most `noteLimit` for each diff.
   public internal(set) var notes: [Note] = []
-  /// Of two diffs: each tensor that both or one of them change in some elements.
+  /// For two diffs: each tensor in which at least one of them changes elements.
   public internal(set) var tensors: [Tensor] = []
 
   var pairs: [PairCounts.Pair]
 
-  /// The Euclidean norm of each diff's deltas; nil where they are not known.
+  /// The Euclidean norm of each diff's deltas; nil if they are unknown.
   public var norms: [Double?] { squares.map { $0?.squareRoot() } }
 
-  /// The most notes that are kept of a diff.
+  /// The maximum number of notes kept for a diff.
   public static let noteLimit = 1000
 
-  /// What two of the diffs share, by their numbers. O(1).
+  /// Returns the overlap of two of the diffs, by their indices. O(1).
   public func pair(_ one: Int, _ other: Int) -> Pair {
     let (first, second) = (min(one, other), max(one, other))
     var pair = Pair()
@@ -101,10 +101,10 @@ public struct DiffComparison: Sendable {
 
   private func square(_ index: Int) -> Double { squares[index] ?? .nan }
 
-  /// Whether all diffs are the same: they change the same tensors of one base to the same values.
+  /// True if all diffs are the same: they change the same tensors of one base to the same values.
   public var areSame: Bool { differing.allSatisfy { $0 == 0 } && notes.isEmpty }
 
-  /// Whether one of the diffs is the same as the first.
+  /// Returns whether one of the diffs is the same as the first.
   public func isSame(_ index: Int) -> Bool {
     differing[index] == 0 && !notes.contains { $0.diff == index }
   }

@@ -2,8 +2,8 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// Brings the sparse entries of diffs together by tensor, type and shape, and notes what cannot be
-/// compared position by position.
+/// Groups the sparse entries of diffs by tensor, type and shape, and notes differences that cannot
+/// be compared position by position.
 func group(
   _ diffs: [DiffReader], _ base: (any Checkpoint)?, _ map: NameMap
 ) throws(DiffError) -> (groups: [ChangeGroup], notes: [DiffComparison.Note]) {
@@ -26,9 +26,9 @@ func group(
         note(diff, tensor.name, what)
       }
       guard entry.operation.isSparse else { continue }
-      let place = here.firstIndex { $0.type == entry.type && $0.shape == entry.shape }
-      if let place {
-        here[place].entries.append((diff, entry))
+      let index = here.firstIndex { $0.type == entry.type && $0.shape == entry.shape }
+      if let index {
+        here[index].entries.append((diff, entry))
       } else {
         here.append(
           ChangeGroup(
@@ -38,7 +38,7 @@ func group(
     if first != nil && entries.count < diffs.count {
       let present = Set(entries.map(\.diff))
       for diff in diffs.indices where !present.contains(diff) {
-        note(diff, tensor.name, "is changed by the first alone")
+        note(diff, tensor.name, "is changed only by the first")
       }
     }
     if let base, let names {
@@ -49,7 +49,7 @@ func group(
   return (groups, notes)
 }
 
-/// What an entry has otherwise than that of the first diff, values aside; nil if nothing.
+/// Returns how an entry differs from that of the first diff, apart from values; nil if it does not.
 private func difference(
   _ first: DiffEntry?, _ other: DiffEntry, in firstDiff: DiffReader, and diff: DiffReader
 ) throws(DiffError) -> String? {
@@ -66,18 +66,18 @@ private func difference(
   }
   switch other.operation {
   case .add, .replace, .xor: return nil
-  case .insert: return one.result == two.result ? nil : "other elements"
-  case .delete: return one.base == two.base ? nil : "other elements"
+  case .insert: return one.result == two.result ? nil : "different elements"
+  case .delete: return one.base == two.base ? nil : "different elements"
   case .reshape:
     let isSame =
       first.operation == other.operation
       && (one.result != nil && one.result == two.result || first.hasPages(of: other))
-    return isSame ? nil : "another shape or other elements"
+    return isSame ? nil : "a different shape or different elements"
   }
 }
 
 extension DiffOperation {
-  /// Whether the entry holds some elements at their positions, and nothing else.
+  /// True if the entry holds only changes at positions.
   fileprivate var isSparse: Bool {
     switch self {
     case .add, .replace, .xor: true
@@ -87,7 +87,7 @@ extension DiffOperation {
 }
 
 extension DiffEntry {
-  /// Whether the stored pages are the same.
+  /// Returns whether the stored pages are the same.
   fileprivate func hasPages(of other: DiffEntry) -> Bool {
     DiffStream.allCases.allSatisfy { stream in
       (pages[stream] ?? []).map(\.checksum) == (other.pages[stream] ?? []).map(\.checksum)
@@ -96,7 +96,7 @@ extension DiffEntry {
 }
 
 extension ChangeGroup {
-  /// Finds the tensor in the base and checks that it is what exact entries were made for.
+  /// Finds the tensor in the base and checks that it is the base of the exact entries.
   fileprivate mutating func attach(
     _ checkpoint: any Checkpoint, _ names: TensorNames, _ diffs: [DiffReader]
   ) throws(DiffError) {

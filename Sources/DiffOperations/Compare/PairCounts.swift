@@ -1,7 +1,8 @@
-/// What is counted of pairs of diffs, position by position.
+/// The counts for pairs of diffs, position by position.
 struct PairCounts: Sendable {
-  /// Of two diffs: shared positions; those where both deltas are known and not zero; those of one
-  /// sign; the sum of the products of deltas, and that of the squares of both where the signs differ.
+  /// The counts for two diffs: shared positions; those where both deltas are known and nonzero;
+  /// those of equal sign; the sum of the products of deltas; the sum of the squares of both where
+  /// the signs differ.
   struct Pair: Sendable {
     var shared: UInt64 = 0
     var signed: UInt64 = 0
@@ -10,13 +11,13 @@ struct PairCounts: Sendable {
     var opposing = 0.0
   }
 
-  /// A matrix, row by row; what stands on and below its diagonal is not used.
+  /// A row-major matrix, of which only the elements above the diagonal are used.
   var pairs: [Pair]
-  /// Of each diff: the sum of the squares of its deltas.
+  /// The sum of the squares of the deltas of each diff.
   var squares: [Double]
-  /// Of each diff: positions whose values are not those of the first diff, less `far`.
+  /// For each diff, the number of positions whose values differ from the first diff's, less `far`.
   private var differing: [Int]
-  /// Positions whose values in the first diff are not the same as no change.
+  /// The number of positions whose values in the first diff differ from no change.
   private var far = 0
   private let tolerance: Tolerance
 
@@ -27,7 +28,7 @@ struct PairCounts: Sendable {
     self.tolerance = tolerance
   }
 
-  /// Of each diff, the positions whose values are not those of the first one.
+  /// For each diff, the number of positions whose values differ from the first diff's.
   var differences: [UInt64] {
     differing.enumerated().map { $0 == 0 ? 0 : UInt64(max(0, $1 + far)) }
   }
@@ -47,8 +48,7 @@ struct PairCounts: Sendable {
     far += other.far
   }
 
-  /// Counts the changes of a window of one tensor, sorted by position and, at one position, by
-  /// diff.
+  /// Counts the changes in a window of one tensor, which are sorted by position, then by diff.
   ///
   /// - Complexity: O(changes + pairs that share a position).
   mutating func count(_ changes: [Change], _ kinds: [ChangeKind?]) {
@@ -73,17 +73,17 @@ struct PairCounts: Sendable {
       let value = one.number
       for j in i + 1..<run.count {
         let other = run[j]
-        let place = row + Int(other.diff)
-        pairs[place].shared += 1
+        let index = row + Int(other.diff)
+        pairs[index].shared += 1
         guard isNumber, kinds[Int(other.diff)] == .delta else { continue }
         let theirs = other.number
-        pairs[place].dot += value * theirs
+        pairs[index].dot += value * theirs
         guard value != 0, theirs != 0 else { continue }
-        pairs[place].signed += 1
+        pairs[index].signed += 1
         if (value < 0) == (theirs < 0) {
-          pairs[place].agreeing += 1
+          pairs[index].agreeing += 1
         } else {
-          pairs[place].opposing += value * value + theirs * theirs
+          pairs[index].opposing += value * value + theirs * theirs
         }
       }
     }
@@ -104,7 +104,7 @@ struct PairCounts: Sendable {
     if let first, kinds[0] == .delta { squares[0] += first.number * first.number }
   }
 
-  /// Whether two changes, of which one may be none, leave different values.
+  /// Returns whether two changes, one of which may be absent, leave different values.
   private func isDifferent(_ one: Change?, _ other: Change?, _ kinds: [ChangeKind?]) -> Bool {
     let kind = (one ?? other).flatMap { kinds[Int($0.diff)] }
     if let one, let other {

@@ -1,19 +1,19 @@
-/// When two values count as equal.
+/// The tolerance within which two values count as equal.
 ///
-/// By default only the same bits do. With a tolerance, a and b are close if |a − b| ≤
+/// By default only equal bits count as equal. With a tolerance, a and b are close if |a − b| ≤
 /// `absolute` + `relative` · |b|, the formula of NumPy's `isclose` with the second value as the
-/// reference; equal infinities are close, and so are two NaN (as with `equal_nan=True`).
+/// reference; equal infinities are close, and so are two NaNs (as with `equal_nan=True`).
 public struct Tolerance: Sendable, Hashable {
   /// NumPy's `atol` and `rtol`.
   public var absolute, relative: Double
 
-  /// The tolerance of these bounds, which are not negative; none by default.
+  /// Creates a tolerance with these bounds, which are not negative; none by default.
   public init(absolute: Double = 0, relative: Double = 0) {
     self.absolute = absolute
     self.relative = relative
   }
 
-  /// Whether only the same bits are equal.
+  /// True if only equal bits count as equal.
   public var isExact: Bool { absolute == 0 && relative == 0 }
 
   func areClose(_ a: Double, _ b: Double) -> Bool {

@@ -3,40 +3,40 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// What `compose` made.
+/// The result of `compose`.
 public struct ComposeSummary: Sendable, Hashable {
-  /// Tensors that the diff changes, and values stored in its sparse entries.
+  /// The number of tensors that the diff changes, and of values stored in its sparse entries.
   public var tensors = 0, changes: UInt64 = 0
-  /// Tensors that the diffs change and that are in the end as they were.
+  /// The tensors that the diffs change and restore again.
   public var unchanged: [TensorName] = []
-  /// Attributes that go with tensors and that the diffs change in ways that do not follow from each
-  /// other.
+  /// The attributes of tensors that the diffs change in steps that do not follow from each other.
   public var attributesLeftOut: [AttributeChange] = []
 
-  /// Nothing.
+  /// Creates an empty summary.
   public init() {}
 }
 
 extension Diffs {
-  /// Writes one exact diff that does what several do in order.
+  /// Writes one exact diff with the effect of several, applied in order.
   ///
-  /// XOR upon XOR is their XOR; new bits upon new bits are the later ones; XOR upon new bits, where
-  /// those are, gives new bits; what follows an inserted tensor, or goes before a deleted one, goes
-  /// into it; a tensor that is deleted and inserted again becomes the XOR of the two. Any other
-  /// chain, such as new bits upon a XOR elsewhere, or two changes of shape, needs the base: apply
-  /// the diffs, then `create`.
+  /// Two `xor` entries give their XOR, two `replace` entries the later bits, and `xor` after
+  /// `replace` at the same elements gives new bits. Changes after an `insert`, or before a
+  /// `delete`, are folded into it; a tensor that is deleted and inserted again becomes the XOR of
+  /// the two. Any other chain, such as `replace` after `xor` at other elements, or two changes of
+  /// shape, requires the base: apply the diffs, then `create`.
   ///
   /// - Throws: `unsupported` for additions, for diffs that do not follow from each other by their
-  ///   fingerprints, and for chains that need the base; what reading and writing throw.
-  /// - Complexity: O(changes), in memory of a few blocks of elements.
+  ///   fingerprints, and for chains that require the base; the errors of reading and writing.
+  /// - Complexity: O(changes); memory for a few blocks of elements.
   public static func compose(
     _ diffs: [DiffReader], into sink: any ByteSink, profile: EncodingProfile = .size,
     metadata: [String: String] = [:]
   ) throws(DiffError) -> ComposeSummary {
     guard !diffs.isEmpty else { throw DiffError(.usage, "nothing to compose") }
-    let facts = composedMetadata(of: diffs, metadata)
+    let combined = composedMetadata(of: diffs, metadata)
     let writer = try DiffWriter(
-      sink, metadata: facts, profile: profile, packed: diffs.contains(where: \.hasPackedElements))
+      sink, metadata: combined, profile: profile,
+      packed: diffs.contains(where: \.hasPackedElements))
     var summary = ComposeSummary()
     for tensor in try AlignedTensor.all(diffs) {
       let chain = try EntryChain(tensor, diffs)
@@ -58,15 +58,15 @@ extension Diffs {
   }
 }
 
-/// The metadata of a diff that was composed: what it was composed of, the task of the last, which
-/// has the last word on the head, and `metadata`.
+/// Returns the metadata of a composed diff: its parents, the task of the last diff, which
+/// determines the head, and `metadata`.
 func composedMetadata(of diffs: [DiffReader], _ metadata: [String: String]) -> [String: String] {
   (diffs.last?.taskMetadata ?? [:]).merging(parents(of: diffs)) { $1 }.merging(metadata) { $1 }
 }
 
 extension [DiffReader] {
-  /// The whole checkpoints that diffs lead from and to, one after the other; nil unless each is known
-  /// to begin where the one before ends.
+  /// The fingerprints of the checkpoints before and after a chain of diffs; nil unless each diff is
+  /// known to begin with the result of the previous one.
   package var chainedCheckpoints: CheckpointFingerprints? {
     guard var chain = first?.checkpoints else { return nil }
     for diff in dropFirst() {
@@ -77,25 +77,25 @@ extension [DiffReader] {
   }
 }
 
-/// Metadata that tells what a diff was composed of.
+/// Returns metadata that lists the parents of a composed diff.
 private func parents(of diffs: [DiffReader]) -> [String: String] {
-  var facts: [String: String] = [:]
+  var metadata: [String: String] = [:]
   let digits = String(diffs.count).count
   for (index, diff) in diffs.enumerated() {
     let number = String(index + 1)
     let padded = String(repeating: "0", count: digits - number.count) + number
     let name = diff.path.map { " " + OutputFile.split($0).name } ?? ""
-    facts["diffkit.compose.parent.\(padded)"] = "\(diff.identity)\(name)"
+    metadata["diffkit.compose.parent.\(padded)"] = "\(diff.identity)\(name)"
   }
-  return facts
+  return metadata
 }
 
-/// What several diffs do to one tensor, one after the other.
+/// The entries of several diffs for one tensor, in order.
 struct EntryChain {
   let name: TensorName
   let entries: [DirectedEntry]
 
-  /// - Throws: `unsupported` if an entry is an addition or does not follow from the one before.
+  /// - Throws: `unsupported` if an entry is an addition or does not follow from the previous one.
   init(_ tensor: AlignedTensor, _ diffs: [DiffReader]) throws(DiffError) {
     name = tensor.name
     var entries: [DirectedEntry] = []
@@ -120,19 +120,19 @@ struct EntryChain {
   ) throws(DiffError) {
     let isNext =
       last.deletes ? next.inserts : !next.inserts && last.after != nil && last.after == next.before
-    // The fingerprint of forged bytes may be that of others.
+    // Fingerprints can be forged, so type and shape are compared too.
     let isAlike = last.entry.type == next.entry.type && last.shapeAfter == next.entry.shape
     guard isNext, isAlike || last.deletes else {
       throw DiffError(
         .unsupported,
-        "was not made on the result of \(last.reader.path ?? "the diff before"); exact diffs are "
-          + "composed in the order of their making",
+        "was not made on the result of \(last.reader.path ?? "the previous diff"); compose exact "
+          + "diffs in the order they were made",
         path: next.reader.path, tensor: next.entry.name)
     }
   }
 
-  /// Writes the entry that stands for all; returns the changes of a sparse one. Nil if the tensor
-  /// is in the end as it was.
+  /// Writes the composed entry; returns the number of changes of a sparse one, and nil if the
+  /// tensor is unchanged in the end.
   func write(to writer: DiffWriter) throws(DiffError) -> UInt64? {
     if entries.count == 1 { return try copy(to: writer) }
     guard !entries.contains(where: \.isReshape) else { throw needsBase("changes its shape") }
@@ -162,19 +162,19 @@ struct EntryChain {
     return entry.operation == .insert || entry.operation == .delete ? 0 : entry.count
   }
 
-  /// The error of a chain that the diffs alone do not tell.
+  /// Returns the error of a chain that cannot be composed from the diffs alone.
   func needsBase(_ what: String) -> DiffError {
     DiffError(
-      .unsupported, "\(what), so the diffs alone do not tell the old elements", tensor: name,
+      .unsupported, "\(what), so the old elements are not known from the diffs alone", tensor: name,
       remedy: .base)
   }
 
-  /// The tensor that is deleted, as it is in the base.
+  /// Returns the deleted tensor as it is in the base.
   private func deleted(upTo end: Int?) throws(DiffError) -> Whole {
     guard let end, entries[..<end].allSatisfy({ $0.entry.operation == .xor }) else {
       throw needsBase("is replaced in part and then deleted")
     }
-    // The deleted elements, and what takes each change back.
+    // The deleted elements, and the XOR of each change to revert it.
     return Whole([entries[end]] + entries[..<end])
   }
 }
@@ -184,7 +184,7 @@ private struct Whole {
   let entry: DiffEntry
   let patch: Patch
 
-  /// What the first of some entries holds whole, with what the others do to it.
+  /// Creates the tensor that the first entry holds whole, with the changes of the others.
   init(_ entries: [DirectedEntry]) {
     entry = entries[0].entry
     patch = Patch(entries, isSum: false)
@@ -211,12 +211,12 @@ extension EntryChain {
       result: operation == .insert ? entries[entries.count - 1].after : nil)
   }
 
-  /// Writes the XOR of a tensor as it was before it was deleted, and as it came back.
+  /// Writes the XOR of a tensor before it was deleted and after it was inserted again.
   private func writeDifference(
     _ old: Whole, _ new: Whole, _ writer: DiffWriter
   ) throws(DiffError) -> UInt64? {
     guard old.entry.type == new.entry.type, old.entry.shape == new.entry.shape else {
-      throw needsBase("comes back with another type or shape")
+      throw needsBase("is inserted again with another type or shape")
     }
     let width = old.entry.type.width
     var oldHash = XXH3Stream()

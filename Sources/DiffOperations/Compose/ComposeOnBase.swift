@@ -4,12 +4,12 @@ import SystemSupport
 import TensorCore
 
 extension Diffs {
-  /// The same as `compose` for any chain of exact diffs: applies them to the base one after the
-  /// other and makes the XOR diff from the base to the last result.
+  /// Composes any chain of exact diffs: applies them to the base one after the other and creates
+  /// the XOR diff from the base to the last result.
   ///
-  /// - Parameter scratch: a path beside which there is room for two checkpoints, which are removed
-  ///   in the end.
-  /// - Throws: what `apply` and `create` throw; `unsupported` for additions.
+  /// - Parameter scratch: a path beside which two temporary checkpoints are written, and removed in
+  ///   the end.
+  /// - Throws: the errors of `apply` and `create`; `unsupported` for additions.
   /// - Complexity: O(size of the base) for each diff.
   public static func compose(
     _ diffs: [DiffReader], on base: any Checkpoint, scratch: String, into sink: any ByteSink,
@@ -26,11 +26,11 @@ extension Diffs {
       results.append(path)
       let outcome = try apply([diff], to: last, output: path, progress: handler)
       guard outcome != .alreadyDone else {
-        // A diff that changes nothing leaves what is there.
+        // A diff that changes nothing leaves the checkpoint at its base.
         guard try verify(diff, against: last).checkpoint == .base else {
           throw DiffError(
             .wrongBase,
-            "is not the one that '\(diff.path ?? "the diff")' was made for, but its result",
+            "is not the base of '\(diff.path ?? "the diff")', but its result",
             path: base.path)
         }
         continue
@@ -40,7 +40,7 @@ extension Diffs {
     }
     var options = CreateOptions()
     options.profile = profile
-    // What the diffs change of the optimizer's state is to be composed, too.
+    // Changes of the optimizer state are composed too.
     options.includesOptimizer = true
     options.metadata = composedMetadata(of: diffs, metadata)
     let created = try create(from: base, to: last, into: sink, options, progress: handler)
@@ -51,7 +51,7 @@ extension Diffs {
   }
 }
 
-/// Removes a checkpoint, if it is there: a file or, sharded, a folder.
+/// Removes a checkpoint, if it exists: a file or, sharded, a folder.
 private func removeScratch(_ path: String) {
   if Folder.exists(path) { Folder.remove(path) } else { try? File.remove(path) }
   Interruption.remove(temporary: path)

@@ -3,7 +3,7 @@ import Kernels
 import TensorCore
 
 extension EntryChain {
-  /// Writes the one sparse entry that several make, if there is one.
+  /// Writes the sparse entry composed of several; returns nil if nothing changes.
   func writeSparse(_ writer: DiffWriter) throws(DiffError) -> UInt64? {
     let first = entries[0].entry
     let (operation, isMixed) = try survey()
@@ -19,12 +19,13 @@ extension EntryChain {
       changes += UInt64(run.count)
       try writer.append(run)
     }
-    // The old elements are those of several diffs, and their hash is that of none.
+    // The old elements come from several diffs, none of which has their hash.
     try writer.end(base: entries[0].before, result: entries[entries.count - 1].after)
     return changes
   }
 
-  /// Which operation comes of the chain (nil: nothing), and whether both do.
+  /// Returns the operation of the composed entry, nil if nothing changes, and whether both
+  /// operations are needed.
   private func survey() throws(DiffError) -> (operation: DiffOperation?, isMixed: Bool) {
     var replaces = false
     var inverts = false
@@ -35,7 +36,7 @@ extension EntryChain {
     return (replaces ? .replace : inverts ? .xor : nil, replaces && inverts)
   }
 
-  /// Calls `body` with what all entries do to each block that one of them changes.
+  /// Calls `body` with the changes of all entries to each block that one of them changes.
   private func forEachBlock(
     _ body: (Range<UInt64>, borrowing ComposedBlock) throws(DiffError) -> Void
   ) throws(DiffError) {
@@ -46,14 +47,14 @@ extension EntryChain {
     func change(_ elements: Range<UInt64>) throws(DiffError) {
       for index in feeds.indices { try feeds[index].move(to: elements) }
       for feed in feeds {
-        feed.forEachSlice(of: elements) { changes in
+        feed.forEachRun(of: elements) { changes in
           block.add(feed.entry.operation, changes, at: elements.lowerBound)
         }
       }
       try body(elements, block)
       block.clear()
     }
-    // Blocks that pages reach into, ascending.
+    // The blocks that pages overlap, ascending.
     let count = entries[0].entry.shape.count
     let pages = entries.flatMap { $0.entry.pages[.changes] ?? [] }.sorted { $0.start < $1.start }
     var next: UInt64 = 0
@@ -67,14 +68,14 @@ extension EntryChain {
   }
 }
 
-/// What a chain of sparse entries does to a block of elements.
+/// The changes of a chain of sparse entries to a block of elements.
 private struct ComposedBlock {
   private let width: Int
-  /// XOR or new bits of each element.
+  /// The XOR or the new bits of each element.
   private var bytes: [UInt8]
-  /// Whether each has new bits.
+  /// For each element, true if it has new bits.
   private var isNew: [Bool]
-  /// The elements that were changed, in order of the entries.
+  /// The offsets of changed elements, in order of the entries.
   private var touched: [UInt32] = []
 
   init(count: Int, width: Int) {
@@ -93,19 +94,19 @@ private struct ComposedBlock {
     changes.scatter(operation == .replace ? .replace : .xor, into: &span, at: origin)
   }
 
-  /// The elements that get new bits, or those that are XORed with something.
+  /// Returns the elements with new bits, or those with a nonzero XOR.
   func changes(_ operation: DiffOperation, at origin: UInt64) -> ChangeRun<UInt8> {
     var sorted = touched
     var scratch = touched
     var keys = sorted.mutableSpan
-    var room = scratch.mutableSpan
-    Kernels.sort(&keys, scratch: &room)
+    var buffer = scratch.mutableSpan
+    Kernels.sort(&keys, scratch: &buffer)
     var offsets: [UInt32] = []
     for offset in sorted where offsets.last != offset {
       let isNew = isNew[Int(offset)]
       guard isNew == (operation == .replace) else { continue }
-      let place = Int(offset) * width
-      if isNew || bytes[place..<place + width].contains(where: { $0 != 0 }) {
+      let start = Int(offset) * width
+      if isNew || bytes[start..<start + width].contains(where: { $0 != 0 }) {
         offsets.append(offset)
       }
     }

@@ -2,8 +2,9 @@ import DiffFormat
 import TensorCore
 
 extension DiffEntry {
-  /// The power of two that brings the largest change of a tensor near the top of float16, so
-  /// that as many small ones as possible stay normal; the other types have range enough.
+  /// Returns the power of two that brings the largest change of a tensor near the maximum of
+  /// float16, so that as many small changes as possible stay normal; 0 for the other types, whose
+  /// range suffices.
   package static func scale(
     forLargest most: Double, _ values: FloatType, in tensor: FloatType
   ) -> Int {

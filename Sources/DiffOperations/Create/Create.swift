@@ -2,84 +2,87 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// What kind of diff `create` makes.
+/// The kind of diff that `create` makes.
 public enum CreateMode: Sendable, Hashable {
   /// Exclusive-or: bit-exact, in both directions.
   case xor
-  /// New bits: bit-exact, and applying twice does no harm; cannot be reverted.
+  /// New bits: bit-exact and idempotent; cannot be reverted.
   case replace
-  /// Float additions of the chosen changes, stored as `values`.
+  /// Float additions of the selected changes, stored as `values`.
   case add(Selection, values: FloatType)
 }
 
-/// Which changes an additive diff keeps.
+/// The changes that an additive diff keeps.
 public enum Selection: Sendable, Hashable {
-  /// All that are not zero.
+  /// All nonzero changes.
   case all
-  /// The largest ones over all tensors: ⌊density × elements of float tensors⌋. Among equals the
-  /// first by tensor name, then position.
+  /// The largest changes over all tensors: ⌊density × elements of float tensors⌋. Ties are broken
+  /// by tensor name, then position.
   case density(Double)
-  /// Those whose magnitude is not below a number.
+  /// The changes whose magnitude is not below a number.
   case threshold(Double)
 }
 
-/// How `create` works.
+/// The options of `create`.
 public struct CreateOptions: Sendable {
   /// The kind of diff.
   public var mode = CreateMode.xor
-  /// How encodings are chosen.
+  /// The profile by which encodings are chosen.
   public var profile = EncodingProfile.size
-  /// Whether an additive diff leaves changed tensors out that are not floats, instead of refusing.
+  /// True if an additive diff leaves out changed tensors that are not floats, instead of refusing
+  /// them.
   public var skipsNonfloat = false
-  /// Whether the state of optimizers is compared too, which whole models of Keras hold.
+  /// True if optimizer state is compared too, which whole Keras models hold.
   public var includesOptimizer = false
-  /// What the tensors of the base are called in the tuned checkpoint.
+  /// Maps names of the base to names of the tuned checkpoint.
   public var names = NameMap()
-  /// Facts to store with the diff.
+  /// Metadata to store in the diff.
   public var metadata: [String: String] = [:]
 
-  /// The defaults: an exact diff, as small as possible.
+  /// Creates the default options: an exact diff, as small as possible.
   public init() {}
 }
 
-/// What `create` found.
+/// The result of `create`.
 public struct CreateSummary: Sendable, Hashable {
-  /// Tensors changed, and how many the base has.
+  /// The number of changed tensors, and of tensors of the base.
   public var changedTensors = 0, tensors = 0
-  /// Values stored in sparse entries.
+  /// The number of values stored in sparse entries.
   public var changes: UInt64 = 0
-  /// Elements of the base.
+  /// The number of elements of the base.
   public var elements: UInt64 = 0
-  /// Tensors that the base alone has, and the tuned checkpoint alone.
+  /// The tensors that only the base has, and that only the tuned checkpoint has.
   public var deleted: [TensorName] = [], inserted: [TensorName] = []
-  /// Pairs of the two that have one type and shape and similar names: perhaps one tensor.
+  /// Pairs of a deleted and an inserted tensor of equal type and shape with similar names, perhaps
+  /// the same tensor.
   public var alike: [CloseNames.Pair] = []
-  /// Tensors that have another shape in the tuned checkpoint.
+  /// The tensors whose shape differs in the tuned checkpoint.
   public var reshaped: [TensorName] = []
-  /// Changed tensors that were left out because they are not floats.
+  /// The changed tensors that were left out because they are not floats.
   public var skipped: [TensorName] = []
-  /// Elements that an additive diff makes infinite, since what it stores is rounded.
+  /// The number of elements that an additive diff makes infinite because of rounding.
   public var infinite: UInt64 = 0
-  /// The whole checkpoints that the diff leads from and to; nil if names in them are ambiguous.
+  /// The fingerprints of the whole checkpoints before and after; nil if names in them are
+  /// ambiguous.
   public var checkpoints: CheckpointFingerprints?
-  /// Attributes that the diff takes along, since they go with names and shapes that change.
+  /// The attributes that the diff carries, since they depend on names and shapes that change.
   public var attributes: [AttributeChange] = []
-  /// What either file holds that is no tensor, or state of an optimizer, and so was not compared.
+  /// The contents of either file that were not compared: not tensors, or optimizer state.
   public var notCompared: [SkippedObject] = []
-  /// What else differs between files of one format and is not in the diff: attributes, metadata, other
-  /// files of a folder.
+  /// Other differences between files of one format that are not in the diff: attributes, metadata,
+  /// other files of a folder.
   public var notCarried: [SkippedObject] = []
 }
 
 extension Diffs {
-  /// Writes the diff that takes `base` to `tuned`. Unchanged tensors have no entry.
+  /// Writes the diff from `base` to `tuned`. Unchanged tensors have no entry.
   ///
-  /// A tensor that has another shape in the tuned checkpoint is stored exactly in every mode.
+  /// A tensor whose shape differs in the tuned checkpoint is stored exactly in every mode.
   ///
   /// - Throws: `unsupported` if a tensor's type differs, or an additive diff cannot hold a change;
   ///   `mismatch` for ambiguous names; `io`.
-  /// - Complexity: O(size of both), in memory of a few windows of blocks; additive diffs with a
-  ///   density read both files two or three times more.
+  /// - Complexity: O(size of both); memory for a few windows of blocks. Additive diffs with a
+  ///   density read both files two or three more times.
   public static func create(
     from base: any Checkpoint, to tuned: any Checkpoint, into sink: any ByteSink,
     _ options: CreateOptions = CreateOptions(), progress handler: ProgressHandler? = nil
@@ -157,16 +160,17 @@ extension Diffs {
   }
 }
 
-/// What became of a tensor of two checkpoints in the diff.
+/// The result of writing a tensor of two checkpoints to the diff.
 struct WrittenPair {
-  /// Values in its sparse entry; nil if it has no entry.
+  /// The number of values in the sparse entry; nil if there is no entry.
   var changes: UInt64?
-  /// The tensor before and after, where it exists.
+  /// The fingerprint before and after; nil if the tensor does not exist.
   var base, result: Fingerprint?
 }
 
 extension [TensorPair] {
-  /// Whether a tensor changes whose elements are no whole bytes, which a diff says at its beginning.
+  /// Returns whether a tensor with elements smaller than a byte changes, which the header of a diff
+  /// declares.
   fileprivate func arePacked() throws(DiffError) -> Bool {
     for pair in self where pair.type.unit > 1 {
       if pair.base == nil || pair.tuned == nil || pair.isReshape { return true }
@@ -176,8 +180,8 @@ extension [TensorPair] {
   }
 }
 
-/// Refuses two checkpoints of which no tensor has the name of one of the other: two models, or one
-/// whose names differ.
+/// Refuses two checkpoints without a common name of a tensor: different models, or one model with
+/// different names.
 private func requireCommon(
   _ pairs: [TensorPair], _ base: any Checkpoint, _ tuned: any Checkpoint
 ) throws(DiffError) {
@@ -195,7 +199,8 @@ private func requireCommon(
 
 /// A tensor of two checkpoints.
 struct TensorPair: Sendable {
-  /// The name in the diff: that of the base, or of the tuned checkpoint if the base has none.
+  /// The name in the diff: that in the base, or in the tuned checkpoint if the base lacks the
+  /// tensor.
   let name: TensorName
   let base, tuned: StoredTensor?
   let baseFile, tunedFile: any Checkpoint
@@ -206,12 +211,12 @@ struct TensorPair: Sendable {
 
   var isOptimizerState: Bool { (base ?? tuned)?.isOptimizerState ?? false }
 
-  /// Whether both have the tensor, in different shapes.
+  /// True if both have the tensor, in different shapes.
   var isReshape: Bool {
     if let base, let tuned { base.shape != tuned.shape } else { false }
   }
 
-  /// All tensors of either checkpoint, in order of names.
+  /// Returns all tensors of either checkpoint, in order of names.
   static func all(
     _ base: any Checkpoint, _ tuned: any Checkpoint, _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPair] {
@@ -230,7 +235,8 @@ struct TensorPair: Sendable {
         guard tensor.type == other.type else {
           throw DiffError(
             .unsupported,
-            "is \(tensor.type) in the base, \(other.type) in \(tuned.path): no diff holds that",
+            "is \(tensor.type) in the base, \(other.type) in \(tuned.path): "
+              + "a diff cannot change a type",
             path: base.path, tensor: tensor.name,
             remedy: tensor.type.float == nil || other.type.float == nil
               ? nil : .convertType(tuned.path, to: "\(tensor.type)"))
@@ -251,13 +257,13 @@ struct TensorPair: Sendable {
     return pairs.sorted { $0.name < $1.name }
   }
 
-  /// Two names that whoever applies the diff could not tell apart.
+  /// Returns the error of two names that could not be distinguished when the diff is applied.
   private static func ambiguous(
     _ tensor: StoredTensor, _ other: TensorName, _ file: any Checkpoint
   ) -> DiffError {
     DiffError(
       .mismatch,
-      "cannot be told from '\(other)', which matches the same tensor; rename one of them",
+      "is ambiguous: '\(other)' matches the same tensor; rename one of them",
       path: file.path, tensor: tensor.name)
   }
 
@@ -269,13 +275,13 @@ struct TensorPair: Sendable {
     try writer.begin(DiffEntry(name, operation, tensor.type, tensor.shape))
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
     let width = UInt64(tensor.type.width)
-    var room: [UInt8] = []
+    var buffer: [UInt8] = []
     try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
       window throws(DiffError) in
       for block in window {
-        try file.read(tensor, block, into: &room)
-        builder.append(BlockHashes(room.span))
-        try writer.append(at: block.lowerBound / width, every: room.span)
+        try file.read(tensor, block, into: &buffer)
+        builder.append(BlockHashes(buffer.span))
+        try writer.append(at: block.lowerBound / width, every: buffer.span)
       }
     }
     let fingerprint = builder.fingerprint

@@ -4,16 +4,17 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// What an additive diff keeps of each tensor, found by reading both checkpoints beforehand.
+/// The selection of the changes that an additive diff keeps, found by reading both checkpoints in
+/// advance.
 struct AdditivePlan {
   private let values: FloatType
-  /// Which changes are kept.
+  /// The cut that selects changes.
   private var cut: MagnitudeCut
-  /// The largest change of each tensor that has one; infinite where that does not matter.
+  /// The largest change of each tensor that has one; infinite if it is not needed.
   private var largest: [TensorName: Double] = [:]
-  /// Changed tensors that are not floats.
+  /// The changed tensors that are not floats.
   private(set) var skipped: [TensorName] = []
-  /// Elements that what is stored makes infinite, though the tuned ones are finite.
+  /// The number of elements that stored values make infinite, though the tuned ones are finite.
   private(set) var infinite: UInt64 = 0
 
   init(
@@ -28,7 +29,7 @@ struct AdditivePlan {
       if pair.type.float == nil {
         if try pair.isChanged() { skipped.append(pair.name) }
       } else if case .all = selection, values != .f16 {
-        // No scale, no cut: nothing has to be known beforehand.
+        // Neither a scale nor a cut is needed, so the tensor is not read in advance.
         largest[pair.name] = .infinity
       } else {
         floats.append(pair)
@@ -44,7 +45,7 @@ struct AdditivePlan {
     guard skipped.isEmpty || skipsNonfloat else {
       throw DiffError(
         .unsupported,
-        "has changed and is no float; make an exact diff", tensor: skipped[0],
+        "changes and is not a float tensor; make an exact diff", tensor: skipped[0],
         remedy: .skipNonfloat)
     }
     cut = try selection.cut(of: floats.map(\.shape.count).clampedSum) { count throws(DiffError) in
@@ -54,8 +55,8 @@ struct AdditivePlan {
     }
   }
 
-  /// A block of both tensors and what is kept of its changes.
-  fileprivate struct Work: Sendable {
+  /// A block of both tensors and its kept changes.
+  fileprivate struct BlockDeltas: Sendable {
     var base: [UInt8] = []
     var tuned: [UInt8] = []
     var baseHash = BlockHashes()
@@ -65,7 +66,7 @@ struct AdditivePlan {
     var infinite = 0
   }
 
-  /// Writes the entry of a tensor that both have, unless nothing of it is kept.
+  /// Writes the entry of a tensor that both have, unless none of its changes is kept.
   mutating func write(_ pair: TensorPair, _ writer: DiffWriter) throws(DiffError) -> WrittenPair {
     guard let base = pair.base, let tuned = pair.tuned else { return WrittenPair() }
     guard let float = pair.type.float, let most = largest[pair.name], most >= cut.least else {
@@ -79,33 +80,33 @@ struct AdditivePlan {
     var baseBuilder = Fingerprint.Builder(pair.type, pair.shape)
     var resultBuilder = baseBuilder
     var changes: UInt64 = 0
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var blocks = [BlockDeltas](repeating: BlockDeltas(), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: pair.byteCount, width: pair.type.width) {
       window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try pair.baseFile.read(base, window[index], into: &work.base)
-        try pair.tunedFile.read(tuned, window[index], into: &work.tuned)
-        work.deltas = try pair.deltas(
-          work.base, work.tuned, at: window[index].lowerBound / width, float)
-        work.deltas.keep { $0.magnitude >= least && $0 != 0 }
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try pair.baseFile.read(base, window[index], into: &block.base)
+        try pair.tunedFile.read(tuned, window[index], into: &block.tuned)
+        block.deltas = try pair.deltas(
+          block.base, block.tuned, at: window[index].lowerBound / width, float)
+        block.deltas.keep { $0.magnitude >= least && $0 != 0 }
       }
-      // Which of the equals are kept depends on all that come before.
-      for index in window.indices { keepTies(&works[index].deltas) }
-      try parallelForEach(&works, count: window.count) { _, work throws(DiffError) in
-        work.baseHash = BlockHashes(work.base.span)
-        work.store(values, scale, float)
-        work.resultHash = BlockHashes(work.base.span)
+      // Sequential: which ties are kept depends on all preceding changes.
+      for index in window.indices { keepTies(&blocks[index].deltas) }
+      try parallelForEach(&blocks, count: window.count) { _, block throws(DiffError) in
+        block.baseHash = BlockHashes(block.base.span)
+        block.store(values, scale, float)
+        block.resultHash = BlockHashes(block.base.span)
       }
-      for work in works.prefix(window.count) {
-        baseBuilder.append(work.baseHash)
-        resultBuilder.append(work.resultHash)
-        infinite += UInt64(work.infinite)
-        guard !work.stored.isEmpty else { continue }
+      for block in blocks.prefix(window.count) {
+        baseBuilder.append(block.baseHash)
+        resultBuilder.append(block.resultHash)
+        infinite += UInt64(block.infinite)
+        guard !block.stored.isEmpty else { continue }
         if changes == 0 {
           try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
         }
-        changes += UInt64(work.stored.count)
-        try writer.append(work.stored)
+        changes += UInt64(block.stored.count)
+        try writer.append(block.stored)
       }
     }
     let written = WrittenPair(
@@ -123,8 +124,8 @@ struct AdditivePlan {
   }
 }
 
-extension AdditivePlan.Work {
-  /// Makes the stored values, and of `base` what they make of it.
+extension AdditivePlan.BlockDeltas {
+  /// Computes the stored values and adds them to `base`.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
     let stored = ChangeRun(
       at: deltas.start, deltas.offsets, Kernels.narrowed(deltas.values.span, type, scale))
@@ -137,7 +138,7 @@ extension AdditivePlan.Work {
 }
 
 extension ChangeRun<Double> {
-  /// Leaves out changes for whose value `isKept` does not hold.
+  /// Removes changes whose values do not satisfy `isKept`.
   fileprivate mutating func keep(where isKept: (Double) -> Bool) {
     var kept = 0
     for i in offsets.indices where isKept(values[i]) {
@@ -155,7 +156,7 @@ extension TensorPair {
     return try baseFile.fingerprint(of: base) != tunedFile.fingerprint(of: tuned)
   }
 
-  /// Where two blocks that begin at `position` differ, and by how much.
+  /// Returns the deltas of two blocks that begin at `position`.
   fileprivate func deltas(
     _ base: [UInt8], _ tuned: [UInt8], at position: UInt64, _ float: FloatType
   ) throws(DiffError) -> ChangeRun<Double> {
@@ -164,7 +165,7 @@ extension TensorPair {
     var deltas = [Double](repeating: 0, count: changes.count)
     var out = deltas.mutableSpan
     Kernels.subtract(found.old.span, from: changes.values.span, float, into: &out)
-    // What overflows the type of the addition would become infinite.
+    // A delta that overflows the type of the addition would become infinite.
     let isFinite: (Double) -> Bool = float == .f64 ? \.isFinite : { Float($0).isFinite }
     if let index = deltas.firstIndex(where: { !isFinite($0) }) {
       throw DiffError(
@@ -175,22 +176,22 @@ extension TensorPair {
     return ChangeRun(at: position, changes.offsets, deltas)
   }
 
-  /// Calls `body` with the magnitudes of the changes that are not zero, block by block in order.
+  /// Calls `body` with the magnitudes of the nonzero changes, block by block in order.
   fileprivate func forEachDelta(
     _ body: ([Double]) throws(DiffError) -> Void
   ) throws(DiffError) {
     guard let base, let tuned, let float = type.float else { return }
     let width = UInt64(type.width)
-    var works = [(base: [UInt8], tuned: [UInt8], magnitudes: [Double])](
+    var blocks = [(base: [UInt8], tuned: [UInt8], magnitudes: [Double])](
       repeating: ([], [], []), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: byteCount, width: type.width) { window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try baseFile.read(base, window[index], into: &work.base)
-        try tunedFile.read(tuned, window[index], into: &work.tuned)
-        let all = try deltas(work.base, work.tuned, at: window[index].lowerBound / width, float)
-        work.magnitudes = all.values.map(\.magnitude).filter { $0 > 0 }
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try baseFile.read(base, window[index], into: &block.base)
+        try tunedFile.read(tuned, window[index], into: &block.tuned)
+        let all = try deltas(block.base, block.tuned, at: window[index].lowerBound / width, float)
+        block.magnitudes = all.values.map(\.magnitude).filter { $0 > 0 }
       }
-      for work in works.prefix(window.count) { try body(work.magnitudes) }
+      for block in blocks.prefix(window.count) { try body(block.magnitudes) }
     }
   }
 }

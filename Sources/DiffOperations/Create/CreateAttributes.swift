@@ -1,16 +1,16 @@
 import Checkpoints
 import TensorCore
 
-/// What two checkpoints hold differently beside their tensors: the attributes that a diff takes along,
-/// and what it does not.
+/// The differences of two checkpoints other than in tensors: the attributes that a diff carries,
+/// and the rest.
 struct AttributeDifferences {
   var carried: [AttributeChange] = []
   var notCarried: [SkippedObject] = []
 
-  /// - Parameter pairs: the tensors. Attributes go with names and shapes: only where these change are
-  ///   they taken along. Where the tensors have other names in the base, that is so if all of them
-  ///   stand in another group, none comes, and nothing else is different. Those of an optimizer's
-  ///   state go with that.
+  /// - Parameter pairs: the tensors. Attributes depend on names and shapes, and are carried only if
+  ///   these change. If the tensors have other names in the base, attributes are carried only if
+  ///   the names differ only in their group and no tensor is inserted. Attributes of optimizer
+  ///   state are included together with it.
   init(
     from base: any Checkpoint, to tuned: any Checkpoint, _ pairs: [TensorPair],
     _ options: CreateOptions
@@ -22,7 +22,7 @@ struct AttributeDifferences {
       pair.base.flatMap { base in pair.tuned.map { ($0.name, base.name) } }
     }
     let areRenamed = !options.names.isEmpty && common.contains { $0.key.bare != $1.key.bare }
-    // What comes keeps its own name, and so is not in the group of the base.
+    // An inserted tensor keeps its own name, and so is not in the group of the base.
     let move = pairs.contains { $0.base == nil } ? nil : GroupMove(common)
     if areRenamed, let move {
       for index in after.indices {
@@ -71,7 +71,7 @@ struct AttributeDifferences {
 }
 
 extension TensorName {
-  /// Whether this is the group of an optimizer's state, or something in it.
+  /// True if this is the group of optimizer state, or an object in it.
   fileprivate var isOfOptimizer: Bool {
     parts.first == "optimizer_weights" || parts.starts(with: ["optimizer", "vars"])
   }

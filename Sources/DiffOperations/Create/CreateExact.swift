@@ -27,7 +27,7 @@ extension TensorPair {
 }
 
 extension DiffWriter {
-  /// Writes what takes a tensor of the base to one of another checkpoint, exactly and both ways:
+  /// Writes the exact, reversible difference of a tensor of the base and one of another checkpoint:
   /// the exclusive-or, or a reshape. Equal tensors have no entry.
   ///
   /// - Throws: `unsupported` if their types differ.
@@ -38,7 +38,8 @@ extension DiffWriter {
   ) throws(DiffError) {
     guard base.type == tuned.type else {
       throw DiffError(
-        .unsupported, "is \(base.type) in the base and would be \(tuned.type): no diff holds that",
+        .unsupported,
+        "is \(base.type) in the base, \(tuned.type) in the result: a diff cannot change a type",
         path: baseFile.path, tensor: base.name)
     }
     let pair = TensorPair(

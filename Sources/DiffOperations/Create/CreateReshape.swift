@@ -3,8 +3,8 @@ import DiffFormat
 import TensorCore
 
 extension TensorPair {
-  /// Writes a tensor that has another shape in the tuned checkpoint: the exclusive-or where both
-  /// shapes have elements, and the rest of either.
+  /// Writes a tensor whose shape differs in the tuned checkpoint: the exclusive-or of the elements
+  /// that both shapes have, and the remainder of each.
   ///
   /// - Complexity: O(bytes of both tensors), read twice.
   func writeReshape(
@@ -40,26 +40,26 @@ extension TensorPair {
     return written
   }
 
-  /// Writes the elements outside of the box.
+  /// Writes the elements outside the box.
   private func writeRemainder(
     of tensor: StoredTensor, in file: any Checkpoint, _ layout: BoxLayout, _ writer: DiffWriter
   ) throws(DiffError) {
     let width = tensor.type.width
-    var room: [UInt8] = []
+    var buffer: [UInt8] = []
     var written: UInt64 = 0
     try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
       window throws(DiffError) in
       for block in window {
         let range = block.lowerBound / UInt64(width)..<block.upperBound / UInt64(width)
-        let segments = layout.segments(of: range)
-        guard segments.contains(where: { !$0.isInside }) else { continue }
-        try file.read(tensor, block, into: &room)
+        let runs = layout.runs(of: range)
+        guard runs.contains(where: { !$0.isInside }) else { continue }
+        try file.read(tensor, block, into: &buffer)
         var outside: [UInt8] = []
-        var place = 0
-        for segment in segments {
-          let end = place + segment.count * width
-          if !segment.isInside { outside += room[place..<end] }
-          place = end
+        var start = 0
+        for run in runs {
+          let end = start + run.count * width
+          if !run.isInside { outside += buffer[start..<end] }
+          start = end
         }
         try writer.append(at: written, every: outside.span)
         written += UInt64(outside.count / width)

@@ -3,9 +3,9 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// An exact entry of a tensor, from its blocks before and after.
+/// Writes an exact entry of a tensor from its blocks before and after.
 struct ExactEntry: ~Copyable {
-  /// A block before and after; its room is used again.
+  /// A block before and after; its buffers are reused.
   struct Block: Sendable {
     var base: [UInt8] = []
     var tuned: [UInt8] = []
@@ -13,11 +13,11 @@ struct ExactEntry: ~Copyable {
     private(set) var tunedHash = BlockHashes()
     private(set) var differences = Differences()
 
-    /// Finds what differs, and hashes both.
+    /// Finds the differences and hashes both blocks.
     ///
     /// - Parameters:
-    ///   - width: bytes of an element.
-    ///   - index: of the block's first element.
+    ///   - width: the size of an element in bytes.
+    ///   - index: the position of the block's first element.
     mutating func compare(width: Int, at index: UInt64, _ mode: Kernels.Scatter) {
       differences = Differences(from: base, to: tuned, width: width, at: index, mode)
       baseHash = BlockHashes(base.span)
@@ -38,7 +38,7 @@ struct ExactEntry: ~Copyable {
     tunedBuilder = baseBuilder
   }
 
-  /// Writes what differs in the next block. The entry begins with the first change.
+  /// Writes the differences of the next block. The entry begins at the first change.
   mutating func append(_ block: Block) throws(DiffError) {
     baseBuilder.append(block.baseHash)
     tunedBuilder.append(block.tunedHash)
@@ -50,7 +50,7 @@ struct ExactEntry: ~Copyable {
     try writer.append(differences.changes)
   }
 
-  /// Ends the entry, unless nothing has changed.
+  /// Ends the entry, if there are any changes.
   func end() throws(DiffError) -> WrittenPair {
     let written = WrittenPair(
       changes: changes > 0 ? changes : nil, base: baseBuilder.fingerprint,

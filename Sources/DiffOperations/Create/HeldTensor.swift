@@ -2,15 +2,15 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// One tensor in memory, as a checkpoint: what a diff is to lead to, where no file has it.
+/// A checkpoint of one tensor in memory, for a result of a diff that is in no file.
 package final class HeldTensor: Checkpoint {
   package let path: String
   package let tensors: [StoredTensor]
   private let bytes: [UInt8]
 
   /// - Parameters:
-  ///   - path: what errors name.
-  ///   - bytes: its elements, little-endian.
+  ///   - path: the path to name in errors.
+  ///   - bytes: the elements, little-endian.
   package init(_ tensor: StoredTensor, of path: String, bytes: [UInt8]) {
     self.path = path
     tensors = [tensor]
@@ -33,6 +33,6 @@ package final class HeldTensor: Checkpoint {
   package func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a tensor in memory is not written to files", path: path)
+    throw DiffError(.unsupported, "a tensor in memory cannot be written to files", path: path)
   }
 }

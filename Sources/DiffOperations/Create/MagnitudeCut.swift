@@ -1,19 +1,19 @@
 import TensorCore
 
-/// Tells which of changes, given one after the other, are among the largest.
+/// Selects the largest changes of a sequence.
 struct MagnitudeCut: Sendable {
-  /// What is smaller is left out.
+  /// The magnitude below which changes are left out.
   let least: Double
-  /// How many more are kept that equal it.
+  /// The number of further changes of exactly this magnitude that are kept.
   private(set) var ties: UInt64
 
-  /// By default keeps all that are not zero.
+  /// Creates a cut; by default it keeps all nonzero changes.
   init(_ least: Double = 0, ties: UInt64 = 0) {
     self.least = least
     self.ties = ties
   }
 
-  /// Whether the next change is kept; zeros never are.
+  /// Returns whether the next change is kept; zeros never are.
   mutating func keeps(_ number: Double) -> Bool {
     let magnitude = number.magnitude
     guard magnitude > 0, magnitude >= least else { return false }
@@ -26,14 +26,15 @@ struct MagnitudeCut: Sendable {
 }
 
 extension Selection {
-  /// Refuses a density that is none.
+  /// Refuses a density outside 0 ... 1.
   func check() throws(DiffError) {
     if case .density(let density) = self, !(0...1).contains(density) {
       throw DiffError(.usage, "a density must be in 0 ... 1, not \(density)")
     }
   }
 
-  /// What is kept of changes to so many elements; `largest` finds the cut that keeps a number.
+  /// Returns the cut for changes to tensors of `elements` elements; `largest` finds the cut that
+  /// keeps a number of changes.
   func cut(
     of elements: UInt64, _ largest: (UInt64) throws(DiffError) -> MagnitudeCut
   ) throws(DiffError) -> MagnitudeCut {
@@ -46,6 +47,6 @@ extension Selection {
 }
 
 extension Double {
-  /// ⌊this share of a number⌋.
+  /// Returns ⌊this share of `whole`⌋.
   func portion(of whole: UInt64) -> UInt64 { UInt64((self * Double(whole)).rounded(.down)) }
 }

@@ -5,18 +5,18 @@ import TensorCore
 /// the bin of the k-th, until that bin fits in memory.
 struct TopSearch {
   private static let bits: UInt64 = 16
-  /// The most numbers that are gathered and sorted.
-  private static let room: UInt64 = 1 << 21
+  /// The maximum number of magnitudes to collect and sort.
+  private static let capacity: UInt64 = 1 << 21
 
   private var counts = [UInt64](repeating: 0, count: 1 << Int(bits))
 
-  /// Takes part of the magnitudes into the first histogram.
+  /// Adds magnitudes to the first histogram.
   mutating func count(_ magnitudes: [Double]) {
     for magnitude in magnitudes { counts[Int(magnitude.bitPattern >> (64 - Self.bits))] += 1 }
   }
 
-  /// What keeps the `wanted` largest. `pass` goes through all magnitudes once more; it is called up to
-  /// three times.
+  /// Returns the cut that keeps the `wanted` largest. `pass` iterates over all magnitudes again; it
+  /// is called up to three times.
   func cut(
     _ wanted: UInt64,
     _ pass: ((_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) -> Void)
@@ -29,11 +29,11 @@ struct TopSearch {
     while true {
       guard let bin = Self.bin(of: &left, histogram) else { return MagnitudeCut() }
       prefix |= UInt64(bin) << shift
-      // All patterns from the prefix on, or the one number that it has become.
+      // The whole bin is kept, or, at the last bits, some of its equal magnitudes.
       if left == histogram[bin] { return MagnitudeCut(Double(bitPattern: prefix).nextDown) }
       if shift == 0 { return MagnitudeCut(Double(bitPattern: prefix), ties: left) }
       let inBin = prefix >> shift
-      if histogram[bin] <= Self.room {
+      if histogram[bin] <= Self.capacity {
         var numbers: [Double] = []
         try pass { magnitudes throws(DiffError) in
           numbers += magnitudes.filter { $0.bitPattern >> shift == inBin }
@@ -55,7 +55,7 @@ struct TopSearch {
     }
   }
 
-  /// The bin of the `left`-th largest, counted from above; `left` becomes its rank there.
+  /// Returns the bin of the `left`-th largest magnitude; `left` becomes its rank in the bin.
   private static func bin(of left: inout UInt64, _ histogram: [UInt64]) -> Int? {
     for bin in histogram.indices.reversed() {
       if histogram[bin] >= left { return bin }

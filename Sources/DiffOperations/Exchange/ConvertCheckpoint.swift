@@ -3,31 +3,31 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// What `convert` did.
+/// The result of `convert`.
 public struct ConvertSummary: Sendable, Hashable {
-  /// Tensors written.
+  /// The number of tensors written.
   public var tensors = 0
-  /// Bytes of their elements.
+  /// The size of their elements in bytes.
   public var bytes: UInt64 = 0
-  /// Tensors of another float type than before, and their elements that became infinite.
+  /// The number of tensors whose float type changed, and of their elements that became infinite.
   public var converted = 0, infinite: UInt64 = 0
-  /// What the source holds that is no tensor, and so was left out.
+  /// The contents of the source that were left out.
   public var skipped: [SkippedObject] = []
 }
 
 extension Checkpoint {
-  /// Writes the tensors of a checkpoint as one of another format, elements bit for bit (in
-  /// little-endian order). Between formats, names get the separator of the new one: '/' in HDF5,
-  /// where names are paths, '.' in safetensors.
+  /// Writes the tensors of a checkpoint in another format, elements bit for bit (in little-endian
+  /// order). Between formats, names get the separator of the new one: '/' in HDF5, where names are
+  /// paths, '.' in safetensors.
   ///
   /// A diff made on either checkpoint applies to the other, unless types are changed.
   ///
   /// - Parameters:
-  ///   - type: the type that all float tensors get, each element rounded to nearest even.
-  ///   - except: tensors that are left out.
-  /// - Throws: `mismatch` if two names would become one; `unsupported` for names and types that the
-  ///   format does not have; `exists`, `io`.
-  /// - Complexity: O(bytes), in memory of a window of blocks.
+  ///   - type: the type to convert all float tensors to, each element rounded to nearest even.
+  ///   - except: the tensors to leave out.
+  /// - Throws: `mismatch` if two names would become equal; `unsupported` for names and types that
+  ///   the format does not support; `exists`, `io`.
+  /// - Complexity: O(bytes); memory for a window of blocks.
   public func convert(
     to path: String, _ format: CheckpointFormat, type wanted: FloatType? = nil,
     except: [NamePattern] = [], overwriting: Bool = false, progress handler: ProgressHandler? = nil
@@ -36,10 +36,11 @@ extension Checkpoint {
     let separator = UInt8(ascii: format == .hdf5 ? "/" : ".")
     var names: [TensorName: TensorName] = [:]
     var renamed: [(name: TensorName, type: ElementType, shape: Shape)] = []
-    if let vain = except.first(where: { one in !self.tensors.contains { one.matches($0.name) } }) {
-      throw DiffError(.mismatch, "no tensor fits '\(vain.text)'", path: path)
+    let unmatched = except.first { one in !self.tensors.contains { one.matches($0.name) } }
+    if let unmatched {
+      throw DiffError(.mismatch, "no tensor matches '\(unmatched.text)'", path: path)
     }
-    // HDF5 has nothing for elements that are no whole bytes.
+    // HDF5 has no type for elements smaller than a byte.
     let tensors = self.tensors.filter { tensor in
       !except.contains { $0.matches(tensor.name) } && (format != .hdf5 || tensor.type.unit == 1)
     }
@@ -66,25 +67,25 @@ extension Checkpoint {
     if let attributes = try leftAttributes() { summary.skipped.append(attributes) }
     var progress = ProgressCounter(
       "convert", total: tensors.map(\.byteCount).clampedSum, handler)
-    var works = [(room: [UInt8], infinite: Int)](repeating: ([], 0), count: Blocks.perWindow)
+    var blocks = [(bytes: [UInt8], infinite: Int)](repeating: ([], 0), count: Blocks.perWindow)
     for (tensor, target) in zip(tensors, stored) {
       let types = tensor.type.float.flatMap { old in target.type.float.map { (old, $0) } }
       let (width, newWidth) = (UInt64(tensor.type.width), UInt64(target.type.width))
       if tensor.type != target.type { summary.converted += 1 }
       try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
         window throws(DiffError) in
-        try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-          try read(tensor, window[index], into: &work.room)
-          work.infinite = 0
+        try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+          try read(tensor, window[index], into: &block.bytes)
+          block.infinite = 0
           if let (old, new) = types, old != new {
-            let numbers = Kernels.widened(work.room.span, old, 0)
-            work.room = Kernels.narrowed(numbers.span, new, 0)
-            work.infinite = numbers.count { $0.isFinite && $0.magnitude >= new.overflow }
+            let numbers = Kernels.widened(block.bytes.span, old, 0)
+            block.bytes = Kernels.narrowed(numbers.span, new, 0)
+            block.infinite = numbers.count { $0.isFinite && $0.magnitude >= new.overflow }
           }
           let offset = window[index].lowerBound / width * newWidth
-          try output.write(work.room.span, to: target, at: offset)
+          try output.write(block.bytes.span, to: target, at: offset)
         }
-        for work in works.prefix(window.count) { summary.infinite += UInt64(work.infinite) }
+        for block in blocks.prefix(window.count) { summary.infinite += UInt64(block.infinite) }
         progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
       }
       summary.tensors += 1
@@ -97,12 +98,13 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
-  /// The attributes of an HDF5 file that a new file does not get, as one object; nil if it gets all.
+  /// Returns the attributes of an HDF5 file that are not converted, as one object; nil if there are
+  /// none.
   fileprivate func leftAttributes() throws(DiffError) -> SkippedObject? {
     guard format == .hdf5 else { return nil }
-    let facts = metadata
+    let metadata = metadata
     let left = try otherContents().compactMap { content in
-      content.name == "/" && facts[content.attribute ?? ""] != nil ? nil : content.attribute
+      content.name == "/" && metadata[content.attribute ?? ""] != nil ? nil : content.attribute
     }
     guard !left.isEmpty else { return nil }
     let names = Set(left).sorted()
@@ -114,11 +116,11 @@ extension Checkpoint {
   }
 }
 
-/// The facts to store with the new file.
+/// Returns the metadata to store in the new file.
 private func storedMetadata(
   of source: any Checkpoint, _ format: CheckpointFormat
 ) -> [String: String] {
   guard format == .safetensors, source.format != format else { return source.metadata }
-  // Loaders of the transformers library want to be told how tensors are laid out.
+  // Loaders of the transformers library require the key 'format'.
   return source.metadata.merging(["format": "pt"]) { old, _ in old }
 }

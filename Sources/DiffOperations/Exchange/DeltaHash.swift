@@ -1,14 +1,14 @@
 import Compression
 import TensorCore
 
-/// The checksum of a tensor's bytes as a delta states it, over bytes that arrive in pieces.
+/// Computes the checksum of a tensor's bytes, as a delta states it, from consecutive runs.
 struct DeltaHash: ~Copyable {
   private let checksum: DeltaChecksum
   private let isDecimal: Bool
   private var xxh3 = XXH3Stream()
   private var adler = Adler32()
 
-  /// - Parameter isDecimal: whether a number is written in decimal digits.
+  /// - Parameter isDecimal: whether a number is written in decimal.
   init(_ checksum: DeltaChecksum, isDecimal: Bool) {
     self.checksum = checksum
     self.isDecimal = isDecimal
@@ -21,7 +21,7 @@ struct DeltaHash: ~Copyable {
     }
   }
 
-  /// The checksum's text.
+  /// The text of the checksum.
   var text: String {
     guard checksum == .adler32 else { return xxh3.digest.description }
     return isDecimal ? "\(adler.value)" : adler.value.hexadecimal

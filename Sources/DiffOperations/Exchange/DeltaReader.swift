@@ -1,11 +1,11 @@
 import Kernels
 import TensorCore
 
-/// Takes the blocks of a tensor, in order, from their old bytes to the new ones of a delta.
+/// Applies a delta to the blocks of a tensor, in order.
 enum DeltaReader {
   /// The exclusive-or of all bytes.
   case xor(PayloadReader)
-  /// The bytes that change.
+  /// The changed bytes.
   case overwrite(OverwriteReader)
 
   init(_ delta: PublishedDelta, _ payload: PublishedDelta.Payload, byteCount: UInt64)
@@ -32,7 +32,7 @@ enum DeltaReader {
     }
   }
 
-  /// Requires that the delta ends with the tensor.
+  /// Requires that the delta ends at the end of the tensor.
   mutating func finish() throws(DiffError) {
     switch self {
     case .xor(var reader): try reader.finish()
@@ -41,15 +41,15 @@ enum DeltaReader {
   }
 }
 
-/// Reads positions and new values of bytes, which a payload has one after the other: it is expanded
-/// twice, at two places at a time.
+/// Reads positions and new values of bytes. A payload has all positions before all values, so it is
+/// expanded by two readers, one for each.
 struct OverwriteReader {
   private let payload: PublishedDelta.Payload
   private let byteCount: UInt64
   private var positionBytes, valueBytes: PayloadReader
-  /// How many positions have not been read.
+  /// The number of positions that have not been read.
   private var rest: UInt32
-  /// Positions that were read and not yet passed, and their values, from `next` on.
+  /// The last positions read and their values, of which those from `next` on are to be applied.
   private var positions: [UInt32] = []
   private var values: [UInt8] = []
   private var next = 0
@@ -97,7 +97,7 @@ struct OverwriteReader {
     for position in positions {
       guard last.map({ $0 < position }) ?? true, UInt64(position) < byteCount else {
         throw DiffError(
-          .malformed, "has positions out of order or outside of the tensor",
+          .malformed, "has positions out of order or outside the tensor",
           path: payload.file.path, tensor: payload.name)
       }
       last = position

@@ -2,43 +2,44 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// Files of other tools that hold the changes of an additive diff. NAME is the tensor's name, N
-/// the number of its changes; float32 values are float64 where the tensor is.
+/// The format of a file of another tool that holds the changes of an additive diff. NAME is the
+/// name of a tensor, N the number of its changes; values are float32, or float64 for a float64
+/// tensor.
 public enum ExchangeFormat: String, Sendable, Hashable, CaseIterable {
-  /// A NumPy archive (`numpy.savez`): `NAME/indices`, int64 [N], positions in the row-major
-  /// flattened tensor, ascending; `NAME/values`, float32 [N]; `NAME/shape`, int64 [rank]; a head:
-  /// `NAME/tensor`, whole.
+  /// A NumPy archive (`numpy.savez`): `NAME/indices`, int64 [N], ascending positions in the
+  /// row-major flattened tensor; `NAME/values`, float32 [N]; `NAME/shape`, int64 [rank]; for a
+  /// head, `NAME/tensor`, whole.
   case cooNpz = "coo-npz"
-  /// A NumPy archive with what composable-sft stores in its pickle
+  /// A NumPy archive with the contents of composable-sft's pickle
   /// (github.com/cambridgeltl/composable-sft, src/sft/sft.py, decode_sparse_tensor):
-  /// `body/NAME/size`, int64 [rank]; `body/NAME/index_steps`, int32 [N], the first position and
-  /// the steps from each to the next, positions being counted with the *first* dimension running
-  /// fastest; `body/NAME/values`, float32 [N]; `head/NAME`, whole.
+  /// `body/NAME/size`, int64 [rank]; `body/NAME/index_steps`, int32 [N], the first position and the
+  /// steps from each to the next, where positions are column-major (the *first* dimension runs
+  /// fastest); `body/NAME/values`, float32 [N]; `head/NAME`, whole.
   case sftNpz = "sft-npz"
-  /// What PEFT stores of a SHiRA adapter (peft 0.21.2, tuners/shira/model.py and layer.py), in
-  /// safetensors: for the matrix `MODULE.weight` `base_model.model.MODULE.shira_indices`, int32
-  /// [2, N], rows and columns, and `base_model.model.MODULE.shira_weight`, float32 [N]; a head:
+  /// A SHiRA adapter of PEFT (peft 0.21.2, tuners/shira/model.py and layer.py), in safetensors: for
+  /// the matrix `MODULE.weight`, `base_model.model.MODULE.shira_indices`, int32 [2, N], rows and
+  /// columns, and `base_model.model.MODULE.shira_weight`, float32 [N]; for a head,
   /// `base_model.model.NAME`, whole. Matrices and heads only. N is r · (rows + columns), as PEFT
-  /// wants it, of which some may be zero; see `ShiraAdapter`.
+  /// requires, and some values may be zero; see `ShiraAdapter`.
   case shira
-  /// What PEFT stores of a Super-Tuning adapter (peft 0.21.2, tuners/supertuning/layer.py), to be
-  /// read: `base_model.model.MODULE.supertuning_indices`, int32 [N], positions in the row-major
-  /// flattened matrix, and `base_model.model.MODULE.supertuning_values`, [N]; heads as in `shira`.
+  /// A Super-Tuning adapter of PEFT (peft 0.21.2, tuners/supertuning/layer.py), for import only:
+  /// `base_model.model.MODULE.supertuning_indices`, int32 [N], positions in the row-major flattened
+  /// matrix, and `base_model.model.MODULE.supertuning_values`, [N]; heads as in `shira`.
   case superTuning = "super-tuning"
   /// An HDF5 file with datasets as in `cooNpz`.
   case sparseHDF5 = "sparse-hdf5"
 }
 
-/// What an export or an import did.
+/// The result of an export or an import.
 public struct ExchangeSummary: Sendable, Hashable {
-  /// Tensors with changes, changes, and whole tensors.
+  /// The numbers of tensors with changes, of changes, and of whole tensors.
   public var tensors = 0, changes: UInt64 = 0, heads = 0
-  /// Values that the new type does not hold exactly and were rounded.
+  /// The number of values that were rounded to the new type.
   public var rounded: UInt64 = 0
-  /// What an imported file calls its tensors.
+  /// The names of the tensors in an imported file.
   public var names: [TensorName] = []
 
-  /// Nothing.
+  /// Creates an empty summary.
   public init() {}
 }
 
@@ -46,9 +47,9 @@ public struct ExchangeSummary: Sendable, Hashable {
 struct ExchangedTensor {
   let name: TensorName
   let shape: Shape
-  /// Float32, or float64.
+  /// Float32 or float64.
   let type: ElementType
-  /// Ascending.
+  /// The changes, in ascending order of positions.
   var runs: [ChangeRun<Double>] = []
 
   var count: UInt64 { runs.reduce(0) { $0 + UInt64($1.count) } }
@@ -63,7 +64,7 @@ struct ExchangedTensor {
 }
 
 extension ExchangeFormat {
-  /// Types and shapes of the arrays that stand for an addition, without their elements.
+  /// Returns the names, types and shapes of the arrays that represent an addition.
   func arrays(
     _ entry: DiffEntry
   ) throws(DiffError) -> [(name: TensorName, type: ElementType, shape: Shape)] {
@@ -90,7 +91,7 @@ extension ExchangeFormat {
     }
   }
 
-  /// The elements of these arrays.
+  /// Returns the elements of these arrays.
   func elements(_ tensor: ExchangedTensor) -> [[UInt8]] {
     switch self {
     case .cooNpz, .sparseHDF5:
@@ -99,7 +100,7 @@ extension ExchangeFormat {
         tensor.shape.extents.littleEndianBytes,
       ]
     case .sftNpz:
-      // In order of the positions with the first dimension running fastest.
+      // In order of the column-major positions.
       let order = zip(tensor.positions, tensor.values)
         .map { (at: tensor.shape.columnMajor($0), value: $1) }
         .sorted { $0.at < $1.at }
@@ -122,7 +123,7 @@ extension ExchangeFormat {
     }
   }
 
-  /// What the array of a head is called; nil if the format has no heads.
+  /// Returns the name of the array of a head; nil if the format is not written.
   func headName(_ name: TensorName) -> TensorName? {
     switch self {
     case .cooNpz, .sparseHDF5: "\(name)/tensor"
@@ -138,7 +139,7 @@ extension ExchangeFormat {
 }
 
 extension Shape {
-  /// The position, with the first dimension running fastest, of the element at a row-major one.
+  /// Returns the column-major position of the element at a row-major position.
   func columnMajor(_ position: UInt64) -> UInt64 {
     var rest = position
     var index: UInt64 = 0
@@ -151,7 +152,7 @@ extension Shape {
     return index
   }
 
-  /// The reverse.
+  /// Returns the row-major position of the element at a column-major position.
   func rowMajor(_ position: UInt64) -> UInt64 {
     var rest = position
     var index: UInt64 = 0

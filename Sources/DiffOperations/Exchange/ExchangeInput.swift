@@ -4,16 +4,16 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A file of arrays of another tool, open for reading.
+/// A file of arrays from another tool, open for reading.
 struct ExchangeInput {
   private let path: String
   private let format: ExchangeFormat
   private let archive: NpzFile?
   private let checkpoint: (any Checkpoint)?
-  /// The names of the arrays by the tensor that they belong to, the kind of each being its key.
+  /// The names of the arrays of each tensor, by their kind.
   private(set) var tensors: [TensorName: [String: TensorName]] = [:]
 
-  /// - Throws: `mismatch` for arrays that the format does not have; what opening throws.
+  /// - Throws: `mismatch` for arrays that are not of the format; the errors of opening a file.
   init(_ path: String, _ format: ExchangeFormat) throws(DiffError) {
     self.path = path
     self.format = format
@@ -31,31 +31,33 @@ struct ExchangeInput {
     for name in names {
       guard let (tensor, kind) = format.parts(of: name) else {
         throw DiffError(
-          .mismatch, "'\(name)' is no array of the format '\(format.rawValue)'", path: path)
+          .mismatch, "'\(name)' is not an array of format '\(format.rawValue)'", path: path)
       }
       guard tensors[tensor, default: [:]].updateValue(name, forKey: kind) == nil else {
-        throw DiffError(.mismatch, "stands there twice", path: path, tensor: name)
+        throw DiffError(.mismatch, "is stored twice", path: path, tensor: name)
       }
     }
     for (name, kinds) in tensors {
       guard Set(kinds.keys) == Set(format.kinds) || Set(kinds.keys) == ["head"] else {
         throw DiffError(
-          .mismatch, "has not all arrays that '\(format.rawValue)' has", path: path, tensor: name)
+          .mismatch, "is missing arrays that format '\(format.rawValue)' requires", path: path,
+          tensor: name)
       }
     }
   }
 
-  /// Whether some elements are no whole bytes, which a diff says at its beginning.
+  /// True if some elements are smaller than a byte, which the header of a diff declares.
   var hasPackedElements: Bool { checkpoint?.tensors.contains { $0.type.unit > 1 } ?? false }
 
-  /// An array.
+  /// Reads an array.
   func array(_ name: TensorName, _ kind: String) throws(DiffError) -> NumPyArray {
     let full = tensors[name]?[kind] ?? ""
     if let archive { return try archive.array(full) }
     guard let checkpoint, let stored = checkpoint.tensors.first(where: { $0.name == full }) else {
       throw DiffError(.mismatch, "has no '\(kind)'", path: path, tensor: name)
     }
-    // HDF5 states sizes of what it does not store, and deflate makes 1 032 bytes of one at most.
+    // HDF5 can state sizes of elements that are not stored; deflate expands a byte to at most 1
+    // 032.
     let most = max(1 << 20, try File(checkpoint.files[stored.file]).size * 1032)
     guard stored.byteCount <= most else {
       throw DiffError(
@@ -68,10 +70,10 @@ struct ExchangeInput {
     return NumPyArray(stored.type, stored.shape, bytes)
   }
 
-  /// The changes of a tensor that has this shape in the base.
+  /// Reads the changes of a tensor that has this shape in the base.
   ///
-  /// - Throws: `mismatch` for another shape; `malformed` for positions that are outside of it or
-  ///   there twice, arrays of different lengths and types that the format does not have.
+  /// - Throws: `mismatch` for another shape; `malformed` for positions that are duplicate or
+  ///   outside the shape, arrays of different lengths, and types that the format does not have.
   func changes(_ name: TensorName, _ shape: Shape) throws(DiffError) -> ExchangedTensor {
     do throws(DiffError) {
       let values = try array(name, format.valuesName)
@@ -87,11 +89,11 @@ struct ExchangeInput {
         throw DiffError(.malformed, "\(positions.count) positions, but \(numbers.count) values")
       }
       var order = positions.indices.sorted { positions[$0] < positions[$1] }
-      // Adapters have as many changes as their shape asks for; what is zero changes nothing.
+      // Adapters have a number of changes fixed by the shape; zeros change nothing.
       if format.isAdapter { order.removeAll { numbers[$0] == 0 } }
       let sorted = order.map { positions[$0] }
       for (one, next) in zip(sorted, sorted.dropFirst()) where one == next {
-        throw DiffError(.malformed, "position \(one) is there twice")
+        throw DiffError(.malformed, "position \(one) is duplicated")
       }
       let runs = sorted.runs().map { start, offsets, indices in
         ChangeRun(at: start, offsets, order[indices].map { numbers[$0] })
@@ -102,12 +104,12 @@ struct ExchangeInput {
     }
   }
 
-  /// Row-major positions in the order of the file.
+  /// Reads row-major positions in the order of the file.
   private func positions(_ name: TensorName, _ shape: Shape) throws(DiffError) -> [UInt64] {
     var positions: [UInt64] = []
     func add(_ position: UInt64) throws(DiffError) {
       guard position < shape.count else {
-        throw DiffError(.malformed, "a position outside of the tensor")
+        throw DiffError(.malformed, "a position outside the tensor")
       }
       positions.append(position)
     }
@@ -121,7 +123,7 @@ struct ExchangeInput {
       for (number, step) in try array(name, "index_steps").integers().enumerated() {
         let (next, overflow) = last.addingReportingOverflow(step)
         guard !overflow, next >= 0, number == 0 || step > 0, UInt64(next) < shape.count else {
-          throw DiffError(.malformed, "a position outside of the tensor, or steps backwards")
+          throw DiffError(.malformed, "a position outside the tensor, or steps backwards")
         }
         last = next
         try add(shape.rowMajor(UInt64(next)))
@@ -135,11 +137,11 @@ struct ExchangeInput {
       let numbers = try indices.integers()
       guard shape.extents.count == 2, indices.shape.extents.count == 2,
         indices.shape.extents[0] == 2
-      else { throw DiffError(.malformed, "no rows and columns of a matrix") }
+      else { throw DiffError(.malformed, "not the rows and columns of a matrix") }
       for (row, column) in zip(numbers[..<(numbers.count / 2)], numbers[(numbers.count / 2)...]) {
         guard let row = UInt64(exactly: row), let column = UInt64(exactly: column),
           row < shape.extents[0], column < shape.extents[1]
-        else { throw DiffError(.malformed, "a position outside of the tensor") }
+        else { throw DiffError(.malformed, "a position outside the tensor") }
         try add(row * shape.extents[1] + column)
       }
     }
@@ -148,7 +150,7 @@ struct ExchangeInput {
 }
 
 extension ExchangeFormat {
-  /// The arrays of a tensor.
+  /// The kinds of the arrays of a tensor.
   fileprivate var kinds: [String] {
     switch self {
     case .cooNpz, .sparseHDF5: ["indices", "values", "shape"]
@@ -158,10 +160,10 @@ extension ExchangeFormat {
     }
   }
 
-  /// Whether it is an adapter of PEFT.
+  /// True if the format is an adapter of PEFT.
   var isAdapter: Bool { self == .shira || self == .superTuning }
 
-  /// The array of the values.
+  /// The kind of the array of values.
   fileprivate var valuesName: String {
     switch self {
     case .cooNpz, .sftNpz, .sparseHDF5: "values"
@@ -170,7 +172,7 @@ extension ExchangeFormat {
     }
   }
 
-  /// The tensor that an array belongs to, and what it is of it.
+  /// Returns the tensor that an array belongs to, and its kind.
   fileprivate func parts(of array: TensorName) -> (tensor: TensorName, kind: String)? {
     let array = array.description
     func cut(_ prefix: String, _ separator: String) -> (TensorName, String)? {
@@ -189,7 +191,7 @@ extension ExchangeFormat {
     case .shira, .superTuning:
       let prefix = array.hasPrefix(ShiraAdapter.prefix) ? ShiraAdapter.prefix : ""
       if let (module, kind) = cut(prefix, ".") { return ("\(module).weight", kind) }
-      // What PEFT trained whole. Other adapters have tensors of their own, which are no heads.
+      // A tensor that PEFT trained whole. Tensors of other adapters are not heads.
       let own = ["lora_", "shira_", "supertuning_"]
       guard !prefix.isEmpty, !own.contains(where: { array.contains("." + $0) }) else { return nil }
       return (TensorName(String(array.dropFirst(prefix.count))), "head")
@@ -198,16 +200,16 @@ extension ExchangeFormat {
 }
 
 extension NumPyArray {
-  /// The elements of a float array.
+  /// Returns the elements of a float array.
   fileprivate func floats() throws(DiffError) -> [Double] {
     guard let float = type.float else {
-      throw DiffError(.malformed, "values of type \(type), which is no float")
+      throw DiffError(.malformed, "values of type \(type), which is not a float type")
     }
     return Kernels.widened(bytes.span, float, 0)
   }
 
-  /// The elements of an integer array; of a float array, if they are whole (PEFT stores positions
-  /// so on Windows).
+  /// Returns the elements of an integer array, or of a float array of integers, as PEFT stores
+  /// positions on Windows.
   fileprivate func integers() throws(DiffError) -> [Int64] {
     let width = type.width
     switch type {
@@ -222,7 +224,7 @@ extension NumPyArray {
       var integers: [Int64] = []
       for number in try floats() {
         guard let integer = Int64(exactly: number) else {
-          throw DiffError(.malformed, "positions that are no whole numbers")
+          throw DiffError(.malformed, "positions that are not integers")
         }
         integers.append(integer)
       }

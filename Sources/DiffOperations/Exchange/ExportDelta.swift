@@ -6,27 +6,28 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// How a delta for other tools is written.
+/// The options of writing a delta for other tools.
 public struct DeltaOptions: Sendable {
-  /// The checksum of a folder's tensors; files of Fireworks have Adler-32.
+  /// The checksum of the tensors of a folder; files of Fireworks have Adler-32.
   public var checksum = DeltaChecksum.xxh3
-  /// What the tensors of the diff are called in the base.
+  /// Maps names in the diff to names in the base.
   public var names = NameMap()
 
-  /// The defaults.
+  /// Creates the default options.
   public init() {}
 }
 
 extension Diffs {
-  /// Writes what a diff does to its base as a delta of another tool.
+  /// Writes the changes of a diff to its base as a delta of another tool.
   ///
   /// - Parameters:
-  ///   - base: the diff's base, safetensors.
-  ///   - path: for a folder with versions its name, `weight_vNNNNNN`, N being one more than the
-  ///     version that it follows; for Fireworks a file, or a folder if the base is one.
-  /// - Throws: `unsupported` for tensors that come, go or change their shapes, and for a base that is
-  ///   not safetensors; `wrongBase`; `usage` for a name without a version; `exists`, `io`.
-  /// - Complexity: O(bytes of the tensors that change), for Fireworks of all, in memory of a few blocks.
+  ///   - base: the base of the diff, in safetensors.
+  ///   - path: for a versioned folder its name, `weight_vNNNNNN`, where N is one more than the base
+  ///     version; for Fireworks a file, or a folder if the base is one.
+  /// - Throws: `unsupported` for tensors that are inserted, deleted or reshaped, and for a base
+  ///   that is not safetensors; `wrongBase`; `usage` for a name without a version; `exists`, `io`.
+  /// - Complexity: O(bytes of the tensors that change), for Fireworks of all tensors; memory for a
+  ///   few blocks.
   public static func export(
     _ diff: DiffReader, on base: any Checkpoint, to path: String, _ format: DeltaFormat,
     _ options: DeltaOptions = DeltaOptions(), overwriting: Bool = false,
@@ -34,7 +35,7 @@ extension Diffs {
   ) throws(DiffError) -> ExchangeSummary {
     guard base.format == .safetensors else {
       throw DiffError(
-        .unsupported, "is not safetensors, and '\(format.rawValue)' is about nothing else",
+        .unsupported, "is not safetensors, which '\(format.rawValue)' requires",
         path: base.path)
     }
     let stamps = InputStamps([base])
@@ -42,7 +43,7 @@ extension Diffs {
     for plan in plans where plan.tableChange != nil {
       throw DiffError(
         .unsupported,
-        "'\(format.rawValue)' has no place for a tensor that is "
+        "'\(format.rawValue)' cannot represent a tensor with the operation "
           + "'\(plan.entries[0].entry.operation.name)'",
         path: diff.path, tensor: plan.name, remedy: .leaveOut)
     }
@@ -63,15 +64,15 @@ extension Diffs {
   }
 }
 
-/// A delta being written.
+/// Writes a delta.
 private struct DeltaExport {
   let base: any Checkpoint
-  /// What changes, ascending by name.
+  /// The plans of the tensors that change, sorted by name.
   let plans: [TensorPlan]
   let format: DeltaFormat
   let checksum: DeltaChecksum
 
-  /// Bytes of all tensors that are read.
+  /// The size of all tensors that are read, in bytes.
   var byteCount: UInt64 {
     let tensors = format.isVersioned ? plans.compactMap(\.stored) : base.tensors
     return tensors.map(\.byteCount).clampedSum
@@ -82,7 +83,7 @@ private struct DeltaExport {
     let name = OutputFile.split(File.withoutFinalSlashes(path)).name
     guard name.hasPrefix("weight_v"), let version = UInt64(name.dropFirst(8)), version > 0 else {
       throw DiffError(
-        .usage, "the name says the version: weight_v000001 follows version 0", path: path)
+        .usage, "the name must give the version: weight_v000001 follows version 0", path: path)
     }
     let folder = try OutputFolder(path)
     let file = "model-00000-of-00001.safetensors"
@@ -93,14 +94,14 @@ private struct DeltaExport {
     func text(_ number: UInt64) -> JSONValue {
       .string(String(repeating: "0", count: max(0, 6 - "\(number)".count)) + "\(number)")
     }
-    let facts: [JSONValue.Member] = [
+    let metadata: [JSONValue.Member] = [
       .init("version", text(version)), .init("base_version", text(version - 1)),
       .init("delta_encoding", .string(format == .deltaXor ? "xor" : "overwrite")),
       .init("compression_format", .string("zstd")),
       .init("checksum_format", .string(checksum.rawValue)),
     ]
     let index = JSONValue.object([
-      .init("metadata", .object(facts)),
+      .init("metadata", .object(metadata)),
       .init(
         "weight_map",
         .object(plans.map { .init(($0.stored?.name ?? $0.name).description, .string(file)) })),
@@ -109,14 +110,14 @@ private struct DeltaExport {
     try folder.commit()
   }
 
-  /// Writes a file for each of the base.
+  /// Writes a file for each file of the base.
   func writeFiles(
     to path: String, overwriting: Bool, _ progress: inout ProgressCounter
   ) throws(DiffError) {
     if let skipped = base.skipped.first(where: \.mayHoldNumbers) {
       throw DiffError(
         .unsupported,
-        "'\(format.rawValue)' holds every tensor, and diffkit has no such type: "
+        "'\(format.rawValue)' holds every tensor, but the type of one is not supported: "
           + skipped.reason, path: base.path, tensor: skipped.name)
     }
     guard Folder.exists(base.path) || base.path.hasSuffix(".json") else {
@@ -128,7 +129,7 @@ private struct DeltaExport {
         base.tensors.filter { $0.file == number },
         to: folder.temporaryPath(of: OutputFile.split(file).name), overwriting: false, &progress)
     }
-    // As Fireworks' own tool does: what is no file of weights goes along.
+    // Files other than weights are copied, as by Fireworks' own tool.
     let source = OutputFile.split(base.files[0]).folder
     for name in try Folder.names(source)
     where !name.hasSuffix(".safetensors") && !name.hasPrefix(".") {
@@ -166,14 +167,15 @@ private struct DeltaExport {
   }
 }
 
-/// A tensor on its way into a delta.
+/// Writes one tensor to a delta.
 private struct DeltaPass {
   let base: any Checkpoint
   let stored: StoredTensor
-  /// What changes in it, if anything.
+  /// The changes to the tensor; nil if there are none.
   let plan: TensorPlan?
 
-  /// Calls `body` with each block before and after, and checks both against the diff's fingerprints.
+  /// Calls `body` with each block before and after, and checks both against the diff's
+  /// fingerprints.
   private func forEachBlock(
     _ body: (_ old: [UInt8], _ new: [UInt8], _ offset: UInt64) throws(DiffError) -> Void
   ) throws(DiffError) {
@@ -208,7 +210,7 @@ private struct DeltaPass {
     try plan.requireConsistent(after.fingerprint)
   }
 
-  /// Writes the exclusive-or of all bytes; returns the checksum of the new ones.
+  /// Writes the exclusive-or of all bytes; returns the checksum of the new bytes.
   func writeXor(
     to output: SafeTensorsPayloads, _ checksum: DeltaChecksum,
     _ compressor: any StreamCompressor, _ format: DeltaFormat
@@ -225,7 +227,8 @@ private struct DeltaPass {
     return hash.text
   }
 
-  /// Writes the bytes that change: how many, where, and what they become.
+  /// Writes the changed bytes: their number, positions and new values. Returns the checksum of the
+  /// new bytes.
   func writeOverwrite(
     to output: SafeTensorsPayloads, _ checksum: DeltaChecksum
   ) throws(DiffError) -> String {

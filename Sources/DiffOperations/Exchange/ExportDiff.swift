@@ -4,14 +4,15 @@ import SystemSupport
 import TensorCore
 
 extension Diffs {
-  /// Writes the changes of an additive diff as a file of another tool. Fingerprints, metadata and
+  /// Writes the changes of an additive diff as a file for another tool. Fingerprints, metadata and
   /// the type of the stored values are not kept: an import takes them from the base.
   ///
-  /// SHiRA becomes a folder that PEFT loads, or if `path` ends in `.safetensors` the weights alone.
+  /// SHiRA is written as a folder that PEFT loads, or, if `path` ends in `.safetensors`, as the
+  /// weights alone.
   ///
-  /// - Throws: `unsupported` for exact changes, deleted tensors and what the format does not hold;
-  ///   `exists`, `io`.
-  /// - Complexity: O(changes), in memory of those of one tensor.
+  /// - Throws: `unsupported` for exact changes, deleted tensors and others that the format cannot
+  ///   represent; `exists`, `io`.
+  /// - Complexity: O(changes); memory for the changes of one tensor.
   public static func export(
     _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
   ) throws(DiffError) -> ExchangeSummary {
@@ -31,7 +32,8 @@ extension Diffs {
       guard entry.operation == .insert, let name = format.headName(entry.name) else {
         throw DiffError(
           .unsupported,
-          "'\(format.rawValue)' has no place for a tensor that is '\(entry.operation.name)'",
+          "'\(format.rawValue)' cannot represent a tensor with the operation "
+            + "'\(entry.operation.name)'",
           path: diff.path, tensor: entry.name, remedy: .leaveOut)
       }
       arrays.append((name, entry.type, entry.shape))
@@ -66,7 +68,7 @@ extension Diffs {
 }
 
 extension AdditiveReader {
-  /// All changes as numbers; counts those that float32 does not hold.
+  /// Returns all changes as numbers; counts those that are not exact in float32.
   fileprivate func exchanged(_ rounded: inout UInt64) throws(DiffError) -> ExchangedTensor {
     var tensor = ExchangedTensor(
       name: entry.name, shape: entry.shape, type: entry.type == .f64 ? .f64 : .f32)
@@ -80,7 +82,7 @@ extension AdditiveReader {
   }
 }
 
-/// A file of arrays in the making, whose names, types and shapes are known beforehand.
+/// Writes a file of arrays whose names, types and shapes are known in advance.
 private final class ExchangeOutput {
   private let arrays: [(name: TensorName, type: ElementType, shape: Shape)]
   private let archive: NpzOutput?

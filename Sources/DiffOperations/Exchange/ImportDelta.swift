@@ -5,13 +5,13 @@ import SystemSupport
 import TensorCore
 
 extension Diffs {
-  /// Writes the exact diff that a delta of another tool stands for on its base. The new bytes of each
-  /// tensor must have the checksum that the delta states, which a wrong base does not give.
+  /// Writes the exact diff equivalent to a delta of another tool on its base. The new bytes of each
+  /// tensor must have the checksum in the delta, which detects a wrong base.
   ///
   /// - Parameter options: names, profile and metadata; values are exact.
-  /// - Throws: `mismatch` for tensors that the base lacks; `wrongBase` or `checksum` for other
-  ///   bytes than the delta's; `malformed` for damaged payloads; `io`.
-  /// - Complexity: O(bytes of the tensors that change), in memory of a few blocks.
+  /// - Throws: `mismatch` for tensors that the base lacks; `wrongBase` or `checksum` if the new
+  ///   bytes do not match; `malformed` for damaged payloads; `io`.
+  /// - Complexity: O(bytes of the tensors that change); memory for a few blocks.
   public static func `import`(
     _ delta: PublishedDelta, on base: any Checkpoint, into sink: any ByteSink,
     _ options: ImportOptions = ImportOptions(), progress handler: ProgressHandler? = nil
@@ -58,16 +58,17 @@ extension Diffs {
   }
 }
 
-/// A tensor of a delta on its way into a diff.
+/// Imports one tensor of a delta into a diff.
 private struct DeltaImport {
   let delta: PublishedDelta
   let payload: PublishedDelta.Payload
   let base: any Checkpoint
   let stored: StoredTensor
 
-  /// Writes the tensor's entry, unless it is unchanged: then nil. Returns the number of changes.
+  /// Writes the entry of the tensor. Returns the number of changes, or nil if the tensor is
+  /// unchanged.
   func write(to writer: DiffWriter) throws(DiffError) -> UInt64? {
-    // Fireworks' own reader does not look at what it has compressed of no bytes.
+    // Like Fireworks' own reader, ignores the payload of an empty tensor.
     guard stored.byteCount > 0 else { return nil }
     var reader = try DeltaReader(delta, payload, byteCount: stored.byteCount)
     var hash = newHash()
@@ -101,15 +102,15 @@ private struct DeltaImport {
     DeltaHash(delta.checksum, isDecimal: !delta.format.isVersioned)
   }
 
-  /// Why the new bytes are not those of the delta.
+  /// Returns the error of new bytes that do not match the delta.
   private func refusal() throws(DiffError) -> DiffError {
     var hash = newHash()
-    var room: [UInt8] = []
+    var buffer: [UInt8] = []
     try Blocks.forEachWindow(of: stored.byteCount, width: stored.type.width) {
       window throws(DiffError) in
       for block in window {
-        try base.read(stored, block, into: &room)
-        hash.update(room.span)
+        try base.read(stored, block, into: &buffer)
+        hash.update(buffer.span)
       }
     }
     let isDone = hash.text == payload.checksum.lowercased()
@@ -117,8 +118,8 @@ private struct DeltaImport {
       .wrongBase,
       isDone
         ? "is at the result of \(delta.path) already"
-        : "becomes other bytes than those whose checksum \(delta.path) states: another base"
-          + (delta.baseVersion.map { " than version \($0)" } ?? "") + ", or a damaged delta",
+        : "does not match the checksum in \(delta.path) afterwards: the base is wrong"
+          + (delta.baseVersion.map { " (not version \($0))" } ?? "") + ", or the delta is damaged",
       path: base.path, tensor: stored.name)
   }
 }

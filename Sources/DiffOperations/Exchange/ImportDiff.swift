@@ -3,30 +3,30 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// How `importDiff` works.
+/// The options of an import.
 public struct ImportOptions: Sendable {
-  /// The type of stored values; nil: f16 for the tensors whose values it holds exactly (with a
+  /// The type of stored values; nil for f16 if it represents all values of a tensor exactly (with a
   /// power-of-two scale), else f32.
   public var values: FloatType?
-  /// What the tensors of the file are called in the base.
+  /// Maps names in the file to names in the base.
   public var names = NameMap()
-  /// How encodings are chosen.
+  /// The profile by which encodings are chosen.
   public var profile = EncodingProfile.size
-  /// Facts to store with the diff.
+  /// Metadata to store in the diff.
   public var metadata: [String: String] = [:]
 
-  /// The defaults: values as they are, in as few bytes as that allows.
+  /// Creates the default options: exact values, in as few bytes as possible.
   public init() {}
 }
 
 extension Diffs {
   /// Writes an additive diff with the changes in a file of another tool. Types, shapes and
-  /// fingerprints are those of the base, which the file itself does not tell.
+  /// fingerprints are taken from the base, since the file lacks them.
   ///
-  /// - Throws: `mismatch` for tensors that the base lacks or has in another shape, `malformed` for a
-  ///   damaged file, `unsupported` for values that the type does not hold; `io`.
-  /// - Complexity: O(changes log changes) and O(elements of the base's tensors concerned), in memory
-  ///   of the changes of one tensor.
+  /// - Throws: `mismatch` for tensors that the base lacks or has in another shape, `malformed` for
+  ///   a damaged file, `unsupported` for values out of range of the type; `io`.
+  /// - Complexity: O(changes log changes + elements of the changed tensors); memory for the changes
+  ///   of one tensor.
   public static func `import`(
     _ path: String, _ format: ExchangeFormat, on base: any Checkpoint, into sink: any ByteSink,
     _ options: ImportOptions = ImportOptions()
@@ -71,7 +71,7 @@ extension Diffs {
       }
       guard let float = stored.type.float else {
         throw DiffError(
-          .unsupported, "is \(stored.type) in the base, to which nothing can be added",
+          .unsupported, "is \(stored.type) in the base, which cannot be added to",
           path: base.path, tensor: stored.name)
       }
       var tensor = try input.changes(source, stored.shape)
@@ -94,8 +94,8 @@ extension Diffs {
 }
 
 extension DiffWriter {
-  /// Writes what makes a tensor of the base one that an adapter has whole, exactly; false if it is
-  /// the same.
+  /// Writes the exact difference of a tensor of the base and one that an adapter holds whole;
+  /// returns false if they are equal.
   fileprivate func write(
     exact array: NumPyArray, over stored: StoredTensor, in base: any Checkpoint
   ) throws(DiffError) -> Bool {
@@ -122,7 +122,7 @@ extension DiffWriter {
 }
 
 extension ExchangedTensor {
-  /// Makes the values what they are in another type.
+  /// Rounds the values to another type.
   fileprivate mutating func round(to type: FloatType) {
     for index in runs.indices {
       let values = runs[index].values
@@ -131,7 +131,7 @@ extension ExchangedTensor {
     }
   }
 
-  /// The changes as a diff stores them.
+  /// Returns the changes as a diff stores them, and counts rounded values.
   fileprivate func encoded(
     as wanted: FloatType?, for tensor: FloatType, rounded: inout UInt64, path: String
   ) throws(DiffError) -> (operation: DiffOperation, runs: [ChangeRun<UInt8>]) {
@@ -158,7 +158,7 @@ extension ExchangedTensor {
     }
     guard made.numbers.allSatisfy(\.isFinite) else {
       throw DiffError(
-        .unsupported, "a value is not finite, or more than \(type) holds", path: path,
+        .unsupported, "a value is not finite or out of range of \(type)", path: path,
         tensor: name)
     }
     for (one, other) in zip(made.numbers, numbers) where one != other { rounded += 1 }

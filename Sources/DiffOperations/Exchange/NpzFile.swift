@@ -19,7 +19,7 @@ package struct NpzFile {
 
   /// Reads the directory.
   ///
-  /// - Throws: `notACheckpoint` if the file is no ZIP archive, `malformed`, `unsupported`, `io`.
+  /// - Throws: `notACheckpoint` if the file is not a ZIP archive, `malformed`, `unsupported`, `io`.
   package init(_ path: String) throws(DiffError) {
     file = try File(path)
     try readDirectory()
@@ -28,7 +28,7 @@ package struct NpzFile {
   /// Reads an array.
   ///
   /// - Throws: `checksum`, `malformed`, `unsupported`, `io`.
-  /// - Complexity: O(elements); memory is bounded by a multiple of what the file stores.
+  /// - Complexity: O(elements); memory is bounded by a multiple of the stored size.
   package func array(_ name: TensorName) throws(DiffError) -> NumPyArray {
     guard let member = members[name] else {
       throw DiffError(.mismatch, "has no array '\(name)'", path: file.path)
@@ -46,16 +46,16 @@ package struct NpzFile {
       $0 + 22 <= tail.count && tail[$0...].starts(with: "PK\u{5}\u{6}".utf8)
     }
     guard let end = starts.first(where: { $0 + 22 + tail.number(at: $0 + 20, 2) == tail.count })
-    else { throw failure(.notACheckpoint, "no archive of NumPy arrays (npz)") }
+    else { throw failure(.notACheckpoint, "not an archive of NumPy arrays (npz)") }
     let count = tail.number(at: end + 10, 2)
     let length = UInt64(tail.number(at: end + 12, 4))
     let offset = UInt64(tail.number(at: end + 16, 4))
     let endOffset = size - UInt64(tail.count - end)
     guard offset != UInt64(UInt32.max), count != 65_535 else {
-      throw failure(.unsupported, "a ZIP64 archive; archives of 4 GB and more are not read")
+      throw failure(.unsupported, "a ZIP64 archive; archives of 4 GB and more are not supported")
     }
     guard offset <= endOffset, length <= endOffset - offset, length >= UInt64(count) * 46 else {
-      throw malformed("a directory outside of the file")
+      throw malformed("a directory outside the file")
     }
     let directory = try file.bytes(at: offset, count: Int(length))
     var at = 0
@@ -86,14 +86,14 @@ package struct NpzFile {
       size: UInt64(directory.number(at: at + 20, 4)),
       fullSize: UInt64(directory.number(at: at + 24, 4)),
       offset: UInt64(directory.number(at: at + 42, 4)))
-    // Deflate makes no more than 1032 bytes out of one.
+    // Deflate expands a byte to at most 1032.
     guard member.offset + 30 + member.size <= limit,
       member.isDeflated
         ? member.fullSize <= member.size * 1032 + 64 : member.fullSize == member.size
     else { throw malformed("an array of impossible size") }
     guard name.suffix(4).elementsEqual(".npy".utf8),
       let text = String(validating: name.dropLast(4), as: UTF8.self)
-    else { throw malformed("a member that is no array") }
+    else { throw malformed("a member that is not an array") }
     names.append(TensorName(text))
     guard members.updateValue(member, forKey: TensorName(text)) == nil else {
       throw malformed("two arrays of one name")
@@ -128,7 +128,7 @@ package struct NpzFile {
 }
 
 extension [UInt8] {
-  /// A number of two or four bytes, all of which must be there.
+  /// Returns the little-endian number of two or four bytes at an index; all of them must exist.
   fileprivate func number(at start: Int, _ width: Int) -> Int {
     Int(span.littleEndian(at: start, width: width))
   }

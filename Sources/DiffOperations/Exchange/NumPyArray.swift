@@ -1,7 +1,7 @@
 import TensorCore
 
-/// An array as NumPy stores it: the format `.npy`, version 1.0 (numpy.org, "NEP 1"): little-endian
-/// and row-major, or of one dimension. Of its types those that tensors have.
+/// An array in NumPy's format `.npy`, version 1.0 (numpy.org, "NEP 1"): little-endian and
+/// row-major, or of one dimension, with a type that tensors have too.
 package struct NumPyArray {
   package var type: ElementType
   package var shape: Shape
@@ -9,14 +9,14 @@ package struct NumPyArray {
 
   private static let signature: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
-  /// NumPy's letters of the types that both have.
+  /// NumPy's codes of the types that both have.
   private static let types: [(type: ElementType, text: String)] = [
     (.bool, "|b1"), (.u8, "|u1"), (.i8, "|i1"), (.u16, "<u2"), (.i16, "<i2"), (.u32, "<u4"),
     (.i32, "<i4"), (.u64, "<u8"), (.i64, "<i8"), (.f16, "<f2"), (.f32, "<f4"), (.f64, "<f8"),
     (.c64, "<c8"),
   ]
 
-  /// The file of an array; nil if NumPy does not have the type.
+  /// The contents of the file; nil if NumPy does not have the type.
   package var file: [UInt8]? {
     guard let type = Self.types.first(where: { $0.type == type })?.text else { return nil }
     let extents = shape.extents.map { "\($0), " }.joined()
@@ -28,16 +28,16 @@ package struct NumPyArray {
     return Self.signature + [1, 0] + length.littleEndianBytes + Array(header.utf8) + bytes
   }
 
-  /// Reads a file.
+  /// Parses a file.
   ///
-  /// - Throws: `unsupported` or `malformed`, without the place.
+  /// - Throws: `unsupported` or `malformed`, without the location.
   package init(_ file: [UInt8]) throws(DiffError) {
     guard file.starts(with: Self.signature), file.count >= 10, (1...3).contains(file[6]) else {
-      throw DiffError(.malformed, "no NumPy array")
+      throw DiffError(.malformed, "not a NumPy array")
     }
     let lengthSize = file[6] == 1 ? 2 : 4
     let start = 8 + lengthSize
-    guard file.count >= start else { throw DiffError(.malformed, "a NumPy array without header") }
+    guard file.count >= start else { throw DiffError(.malformed, "a NumPy array without a header") }
     let length = Int(file.span.littleEndian(at: 8, width: lengthSize))
     guard length <= file.count - start else {
       throw DiffError(.malformed, "the header of a NumPy array is cut off")
@@ -60,7 +60,7 @@ package struct NumPyArray {
     self.init(type, shape, Array(file[(start + length)...]))
   }
 
-  /// An array of elements that are at hand.
+  /// Creates an array of elements.
   package init(_ type: ElementType, _ shape: Shape, _ bytes: [UInt8]) {
     self.type = type
     self.shape = shape
@@ -68,7 +68,7 @@ package struct NumPyArray {
   }
 }
 
-/// The header: a Python dictionary of three keys.
+/// A parser of the header, a Python dictionary with three keys.
 private struct NumPyHeader {
   private let text: [UInt8]
   private var at = 0
@@ -103,7 +103,7 @@ private struct NumPyHeader {
   }
 
   private var error: DiffError {
-    DiffError(.malformed, "the header of a NumPy array is not understood")
+    DiffError(.malformed, "the header of a NumPy array is invalid")
   }
 
   private mutating func spaces() {

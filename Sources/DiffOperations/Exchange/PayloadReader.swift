@@ -2,13 +2,12 @@ import Checkpoints
 import Compression
 import TensorCore
 
-/// Reads what a payload of a delta expands to, from the beginning to the end, in memory that does not
-/// depend on its length.
+/// Reads the expanded bytes of a delta's payload in order, in memory independent of its length.
 struct PayloadReader {
   private let payload: PublishedDelta.Payload
   private let expander: any StreamExpander
   private var input: [UInt8] = []
-  /// What of `input` has been taken, and what of the payload has been read.
+  /// The number of bytes of `input` that were consumed, and of the payload that were read.
   private var taken = 0
   private var offset: UInt64 = 0
   private var isComplete = false
@@ -20,7 +19,7 @@ struct PayloadReader {
 
   /// Fills `out` with the next bytes.
   ///
-  /// - Throws: `malformed` if there are fewer, or the compressed stream is damaged.
+  /// - Throws: `malformed` if there are not enough, or the compressed stream is damaged.
   mutating func read(into out: inout MutableSpan<UInt8>) throws(DiffError) {
     var made = 0
     while made < out.count {
@@ -32,7 +31,7 @@ struct PayloadReader {
     }
   }
 
-  /// The next `count` bytes.
+  /// Returns the next `count` bytes.
   mutating func read(_ count: Int) throws(DiffError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var span = bytes.mutableSpan
@@ -40,28 +39,28 @@ struct PayloadReader {
     return bytes
   }
 
-  /// Passes over bytes.
+  /// Skips bytes.
   mutating func skip(_ count: UInt64) throws(DiffError) {
     var rest = count
-    var room = [UInt8](repeating: 0, count: Int(min(rest, 1 << 18)))
+    var buffer = [UInt8](repeating: 0, count: Int(min(rest, 1 << 18)))
     while rest > 0 {
-      if UInt64(room.count) > rest { room.removeLast(room.count - Int(rest)) }
-      var span = room.mutableSpan
+      if UInt64(buffer.count) > rest { buffer.removeLast(buffer.count - Int(rest)) }
+      var span = buffer.mutableSpan
       try read(into: &span)
-      rest -= UInt64(room.count)
+      rest -= UInt64(buffer.count)
     }
   }
 
-  /// Requires that all has been read.
+  /// Requires that all bytes have been read.
   mutating func finish() throws(DiffError) {
-    var room: [UInt8] = [0]
+    var buffer: [UInt8] = [0]
     while true {
-      var span = room.mutableSpan
+      var span = buffer.mutableSpan
       let step = try step(into: &span, at: 0)
       guard step.made == 0 else { throw damaged("expands to more bytes than the tensor has") }
       guard step.taken == 0 else { continue }
       guard isComplete, offset == payload.stored.byteCount, taken == input.count else {
-        throw damaged("does not end where its compressed stream does")
+        throw damaged("does not end at the end of its compressed stream")
       }
       return
     }
@@ -77,7 +76,7 @@ struct PayloadReader {
       (taken, offset) = (0, end)
     }
     guard let step = expander.step(input.span.extracting(taken...), into: &out, at: start) else {
-      throw damaged("its compressed stream is damaged")
+      throw damaged("has a damaged compressed stream")
     }
     taken += step.taken
     if step.taken > 0 || step.made > 0 { isComplete = step.isComplete }

@@ -4,20 +4,20 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// A delta that another tool has published, open for reading. `Diffs.import` makes a diff of it.
+/// A delta published by another tool, open for reading. `Diffs.import` converts it to a diff.
 public struct PublishedDelta: Sendable {
-  /// The path that it was opened with.
+  /// The path of the delta.
   public let path: String
-  /// What it is.
+  /// The format of the delta.
   public let format: DeltaFormat
   /// The checksum of the tensors' new bytes.
   public let checksum: DeltaChecksum
-  /// The version that it makes, and the one that it was made on; nil in a format that has none.
+  /// The version of the result and of the base; nil in a format without versions.
   public let version, baseVersion: String?
-  /// The tensors, ascending by name.
+  /// The payloads, sorted by the names of their tensors.
   let payloads: [Payload]
 
-  /// What a delta has of a tensor.
+  /// The data of a tensor in a delta.
   struct Payload: Sendable {
     let name: TensorName
     /// The compressed bytes.
@@ -30,9 +30,9 @@ public struct PublishedDelta: Sendable {
   private static let indexName = "model.safetensors.index.json"
   private static let indexLimit: UInt64 = 100_000_000
 
-  /// Whether there is a delta at a path: a folder whose index names a coding of deltas, or a
-  /// safetensors file or folder of nothing but byte vectors with a checksum each. False for what
-  /// cannot be read.
+  /// Returns whether there is a delta at a path: a folder whose index names a coding of deltas, or
+  /// a safetensors file or folder of only byte vectors, each with a checksum. Returns false for a
+  /// file that cannot be read.
   public static func isDelta(_ path: String) -> Bool {
     if Folder.exists(path), let index = try? Index(path), index.encoding != nil { return true }
     guard Folder.exists(path) || (try? CheckpointFormat(contentsOf: path)) == .safetensors,
@@ -42,18 +42,18 @@ public struct PublishedDelta: Sendable {
   }
 
   private static func looksLikeArc(_ file: any Checkpoint) -> Bool {
-    let facts = file.metadata
+    let metadata = file.metadata
     return !file.tensors.isEmpty && file.skipped.allSatisfy { !$0.mayHoldNumbers }
       && file.tensors.allSatisfy {
         $0.type == .u8 && $0.shape.extents.count == 1
-          && facts[$0.name.description].flatMap { UInt32($0) } != nil
+          && metadata[$0.name.description].flatMap { UInt32($0) } != nil
       }
   }
 
-  /// Opens a delta, in memory of its headers.
+  /// Opens a delta, reading only its headers into memory.
   ///
-  /// - Throws: `unsupported`, with its name, for a coding that diffkit does not have: pickled
-  ///   payloads (arc_v3), BLAKE3; `malformed` for what breaks the rules of its format; `io`.
+  /// - Throws: `unsupported`, with its name, for a coding that diffkit does not support: pickled
+  ///   payloads (arc_v3), BLAKE3; `malformed` for a violation of the format; `io`.
   public init(_ path: String) throws(DiffError) {
     self.path = path
     guard Folder.exists(path), File.exists("\(path)/\(Self.indexName)"),
@@ -61,7 +61,7 @@ public struct PublishedDelta: Sendable {
     else {
       let file = try CheckpointFile.open(path)
       guard Self.looksLikeArc(file) else {
-        throw DiffError(.unsupported, "is no delta of a kind that diffkit reads", path: path)
+        throw DiffError(.unsupported, "is not a delta of a format that diffkit reads", path: path)
       }
       payloads = try Self.payloads(of: file, path)
       format = try Self.arc(payloads)
@@ -78,7 +78,7 @@ public struct PublishedDelta: Sendable {
   private static func payloads(
     of file: any Checkpoint, _ path: String
   ) throws(DiffError) -> [Payload] {
-    let facts = file.metadata
+    let metadata = file.metadata
     return try file.tensors.map { (stored) throws(DiffError) in
       guard stored.type == .u8, stored.shape.extents.count == 1,
         case .contiguous = stored.storage
@@ -87,14 +87,14 @@ public struct PublishedDelta: Sendable {
           .malformed, "is \(stored.type) \(stored.shape), not a vector of bytes", path: file.path,
           tensor: stored.name)
       }
-      guard let checksum = facts[stored.name.description] else {
+      guard let checksum = metadata[stored.name.description] else {
         throw DiffError(.malformed, "has no checksum", path: file.path, tensor: stored.name)
       }
       return Payload(name: stored.name, stored: stored, file: file, checksum: checksum)
     }
   }
 
-  /// Tells Fireworks' formats apart by how payloads begin.
+  /// Returns which of Fireworks' formats the payloads have, by their first bytes.
   private static func arc(_ payloads: [Payload]) throws(DiffError) -> DeltaFormat {
     for payload in payloads {
       let count = min(14, Int(payload.stored.byteCount))
@@ -106,7 +106,7 @@ public struct PublishedDelta: Sendable {
         return .arcV1
       }
       let isPickled = start.elementsEqual("ARC3_ENVELOPE\0".utf8)
-      // Where arc_v3 gains nothing, it stores a safetensors file in a safetensors file.
+      // If arc_v3 does not save space, it stores a safetensors file in a safetensors file.
       guard !isPickled, !(start.count > 8 && start[8] == UInt8(ascii: "{")) else {
         throw DiffError(
           .unsupported,
@@ -122,7 +122,7 @@ public struct PublishedDelta: Sendable {
     return .arcV2
   }
 
-  /// The bytes of a payload, expanded.
+  /// Returns a reader of the expanded bytes of a payload.
   func bytes(of payload: Payload) -> PayloadReader {
     PayloadReader(payload, format == .arcV1 ? ZlibExpander() : ZstdExpander())
   }
@@ -130,13 +130,13 @@ public struct PublishedDelta: Sendable {
   /// The index of a folder.
   private struct Index {
     let folder: String
-    private let facts: JSONValue?
+    private let metadata: JSONValue?
     private let files: [JSONValue.Member]
 
     init(_ folder: String) throws(DiffError) {
       self.folder = folder
       let path = "\(folder)/\(PublishedDelta.indexName)"
-      (facts, files) = try File.parse(path, limit: PublishedDelta.indexLimit) {
+      (metadata, files) = try File.parse(path, limit: PublishedDelta.indexLimit) {
         bytes throws(DiffError) in
         let json = try JSONValue(parsing: bytes)
         guard let files = json["weight_map"]?.members else {
@@ -146,19 +146,19 @@ public struct PublishedDelta: Sendable {
       }
     }
 
-    var encoding: String? { facts?["delta_encoding"]?.text }
+    var encoding: String? { metadata?["delta_encoding"]?.text }
 
-    /// A number, which some write as a text.
+    /// Returns a number, which some tools write as a string.
     func number(_ key: String) throws(DiffError) -> String? {
-      guard let value = facts?[key] else { throw DiffError(.malformed, "has no '\(key)'") }
+      guard let value = metadata?[key] else { throw DiffError(.malformed, "has no '\(key)'") }
       guard let number = UInt64(value.text ?? value.compact) else {
-        throw DiffError(.malformed, "its '\(key)' is no number")
+        throw DiffError(.malformed, "its '\(key)' is not a number")
       }
       return "\(number)"
     }
 
     func codings() throws(DiffError) -> (DeltaFormat, DeltaChecksum) {
-      func text(_ key: String) -> String { facts?[key]?.text ?? "" }
+      func text(_ key: String) -> String { metadata?[key]?.text ?? "" }
       func unknown(_ what: String, _ key: String) -> DiffError {
         DiffError(
           .unsupported, "is a delta of the \(what) '\(text(key))', which diffkit does not read")
@@ -176,7 +176,7 @@ public struct PublishedDelta: Sendable {
       return (format, checksum)
     }
 
-    /// What the files hold: what the index says, no more and no less.
+    /// Returns the payloads of the files, which must be exactly those of the index.
     func payloads() throws(DiffError) -> [Payload] {
       let path = "\(folder)/\(PublishedDelta.indexName)"
       var rest: [String: Set<TensorName>] = [:]
@@ -200,7 +200,7 @@ public struct PublishedDelta: Sendable {
         let found = try PublishedDelta.payloads(of: file, folder)
         for payload in found where !tensors.contains(payload.name) {
           throw DiffError(
-            .malformed, "is in \(name), but the index does not say so", path: path,
+            .malformed, "is in \(name), but not in the index", path: path,
             tensor: payload.name)
         }
         if let missing = tensors.subtracting(found.map(\.name)).min() {

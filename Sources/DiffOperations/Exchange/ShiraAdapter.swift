@@ -2,26 +2,26 @@ import DiffFormat
 import StrictJSON
 import TensorCore
 
-/// What PEFT wants of a SHiRA adapter as a whole: one r for all its matrices, each of which has
-/// r · (rows + columns) changes, and a configuration that says so and names the modules.
+/// A SHiRA adapter as PEFT requires it: one r for all matrices, each of which has r · (rows +
+/// columns) changes, and a configuration with r and the names of the modules.
 ///
-/// A matrix with fewer changes is filled up with zeros at its first other positions.
+/// A matrix with fewer changes is filled with zeros at its first unchanged positions.
 struct ShiraAdapter {
-  /// The files of the adapter's folder.
+  /// The names of the files of the adapter's folder.
   static let weightsName = "adapter_model.safetensors"
   static let configurationName = "adapter_config.json"
-  /// What PEFT puts before the names of the model.
+  /// The prefix that PEFT adds to the names of the model.
   static let prefix = "base_model.model."
 
-  /// Changes of a matrix for each of its rows and columns.
+  /// The number of changes of a matrix for each of its rows and columns.
   let r: UInt64
   private let modules, heads: [String]
 
   /// - Parameters:
   ///   - additions: the matrices that change.
-  ///   - heads: the tensors that are whole.
-  /// - Throws: `unsupported` for what is no matrix called `….weight`, and for one that has fewer
-  ///   elements than changes by the r of all.
+  ///   - heads: the whole tensors.
+  /// - Throws: `unsupported` for a tensor that is not a matrix named `….weight`, and for a matrix
+  ///   that has fewer elements than r requires.
   init(_ additions: [DiffEntry], heads: [DiffEntry]) throws(DiffError) {
     var r: UInt64 = 1
     var modules: [String] = []
@@ -31,7 +31,7 @@ struct ShiraAdapter {
         entry.shape.extents.allSatisfy({ (1...UInt64(Int32.max)).contains($0) })
       else {
         throw DiffError(
-          .unsupported, "is no matrix called '….weight', and SHiRA has nothing else",
+          .unsupported, "is not a matrix named '….weight', which SHiRA requires",
           tensor: entry.name, remedy: .leaveOut)
       }
       let lines = Self.lines(of: entry.shape)
@@ -41,7 +41,7 @@ struct ShiraAdapter {
     for entry in additions where r * Self.lines(of: entry.shape) > entry.shape.count {
       throw DiffError(
         .unsupported,
-        "is too small for SHiRA's r, which is one for all matrices and would be \(r)",
+        "is too small for SHiRA's r, which is common to all matrices and would be \(r)",
         tensor: entry.name, remedy: .leaveOut)
     }
     self.r = r
@@ -51,7 +51,7 @@ struct ShiraAdapter {
 
   private static func lines(of shape: Shape) -> UInt64 { shape.extents[0] + shape.extents[1] }
 
-  /// Types and shapes of the arrays of a matrix.
+  /// Returns the names, types and shapes of the arrays of a matrix.
   func arrays(_ entry: DiffEntry) -> [(name: TensorName, type: ElementType, shape: Shape)] {
     let module = Self.prefix + entry.name.dotted.dropLast(".weight".count)
     let count = r * Self.lines(of: entry.shape)
@@ -62,7 +62,7 @@ struct ShiraAdapter {
     ]
   }
 
-  /// A matrix with zeros at as many more positions as it needs.
+  /// Returns a matrix with zeros added at as many positions as required.
   func filled(_ tensor: ExchangedTensor) -> ExchangedTensor {
     var missing = r * Self.lines(of: tensor.shape) - tensor.count
     guard missing > 0 else { return tensor }
@@ -119,6 +119,6 @@ struct ShiraAdapter {
 }
 
 extension TensorName {
-  /// The name with '.' as the separator, as PyTorch has it.
+  /// The name with '.' as the separator, as in PyTorch.
   var dotted: String { key.spelled(with: UInt8(ascii: ".")).description }
 }

@@ -11,34 +11,35 @@ package struct DiffStep: Sendable {
     self.direction = direction
   }
 
-  /// The steps that diffs are, taken one after the other, or back from the last to the first.
+  /// Returns the steps of diffs applied one after the other, or reverted from the last to the
+  /// first.
   static func all(_ diffs: [DiffReader], _ direction: Direction) -> [DiffStep] {
     (direction == .apply ? diffs : diffs.reversed()).map { DiffStep($0, direction) }
   }
 }
 
-/// What steps do to one tensor, in their order.
+/// The entries of several steps for one tensor, in order.
 struct StepChain {
   var entries: [DirectedEntry]
 
   var first: DirectedEntry { entries[0] }
   var last: DirectedEntry { entries[entries.count - 1] }
 
-  /// The number of the last step that does not know what it takes away: additions and new bits, taken
-  /// back.
+  /// The index of the last step that cannot be undone from its own data: a reverted `add` or
+  /// `replace`.
   var lastIrreversible: Int? {
     entries.last { $0.isReversed && !$0.entry.operation.isReversible }?.number
   }
 
-  /// Whether nothing but elements of a tensor that is there changes, in steps that know how.
+  /// True if only elements of an existing tensor change, in steps that can all be computed.
   var changesElementsAlone: Bool {
     lastIrreversible == nil && !entries.contains { $0.isReshape || $0.inserts || $0.deletes }
   }
 
-  /// The chains of all tensors, in order of names.
+  /// Returns the chains of all tensors, in order of names.
   ///
-  /// - Throws: `mismatch` if an entry does not follow from the one before by its fingerprints, type
-  ///   and shape.
+  /// - Throws: `mismatch` if an entry does not follow from the previous one by its fingerprints,
+  ///   type and shape.
   static func all(_ steps: [DiffStep]) throws(DiffError) -> [StepChain] {
     var chains: [TensorName.Key: StepChain] = [:]
     for (number, step) in steps.enumerated() {
@@ -54,7 +55,8 @@ struct StepChain {
         }
         guard next.follows(last) else {
           throw DiffError(
-            .mismatch, "does not begin where \(last.reader.path ?? "the diff before") ends",
+            .mismatch,
+            "does not begin with the result of \(last.reader.path ?? "the previous diff")",
             path: step.diff.path, tensor: entry.name)
         }
         chains[key]?.entries.append(next)
@@ -65,7 +67,7 @@ struct StepChain {
 }
 
 extension DirectedEntry {
-  /// Whether the tensor is before this entry what the other one leaves.
+  /// Returns whether this entry begins with the result of the other.
   func follows(_ other: DirectedEntry) -> Bool {
     guard !other.deletes else { return inserts }
     return !inserts && before != nil && before == other.after && entry.type == other.entry.type

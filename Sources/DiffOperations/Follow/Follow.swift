@@ -3,12 +3,11 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// A way from a checkpoint to another one.
+/// The steps from one checkpoint to another.
 package struct Route: Sendable {
   /// The steps, in order.
   package var steps: [DiffStep]
-  /// By the number of a step that goes back and does not know what it takes away: the checkpoint that
-  /// it leads to.
+  /// The checkpoints that steps lead to which cannot be undone from their own data, by step index.
   package var restored: [Int: any Checkpoint]
 
   package init(_ steps: [DiffStep] = [], restored: [Int: any Checkpoint] = [:]) {
@@ -17,28 +16,27 @@ package struct Route: Sendable {
   }
 }
 
-/// What following a route changed.
+/// The changes that following a route made.
 package struct RouteOutcome: Sendable {
-  /// Tensors that changed.
+  /// The number of changed tensors.
   package var tensors = 0
-  /// The fingerprints that tensors have afterwards, by their names in the checkpoint; nil of those that
-  /// are gone.
+  /// The fingerprints of the changed tensors afterwards, by their names in the checkpoint; nil for
+  /// deleted ones.
   package var fingerprints: [TensorName: Fingerprint?] = [:]
 }
 
 extension Diffs {
-  /// Takes a checkpoint along a route, in one pass over each tensor that changes: what several steps
-  /// do to a block is done to it while it is in a core's cache. Every tensor is verified before and
-  /// after.
+  /// Takes a checkpoint along a route, in one pass over each tensor that changes: all steps are
+  /// applied to a block while it is in a core's cache. Every tensor is verified before and after.
   ///
   /// - Parameters:
-  ///   - path: where the result is written; nil to change the checkpoint where it is, behind a redo
-  ///     journal, as `applyInPlace` does.
-  ///   - check: is called with what has become of the tensors before the result becomes visible.
-  /// - Throws: `wrong-base` if a tensor is not the one that the route begins with; what
-  ///   `LinkedCheckpoint`, `apply` and `applyInPlace` throw. Nothing is changed then.
-  /// - Complexity: O(bytes of the checkpoint + changes), in memory of a window of blocks and the pages
-  ///   that reach into it; in place, O(bytes of the tensors that change).
+  ///   - path: the path of the result; nil to change the checkpoint in place, with a redo journal,
+  ///     as `applyInPlace` does.
+  ///   - check: called with the outcome before the result becomes visible.
+  /// - Throws: `wrong-base` if a tensor is not at the beginning of the route; the errors of
+  ///   `LinkedCheckpoint`, `apply` and `applyInPlace`. Nothing is changed then.
+  /// - Complexity: O(bytes of the checkpoint + changes), in place O(bytes of the tensors that
+  ///   change); memory for a window of blocks and the pages that overlap it.
   package static func follow(
     _ route: Route, from base: any Checkpoint, to path: String?, overwriting: Bool = false,
     progress handler: ProgressHandler? = nil,
@@ -49,12 +47,12 @@ extension Diffs {
       check: check)
   }
 
-  /// Makes the tensors of a checkpoint those of another one, wherever that keeps them.
+  /// Replaces tensors of a checkpoint by those of another one.
   ///
   /// - Parameters:
-  ///   - source: what the checkpoint is to be.
-  ///   - changed: the tensors of either that differ, with their fingerprints before and after.
-  ///   - path: where the result is written; nil to change the checkpoint where it is.
+  ///   - source: the checkpoint to copy the tensors from.
+  ///   - changed: the tensors that differ, with their fingerprints before and after.
+  ///   - path: the path of the result; nil to change the checkpoint in place.
   package static func replace(
     _ base: any Checkpoint, by source: any Checkpoint,
     _ changed: [(name: TensorName, before: Fingerprint?, after: Fingerprint?)], to path: String?,
@@ -74,7 +72,7 @@ extension Diffs {
   }
 }
 
-/// What a route does to the tensors of a checkpoint.
+/// The changes that a route makes to the tensors of a checkpoint.
 private struct RoutePlan {
   var tensors: [any RouteTensor] = []
 
@@ -105,7 +103,7 @@ private struct RoutePlan {
       guard (stored == nil) == chain.first.inserts else {
         throw DiffError(
           .wrongBase,
-          stored == nil ? "is not in the checkpoint" : "is there before a diff inserts it",
+          stored == nil ? "is not in the checkpoint" : "exists before a diff inserts it",
           path: base.path, tensor: name)
       }
       if chain.isOnePass {
@@ -113,19 +111,19 @@ private struct RoutePlan {
           TensorPlan(name: name, stored: stored, entries: chain.entries, isSum: false))
         continue
       }
-      // From where the last step that takes away what it does not know has led to, or from here.
+      // Starts from the checkpoint that the last irreversible step leads to, or from the base.
       let begin = chain.lastIrreversible
-      let place = begin ?? -1
-      if sources[place] == nil {
-        let origin = begin.map { route.restored[$0] } ?? base
-        guard let origin else {
+      let origin = begin ?? -1
+      if sources[origin] == nil {
+        let start = begin.map { route.restored[$0] } ?? base
+        guard let start else {
           throw DiffError(
-            .unsupported, "is taken back by a diff that keeps no old values", path: base.path,
+            .unsupported, "is reverted by a diff that keeps no old values", path: base.path,
             tensor: name)
         }
-        sources[place] = try LinkedCheckpoint(origin, Array(route.steps[(place + 1)...]))
+        sources[origin] = try LinkedCheckpoint(start, Array(route.steps[(origin + 1)...]))
       }
-      let content = try sources[place].flatMap { (source) throws(DiffError) in
+      let content = try sources[origin].flatMap { (source) throws(DiffError) in
         try TensorNames(source).find(spelled).map { ($0, source) }
       }
       tensors.append(
@@ -137,14 +135,14 @@ private struct RoutePlan {
 }
 
 extension StepChain {
-  /// Whether the tensor can be changed block by block as it stands, or comes, goes or gets another
-  /// shape by a single step.
+  /// True if the tensor can be changed block by block, or if a single step inserts, deletes or
+  /// reshapes it.
   fileprivate var isOnePass: Bool {
     changesElementsAlone || entries.count == 1 && lastIrreversible == nil
   }
 }
 
-/// What a route does to one tensor.
+/// The change that a route makes to one tensor.
 private protocol RouteTensor {
   var name: TensorName { get }
   var byteCount: UInt64 { get }
@@ -152,16 +150,16 @@ private protocol RouteTensor {
   var isPatchable: Bool { get }
   var tableChange: TableChange? { get }
 
-  /// Brings the tensor into the output; returns its fingerprint, or nil if it is gone.
+  /// Writes the tensor to the output; returns its fingerprint, or nil if it is deleted.
   func run(
     _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
   ) throws(DiffError) -> Fingerprint?
 }
 
-/// It is written from the first byte to the last.
+/// The tensor is written from the first byte to the last.
 extension TensorCopy: RouteTensor {}
 
-/// Elements of it change: by the pass that `apply` makes.
+/// Elements of the tensor change, in the pass that `apply` makes.
 extension TensorPlan: RouteTensor {
   func run(
     _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
@@ -180,7 +178,7 @@ extension TensorPlan: RouteTensor {
 }
 
 extension RoutePlan {
-  /// Takes the tensors along into a new checkpoint, or where they are.
+  /// Changes the tensors in a new checkpoint, or in place.
   fileprivate func carry(
     _ base: any Checkpoint, to path: String?, attributesOf steps: [DiffStep], overwriting: Bool,
     progress handler: ProgressHandler?, check: (RouteOutcome) throws(DiffError) -> Void

@@ -3,22 +3,22 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// What a checkpoint becomes by steps, without a file: for reading. Each tensor is made while it is
-/// read, all diffs in one pass; memory is a window of blocks and the pages that reach into it.
+/// The read-only result of steps on a checkpoint, without a file. Each tensor is computed while it
+/// is read, all diffs in one pass; memory is a window of blocks and the pages that overlap it.
 ///
-/// Reading from the first byte of a tensor to the last costs O(bytes + changes), by many threads that
-/// stay within a window of each other too; whoever goes back begins the tensor again.
+/// Reading a tensor from the first byte to the last costs O(bytes + changes), also by several
+/// threads that stay within a window of each other; a reader that goes back restarts the tensor.
 package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
   package let tensors: [StoredTensor]
   private let base: any Checkpoint
   private let contents: [TensorName: LinkedTensor]
-  /// Held to change `cursor`, or to read by it.
+  /// Held to move `cursor`, or to read from it.
   private let lock = ReadWriteLock()
   private var cursor: LinkedCursor?
 
   /// - Throws: `mismatch` if the steps do not follow from each other or from the tensors of `base`,
-  ///   whose fingerprints are not compared; `unsupported` for a step back that does not know what it
-  ///   takes away.
+  ///   whose fingerprints are not compared; `unsupported` for a reverted step that keeps no old
+  ///   values.
   package init(_ base: any Checkpoint, _ steps: [DiffStep]) throws(DiffError) {
     self.base = base
     let names = TensorNames(base)
@@ -34,7 +34,7 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
         rows[name] = nil
         continue
       }
-      // Aliases are names of one object in a file; what is made here is none of them.
+      // The aliases stay, but the storage does not: the tensor is computed, not read from a file.
       rows[name] = StoredTensor(
         name: name, aliases: stored?.aliases ?? [], type: content.type, shape: content.shape,
         storage: .unallocated)
@@ -43,7 +43,7 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
     tensors = rows.values.sorted { $0.name < $1.name }
   }
 
-  /// A single tensor.
+  /// Creates a checkpoint of a single tensor.
   fileprivate init(_ tensor: LinkedTensor, _ row: StoredTensor, in base: any Checkpoint) {
     self.base = base
     tensors = [row]
@@ -77,7 +77,7 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
     }
   }
 
-  /// Reads bytes that lie in one window.
+  /// Reads bytes within one window.
   private func read(
     _ content: LinkedTensor, _ name: TensorName, _ bytes: Range<UInt64>,
     into buffer: inout MutableSpan<UInt8>
@@ -91,7 +91,7 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
       try lock.writing { () throws(DiffError) in
         guard cursor?.covers(name, bytes) != true else { return }
         if cursor?.isBefore(name, bytes) != true { cursor = LinkedCursor(content, name) }
-        // What fails half-way is begun again.
+        // The cursor is taken, so that a tensor is restarted after an error halfway.
         guard var moved = cursor.take() else { return }
         try moved.move(to: bytes)
         cursor = moved
@@ -99,33 +99,33 @@ package final class LinkedCheckpoint: Checkpoint, @unchecked Sendable {
     }
   }
 
-  /// - Throws: always, `unsupported`: its base is written with the steps applied.
+  /// - Throws: `unsupported`, always: only the base is written, with the steps applied.
   package func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a checkpoint in the making is not copied", path: path)
+    throw DiffError(.unsupported, "a checkpoint computed from diffs cannot be written", path: path)
   }
 }
 
-/// How a tensor comes about.
+/// The derivation of a tensor by steps.
 struct LinkedTensor: Sendable {
   private(set) var origin: Origin
-  /// What changes elements of it, in order.
+  /// The entries that change elements, in order.
   private(set) var entries: [DirectedEntry] = []
   private(set) var type: ElementType
   private(set) var shape: Shape
 
-  /// Where elements come from that no entry changes.
+  /// The source of the elements that no entry changes.
   enum Origin: Sendable {
-    /// From nowhere: the first entry holds all of them.
+    /// None: the first entry holds all elements.
     case entries
-    /// From a tensor of a checkpoint.
+    /// A tensor of a checkpoint.
     case stored(StoredTensor, any Checkpoint)
-    /// From a tensor that gets another shape.
+    /// A tensor that an entry reshapes.
     case reshaped(StoredTensor, any Checkpoint, DirectedEntry)
   }
 
-  /// What becomes of a tensor of `base`, or of none; nil if it is gone in the end.
+  /// Derives a tensor from one of `base`, or from none; nil if it is deleted in the end.
   init?(
     _ chain: StepChain, _ stored: StoredTensor?, in base: any Checkpoint
   ) throws(DiffError) {
@@ -133,7 +133,7 @@ struct LinkedTensor: Sendable {
     guard (stored == nil) == first.inserts else {
       throw DiffError(
         .mismatch,
-        first.inserts ? "is there before a diff inserts it" : "is not in the checkpoint",
+        first.inserts ? "exists before a diff inserts it" : "is not in the checkpoint",
         path: base.path, tensor: first.entry.name)
     }
     (type, shape, origin) = (first.entry.type, first.shapeBefore, .entries)
@@ -175,13 +175,13 @@ struct LinkedTensor: Sendable {
   }
 }
 
-/// A window that moves forwards through a tensor in the making.
+/// A window that moves forward through a tensor and computes its bytes.
 private struct LinkedCursor {
   private let name: TensorName
   private let content: LinkedTensor
   private var patch: Patch
   private var reshape: ReshapeStream?
-  /// The bytes of the window, if the tensor gets another shape.
+  /// The bytes of the window, if the tensor is reshaped.
   private var reshaped: [UInt8] = []
   private var window: Range<UInt64> = 0..<0
 
@@ -196,13 +196,13 @@ private struct LinkedCursor {
 
   private var width: UInt64 { UInt64(content.type.width) }
 
-  /// Whether bytes of a tensor are in the window.
+  /// Returns whether bytes of a tensor are in the window.
   func covers(_ name: TensorName, _ bytes: Range<UInt64>) -> Bool {
     name == self.name && window.lowerBound <= bytes.lowerBound
       && bytes.upperBound <= window.upperBound
   }
 
-  /// Whether the window can be moved to bytes of a tensor.
+  /// Returns whether the window can be moved to bytes of a tensor.
   func isBefore(_ name: TensorName, _ bytes: Range<UInt64>) -> Bool {
     name == self.name && window.upperBound <= bytes.lowerBound
   }
@@ -213,7 +213,7 @@ private struct LinkedCursor {
     let size = blockSize * UInt64(Blocks.perWindow)
     let end = content.shape.count * width
     var start = bytes.lowerBound / size * size
-    // Of another shape, every byte before these has to be made.
+    // A reshaped tensor is computed from its first byte on.
     if reshape != nil { start = window.upperBound }
     repeat {
       let next = start..<min(end, start + size)
@@ -230,7 +230,7 @@ private struct LinkedCursor {
     try patch.move(to: window.lowerBound / width..<window.upperBound / width)
   }
 
-  /// Makes bytes of the window. May be called by several threads.
+  /// Returns bytes of the window. May be called by several threads.
   func bytes(_ range: Range<UInt64>) throws(DiffError) -> [UInt8] {
     var bytes: [UInt8]
     switch content.origin {

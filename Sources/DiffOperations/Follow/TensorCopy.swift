@@ -3,18 +3,19 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A tensor that becomes what another checkpoint has under its name.
+/// A tensor that is replaced by the one of another checkpoint.
 struct TensorCopy {
-  /// The name in the checkpoint that changes.
+  /// The name in the changed checkpoint.
   let name: TensorName
-  /// The tensor there; nil if it comes.
+  /// The tensor in the changed checkpoint; nil if it is inserted.
   let stored: StoredTensor?
-  /// Where its elements are; nil if it goes.
+  /// The tensor with the new elements; nil if it is deleted.
   let source: (tensor: StoredTensor, checkpoint: any Checkpoint)?
-  /// The tensor before and after.
+  /// The fingerprints before and after.
   let before, after: Fingerprint?
 
-  private struct Work: Sendable {
+  /// The buffers and hashes of one block.
+  private struct BlockCopy: Sendable {
     var bytes: [UInt8] = []
     var hash = BlockHashes()
     var old: [UInt8] = []
@@ -25,18 +26,18 @@ struct TensorCopy {
 
   private var keepsShape: Bool { stored != nil && stored?.shape == source?.tensor.shape }
 
-  /// Whether all its bytes are written, so that they need not be copied before.
+  /// True if all bytes are written, so that they need not be copied first.
   var isRewritten: Bool {
     guard case .contiguous? = stored?.storage else { return false }
     return keepsShape
   }
 
-  /// Whether nothing but its elements changes, where they stand.
+  /// True if only elements change, in place.
   var isPatchable: Bool {
     keepsShape && (byteCount == 0 || stored?.isChangeableInPlace == true)
   }
 
-  /// What becomes of its row in the checkpoint's table.
+  /// The change of the tensor's row in the checkpoint's table.
   var tableChange: TableChange? {
     switch (stored, source?.tensor) {
     case (nil, let tensor?): .insert(name, tensor.type, tensor.shape)
@@ -47,9 +48,10 @@ struct TensorCopy {
     }
   }
 
-  /// Brings the tensor into the output; returns its fingerprint, or nil if it goes.
+  /// Writes the tensor to the output; returns its fingerprint, or nil if it is deleted.
   ///
-  /// - Throws: `wrong-base` if it was another one, `checksum` if it becomes another one than expected.
+  /// - Throws: `wrong-base` if the tensor was not the expected one, `checksum` if the result is
+  ///   not.
   /// - Complexity: O(bytes).
   func run(
     _ base: any Checkpoint, _ target: Target, _ progress: inout ProgressCounter
@@ -62,44 +64,44 @@ struct TensorCopy {
     }
     if let stored, stored.type != tensor.type {
       throw DiffError(
-        .unsupported, "comes back as \(tensor.type), and is \(stored.type)", path: base.path,
+        .unsupported, "changes its type from \(stored.type) to \(tensor.type)", path: base.path,
         tensor: name, remedy: .newOutput)
     }
-    let place: StoredTensor
+    let row: StoredTensor
     if let stored {
-      place = keepsShape ? stored : try target.output.reshape(stored, to: tensor.shape)
+      row = keepsShape ? stored : try target.output.reshape(stored, to: tensor.shape)
     } else {
-      place = try target.output.insert(name, tensor.type, tensor.shape)
+      row = try target.output.insert(name, tensor.type, tensor.shape)
     }
-    // What is changed in place must be what it is taken for.
+    // In place, the old bytes are verified while they are read.
     let old = target.isPatch ? stored : nil
     var builder = Fingerprint.Builder(tensor.type, tensor.shape)
     var oldBuilder = builder
-    var works = [Work](repeating: Work(), count: Blocks.perWindow)
+    var blocks = [BlockCopy](repeating: BlockCopy(), count: Blocks.perWindow)
     try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
       window throws(DiffError) in
-      try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-        try checkpoint.read(tensor, window[index], into: &work.bytes)
-        work.hash = BlockHashes(work.bytes.span)
+      try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+        try checkpoint.read(tensor, window[index], into: &block.bytes)
+        block.hash = BlockHashes(block.bytes.span)
         guard let old else {
           return try target.output.write(
-            work.bytes.span, to: place, at: window[index].lowerBound)
+            block.bytes.span, to: row, at: window[index].lowerBound)
         }
-        try base.read(old, window[index], into: &work.old)
-        work.oldHash = BlockHashes(work.old.span)
+        try base.read(old, window[index], into: &block.old)
+        block.oldHash = BlockHashes(block.old.span)
         let found = Differences(
-          from: work.old, to: work.bytes, width: tensor.type.width, at: 0, .replace)
+          from: block.old, to: block.bytes, width: tensor.type.width, at: 0, .replace)
         guard !found.changes.isEmpty else { return }
         try target.output.write(
-          work.bytes.span, to: place, at: window[index].lowerBound,
+          block.bytes.span, to: row, at: window[index].lowerBound,
           changing: found.changes.offsets.span, from: found.old.span)
       }
-      for work in works.prefix(window.count) {
-        builder.append(work.hash)
-        oldBuilder.append(work.oldHash)
+      for block in blocks.prefix(window.count) {
+        builder.append(block.hash)
+        oldBuilder.append(block.oldHash)
       }
       let end = window[window.count - 1].upperBound
-      try target.output.finish(place, upTo: end)
+      try target.output.finish(row, upTo: end)
       progress.add(end - window[0].lowerBound)
     }
     if old != nil { try requireOld(oldBuilder.fingerprint, base) }
@@ -113,6 +115,6 @@ struct TensorCopy {
   private func requireOld(_ found: Fingerprint, _ base: any Checkpoint) throws(DiffError) {
     guard let before, !checksumsMatch(found, before) else { return }
     throw DiffError(
-      .wrongBase, "has been changed since it was recognised", path: base.path, tensor: name)
+      .wrongBase, "was changed after it was identified", path: base.path, tensor: name)
   }
 }

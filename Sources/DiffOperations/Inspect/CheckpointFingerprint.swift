@@ -2,7 +2,7 @@ import Checkpoints
 import TensorCore
 
 extension Checkpoint {
-  /// The fingerprints of the tensors, without the state of an optimizer.
+  /// Returns the fingerprints of the tensors, without optimizer state.
   ///
   /// - Complexity: O(bytes), on all cores.
   package func fingerprints(
@@ -18,7 +18,8 @@ extension Checkpoint {
     return fingerprints
   }
 
-  /// The fingerprint of the whole checkpoint (spec/FORMAT.md, 7.4); nil if names are ambiguous.
+  /// Returns the fingerprint of the whole checkpoint (spec/FORMAT.md, 7.4); nil if names are
+  /// ambiguous.
   ///
   /// - Complexity: O(bytes), on all cores.
   public func fingerprint(
@@ -27,7 +28,7 @@ extension Checkpoint {
     .ofCheckpoint(try fingerprints(progress: handler))
   }
 
-  /// The fingerprint of a tensor; nil if its type or its storage cannot be read.
+  /// Returns the fingerprint of a tensor; nil if its type or storage is not supported.
   func fingerprintIfReadable(of tensor: StoredTensor) throws(DiffError) -> Fingerprint? {
     do { return try fingerprint(of: tensor) } catch {
       guard error.code == .unsupported || error.code == .unsupportedCheckpoint else { throw error }
@@ -36,18 +37,18 @@ extension Checkpoint {
   }
 }
 
-/// The fingerprints of a checkpoint's tensors as they become known.
+/// Collects the fingerprints of a checkpoint's tensors.
 struct TensorFingerprints {
   private var known: [(name: TensorName, fingerprint: Fingerprint)] = []
   private var isComplete = true
 
-  /// Takes a tensor, whose fingerprint may be unknown.
+  /// Adds a tensor, whose fingerprint may be unknown.
   mutating func append(_ name: TensorName, _ fingerprint: Fingerprint?) {
     guard !name.isOptimizerState else { return }
     guard let fingerprint else { return isComplete = false }
     known.append((name, fingerprint))
   }
 
-  /// That of the whole checkpoint; nil if one is unknown, or names are ambiguous.
+  /// The fingerprint of the whole checkpoint; nil if one is unknown or names are ambiguous.
   var ofCheckpoint: Fingerprint? { isComplete ? .ofCheckpoint(known) : nil }
 }

@@ -3,22 +3,22 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// How the values of a tensor, or of several together, are distributed.
+/// The distribution of the values of a tensor, or of several together.
 public struct TensorStatistics: Sendable, Hashable {
-  /// Elements, and how many of them are zero, and infinite or no number.
+  /// The number of elements, of zeros, and of infinities and NaNs.
   public var elements: UInt64 = 0, zero: UInt64 = 0, nonFinite: UInt64 = 0
-  /// The least and the greatest finite value; infinities the other way round if there is none.
+  /// The least and the greatest finite value; +∞ and −∞ if there is none.
   public var least = Double.infinity, greatest = -Double.infinity
-  /// Sums of the finite values and of their squares.
+  /// The sums of the finite values and of their squares.
   public var sum = 0.0, squares = 0.0
 
   /// The mean of the finite values.
   public var mean: Double { finite == 0 ? 0 : sum / finite }
-  /// Their standard deviation.
+  /// The standard deviation of the finite values.
   public var deviation: Double {
     finite == 0 ? 0 : max(0, squares / finite - mean * mean).squareRoot()
   }
-  /// Their Euclidean norm.
+  /// The Euclidean norm of the finite values.
   public var l2: Double { squares.squareRoot() }
 
   private var finite: Double { Double(elements - nonFinite) }
@@ -49,20 +49,20 @@ public struct TensorStatistics: Sendable, Hashable {
   }
 }
 
-/// What measures a block.
-private struct BlockMeasure: Sendable {
+/// The buffer and statistics of one block.
+private struct MeasuredBlock: Sendable {
   var bytes: [UInt8] = []
   var statistics = TensorStatistics()
 }
 
 extension Checkpoint {
-  /// Measures the float tensors of a checkpoint: nil for tensors of other types.
+  /// Returns the statistics of the float tensors of a checkpoint; nil for tensors of other types.
   ///
-  /// - Complexity: O(bytes), on all cores, in memory of a window of blocks.
+  /// - Complexity: O(bytes), on all cores; memory for a window of blocks.
   public func statistics(
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> [(tensor: StoredTensor, statistics: TensorStatistics?)] {
-    var works = [BlockMeasure](repeating: BlockMeasure(), count: Blocks.perWindow)
+    var blocks = [MeasuredBlock](repeating: MeasuredBlock(), count: Blocks.perWindow)
     let floats = tensors.filter { $0.type.float != nil }
     var progress = ProgressCounter("measure", total: floats.map(\.byteCount).clampedSum, handler)
     var report: [(tensor: StoredTensor, statistics: TensorStatistics?)] = []
@@ -74,13 +74,13 @@ extension Checkpoint {
       var all = TensorStatistics()
       try Blocks.forEachWindow(of: tensor.byteCount, width: tensor.type.width) {
         window throws(DiffError) in
-        try parallelForEach(&works, count: window.count) { index, work throws(DiffError) in
-          try read(tensor, window[index], into: &work.bytes)
-          work.statistics = TensorStatistics()
-          work.statistics.add(Kernels.widened(work.bytes.span, type, 0))
+        try parallelForEach(&blocks, count: window.count) { index, block throws(DiffError) in
+          try read(tensor, window[index], into: &block.bytes)
+          block.statistics = TensorStatistics()
+          block.statistics.add(Kernels.widened(block.bytes.span, type, 0))
         }
         // In the order of the blocks, so that sums do not depend on the number of cores.
-        for work in works.prefix(window.count) { all.add(work.statistics) }
+        for block in blocks.prefix(window.count) { all.add(block.statistics) }
         progress.add(window.reduce(0) { $0 + $1.upperBound - $1.lowerBound })
       }
       report.append((tensor, all))

@@ -3,35 +3,35 @@ import DiffFormat
 import Platform
 import TensorCore
 
-/// Figures of one entry, or of several together.
+/// The statistics of one entry, or of several together.
 public struct DiffStatistics: Sendable, Hashable {
-  /// Elements of the tensors.
+  /// The number of elements of the tensors.
   public var elements: UInt64 = 0
-  /// Elements that are changed.
+  /// The number of changed elements.
   public var changes: UInt64 = 0
-  /// Bytes of positions.
+  /// The size of the coded positions, in bytes.
   public var positionBytes: UInt64 = 0
-  /// Bytes of pages: positions, values and what frames them.
+  /// The size of the pages in bytes: positions, values and framing.
   public var storedBytes: UInt64 = 0
-  /// Bits that no code of this many uniform positions can go below: log2 C(n, k).
+  /// The least number of bits that can code this many uniform positions: log2 C(n, k).
   public var positionBound = 0.0
-  /// Of additive values: the magnitudes' distribution.
+  /// The distribution of additive values.
   public var values = ValueDistribution()
 
-  /// Changes / elements.
+  /// The density: changes / elements.
   public var density: Double { elements == 0 ? 0 : Double(changes) / Double(elements) }
-  /// Bits that a position takes.
+  /// The mean number of bits of a coded position.
   public var bitsPerPosition: Double {
     changes == 0 ? 0 : Double(positionBytes) * 8 / Double(changes)
   }
-  /// What `bitsPerPosition` would be at best, were positions uniform in each tensor.
+  /// The lower bound of `bitsPerPosition` if positions were uniform in each tensor.
   public var boundPerPosition: Double { changes == 0 ? 0 : positionBound / Double(changes) }
-  /// Bytes of pages that a change takes.
+  /// The mean number of page bytes of a change.
   public var bytesPerChange: Double {
     changes == 0 ? 0 : Double(storedBytes) / Double(changes)
   }
 
-  /// Adds the figures of another entry.
+  /// Adds the statistics of another entry.
   mutating func add(_ other: DiffStatistics) {
     elements = [elements, other.elements].clampedSum
     changes += other.changes
@@ -42,16 +42,15 @@ public struct DiffStatistics: Sendable, Hashable {
   }
 }
 
-/// How additive values are distributed.
+/// The distribution of additive values.
 public struct ValueDistribution: Sendable, Hashable {
-  /// How many values, and how many of them are negative or zero. What is no number is only
-  /// counted.
+  /// The number of values, of negative values and of zeros. A NaN counts in `count` only.
   public var count: UInt64 = 0, negative: UInt64 = 0, zero: UInt64 = 0
-  /// The least and largest magnitude, zeros aside; 0 if there are only zeros.
+  /// The least and greatest magnitude of nonzero values; 0 if there are none.
   public var smallest = 0.0, largest = 0.0
-  /// Sums of magnitudes and of squares.
+  /// The sums of the magnitudes and of the squares.
   public var l1 = 0.0, squares = 0.0
-  /// How many magnitudes there are in each binade: [2^e, 2^(e+1)).
+  /// The number of magnitudes in each binade [2^e, 2^(e+1)), by e.
   public var binades: [Int: UInt64] = [:]
 
   /// The Euclidean norm.
@@ -60,7 +59,7 @@ public struct ValueDistribution: Sendable, Hashable {
   public var meanMagnitude: Double { count == 0 ? 0 : l1 / Double(count) }
 
   mutating func add(_ values: [Double]) {
-    // Exponents of finite numbers, from that of the least subnormal on.
+    // Exponents of finite numbers, starting with that of the least subnormal.
     let lowest = Double.leastNonzeroMagnitude.exponent
     var counts = [UInt64](
       repeating: 0, count: Int(Double.greatestFiniteMagnitude.exponent) + 1 - Int(lowest))
@@ -98,20 +97,21 @@ public struct ValueDistribution: Sendable, Hashable {
   }
 }
 
-/// The figures of a diff.
+/// The statistics of a diff.
 public struct DiffReport: Sendable {
-  /// The figures of each entry, in order.
+  /// The statistics of each entry, in order.
   public var entries: [(entry: DiffEntry, statistics: DiffStatistics)] = []
-  /// Of the sparse entries together; whole tensors (insert, delete) are not counted.
+  /// The statistics of all sparse entries together, without whole tensors (insert, delete,
+  /// reshape).
   public var sparse = DiffStatistics()
-  /// Bytes of whole tensors (insert, delete).
+  /// The size of the entries of whole tensors (insert, delete, reshape), in bytes.
   public var wholeBytes: UInt64 = 0
-  /// Bytes of the file.
+  /// The size of the file in bytes.
   public var fileSize: UInt64 = 0
 }
 
 extension Diffs {
-  /// Measures a diff by decoding all of it.
+  /// Returns the statistics of a diff, decoding all of it.
   ///
   /// - Complexity: O(size of the diff).
   public static func statistics(of diff: DiffReader) throws(DiffError) -> DiffReport {
@@ -141,18 +141,18 @@ extension Diffs {
   }
 }
 
-/// What N tasks take, as the paper counts it: one base and N diffs beside N full copies.
+/// The storage of N tasks as the paper counts it: one base and N diffs against N full copies.
 public struct StorageReport: Sendable, Hashable {
-  /// Bytes of the base.
+  /// The size of the base in bytes.
   public var base: UInt64
-  /// Bytes of all diffs.
+  /// The size of all diffs in bytes.
   public var diffs: UInt64
-  /// Bytes of a full copy for each diff.
+  /// The size in bytes of one full copy for each diff.
   public var copies: UInt64
-  /// How many tasks.
+  /// The number of tasks.
   public var tasks: Int
 
-  /// Counts a base file and diffs.
+  /// Creates a report from the sizes of a base and diffs.
   public init(base: UInt64, diffs: [UInt64]) {
     self.base = base
     self.diffs = diffs.reduce(0, +)
@@ -168,7 +168,7 @@ public struct StorageReport: Sendable, Hashable {
   }
 }
 
-/// log2 of the number of ways to choose k of n.
+/// Returns log2 of the number of ways to choose k of n.
 package func log2Choose(_ n: UInt64, _ k: UInt64) -> Double {
   guard k > 0, k < n else { return 0 }
   let (n, k) = (Double(n), Double(k))

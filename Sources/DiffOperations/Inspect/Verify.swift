@@ -4,37 +4,38 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// What `verify` found.
+/// The result of `verify`.
 public struct VerifyReport: Sendable, Hashable {
-  /// Entries and pages, all of them decoded and checked.
+  /// The numbers of entries and pages, all of them decoded and checked.
   public var entries = 0, pages = 0
-  /// Stored values.
+  /// The number of stored values.
   public var values: UInt64 = 0
-  /// What the checkpoint is to the diff; nil if none was given.
+  /// The state of the checkpoint relative to the diff; nil if none was given.
   public var checkpoint: CheckpointState?
-  /// The first tensors that are neither at the base nor at the result, and how many there are.
+  /// The first tensors that are neither at the base nor at the result, and the number of all of
+  /// them.
   public var differing: [TensorName] = [], differingCount = 0
 }
 
-/// What a checkpoint is to a diff.
+/// The state of a checkpoint relative to a diff.
 public enum CheckpointState: String, Sendable, Hashable {
-  /// All tensors are as the diff expects them.
+  /// All tensors are at the base.
   case base
-  /// All tensors are as the diff leaves them.
+  /// All tensors are at the result.
   case applied
-  /// Some are at the base, some at the result.
+  /// Some tensors are at the base, some at the result.
   case partlyApplied = "partly-applied"
-  /// Some are neither, or missing.
+  /// Some tensors are neither, or missing.
   case different
 }
 
 extension Diffs {
-  /// Decodes all of a diff, and compares it with a checkpoint if one is given.
+  /// Decodes all of a diff and, if a checkpoint is given, finds its state.
   ///
-  /// - Throws: what reading the diff throws if it is damaged; `checksum` if the elements of a tensor
-  ///   that comes or goes are not those of its fingerprint; `io` for the checkpoint; `unsupported`
-  ///   if the diff lacks the hashes that would tell.
-  /// - Complexity: O(size of the diff + bytes of the tensors it changes).
+  /// - Throws: the errors of reading a damaged diff; `checksum` if the elements of an inserted or
+  ///   deleted tensor do not match its fingerprint; `io` for the checkpoint; `unsupported` if the
+  ///   diff lacks the hashes to verify by.
+  /// - Complexity: O(size of the diff + bytes of the tensors that it changes).
   public static func verify(
     _ diff: DiffReader, against checkpoint: (any Checkpoint)? = nil,
     _ verification: Verification = .full, names: NameMap = NameMap(),
@@ -62,7 +63,7 @@ extension Diffs {
   }
 }
 
-/// Decodes pages on all cores and keeps nothing but the fingerprint of a whole tensor.
+/// Decodes pages on all cores and hashes the elements of a whole tensor.
 private func decode(
   _ pages: [PageInfo], of entry: DiffEntry, _ stream: DiffStream, in diff: DiffReader,
   hashing whole: inout FingerprintStream?
@@ -80,7 +81,7 @@ private func check(
   _ diff: DiffReader, against checkpoint: any Checkpoint, _ verification: Verification,
   names: NameMap, into report: inout VerifyReport, progress handler: ProgressHandler?
 ) throws(DiffError) {
-  // A diff that no checkpoint could fit is trouble, not a difference.
+  // Ambiguous names are an error of the diff, not a difference of the checkpoint.
   try diff.checkNames()
   var plans = try TensorPlan.drafts([diff], .apply, on: checkpoint, names)
   var others = plans.filter { !$0.fits(checkpoint) }.map(\.name)

@@ -3,26 +3,26 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// Which changes of a diff to a tensor take part in a merge: a function of each change alone, so
-/// that pages can be worked on in any order.
+/// The selection of a diff's changes to a tensor that take part in a merge: a function of each
+/// change alone, so that pages can be processed in any order.
 enum ChangeFilter: Sendable {
   case all
   case top(TopSet)
-  /// Those in the first set but not in the second.
+  /// The changes in the first set but not in the second.
   case between(TopSet, not: TopSet)
-  /// With a probability.
+  /// Each change with a probability.
   case random(ChanceKey, Double)
-  /// With a probability of its own for each change, in order; divided by it, if asked for.
+  /// Each change with its own probability, in order; optionally divided by it.
   case ranked(ChanceKey, [Double], rescaling: Bool)
-  /// At these positions, which ascend.
+  /// The changes at these positions, in ascending order.
   case at([UInt64])
 
-  /// Which of some changes take part, and what they are multiplied with beside the factor of the
-  /// term (empty: nothing).
+  /// Returns the indices of the changes that take part, and factors for them in addition to that of
+  /// the term; no factors if all are 1.
   ///
   /// - Parameters:
-  ///   - numbers: those of the changes.
-  ///   - ordinal: which change of the tensor the first one is.
+  ///   - numbers: the numbers of the changes.
+  ///   - ordinal: the index of the first change among all changes of the tensor.
   func select(
     _ changes: ChangeView<UInt8>, _ numbers: [Double], ordinal: Int
   ) -> (indices: [Int], factors: [Double]) {
@@ -64,15 +64,16 @@ enum ChangeFilter: Sendable {
   }
 }
 
-/// The k largest magnitudes of a list; among equals the first by position.
+/// The k largest magnitudes of a list; ties are broken by position.
 struct TopSet: Sendable {
-  /// What is larger is in the set; what equals it is, if it stands before `tieEnd`.
+  /// The magnitude above which changes are in the set; equal ones are if their position is below
+  /// `tieEnd`.
   var cut: Double
   var tieEnd: UInt64
 
-  /// Everything.
+  /// The set of all changes.
   static let all = TopSet(cut: -1, tieEnd: .max)
-  /// Nothing.
+  /// The empty set.
   static let none = TopSet(cut: .infinity, tieEnd: 0)
 
   func contains(_ value: Double, at position: UInt64) -> Bool {
@@ -80,7 +81,7 @@ struct TopSet: Sendable {
     return magnitude > cut || magnitude == cut && position < tieEnd
   }
 
-  /// The set of the `count` largest of changes that are in memory, in order of positions.
+  /// Creates the set of the `count` largest changes, which are given in order of positions.
   ///
   /// - Complexity: O(n log n).
   init(_ count: UInt64, of magnitudes: [Double], at positions: [UInt64]) {
@@ -109,8 +110,8 @@ struct TopSet: Sendable {
   }
 }
 
-/// The source of chance of one diff and tensor: numbers that depend on seed, tensor, position and
-/// the diff's contents alone.
+/// The source of random numbers for one diff and tensor, which depend only on seed, tensor,
+/// position and the contents of the diff.
 struct ChanceKey: Sendable {
   private let key: UInt64
 
@@ -118,28 +119,29 @@ struct ChanceKey: Sendable {
     key = XXH3.hash64((seed.littleEndianBytes + diff.bytes + Array(tensor.utf8)).span)
   }
 
-  /// Uniform in 0..<1: the position-th number of SplitMix64 from the key on.
+  /// Returns a uniform number in 0..<1: the number of SplitMix64, seeded with the key, at index
+  /// `position`.
   func chance(at position: UInt64) -> Double {
     var generator = SplitMix64(seed: key &+ position &* 0x9E37_79B9_7F4A_7C15)
     return generator.unit()
   }
 }
 
-// Which changes of a diff to a tensor take part, and how they are rescaled.
+// The selection and rescaling of a diff's changes to a tensor.
 extension MergeTerm {
-  /// ⌊share × n⌋, n being elements or nonzeros.
+  /// Returns ⌊share × n⌋, where n is the number of elements or nonzeros.
   private func count(
     _ share: Double, _ base: DensityBase, _ shape: Shape, nonzeros: Int
   ) -> UInt64 {
     share.portion(of: base == .elements ? shape.count : UInt64(nonzeros))
   }
 
-  /// Whether a density of elements keeps everything, since no more elements change.
+  /// Returns whether a density of elements keeps everything, since no more elements change.
   func isSparser(than density: Double, in shape: Shape) -> Bool {
     density.portion(of: shape.count) >= additions.entry.count
   }
 
-  /// All changes that are not zero, in order.
+  /// Returns all nonzero changes, in order.
   private func gather() throws(DiffError) -> (positions: [UInt64], magnitudes: [Double]) {
     var positions: [UInt64] = []
     var magnitudes: [Double] = []
@@ -152,11 +154,11 @@ extension MergeTerm {
     return (positions, magnitudes)
   }
 
-  /// TIES, tensor by tensor.
+  /// Selects the changes of TIES, tensor by tensor.
   mutating func selectLargest(_ shape: Shape, _ options: MergeOptions) throws(DiffError) {
     let base = options.usedDensityOf
     guard density < 1 else { return }
-    // What is not there need not be trimmed.
+    // There are no more changes than the density keeps.
     if base == .elements, isSparser(than: density, in: shape) { return }
     let changes = try gather()
     var wanted = count(density, base, shape, nonzeros: changes.positions.count)
@@ -164,7 +166,7 @@ extension MergeTerm {
     filter = .top(TopSet(wanted, of: changes.magnitudes, at: changes.positions))
   }
 
-  /// Breadcrumbs.
+  /// Selects the changes of breadcrumbs.
   mutating func selectMiddle(_ shape: Shape, _ options: MergeOptions) throws(DiffError) {
     let base = options.usedDensityOf
     guard density < 1 else { return }
@@ -178,8 +180,8 @@ extension MergeTerm {
       not: TopSet(top, of: changes.magnitudes, at: changes.positions))
   }
 
-  /// DARE. Of elements: so that ⌈d n⌉ of the tensor's elements are expected to stay, if there are
-  /// as many changes.
+  /// Selects the changes of DARE. For a density of elements, the expected number of kept changes is
+  /// d times the number of elements, if there are as many changes.
   mutating func selectAtRandom(_ shape: Shape, _ options: MergeOptions, _ key: ChanceKey) {
     var probability = density
     if options.usedDensityOf == .elements {
@@ -190,8 +192,8 @@ extension MergeTerm {
     if options.usedRescale == .inverseDensity { factor /= probability }
   }
 
-  /// DELLA: among equal magnitudes the later position has the higher rank. A row with one rank
-  /// only has the probability d.
+  /// Selects the changes of DELLA. Of equal magnitudes, the later position has the higher rank. The
+  /// probability is d in a row with only one rank.
   mutating func selectByRank(
     _ shape: Shape, _ options: MergeOptions, _ key: ChanceKey
   ) throws(DiffError) {
@@ -212,19 +214,19 @@ extension MergeTerm {
       while end < positions.count && positions[end] / rowLength == row { end += 1 }
       let order = (start..<end).sorted { (magnitudes[$0], $0) < (magnitudes[$1], $1) }
       let ranks = base == .elements ? rowLength : UInt64(order.count)
-      // Elements that do not change have the lowest ranks.
+      // Unchanged elements have the lowest ranks.
       let below = ranks - UInt64(order.count)
       for (rank, index) in order.enumerated() where ranks > 1 {
-        let place = Double(below + UInt64(rank)) / Double(ranks - 1)
-        probabilities[index] = density - epsilon + 2 * epsilon * place
+        let fraction = Double(below + UInt64(rank)) / Double(ranks - 1)
+        probabilities[index] = density - epsilon + 2 * epsilon * fraction
       }
       start = end
     }
     filter = .ranked(key, probabilities, rescaling: options.usedRescale == .inverseDensity)
   }
 
-  /// Makes up for what the filter drops, so that the sum of magnitudes stays; if nothing is left,
-  /// nothing is done.
+  /// Rescales the kept changes so that the sum of magnitudes is preserved; does nothing if none is
+  /// kept.
   mutating func rescaleToL1() throws(DiffError) {
     if case .all = filter { return }
     var before = 0.0

@@ -3,16 +3,16 @@ import DiffFormat
 import Platform
 import TensorCore
 
-/// Changes as offsets and numbers, in room that is used again for the next ones. One thread at a
-/// time may append; several may read what stands there as long as none does.
+/// A list of changes as offsets and numbers, whose memory is reused. Only one thread may append at
+/// a time; several may read while none appends.
 @safe final class ChangeList: @unchecked Sendable {
-  /// How many there are.
+  /// The number of changes.
   private(set) var count = 0
   private var capacity = 0
   private var at: UnsafeMutablePointer<UInt32>?
   private var numbers: UnsafeMutablePointer<Double>?
 
-  /// An empty list.
+  /// Creates an empty list.
   init() {}
 
   deinit {
@@ -20,13 +20,13 @@ import TensorCore
     unsafe free(numbers)
   }
 
-  /// Forgets all changes, and keeps the room.
+  /// Removes all changes, keeping the capacity.
   func removeAll() { count = 0 }
 
-  /// Makes room for so many more changes.
+  /// Reserves capacity for `more` further changes.
   func reserve(_ more: Int) {
     guard count + more > capacity else { return }
-    // What is not used of large room takes no memory.
+    // Unused pages of a large allocation take no memory.
     capacity = max(count + more, 2 * capacity)
     unsafe at = realloc(at, capacity * 4)?.assumingMemoryBound(to: UInt32.self)
     unsafe numbers = realloc(numbers, capacity * 8)?.assumingMemoryBound(to: Double.self)
@@ -53,7 +53,7 @@ import TensorCore
     count += 1
   }
 
-  /// Appends changes whose offsets count from where those of the list do.
+  /// Appends changes whose offsets have the same origin as those of the list.
   func append(_ changes: ChangeView<Double>) {
     precondition(changes.values.count == changes.count)
     let count = changes.count
@@ -63,7 +63,7 @@ import TensorCore
     }
   }
 
-  /// Makes room for changes; `body` brings them from their offsets and values to there.
+  /// Reserves capacity for changes and calls `body` to copy their offsets and values.
   private func append<Value>(
     _ changes: ChangeView<Value>,
     _ body: (
@@ -83,7 +83,7 @@ import TensorCore
     count += changes.count
   }
 
-  /// Those of a range for which `isKept` holds move to its beginning; returns how many.
+  /// Moves the changes of a range that satisfy `isKept` to its beginning; returns their number.
   func keep(
     _ range: Range<Int>, where isKept: (Double) -> Bool
   ) -> Int {
@@ -98,9 +98,9 @@ import TensorCore
     return kept - range.lowerBound
   }
 
-  /// The changes of a range.
+  /// Returns the changes of a range.
   ///
-  /// - Parameter start: The position that the offsets of the list count from.
+  /// - Parameter start: the position that the offsets of the list are relative to.
   @_lifetime(borrow self)
   func changes(_ range: Range<Int>, at start: UInt64 = 0) -> ChangeView<Double> {
     precondition(range.upperBound <= count)
@@ -112,7 +112,7 @@ import TensorCore
       ChangeView(at: start, offsets.span, values.span), borrowing: self)
   }
 
-  /// What kernels take for the changes of a range; to be used as long as nothing is appended.
+  /// Returns the changes of a range as an argument of kernels, valid until changes are appended.
   func run(_ range: Range<Int>) -> dk_merge_run {
     precondition(range.upperBound <= count)
     return unsafe dk_merge_run(
@@ -121,25 +121,25 @@ import TensorCore
   }
 }
 
-/// Ranges of lists of changes, each in ascending order of offsets, in the order in which what is
-/// changed by several is summed. The lists must not be appended to as long as this is used.
+/// Runs of changes, each a range of a list in ascending order of offsets, in the order of
+/// summation. The lists must not be appended to while the runs are used.
 struct ChangeRuns: Sendable {
   fileprivate private(set) var runs: [(list: ChangeList, range: Range<Int>)] = []
-  /// What a change adds to the channels of a block, for each run: see `MergeBlock.add`.
+  /// The terms that a change adds to the channels of a block, for each run: see `MergeBlock.add`.
   fileprivate private(set) var terms: [Double] = []
-  /// The largest factor of each run's changes in any channel.
+  /// The largest factor of the changes of each run in any channel.
   private var factors: [Double] = []
-  /// How many changes there are.
+  /// The number of changes.
   private(set) var count = 0
   /// The largest magnitude that a change adds to a channel.
   private(set) var largest = 0.0
 
-  /// No changes.
+  /// Creates an empty list of runs.
   init() {}
 
   /// Adds a run.
   ///
-  /// - Parameter largest: The largest magnitude of its changes.
+  /// - Parameter largest: the largest magnitude of its changes.
   mutating func append(
     _ list: ChangeList, _ range: Range<Int>, terms: [Double], largest: Double
   ) {
@@ -153,7 +153,7 @@ struct ChangeRuns: Sendable {
     count += range.count
   }
 
-  /// The most that rounding can leave of the changes at an offset where they cancel.
+  /// Returns the bound of the rounding error of the sum at an offset where changes cancel.
   ///
   /// - Complexity: O(runs · log changes).
   func rounding(at offset: UInt32) -> Double {
@@ -170,20 +170,20 @@ struct ChangeRuns: Sendable {
   }
 }
 
-/// Where the summing of runs is, block by block.
+/// The progress of summing runs, block by block.
 @safe struct ChangeCursor {
   private let runs: ChangeRuns
-  /// What is left of each run.
+  /// The rest of each run.
   var left: [dk_merge_run]
-  /// How many changes there are from here on.
+  /// The number of changes at creation.
   let count: Int
-  /// The least offset that was not summed yet.
+  /// The least offset that is not yet summed.
   var next: UInt32?
 
-  /// What a change adds to the channels of a block, for each run.
+  /// The terms that a change adds to the channels of a block, for each run.
   var terms: [Double] { runs.terms }
 
-  /// Before the changes whose offsets lie in a range. O(runs · log changes).
+  /// Creates a cursor over the changes whose offsets are in a range. O(runs · log changes).
   init(_ runs: ChangeRuns, in offsets: Range<UInt64>) {
     self.runs = runs
     unsafe left = []

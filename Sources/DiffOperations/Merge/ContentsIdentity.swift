@@ -1,19 +1,20 @@
 import DiffFormat
 import TensorCore
 
-/// What the random choices of a diff depend on, beside seed, tensor and position.
+/// The identity that the random choices of a diff depend on, in addition to seed, tensor and
+/// position.
 struct DrawIdentity: Sendable, Hashable {
   let contents: Fingerprint
-  /// How many diffs of equal contents come before it.
+  /// The number of preceding diffs with equal contents.
   let ordinal: UInt32
 
   var bytes: [UInt8] { contents.bytes + ordinal.littleEndianBytes }
 }
 
 extension DiffReader {
-  /// A hash of what an additive diff does, whatever its metadata and encodings: the names (with one
-  /// separator), types and shapes of its tensors, positions and numbers of its changes, and
-  /// fingerprints of whole tensors.
+  /// Returns a hash of the effect of an additive diff, independent of its metadata and encodings:
+  /// the names (with one separator), types and shapes of its tensors, positions and numbers of its
+  /// changes, and fingerprints of whole tensors.
   ///
   /// - Complexity: O(changes).
   func contentsIdentity() throws(DiffError) -> Fingerprint {
@@ -24,7 +25,7 @@ extension DiffReader {
     return XXH3.hash128(bytes.span)
   }
 
-  /// What tells an entry from others; nothing if it changes nothing.
+  /// Returns bytes that identify the effect of an entry; empty if it changes nothing.
   private func contentsIdentity(of entry: DiffEntry) throws(DiffError) -> [UInt8] {
     let contents: [UInt8]
     if let addition = AdditiveReader(entry, of: self) {
@@ -38,7 +39,7 @@ extension DiffReader {
 }
 
 extension DiffEntry {
-  /// Name, operation, type and shape, as bytes.
+  /// The name, operation, type and shape, as bytes.
   fileprivate var head: [UInt8] {
     let key = Array(name.key.utf8)
     let extents = shape.extents.flatMap(\.littleEndianBytes)
@@ -48,7 +49,7 @@ extension DiffEntry {
 }
 
 extension AdditiveReader {
-  /// Hashes of positions and of numbers, zeros left out; nothing if nothing changes.
+  /// Returns hashes of positions and of numbers, without zeros; empty if nothing changes.
   fileprivate func contentsIdentity() throws(DiffError) -> [UInt8] {
     var positionHash = XXH3Stream()
     var numberHash = XXH3Stream()

@@ -3,21 +3,22 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// A tensor that some of the diffs of a merge bring to other numbers of rows. Rows that the base has are
-/// merged as deltas, which takes the base, since a change of shape stores exact bits; the others are
-/// taken from where they are chosen.
+/// A tensor whose number of rows some of the merged diffs change. Rows of the base are merged as
+/// deltas, which requires the base, since a `reshape` stores exact bits; further rows are taken
+/// from the chosen diffs.
 struct GrownTensor {
   let name: TensorName
   let float: FloatType
-  /// As the base has it.
+  /// The tensor in the base.
   let stored: StoredTensor
   let base: any Checkpoint
-  /// The bytes of the base.
+  /// The bytes of the tensor in the base.
   private let bytes: [UInt8]
-  /// The numbers of the diffs that change its shape, with their entries, in the order given.
+  /// The indices of the diffs that change the shape, with their entries, in the order given.
   let reshapes: [(diff: Int, entry: DiffEntry)]
 
-  /// - Throws: `wrongBase` if the base is another; `mismatch` for other changes of shape than of rows.
+  /// - Throws: `wrongBase` if the base is wrong; `mismatch` for changes of shape other than of the
+  ///   number of rows.
   init(
     _ tensor: AlignedTensor, _ inputs: [MergeInput], in base: any Checkpoint, _ names: TensorNames
   ) throws(DiffError) {
@@ -32,10 +33,11 @@ struct GrownTensor {
     }
     guard let float = stored.type.float else {
       throw refuse(
-        .unsupported, "gets another shape and is no float, so there are no deltas to merge")
+        .unsupported,
+        "changes its shape and is not a float tensor, so there are no deltas to merge")
     }
     guard !stored.shape.extents.isEmpty, stored.shape.count <= UInt64(UInt32.max) else {
-      throw refuse(.unsupported, "has no rows, or too many elements, to be merged row by row")
+      throw refuse(.unsupported, "has no rows, or too many elements, to merge row by row")
     }
     let fingerprint = try base.fingerprint(of: stored)
     for (diff, entry) in entries {
@@ -46,16 +48,16 @@ struct GrownTensor {
           diff)
       }
       guard entry.base == fingerprint else {
-        throw refuse(.wrongBase, "was made on another base than \(base.path)", diff)
+        throw refuse(.wrongBase, "was made on a base other than \(base.path)", diff)
       }
       if case .reshape(let new) = entry.operation {
         guard new.extents.dropFirst() == stored.shape.extents.dropFirst() else {
           throw refuse(
-            .mismatch, "becomes \(new), of which more than the number of rows differs", diff)
+            .mismatch, "becomes \(new), which differs in more than the number of rows", diff)
         }
       } else if !entry.isAddition {
         throw refuse(
-          .mismatch, "is '\(entry.operation.name)' here, and gets other rows elsewhere", diff)
+          .mismatch, "is '\(entry.operation.name)' here, but changes its rows elsewhere", diff)
       }
     }
     var bytes: [UInt8] = []
@@ -71,7 +73,7 @@ struct GrownTensor {
   private var rows: UInt64 { stored.shape.extents[0] }
   private var rowBytes: Int { rows == 0 ? 0 : bytes.count / Int(rows) }
 
-  /// Writes what a diff does to the rows of the base, as additions; nothing if it changes none.
+  /// Writes the changes of a diff to the rows of the base as additions; no entry if there are none.
   func writeDeltas(
     of entry: DiffEntry, _ diff: DiffReader, to writer: DiffWriter
   ) throws(DiffError) {
@@ -96,7 +98,7 @@ struct GrownTensor {
     if hasBegun { try writer.end() }
   }
 
-  /// The entry of additions in place of a change of shape.
+  /// Returns the entry of additions that replaces a `reshape`.
   private func addition(_ entry: DiffEntry) -> DiffEntry {
     DiffEntry(
       entry.name, .add(values: .f32, scale: 0), entry.type, entry.shape, base: entry.base)
@@ -110,7 +112,7 @@ struct GrownTensor {
       .unsupported, "a change is not finite", path: diff.path, tensor: entry.name)
   }
 
-  /// What changed bits are as differences.
+  /// Returns the deltas of changed bits.
   private func numbers(_ changes: ChangeView<UInt8>) -> [Double] {
     let before = changes.gathered(from: bytes.span, width: float.width, at: 0)
     var after: [UInt8] = []
@@ -151,7 +153,8 @@ struct GrownTensor {
     ).writeReshape(stored, tensor, writer)
   }
 
-  /// How many rows the result has, and those behind the rows of the base; nil if the base's are kept.
+  /// Returns the number of rows of the result, and the rows after those of the base; nil if the
+  /// number of the base is kept.
   private func extraRows(
     _ choice: RowChoice, _ inputs: [MergeInput]
   ) throws(DiffError) -> (rows: UInt64, bytes: [UInt8])? {
@@ -164,7 +167,7 @@ struct GrownTensor {
       chosen = reshapes.filter { inputs[$0.diff].isNamed(name) }
       guard !chosen.isEmpty else {
         throw DiffError(
-          .mismatch, "has no rows of its own in '\(name)', whose rows were chosen",
+          .mismatch, "does not change its rows in '\(name)', whose rows were chosen",
           tensor: self.name)
       }
     }
@@ -187,7 +190,7 @@ struct GrownTensor {
     return bytes
   }
 
-  /// The mean of each row over those that have it.
+  /// Returns the mean of each row over the remainders that have it.
   private func mean(of remainders: [[UInt8]], rows: Int) -> [UInt8] {
     let columns = rowBytes / float.width
     var sums = [Double](repeating: 0, count: rows * columns)

@@ -1,47 +1,49 @@
 import DiffFormat
 import TensorCore
 
-/// What `merge` found and made.
+/// The result of `merge`.
 public struct MergeSummary: Sendable, Hashable {
-  /// A tensor that additions were merged for.
+  /// A tensor with merged additions.
   public struct Tensor: Sendable, Hashable {
     /// Its name.
     public var name: TensorName
-    /// How many of the diffs change it.
+    /// The number of diffs that change it.
     public var diffs: Int
-    /// Its elements; changes of all diffs together; changes of the result.
+    /// The numbers of elements, of changes of all diffs together, and of changes of the result.
     public var elements: UInt64 = 0, read: UInt64 = 0, changes: UInt64 = 0
-    /// Changes of the result that are more than the tensor's type holds: such elements become
-    /// infinite.
+    /// The number of changes of the result that are out of range of the tensor's type: such
+    /// elements become infinite.
     public var beyondRange: UInt64 = 0
-    /// Positions that several diffs change, and those that some raise and others lower, of what
-    /// the method lets take part.
+    /// The number of positions that several diffs change, and of those that some raise and others
+    /// lower, among the changes that the method selects.
     public var shared: UInt64 = 0, opposite: UInt64 = 0
-    /// Positions whose changes cancel: what is left is zero, or no more than rounding leaves.
+    /// The number of positions whose changes cancel: the sum is zero, or within rounding errors of
+    /// it.
     public var cancelled: UInt64 = 0
-    /// Changes of the result that the type of the values rounds to zero.
+    /// The number of changes of the result that the type of the values rounds to zero.
     public var rounded: UInt64 = 0
-    /// Positions where the weights of the diffs that were elected cancel: what they come to is not
-    /// divided by that.
+    /// The number of positions where the weights of the elected diffs cancel, so that the sum is
+    /// not divided by their sum.
     public var undivided: UInt64 = 0
   }
 
-  /// The tensors that additions were merged for, in order of names.
+  /// The tensors with merged additions, in order of names.
   public var tensors: [Tensor] = []
-  /// Heads and deleted tensors in the result, and heads that were left out.
+  /// The heads and deleted tensors in the result, and the heads that were left out.
   public var whole: [TensorName] = [], dropped: [TensorName] = []
-  /// Attributes that go with tensors and that the diffs change differently, or whose tensors are not
-  /// all in the result.
+  /// The attributes of tensors that the diffs change differently, or whose tensors are not all in
+  /// the result.
   public var attributesLeftOut: [AttributeChange] = []
-  /// Tensors whose number of rows the diffs change.
+  /// The tensors whose number of rows the diffs change.
   public var grown: [TensorName] = []
 
-  /// Diffs that change tensors of which no other diff changes any.
+  /// The diffs that share no changed tensor with another diff.
   public var unrelated: [String] = []
-  /// Diffs of which TIES was to trim something, and which have no more changes than it keeps.
+  /// The diffs that TIES does not trim despite a density below 1, since they have no more changes
+  /// than it keeps.
   public var untrimmed: [String] = []
 
-  /// All tensors together; `diffs` is the most that change one tensor.
+  /// The totals over all tensors; `diffs` is the maximum over tensors.
   public var total: Tensor {
     var total = Tensor(name: "", diffs: 0)
     for tensor in tensors {
@@ -61,21 +63,22 @@ public struct MergeSummary: Sendable, Hashable {
 }
 
 extension Diffs {
-  /// Writes one additive diff that stands for several. The order of the diffs is of no consequence:
-  /// they are taken in the order of their identities. Changes are decoded to float64 (stored value
-  /// × 2^scale, times weight and rescaling: one rounding), summed in float64, and stored with one
-  /// rounding, with a power-of-two scale per tensor chosen as `create` does. What comes to zero, to
-  /// no more than rounding leaves of changes that cancel, or is stored as zero, is left out.
-  /// Metadata names the parents, weights and parameters.
+  /// Merges several additive diffs into one. The order of the diffs does not matter: they are
+  /// processed in the order of their identities. Changes are decoded to float64 (stored value ×
+  /// 2^scale, times weight and rescaling: one rounding), summed in float64, and stored with one
+  /// rounding, with a power-of-two scale per tensor chosen as in `create`. A sum that is zero,
+  /// within rounding errors of zero where changes cancel, or stored as zero is left out. Metadata
+  /// lists the parents, weights and parameters.
   ///
-  /// The result has the base's fingerprints but none of its own, since nothing is known of the
-  /// elements that do not change.
+  /// The result has the fingerprints of the base but none of its own result, since the unchanged
+  /// elements are unknown.
   ///
-  /// - Throws: `unsupported` for exact diffs, `wrongBase` for different bases, `mismatch` for types,
-  ///   shapes and heads that differ, all with the name of the tensor and the way out; `usage` for
-  ///   options that contradict each other; what reading and writing throw.
-  /// - Complexity: O(changes) time, in memory of some 40 MB and 40 kB for each diff beside its
-  ///   index. Methods that need to know all of a diff, or of all, read the diffs two or three times.
+  /// - Throws: `unsupported` for exact diffs, `wrongBase` for different bases, `mismatch` for
+  ///   types, shapes and heads that differ, all with the name of the tensor and a remedy; `usage`
+  ///   for contradictory options; the errors of reading and writing.
+  /// - Complexity: O(changes) time; memory of some 40 MB, plus 40 kB and the index for each diff.
+  ///   Methods that depend on all changes of a diff, or of all diffs, read the diffs two or three
+  ///   times.
   public static func merge(
     _ inputs: [MergeInput], into sink: any ByteSink, _ options: MergeOptions = MergeOptions(),
     progress handler: ProgressHandler? = nil

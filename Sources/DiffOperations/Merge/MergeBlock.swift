@@ -2,33 +2,35 @@ import CKernels
 import DiffFormat
 import Kernels
 
-/// Sums of changes to a block of elements that arrive in any order: some numbers for each element
-/// (channels), and which elements were changed at all, twice, and in both directions.
+/// The sums of changes to a block of elements, added in any order: one or more numbers for each
+/// element (channels), and marks of elements that were changed once, more than once, and in both
+/// directions.
 ///
-/// Memory and the time to make one are O(elements); adding and harvesting are O(changes).
+/// Memory and creation are O(elements); adding and harvesting are O(changes).
 struct MergeBlock: Sendable {
-  /// How many elements the block has room for: a multiple of 64.
+  /// The capacity in elements: a multiple of 64.
   let size: Int
-  /// What was harvested last.
+  /// The changes that were harvested last.
   var harvested: MergedChanges
   private let channels: Int
   private var sums: [Double]
   private var marks: [UInt64]
-  /// So many times 64 elements may have been changed.
+  /// The number of groups of 64 elements that may have been changed.
   private var used = 0
 
-  /// A block of at least one element.
+  /// Creates a block of at least `size` elements.
   init(size: Int, channels: Int) {
     self.size = (max(size, 1) + 63) / 64 * 64
     self.channels = channels
     sums = [Double](repeating: 0, count: self.size * channels)
     marks = [UInt64](repeating: 0, count: self.size / 16)
-    harvested = MergedChanges(room: self.size, channels: channels)
+    harvested = MergedChanges(capacity: self.size, channels: channels)
   }
 
-  /// Adds what the runs have of the elements `first` ..< `first + width`, and moves the cursor
-  /// behind: each number v adds to its element, or with terms a, b, c for each channel, first for
-  /// numbers above zero, then for those below, `a + b·v + c·v²` to that channel, unless v is zero.
+  /// Adds the changes of the runs to the elements `first` ..< `first + width`, and moves the cursor
+  /// past them. Without terms, each number v is added to its element. With terms a, b, c for each
+  /// channel, first for positive numbers, then for negative ones, `a + b·v + c·v²` is added to that
+  /// channel, unless v is zero.
   mutating func add(_ cursor: inout ChangeCursor, from first: UInt32, width: Int) {
     precondition(width <= size)
     let (terms, count, width) = unsafe (cursor.terms, cursor.left.count, UInt32(width))
@@ -40,7 +42,7 @@ struct MergeBlock: Sendable {
     cursor.next = UInt32(exactly: next)
   }
 
-  /// Moves what the block holds to `harvested`, in ascending order, and empties it.
+  /// Moves the sums of the block to `harvested`, in ascending order, and clears the block.
   mutating func harvest(from first: UInt32) {
     var conflicts: [UInt64] = [0, 0]
     harvested.count = unsafe dk_merge_harvest(
@@ -52,33 +54,34 @@ struct MergeBlock: Sendable {
   }
 }
 
-/// What a block held, in ascending order.
+/// The sums of a block, in ascending order of positions.
 struct MergedChanges: Sendable {
-  /// How many positions; the arrays have room for more.
+  /// The number of positions, which the capacity of the arrays may exceed.
   var count = 0
-  /// Positions less an origin that the caller knows.
+  /// The positions, relative to an origin that the caller knows.
   var offsets: [UInt32]
-  /// The channels of each.
+  /// The channels of each position.
   var sums: [Double]
-  /// How many elements were changed twice or more, and how many in both directions.
+  /// The number of elements that were changed more than once, and of those changed in both
+  /// directions.
   fileprivate(set) var shared: UInt64 = 0, opposite: UInt64 = 0
 
-  fileprivate init(room: Int, channels: Int) {
-    // The kernel writes in fours.
-    offsets = [UInt32](repeating: 0, count: room + 4)
-    sums = [Double](repeating: 0, count: room * channels)
+  fileprivate init(capacity: Int, channels: Int) {
+    // The kernel writes four offsets at a time.
+    offsets = [UInt32](repeating: 0, count: capacity + 4)
+    sums = [Double](repeating: 0, count: capacity * channels)
   }
 
-  /// The changes, if they have one channel.
+  /// The changes, which must have one channel.
   var changes: ChangeView<Double> {
     @_lifetime(borrow self) get {
       ChangeView(at: 0, offsets.span.extracting(first: count), sums.span.extracting(first: count))
     }
   }
 
-  /// Leaves out positions whose number is no more than a limit and is not kept.
+  /// Removes positions whose number does not exceed a limit, unless `isKept` returns true.
   ///
-  /// - Complexity: O(positions), and the calls of `isKept`.
+  /// - Complexity: O(positions), plus the calls of `isKept`.
   mutating func drop(upTo limit: Double, unless isKept: (UInt32, Double) -> Bool) {
     guard limit > 0, Kernels.count(sums.span.extracting(first: count), upTo: limit) > 0 else {
       return
@@ -87,34 +90,37 @@ struct MergedChanges: Sendable {
     for i in 0..<count {
       offsets[kept] = offsets[i]
       sums[kept] = sums[i]
-      // What is not a number stays, to be refused.
+      // NaNs are kept, to be refused later.
       kept += !(sums[i].magnitude <= limit) || isKept(offsets[i], sums[i]) ? 1 : 0
     }
     count = kept
   }
 
-  /// Multiplies the one channel, and leaves out what becomes zero.
+  /// Multiplies the one channel, and removes positions whose number becomes zero.
   mutating func multiply(by factor: Double) {
     count = unsafe dk_merge_scale(&offsets, &sums, count, factor)
   }
 }
 
-/// The arithmetic of a merge at one position: what a change adds to the channels of a block, and
-/// the number that comes of them.
+/// The arithmetic of a merge at one position: the terms that a change adds to the channels of a
+/// block, and the number computed from them.
 enum Combination: Sendable, Hashable {
-  /// One channel, the sum; multiplied by λ.
+  /// One channel, the sum: multiplied by λ.
   case sum(scale: Double)
-  /// Vote, and numerator and denominator of either sign: the elected one's quotient, times λ.
+  /// The vote, and the numerator and denominator of either sign: the quotient of the elected sign,
+  /// times λ.
   case election(zeroIsPositive: Bool, scale: Double)
-  /// How many changes, their sum, and what they would be alone: times λ.
+  /// The number of changes, their sum, and their value if there is only one: their mean or that
+  /// value, times λ.
   case sharing(scale: Double)
-  /// Sum and sum of squares: the variance over so many diffs.
+  /// The sum and the sum of squares: the variance over `diffs` diffs.
   case variance(diffs: Int)
-  /// Sum and sum of squares: twice the sum of the products of two changes.
+  /// The sum and the sum of squares: twice the sum of the products of pairs of changes.
   case products
-  /// The sum of the votes, of which only the sign is of use.
+  /// The sum of the votes, of which only the sign is used.
   case vote
-  /// How many changes, and which diff (from 1 on): the diff, if it is the only one.
+  /// The number of changes, and the sum of the 1-based indices of their diffs: the index, if there
+  /// is only one change.
   case onlyDiff
 
   var channels: Int {
@@ -126,10 +132,11 @@ enum Combination: Sendable, Hashable {
     }
   }
 
-  /// Whether a change adds to its channel as it is, so that `MergeTerm.channelTerms` is empty.
+  /// True if a change is added to the one channel unmodified, so that `MergeTerm.channelTerms` is
+  /// empty.
   var isPlain: Bool { channels == 1 }
 
-  /// Whether its numbers are changes, among which what rounding leaves of a cancellation is none.
+  /// True if the numbers are changes, of which the rounding errors of a cancellation are removed.
   var makesChanges: Bool {
     switch self {
     case .sum, .election, .sharing: true
@@ -137,7 +144,7 @@ enum Combination: Sendable, Hashable {
     }
   }
 
-  /// λ.
+  /// The factor λ.
   var scale: Double {
     switch self {
     case .sum(let scale), .election(_, let scale), .sharing(let scale): scale
@@ -145,11 +152,11 @@ enum Combination: Sendable, Hashable {
     }
   }
 
-  /// Replaces the channels of each position by its number, and leaves out those that are zero.
+  /// Replaces the channels of each position by its number, and removes positions where it is zero.
   ///
-  /// - Parameter leastDivisor: A divisor that is no larger is nothing, and as after the sum of weights
-  ///   that is zero nothing is divided; negative if there can be none.
-  /// - Returns: At how many positions that is so.
+  /// - Parameter leastDivisor: the magnitude up to which a divisor counts as zero, so that the sum
+  ///   is not divided; negative if there is no such divisor.
+  /// - Returns: the number of positions with such a divisor.
   func finish(_ changes: inout MergedChanges, leastDivisor: Double) -> UInt64 {
     var undivided: UInt64 = 0
     switch self {
@@ -180,7 +187,7 @@ enum Combination: Sendable, Hashable {
 }
 
 extension MergedChanges {
-  /// Replaces so many sums at a time by one number, and leaves out positions where it is zero.
+  /// Replaces each group of `channels` sums by one number, and removes positions where it is zero.
   fileprivate mutating func reduce(_ channels: Int, _ body: (Span<Double>) -> Double) {
     var kept = 0
     for i in 0..<count {

@@ -3,23 +3,24 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Merged changes of a part of a window, to be used before the next windows are merged.
+/// The merged changes of a part of a window, valid until the next windows are merged.
 struct MergedPart: Sendable {
-  /// What the offsets count from.
+  /// The position that the offsets are relative to.
   var start: UInt64
-  /// Where the changes are.
+  /// The list that holds the changes.
   let list: ChangeList
   var range: Range<Int>
-  /// Positions that several diffs change, and those that are changed in both directions.
+  /// The number of positions that several diffs change, and of those changed in both directions.
   var shared: UInt64 = 0, opposite: UInt64 = 0
-  /// Positions whose changes came to zero, or to less than their rounding.
+  /// The number of positions whose changes sum to zero, or to less than their rounding errors.
   var cancelled: UInt64 = 0
-  /// Positions where the weights of what was elected cancel, so that nothing was divided.
+  /// The number of positions where the weights of the elected diffs cancel, so that the sum was not
+  /// divided.
   var undivided: UInt64 = 0
   /// The largest magnitude.
   var largest = 0.0
 
-  /// One number for each position.
+  /// The changes, with one number for each position.
   var changes: ChangeView<Double> {
     @_lifetime(borrow self) get { list.changes(range, at: start) }
   }
@@ -33,25 +34,26 @@ struct MergedPart: Sendable {
   }
 }
 
-/// Merges windows of tensors, on all cores: pages are decoded into lists, then blocks of elements
-/// are summed up. The result does not depend on the number of cores: every element gets its terms
-/// in the order of the diffs.
+/// Merges windows of tensors on all cores: pages are decoded into lists, then blocks of elements
+/// are summed. The result does not depend on the number of cores: the terms of every element are
+/// added in the order of the diffs.
 final class MergeEngine {
   private let combination: Combination
-  /// What each core works with, used again.
+  /// The reused buffers of each core.
   private var workers: [MergeWorker]
 
   init(_ combination: Combination) {
     self.combination = combination
-    // More than cores, since tasks differ; but each takes a megabyte.
+    // More workers than cores, since the costs of tasks differ, but not many: each takes a
+    // megabyte.
     let count = max(ProcessorCount.online, min(2 * ProcessorCount.online, 8))
     workers = (0..<count).map { _ in MergeWorker(combination) }
   }
 
-  /// Merges windows; returns the parts of each, in order, which are good until the next call.
+  /// Merges windows; returns the parts of each, in order, which are valid until the next call.
   ///
-  /// - Throws: what reading throws; `unsupported` where a merged change is not finite.
-  /// - Complexity: O(changes in the windows and in pages that reach into them).
+  /// - Throws: the errors of reading; `unsupported` if a merged change is not finite.
+  /// - Complexity: O(changes in the windows and in pages that overlap them).
   func merge(
     _ windows: [MergeWindow], of tensors: [MergeTensor]
   ) throws(DiffError) -> [[MergedPart]] {
@@ -64,13 +66,13 @@ final class MergeEngine {
         try worker.read(task, tensors[window.tensor].terms[task.term], window.elements)
       }
     }
-    // Tasks are in order of windows, terms and positions, and so are the cores that had them.
+    // Tasks are in order of windows, terms and positions, and so are the workers that ran them.
     var changes = [ChangeRuns](repeating: ChangeRuns(), count: windows.count)
     for worker in workers {
-      for slice in worker.slices {
-        let terms = tensors[windows[slice.window].tensor].terms[slice.term].channelTerms
-        changes[slice.window].append(
-          worker.decoded, slice.range, terms: terms, largest: slice.largest)
+      for run in worker.runs {
+        let terms = tensors[windows[run.window].tensor].terms[run.term].channelTerms
+        changes[run.window].append(
+          worker.decoded, run.range, terms: terms, largest: run.largest)
       }
     }
     let parts = windows.indices.flatMap { partTasks($0, windows[$0], changes[$0].count) }
@@ -96,7 +98,7 @@ final class MergeEngine {
     try merge([MergeWindow(tensor: 0, elements: elements)], of: [tensor])[0]
   }
 
-  /// The pages that reach into a window.
+  /// Returns tasks for the pages that overlap a window.
   private func pageTasks(
     _ number: Int, _ window: MergeWindow, _ tensors: [MergeTensor]
   ) -> [PageTask] {
@@ -113,7 +115,7 @@ final class MergeEngine {
     return tasks
   }
 
-  /// Cuts a window so that there is work for all cores, if it is worth the while.
+  /// Cuts a window into parts for all cores, if it has enough changes.
   private func partTasks(
     _ number: Int, _ window: MergeWindow, _ changes: Int
   ) -> [PartTask] {
@@ -147,51 +149,52 @@ final class MergeEngine {
 
 /// A range of a tensor that is merged at once.
 struct MergeWindow: Sendable {
-  /// The number of the tensor among those worked on.
+  /// The index of the tensor in the list of tensors being merged.
   var tensor: Int
   var elements: Range<UInt64>
 }
 
-/// A page to be decoded.
+/// A page to decode.
 struct PageTask: Sendable {
   let window, term: Int
   let page: PageInfo
-  /// Which change of the tensor the page begins with.
+  /// The index of the page's first change among those of the tensor.
   let ordinal: Int
 
-  /// In changes; a page has a cost of its own.
+  /// The cost in changes, plus a fixed cost of a page.
   var cost: Int { page.count + 200 }
 }
 
-/// A range of a window (counted from its beginning) to be summed up.
+/// A part of a window to sum; the range is relative to the start of the window.
 struct PartTask: Sendable {
   let window: Int
   let range: Range<UInt64>
   let cost: Int
 }
 
-/// Changes that one core has decoded for a term of a window, in its list.
-struct ChangeSlice: Sendable {
+/// A run of changes that one core has decoded for a term of a window, in its list.
+struct DecodedRun: Sendable {
   let window, term: Int
   var range: Range<Int>
   /// The largest magnitude.
   var largest: Double
 }
 
-/// What one core needs to decode pages and to sum up blocks.
+/// The buffers of one core for decoding pages and summing blocks.
 struct MergeWorker: Sendable {
   private let combination: Combination
   private var page = PageBuffer()
   private var block: MergeBlock
-  /// Decoded changes: offsets from the beginning of a window, numbers times what the term says.
+  /// The decoded changes: offsets relative to the start of a window, numbers times the factors of
+  /// the term.
   let decoded = ChangeList()
-  /// What became of them, part after part.
+  /// The merged changes, part after part.
   let merged = ChangeList()
-  /// Of `decoded`, in order of windows, terms and positions.
-  private(set) var slices: [ChangeSlice] = []
+  /// The runs of `decoded`, in order of windows, terms and positions.
+  private(set) var runs: [DecodedRun] = []
   private(set) var parts: [MergedPart] = []
 
-  /// As many sums as stay in the cache of a core.
+  /// The number of sums that fit in the cache of a core.
   private static let blockSize = 1 << 15
 
   init(_ combination: Combination) {
@@ -200,11 +203,11 @@ struct MergeWorker: Sendable {
       size: Self.blockSize / combination.channels, channels: combination.channels)
   }
 
-  /// Forgets what was decoded and merged, and keeps the room.
+  /// Removes decoded and merged changes, keeping the capacity.
   mutating func removeAll() {
     decoded.removeAll()
     merged.removeAll()
-    slices.removeAll(keepingCapacity: true)
+    runs.removeAll(keepingCapacity: true)
     parts.removeAll(keepingCapacity: true)
   }
 
@@ -217,18 +220,18 @@ struct MergeWorker: Sendable {
     let start = decoded.count
     decode(task, term, window)
     let largest = Kernels.largest(decoded.changes(start..<decoded.count).values)
-    let last = slices.count - 1
-    if last >= 0, slices[last].window == task.window, slices[last].term == task.term {
-      slices[last].range = slices[last].range.lowerBound..<decoded.count
-      slices[last].largest = max(slices[last].largest, largest)
+    let last = runs.count - 1
+    if last >= 0, runs[last].window == task.window, runs[last].term == task.term {
+      runs[last].range = runs[last].range.lowerBound..<decoded.count
+      runs[last].largest = max(runs[last].largest, largest)
     } else {
-      slices.append(
-        ChangeSlice(
+      runs.append(
+        DecodedRun(
           window: task.window, term: task.term, range: start..<decoded.count, largest: largest))
     }
   }
 
-  /// Appends what the page read last has in a window and what of that takes part.
+  /// Appends the selected changes, within a window, of the page that was read last.
   private func decode(_ task: PageTask, _ term: MergeTerm, _ window: Range<UInt64>) {
     let range = page.changes.indices(of: window)
     let changes = page.changes.extracting(range)
@@ -248,7 +251,7 @@ struct MergeWorker: Sendable {
     }
   }
 
-  /// Sums up a part of a window.
+  /// Sums a part of a window.
   mutating func sum(
     _ task: PartTask, _ changes: ChangeRuns, _ tensor: MergeTensor, from window: MergeWindow
   ) throws(DiffError) {
@@ -256,10 +259,10 @@ struct MergeWorker: Sendable {
     var part = MergedPart(start: window.elements.lowerBound, list: merged, range: start..<start)
     var cursor = ChangeCursor(changes, in: task.range)
     merged.reserve(cursor.count)
-    // What is far below the largest change may be what rounding leaves of changes that cancel.
+    // A sum far below the largest change may be the rounding error of changes that cancel.
     let largest = combination.makesChanges ? changes.largest * combination.scale.magnitude : 0
     let smallest = largest.isFinite ? largest * 0x1p-44 : 0
-    // A block begins where the next change is.
+    // A block begins at the next change.
     while let next = cursor.next {
       let width = min(UInt64(block.size), task.range.upperBound - UInt64(next))
       block.add(&cursor, from: next, width: Int(width))
@@ -280,7 +283,7 @@ struct MergeWorker: Sendable {
     guard part.largest.isFinite else {
       throw DiffError(
         .unsupported,
-        "a merged change is not a finite number: a diff holds one that is not, or the weights are "
+        "a merged change is not finite: a change of a diff is not, or the weights are "
           + "too large", tensor: tensor.name)
     }
     parts.append(part)

@@ -3,14 +3,14 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// A merge of diffs of which some change the shapes of tensors.
+/// A merge of diffs some of which change the shapes of tensors.
 struct GrownMerge {
   private let inputs: [MergeInput]
   private let base: any Checkpoint
   private let options: MergeOptions
   private let grown: [TensorName.Key: GrownTensor]
 
-  /// - Throws: what `GrownTensor` throws; `unsupported` where rows differ and none are chosen.
+  /// - Throws: the errors of `GrownTensor`; `mismatch` if rows differ and none are chosen.
   init(
     _ inputs: [MergeInput], on base: any Checkpoint, _ options: MergeOptions
   ) throws(DiffError) {
@@ -24,7 +24,7 @@ struct GrownMerge {
       guard entries.contains(where: { $0.entry.isReshape }) else { continue }
       guard options.rows != nil else {
         throw DiffError(
-          .mismatch, "has other numbers of rows: choose whose it gets", path: base.path,
+          .mismatch, "changes its number of rows: choose which rows to take", path: base.path,
           tensor: tensor.name, remedy: .chooseRows)
       }
       grown[tensor.key] = try GrownTensor(tensor, inputs, in: base, names)
@@ -65,7 +65,7 @@ struct GrownMerge {
     return summary
   }
 
-  /// A diff with additions in place of its changes of shape.
+  /// Returns a diff with additions in place of its `reshape` entries.
   private func withDeltas(_ input: MergeInput) throws(DiffError) -> MergeInput {
     guard input.diff.contains(where: \.isReshape) else { return input }
     let sink = MemorySink()
@@ -86,7 +86,7 @@ struct GrownMerge {
 }
 
 extension RowChoice {
-  /// The word of it.
+  /// The choice as stored in metadata.
   fileprivate var word: String {
     switch self {
     case .first: "first"

@@ -6,53 +6,55 @@ import TensorCore
 public struct MergeInput: Sendable {
   /// The diff, open.
   public var diff: DiffReader
-  /// w: its weight. Where that is 0, the diff has no part in the tensor: no vote, no place in a mean.
+  /// w: the weight. With a weight of 0 the diff takes no part in the tensor: it does not vote or
+  /// count in a mean.
   public var weight: MergeSetting
-  /// d, γ and ε of this diff, in place of those of the options.
+  /// d, γ and ε of this diff, overriding those of the options.
   public var density, gamma, epsilon: MergeSetting?
 
-  /// A diff with a weight.
+  /// Creates an input with a weight.
   public init(_ diff: DiffReader, weight: Double = 1) {
     self.diff = diff
     self.weight = MergeSetting(weight)
   }
 
-  /// The identity of the diff that it stands for, if that is another.
+  /// The identity of the diff that this one was derived from, if any.
   var original: Fingerprint?
   /// The identity of the diff, as given.
   var identity: Fingerprint { original ?? diff.identity }
 
-  /// What it is called in messages.
+  /// The name of the diff in messages.
   var name: String { diff.path ?? "diff \(diff.identity)" }
 }
 
-/// The diffs of a merge in an order of their own: sums of rounded numbers depend on the order of the
-/// terms, so this is what makes the result independent of the order given.
+/// The diffs of a merge in canonical order. Sums of rounded numbers depend on the order of the
+/// terms, so this makes the result independent of the order given.
 struct MergeInputs: Sendable {
-  /// Ascending by identity, then weight; where chance is to depend on the contents alone, by those.
+  /// The inputs, sorted by identity, then weight; for random methods by contents first, so that
+  /// random choices depend only on these.
   let inputs: [MergeInput]
-  /// Where each stood in the order given.
+  /// The index of each input in the order given.
   let given: [Int]
   /// The diffs of `inputs`, and their tensors in order of names.
   let diffs: [DiffReader]
   let tensors: [AlignedTensor]
-  /// What the chance of each diff depends on, if it was asked for: its contents, and how many diffs
-  /// of the same contents come before it.
+  /// The identity that the random choices of each diff depend on; empty for methods without random
+  /// choices.
   let draws: [DrawIdentity]
 
   /// Sorts diffs and aligns their tensors; '/' and '.' are the same separator.
   ///
-  /// - Parameter drawing: Whether random choices are to be made.
-  /// - Throws: `mismatch` if a diff holds two names that differ in the separator only.
+  /// - Parameter drawing: whether the method makes random choices.
+  /// - Throws: `mismatch` if a diff holds two names that differ only in the separator.
   /// - Complexity: O(n log n) in entries; with `drawing`, O(changes) on all cores.
   init(_ all: [MergeInput], drawing: Bool) throws(DiffError) {
     var contents: [Fingerprint] = []
     if drawing {
-      var works = all.map { (diff: $0.diff, contents: Fingerprint(high: 0, low: 0)) }
-      try parallelForEach(&works) { _, work throws(DiffError) in
-        work.contents = try work.diff.contentsIdentity()
+      var pairs = all.map { (diff: $0.diff, contents: Fingerprint(high: 0, low: 0)) }
+      try parallelForEach(&pairs) { _, pair throws(DiffError) in
+        pair.contents = try pair.diff.contentsIdentity()
       }
-      contents = works.map(\.contents)
+      contents = pairs.map(\.contents)
     }
     let given = all.indices.sorted { one, other in
       if !contents.isEmpty, contents[one] != contents[other] {

@@ -2,71 +2,71 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// How `merge` works.
+/// The options of `merge`.
 public struct MergeOptions: Sendable {
-  /// The formula.
+  /// The method of merging.
   public var method = MergeMethod.sum
-  /// Which definition of the election and of what goes with it.
+  /// The definition of the election and of related steps.
   public var variant = SignVariant.reference
-  /// λ: multiplies the result.
+  /// λ: the factor of the result.
   public var scale = 1.0
-  /// d: what the method keeps of each diff, in 0 ... 1. Without it TIES and SCE keep all; the
-  /// other methods that have one need it.
+  /// d: the share of each diff that the method keeps, in 0 ... 1. Without it TIES and SCE keep all;
+  /// the other methods with a density require it.
   public var density: Double?
-  /// What `density` is a share of. By default what the formulas say: for TIES and breadcrumbs
-  /// elements; for DARE each change for itself, which is nonzeros; for DELLA elements, zeros being
-  /// the lowest ranks; for SCE the positions whose variance is not zero.
+  /// The number that `density` is a share of. By default that of the published formulas: elements
+  /// for TIES and breadcrumbs; nonzeros for DARE, which treats each change separately; elements for
+  /// DELLA, where zeros have the lowest ranks; positions with a nonzero variance for SCE.
   public var densityOf: DensityBase?
-  /// By default `inverseDensity` for DARE and DELLA, else `none`.
+  /// The rescaling; by default `inverseDensity` for DARE and DELLA, else `none`.
   public var rescale: Rescale?
-  /// DELLA: ε, how far probabilities reach from the density.
+  /// ε of DELLA: the maximum difference of a probability from the density.
   public var epsilon = 0.1
-  /// Breadcrumbs: γ, the share of the largest changes that is dropped.
+  /// γ of breadcrumbs: the share of the largest changes that is dropped.
   public var gamma = 0.01
-  /// RAM+: r and α.
+  /// r and α of RAM+.
   public var ramRate = 0.1, ramLimit = 0.2
-  /// Of random choices, which are a function of the seed, the tensor's name, the position, the
-  /// contents of the diff without metadata and encodings, and how many of several diffs of equal
-  /// contents it is.
+  /// The seed of random choices, which are a function of the seed, the tensor's name, the position,
+  /// the contents of the diff without metadata and encodings, and the index of the diff among those
+  /// with equal contents.
   public var seed: UInt64 = 0
-  /// Whether what a tensor gets is divided by the sum of the weights: of all diffs for methods that
-  /// sum, of those elected for methods that elect (by their number, if the vote is unweighted). By
-  /// default what `MergeMethod` and `SignVariant` say.
+  /// True if the sum is divided by the sum of the weights: of all diffs for methods that sum, of
+  /// the elected ones for methods that elect (by their number, if the vote is unweighted). By
+  /// default as documented for `MergeMethod` and `SignVariant`.
   public var normalizes: Bool?
-  /// `average`: the weight of the base, as of a diff that changes nothing.
+  /// The weight of the base for `average`, as of a diff that changes nothing.
   public var baseWeight: MergeSetting = 0
-  /// Whether a merge is refused that would lose something: changes beyond the range of a tensor,
-  /// changes that the type of the values rounds to zero, changes that cancel.
+  /// True if losses are refused: changes out of range of a tensor, changes that the type of the
+  /// values rounds to zero, changes that cancel.
   public var refusesLosses = false
   /// The type of stored values.
   public var values = FloatType.f16
-  /// Prunes the result to the largest ⌊density × elements of its tensors⌋; among equals the first
-  /// by tensor name, then position.
+  /// The density to prune the result to: the largest ⌊density × elements of its tensors⌋ changes
+  /// are kept; ties are broken by tensor name, then position.
   public var pruneTo: Double?
-  /// What becomes of heads that differ.
+  /// The choice among heads that differ.
   public var heads = HeadChoice.refuse
-  /// The base of the diffs: where some of them change the number of rows of a tensor, what they do to
-  /// the others is told by it.
+  /// The base of the diffs, required if some of them change the number of rows of a tensor, to
+  /// compute the deltas of the other rows.
   public var base: (any Checkpoint)?
-  /// Which rows such a tensor gets; without a choice they are refused.
+  /// The choice of the rows of such a tensor; without a choice it is refused.
   public var rows: RowChoice?
-  /// Whether diffs on different bases may be merged.
+  /// True if diffs on different bases may be merged.
   public var allowsOtherBase = false
-  /// How encodings are chosen.
+  /// The profile by which encodings are chosen.
   public var profile = EncodingProfile.size
-  /// More facts to store.
+  /// Further metadata to store.
   public var metadata: [String: String] = [:]
 
-  /// The defaults: the sum.
+  /// Creates the default options: the sum.
   public init() {}
 
-  /// What densities are of, resolved.
+  /// The base of densities, resolved.
   var usedDensityOf: DensityBase {
     densityOf
       ?? (method.selection == .random || method.selection == .variance ? .nonzeros : .elements)
   }
 
-  /// Whether there is a division by weights or numbers, resolved.
+  /// True if there is a division by weights or by the number of values, resolved.
   var usesNormalization: Bool {
     if let normalizes { return normalizes }
     guard method.elects else { return method == .average }
@@ -80,25 +80,25 @@ public struct MergeOptions: Sendable {
   }
 }
 
-/// Which of several heads (tensors that the base lacks) of one name goes into the result. Equal
-/// ones are one head in any case.
+/// The choice among several heads (tensors that the base lacks) of one name. Equal heads are always
+/// one head.
 public enum HeadChoice: Sendable, Hashable {
-  /// Heads that differ are an error.
+  /// Refuses heads that differ.
   case refuse
-  /// The one of the first diff that has it.
+  /// The head of the first diff that has it.
   case first
-  /// The one of the diff with this path, file name or file name without suffix.
+  /// The head of the diff with this path, file name or file name without suffix.
   case named(String)
-  /// None of those that differ.
+  /// No head, if they differ.
   case drop
 }
 
 extension MergeOptions {
-  /// Refuses what contradicts itself or is out of range.
+  /// Refuses contradictory and out-of-range options.
   func check(_ inputs: [MergeInput]) throws(DiffError) {
     guard !inputs.isEmpty else { throw refusal("nothing to merge; give at least one diff") }
     guard inputs.flatMap(\.weight.numbers).allSatisfy(\.isFinite), scale.isFinite else {
-      throw refusal("weights and the scale must be finite numbers")
+      throw refusal("weights and the scale must be finite")
     }
     guard values != .f64 else { throw refusal("values are stored as f16, bf16 or f32") }
     try checkWeights(inputs)
@@ -117,7 +117,7 @@ extension MergeOptions {
     case .largest where rescale != .inverseDensity, .middle where rescale != .inverseDensity: break
     default:
       guard rescale == nil || rescale == Rescale.none else {
-        throw refusal("'\(method.rawValue)' is not rescaled in this way")
+        throw refusal("'\(method.rawValue)' does not support this rescaling")
       }
     }
   }
@@ -126,14 +126,14 @@ extension MergeOptions {
 
   private func checkWeights(_ inputs: [MergeInput]) throws(DiffError) {
     guard method.isWeighted || inputs.allSatisfy({ $0.weight == 1 }) else {
-      throw refusal("'\(method.rawValue)' weighs the diffs itself; leave the weights out")
+      throw refusal("'\(method.rawValue)' computes its own weights; omit the weights")
     }
     switch (method, normalizes) {
     case (_, nil): break
     case (.average, false):
       throw refusal("an average that is not divided by the weights is the method 'sum'")
     case (.ram, _), (.ramPlus, _), (.sce, _), (.modelStock, _):
-      throw refusal("'\(method.rawValue)' divides in its own way; leave the normalization out")
+      throw refusal("'\(method.rawValue)' has its own normalization; omit the option")
     default: break
     }
     let all = inputs.map(\.weight) + [baseWeight]
@@ -154,15 +154,15 @@ extension MergeOptions {
       throw DiffError(.usage, "'\(method.rawValue)' has no density", remedy: .pruneResult)
     case .random, .ranked, .middle:
       guard areOwn || density.map({ $0 > 0 }) == true else {
-        throw refusal("'\(method.rawValue)' needs a density above 0: what it keeps of each diff")
+        throw refusal("'\(method.rawValue)' requires a density above 0")
       }
     case .variance where !own.isEmpty:
       throw refusal("'\(method.rawValue)' selects from all diffs together; give one density")
     case .largest where variant == .reference:
       guard inputs.allSatisfy({ $0.density?.isUniform != false }) else {
         throw refusal(
-          "the reference definition of 'ties' trims a diff over all tensors together; for densities "
-            + "of tensors take the variant mergekit or peft")
+          "the reference definition of 'ties' trims a diff over all tensors together; for "
+            + "densities of tensors use the variant mergekit or peft")
       }
     default: break
     }
@@ -181,11 +181,11 @@ extension MergeOptions {
 }
 
 extension DiffError {
-  /// The error of a division by weights that come to nothing.
+  /// Returns the error of a division by a sum of weights that is negligible.
   static func weightsCancel(_ sum: Double, in tensor: TensorName? = nil) -> DiffError {
     DiffError(
       .usage,
-      "the weights come to \(sum), which is nothing beside them: what is divided by it has no meaning",
+      "the weights sum to \(sum), which is negligible beside them: dividing by it is meaningless",
       tensor: tensor)
   }
 }

@@ -2,16 +2,16 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// Makes the terms of a tensor what a method says: which changes take part, and what they are
-/// multiplied with.
+/// Prepares the terms of a tensor for a method: selects the changes that take part, and sets their
+/// factors.
 struct MergePreparation {
   let all: MergeInputs
   let options: MergeOptions
-  /// TIES over whole diffs: what each diff keeps of all tensors.
+  /// For TIES over whole diffs: the changes that each diff keeps of all tensors.
   var wholeSets: [TopSet] = []
-  /// RAM+ over whole diffs: what multiplies what a diff alone changes.
+  /// For RAM+ over whole diffs: the factors of changes that only one diff makes.
   var soloFactors: [Double] = []
-  /// Passes over one tensor, for methods that need them.
+  /// The engines for passes over one tensor, by combination.
   private var engines: [Combination: MergeEngine] = [:]
 
   init(_ all: MergeInputs, _ options: MergeOptions) {
@@ -19,7 +19,7 @@ struct MergePreparation {
     self.options = options
   }
 
-  /// Chooses which changes take part, and rescales them.
+  /// Selects the changes that take part, and rescales them.
   mutating func select(_ tensor: inout MergeTensor) throws(DiffError) {
     if options.method == .sce { return try selectByVariance(&tensor) }
     if options.method.selection == .all { return }
@@ -41,9 +41,9 @@ struct MergePreparation {
     }
   }
 
-  /// Weighs the terms for a combination.
+  /// Sets the weights of the terms for a combination.
   ///
-  /// - Complexity: O(diffs); for methods that look at all changes of a tensor, O(changes).
+  /// - Complexity: O(diffs); O(changes) for methods that depend on all changes of a tensor.
   mutating func weigh(
     _ tensor: inout MergeTensor, for combination: Combination
   ) throws(DiffError) {
@@ -77,7 +77,7 @@ struct MergePreparation {
     }
   }
 
-  /// What multiplies all terms of a sum.
+  /// Returns the common factor of all terms of a sum.
   private mutating func commonFactor(_ tensor: MergeTensor) throws(DiffError) -> Double {
     if options.method == .modelStock { return try stockFactor(tensor) }
     guard options.usesNormalization, !tensor.terms.isEmpty else { return 1 }
@@ -104,7 +104,7 @@ struct MergePreparation {
         vote = weight
         if divides { divisor = weight }
       }
-      // What votes w_t δ_t has the sign of that.
+      // With votes w_t δ_t, a negative weight reverses the sign of the vote.
       let raises: [(Double, Double, Double)] = [
         (0, vote, 0), (0, weight, 0), (divisor, 0, 0), (0, 0, 0), (0, 0, 0),
       ]
@@ -113,7 +113,7 @@ struct MergePreparation {
     }
   }
 
-  /// A pass over one tensor whose terms are prepared; `body` gets the parts in order.
+  /// Makes a pass over one tensor whose terms are prepared; calls `body` with the parts in order.
   mutating func pass(
     _ tensor: MergeTensor, _ combination: Combination,
     _ body: (MergedPart) throws(DiffError) -> Void
@@ -127,7 +127,8 @@ struct MergePreparation {
 }
 
 extension MergeTerm {
-  /// Sets what a change adds to each channel; below zero the same, if nothing is said.
+  /// Sets the terms that a change adds to each channel; negative changes have the same terms by
+  /// default.
   fileprivate mutating func setTerms(
     _ raises: [(Double, Double, Double)], _ lowers: [(Double, Double, Double)]? = nil
   ) {
@@ -135,13 +136,14 @@ extension MergeTerm {
   }
 }
 
-// What methods must know of all changes to a tensor before they merge it.
+// Quantities of all changes to a tensor that methods need before they merge it.
 extension MergePreparation {
   // MARK: Model stock
 
-  /// t / N. The sum over all pairs of cosines of deltas is that of the products of unit deltas, half
-  /// of (Σ u_t)² − Σ u_t² at each position: O(changes), however many the pairs. It is exactly zero
-  /// where no two diffs share a position, and taken for zero where it is no more than its rounding.
+  /// Returns t / N. The sum of the cosines of all pairs of deltas is that of the products of unit
+  /// deltas, half of (Σ u_t)² − Σ u_t² at each position: O(changes), independent of the number of
+  /// pairs. It is exactly zero if no two diffs share a position, and counts as zero if it is within
+  /// its rounding errors.
   mutating func stockFactor(_ tensor: MergeTensor) throws(DiffError) -> Double {
     var units = tensor
     for (index, term) in tensor.terms.enumerated() {
@@ -171,7 +173,7 @@ extension MergePreparation {
 
   // MARK: RAM+
 
-  /// What multiplies the changes that one diff alone makes, for each diff; empty for RAM.
+  /// Returns the factor of the changes that only one diff makes, for each diff; empty for RAM.
   mutating func soloFactors(of tensor: MergeTensor) throws(DiffError) -> [Double] {
     guard options.method == .ramPlus, options.variant == .mergekit else { return soloFactors }
     var counts = SoloCounts(diffs: all.inputs.count)
@@ -179,7 +181,7 @@ extension MergePreparation {
     return counts.factors(options)
   }
 
-  /// Counts, for each diff, its changes and those that no other makes.
+  /// Counts the changes of each diff, and those that no other diff makes.
   mutating func count(
     _ tensor: MergeTensor, into counts: inout SoloCounts
   ) throws(DiffError) {
@@ -200,7 +202,7 @@ extension MergePreparation {
 
   // MARK: SCE
 
-  /// Lets those positions take part whose variance is among the largest: ⌊d n⌋ of the n positions
+  /// Selects the positions with the largest variances: ⌊d n⌋, where n is the number of positions
   /// with a variance, or of all elements.
   mutating func selectByVariance(_ tensor: inout MergeTensor) throws(DiffError) {
     let share = options.density ?? 1
@@ -222,8 +224,8 @@ extension MergePreparation {
     for index in tensor.terms.indices { tensor.terms[index].filter = .at(kept) }
   }
 
-  /// The sum of δ² of each term where it takes part, over the sum of all: mean squares have the
-  /// same quotients. Equal ones, if there is nothing to compare.
+  /// Returns the sum of δ² of the selected changes of each term / the sum over all terms, which
+  /// equals the ratio of mean squares; 1 for each term if all sums are zero.
   func meanSquares(_ tensor: MergeTensor) throws(DiffError) -> [Double] {
     var squares: [Double] = []
     for term in tensor.terms {
@@ -241,9 +243,9 @@ extension MergePreparation {
   }
 }
 
-/// How much of a diff is its own.
+/// The numbers of changes of each diff, and of those that no other diff makes.
 struct SoloCounts {
-  /// Changes, and those at positions that no other diff changes.
+  /// The number of changes, and of those at positions that no other diff changes.
   var changes, alone: [Int]
 
   init(diffs: Int) {
@@ -251,7 +253,8 @@ struct SoloCounts {
     alone = changes
   }
 
-  /// 1 + r · min(ρ, α), ρ = shared / alone; infinite if nothing is alone, but something is shared.
+  /// Returns 1 + r · min(ρ, α) for each diff, where ρ = shared / alone, infinite if all changes are
+  /// shared.
   func factors(_ options: MergeOptions) -> [Double] {
     zip(changes, alone).map { changes, alone in
       let shared = Double(changes - alone)

@@ -46,8 +46,8 @@ extension MergeRun {
               base: tensor.base))
         }
         count += UInt64(part.range.count)
-        for piece in (0..<part.range.count).chunks(ofCount: Layout.pageCapacity) {
-          let sums = part.changes.extracting(piece)
+        for indices in (0..<part.range.count).chunks(ofCount: Layout.pageCapacity) {
+          let sums = part.changes.extracting(indices)
           if part.largest >= tensor.float.overflow {
             for index in sums.values.indices
             where sums.values[index].magnitude >= tensor.float.overflow {
@@ -85,9 +85,9 @@ extension MergeRun {
 }
 
 extension MergedPart {
-  /// Leaves out what the type of the values rounds to zero; returns how many changes that were.
+  /// Removes changes that the type of the values rounds to zero; returns their number.
   fileprivate mutating func dropRounded(_ values: FloatType, _ scale: Int) -> UInt64 {
-    // Half of the least number rounds to even.
+    // Half of the least number rounds to even, which is zero.
     let limit = .powerOfTwo(scale) * values.leastMagnitude / 2
     guard Kernels.count(sums, upTo: limit) > 0 else { return 0 }
     let kept = list.keep(range) { $0.magnitude > limit }
@@ -97,7 +97,7 @@ extension MergedPart {
 }
 
 extension MergeRun {
-  /// Diffs of which TIES was to trim something, and which have no more changes than it keeps.
+  /// Returns the diffs that TIES does not trim despite a density below 1.
   fileprivate func untrimmed() throws(DiffError) -> [String] {
     guard options.method.selection == .largest, options.usedDensityOf == .elements else {
       return []
@@ -115,7 +115,7 @@ extension MergeRun {
 }
 
 extension MergeInputs {
-  /// Diffs that change tensors of which no other diff changes any, if there are others.
+  /// Returns the diffs that share no changed tensor with another diff; none for a single diff.
   fileprivate func unrelated() throws(DiffError) -> [String] {
     var isAlone = [Bool?](repeating: nil, count: inputs.count)
     for tensor in tensors {
@@ -128,11 +128,11 @@ extension MergeInputs {
 }
 
 extension MergeSummary {
-  /// Refuses what lost something.
+  /// Refuses a merge with losses.
   fileprivate func refuseLosses() throws(DiffError) {
     let total = total
     let losses = [
-      (total.beyondRange, "are beyond the range of their tensors"),
+      (total.beyondRange, "are out of range of their tensors"),
       (total.rounded, "round to zero"), (total.cancelled, "cancel"),
     ].filter { $0.0 > 0 }
     guard !losses.isEmpty else { return }
@@ -143,14 +143,14 @@ extension MergeSummary {
   }
 }
 
-/// Refuses a change that the type of the values cannot hold: the largest tells.
+/// Refuses a tensor whose largest change is out of range of the type of the values.
 private func check(
   _ largest: Double, fits values: FloatType, scale: Int, in tensor: MergeTensor
 ) throws(DiffError) {
   let stored = Kernels.widened(Kernels.narrowed([largest].span, values, scale).span, values, scale)
   guard stored[0].isFinite else {
     throw DiffError(
-      .unsupported, "a merged change of \(largest) is more than \(values) holds",
+      .unsupported, "a merged change of \(largest) is out of range of \(values)",
       tensor: tensor.name)
   }
 }
@@ -161,7 +161,7 @@ struct MergePruning {
   private(set) var largest: [TensorName.Key: Double] = [:]
   private var cut: MagnitudeCut
 
-  /// Goes through the merge as often as it takes to find the cut.
+  /// Finds the cut, in as many passes over the merge as required.
   init(
     _ share: Double, _ run: inout MergeRun, _ combination: Combination
   ) throws(DiffError) {
@@ -183,7 +183,7 @@ struct MergePruning {
     self.largest = largest
   }
 
-  /// Leaves out what is below the cut; must see all changes in order.
+  /// Removes changes below the cut; must be called with all parts in order.
   mutating func prune(_ part: inout MergedPart) {
     var cut = cut
     let kept = part.list.keep(part.range) { cut.keeps($0) }
@@ -193,7 +193,7 @@ struct MergePruning {
 }
 
 extension MergeRun {
-  /// The diff of a task whose head is taken, of several the first that was given.
+  /// The diff whose task metadata is kept: that of the chosen head, or the first given.
   private var headDiff: DiffReader? {
     let tasks = all.inputs.indices.filter { !all.inputs[$0].diff.taskMetadata.isEmpty }
     let first = tasks.min { all.given[$0] < all.given[$1] }
@@ -206,13 +206,13 @@ extension MergeRun {
     return chosen.map { all.inputs[$0].diff }
   }
 
-  /// What the diff says of its task, and of how it came about: `diffkit.merge.method` and the parameters that the
-  /// method has, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
+  /// The metadata of the task and of the merge: `diffkit.merge.method` and the parameters of the
+  /// method, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
   var metadata: [String: String] {
-    var facts = headDiff?.taskMetadata ?? [:]
-    facts.merge(options.metadata) { $1 }
+    var metadata = headDiff?.taskMetadata ?? [:]
+    metadata.merge(options.metadata) { $1 }
     func put(_ key: String, _ value: (any CustomStringConvertible)?) {
-      if let value { facts["diffkit.merge." + key] = value.description }
+      if let value { metadata["diffkit.merge." + key] = value.description }
     }
     let method = options.method
     put("method", method.rawValue)
@@ -245,6 +245,6 @@ extension MergeRun {
       let name = input.diff.path.map { " " + OutputFile.split($0).name } ?? ""
       put("parent.\(padded)", "\(input.identity) \(input.weight.usual)\(name)")
     }
-    return facts
+    return metadata
   }
 }

@@ -2,7 +2,7 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// One merge: its passes over the diffs.
+/// The passes of one merge over the diffs.
 struct MergeRun {
   let all: MergeInputs
   let options: MergeOptions
@@ -16,24 +16,25 @@ struct MergeRun {
     preparation = MergePreparation(all, options)
   }
 
-  /// What a pass made of a tensor, or of one of its windows.
+  /// The result of a pass for a tensor, or for one of its windows.
   struct Merged {
     let tensor: MergeTensor
     let parts: [MergedPart]
-    /// Whether these are the first and the last parts of the tensor.
+    /// True if these are the first, and the last, parts of the tensor.
     let isFirst, isLast: Bool
-    /// The largest magnitude of the whole tensor, where it is known.
+    /// The largest magnitude of the whole tensor; nil if unknown.
     let largest: Double?
   }
 
-  /// Goes through all tensors once.
+  /// Makes a pass over all tensors.
   ///
   /// - Parameters:
-  ///   - surveys: whether `largest` must be known: tensors in several windows are then gone
-  ///     through twice.
-  ///   - prepare: what the terms of a tensor are in this pass.
-  ///   - whole: receives what is not merged.
-  ///   - body: receives what is merged, in order.
+  ///   - phase: the name of the pass in progress reports.
+  ///   - combination: the arithmetic of the pass.
+  ///   - surveys: whether `largest` is required, for which tensors in several windows are merged
+  ///     twice.
+  ///   - whole: receives whole and dropped tensors.
+  ///   - body: receives the merged parts, in order.
   mutating func pass(
     _ phase: String, _ combination: Combination, surveys: Bool = false,
     whole: (MergeItem) throws(DiffError) -> Void = { _ throws(DiffError) in },
@@ -70,7 +71,7 @@ struct MergeRun {
       try preparation.weigh(&tensor, for: combination)
       let windows = tensor.windows(limit: all.windowLimit)
       if windows.count == 1 {
-        // The entries of many diffs take room too.
+        // The number of terms is limited too, since the entries of many diffs take memory.
         if waitingChanges + tensor.changes > all.windowLimit || waitingTerms > 4096 {
           try flush()
         }
@@ -99,9 +100,9 @@ struct MergeRun {
     try flush()
   }
 
-  // MARK: What must be known beforehand
+  // MARK: Preliminary passes
 
-  /// The arithmetic of the method, after the passes that it needs beforehand.
+  /// Makes the preliminary passes of the method, and returns its arithmetic.
   mutating func combination() throws(DiffError) -> Combination {
     let usesWholes = options.variant == .reference
     if options.method == .ties, usesWholes {
@@ -121,7 +122,7 @@ struct MergeRun {
     }
   }
 
-  /// Whether more positions have a positive sum than a negative one.
+  /// Returns whether more positions have a positive sum than a negative one.
   private mutating func isMajorityPositive() throws(DiffError) -> Bool {
     var balance = 0
     try pass("vote", .vote) { merged throws(DiffError) in
@@ -133,7 +134,7 @@ struct MergeRun {
     return balance > 0
   }
 
-  /// What TIES keeps of each diff over all tensors.
+  /// Returns the changes that TIES keeps of each diff over all tensors.
   private func wholeSets() throws(DiffError) -> [TopSet] {
     let base = options.usedDensityOf
     var elements: [UInt64] = []
@@ -142,11 +143,11 @@ struct MergeRun {
       elements.append(tensor.shape.count)
     }
     let whole = elements.clampedSum
-    var works = all.inputs.map {
+    var trims = all.inputs.map {
       (diff: $0.diff, share: $0.density?.usual ?? options.density ?? 1, set: TopSet.all)
     }
-    try parallelForEach(&works) { _, work throws(DiffError) in
-      let (diff, share) = (work.diff, work.share)
+    try parallelForEach(&trims) { _, trim throws(DiffError) in
+      let (diff, share) = (trim.diff, trim.share)
       guard share < 1 else { return }
       let stored = diff.reduce(0) { $0 + ($1.isAddition ? $1.count : 0) }
       let count = base == .elements ? whole : stored
@@ -162,9 +163,9 @@ struct MergeRun {
       var search = TopSearch()
       try read { search.count($0) }
       let cut = try search.cut(wanted, read)
-      work.set = TopSet(cut: cut.least, tieEnd: cut.ties > 0 ? .max : 0)
+      trim.set = TopSet(cut: cut.least, tieEnd: cut.ties > 0 ? .max : 0)
     }
-    return works.map(\.set)
+    return trims.map(\.set)
   }
 
   private mutating func soloFactors() throws(DiffError) -> [Double] {
@@ -178,6 +179,6 @@ struct MergeRun {
 }
 
 extension MergeInputs {
-  /// The most changes that are decoded at once, which take 24 bytes each with what becomes of them.
+  /// The maximum number of changes decoded at once, each of which takes 24 bytes with its result.
   var windowLimit: UInt64 { 5 << 18 + UInt64(inputs.count) << 10 }
 }

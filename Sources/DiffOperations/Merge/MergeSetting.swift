@@ -1,12 +1,12 @@
 import TensorCore
 
-/// A number of a merge, such as a weight: one for all tensors, but for those that have their own.
+/// A number of a merge, such as a weight: one for all tensors, except those with their own.
 public struct MergeSetting: Sendable, Hashable {
-  /// The number of every tensor without one of its own.
+  /// The number of every tensor without its own.
   public var usual: Double
   private var own: [TensorName.Key: Double] = [:]
 
-  /// One number for all tensors.
+  /// Creates a setting with one number for all tensors.
   public init(_ usual: Double) { self.usual = usual }
 
   /// The number of a tensor; '/' and '.' are the same separator.
@@ -17,13 +17,13 @@ public struct MergeSetting: Sendable, Hashable {
 
   subscript(key: TensorName.Key) -> Double { own.isEmpty ? usual : own[key] ?? usual }
 
-  /// Whether all tensors have one number.
+  /// True if all tensors have the same number.
   public var isUniform: Bool { own.values.allSatisfy { $0 == usual } }
 
-  /// Every number that some tensor has, or could have.
+  /// All numbers of the setting.
   var numbers: [Double] { [usual] + own.values }
 
-  /// Numbers by which two settings can be put in order: those of the same tensors come first.
+  /// The numbers by which settings are ordered: the usual one, then those of tensors by name.
   var order: [Double] { [usual] + own.sorted { $0.key < $1.key }.map(\.value) }
 }
 

@@ -2,24 +2,25 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// What one diff adds to a tensor of a merge.
+/// The additions of one diff to a tensor of a merge.
 struct MergeTerm: Sendable {
-  /// The number of the diff.
+  /// The index of the diff.
   let diff: Int
   let additions: AdditiveReader
-  /// w, and what the method keeps of the diff's changes to this tensor: d, γ and ε.
+  /// w, and the parameters of the selection for this diff and tensor: d, γ and ε.
   let weight, density, gamma, epsilon: Double
-  /// Which of the changes take part.
+  /// The selection of the changes that take part.
   var filter = ChangeFilter.all
-  /// Multiplies the changes.
+  /// The factor of the changes.
   var factor = 1.0
-  /// What a change adds to the channels of a block: see `MergeBlock.add`. Empty for a plain sum.
+  /// The terms that a change adds to the channels of a block: see `MergeBlock.add`. Empty for a
+  /// plain sum.
   var channelTerms: [Double] = []
 }
 
-/// A tensor that additions of one diff or more change.
+/// A tensor that additions of one or more diffs change.
 struct MergeTensor: Sendable {
-  /// Its name in the first diff that has it, and the one that random choices depend on.
+  /// The name in the first diff that has the tensor, and the key that random choices depend on.
   let name: TensorName
   let key: TensorName.Key
   let type: ElementType
@@ -27,14 +28,14 @@ struct MergeTensor: Sendable {
   let shape: Shape
   /// The fingerprint of the base, if all diffs agree.
   let base: Fingerprint?
-  /// Of all diffs, whether they change the tensor or not.
+  /// The sum of the weights of all diffs, whether they change the tensor or not.
   let weights: WeightSum
-  /// What is no larger is no divisor: see `Combination.finish`.
+  /// The magnitude up to which a divisor counts as zero: see `Combination.finish`.
   var leastDivisor = -1.0
-  /// Ascending by number of the diff; those that can have no part are left out.
+  /// The terms, in order of the diffs, without those that cannot take part.
   var terms: [MergeTerm]
 
-  /// Changes of all terms.
+  /// The number of changes of all terms.
   var changes: UInt64 { terms.reduce(0) { $0 + $1.additions.entry.count } }
 
   /// Cuts the tensor into windows that hold about `limit` changes each: at least one, which may be
@@ -48,14 +49,14 @@ struct MergeTensor: Sendable {
   }
 }
 
-/// What weights come to.
+/// The sum of weights, with a test for cancellation.
 struct WeightSum: Sendable {
   private(set) var sum = 0.0
   private var magnitudes = 0.0
   private var least = Double.infinity
   private var signs: Set<FloatingPointSign> = []
 
-  /// The sum of weights of which none is infinite.
+  /// Creates the sum of finite weights.
   init(_ weights: some Sequence<Double>) {
     for weight in weights where weight != 0 {
       sum += weight
@@ -65,18 +66,19 @@ struct WeightSum: Sendable {
     }
   }
 
-  /// Whether the sum is nothing beside the weights: zero, or what rounding leaves of it.
+  /// True if the sum is negligible beside the weights: zero, or within rounding errors of it.
   var isNothing: Bool { sum.magnitude <= Self.tiny * magnitudes }
 
-  /// A sum of some of the weights that is no larger is nothing beside them; negative where no such
-  /// sum can be, since all weights have one sign.
+  /// The magnitude up to which a sum of some of the weights is negligible; negative if all weights
+  /// have the same sign, so that no such sum exists.
   var leastDivisor: Double { signs.count > 1 ? Self.tiny * least : -1 }
 
-  /// What is nothing beside 1. Divisors below it multiply changes by more than a million.
+  /// The magnitude that is negligible beside 1. Dividing by less would multiply changes by more
+  /// than a million.
   private static let tiny = 1e-6
 }
 
-/// What a merge does with one name.
+/// The action of a merge for one name.
 enum MergeItem: Sendable {
   case tensor(MergeTensor)
   /// A whole tensor (insert or delete) of one of the diffs.
@@ -86,7 +88,7 @@ enum MergeItem: Sendable {
 }
 
 extension MergeInputs {
-  /// What to do with a name.
+  /// Returns the action for a tensor.
   ///
   /// - Throws: `unsupported` for exact changes, `mismatch` for types, shapes and heads that
   ///   differ, `wrongBase` for different bases.
@@ -105,12 +107,12 @@ extension MergeInputs {
       case .add, .insert, .delete: break
       case .reshape:
         throw refuse(
-          .unsupported, "gets another shape, which without the base has no sum with others",
+          .unsupported, "changes its shape, which cannot be merged without the base",
           at: number, remedy: .mergeOnBase)
       case .xor, .replace:
         throw refuse(
           .unsupported,
-          "'\(entry.operation.name)' is an exact change, which has no sum with others; compose "
+          "'\(entry.operation.name)' is an exact change, which cannot be merged; compose "
             + "exact diffs", at: number, remedy: .additiveDiff)
       }
       let isHead = entry.operation == .insert
@@ -150,7 +152,7 @@ extension MergeInputs {
         terms: entries.compactMap { term($1, of: $0, tensor.key, options) }))
   }
 
-  /// What a diff adds to a tensor; nil where its weight or density leaves nothing of it.
+  /// Returns the additions of a diff to a tensor; nil if its weight or density is zero.
   private func term(
     _ entry: DiffEntry, of diff: Int, _ key: TensorName.Key, _ options: MergeOptions
   ) -> MergeTerm? {
@@ -164,7 +166,7 @@ extension MergeInputs {
       gamma: input.gamma?[key] ?? options.gamma, epsilon: input.epsilon?[key] ?? options.epsilon)
   }
 
-  /// Which of several whole tensors of one name is taken.
+  /// Returns which of several whole tensors of one name is taken.
   private func whole(
     _ name: TensorName, _ entries: [(diff: Int, entry: DiffEntry)], _ choice: HeadChoice
   ) throws(DiffError) -> MergeItem {
@@ -207,7 +209,8 @@ extension MergeInputs {
 }
 
 extension MergeInput {
-  /// Whether the diff is meant by a path, a file name, or a file name without its suffix.
+  /// Returns whether `name` is the path of the diff, its file name, or its file name without the
+  /// suffix.
   func isNamed(_ name: String) -> Bool {
     guard let path = diff.path else { return false }
     let file = OutputFile.split(path).name

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// Finds names that may mean the same tensor.
+/// Finds similar names, which may belong to the same tensor.
 public enum CloseNames {
   /// A tensor of the base and one of the tuned checkpoint.
   public struct Pair: Sendable, Hashable {
@@ -10,12 +10,12 @@ public enum CloseNames {
     public let tuned: TensorName
   }
 
-  /// More names than this are not compared: what is asked for is a hint.
+  /// The maximum number of names to compare: the result is only a hint.
   private static let limit = 2000
-  /// Nor are longer ones, in bytes.
+  /// The maximum length of a name to compare, in bytes.
   private static let longest = 512
 
-  /// The name that takes the fewest edits to get to, if it resembles `name` at all.
+  /// Returns the name with the least edit distance from `name`, or nil if none resembles it.
   ///
   /// - Complexity: O(length² · names), up to a bound.
   package static func closest(to name: TensorName, among names: [TensorName]) -> TensorName? {
@@ -30,7 +30,7 @@ public enum CloseNames {
     return best.name
   }
 
-  /// Insertions, deletions and substitutions of bytes (Levenshtein 1966).
+  /// Returns the number of insertions, deletions and substitutions of bytes (Levenshtein 1966).
   package static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
     var row = Array(0...other.count)
     for (i, byte) in one.enumerated() {
@@ -47,7 +47,7 @@ public enum CloseNames {
 }
 
 extension CreateSummary {
-  /// Notes the tensors that only one side has, or that changed their shape.
+  /// Records the tensors that only one side has, or that changed their shape.
   mutating func addNames(of pairs: [TensorPair]) {
     reshaped = pairs.filter(\.isReshape).map(\.name)
     let gone = pairs.filter { $0.tuned == nil }

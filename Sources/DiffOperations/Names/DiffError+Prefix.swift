@@ -1,7 +1,7 @@
 import TensorCore
 
 extension DiffError {
-  /// The same error, its message preceded by a part of a file that `DiffError` has no field for.
+  /// Returns the error with a location that `DiffError` has no field for in front of the message.
   func prefixed(_ part: String) -> DiffError {
     var error = self
     error.message = "\(part): \(message)"

@@ -1,12 +1,11 @@
 import TensorCore
 
-/// All tensors of a file in another group than in another file: what their names begin with is
-/// different, and nothing else.
+/// The move of all tensors of a file to another group: their names differ only in a prefix.
 struct GroupMove {
-  /// The paths of the groups, each with a separator behind it; empty for the root.
+  /// The paths of the groups, each followed by a separator; empty for the root.
   private let from, to: [UInt8]
 
-  /// The move that leads from the first name of each pair to the second; nil if there is none.
+  /// Finds the move from the first name of each pair to the second; nil if there is none.
   init?(_ pairs: [(TensorName, TensorName)]) {
     guard let first = pairs.first else { return nil }
     let (one, other) = (Array(first.0.utf8), Array(first.1.utf8))
@@ -19,17 +18,19 @@ struct GroupMove {
     for (one, other) in pairs where self(one)?.key != other.key { return nil }
   }
 
-  /// The path of an object after the move, the root being empty; nil if it is not in the group.
+  /// Returns the path of an object after the move, empty for the root; nil if it is not in the
+  /// group.
   func callAsFunction(_ object: TensorName) -> TensorName? {
     guard from != to else { return object }
     guard let rest = Self.rest(of: object, in: from) else { return nil }
     return TensorName(String(decoding: (to + rest).dropLast(), as: UTF8.self))
   }
 
-  /// Whether an object is in the group after the move.
+  /// Returns whether an object is in the group after the move.
   func reaches(_ object: TensorName) -> Bool { Self.rest(of: object, in: to) != nil }
 
-  /// What follows the path of a group in that of an object, with a separator behind it.
+  /// Returns the path of an object relative to a group, followed by a separator; nil if the object
+  /// is not in the group.
   private static func rest(of object: TensorName, in group: [UInt8]) -> ArraySlice<UInt8>? {
     let path = object.parts.isEmpty ? [] : Array(object.utf8) + [UInt8(ascii: "/")]
     let isInside =
@@ -40,7 +41,7 @@ struct GroupMove {
     return isInside ? path.dropFirst(group.count) : nil
   }
 
-  /// Whether a part of a name begins so many bytes before its end.
+  /// Returns whether a component of a name begins `count` bytes before its end.
   private static func isBorder(_ name: [UInt8], _ count: Int) -> Bool {
     count == name.count || isSeparator(name[name.count - count - 1])
   }

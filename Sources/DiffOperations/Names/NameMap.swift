@@ -1,16 +1,16 @@
 import SystemSupport
 import TensorCore
 
-/// Says what the tensors of a diff are called in a checkpoint.
+/// Maps the names of tensors in a diff to their names in a checkpoint.
 ///
-/// In a file, a line for each rule; empty lines and lines that begin with '#' do not count:
+/// A file has one rule per line; empty lines and lines that begin with '#' are ignored:
 ///
 ///     name-in-the-diff<TAB>name-in-the-checkpoint
 ///     re:pattern<TAB>replacement
 ///
-/// A whole name is looked up first. Else every match of the first pattern that has any is
-/// replaced; in the replacement `$1` … `$9` stand for what the groups matched, `$0` for the whole
-/// match, `$$` for `$`. A name that no rule concerns stays as it is.
+/// A whole name is looked up first. Otherwise every match of the first matching pattern is
+/// replaced; in the replacement, `$1` … `$9` stand for the matches of the groups, `$0` for the
+/// whole match, `$$` for `$`. A name that matches no rule is unchanged.
 public struct NameMap: Sendable {
   private var names: [TensorName: TensorName] = [:]
   private var patterns: [Pattern] = []
@@ -20,35 +20,35 @@ public struct NameMap: Sendable {
     let replacement: [Part]
   }
 
-  /// A piece of a replacement.
+  /// A part of a replacement.
   private enum Part: Sendable, Hashable {
     case text(String)
     case group(Int)
   }
 
-  /// Whether there are no rules.
+  /// True if there are no rules.
   var isEmpty: Bool { names.isEmpty && patterns.isEmpty }
 
-  /// No rules: every name stays as it is.
+  /// Creates a map without rules: every name is unchanged.
   public init() {}
 
   /// Reads a file of rules.
   ///
-  /// - Throws: `io`, `limit`, or `usage` with the number of the line that is none.
+  /// - Throws: `io`, `limit`, or `usage` with the number of an invalid line.
   public init(_ path: String) throws(DiffError) {
     self = try File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
       guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw DiffError(.usage, "a map must be text in UTF-8")
+        throw DiffError(.usage, "a name map must be UTF-8 text")
       }
       return try NameMap(text: text)
     }
   }
 
-  /// Reads rules.
+  /// Parses rules.
   ///
-  /// - Throws: `usage` with the number of the line that is none.
+  /// - Throws: `usage` with the number of an invalid line.
   public init(text: String) throws(DiffError) {
-    // By scalars: as a character, a carriage return and its line feed are one.
+    // By scalars: CR LF is a single character.
     for (index, raw) in text.unicodeScalars.split(
       separator: "\n", omittingEmptySubsequences: false
     ).enumerated() {
@@ -61,7 +61,7 @@ public struct NameMap: Sendable {
 
   private mutating func add(_ fields: [String]) throws(DiffError) {
     guard fields.count == 2, !fields[0].isEmpty, !fields[1].isEmpty || fields[0].hasPrefix("re:")
-    else { throw DiffError(.usage, "a rule is two names with a tab between them") }
+    else { throw DiffError(.usage, "a rule must be two names separated by a tab") }
     guard fields[0].hasPrefix("re:") else {
       let (name, other) = (TensorName(fields[0]), TensorName(fields[1]))
       guard names.updateValue(other, forKey: name) == nil else {
@@ -72,7 +72,7 @@ public struct NameMap: Sendable {
     let text = String(fields[0].dropFirst(3))
     let replacement = try Self.parts(of: fields[1])
     _ = try Self.regex(text)
-    // An empty alternative always matches, and its match has all groups of the pattern.
+    // An empty alternative always matches, with all groups of the pattern in its match.
     guard let groups = "".firstMatch(of: try Self.regex(text + "|"))?.output.count else { return }
     for case .group(let number) in replacement where number >= groups {
       throw DiffError(.usage, "'$\(number)', but the pattern has \(groups - 1) groups")
@@ -80,12 +80,12 @@ public struct NameMap: Sendable {
     patterns.append(Pattern(text: text, replacement: replacement))
   }
 
-  /// The name in the checkpoint. O(rules · length) for patterns without much backtracking.
+  /// Returns the name in the checkpoint. O(rules · length) for patterns without much backtracking.
   public subscript(name: TensorName) -> TensorName {
     if let literal = names[name] { return literal }
     let text = name.description
     for pattern in patterns {
-      // Compiled each time: a compiled one cannot be shared between threads.
+      // Compiled each time: a compiled regex cannot be shared between threads.
       guard let regex = try? Self.regex(pattern.text) else { continue }
       let matches = text.matches(of: regex)
       guard !matches.isEmpty else { continue }
@@ -106,7 +106,7 @@ public struct NameMap: Sendable {
     return name
   }
 
-  /// The rules that concern none of `all`, as their file has their left sides.
+  /// Returns the left sides of the rules that match none of `all`, as spelled in the file.
   public func unused(by all: [TensorName]) -> [String] {
     let unusedNames = names.keys.filter { !Set(all).contains($0) }.sorted()
     let texts = all.map(\.description)
@@ -120,7 +120,7 @@ public struct NameMap: Sendable {
   private static func regex(_ text: String) throws(DiffError) -> Regex<AnyRegexOutput> {
     do { return try Regex(text).matchingSemantics(.unicodeScalar) } catch {
       throw DiffError(
-        .usage, "'\(text)' is no regular expression that is understood", cause: error)
+        .usage, "'\(text)' is not a valid regular expression", cause: error)
     }
   }
 
@@ -131,7 +131,7 @@ public struct NameMap: Sendable {
       parts.append(.text(String(rest[..<dollar])))
       rest = rest[rest.index(after: dollar)...]
       guard let sign = rest.first, sign == "$" || sign.wholeNumberValue != nil, sign.isASCII else {
-        throw DiffError(.usage, "'$' stands before a digit, or is written '$$'")
+        throw DiffError(.usage, "'$' must be followed by a digit or another '$'")
       }
       parts.append(sign == "$" ? .text("$") : .group(sign.wholeNumberValue ?? 0))
       rest = rest.dropFirst()

@@ -1,41 +1,41 @@
 import TensorCore
 
-/// A name in which `*` stands for any text, also none, and `?` for one Unicode scalar.
+/// A name pattern in which `*` matches any text, including none, and `?` one Unicode scalar.
 public struct NamePattern: Sendable, Hashable {
-  /// The pattern as it was given.
+  /// The pattern as given.
   public let text: String
   private let scalars: [Unicode.Scalar]
   private let joinsSeparators: Bool
 
-  /// A pattern.
+  /// Creates a pattern.
   ///
-  /// - Parameter joiningSeparators: Whether '/' and '.' are the same, as where names of different
-  ///   checkpoints are matched.
+  /// - Parameter joiningSeparators: whether '/' and '.' are equal, as for names of different
+  ///   checkpoints.
   public init(_ text: String, joiningSeparators: Bool = true) {
     self.text = text
     joinsSeparators = joiningSeparators
     scalars = text.scalars(joiningSeparators)
   }
 
-  /// Whether a name fits, from its beginning to its end.
+  /// Returns whether the pattern matches a whole name.
   ///
   /// - Complexity: O(name · stars).
   public func matches(_ name: TensorName) -> Bool {
     let name = name.description.scalars(joinsSeparators)
-    var (at, place) = (0, 0)
-    // The last star takes one scalar more whenever the rest does not fit: no star before it ever
+    var (at, index) = (0, 0)
+    // Whenever the rest does not match, the last star takes one more scalar: no star before it ever
     // has to be tried again.
-    var star: (at: Int, place: Int)?
-    while place < name.count {
+    var star: (at: Int, index: Int)?
+    while index < name.count {
       if at < scalars.count, scalars[at] == "*" {
-        star = (at, place)
+        star = (at, index)
         at += 1
-      } else if at < scalars.count, scalars[at] == "?" || scalars[at] == name[place] {
+      } else if at < scalars.count, scalars[at] == "?" || scalars[at] == name[index] {
         at += 1
-        place += 1
+        index += 1
       } else if let last = star {
-        star = (last.at, last.place + 1)
-        (at, place) = (last.at + 1, last.place + 1)
+        star = (last.at, last.index + 1)
+        (at, index) = (last.at + 1, last.index + 1)
       } else {
         return false
       }

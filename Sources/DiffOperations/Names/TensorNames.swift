@@ -2,7 +2,7 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// The tensors of a checkpoint, found by the names of a diff.
+/// Looks up tensors of a checkpoint by the names of a diff.
 package struct TensorNames {
   private let tensors: NameTable<StoredTensor>
   private let map: NameMap
@@ -17,21 +17,22 @@ package struct TensorNames {
       })
   }
 
-  /// The tensor of a name, or nil.
+  /// Returns the tensor with a name, or nil.
   ///
-  /// - Throws: `mismatch` if the name fits several tensors and is none of theirs exactly.
+  /// - Throws: `mismatch` if the name matches several tensors and none exactly.
   package func find(_ name: TensorName) throws(DiffError) -> StoredTensor? {
     let candidates = tensors[map[name]]
     guard Set(candidates.map(\.name)).count <= 1 else {
       throw DiffError(
         .mismatch,
-        "fits \(candidates.map { "'\($0.name)'" }.joined(separator: " and ")); rename one of them",
+        "matches \(candidates.map { "'\($0.name)'" }.joined(separator: " and ")); "
+          + "rename one of them",
         tensor: name)
     }
     return candidates.first
   }
 
-  /// Refuses names that are not in the checkpoint, with what might have been meant.
+  /// Refuses names that are not in the checkpoint, suggesting the closest one.
   func requireAll(_ missing: [TensorName]) throws(DiffError) {
     let sorted = missing.sorted()
     guard let first = sorted.first else { return }
@@ -47,8 +48,8 @@ package struct TensorNames {
       remedy: close.map { .nameMap(closest: $0) })
   }
 
-  /// The separator that a checkpoint has where a diff has the other one, told by pairs of names
-  /// that match; nil if all are spelled alike.
+  /// Returns the separator of a checkpoint's names if the diff's have the other one, found from
+  /// pairs of matching names; nil if all are spelled alike.
   static func separator(_ pairs: [(diff: TensorName, checkpoint: TensorName)]) -> UInt8? {
     for pair in pairs {
       for (one, other) in zip(pair.diff.utf8, pair.checkpoint.utf8) where one != other {
@@ -62,14 +63,14 @@ package struct TensorNames {
 }
 
 extension DiffReader {
-  /// The error of two names that are the same to `TensorNames`.
+  /// Returns the error of two names that are equal to `TensorNames`.
   func ambiguous(_ name: TensorName, _ other: TensorName) -> DiffError {
     DiffError(
       .mismatch, "differs from '\(other)' in the separator only; the diff is ambiguous",
       path: path, tensor: name)
   }
 
-  /// Refuses a diff two of whose names are the same to `TensorNames`.
+  /// Refuses a diff with two names that are equal to `TensorNames`.
   func checkNames() throws(DiffError) {
     var seen: [TensorName.Key: TensorName] = [:]
     for entry in self {

@@ -2,27 +2,27 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// The elements alone that an entry changes, end to end in the order of their positions: what a
-/// caller keeps to restore a tensor, or has of one that is on another device.
+/// Operations on only the elements that an entry changes, concatenated in the order of their
+/// positions: a caller keeps them to restore a tensor, or copies them for a tensor on another
+/// device.
 extension BufferPatch {
-  /// How many elements the entry changes.
+  /// The number of elements that the entry changes.
   package var changes: UInt64 { entry.count }
 
-  /// Their bytes; nil if that is more than memory.
+  /// The size of these elements in bytes; nil if it exceeds the address space.
   package var elementBytes: Int? {
     let (size, overflow) = entry.count.multipliedReportingOverflow(by: UInt64(entry.type.width))
     return overflow ? nil : Int(exactly: size)
   }
 
-  /// Refuses entries that do not change some elements of a tensor that stays, and room for another
-  /// number of elements than change.
+  /// Refuses entries that insert, delete or reshape a tensor, and a buffer of the wrong size.
   private func check(elements count: Int) throws(DiffError) {
     switch entry.operation {
     case .add, .replace, .xor: break
     default:
       throw DiffError(
-        .unsupported, "changes as a whole, not in some elements", path: diff.path,
-        tensor: entry.name)
+        .unsupported, "is inserted, deleted or reshaped, not changed in some elements",
+        path: diff.path, tensor: entry.name)
     }
     guard count == elementBytes else {
       throw DiffError(
@@ -31,7 +31,7 @@ extension BufferPatch {
     }
   }
 
-  /// Copies the elements of a tensor that the entry changes. O(changes).
+  /// Copies the elements that the entry changes out of a tensor. O(changes).
   package func gather(
     _ tensor: Span<UInt8>, into elements: inout MutableSpan<UInt8>
   ) throws(DiffError) {
@@ -49,26 +49,27 @@ extension BufferPatch {
     }
   }
 
-  /// Makes of the base's elements those of the result, with the bits of `store`. O(changes).
+  /// Changes elements of the base to those of the result, with the same bits as `store`.
+  /// O(changes).
   package func change(_ elements: inout MutableSpan<UInt8>) throws(DiffError) {
     try check(elements: elements.count)
     var pages = diff.pages(of: entry)
     while try pages.next() != nil {}
     pages = diff.pages(of: entry)
-    var places: [UInt32] = []
+    var indices: [UInt32] = []
     var done = 0
     while let changes = try pages.next() {
       let end = done + changes.count * entry.type.width
-      if places.count != changes.count { places = Array(0..<UInt32(changes.count)) }
+      if indices.count != changes.count { indices = Array(0..<UInt32(changes.count)) }
       var block = elements._mutatingExtracting(done..<end)
-      ChangeView(at: 0, places.span, changes.values).apply(entry, to: &block, at: 0)
+      ChangeView(at: 0, indices.span, changes.values).apply(entry, to: &block, at: 0)
       done = end
     }
   }
 
-  /// Puts elements into the tensor, if those of `expected` are there. O(changes).
+  /// Copies elements into the tensor, if it holds those of `expected`. O(changes).
   ///
-  /// - Throws: `wrong-base` if others are there; nothing is changed then.
+  /// - Throws: `wrong-base` if it holds other elements; nothing is changed then.
   package func scatter(
     _ elements: Span<UInt8>, into tensor: inout MutableSpan<UInt8>, expecting expected: Span<UInt8>?
   ) throws(DiffError) {
@@ -76,11 +77,11 @@ extension BufferPatch {
     try check(elements: elements.count)
     if let expected {
       var found = [UInt8](repeating: 0, count: elements.count)
-      var room = found.mutableSpan
-      try gather(tensor.span, into: &room)
+      var buffer = found.mutableSpan
+      try gather(tensor.span, into: &buffer)
       guard found.span.compared(with: expected) == 0 else {
         throw DiffError(
-          .wrongBase, "has been changed in between, where the diff changes it", path: diff.path,
+          .wrongBase, "was modified at elements that the diff changes", path: diff.path,
           tensor: entry.name)
       }
     }
@@ -100,6 +101,6 @@ extension BufferPatch {
 }
 
 extension ChangeView {
-  /// The bytes of a tensor from the first change to the last, both included.
+  /// Returns the byte range of a tensor from the first change to the last, inclusive.
   func bytes(width: Int) -> Range<Int> { Int(start) * width..<Int(end) * width }
 }

@@ -1,21 +1,21 @@
 import DiffFormat
 import TensorCore
 
-/// What one entry of a diff does to the bytes of a tensor that the caller holds.
+/// Applies or reverts one entry of a diff on the bytes of a tensor that the caller holds.
 package struct BufferPatch {
   let diff: DiffReader
   let entry: DiffEntry
   private let direction: Direction
 
-  /// - Throws: `unsupported` if the tensor goes, changes its shape, or, to be reverted, has no old
-  ///   elements in the diff.
+  /// - Throws: `unsupported` if the tensor is deleted or reshaped, or if the diff lacks the old
+  ///   elements to revert it.
   package init(
     _ diff: DiffReader, _ entry: DiffEntry, _ direction: Direction
   ) throws(DiffError) {
     let reason: String? =
       switch (entry.operation, direction) {
-      case (.reshape, _): "changes its shape, which takes another buffer"
-      case (.delete, .apply), (.insert, .revert): "goes away; there is nothing to be written"
+      case (.reshape, _): "changes its shape, which requires another buffer"
+      case (.delete, .apply), (.insert, .revert): "is deleted; there is nothing to write"
       case (.add, .revert), (.replace, .revert): "keeps no old values, so it cannot be reverted"
       default: nil
       }
@@ -25,10 +25,10 @@ package struct BufferPatch {
     self.direction = direction
   }
 
-  /// What a tensor is to an entry, by its fingerprint; nil if the entry lacks the one that would
-  /// tell.
+  /// Returns the state of a tensor relative to an entry, by its fingerprint; nil if the entry lacks
+  /// the fingerprint that would decide.
   ///
-  /// - Throws: `mismatch` if there are more or fewer bytes than the tensor has.
+  /// - Throws: `mismatch` if the number of bytes is not that of the tensor.
   /// - Complexity: O(bytes).
   package static func state(
     of bytes: Span<UInt8>, _ entry: DiffEntry, in diff: DiffReader
@@ -52,11 +52,11 @@ package struct BufferPatch {
 
   /// Changes the tensor.
   ///
-  /// - Parameter verifying: whether to hash it first, where there is something to be recognised.
-  /// - Returns: whether there was something to do; not if the tensor is there already.
-  /// - Throws: `wrong-base`, `mismatch` in its size, or what a damaged diff throws; nothing is
+  /// - Parameter verifying: whether to verify its fingerprint first; a new tensor has none.
+  /// - Returns: false if the tensor was at the target state already.
+  /// - Throws: `wrong-base`, `mismatch` in its size, or the errors of a damaged diff; nothing is
   ///   changed then.
-  /// - Complexity: O(changes), and O(bytes) to verify.
+  /// - Complexity: O(changes), plus O(bytes) to verify.
   package func store(
     into bytes: inout MutableSpan<UInt8>, verifying: Bool
   ) throws(DiffError) -> Bool {
@@ -74,7 +74,7 @@ package struct BufferPatch {
           tensor: entry.name)
       }
     }
-    // Once to see that every page is sound, and once to change.
+    // The first pass checks every page, so that the second cannot fail halfway.
     if verifying && isNew { try diff.requireConsistent(entry) }
     let width = entry.type.width
     var pages = diff.pages(of: entry)
@@ -93,13 +93,13 @@ package struct BufferPatch {
     try check(count, entry, shape: entry.shape, in: diff)
   }
 
-  /// Refuses a buffer of another size than a shape has with the elements of an entry.
+  /// Refuses a buffer whose size is not that of a tensor of this shape and the entry's type.
   static func check(
     _ count: Int, _ entry: DiffEntry, shape: Shape, in diff: DiffReader
   ) throws(DiffError) {
     guard hasSize(count, entry.type, shape) else {
       throw DiffError(
-        .mismatch, "\(count) bytes, which are no \(entry.type) \(shape)", path: diff.path,
+        .mismatch, "\(count) bytes are not a tensor of \(entry.type) \(shape)", path: diff.path,
         tensor: entry.name)
     }
   }

@@ -2,7 +2,7 @@ import DiffFormat
 import Kernels
 import TensorCore
 
-/// What a `reshape` of a diff makes of a tensor that the caller holds.
+/// Applies or reverts a `reshape` entry on a tensor that the caller holds.
 package struct BufferReshape {
   private let diff: DiffReader
   private let entry: DiffEntry
@@ -10,7 +10,7 @@ package struct BufferReshape {
   /// The stream of the elements that only `after` has.
   private let remainder: DiffStream
 
-  /// - Throws: `unsupported` if the entry is another operation.
+  /// - Throws: `unsupported` if the entry has another operation.
   package init(
     _ diff: DiffReader, _ entry: DiffEntry, _ direction: Direction
   ) throws(DiffError) {
@@ -29,11 +29,11 @@ package struct BufferReshape {
     }
   }
 
-  /// Makes `new` the tensor of the other shape.
+  /// Writes the reshaped tensor to `new`.
   ///
   /// - Parameter verifying: whether to hash both tensors.
-  /// - Throws: `mismatch` in sizes, `wrong-base`, `checksum` if what it makes is not what the diff
-  ///   says; `new` is undefined then.
+  /// - Throws: `mismatch` in sizes, `wrong-base`, `checksum` if the result does not match its
+  ///   fingerprint in the diff; the contents of `new` are undefined then.
   /// - Complexity: O(bytes of both).
   package func run(
     _ old: Span<UInt8>, into new: inout MutableSpan<UInt8>, verifying: Bool
@@ -60,7 +60,7 @@ package struct BufferReshape {
 
   private var width: Int { entry.type.width }
 
-  /// The elements that both shapes have, changed by the entry.
+  /// Copies the elements that both shapes have, changed by the entry.
   private func copyOverlap(
     _ old: Span<UInt8>, into new: inout MutableSpan<UInt8>
   ) throws(DiffError) {
@@ -86,16 +86,16 @@ package struct BufferReshape {
     }
   }
 
-  /// The elements that only the new shape has, which the entry holds.
+  /// Copies the elements that only the new shape has, which the entry holds.
   private func copyRemainder(into new: inout MutableSpan<UInt8>) throws(DiffError) {
     var stored: [UInt8] = []
     var pages = diff.pages(of: entry, remainder)
     while let changes = try pages.next() { stored.append(copying: changes.values) }
     let layout = BoxLayout(of: after.shape, overlapping: before.shape)
     var (at, done) = (0, 0)
-    for segment in layout.segments(of: 0..<after.shape.count) {
-      let size = segment.count * width
-      if !segment.isInside {
+    for run in layout.runs(of: 0..<after.shape.count) {
+      let size = run.count * width
+      if !run.isInside {
         var out = new._mutatingExtracting(at..<at + size)
         out.copy(stored.span.extracting(done..<done + size))
         done += size

@@ -3,8 +3,8 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// Serves one base model under many finetunes: the base stays in memory, and switching from one
-/// diff to another moves the changed elements alone.
+/// Serves one base model with many finetunes: the base stays in memory, and switching from one diff
+/// to another writes only the changed elements.
 ///
 ///     let model = try ResidentModel(CheckpointFile.open("base.safetensors"), mapping: true)
 ///     let overlay = Overlay(model)
@@ -15,27 +15,27 @@ import TensorCore
 ///
 /// Several diffs are served together by preparing them as one: `PreparedDiff([a, b], for: model)`.
 ///
-/// The rule for threads. Any number of them may `read` at the same time; each sees one diff, or
-/// none, from the beginning of its closure to the end. `attach` and `detach` wait for the readers
-/// that have begun and let later ones wait, which with 0.5 % of a model takes milliseconds. A diff
-/// is prepared while others read, whatever is attached, and keeps a switch waiting until it is done:
-/// prepare ahead of time. Inside of `read`, none of the overlay's methods may be called and no diff
-/// prepared. What is attached belongs to the model: two overlays of one model show the same, and
-/// one that goes away leaves the model as it is.
+/// Threads: any number of them may call `read` at the same time; each sees one diff, or none, for
+/// the whole of its closure. `attach` and `detach` wait for the current readers and block later
+/// ones, which for 0.5 % of a model takes milliseconds. A diff can be prepared while others read,
+/// whatever is attached, but blocks a switch until it is prepared: prepare ahead of time. Inside
+/// `read`, no method of the overlay may be called and no diff prepared. The attached diff belongs
+/// to the model: two overlays of one model show the same, and releasing one leaves the model
+/// unchanged.
 public final class Overlay: Sendable {
   /// The model that is patched.
   public let model: ResidentModel
 
-  /// Serves a model as it is.
+  /// Creates an overlay of a model, whose attached diff is unchanged.
   public init(_ model: ResidentModel) { self.model = model }
 
-  /// Whether a diff is attached.
+  /// True if a diff is attached.
   public var isAttached: Bool { model.lock.reading { model.served.diff != nil } }
 
-  /// Makes the model the result of `diff`, in place of whatever was attached before.
+  /// Changes the model to the result of `diff`, replacing any diff attached before.
   ///
-  /// - Throws: `usage` if it was prepared for another model; the overlay stays as it is.
-  /// - Complexity: O(changes of this diff and of the one before), on all cores.
+  /// - Throws: `usage` if it was prepared for another model; the overlay is unchanged then.
+  /// - Complexity: O(changes of this diff and of the previous one), on all cores.
   public func attach(_ diff: PreparedDiff) throws(DiffError) {
     guard diff.model == ObjectIdentifier(model) else {
       throw DiffError(.usage, "the diff was prepared for another model", path: model.path)
@@ -47,18 +47,19 @@ public final class Overlay: Sendable {
     }
   }
 
-  /// Makes the model the result of `diff` for good: that is its base from now on, and other diffs that
-  /// were prepared before are of no use any more.
+  /// Changes the model to the result of `diff` permanently: the result becomes its base, and diffs
+  /// that were prepared before must not be attached any more.
   ///
-  /// - Parameter body: is called before any reader sees the result.
-  /// - Throws: `usage` if it was prepared for another model, or lets tensors come or go.
-  /// - Complexity: O(changes of this diff and of what is attached), on all cores.
+  /// - Parameter body: called before any reader sees the result.
+  /// - Throws: `usage` if it was prepared for another model, or inserts or deletes tensors.
+  /// - Complexity: O(changes of this diff and of the attached one), on all cores.
   package func advance(
     _ diff: PreparedDiff, _ body: () -> Void = {}
   ) throws(DiffError) {
     guard diff.model == ObjectIdentifier(model), diff.inserted.isEmpty, diff.deleted.isEmpty else {
       throw DiffError(
-        .usage, "the diff was prepared for another model, or changes its table", path: model.path)
+        .usage, "the diff was prepared for another model, or inserts or deletes tensors",
+        path: model.path)
     }
     model.lock.writing {
       model.served.diff?.store(.base)
@@ -68,7 +69,7 @@ public final class Overlay: Sendable {
     }
   }
 
-  /// Makes the model its base again, bit for bit. O(changes), on all cores.
+  /// Restores the base bit for bit. O(changes), on all cores.
   public func detach() {
     model.lock.writing {
       model.served.diff?.store(.base)
@@ -76,7 +77,7 @@ public final class Overlay: Sendable {
     }
   }
 
-  /// Calls `body` with the tensors as they are now; no diff comes or goes before it returns.
+  /// Calls `body` with the current tensors; no diff is attached or detached before it returns.
   public func read<Result, Failure: Error>(
     _ body: (borrowing OverlayView) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -86,27 +87,28 @@ public final class Overlay: Sendable {
   }
 }
 
-/// The tensors of a model under a diff. Exists inside of `Overlay.read` only.
+/// The tensors of a model with a diff attached. Exists only inside `Overlay.read`.
 public struct OverlayView: ~Copyable {
   let model: ResidentModel
   let attached: PreparedDiff?
 
-  /// The names of all tensors, sorted: those of the base, without those that the diff deletes,
-  /// and those that it inserts.
+  /// The names of all tensors, sorted: those of the base without those that the diff deletes, and
+  /// those that it inserts.
   public var names: [TensorName] {
     let kept = model.tensors.map(\.name).filter { attached?.deleted.contains($0) != true }
     return (kept + (attached?.inserted.map(\.name) ?? [])).sorted()
   }
 
-  /// The type and shape of a tensor, or nil if no tensor is meant by that name, or several are.
+  /// Returns the type and shape of a tensor, or nil if the name matches no tensor or several.
   public func tensor(_ name: TensorName) -> (type: ElementType, shape: Shape)? {
     find(name).map { ($0.type, $0.shape) }
   }
 
-  /// The bytes of a tensor, little-endian, row-major, without copying. A name that no tensor has
-  /// means the one whose name differs in separators ('/' and '.'), or else in a final ':0'.
+  /// Returns the bytes of a tensor, little-endian and row-major, without copying. A name that no
+  /// tensor has matches one that differs in separators ('/' and '.') or, failing that, in a final
+  /// ':0'.
   ///
-  /// - Throws: `mismatch` if no tensor is meant, or several are.
+  /// - Throws: `mismatch` if the name matches no tensor or several.
   /// - Complexity: O(length of the name).
   @_lifetime(borrow self)
   public func bytes(of name: TensorName) throws(DiffError) -> Span<UInt8> {
@@ -117,7 +119,7 @@ public struct OverlayView: ~Copyable {
   }
 
   private func find(_ name: TensorName) -> ResidentTensor? {
-    // No tensor that comes has a name that means one that is there.
+    // The name of an inserted tensor matches no tensor of the base.
     var found = attached?.insertedByName[name] ?? []
     if found.isEmpty {
       found = model.contents[name].filter { attached?.deleted.contains($0.name) != true }

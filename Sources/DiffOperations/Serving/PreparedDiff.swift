@@ -2,36 +2,36 @@ import DiffFormat
 import SystemSupport
 import TensorCore
 
-/// One diff, or several taken together, decoded for one model: where it changes what, the bits
-/// that stand there in the base, and those of the result. Immutable.
+/// One diff, or several combined, decoded for one model: the changed positions, their bits in the
+/// base, and their bits in the result. Immutable.
 public struct PreparedDiff: Sendable {
-  /// The tensors that change in some elements.
+  /// The changes to elements of tensors.
   private let patches: [TensorPatch]
   /// All runs of all patches.
   private let runs: [(patch: Int, run: Int)]
-  /// The tensors that come, and the names of those that go.
+  /// The inserted tensors, and the names of the deleted ones.
   let inserted: [ResidentTensor]
   let insertedByName: NameTable<ResidentTensor>
   let deleted: Set<TensorName>
-  /// The tensors that get another shape, as they are then.
+  /// The reshaped tensors of the result.
   let reshaped: [ResidentTensor]
-  /// The model that it was prepared for.
+  /// The identity of the model that the diff was prepared for.
   let model: ObjectIdentifier
 
-  /// Elements that change.
+  /// The number of elements that change.
   public var changes: UInt64 { patches.reduce(0) { $0 + $1.changes } }
 
-  /// Decodes diffs for the base of a model, whatever is attached to it now. Exact diffs count one
-  /// after the other, additions to one base are summed, as `apply` does.
+  /// Decodes diffs for the base of a model, whatever is attached to it now. Exact diffs are applied
+  /// in order, additions to one base are summed, as in `apply`.
   ///
   /// - Parameters:
-  ///   - verification: `full` hashes each tensor that changes, `touched` the elements that change
-  ///     (a single exact diff).
-  ///   - allowsOtherBase: whether additions may go upon another base than theirs, though not upon
-  ///     their result.
-  /// - Throws: what `apply` throws: `wrong-base`, `mismatch`, `unsupported`; `unsupported` for
+  ///   - verification: `full` hashes each tensor that changes, `touched` only the elements that
+  ///     change (for a single exact diff).
+  ///   - allowsOtherBase: whether additions may be applied to a base other than theirs, though not
+  ///     to their result.
+  /// - Throws: the errors of `apply`: `wrong-base`, `mismatch`, `unsupported`; `unsupported` for
   ///   tensors that change their shape.
-  /// - Complexity: O(changes) in time and memory, besides the verification.
+  /// - Complexity: O(changes) in time and memory, plus the verification.
   public init(
     _ diffs: [DiffReader], for model: ResidentModel, _ verification: Verification = .full,
     allowsOtherBase: Bool = false, names: NameMap = NameMap()
@@ -45,7 +45,7 @@ public struct PreparedDiff: Sendable {
     }
   }
 
-  /// The same for a reader that takes tensors of another shape from `reshaped`.
+  /// Decodes diffs for a reader that takes reshaped tensors from `reshaped`.
   init(
     reshaping diffs: [DiffReader], for model: ResidentModel, allowsOtherBase: Bool
   ) throws(DiffError) {
@@ -56,12 +56,12 @@ public struct PreparedDiff: Sendable {
     }
   }
 
-  /// Decodes steps from the base of a model, whatever is attached to it now; nil if tensors come, go or
-  /// get other shapes, or a step back does not know what it takes away.
+  /// Decodes steps from the base of a model, whatever is attached to it now; nil if tensors are
+  /// inserted, deleted or reshaped, or a reverted step keeps no old values.
   ///
-  /// - Throws: `wrong-base` or `checksum` if the steps do not begin with the tensors of the model, or
-  ///   do not lead to what they say.
-  /// - Complexity: O(changes) in time and memory, besides the bytes of the tensors that change.
+  /// - Throws: `wrong-base` if the steps do not begin with the tensors of the model, `checksum` if
+  ///   the results do not match their fingerprints.
+  /// - Complexity: O(changes + bytes of the tensors that change) in time, O(changes) in memory.
   package init?(_ steps: [DiffStep], for model: ResidentModel) throws(DiffError) {
     let chains = try StepChain.all(steps)
     guard chains.allSatisfy(\.changesElementsAlone) else { return nil }
@@ -107,7 +107,8 @@ public struct PreparedDiff: Sendable {
       }
       guard !plan.isReshape else {
         throw DiffError(
-          .unsupported, "changes its shape, which an overlay cannot; apply the diff to a file",
+          .unsupported,
+          "changes its shape, which an overlay does not support; apply the diff to a file",
           path: plan.entries[0].reader.path, tensor: plan.name)
       }
       let state = try classify(plan, on: base, options, progress: &none)
@@ -136,17 +137,17 @@ public struct PreparedDiff: Sendable {
     self.model = ObjectIdentifier(model)
   }
 
-  /// Brings the result's elements into the model, or those of the base back. O(changes).
+  /// Writes the elements of the result, or of the base, into the model. O(changes).
   func store(_ side: TensorPatch.Side) {
     parallelFor(runs.count) { index in
       patches[runs[index].patch].store(side, run: runs[index].run)
     }
   }
 
-  /// What changes in a tensor of the model.
+  /// Returns the changes to a tensor of the model, or nil.
   func patch(of bytes: ResidentBytes) -> TensorPatch? { patches.first { $0.bytes === bytes } }
 
-  /// A tensor in the shape that a diff gives it.
+  /// Returns a reshaped tensor.
   private static func reshape(
     _ stored: StoredTensor, _ plan: TensorPlan, _ model: ResidentModel
   ) throws(DiffError) -> ResidentTensor {
@@ -164,7 +165,7 @@ public struct PreparedDiff: Sendable {
     return ResidentTensor(name: stored.name, type: plan.type, shape: shape, bytes: bytes)
   }
 
-  /// The elements of a tensor that is inserted.
+  /// Returns the elements of an inserted tensor.
   private static func whole(_ plan: TensorPlan) throws(DiffError) -> ResidentBytes {
     let bytes = ResidentBytes(count: Int(plan.byteCount))
     try plan.patch.forEachBlock(of: plan.type, plan.shape) { elements, block in

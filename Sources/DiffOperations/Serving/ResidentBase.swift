@@ -2,8 +2,8 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// The base of a model in memory, seen through what is attached to it. Lives while the model's lock
-/// is held.
+/// The base of a model in memory, without the attached diff. Exists only while the model's lock is
+/// held.
 final class ResidentBase: Checkpoint {
   let model: ResidentModel
   let attached: PreparedDiff?

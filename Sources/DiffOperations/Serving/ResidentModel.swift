@@ -17,28 +17,28 @@ public final class ResidentModel: Checkpoint {
   public let path: String
   /// The format of the checkpoint.
   public let format: CheckpointFormat?
-  /// The facts that the checkpoint states about itself.
+  /// The metadata of the checkpoint.
   public let metadata: [String: String]
-  /// The tensors, ascending by name.
+  /// The tensors, sorted by name.
   public let tensors: [StoredTensor]
   /// The tensors by all their names.
   let contents: NameTable<ResidentTensor>
-  /// Held by who reads the bytes or what is attached, and by who changes them.
+  /// Held while the bytes or the attached diff are read or changed.
   let lock = ReadWriteLock()
   let served = Served()
 
-  /// What is attached; protected by `lock`.
+  /// The attached diff; protected by `lock`.
   final class Served: @unchecked Sendable {
     var diff: PreparedDiff?
   }
 
   /// Reads all tensors of a checkpoint.
   ///
-  /// - Parameter mapping: whether to map what lies in one piece in its file in the machine's byte
-  ///   order, instead of reading it. Mapped pages are shared with other processes until a diff
-  ///   changes them; the files must not be changed as long as the model lives.
+  /// - Parameter mapping: whether to map tensors that are contiguous in their file and in the
+  ///   machine's byte order, instead of reading them. Mapped pages are shared with other processes
+  ///   until a diff changes them; the files must not be changed while the model exists.
   /// - Throws: `io` or `unsupported` for a tensor larger than memory can address.
-  /// - Complexity: O(bytes); O(tensors) where they are mapped.
+  /// - Complexity: O(bytes); O(tensors) if all are mapped.
   public init(_ checkpoint: any Checkpoint, mapping: Bool = false) throws(DiffError) {
     path = checkpoint.path
     format = checkpoint.format
@@ -86,11 +86,11 @@ public final class ResidentModel: Checkpoint {
     }
   }
 
-  /// The bytes of one of the tensors.
+  /// Returns the bytes of one of the tensors.
   func bytes(of tensor: StoredTensor) -> ResidentBytes? { contents[tensor.name].first?.bytes }
 
-  /// Fills `buffer` with the tensor's bytes as they are now: while an overlay has a diff attached,
-  /// those of the tuned model. Not to be called while it switches.
+  /// Fills `buffer` with the tensor's current bytes: those of the tuned model while an overlay has
+  /// a diff attached. Must not be called during a switch.
   public func read(
     _ tensor: StoredTensor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(DiffError) {
@@ -100,10 +100,10 @@ public final class ResidentModel: Checkpoint {
     buffer.copy(bytes.span.extracting(Int(offset)..<Int(offset) + buffer.count))
   }
 
-  /// - Throws: always, `unsupported`: a model in memory is not written.
+  /// - Throws: `unsupported`, always: a model in memory is not written.
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
+    throw DiffError(.unsupported, "a model in memory cannot be written to files", path: path)
   }
 }

@@ -3,20 +3,20 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// What diffs change in a tensor in memory: elements, in runs that a core takes at a time.
+/// The changes of diffs to a tensor in memory, in runs that different cores can store.
 struct TensorPatch: Sendable {
   let bytes: ResidentBytes
   private let width: Int
-  /// The elements with the diffs, and without them.
+  /// The elements of the result and of the base.
   private let runs: [Differences]
 
-  /// Which elements a tensor holds where it is patched.
+  /// The elements that a tensor holds at its changed positions.
   enum Side { case base, result }
 
   var changes: UInt64 { runs.reduce(0) { $0 + UInt64($1.changes.count) } }
 
-  /// Decodes the entries of a plan and computes the elements that they leave in `bytes`, which
-  /// are at the base, or changed from it by another patch.
+  /// Decodes the entries of a plan and computes the elements of the result from `bytes`, which hold
+  /// the base, or the base changed by another patch.
   ///
   /// - Complexity: O(changes) for a single entry, O(n log n) for several.
   init(
@@ -27,10 +27,10 @@ struct TensorPatch: Sendable {
     var patch = plan.patch
     for (start, offsets, _) in try Self.positions(plan.entries).runs() {
       let elements = start..<start + UInt64(offsets[offsets.count - 1]) + 1
-      let region = bytes.span.extracting(
+      let range = bytes.span.extracting(
         Int(elements.lowerBound) * width..<Int(elements.upperBound) * width)
       var run = ChangeRun(
-        at: start, offsets, Kernels.gathered(region, width: width, at: offsets.span))
+        at: start, offsets, Kernels.gathered(range, width: width, at: offsets.span))
       other?.restore(&run)
       let old = run.values
       try patch.move(to: elements)
@@ -42,7 +42,7 @@ struct TensorPatch: Sendable {
     self.runs = runs
   }
 
-  /// The positions that any of the entries changes, ascending, each once.
+  /// Returns the distinct positions that any of the entries changes, ascending.
   private static func positions(_ entries: [DirectedEntry]) throws(DiffError) -> [UInt64] {
     var positions: [UInt64] = []
     var page = PageBuffer()
@@ -59,7 +59,7 @@ struct TensorPatch: Sendable {
     return distinct
   }
 
-  /// Brings the base's elements into those that were read from the tensor. O(changes + elements).
+  /// Restores the base's elements in a run that was read from the tensor. O(changes + elements).
   func restore(_ read: inout ChangeRun<UInt8>) {
     guard !read.isEmpty else { return }
     let elements = read.start..<read.view.end
@@ -76,10 +76,10 @@ struct TensorPatch: Sendable {
     }
   }
 
-  /// The runs: different ones may be stored by different threads.
+  /// The indices of the runs, which may be stored by different threads.
   var runIndices: Range<Int> { runs.indices }
 
-  /// Brings the result's elements of a run into the tensor, or those of the base back.
+  /// Writes the elements of a run, of the result or of the base, into the tensor.
   func store(_ side: Side, run index: Int) {
     let changes = runs[index].changes
     let values = side == .result ? changes.values : runs[index].old

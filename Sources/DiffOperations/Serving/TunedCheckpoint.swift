@@ -2,23 +2,23 @@ import Checkpoints
 import DiffFormat
 import TensorCore
 
-/// What a checkpoint becomes by diffs, without a file: for reading.
+/// The read-only result of diffs on a checkpoint, without a file.
 public final class TunedCheckpoint: Checkpoint {
   /// The path of the base.
   public var path: String { overlay.model.path }
   /// The format of the base.
   public var format: CheckpointFormat? { overlay.model.format }
-  /// The facts that the base states about itself.
+  /// The metadata of the base.
   public var metadata: [String: String] { overlay.model.metadata }
-  /// The tensors, those that the diffs insert among them.
+  /// The tensors, including inserted ones.
   public let tensors: [StoredTensor]
   private let overlay: Overlay
-  /// The tensors that have another shape than in the base.
+  /// The tensors whose shape differs from the base.
   private let reshaped: [TensorName: ResidentTensor]
 
   /// Reads a base and attaches diffs to it.
   ///
-  /// - Throws: what `PreparedDiff` throws.
+  /// - Throws: the errors of `PreparedDiff`.
   /// - Complexity: O(bytes of the base).
   public init(
     _ base: any Checkpoint, _ diffs: [DiffReader], allowsOtherBase: Bool = false
@@ -59,10 +59,10 @@ public final class TunedCheckpoint: Checkpoint {
     buffer.copy(bytes.extracting(Int(offset)..<Int(offset) + buffer.count))
   }
 
-  /// - Throws: always, `unsupported`: `apply` writes files.
+  /// - Throws: `unsupported`, always: `apply` writes files.
   public func makeOutput(
     at path: String, rewriting: Set<TensorName>, changing: [TableChange], overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
-    throw DiffError(.unsupported, "a model in memory is not written to files", path: path)
+    throw DiffError(.unsupported, "a model in memory cannot be written to files", path: path)
   }
 }

@@ -1,19 +1,19 @@
 import DiffFormat
 
 extension DiffReader {
-  /// The metadata for a diff that is made of this one: what its task is goes along with the head,
-  /// what it is worth and how it was trained does not.
+  /// Returns the metadata for a diff derived from this one: the task is kept with the head, scores
+  /// and training are not.
   func derivedMetadata(keepsHead: Bool = true) -> [String: String] {
     metadata.filter { key, _ in
       !key.hasPrefix("score.") && !key.hasPrefix("train.") && (keepsHead || !key.hasPrefix("task."))
     }
   }
 
-  /// What the task is.
+  /// The metadata of the task.
   var taskMetadata: [String: String] { metadata.filter { $0.key.hasPrefix("task.") } }
 }
 
 extension DiffOperation {
-  /// Whether it is what training does to the head: anything but additions.
+  /// True if the operation is one that training applies to the head: any but `add`.
   var isOfHead: Bool { if case .add = self { false } else { true } }
 }

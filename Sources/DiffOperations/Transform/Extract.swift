@@ -1,25 +1,25 @@
 import DiffFormat
 import TensorCore
 
-/// What `extract` took.
+/// The result of `extract`.
 public struct ExtractSummary: Sendable, Hashable {
-  /// How many tensors.
+  /// The number of extracted tensors.
   public var tensors = 0
-  /// Attributes that go with tensors of which some were not taken.
+  /// The attributes of tensors not all of which were extracted.
   public var attributesLeftOut: [AttributeChange] = []
 }
 
 extension Diffs {
-  /// Writes a diff with some of the tensors of another one, of any operation, as they are stored
-  /// there, fingerprints included.
+  /// Writes a diff with some of the tensors of another one, of any operation, exactly as stored,
+  /// including fingerprints.
   ///
   /// - Parameters:
-  ///   - patterns: names with wildcards, see `NamePattern`; none takes all.
-  ///   - exceptions: what is left out of these.
-  ///   - metadata: What the diff says beside what it takes over.
-  /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; what reading and writing
-  ///   throw.
-  /// - Complexity: O(bytes taken), in memory of a page.
+  ///   - patterns: the names to take, with wildcards as in `NamePattern`; none takes all.
+  ///   - exceptions: the names to leave out of these.
+  ///   - metadata: further metadata to store.
+  /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; the errors of reading
+  ///   and writing.
+  /// - Complexity: O(bytes extracted); memory for a page.
   public static func extract(
     _ diff: DiffReader, tensors patterns: [NamePattern], except exceptions: [NamePattern] = [],
     metadata: [String: String] = [:], into sink: any ByteSink
@@ -42,11 +42,11 @@ extension Diffs {
       throw DiffError(.usage, "no tensor is left to extract", path: diff.path)
     }
     let heads = entries.count { $0.operation.isOfHead }
-    var facts = diff.derivedMetadata(
+    var derived = diff.derivedMetadata(
       keepsHead: taken.count { $0.operation.isOfHead } == heads)
-    facts["diffkit.extract.parent"] = diff.identity.description
+    derived["diffkit.extract.parent"] = diff.identity.description
     let writer = try DiffWriter(
-      sink, metadata: facts.merging(metadata) { $1 }, packed: taken.contains { $0.type.unit > 1 })
+      sink, metadata: derived.merging(metadata) { $1 }, packed: taken.contains { $0.type.unit > 1 })
     for entry in taken { try writer.copy(entry, of: diff) }
     let names = Set(taken.map(\.name))
     let attributes = KeptAttributes(diff) { names.contains($0.name) }

@@ -1,21 +1,21 @@
 import DiffFormat
 import TensorCore
 
-/// What becomes of attributes that go with tensors in a diff that is made of others.
+/// The attributes of tensors that a diff derived from others keeps or leaves out.
 public struct KeptAttributes: Sendable, Hashable {
-  /// Those that are true of the new diff.
+  /// The attribute changes that hold for the new diff.
   public var carried: [AttributeChange] = []
-  /// Those that may be true of it or not, and so are left out.
+  /// The attribute changes that may not hold for it, and so are left out.
   public var leftOut: [AttributeChange] = []
 
-  /// None.
+  /// Creates an empty set.
   public init() {}
 
-  /// Those of a diff of which some entries are taken, with all of their changes.
+  /// Selects the attributes of a diff some of whose entries are taken, with all of their changes.
   ///
-  /// An attribute belongs to the tensors of its object that come, go or change their shape, and if
-  /// there are none, to all that do. It is true if all of these are taken, and of no concern if none
-  /// is.
+  /// An attribute belongs to the inserted, deleted and reshaped tensors of its object or, if there
+  /// are none, to all such tensors. It is carried if all of these are taken, and dropped silently
+  /// if none is.
   init(_ diff: DiffReader, taking isTaken: (DiffEntry) -> Bool) {
     guard !diff.attributes.isEmpty else { return }
     let changing = diff.filter(\.changesTable)
@@ -31,37 +31,37 @@ public struct KeptAttributes: Sendable, Hashable {
     }
   }
 
-  /// Those of several diffs on one base: where they differ, no one is true of the sum.
+  /// Combines the attributes of several diffs on one base; those on which they differ are left out.
   init(merging all: [KeptAttributes]) {
-    var first: [Place: AttributeChange] = [:]
-    var disputed = Set(all.flatMap(\.leftOut).map(Place.init))
+    var first: [AttributeKey: AttributeChange] = [:]
+    var disputed = Set(all.flatMap(\.leftOut).map(AttributeKey.init))
     for change in all.flatMap(\.carried) {
-      if let other = first.updateValue(change, forKey: Place(change)), other != change {
-        disputed.insert(Place(change))
+      if let other = first.updateValue(change, forKey: AttributeKey(change)), other != change {
+        disputed.insert(AttributeKey(change))
       }
     }
-    for change in all.flatMap(\.leftOut) { first[Place(change)] = change }
-    for (place, change) in first {
-      if disputed.contains(place) { leftOut.append(change) } else { carried.append(change) }
+    for change in all.flatMap(\.leftOut) { first[AttributeKey(change)] = change }
+    for (key, change) in first {
+      if disputed.contains(key) { leftOut.append(change) } else { carried.append(change) }
     }
     sort()
   }
 
-  /// Those of several diffs in order.
+  /// Combines the attributes of several diffs, applied in order.
   init(composing diffs: [DiffReader]) {
-    var all: [Place: AttributeChange] = [:]
-    var broken: Set<Place> = []
+    var all: [AttributeKey: AttributeChange] = [:]
+    var broken: Set<AttributeKey> = []
     for change in diffs.flatMap(\.attributes) {
-      let place = Place(change)
-      if let before = all[place] {
-        if before.new != change.old { broken.insert(place) }
-        all[place]?.new = change.new
+      let key = AttributeKey(change)
+      if let before = all[key] {
+        if before.new != change.old { broken.insert(key) }
+        all[key]?.new = change.new
       } else {
-        all[place] = change
+        all[key] = change
       }
     }
-    for (place, change) in all {
-      if broken.contains(place) {
+    for (key, change) in all {
+      if broken.contains(key) {
         leftOut.append(change)
       } else if change.old != change.new {
         carried.append(change)
@@ -78,8 +78,8 @@ public struct KeptAttributes: Sendable, Hashable {
     leftOut.sort(by: comesBefore)
   }
 
-  /// Which attribute of a file it is.
-  private struct Place: Hashable {
+  /// The identity of an attribute in a file.
+  private struct AttributeKey: Hashable {
     let object, name: TensorName
 
     init(_ change: AttributeChange) {
@@ -90,7 +90,7 @@ public struct KeptAttributes: Sendable, Hashable {
 }
 
 extension DiffEntry {
-  /// Whether a tensor comes, goes or gets another shape.
+  /// True if the tensor is inserted, deleted or reshaped.
   fileprivate var changesTable: Bool {
     switch operation {
     case .insert, .delete, .reshape: true

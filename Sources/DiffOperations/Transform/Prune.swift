@@ -1,44 +1,44 @@
 import DiffFormat
 import TensorCore
 
-/// How `prune` works.
+/// The options of `prune`.
 public struct PruneOptions: Sendable {
-  /// Which changes are kept: `density` is a share of the elements of the tensors that the diff
-  /// adds to.
+  /// The changes to keep; `density` is a share of the elements of the tensors that the diff adds
+  /// to.
   public var selection: Selection
-  /// Whether a density holds for each tensor instead of all together.
+  /// True if a density applies to each tensor instead of all together.
   public var perTensor = false
-  /// How encodings are chosen.
+  /// The profile by which encodings are chosen.
   public var profile = EncodingProfile.size
-  /// What the diff says beside what it takes over.
+  /// Further metadata to store.
   public var metadata: [String: String] = [:]
 
-  /// Keeps what `selection` says.
+  /// Creates options that keep `selection`.
   public init(_ selection: Selection) { self.selection = selection }
 }
 
-/// What `prune` kept.
+/// The result of `prune`.
 public struct PruneSummary: Sendable, Hashable {
-  /// Changes before, and those kept.
+  /// The number of changes before, and of kept ones.
   public var changes: UInt64 = 0, kept: UInt64 = 0
-  /// Sums of their squares.
+  /// The sums of their squares.
   public var squares = 0.0, keptSquares = 0.0
-  /// Tensors of the result.
+  /// The number of tensors of the result.
   public var tensors = 0
 
-  /// The share of the L2 norm that was kept.
+  /// The L2 norm of the kept changes, as a share of that of all.
   public var normShare: Double { squares == 0 ? 1 : (keptSquares / squares).squareRoot() }
 }
 
 extension Diffs {
-  /// Writes an additive diff with its largest changes only, their bits as they are; among equals the
-  /// first by tensor name, then position. Heads are kept. The result has the base's fingerprints,
-  /// but none of its own.
+  /// Writes an additive diff with only its largest changes, bit for bit; ties are broken by tensor
+  /// name, then position. Heads are kept. The result has the fingerprints of the base, but none of
+  /// its own result.
   ///
-  /// - Throws: `unsupported` for exact changes, which without some of their elements make no tensor
-  ///   that anybody wants; `usage` for a density outside of 0 ... 1; what reading and writing throw.
-  /// - Complexity: O(changes), in memory of a few MB; densities read the diff two or three times
-  ///   more.
+  /// - Throws: `unsupported` for exact changes, which are meaningless if incomplete; `usage` for a
+  ///   density outside 0 ... 1; the errors of reading and writing.
+  /// - Complexity: O(changes); memory of a few MB. A density reads the diff two or three more
+  ///   times.
   public static func prune(
     _ diff: DiffReader, into sink: any ByteSink, _ options: PruneOptions
   ) throws(DiffError) -> PruneSummary {
@@ -46,11 +46,11 @@ extension Diffs {
     let all = try diff.additions("pruned")
     var cut = try options.perTensor ? MagnitudeCut() : options.selection.cut(of: all)
     var summary = PruneSummary()
-    var facts = diff.derivedMetadata()
-    facts["diffkit.prune.parent"] = diff.identity.description
-    facts["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
+    var derived = diff.derivedMetadata()
+    derived["diffkit.prune.parent"] = diff.identity.description
+    derived["diffkit.prune.selection"] = options.selection.text + (options.perTensor ? " each" : "")
     let writer = try DiffWriter(
-      sink, metadata: facts.merging(options.metadata) { $1 }, profile: options.profile,
+      sink, metadata: derived.merging(options.metadata) { $1 }, profile: options.profile,
       packed: diff.hasPackedElements)
     for entry in diff {
       guard let additions = AdditiveReader(entry, of: diff) else {
@@ -91,16 +91,16 @@ extension Diffs {
 }
 
 extension Selection {
-  /// What is kept of additions.
+  /// Returns the cut for additions.
   ///
-  /// - Throws: what reading the diff throws; `unsupported` if there is no largest.
+  /// - Throws: the errors of reading the diff; `unsupported` if a change is not finite.
   fileprivate func cut(of additions: [AdditiveReader]) throws(DiffError) -> MagnitudeCut {
     func read(_ body: ([Double]) throws(DiffError) -> Void) throws(DiffError) {
       for one in additions {
         try one.forEachPage { _, numbers throws(DiffError) in
           guard numbers.allSatisfy(\.isFinite) else {
             throw DiffError(
-              .unsupported, "has changes that are not finite; there is no largest",
+              .unsupported, "has changes that are not finite, which cannot be ranked",
               tensor: one.entry.name)
           }
           try body(numbers.map(\.magnitude))
@@ -116,7 +116,7 @@ extension Selection {
     }
   }
 
-  /// As metadata has it.
+  /// The selection as stored in metadata.
   fileprivate var text: String {
     switch self {
     case .all: "all"
@@ -127,15 +127,15 @@ extension Selection {
 }
 
 extension DiffWriter {
-  /// Writes an entry of another diff as it is stored there, under the name and with what else
-  /// `entry` says.
+  /// Copies the stored pages of an entry of another diff, with the name and other properties of
+  /// `entry`.
   func copy(_ entry: DiffEntry, of diff: DiffReader) throws(DiffError) {
     try copy(entry, from: diff.source)
   }
 }
 
 extension ChangeView<UInt8> {
-  /// Some of the changes.
+  /// Returns some of the changes.
   fileprivate func picked(_ indices: [Int]) -> ChangeRun<UInt8> {
     var run = ChangeRun<UInt8>(at: start, indices.map { offsets[$0] })
     run.values.reserveCapacity(indices.count * width)

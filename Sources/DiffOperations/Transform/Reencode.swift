@@ -3,13 +3,13 @@ import Kernels
 import TensorCore
 
 extension Diffs {
-  /// Writes a diff with other encodings, and its additions with another type of values, if one is
-  /// given. Fingerprints of results are kept where no value was rounded.
+  /// Writes a diff with other encodings and, if a type is given, its additions with values of that
+  /// type. Fingerprints of results are kept unless a value was rounded.
   ///
-  /// - Throws: `unsupported` for a value that the type does not hold; what reading and writing
-  ///   throw.
-  /// - Returns: how many values were rounded.
-  /// - Complexity: O(changes), in memory of a few pages.
+  /// - Throws: `unsupported` for a value out of range of the type; the errors of reading and
+  ///   writing.
+  /// - Returns: the number of values that were rounded.
+  /// - Complexity: O(changes); memory for a few pages.
   public static func reencode(
     _ diff: DiffReader, into sink: any ByteSink, values: FloatType? = nil,
     profile: EncodingProfile = .size, metadata: [String: String] = [:]
@@ -41,10 +41,11 @@ extension Diffs {
 }
 
 extension AdditiveReader {
-  /// Writes the additions times a factor, as values of a type; returns how many were rounded.
+  /// Writes the additions times a factor, as values of a type; returns the number of rounded
+  /// values.
   ///
-  /// - Throws: `unsupported` for what the type does not hold. What is no finite number is refused
-  ///   unless it stays as it is.
+  /// - Throws: `unsupported` for a value out of range of the type, or not finite unless `factor` is
+  ///   1.
   func write(
     as type: FloatType, times factor: Double = 1, to writer: DiffWriter
   ) throws(DiffError) -> UInt64 {
@@ -67,7 +68,7 @@ extension AdditiveReader {
       for (stored, product) in zip(stored, products) {
         guard stored.isFinite || factor == 1 && !product.isFinite else {
           throw DiffError(
-            .unsupported, "a change of \(product) is more than \(type) holds", path: diff.path,
+            .unsupported, "a change of \(product) is out of range of \(type)", path: diff.path,
             tensor: entry.name)
         }
         if stored != product { rounded += 1 }

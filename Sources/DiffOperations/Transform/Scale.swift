@@ -1,34 +1,34 @@
 import DiffFormat
 import TensorCore
 
-/// What `scale` did.
+/// The result of `scale`.
 public struct ScaleSummary: Sendable, Hashable {
-  /// Additions that were multiplied, and those of them that were rounded.
+  /// The number of multiplied additions, and of those that were rounded.
   public var changes: UInt64 = 0, rounded: UInt64 = 0
 }
 
 extension Diffs {
   /// Writes an additive diff with all its changes multiplied. If the factor is a power of two, only
-  /// the scale of each tensor changes and every value stays exact; else values are rounded once, to
-  /// their own type. Heads and other whole tensors stay as they are. The result has the base's
-  /// fingerprints, but none of its own.
+  /// the scale of each tensor changes and every value stays exact; otherwise values are rounded
+  /// once, to their own type. Heads and other whole tensors are unchanged. The result has the
+  /// fingerprints of the base, but none of its own result.
   ///
-  /// - Throws: `unsupported` for exact changes and for products that the type of the values does not
-  ///   hold; `usage` for a factor of zero or one that is not finite.
-  /// - Complexity: O(size of the diff), in memory of a page.
+  /// - Throws: `unsupported` for exact changes and for products out of range of the type of the
+  ///   values; `usage` for a factor that is zero or not finite.
+  /// - Complexity: O(size of the diff); memory for a page.
   public static func scale(
     _ diff: DiffReader, by factor: Double, into sink: any ByteSink,
     profile: EncodingProfile = .size, metadata: [String: String] = [:]
   ) throws(DiffError) -> ScaleSummary {
     guard factor.isFinite, factor != 0 else {
-      throw DiffError(.usage, "the factor must be a finite number other than zero, not \(factor)")
+      throw DiffError(.usage, "the factor must be finite and nonzero, not \(factor)")
     }
     _ = try diff.additions("scaled")
-    var facts = diff.derivedMetadata()
-    facts["diffkit.scale.parent"] = diff.identity.description
-    facts["diffkit.scale.factor"] = "\(factor)"
+    var derived = diff.derivedMetadata()
+    derived["diffkit.scale.parent"] = diff.identity.description
+    derived["diffkit.scale.factor"] = "\(factor)"
     let writer = try DiffWriter(
-      sink, metadata: facts.merging(metadata) { $1 }, profile: profile,
+      sink, metadata: derived.merging(metadata) { $1 }, profile: profile,
       packed: diff.hasPackedElements)
     var summary = ScaleSummary()
     for entry in diff {
