@@ -20,7 +20,7 @@ import TestSupport
       expectTrouble(try Diffkit.run("compare", exact, base), base, "not a diff")
       expectTrouble(try Diffkit.run("compare", base, base, base), "two at a time")
       expectTrouble(
-        try Diffkit.run("compare", base, base, "--base", base), "--base goes with diffs")
+        try Diffkit.run("compare", base, base, "--base", base), "--base applies to diffs only")
       expectTrouble(try Diffkit.run("compare", exact, exact, "--base", tuned), tuned, "tensor ")
     }
   }

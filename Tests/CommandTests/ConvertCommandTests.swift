@@ -202,7 +202,7 @@ import Foundation
         for to in [FloatType.f16, .bf16, .f32] where to != from {
           let out = "\(from)-\(to).safetensors"
           let answer = try Diffkit.run("convert", files(name), files(out), "--type", "\(to)")
-          expectSuccess(answer, "1 tensor got another type")
+          expectSuccess(answer, "1 tensor changed type")
           let made = try CheckpointFile.open(files(out))
           let w = try #require(made.tensors.first { $0.name == "w" })
           #expect(w.type == to.elementType)

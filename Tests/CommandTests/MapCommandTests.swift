@@ -43,7 +43,7 @@ import TestSupport
       for option in [["--map", files("map")], ["--base", base]] {
         expectTrouble(
           try Answer(.run(Diffkit.path, ["convert", add, files("3.npz")] + option)),
-          "\(option[0]) is about files of other tools")
+          "\(option[0]) applies to files of other tools only")
       }
     }
   }
@@ -54,7 +54,7 @@ import TestSupport
       expectTrouble(
         try Diffkit.run("create", base, tuned, "-o", scratch("all.diff")),
         "is not in the checkpoint, nor is any other tensor of \(base)",
-        ": --map FILE tells which tensor is which")
+        " is; give --map FILE to map tensor names")
       #expect(!scratch.exists("all.diff"))
       try write(Array("re:^(.*)/(.*)/\t$1/${2}_3/\n".utf8), toFile: scratch("bad"))
       expectTrouble(

@@ -252,7 +252,7 @@ import TestSupport
       #expect(try DiffReader(made).map(\.name) == ["model/kernel:0"])
       #expect(kernel.count == 1)
       expectSuccess(try Diffkit.run("inspect", made), "diffkit.merge.weights", "model.kernel*=0.25")
-      expectTrouble(try merge("model.kernal:0=1"), "fits no tensor", "model/kernel:0")
+      expectTrouble(try merge("model.kernal:0=1"), "matches no tensor", "model/kernel:0")
       expectTrouble(try merge("model*=1,2,3"), "3 numbers for 2 diffs")
       expectTrouble(try merge("model.5-2=1"), "range")
     }

@@ -70,7 +70,7 @@ import TestSupport
           try fault.run(
             arguments("parts", ["--save-every", "1e-9", "--force"] + resuming), at: 60))
         #expect(child.ending == .exit(2))
-        #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
+        #expect(String(decoding: child.errors, as: UTF8.self).contains("with --resume to continue"))
         #expect(scratch.exists("parts.diff.state") && !scratch.exists("parts.diff"))
       }
       let last = try ChildProcess.run(Diffkit.path, arguments("parts", ["--force", "--resume"]))

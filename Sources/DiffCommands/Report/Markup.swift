@@ -37,7 +37,7 @@ struct Markup {
 }
 
 extension String {
-  /// The text as HTML and XML show it: what comes from a file is no markup, and no control.
+  /// The text, escaped for HTML and XML, without control characters.
   fileprivate var escapingMarkup: String {
     var out = ""
     for scalar in escapingControls.unicodeScalars {
@@ -54,7 +54,7 @@ extension String {
   }
 }
 
-/// A number of a table, as people read it and, in an attribute, as it is.
+/// A table cell: its text and, for a number, the exact value, which is written as an attribute.
 struct Cell {
   let text: String
   let value: String?
@@ -97,7 +97,7 @@ extension Markup {
     }
   }
 
-  /// Adds a table that is folded until it is asked for.
+  /// Adds a table that is collapsed until the reader opens it.
   mutating func folded(_ title: String, _ header: [String], _ rows: [[Cell]]) {
     element("details") { details in
       details.element("summary", text: title)
