@@ -228,7 +228,7 @@ import TestSupport
       #expect(told.code == 0)
       let json = try JSONValue(parsing: Array(told.output.utf8))
       let notes = (json["notes"]?.elements ?? []).compactMap(\.text)
-      #expect(notes.count == 1 && notes[0].hasSuffix("48 texts are cut to 6 tokens"))
+      #expect(notes.count == 1 && notes[0].hasSuffix("48 texts are truncated to 6 tokens"))
       #expect(told.errors == notes[0] + "\n")
       let silent = try train(scratch, model, "--max-length", "6", "--force")
       #expect((silent.code, silent.output, silent.errors) == (0, "", ""))

@@ -39,7 +39,7 @@ import TestSupport
       let answer = try run(
         ["merge"] + diffs + tune
           + ["--tune-budget", "16", "--head", "drop", "-o", scratch("m.diff")])
-      expectSuccess(answer, "note: weights", "a single weight")
+      expectSuccess(answer, "note: weights", "one weight")
       let metadata = try DiffReader(scratch("m.diff")).metadata
       let steps = try #require(metadata["diffkit.merge.tune.trace"]).split(separator: ";").map {
         $0.split(whereSeparator: { $0 == " " || $0 == "," }).compactMap { Double($0) }

@@ -37,7 +37,7 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "With --add: leave out changed tensors that are not float.")
   var skipNonfloat = false
 
-  @Flag(help: "Also compare the optimizer state that whole Keras models hold.")
+  @Flag(help: "Compare the state of the optimizer too, which whole models of Keras hold.")
   var optimizer = false
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -50,7 +50,7 @@ struct CreateCommand: ParsableCommand {
 
   func validate() throws {
     guard add || (density == nil && threshold == nil && !skipNonfloat) else {
-      throw ValidationError("--density, --threshold and --skip-nonfloat require --add")
+      throw ValidationError("--density, --threshold and --skip-nonfloat go with --add")
     }
     guard !(add && replace) else { throw ValidationError("--add and --replace exclude each other") }
     guard density == nil || threshold == nil else {

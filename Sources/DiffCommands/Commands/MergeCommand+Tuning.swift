@@ -34,10 +34,9 @@ extension MergeCommand {
     options.metadata["diffkit.merge.tune.held-out-one-weight"] = held.uniform.fixed(5)
     let weights = search.best.weights.map { "\($0)" }.joined(separator: ",")
     return [
-      "weights \(weights), after \(search.trace.count) evaluations: mean score "
-        + "\(search.best.score.fixed(4)) on the tuning rows, \(held.best.fixed(4)) on the held-out "
-        + "rows",
-      "a single weight, \(search.uniform.weights[0]): \(search.uniform.score.fixed(4)), "
+      "weights \(weights), out of \(search.trace.count) evaluations: mean score "
+        + "\(search.best.score.fixed(4)) on the rows tuned on, \(held.best.fixed(4)) on the others",
+      "one weight, \(search.uniform.weights[0]): \(search.uniform.score.fixed(4)), "
         + held.uniform.fixed(4),
     ]
   }

@@ -119,7 +119,7 @@ struct MergeCommand: ParsableCommand {
       valueName: "rows"), completion: .file())
   var tune: [String] = []
 
-  @Option(help: "The maximum number of evaluations of --tune.")
+  @Option(help: "How many weights --tune tries at most.")
   var tuneBudget = 40
 
   @OptionGroup(title: "Options for --tune") var modelFiles: ModelFiles

@@ -7,7 +7,7 @@ import TensorCore
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A folder that caches diffs from http, https and s3 addresses, so that each is fetched once.",
+      "A folder that caches what is fetched from http, https and s3 addresses.",
       valueName: "folder"), completion: .directory)
   var cache: String?
 

@@ -32,8 +32,8 @@ extension CommandOutput {
 
 /// Standard output, for results. Unlike with `print`, a full device is an error.
 enum StandardOutput {
-  /// Writes results. If the reader of a pipe, such as `head`, has closed it, the process ends by
-  /// SIGPIPE.
+  /// Writes what people or programs read; a reader that has had enough, such as `head`, ends the
+  /// process as it ends others.
   static func write(_ text: String) throws(DiffError) {
     do { try write(Array(text.utf8)) } catch {
       if error.errno == EPIPE {

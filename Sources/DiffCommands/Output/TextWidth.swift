@@ -15,7 +15,7 @@ extension Character {
 }
 
 extension String {
-  /// The number of terminal columns it takes.
+  /// How many columns of a terminal it takes.
   var columns: Int { reduce(0) { $0 + $1.columns } }
 
   /// Returns the text in at most `width` columns; the middle of a longer one is left out.
