@@ -21,7 +21,7 @@ struct EvaluateCommand: ParsableCommand {
   @Argument(help: "The diff of the task.", completion: .file()) var diff: String?
   @Option(help: "The rows to evaluate on.", completion: .file()) var task: String
   @Option(
-    help: "A store that contains the version, which was added as the diff of a task.",
+    help: "A store, one of whose versions was added as the diff of a task.",
     completion: .directory)
   var store: String?
   @OptionGroup var labels: LabelsOption
