@@ -34,7 +34,7 @@ struct MergeTuning {
         .usage, "\(paths.count) files of rows for \(diffs.count) diffs; give at most one for each")
     }
     guard options.method.isWeighted else {
-      throw DiffError(.usage, "'\(options.method.rawValue)' chooses weights itself")
+      throw DiffError(.usage, "'\(options.method.rawValue)' weighs the diffs itself")
     }
     self.base = try CheckpointFile.open(base)
     self.options = options
