@@ -46,8 +46,8 @@ extension OutputOptions {
 }
 
 extension OutputOptions {
-  /// Returns the path of the output: the one specified, or one derived from the input. Without
-  /// either, for standard input, it is standard output.
+  /// Returns the path of the output: the one specified, else '-' if the input is standard input,
+  /// else one derived from the input.
   func path(after input: String, _ word: String) -> String {
     output ?? (input == "-" ? "-" : derivedName(input, [word]))
   }

@@ -9,8 +9,8 @@ import TensorCore
 struct DiffConversion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The format of the input, if neither contents nor suffix determine it: coo-npz, sft-npz, shira, "
-        + "super-tuning or sparse-hdf5."))
+      "The format of the input, if neither contents nor suffix determine it: coo-npz, sft-npz, "
+        + "shira, super-tuning or sparse-hdf5."))
   var from: ExchangeFormat?
 
   @Option(
