@@ -2,7 +2,7 @@ import CDiffKitHeader
 import DiffFormat
 import TensorCore
 
-/// Bytes that a function of the caller reads. Diffs are read on the thread that asks for them.
+/// A source whose bytes a function of the caller reads, on the thread that reads the diff.
 @safe final class CallbackSource: ByteSource, @unchecked Sendable {
   private let source: diffkit_source
   let name: String?
@@ -26,7 +26,7 @@ import TensorCore
     }
     guard answer == 0 else {
       throw DiffError(
-        .io, "the caller's function could not read it (\(answer))", path: name, offset: offset)
+        .io, "the caller's read function failed (\(answer))", path: name, offset: offset)
     }
   }
 }

@@ -3,18 +3,18 @@ import DiffFormat
 import Synchronization
 import TensorCore
 
-/// Tensors in the caller's memory, of which diffs are made.
+/// Tensors in the caller's memory, from which diffs are made.
 @safe final class CallerTensors: Checkpoint, @unchecked Sendable {
   let path: String
   let format: CheckpointFormat? = nil
   let metadata: [String: String] = [:]
-  /// None: what is in memory is not watched.
+  /// Empty: tensors in memory are not watched for changes.
   let files: [String] = []
   let tensors: [StoredTensor]
   private let addresses: [UnsafeRawPointer?]
   private let isStopped: StopFlag
 
-  /// A tensor, and where its bytes are.
+  /// A tensor, and the address of its bytes.
   @safe struct Tensor {
     let name: TensorName
     let type: ElementType
@@ -22,7 +22,7 @@ import TensorCore
     let bytes: UnsafeRawPointer?
   }
 
-  /// - Throws: `usage` if two have one name.
+  /// - Throws: `usage` if two tensors have the same name.
   init(_ tensors: [Tensor], called path: String, _ isStopped: StopFlag) throws(DiffError) {
     self.path = path
     self.isStopped = isStopped
@@ -33,7 +33,7 @@ import TensorCore
     }
     .sorted { $0.name < $1.name }
     for (one, next) in zip(self.tensors, self.tensors.dropFirst()) where one.name == next.name {
-      throw DiffError(.usage, "there are two of this name", path: path, tensor: one.name)
+      throw DiffError(.usage, "there are two tensors of this name", path: path, tensor: one.name)
     }
   }
 
@@ -53,7 +53,7 @@ import TensorCore
   }
 }
 
-/// Set when the caller wants no more.
+/// A flag that is set when the caller asks to stop.
 final class StopFlag: Sendable {
   private let flag = Atomic(false)
 

@@ -3,7 +3,7 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-/// A `diffkit_diff`: a reader, and its texts as C has them. Immutable.
+/// A `diffkit_diff`: a reader, and its texts as C strings. Immutable.
 @safe final class Diff: Handled {
   static let noun = "diff"
 
@@ -12,7 +12,7 @@ import TensorCore
   /// Ascending by key.
   private let metadata: [(key: Text, value: Text)]
 
-  /// A text, and its bytes but the zero at its end.
+  /// A C string, and its length in bytes without the terminating zero.
   @unsafe struct Text {
     let start: UnsafeMutablePointer<CChar>
     let length: Int
@@ -39,10 +39,10 @@ import TensorCore
     }
   }
 
-  /// How many pairs of metadata there are.
+  /// The number of metadata pairs.
   var metadataCount: Int { unsafe metadata.count }
 
-  /// A pair of metadata by its index.
+  /// Returns a metadata pair by its index.
   func metadata(at index: Int) throws(DiffError) -> (key: Text, value: Text) {
     guard unsafe metadata.indices.contains(index) else {
       throw DiffError(.usage, "there is no metadata \(index)", path: reader.path)
@@ -50,7 +50,7 @@ import TensorCore
     return unsafe metadata[index]
   }
 
-  /// The index of the entry of a name.
+  /// Returns the index of the entry with a name.
   func index(of name: TensorName) throws(DiffError) -> Int {
     guard let index = reader.index(named: name) else {
       throw DiffError(.usage, "is not in the diff", path: reader.path, tensor: name)
@@ -58,7 +58,7 @@ import TensorCore
     return index
   }
 
-  /// An entry by its index.
+  /// Returns an entry by its index.
   func entry(_ index: Int) throws(DiffError) -> DiffEntry {
     guard reader.indices.contains(index) else {
       throw DiffError(.usage, "there is no entry \(index)", path: reader.path)
@@ -66,7 +66,7 @@ import TensorCore
     return reader[index]
   }
 
-  /// Describes an entry to C.
+  /// Returns the description of an entry for C.
   func describe(_ index: Int) throws(DiffError) -> diffkit_entry {
     let entry = try self.entry(index)
     var out = unsafe diffkit_entry()
@@ -122,6 +122,6 @@ extension DiffOperation {
 }
 
 extension UInt64 {
-  /// The bytes as memory has them.
+  /// The bytes in the order of memory.
   fileprivate var nativeBytes: [UInt8] { unsafe withUnsafeBytes(of: self) { unsafe Array($0) } }
 }

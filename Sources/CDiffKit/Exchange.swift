@@ -3,14 +3,14 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A `diffkit_exchange`: elements that are brought into tensors of the caller and taken back.
+/// A `diffkit_exchange`: elements that are exchanged in tensors of the caller, in both directions.
 final class Exchange: Handled {
   static let noun = "exchange"
 
-  /// Changes of one tensor that follow each other: what one thread stores.
-  private struct Piece: Sendable {
+  /// A run of changes of one tensor that one thread stores.
+  private struct Part: Sendable {
     let tensor, width: Int
-    /// The elements of one side, and of the other.
+    /// The elements before and after.
     let before, after: ChangeRun<UInt8>
 
     /// The bytes of the tensor from the first change to the last, both included.
@@ -19,19 +19,20 @@ final class Exchange: Handled {
 
   private enum Outcome { case untouched, stored, refused }
 
-  private var pieces: [Piece] = []
+  private var parts: [Part] = []
   private var tensorCount = 0
 
-  private static let pieceCount = 1 << 15
-  /// Changes whose cache lines stay at hand between the look at them and the change.
-  private static let chunkCount = 1 << 11
+  /// The maximum number of changes of a part.
+  private static let partCount = 1 << 15
+  /// The number of changes whose cache lines stay cached between the comparison and the change.
+  private static let cachedCount = 1 << 11
 
   /// - Throws: `usage` if positions do not ascend.
   func add(
     width: Int, _ positions: UnsafeBufferPointer<UInt64>, _ before: Span<UInt8>,
     _ after: Span<UInt8>
   ) throws(DiffError) {
-    var made: [Piece] = []
+    var made: [Part] = []
     var next = 0
     while next < positions.count {
       let start = unsafe positions[next]
@@ -39,7 +40,7 @@ final class Exchange: Handled {
         made.last.map({ start >= $0.after.view.end }) ?? true
       else { throw .disorder }
       var offsets: [UInt32] = []
-      while next + offsets.count < positions.count, offsets.count < Self.pieceCount {
+      while next + offsets.count < positions.count, offsets.count < Self.partCount {
         let position = unsafe positions[next + offsets.count]
         guard position >= start + (offsets.last.map { UInt64($0) + 1 } ?? 0) else {
           throw .disorder
@@ -49,13 +50,13 @@ final class Exchange: Handled {
       }
       let range = next * width..<(next + offsets.count) * width
       made.append(
-        Piece(
+        Part(
           tensor: tensorCount, width: width,
           before: ChangeRun(at: start, offsets, Self.copy(before, range)),
           after: ChangeRun(at: start, offsets, Self.copy(after, range))))
       next += offsets.count
     }
-    pieces += made
+    parts += made
     tensorCount += 1
   }
 
@@ -65,10 +66,11 @@ final class Exchange: Handled {
     return copy
   }
 
-  /// Brings the elements of one side into the tensors, if those of the other are there.
+  /// Stores the elements after in the tensors if they have those before; `backwards`, the reverse.
   ///
-  /// - Returns: the first tensor in which they are not; all are as they were then.
-  /// - Throws: `usage` if there are more or fewer tensors; `mismatch` if one is too short.
+  /// - Returns: The index of the first tensor with other elements, in which case no tensor is
+  ///   changed; else nil.
+  /// - Throws: `usage` if the number of tensors differs; `mismatch` if one is too short.
   func run(
     _ tensors: [UnsafeMutableRawBufferPointer], backwards: Bool, verifying: Bool
   ) throws(DiffError) -> Int? {
@@ -76,48 +78,49 @@ final class Exchange: Handled {
     guard count == tensorCount else {
       throw DiffError(.usage, "\(count) tensors, not \(tensorCount)")
     }
-    for piece in pieces where unsafe piece.bytes.upperBound > tensors[piece.tensor].count {
+    for part in parts where unsafe part.bytes.upperBound > tensors[part.tensor].count {
       throw DiffError(
-        .mismatch, "tensor \(piece.tensor) ends before the last element that changes")
+        .mismatch, "tensor \(part.tensor) ends before the last element that changes")
     }
     let shared = unsafe SharedTensors(tensors: tensors)
-    let pieces = pieces
-    var outcomes = [Outcome](repeating: .untouched, count: pieces.count)
+    let parts = parts
+    var outcomes = [Outcome](repeating: .untouched, count: parts.count)
     try parallelForEach(&outcomes) { index, outcome throws(DiffError) in
-      let piece = pieces[index]
+      let part = parts[index]
       let isStored = unsafe Self.store(
-        piece, backwards ? piece.before : piece.after,
-        over: verifying ? (backwards ? piece.after : piece.before) : nil, shared)
+        part, backwards ? part.before : part.after,
+        over: verifying ? (backwards ? part.after : part.before) : nil, shared)
       outcome = isStored ? .stored : .refused
     }
     guard let refused = outcomes.firstIndex(of: .refused) else { return nil }
-    for (piece, outcome) in zip(pieces, outcomes) where outcome == .stored {
-      _ = unsafe Self.store(piece, backwards ? piece.after : piece.before, over: nil, shared)
+    for (part, outcome) in zip(parts, outcomes) where outcome == .stored {
+      _ = unsafe Self.store(part, backwards ? part.after : part.before, over: nil, shared)
     }
-    return pieces[refused].tensor
+    return parts[refused].tensor
   }
 
-  /// Stores elements of a piece, or none of them if others than `expected` are there.
+  /// Stores elements of a part; returns false and stores none if the tensor has others than
+  /// `expected`.
   private static func store(
-    _ piece: Piece, _ elements: ChangeRun<UInt8>, over expected: ChangeRun<UInt8>?,
+    _ part: Part, _ elements: ChangeRun<UInt8>, over expected: ChangeRun<UInt8>?,
     _ shared: SharedTensors
   ) -> Bool {
     let bytes = unsafe UnsafeMutableRawBufferPointer(
-      rebasing: shared.tensors[piece.tensor][piece.bytes])
+      rebasing: shared.tensors[part.tensor][part.bytes])
     let buffer = unsafe bytes.bindMemory(to: UInt8.self)
     var block = unsafe buffer.mutableSpan
     let start = elements.start
-    for first in stride(from: 0, to: elements.count, by: chunkCount) {
-      let chunk = first..<min(first + chunkCount, elements.count)
+    for first in stride(from: 0, to: elements.count, by: cachedCount) {
+      let range = first..<min(first + cachedCount, elements.count)
       if let expected {
-        let wanted = expected.view.extracting(chunk)
-        let found = wanted.gathered(from: block.span, width: piece.width, at: start)
+        let wanted = expected.view.extracting(range)
+        let found = wanted.gathered(from: block.span, width: part.width, at: start)
         if found.span.compared(with: wanted.values) != 0 {
           expected.view.extracting(0..<first).scatter(.replace, into: &block, at: start)
           return false
         }
       }
-      elements.view.extracting(chunk).scatter(.replace, into: &block, at: start)
+      elements.view.extracting(range).scatter(.replace, into: &block, at: start)
     }
     return true
   }

@@ -3,7 +3,7 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-// The functions of diffkit.h, which says what they do; the compiler checks that they agree.
+// The functions that `diffkit.h` documents; the compiler checks that the declarations match.
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_version() -> UnsafePointer<CChar>! {
@@ -138,7 +138,7 @@ import TensorCore
     let entry = try unsafe Diff.from(diff).entry(index)
     if case .reshape = entry.operation {
       throw DiffError(
-        .unsupported, "changes its shape; its parts are read by the Swift library alone",
+        .unsupported, "changes its shape; only the Swift library reads such entries",
         path: reader.path, tensor: entry.name)
     }
     guard capacity >= 0, entry.count <= UInt64(capacity) else {
@@ -153,10 +153,10 @@ import TensorCore
         for i in 0..<changes.count { unsafe positions[done + i] = changes.position(i) }
       }
       if let values = unsafe values {
-        let place = unsafe values + done * changes.width
+        let start = unsafe values + done * changes.width
         unsafe changes.values.withUnsafeBufferPointer { bytes in
           guard let base = bytes.baseAddress else { return }
-          unsafe place.copyMemory(from: base, byteCount: bytes.count)
+          unsafe start.copyMemory(from: base, byteCount: bytes.count)
         }
       }
       done += changes.count

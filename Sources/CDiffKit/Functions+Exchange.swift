@@ -1,7 +1,7 @@
 import CDiffKitHeader
 import TensorCore
 
-// Elements prepared to be exchanged; `diffkit.h` says what each function does.
+// Elements prepared for exchange; `diffkit.h` documents each function.
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_exchange_new(

@@ -1,7 +1,7 @@
 import CDiffKitHeader
 import TensorCore
 
-// Fingerprints of tensors in memory; `diffkit.h` says what each function does.
+// Fingerprints of tensors in memory; `diffkit.h` documents each function.
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_fingerprint(

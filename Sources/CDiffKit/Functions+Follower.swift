@@ -3,9 +3,9 @@ import DiffOperations
 import DiffStore
 import TensorCore
 
-// A model in memory that follows a store; `diffkit.h` says what each function does.
+// A model in memory that follows a store; `diffkit.h` documents each function.
 
-/// What a handle of a follower holds.
+/// The object of a `diffkit_follower`.
 final class FollowerHandle: Handled {
   static let noun = "follower"
   let follower: Follower
@@ -13,7 +13,7 @@ final class FollowerHandle: Handled {
   init(_ follower: Follower) { self.follower = follower }
 }
 
-/// A `diffkit_view`: lives as long as the function of the caller runs that gets it.
+/// A `diffkit_view`: valid while the caller's function that receives it runs.
 @safe private struct View {
   let overlay: UnsafePointer<OverlayView>
   let version: UnsafePointer<CChar>

@@ -3,7 +3,7 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-// What diffs do to tensors in memory; `diffkit.h` says what each function does.
+// Operations of diffs on tensors in memory; `diffkit.h` documents each function.
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_apply(
@@ -116,7 +116,8 @@ import TensorCore
 }
 
 extension BufferPatch {
-  /// The bytes of the elements that the entry changes, for which there is room.
+  /// Returns the size in bytes of the elements that the entry changes; throws `usage` if there are
+  /// more than `capacity`.
   fileprivate func elementBytes(_ capacity: Int) throws(DiffError) -> Int {
     guard capacity >= 0, let count = elementBytes, UInt64(capacity) >= changes else {
       throw DiffError(.usage, "\(changes) elements, but capacity for \(capacity)")

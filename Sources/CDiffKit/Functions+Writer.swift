@@ -1,7 +1,7 @@
 import CDiffKitHeader
 import TensorCore
 
-// Diffs of tensors in memory; `diffkit.h` says what each function does.
+// Diffs made from tensors in memory; `diffkit.h` documents each function.
 
 /// See `diffkit.h`.
 @c @implementation public func diffkit_writer_new(

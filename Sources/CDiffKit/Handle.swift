@@ -2,12 +2,12 @@ import TensorCore
 
 /// An object that C holds as an opaque pointer.
 protocol Handled: AnyObject {
-  /// What it is, in messages.
+  /// The name of the type in messages.
   static var noun: String { get }
 }
 
 extension Handled {
-  /// The object behind a handle.
+  /// Returns the object of a handle.
   static func from(_ handle: OpaquePointer?) throws(DiffError) -> Self {
     guard let handle = unsafe handle else { throw DiffError(.usage, "no \(noun): NULL") }
     return unsafe Unmanaged<Self>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
@@ -22,16 +22,16 @@ extension Handled {
   }
 }
 
-/// A structure of C that begins with its size.
+/// A C structure that begins with its size.
 protocol Sized {
   /// `sizeof`, set by the caller.
   var size: Int { get set }
 }
 
 extension Sized {
-  /// A structure of the caller, of this version or of an earlier or a later one.
+  /// Reads a structure of the caller, of this version or of an earlier or a later one.
   ///
-  /// - Parameter least: the size that the first version had.
+  /// - Parameter least: The size of the first version.
   static func read(
     _ pointer: UnsafePointer<Self>?, least: Int = MemoryLayout<Self>.size, into value: inout Self
   ) throws(DiffError) {
@@ -42,18 +42,18 @@ extension Sized {
     }
   }
 
-  /// Fills a structure of the caller; of one of a later version the rest is zero.
+  /// Writes a structure of the caller; members that only a later version has become zero.
   func write(
     to pointer: UnsafeMutablePointer<Self>?, least: Int = MemoryLayout<Self>.size
   ) throws(DiffError) {
     guard let pointer = unsafe pointer, unsafe pointer.pointee.size >= least else { throw .null }
     let size = unsafe pointer.pointee.size
-    let room = unsafe UnsafeMutableRawBufferPointer(start: pointer, count: size)
+    let target = unsafe UnsafeMutableRawBufferPointer(start: pointer, count: size)
     unsafe withUnsafeBytes(of: self) {
-      unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(size)))
+      unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(size)))
     }
     if size > MemoryLayout<Self>.size {
-      unsafe UnsafeMutableRawBufferPointer(rebasing: room[MemoryLayout<Self>.size...])
+      unsafe UnsafeMutableRawBufferPointer(rebasing: target[MemoryLayout<Self>.size...])
         .initializeMemory(as: UInt8.self, repeating: 0)
     }
     unsafe pointer.pointee.size = size
@@ -61,10 +61,10 @@ extension Sized {
 }
 
 extension DiffError {
-  static let null = DiffError(.usage, "a pointer is NULL, or a size or flag is wrong")
+  static let null = DiffError(.usage, "a pointer is NULL, or a size or flag is invalid")
 }
 
-/// A text as C has it.
+/// Returns a copy of a text as a C string.
 func cString(_ text: String) -> UnsafeMutablePointer<CChar> {
   let bytes = text.utf8.map { CChar(bitPattern: $0) } + [0]
   let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
@@ -89,7 +89,8 @@ extension Shape {
       let shape = unsafe Shape(
         Array(UnsafeBufferPointer(start: rank == 0 ? nil : extents, count: Int(rank))), of: type)
     else {
-      throw DiffError(.usage, "no shape: too many dimensions, too large, or no whole bytes")
+      throw DiffError(
+        .usage, "invalid shape: too many dimensions, too large, or not whole bytes")
     }
     self = shape
   }
@@ -101,7 +102,7 @@ func span(_ start: UnsafeRawPointer?, _ size: Int) throws(DiffError) -> UnsafeBu
   return unsafe UnsafeRawBufferPointer(start: start, count: size).bindMemory(to: UInt8.self)
 }
 
-/// The bytes of a caller's buffer, to be changed.
+/// Returns the bytes of a caller's buffer, mutable.
 func span(
   _ start: UnsafeMutableRawPointer?, _ size: Int
 ) throws(DiffError) -> UnsafeMutableBufferPointer<UInt8> {

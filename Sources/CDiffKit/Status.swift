@@ -3,7 +3,7 @@ import DiffOperations
 import Platform
 import TensorCore
 
-/// Calls `body` and turns what it throws into a status and this thread's text.
+/// Calls `body`; turns an error into a status and the error text of this thread.
 func status(_ body: () throws(DiffError) -> CInt) -> CInt {
   do throws(DiffError) { return try body() } catch {
     ErrorText.set(error)
@@ -35,7 +35,7 @@ enum ErrorText {
   nonisolated(unsafe) private static let none = unsafe strdup("")
 
   static func set(_ error: DiffError) {
-    // Controls, and so zero bytes, are escaped in both.
+    // Control characters, and so zero bytes, are escaped in both.
     let texts = Array(error.code.description.utf8) + [0] + Array(error.description.utf8) + [0]
     unsafe free(pthread_getspecific(key))
     let copy = unsafe malloc(texts.count)

@@ -2,7 +2,7 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// A `diffkit_hash`: the fingerprint of a tensor whose bytes come in pieces.
+/// A `diffkit_hash`: computes the fingerprint of a tensor whose bytes are passed incrementally.
 final class TensorHash: Handled {
   static let noun = "hash"
 
@@ -24,7 +24,7 @@ final class TensorHash: Handled {
     stream.append(bytes)
   }
 
-  /// - Throws: `mismatch` if more or fewer bytes came than the tensor has.
+  /// - Throws: `mismatch` if the number of bytes is not that of the tensor.
   func finish() throws(DiffError) -> Fingerprint {
     try Self.check(count, type, shape)
     return stream.finish()
@@ -35,11 +35,11 @@ final class TensorHash: Handled {
   ) throws(DiffError) {
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: UInt64(type.width))
     guard !overflow, count == size else {
-      throw DiffError(.mismatch, "\(count) bytes, which are no \(type) \(shape)")
+      throw DiffError(.mismatch, "\(count) bytes are not the size of \(type) \(shape)")
     }
   }
 
-  /// The fingerprint of a tensor in memory; all cores hash.
+  /// Returns the fingerprint of a tensor in memory, computed on all cores.
   static func of(
     _ type: ElementType, _ shape: Shape, _ bytes: UnsafeBufferPointer<UInt8>
   ) throws(DiffError) -> Fingerprint {

@@ -4,7 +4,7 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// A `diffkit_writer`: the tensors of both sides, and how their diff is made.
+/// A `diffkit_writer`: the tensors of both sides, and the options of their diff.
 @safe final class Writer: Handled {
   static let noun = "writer"
 
@@ -44,7 +44,7 @@ import TensorCore
     unsafe tuned.append(try CallerTensors.Tensor(tensor))
   }
 
-  /// Makes the diff in a sink.
+  /// Writes the diff to a sink.
   private func write(into sink: any ByteSink) throws(DiffError) -> CreateSummary {
     let old = try CallerTensors(base, called: "base", isStopped)
     let new = try CallerTensors(tuned, called: "tuned", isStopped)
@@ -80,18 +80,18 @@ extension CreateMode {
     case DIFFKIT_REPLACE: self = .replace
     case DIFFKIT_ADD:
       guard let values = try ElementType(code: unsafe options.value_type).float, values != .f64
-      else { throw DiffError(.usage, "values are f16, bf16 or f32") }
+      else { throw DiffError(.usage, "values must be f16, bf16 or f32") }
       guard density >= 0, density <= 1, threshold >= 0, threshold.isFinite,
         density == 0 || threshold == 0
-      else { throw DiffError(.usage, "a density is in 0 ... 1; a threshold is in its place") }
+      else { throw DiffError(.usage, "give a density in 0 ... 1, or a threshold, not both") }
       let selection: Selection =
         density > 0 ? .density(density) : threshold > 0 ? .threshold(threshold) : .all
       self = .add(selection, values: values)
       return
-    default: throw DiffError(.usage, "diffs are made of XOR, REPLACE or ADD")
+    default: throw DiffError(.usage, "the operation must be XOR, REPLACE or ADD")
     }
     guard density == 0, threshold == 0 else {
-      throw DiffError(.usage, "an exact diff holds all changes, whatever their size")
+      throw DiffError(.usage, "a density or a threshold requires ADD")
     }
   }
 }

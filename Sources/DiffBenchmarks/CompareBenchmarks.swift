@@ -7,7 +7,7 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// Comparing, measuring and looking into diffs, as processes, on files in the page cache.
+/// The time to compare, measure and inspect diffs, as processes, on files in the page cache.
 struct CompareBenchmarks {
   private static let report = Report("Comparing and measuring diffs")
   private static let count = 100
@@ -15,13 +15,13 @@ struct CompareBenchmarks {
 
   static func run() throws {
     try SideBySide.withFolder { folder in
-      try matrix(folder, density: 0.005, "at random places of 20 M")
-      try matrix(folder, density: 1, "at the same places")
-      try looks(folder)
+      try matrix(folder, density: 0.005, "at random positions of 20 M")
+      try matrix(folder, density: 1, "at the same positions")
+      try inspection(folder)
     }
   }
 
-  /// A hundred additive diffs of a hundred thousand changes each, in ten tensors.
+  /// Compares a hundred additive diffs of a hundred thousand changes each, in ten tensors.
   private static func matrix(_ folder: String, density: Double, _ what: String) throws {
     let tensors = 10
     let elements = UInt64(Double(changes / tensors) / density)
@@ -34,14 +34,14 @@ struct CompareBenchmarks {
       let writer = try DiffWriter(sink)
       for tensor in 0..<tensors {
         let seed = UInt64(density < 1 ? number * tensors + tensor : tensor)
-        let places =
+        let positions =
           density < 1
           ? uniformPositions(elements, density: density, seed: seed) : Array(0..<elements)
-        let values = gaussianHalves(places.count, seed: UInt64(number * tensors + tensor + 7))
+        let values = gaussianHalves(positions.count, seed: UInt64(number * tensors + tensor + 7))
         try write(
-          places, values, of: "layer/\(tensor)", elements: elements, to: writer)
-        raw += UInt32(places.count).littleEndianBytes
-        for place in places { raw += UInt32(place).littleEndianBytes }
+          positions, values, of: "layer/\(tensor)", elements: elements, to: writer)
+        raw += UInt32(positions.count).littleEndianBytes
+        for position in positions { raw += UInt32(position).littleEndianBytes }
         raw += values
       }
       try writer.finish()
@@ -61,18 +61,18 @@ struct CompareBenchmarks {
       ratio: peers.map { ours / $0[0] }, bar: "≤ 10 s")
   }
 
-  /// `stats` and `inspect` of 1.7 M changes of 334 M elements (BERT-large at 0.5 %).
-  private static func looks(_ folder: String) throws {
+  /// Times `stats` and `inspect` on 1.7 M changes of 334 M elements (BERT-large at 0.5 %).
+  private static func inspection(_ folder: String) throws {
     let path = "\(folder)/large.diff"
     let sink = try FileSink(path)
     let writer = try DiffWriter(sink)
     let (tensors, elements): (Int, UInt64) = (390, 857_000)
     for tensor in 0..<tensors {
-      let places = uniformPositions(elements, density: 0.0051, seed: UInt64(tensor))
+      let positions = uniformPositions(elements, density: 0.0051, seed: UInt64(tensor))
       let name: TensorName = "layer/\(1000 + tensor)"
       try write(
-        places, gaussianHalves(places.count, seed: UInt64(tensor)), of: name, elements: elements,
-        to: writer)
+        positions, gaussianHalves(positions.count, seed: UInt64(tensor)), of: name,
+        elements: elements, to: writer)
     }
     try writer.finish()
     try sink.commit()
@@ -86,12 +86,12 @@ struct CompareBenchmarks {
   }
 
   private static func write(
-    _ places: [UInt64], _ values: [UInt8], of name: TensorName, elements: UInt64,
+    _ positions: [UInt64], _ values: [UInt8], of name: TensorName, elements: UInt64,
     to writer: DiffWriter
   ) throws {
     try writer.begin(
       DiffEntry(name, .add(values: .f16, scale: -10), .f32, Shape(vector: elements)))
-    let offsets = places.map { UInt32($0) }
+    let offsets = positions.map { UInt32($0) }
     try writer.append(ChangeRun(at: 0, offsets, values))
     try writer.end()
   }
@@ -101,7 +101,7 @@ struct CompareBenchmarks {
     try SideBySide.diffkit(arguments, upTo: 1)
   }
 
-  /// Overlaps, products and agreeing signs of all pairs as products of sparse matrices.
+  /// Computes overlaps, products and agreeing signs of all pairs as products of sparse matrices.
   private static let scipy = """
     import sys, time, numpy as np, scipy.sparse as sp
     raw = np.fromfile(sys.argv[1], np.uint8); n, tensors, size = map(int, sys.argv[2:5])
@@ -109,9 +109,9 @@ struct CompareBenchmarks {
     for i in range(n):
         for t in range(tensors):
             k = int(raw[at:at + 4].view(np.uint32)[0]); at += 4
-            places = raw[at:at + 4 * k].view(np.uint32).astype(np.int64) + t * size; at += 4 * k
+            positions = raw[at:at + 4 * k].view(np.uint32).astype(np.int64) + t * size; at += 4 * k
             values = raw[at:at + 2 * k].view(np.float16).astype(np.float64); at += 2 * k
-            rows.append((places, values, np.full(k, i)))
+            rows.append((positions, values, np.full(k, i)))
     columns, values, row = (np.concatenate(x) for x in zip(*rows))
     start = time.perf_counter()
     x = sp.csr_matrix((values, (row, columns)), shape=(n, tensors * size))
@@ -122,7 +122,7 @@ struct CompareBenchmarks {
     """
 }
 
-/// Little-endian float16 values of a normal distribution.
+/// Returns little-endian float16 values of a normal distribution.
 func gaussianHalves(_ count: Int, seed: UInt64) -> [UInt8] {
   var random = SplitMix64(seed: seed)
   var bytes: [UInt8] = []

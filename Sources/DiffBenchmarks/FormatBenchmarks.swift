@@ -5,9 +5,9 @@ import Kernels
 import TensorCore
 import TestSupport
 
-/// Sizes and speeds of the codings, in memory.
+/// The sizes and speeds of the codings, in memory.
 enum FormatBenchmarks {
-  /// Writes one entry into memory.
+  /// Writes one entry to memory.
   static func encode(
     _ entry: DiffEntry, _ positions: [UInt64], _ values: [UInt8],
     profile: EncodingProfile = .size
@@ -28,7 +28,7 @@ enum FormatBenchmarks {
     return sink.bytes
   }
 
-  /// Bytes of positions alone, and what codings they are in.
+  /// Returns the bytes of the positions, and the names of their codings.
   static func positionBytes(_ reader: DiffReader) throws -> (bytes: Int, codings: String) {
     var total = 0
     var codings: Set<String> = []
@@ -79,7 +79,8 @@ enum FormatBenchmarks {
     try additions(report)
   }
 
-  /// Reinforcement learning's case: a hundredth of bf16 weights, each one step up or down.
+  /// Measures a step of reinforcement learning: 1 % of bf16 weights, each by one unit in the last
+  /// place, up or down.
   private static func steps(_ report: Report) throws {
     let elements: UInt64 = 128_000_000
     guard let shape = Shape([elements / 4000, 4000]) else { return }
@@ -96,7 +97,7 @@ enum FormatBenchmarks {
     report.row(
       what, "\(bytes.count) bytes", "positions' bound \(Int(log2Choose(elements, count) / 8))",
       ratio: Double(bytes.count) / 1_650_000, bar: "≤ 1 (of 1.65 MB)")
-    // The best of what others store, made here from the same changes.
+    // The smallest encoding of other tools, made here from the same changes.
     if let peer = try zstdSize(byteGaps(positions) + byteSplit(xor)) {
       report.row(
         what, "\(bytes.count) bytes", "byte gaps, XORed bytes split, zstd -1: \(peer) bytes",
@@ -106,7 +107,8 @@ enum FormatBenchmarks {
     }
   }
 
-  /// What training makes: the largest 0.5 % of a Gaussian, in a model of MiniLM's size.
+  /// Measures a diff as training makes it: the largest 0.5 % of a Gaussian, in a model of MiniLM's
+  /// size.
   private static func additions(_ report: Report) throws {
     let weights: UInt64 = 22_713_216
     guard let shape = Shape([weights / 384, 384]) else { return }
@@ -125,7 +127,7 @@ enum FormatBenchmarks {
       "npz 6, SHiRA 12 (by formula)", ratio: size / 2.6, bar: "≤ 1 (of 2.6)")
   }
 
-  /// Gaps in bytes, 255 meaning that the gap goes on.
+  /// Returns gaps as bytes; 255 means that the gap continues in the next byte.
   private static func byteGaps(_ positions: [UInt64]) -> [UInt8] {
     var bytes: [UInt8] = []
     var next: UInt64 = 0
@@ -146,7 +148,7 @@ enum FormatBenchmarks {
     return low + stride(from: 1, to: values.count, by: 2).map { values[$0] }
   }
 
-  /// What `zstd -1` makes of bytes; nil where there is no zstd.
+  /// Returns the size of bytes after `zstd -1`; nil if there is no zstd.
   private static func zstdSize(_ bytes: [UInt8]) throws -> Int? {
     let path = "diffkit-benchmark-zstd.tmp"
     let sink = try FileSink(path, overwriting: true)
@@ -176,7 +178,7 @@ enum FormatBenchmarks {
     }
     var random = SplitMix64(seed: 7)
     let additions = (0..<positions.count * 2).map { i in
-      // Sign and exponent of few kinds, mantissas of all.
+      // A few signs and exponents, all mantissas.
       i % 2 == 1 ? UInt8(0x34 | random.next() & 0x83) : UInt8(truncatingIfNeeded: random.next())
     }
     let add = DiffEntry("w", .add(values: .f16, scale: -20), .f32, shape)
@@ -209,7 +211,7 @@ enum FormatBenchmarks {
       "open a diff of 100 000 tensors", "\((times.median * 1000).fixed(1)) ms", bar: "≤ 20 ms")
   }
 
-  /// Millions a second, by the median of several runs.
+  /// Returns millions per second, by the median of several runs.
   private static func rate(_ count: Int, _ body: () throws -> Void) rethrows -> Double {
     Double(count) / (try seconds(runs: 9, body)).median / 1e6
   }

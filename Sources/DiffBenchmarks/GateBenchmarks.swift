@@ -13,7 +13,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A step of gated training beside one of full finetuning, and beside PyTorch's, on MiniLM-L6.
+/// The time of a step of gated training, compared with full finetuning and with PyTorch, on
+/// MiniLM-L6.
 struct GateBenchmarks {
   private static let shared = "../shared"
   private static let model = shared + "/data/models/minilm-l6"
@@ -24,9 +25,9 @@ struct GateBenchmarks {
   static func run() throws {
     let report = Report("Diff pruning of MiniLM-L6, batches of 16 of mr/train.2k")
     guard FileManager.default.fileExists(atPath: model) else {
-      return print("skipped: \(model) is not there")
+      return print("skipped: \(model) does not exist")
     }
-    // By turns, so that what slows the machine down slows both.
+    // Alternating, so that other load on the machine slows both.
     var runs: [[String: Measured]] = []
     for _ in 0..<3 {
       var measured: [String: Measured] = [:]
@@ -60,7 +61,7 @@ struct GateBenchmarks {
     var memory: Double
   }
 
-  /// The median seconds of a step, in a process of its own.
+  /// Returns the median seconds of a step, measured in a separate process.
   private static func measure(_ method: String) throws -> Measured {
     let process = try ChildProcess.run(ProgramArguments.words[0], ["gated-steps", method])
     let output = String(decoding: process.output, as: UTF8.self)
@@ -84,7 +85,7 @@ struct GateBenchmarks {
       last = clock.now
       return progress.step < steps ? .more : .stop
     }
-    // The first steps meet cold memory, and rows of tables that nothing had read.
+    // The first steps are slower: memory is cold, and rows of tables are read for the first time.
     print(times.dropFirst(steps / 4).median)
   }
 
@@ -97,7 +98,7 @@ struct GateBenchmarks {
     return (encoder, try TaskData(table: task).examples(tokenizer, maxLength: 128).examples)
   }
 
-  /// The median step of stage 1 in PyTorch.
+  /// Returns the median step of stage 1 in PyTorch.
   private static func peer(_ python: String) throws -> Measured {
     let converted = FileManager.default.temporaryDirectory.path + "/diffkit-peer.safetensors"
     defer { try? FileManager.default.removeItem(atPath: converted) }
@@ -119,7 +120,7 @@ struct GateBenchmarks {
     return Measured(seconds: seconds, memory: memory * 1_048_576)
   }
 
-  /// The size of a diff of 0.5 %; one round is enough for the fixed selection.
+  /// Measures the size of a diff of 0.5 %; one epoch is enough for the fixed selection.
   private static func size(_ report: Report) throws {
     let (model, examples) = try material()
     var options = TrainingOptions()

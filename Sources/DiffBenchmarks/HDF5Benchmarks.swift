@@ -6,8 +6,8 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// `diffkit apply` on HDF5 of gzip chunks, beside h5py with NumPy. Both are timed as processes, on
-/// warm files, to the end of a `sync`, and both outputs must hold the same tensors.
+/// `diffkit apply` on HDF5 with gzip chunks, compared with h5py and NumPy. Both are timed as
+/// processes, on warm files, to the end of a `sync`, and both outputs must have the same tensors.
 struct HDF5Benchmarks {
   private let folder: String
   private let python: String

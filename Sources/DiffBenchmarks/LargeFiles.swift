@@ -10,10 +10,10 @@ struct LargeFiles {
   let format: CheckpointFormat
   let folder: String
 
-  /// Of each file.
+  /// The size of each file.
   var gigabytes = usual
 
-  /// DIFFKIT_BENCHMARK_GB, or 4.
+  /// The value of DIFFKIT_BENCHMARK_GB, or 4.
   static let usual =
     unsafe getenv("DIFFKIT_BENCHMARK_GB").flatMap { unsafe Double(String(cString: $0)) } ?? 4
 
@@ -26,7 +26,7 @@ struct LargeFiles {
     folder + "/" + name + (format == .hdf5 ? ".h5" : ".safetensors")
   }
 
-  /// Writes the base: magnitudes between 2⁻⁷ and 2⁻⁶, mantissas at random.
+  /// Writes the base: magnitudes between 2⁻⁷ and 2⁻⁶, random mantissas.
   func makeBase() throws {
     let rows = UInt64(gigabytes * 1e9) / UInt64(Self.tensors * type.width) / Self.columns
     guard let shape = Shape([rows, Self.columns]) else { return }
@@ -52,9 +52,9 @@ struct LargeFiles {
     try output.commit()
   }
 
-  /// Copies the base and changes the low bits of elements, as a small step of training does.
+  /// Copies the base and changes the low bits of elements, as a small training step does.
   ///
-  /// - Parameter hotRows: whether whole rows change, instead of elements at random.
+  /// - Parameter hotRows: True to change whole rows instead of random elements.
   func makeTuned(_ name: String, density: Double, hotRows: Bool) throws {
     try SideBySide.child("cp", [base, path(name)])
     let file = try File(path(name), writable: true)

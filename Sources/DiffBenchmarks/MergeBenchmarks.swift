@@ -7,7 +7,7 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// `diffkit merge` as a process, from files to a file, on diffs of a model of BERT-large's size.
+/// `diffkit merge` as a process, from files to a file, on diffs of a model as large as BERT-large.
 struct MergeBenchmarks {
   private let folder: String
   private let report = Report("Merging, from files to a file")
@@ -50,8 +50,8 @@ struct MergeBenchmarks {
     return tensors.sorted { $0.0 < $1.0 }
   }()
 
-  /// Writes a diff with this share of the elements changed, the values being the largest of a
-  /// Gaussian, as `create` scales them; returns how many.
+  /// Writes a diff with this share of the elements changed, with the largest values of a Gaussian,
+  /// scaled as `create` scales them; returns the number of changes.
   private func write(_ path: String, density: Double, seed: UInt64) throws -> Int {
     var random = SplitMix64(seed: seed)
     let sink = try FileSink(path)
@@ -116,9 +116,9 @@ struct MergeBenchmarks {
     try peers(paths.count, all.seconds)
   }
 
-  /// The same sum, dense in NumPy and PyTorch and sparse in SciPy, from files to a file. The dense
-  /// files are one under many names, so that they are read from memory, which is to their
-  /// advantage: ten gigabytes of them would come from a disk.
+  /// Times the same sum, dense in NumPy and PyTorch and sparse in SciPy, from files to a file. The
+  /// dense files are links to one file, so that they are read from memory, which is to their
+  /// advantage: ten gigabytes of files would be read from a disk.
   private func peers(_ count: Int, _ seconds: Double) throws {
     guard let python = Peers.python else {
       report.row("NumPy, PyTorch, SciPy", "", "skipped: DIFFKIT_PEERS_PYTHON names no Python")
@@ -141,7 +141,7 @@ struct MergeBenchmarks {
     }
   }
 
-  /// Prints seconds and what took them.
+  /// Prints seconds and what was measured.
   private static let peerScript = """
     import sys, time, os
     import numpy as np, scipy.sparse as sp, torch
@@ -154,7 +154,7 @@ struct MergeBenchmarks {
     at = np.flatnonzero(rng.random(n, np.float32) < 0.0051)
     dense[at] = rng.standard_normal(len(at), np.float32)
     np.save(folder + "/0.npy", dense)
-    # One file under many names: the same reading, less of the page cache.
+    # Links to one file: the same reads, less page cache.
     for i in range(1, count): os.link(folder + "/0.npy", f"{folder}/{i}.npy")
     del dense
     def durable(path):
@@ -210,7 +210,7 @@ struct MergeBenchmarks {
   // MARK: A thousand diffs
 
   private func thousand() throws {
-    // 30 000 changes each: pages of each tensor that are small, and many.
+    // 30 000 changes each: many small pages for each tensor.
     let paths = (0..<1000).map { "\(folder)/many.\($0).diff" }
     var changes: [Int] = []
     for (number, path) in paths.enumerated() {
@@ -250,7 +250,7 @@ struct MergeBenchmarks {
     return try SideBySide.child(command[0], Array(command.dropFirst()))
   }
 
-  /// The run of median time, after one that does not count.
+  /// Returns the run with the median time, after a warm-up run.
   private func median(runs: Int = 5, _ body: () throws -> ChildProcess) rethrows -> ChildProcess {
     _ = try body()
     let results = try (0..<runs).map { _ in try body() }

@@ -1,23 +1,23 @@
 import Algorithms
 import DiffCommands
 
-/// What the runs of a table of methods come to.
+/// A summary of the runs of a table of methods.
 struct MethodSummary {
   /// A method.
   struct Row {
     let name: String
-    /// The learning rate that its search found.
+    /// The learning rate that the search found.
     let rate: Double?
-    /// Of each task, a run for each seed that is finished.
+    /// For each task, the finished runs, one for each seed.
     let runs: [[RunRecord]]
   }
 
   let tasks: [String]
   let methods: [Row]
 
-  /// Means and deviations over seeds, × 100, the mean over tasks, and how much better a method is
-  /// than some of the methods: pairs of equal task and seed, their mean over seeds, and the
-  /// interval of 95 % over tasks.
+  /// Returns a table of means and deviations over seeds, × 100, the mean over tasks, and the
+  /// differences from some methods: those of pairs of equal task and seed, their mean over seeds,
+  /// and the interval of 95 % over tasks.
   func scores(against names: [String]) -> String {
     let references = names.compactMap { name in methods.first { $0.name == name } }
     let header = ["method", "rate"] + tasks + ["mean"] + references.map { "minus \($0.name)" }
@@ -83,7 +83,8 @@ struct MethodSummary {
     return MethodFigure(series: series, band: means.deviation)
   }
 
-  /// Where the changes of a method are: the share of each part of the model, over all its runs.
+  /// Returns a table of the share of changed elements in each part of the model, over all runs of a
+  /// method.
   func places(of name: String) -> String {
     var parts: [String: (changed: Int, elements: Int)] = [:]
     for record in methods.filter({ $0.name == name }).flatMap(\.runs).joined() {
@@ -102,15 +103,15 @@ struct MethodSummary {
 extension [Double] {
   var mean: Double { reduce(0, +) / Double(Swift.max(1, count)) }
 
-  /// The deviation of a sample.
+  /// The standard deviation of the sample.
   var deviation: Double {
     let mean = mean
     let squares = reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     return (squares / Double(Swift.max(1, count - 1))).squareRoot()
   }
 
-  /// Half of the interval of 95 % for the mean: Student's, its quantile by the expansion of Fisher
-  /// and Cornish (1960), within 0.003 from six numbers on.
+  /// Half of Student's interval of 95 % for the mean. The quantile is from the expansion of Fisher
+  /// and Cornish (1960), within 0.003 for six numbers or more.
   var interval: Double {
     let n = Double(Swift.max(1, count - 1))
     let quantile = 1.959964 + (2.37238 + (2.82262 + 2.55611 / n) / n) / n

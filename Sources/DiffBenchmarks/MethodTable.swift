@@ -9,16 +9,16 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Tasks × methods × seeds, each run appended to a file of results, so that a table of hours may
-/// be stopped and gone on with.
+/// Tasks × methods × seeds. Each run is appended to a file of results, so that a table that takes
+/// hours can be stopped and continued.
 ///
 ///     DiffBenchmarks table results=spec/methods.jsonl precision=bf16 hours=2 figure=spec/methods.svg
 ///
-/// Every method gets the same budget of training, six rounds over the examples, and of search:
-/// each of three learning rates is tried once on each of some tasks, with seed 0, and the one that
-/// does best on rows that were held out of the training rows, on the mean of those tasks, is the
-/// method's. Most kinds and densities of gates take over a search, and what magnitude chooses from
-/// is full finetuning at its best rate. Dev rows are only reported.
+/// Every method gets the same budget for training, six epochs, and for search: each of three
+/// learning rates is tried once on each of some tasks, with seed 0; the method uses the one with
+/// the best mean score over those tasks on rows held out of the training rows. Most kinds and
+/// densities of gates reuse the search of another method, and magnitude selects from full
+/// finetuning at its best rate. Dev rows are only reported.
 struct MethodTable {
   /// A row of the table.
   struct Method {
@@ -26,16 +26,16 @@ struct MethodTable {
     let method: TrainingOptions.Method
     var density = 0.005
     var slope = GateSlope.expected
-    /// Whether dropout goes on while the mask learns.
+    /// True if dropout is used while the fixed mask is trained.
     var fixedDropout = true
-    /// The method whose search is taken over; nil: it has its own.
+    /// The name of the method whose search is reused; nil: the method has its own.
     var search: String?
-    /// Learning rates to try: of the fixed selection, or of everything.
+    /// The learning rates to try: of the fixed selection, or of all parameters.
     var rates: [Double] = []
 
     var isGated: Bool { method == .structured || method == .unstructured }
 
-    /// The same by the slope of the draw, with the search of that at 0.5 %.
+    /// The same method with the slope of the draw, and the search of that at 0.5 %.
     var drawn: Method {
       let suffix = " (drawn slope)"
       var drawn = self
@@ -46,7 +46,7 @@ struct MethodTable {
     }
   }
 
-  /// Of those with gates, the second half learns by the slope of the draw.
+  /// All methods; those with gates occur a second time, with the slope of the draw.
   static let methods = named + undropped + named.filter(\.isGated).map(\.drawn)
   private static let named: [Method] = [
     Method(name: gated, method: .structured, rates: [3e-4, 1e-3, 3e-3]),
@@ -63,7 +63,7 @@ struct MethodTable {
     Method(name: "structured 0.25 %", method: .structured, density: 0.0025, search: gated),
     Method(name: "structured 1 %", method: .structured, density: 0.01, search: gated),
   ]
-  /// Those whose second stage is without dropout.
+  /// Methods whose second stage is without dropout.
   private static let undropped: [Method] = [
     Method(
       name: "structured 0.5 % (mask without dropout)", method: .structured, fixedDropout: false,
@@ -96,7 +96,7 @@ struct MethodTable {
   /// Where a picture of the table is written, if anywhere.
   private let figure: String?
   private var results: ResultsFile
-  /// Runs that the time did not allow.
+  /// The number of runs that did not fit into the time.
   private var left = 0
   private let clock = ContinuousClock()
   private let started: ContinuousClock.Instant
@@ -146,7 +146,7 @@ struct MethodTable {
       let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2,
         Self.settings.contains(parts[0])
-      else { throw DiffError(.usage, "'\(argument)' is no setting of the table") }
+      else { throw DiffError(.usage, "'\(argument)' is not a setting of the table") }
       given[parts[0]] = parts[1]
     }
     model = given["model"] ?? "minilm-l6"
@@ -171,7 +171,7 @@ struct MethodTable {
   ) throws -> Value? {
     guard let text = given[name] else { return nil }
     guard let value = parse(text) else {
-      throw DiffError(.usage, "'\(text)' is no setting for \(name)")
+      throw DiffError(.usage, "'\(text)' is not a valid value of \(name)")
     }
     return value
   }
@@ -183,7 +183,7 @@ struct MethodTable {
     return method
   }
 
-  /// Does what is not done yet: the search, the first seed of all, then the other seeds.
+  /// Runs what is not finished: the search, the first seed of all methods, then the other seeds.
   private mutating func fill() throws {
     for method in methods where method.search == nil {
       for task in searchTasks {
@@ -203,8 +203,8 @@ struct MethodTable {
     }
   }
 
-  /// The learning rate whose mean on held-out rows of the tasks that are searched is best; nil
-  /// until all were tried.
+  /// Returns the learning rate with the best mean score on held-out rows of the search tasks; nil
+  /// until all are tried.
   private func best(_ method: Method) -> Double? {
     let of = Self.methods.first { $0.name == method.search } ?? method
     let tried = of.rates.compactMap { rate in held(of, rate).map { (rate, held: $0) } }
@@ -248,7 +248,7 @@ struct MethodTable {
         + "\(result.seconds.fixed(0)) s")
   }
 
-  /// How a method is trained; nil until all is known that it depends on.
+  /// Returns the training options of a method; nil until the searches they depend on are finished.
   private func options(_ method: Method, rate: Double, seed: UInt64) -> TrainingOptions? {
     var options = TrainingOptions()
     options.method = method.method
@@ -256,7 +256,7 @@ struct MethodTable {
     options.slope = method.slope
     options.fixedDropout = method.fixedDropout
     options.seed = seed
-    // The rate is that of what is kept in the end; what leads there has its own.
+    // The rate is that of the fixed selection; the stage before has its own.
     options.fixedLearningRate = rate
     switch method.method {
     case .full: options.learningRate = rate
@@ -265,7 +265,7 @@ struct MethodTable {
       options.learningRate = best
     default: break
     }
-    // Methods of one stage have the rounds of both.
+    // Methods of one stage have the epochs of both.
     let rounds = options.epochs + options.fixedEpochs
     switch method.method {
     case .structured, .unstructured, .magnitude: break
@@ -274,7 +274,7 @@ struct MethodTable {
     return options
   }
 
-  /// What counts for a task: as GLUE has it, accuracy elsewhere.
+  /// Returns the main score of a task: that of GLUE, or accuracy.
   private static func score(_ task: String, _ scores: [String: Double]) -> Double {
     func mean(_ one: String, _ other: String) -> Double {
       ((scores[one] ?? 0) + (scores[other] ?? 0)) / 2

@@ -2,7 +2,7 @@ import DiffTraining
 import TensorCore
 
 extension Finetune {
-  /// Of each part of the model, how many elements change, and how many there are.
+  /// The numbers of changed elements and of all elements, by part of the model.
   var parts: [String: [Int]] {
     var parts: [String: [Int]] = [:]
     var index = 0
@@ -17,20 +17,20 @@ extension Finetune {
     return parts
   }
 
-  /// The parts of the model that a tensor belongs to: a layer or the like, and a kind.
+  /// Returns the parts of the model that a tensor belongs to: a layer or section, and a kind.
   private static func parts(of name: TensorName) -> [String] {
     let words = name.parts
-    let place: String
+    let section: String
     if let layer = words.firstIndex(of: "layer"), layer + 1 < words.count {
-      place = "layer \(words[layer + 1])"
+      section = "layer \(words[layer + 1])"
     } else if words.contains("pooler") {
-      place = "pooler"
+      section = "pooler"
     } else {
-      place = words.contains("word_embeddings") ? "words" : "other embeddings"
+      section = words.contains("word_embeddings") ? "words" : "other embeddings"
     }
     let kind =
       words.contains { $0.hasPrefix("LayerNorm") }
       ? "all layer norms" : words.last == "bias" ? "other biases" : "matrices and tables"
-    return [place, kind]
+    return [section, kind]
   }
 }

@@ -8,8 +8,8 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// `diffkit` as a process on files of a gigabyte, beside what a user has without it. Files are
-/// warm (in the page cache); what writes is timed to the end of a `sync`.
+/// `diffkit` as a process on files of a gigabyte, compared with common tools. Files are warm (in
+/// the page cache); writes are timed to the end of a `sync`.
 struct OperationBenchmarks {
   private let folder: String
   private let report = Report("Operations on contiguous HDF5 of 1 GiB, 0.5 % changed at random")
@@ -57,7 +57,7 @@ struct OperationBenchmarks {
   private func sizes(_ type: ElementType, _ inputs: BenchmarkInputs, _ diff: String) throws {
     let size = Double(try File(diff).size)
     let changes = Double(inputs.changes)
-    // An index of 32 bits and a float16, as NumPy stores two arrays, uncompressed.
+    // A 32-bit index and a float16 per change, as two uncompressed arrays of NumPy.
     report.row(
       "\(type): exact diff", "\((size / changes).fixed(2)) bytes a change",
       "npz int32 + f16 (which is not exact for f32): 6.00", ratio: size / (6 * changes))
@@ -78,7 +78,7 @@ struct OperationBenchmarks {
   }
 }
 
-/// A base and a tuned checkpoint, made of chance from a seed.
+/// A random base and a tuned checkpoint, made from a seed.
 struct BenchmarkInputs {
   let base, tuned: String
   let changes: Int
@@ -112,13 +112,13 @@ struct BenchmarkInputs {
     self.changes = changes
   }
 
-  /// A small file that ships with the repository: what the big ones start from.
+  /// A small file of the repository, from which the large ones are made.
   private static var sample: String {
     let parts = #filePath.split(separator: "/").dropLast(3)
     return "/" + parts.joined(separator: "/") + "/samples/textgenrnn_weights.hdf5"
   }
 
-  /// Weights between −0.02 and 0.02.
+  /// Writes random weights between −0.02 and 0.02.
   private static func fill(
     _ tensor: StoredTensor, _ output: any CheckpointOutput, _ random: inout SplitMix64
   ) throws {
@@ -138,7 +138,7 @@ struct BenchmarkInputs {
     }
   }
 
-  /// Changes the low bits of elements, as a small step of training does.
+  /// Changes the low bits of elements, as a small training step does.
   private static func change(
     _ tensor: StoredTensor, at positions: [UInt64], from source: any Checkpoint,
     to output: any CheckpointOutput

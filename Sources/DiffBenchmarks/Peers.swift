@@ -2,15 +2,15 @@ import Platform
 import SystemSupport
 import TestSupport
 
-/// What a user has in Python, in the same run: the environment variable DIFFKIT_PEERS_PYTHON says
-/// which interpreter has the packages.
+/// Python tools for comparison in the same run. The environment variable DIFFKIT_PEERS_PYTHON
+/// names the interpreter that has the packages.
 enum Peers {
   static let python: String? = unsafe getenv("DIFFKIT_PEERS_PYTHON").map {
     unsafe String(cString: $0)
   }
 
-  /// The numbers that a script prints, one a line; nil, said in the report, if there is no
-  /// interpreter or the script fails.
+  /// Returns the numbers that a script prints, one per line; nil, with a row in the report, if
+  /// there is no interpreter or the script fails.
   static func run(_ script: String, _ arguments: [String], _ report: Report) -> [Double]? {
     guard let python else {
       report.row("peers in Python", "", "skipped: DIFFKIT_PEERS_PYTHON is not set")

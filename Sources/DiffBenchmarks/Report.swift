@@ -1,6 +1,6 @@
 import DiffCommands
 
-/// Prints the rows of one part as they come.
+/// A table of one part, whose rows are printed as they are added.
 struct Report {
   let title: String
 
@@ -27,7 +27,7 @@ extension Collection<Double> {
   }
 }
 
-/// Seconds that each of several runs takes.
+/// Returns the seconds of each of several runs.
 func seconds(runs: Int, _ body: () throws -> Void) rethrows -> [Double] {
   let clock = ContinuousClock()
   return try (0..<runs).map { _ in

@@ -17,11 +17,11 @@ struct RunRecord: Codable {
   var seconds: Double
   var bytes, positions: Int
   var densityBefore: Double?
-  /// Of each part of the model, how many elements change, and how many there are.
+  /// The numbers of changed elements and of all elements, by part of the model.
   var parts: [String: [Int]]
 }
 
-/// Finished runs, a line of JSON each, only ever appended to.
+/// An append-only file of finished runs, one line of JSON each.
 struct ResultsFile {
   private let path: String
   private var records: [RunRecord] = []
@@ -34,7 +34,7 @@ struct ResultsFile {
     }
   }
 
-  /// A run, if it is finished.
+  /// The run with an id; nil if it is not finished.
   subscript(id: String) -> RunRecord? { records.first { $0.id == id } }
 
   mutating func append(_ record: RunRecord) throws {

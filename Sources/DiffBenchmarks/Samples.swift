@@ -2,7 +2,7 @@ import Kernels
 import Platform
 import TensorCore
 
-/// Ascending positions, each element of `count` chosen with probability `density`.
+/// Returns ascending positions; each of `count` elements is chosen with probability `density`.
 func uniformPositions(_ count: UInt64, density: Double, seed: UInt64) -> [UInt64] {
   var random = SplitMix64(seed: seed)
   var positions: [UInt64] = []
@@ -17,8 +17,8 @@ func uniformPositions(_ count: UInt64, density: Double, seed: UInt64) -> [UInt64
   }
 }
 
-/// Ascending positions in rows × columns where a tenth of the rows (and with `both`, of the
-/// columns) is ten times as dense as the rest.
+/// Returns ascending positions in rows × columns, where a tenth of the rows (and with `both`, of
+/// the columns) is ten times as dense as the rest.
 func clusteredPositions(
   rows: Int, columns: Int, density: Double, both: Bool, seed: UInt64
 ) -> [UInt64] {

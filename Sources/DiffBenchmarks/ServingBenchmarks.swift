@@ -6,8 +6,8 @@ import Kernels
 import Platform
 import TensorCore
 
-/// Switching between finetunes of a model in memory: 110 M float32 elements, as BERT-base, 0.5 %
-/// of them changed at random.
+/// The time to switch between finetunes of a model in memory: 110 M float32 elements, as in
+/// BERT-base, 0.5 % of them changed at random.
 struct ServingBenchmarks {
   private static let tensors = 110
   private static let elements: UInt64 = 1_000_000
@@ -29,7 +29,7 @@ struct ServingBenchmarks {
         "prepare a diff of \((Double(changes) / 1e6).fixed(2)) M changes, base verified",
         "\((time / .milliseconds(1)).fixed(1)) ms")
     }
-    // A switch takes one diff's elements back and brings those of the other.
+    // A switch restores the elements of one diff and stores those of the other.
     var attach: [Double] = []
     var detach: [Double] = []
     var hops: [Double] = []
@@ -66,12 +66,12 @@ struct ServingBenchmarks {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)
     for (number, tensor) in model.tensors.enumerated() {
-      let places = uniformPositions(elements, density: 0.005, seed: seed + UInt64(number))
+      let positions = uniformPositions(elements, density: 0.005, seed: seed + UInt64(number))
       let base = try model.fingerprint(of: tensor)
       try writer.begin(
         DiffEntry(tensor.name, .add(values: .f16, scale: -10), .f32, shape, base: base))
-      let values = gaussianHalves(places.count, seed: seed + UInt64(number))
-      let offsets = places.map { UInt32($0) }
+      let values = gaussianHalves(positions.count, seed: seed + UInt64(number))
+      let offsets = positions.map { UInt32($0) }
       try writer.append(ChangeRun(at: 0, offsets, values))
       try writer.end()
     }
@@ -79,7 +79,7 @@ struct ServingBenchmarks {
     return try DiffReader(bytes: sink.bytes)
   }
 
-  /// The same with tensors and positions ready: attach, switch, detach, in milliseconds.
+  /// Times the same with prepared tensors and positions: attach, switch, detach, in milliseconds.
   private static let torch = """
     import sys, time, torch
     torch.manual_seed(0); torch.set_num_threads(torch.get_num_threads())
@@ -105,7 +105,7 @@ struct ServingBenchmarks {
     """
 }
 
-/// A checkpoint of float32 tensors whose elements are a function of their places.
+/// A checkpoint of float32 tensors whose elements are a function of their byte offsets.
 private final class NoiseCheckpoint: Checkpoint {
   let path = "noise"
   let format: CheckpointFormat? = nil

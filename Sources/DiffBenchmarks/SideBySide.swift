@@ -4,12 +4,12 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// Times processes beside each other.
+/// Times two processes in alternating runs.
 struct SideBySide {
-  /// How often each runs, after a run that does not count.
+  /// The number of runs of each, after a warm-up run.
   let runs: Int
 
-  /// What several runs of one program took.
+  /// The time and peak memory of several runs of one program.
   struct Measured: CustomStringConvertible {
     let seconds, spread: Double
     let memory: UInt64
@@ -25,12 +25,12 @@ struct SideBySide {
     var megabytes: String { "\((Double(memory) / 1e6).fixed(0)) MB" }
   }
 
-  /// The medians of two programs in turn; each without an output of the run before.
+  /// Returns the medians of two programs that run in turn.
   ///
   /// - Parameters:
-  ///   - output: what both write, removed before each run and at the end.
-  ///   - toSync: whether a run ends with a `sync`.
-  ///   - prepare: what is done before each run, besides.
+  ///   - output: The output of both, which is removed before each run and at the end.
+  ///   - toSync: True if a run ends with a `sync`.
+  ///   - prepare: Called before each run.
   func measure(
     _ ours: () throws -> ChildProcess, _ peer: () throws -> ChildProcess, removing output: String,
     toSync: Bool = true, prepare: () throws -> Void = {}
@@ -54,9 +54,9 @@ struct SideBySide {
     return (Measured(times[0], memory[0]), Measured(times[1], memory[1]))
   }
 
-  /// This executable, taking the part of `diffkit`.
+  /// Runs this executable as `diffkit`.
   ///
-  /// - Parameter code: the largest exit code that is no failure.
+  /// - Parameter code: The largest exit code that is not a failure.
   @discardableResult
   static func diffkit(_ arguments: [String], upTo code: Int32 = 0) throws -> ChildProcess {
     try child(ProgramArguments.words[0], ["diffkit"] + arguments, upTo: code)

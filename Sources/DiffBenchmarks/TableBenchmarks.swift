@@ -6,7 +6,7 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// A million rows of CSV, beside Python's csv in the same run.
+/// The time to read a million rows of CSV, compared with Python's csv in the same run.
 enum TableBenchmarks {
   private static let rows = 1_000_000
 
@@ -33,7 +33,7 @@ enum TableBenchmarks {
     }
   }
 
-  /// Reads all texts of a file, and prints how long that takes.
+  /// Reads all texts of a file, and prints the time.
   static func read(_ path: String) throws {
     var characters = 0
     let time = try seconds(runs: 1) {
@@ -56,7 +56,8 @@ enum TableBenchmarks {
     print(time.perf_counter() - start)
     """
 
-  /// Texts of 10 to 120 letters, some with umlauts, every fourth in quotes; returns the bytes.
+  /// Writes texts of 10 to 120 letters, some with umlauts, every fourth in quotes; returns the size
+  /// in bytes.
   private static func makeTable(_ path: String) throws -> Int {
     let words = [
       "ein", "schöner", "Tag", "review", "of", "the", "product", "Straße", "good", "bad",

@@ -4,8 +4,9 @@ import Platform
 import TensorCore
 import TestSupport
 
-/// Tokenizers and optimizer on one core, beside Hugging Face's and PyTorch's in the same run. The
-/// peers' Python is that of `DIFFKIT_PEERS`, else of `../peers-venv`; the data are `../shared`'s.
+/// Tokenizer and optimizer on one core, compared with Hugging Face's and PyTorch's in the same run.
+/// The peers' Python is that of `DIFFKIT_PEERS`, else of `../peers-venv`; the data are in
+/// `../shared`.
 enum TextBenchmarks {
   private static let shared = "../shared/data"
   private static let file = shared + "/tasks/mr/train.tsv"
@@ -35,7 +36,7 @@ enum TextBenchmarks {
     try step(report, peer["adamw"])
   }
 
-  /// A step of AdamW on as many parameters as MiniLM-L6 has.
+  /// Times a step of AdamW on the number of parameters of MiniLM-L6.
   private static func step(_ report: Report, _ peer: Double?) throws {
     var layout = ParameterLayout()
     guard let shape = Shape([UInt64(parameterCount)]) else { return }
@@ -52,7 +53,7 @@ enum TextBenchmarks {
       peer.map { ($0 * 1000).fixed(1) } ?? "no peer", ratio: peer.map { $0 / step })
   }
 
-  /// What the peers need, by name; empty if they are not there.
+  /// Returns the results of the peers by name; empty if they are not installed.
   private static func peers() -> [String: Double] {
     let python =
       unsafe getenv("DIFFKIT_PEERS").map { unsafe String(cString: $0) }

@@ -5,8 +5,8 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// MiniLM-L6 beside PyTorch, each measurement in a process of its own, taken in turns. PyTorch is
-/// reached through `DIFFKIT_PEERS_PYTHON`, a Python that has torch, transformers and h5py.
+/// Training of MiniLM-L6, compared with PyTorch; each measurement runs in its own process, in
+/// turns. `DIFFKIT_PEERS_PYTHON` names a Python that has torch, transformers and h5py.
 struct TrainingBenchmarks {
   static let shared = "../shared/data"
   static let reviews = shared + "/tasks/mr/train.2k.tsv"
@@ -55,7 +55,7 @@ struct TrainingBenchmarks {
     }
   }
 
-  /// How much of the speed of large products of matrices a step at length 128 reaches.
+  /// Reports the share of the speed of large matrix products that a step at length 128 reaches.
   private static func products(_ report: Report, seconds: Double) throws {
     let peak = try measure(ProgramArguments.words[0], ["training-run", "products"])
     let greatest = 2 * pow(2048.0, 3) / peak.seconds
@@ -66,8 +66,9 @@ struct TrainingBenchmarks {
       ratio: reached / greatest, bar: "≥ 0.7")
   }
 
-  /// Additions and multiplications in the products of matrices of a step with sequences of one
-  /// length: as many as are done, the last layer beyond the first token left out.
+  /// Returns the number of additions and multiplications in the matrix products of a step with
+  /// sequences of one length, without those of the last layer beyond the first token, which are not
+  /// computed.
   private static func operations(tokens: Double) -> Double {
     let (layers, width, inner) = (6.0, 384.0, 1536.0)
     let sequences = Double(TrainingRun.batchSize)

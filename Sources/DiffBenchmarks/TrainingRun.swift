@@ -4,23 +4,23 @@ import DiffTraining
 import SystemSupport
 import TensorCore
 
-/// One measurement of training in a process of its own, so that its peak memory is its own.
-/// Prints the median of the seconds of a batch.
+/// One measurement of training, in a separate process so that its peak memory is measured alone.
+/// Prints the median seconds of a batch.
 struct TrainingRun {
-  /// What is measured.
+  /// A kind of measurement.
   enum Kind: String, CaseIterable {
-    /// Gradients and AdamW on reviews of their own lengths.
+    /// Gradients and AdamW on reviews of different lengths.
     case train
-    /// Outputs alone, of all batches at once.
+    /// Outputs only, of all batches at once.
     case infer
     /// Gradients and AdamW on sequences of 128 tokens.
     case train128
-    /// The same of 512.
+    /// The same with 512 tokens.
     case train512
-    /// Nothing of a model: a product of 2048 × 2048 matrices.
+    /// A product of 2048 × 2048 matrices, without a model.
     case products
 
-    /// How many batches are measured.
+    /// The number of batches that are measured.
     var batches: Int {
       switch self {
       case .train128: 10
@@ -29,7 +29,7 @@ struct TrainingRun {
       }
     }
 
-    /// The tokens of every sequence; nil: as many as its text has.
+    /// The number of tokens of every sequence; nil: that of its text.
     var length: Int? {
       switch self {
       case .train128: 128
@@ -77,7 +77,7 @@ struct TrainingRun {
     print(times.median)
   }
 
-  /// Batches of the reviews in the order of their file.
+  /// Returns batches of the reviews in the order of their file.
   private static func examples(_ kind: Kind) throws -> [[TokenExample]] {
     let tokenizer = try WordPiece(vocabulary: File.contents(of: folder + "/vocab.txt"))
     let lines = try File.contents(of: TrainingBenchmarks.reviews).split(
@@ -94,7 +94,7 @@ struct TrainingRun {
     return examples.chunks(ofCount: batchSize).map(Array.init)
   }
 
-  /// Seconds of `x Wᵀ`, 2048 × 2048 each.
+  /// Returns the seconds of `x Wᵀ`, 2048 × 2048 each.
   private static func products() throws -> [Double] {
     let engine = try Engine()
     var layout = ParameterLayout()

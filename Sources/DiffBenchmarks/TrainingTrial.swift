@@ -7,11 +7,11 @@ import TensorCore
 
 /// A model and a task in memory, to be trained in several ways and measured as stored.
 final class TrainingTrial {
-  /// What a training came to.
+  /// The result of a training.
   struct Result {
-    /// On rows that were held out of the training rows, for choices.
+    /// The scores on rows held out of the training rows, for choices.
     var held: [String: Double]
-    /// On the task's dev rows, for reports.
+    /// The scores on the task's dev rows, for reports.
     var dev: [String: Double]
     var seconds: Double
     var bytes: Int
@@ -26,9 +26,9 @@ final class TrainingTrial {
 
   /// - Parameters:
   ///   - model: A folder with model.h5 or base.h5, config.json and vocab.txt.
-  ///   - task: A folder with train.tsv, dev.tsv and, it may be, parts of the training rows.
-  ///   - rows: The file to learn from. Held out are as many of the other training rows as there
-  ///     are, 1000 at most; of train.tsv itself, a fifth.
+  ///   - task: A folder with train.tsv, dev.tsv and, optionally, parts of the training rows.
+  ///   - rows: The file to train on. Up to 1000 of the other training rows are held out; of
+  ///     train.tsv itself, a fifth.
   init(
     model: String, task: String, rows: String, pooling: EncoderModel.Pooling, threads: Int? = nil,
     precision: Precision = .f32
@@ -57,15 +57,15 @@ final class TrainingTrial {
       var others = all
       others.rows.removeAll { taken.contains($0) }
       let step = max(1, others.rows.count / Self.mostHeld)
-      let places = stride(from: 0, to: others.rows.count, by: step).prefix(Self.mostHeld)
-      others.rows = places.map { others.rows[$0] }
+      let indices = stride(from: 0, to: others.rows.count, by: step).prefix(Self.mostHeld)
+      others.rows = indices.map { others.rows[$0] }
       held = examples(others)
     }
   }
 
   private static let mostHeld = 1000
 
-  /// Trains, writes the diff, and measures base and diff as they are stored.
+  /// Trains, writes the diff, and evaluates base and diff as stored.
   func run(
     _ options: TrainingOptions, evaluatingEpochs: Bool = false,
     _ progress: (TrainingProgress) -> Void = { _ in }
@@ -82,7 +82,7 @@ final class TrainingTrial {
       return .more
     }
     guard case .finished(let finetune) = outcome else {
-      throw DiffError(.unsupported, "a training that nobody stops was stopped")
+      throw DiffError(.unsupported, "the training was stopped unexpectedly")
     }
     let sink = MemorySink()
     try finetune.write(checkpoint, into: sink, metadata: facts.metadata)

@@ -2,7 +2,7 @@ import DiffCommands
 import DiffTraining
 import TensorCore
 
-/// One training with given settings, told in detail: for finding good ones.
+/// One training with given settings, reported in detail, to find good settings.
 ///
 ///     DiffBenchmarks trial task=sms-spam method=structured lr=1e-3
 enum Trial {

@@ -5,8 +5,8 @@ import SystemSupport
 import TensorCore
 import TestSupport
 
-/// What `diffkit` writes on files as large as models are, beside `cp`, `cmp`, other tools of
-/// deltas, and h5py. DIFFKIT_BENCHMARK_GB sets the size of a file.
+/// Commands of `diffkit` that write, on files of the size of models, compared with `cp`, `cmp`,
+/// other delta tools and h5py. DIFFKIT_BENCHMARK_GB sets the size of a file.
 struct WritingBenchmarks {
   private let folder: String
   private let report: Report
@@ -65,7 +65,7 @@ struct WritingBenchmarks {
     report.row("peak memory", apply.megabytes, bar: "≤ 64 MB")
   }
 
-  /// A diff of the base, made from a finetune that is removed.
+  /// Makes a diff of the base from a finetune, which is then removed.
   private func makeDiff(_ files: LargeFiles, density: Double, hotRows: Bool) throws -> String {
     try files.makeTuned("tuned", density: density, hotRows: hotRows)
     _ = try diffkit("create", files.base, files.path("tuned"), "-o", path("task.diff"))
@@ -80,8 +80,8 @@ struct WritingBenchmarks {
     return child?.ending == .exit(0)
   }
 
-  /// The same changes by h5py and NumPy, which verify nothing: copies the file and changes each
-  /// tensor in memory.
+  /// Compares with h5py and NumPy, which verify nothing: the script copies the file and changes
+  /// each tensor in memory.
   static func applyPython() throws {
     guard let python = Peers.python else {
       return print("\nh5py + NumPy: skipped, DIFFKIT_PEERS_PYTHON is not set")
@@ -113,7 +113,7 @@ struct WritingBenchmarks {
       { try SideBySide.child(python, ["-c", script, files.base, output]) }, removing: output,
       toSync: false)
     report.row(
-      "verified, and flushed all the same", "\(apply), \(apply.megabytes)",
+      "verified and flushed", "\(apply), \(apply.megabytes)",
       "h5py + NumPy, copy and change \(peer), \(peer.megabytes)",
       ratio: peer.seconds / apply.seconds, bar: "≥ 1.5")
   }
@@ -174,7 +174,7 @@ struct WritingBenchmarks {
       bar: "≤ 128 MB + the diff")
   }
 
-  /// Smaller files: xdelta3 takes minutes for large ones, and zstd does not take them.
+  /// Uses smaller files: xdelta3 takes minutes for large ones, and zstd does not accept them.
   static func createPeers() throws {
     try run("create, exact, 0.5 % at random, warm", .f32, in: .hdf5, gigabytes: 0.5) {
       try $0.createPeers($1)

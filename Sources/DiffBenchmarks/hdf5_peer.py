@@ -1,4 +1,4 @@
-"""What a user of h5py and NumPy does instead of `diffkit apply`, and the files to do it on.
+"""Does with h5py and NumPy what `diffkit apply` does, and makes the files for it.
 
     hdf5_peer.py make FOLDER SIZE     base.h5 of gzip chunks, random.h5 and rows.h5, and the changes
     hdf5_peer.py apply FOLDER WHICH   out-peer.h5: base.h5 with the changes, tensor by tensor
@@ -16,7 +16,7 @@ TENSORS, COLUMNS = 8, 1024
 
 
 def positions(random, which, size):
-    """Where a tensor changes: half a percent at random, or two elements in a thousand of a row."""
+    """The positions that change: half a percent at random, or two in a thousand of a row."""
     if which == "random":
         return np.flatnonzero(random.random(size) < 0.005)
     row = random.integers(size // COLUMNS)

@@ -3,10 +3,11 @@ import Platform
 import SystemSupport
 import TestSupport
 
-// Every speed and size claim of the README, with its peers, in one run. Arguments choose parts.
+// Measures every speed and size claim of the README, with its peers, in one run. Arguments choose
+// parts.
 //
-// Each part runs in a process of its own: what a process is told of the memory of a child counts
-// its own too, from before the child's program begins.
+// Each part runs in a separate process: the peak memory reported for a child includes that of its
+// parent, from before the child's program begins.
 let parts: [(name: String, run: () throws -> Void)] = [
   ("sizes", FormatBenchmarks.sizes),
   ("speeds", FormatBenchmarks.speeds),
@@ -44,7 +45,7 @@ do {
   default:
     let program = ProgramArguments.words[0]
     for part in parts where arguments.isEmpty || arguments.contains(part.name) {
-      // Speeds are those of one core, whatever the codings could do with more.
+      // Speeds are those of one core, although the codings can use more.
       let (command, prefix) =
         ["speeds", "text"].contains(part.name) ? ("taskset", ["-c", "0", program]) : (program, [])
       let process = try ChildProcess.run(command, prefix + ["part", part.name])

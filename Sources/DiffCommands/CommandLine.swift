@@ -21,7 +21,7 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   } catch let status as ExitStatus {
     end(status.rawValue)
   } catch let error as DiffError {
-    // Of a diff that is not sound, the class of spec/FORMAT.md, section 10, is the answer.
+    // For an invalid diff, `verify` also prints the class of spec/FORMAT.md, section 10.
     fail(ErrorOutput(error, showsCode: isVerify), words)
   } catch {
     // Help and version are "errors" of the parser too, with exit code 0.
@@ -38,15 +38,15 @@ public func runCommandLine(_ arguments: [String]? = nil) -> Never {
   }
 }
 
-/// Refuses names that are not UTF-8: Swift repairs them, and the repaired one is another file's.
+/// Refuses arguments that are not UTF-8: Swift repairs them, and the result may name another file.
 private func refuseBrokenArguments() throws(DiffError) {
   guard let broken = ProgramArguments.firstRepaired else { return }
   throw DiffError(
-    .usage, "is not UTF-8; a file of that name needs another one, or a link with another",
+    .usage, "is not UTF-8; rename the file, or make a link to it with a UTF-8 name",
     path: broken)
 }
 
-/// What to say if the first word is to be a command and is none.
+/// Returns the error message if the first word is neither a command nor an option.
 private func unknownCommand(_ arguments: [String]) -> String? {
   let commands = DiffKit.configuration.subcommands.compactMap { $0.configuration.commandName }
   guard let word = arguments.first, !word.hasPrefix("-"), word != "help", !commands.contains(word)
@@ -63,16 +63,15 @@ private func fail(_ error: ErrorOutput, _ words: [String]) -> Never {
   end(2)
 }
 
-/// Whether an error is printed as JSON too: not where standard output is to hold a diff.
+/// Returns whether an error is also printed as JSON: not if standard output is to hold a diff.
 private func printsJSON(_ words: [String]) -> Bool {
   let options = words.prefix { $0 != "--" }
   guard options.contains("--json"), !options.contains("--output=-") else { return false }
-  // What stands before a '-' that is an output: of `convert`, the input.
+  // The word before a '-' that names the output; for `convert`, it is the input.
   let isBeforeOutput: (String) -> Bool =
     words[0] == "convert" ? { $0 != "convert" } : { $0 == "-o" || $0 == "--output" }
   return !zip(options, options.dropFirst()).contains { $1 == "-" && isBeforeOutput($0) }
 }
 
-/// Everything has been written. What `exit` would do besides is not wanted: libhdf5 would try again
-/// to write what it could not, and crash.
+/// Ends the process without running exit handlers: libhdf5's would repeat failed writes, and crash.
 private func end(_ code: Int32) -> Never { _exit(code) }

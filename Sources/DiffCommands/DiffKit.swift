@@ -6,12 +6,12 @@ import TensorCore
 struct DiffKit: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diffkit",
-    abstract: "Sparse diffs of model checkpoints: make, apply, revert, look into, compare.",
+    abstract: "Create, apply, revert, inspect and compare sparse diffs of model checkpoints.",
     discussion: """
-      A diff holds what a finetune changed: positions and new bits, or float16 additions.
+      A diff stores what a finetune changed: positions, and new bits or float16 additions.
 
-      Exit codes: 0 done or same, 1 different, 2 trouble. With --json every command prints what it \
-      did or found as JSON (spec/output.schema.json). Names completed by your shell: \
+      Exit codes: 0 done or same, 1 different, 2 error. With --json, every command prints its \
+      results as JSON (spec/output.schema.json). For shell completion: \
       diffkit --generate-completion-script bash (or zsh, fish).
 
         diffkit create base.h5 tuned.h5 -o task.diff
@@ -20,7 +20,7 @@ struct DiffKit: ParsableCommand {
     version: DiffKitVersion.current,
     groupedSubcommands: [
       CommandGroup(
-        name: "Everyday",
+        name: "Basic",
         subcommands: [
           CreateCommand.self, ApplyCommand.self, RevertCommand.self, RecoverCommand.self,
           VerifyCommand.self,
@@ -39,12 +39,12 @@ struct DiffKit: ParsableCommand {
           MergeCommand.self, ComposeCommand.self, PruneCommand.self, ScaleCommand.self,
           ExtractCommand.self, ConvertCommand.self,
         ]),
-      CommandGroup(name: "Many versions", subcommands: [StoreCommand.self]),
-      CommandGroup(name: "First-step", subcommands: [QuickstartCommand.self]),
+      CommandGroup(name: "Store", subcommands: [StoreCommand.self]),
+      CommandGroup(name: "Tutorial", subcommands: [QuickstartCommand.self]),
     ])
 }
 
-/// Ends a command with another exit code than 0, everything having been said.
+/// A nonzero exit code of a command that has already printed its output.
 enum ExitStatus: Int32, Error {
   case different = 1
   case trouble = 2

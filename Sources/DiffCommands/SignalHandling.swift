@@ -1,14 +1,14 @@
 import Platform
 import SystemSupport
 
-/// What this program does on SIGINT, SIGTERM and SIGHUP: it cleans up, and ends by the signal.
+/// The handling of SIGINT, SIGTERM and SIGHUP: cleans up, and ends the process by the signal.
 ///
-/// The handler itself only writes a byte into a pipe, which is all that a handler may safely do;
-/// a thread at its other end does the work.
+/// The handler itself only writes a byte into a pipe, which is all that a handler may safely do; a
+/// thread at the other end does the rest.
 enum SignalHandling {
   private static let channel = makeChannel()
 
-  /// Begins to handle the signals, but for those that the process was told to ignore.
+  /// Begins to handle the signals, except those that the process was started to ignore.
   static func begin() {
     guard channel.input >= 0 else { return }
     Interruption.begin()

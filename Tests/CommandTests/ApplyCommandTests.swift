@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 @Suite struct ApplyCommandTests {
-  @Test("apply and revert say what they wrote, and write it")
+  @Test("apply and revert write the output and report it")
   func roundTrip() throws {
     try Fixture.with { files in
       let applied = try Diffkit.run(
@@ -20,7 +20,7 @@ import TestSupport
     }
   }
 
-  @Test("what is done already is said, and nothing is written without -o")
+  @Test("a diff that is already applied is reported, and nothing is written without -o")
   func twice() throws {
     try Fixture.with { files in
       for (command, source) in [("apply", "tuned.h5"), ("revert", "base.h5")] {
@@ -32,7 +32,7 @@ import TestSupport
     }
   }
 
-  @Test("with -o what is done already is copied, over an old file too, and there is an undo")
+  @Test("with -o, a result is copied, over an old file too, and an undo is written")
   func copied() throws {
     try Fixture.with { files in
       try write([1], toFile: files("out.h5"))
@@ -51,7 +51,7 @@ import TestSupport
     }
   }
 
-  @Test("a chain given to a checkpoint at one of its links is refused with the link's name")
+  @Test("a chain is refused on a checkpoint that is at one of its links, which is named")
   func link() throws {
     try Fixture.with { files in
       for (name, number) in [("s0", 0), ("s1", 1), ("s2", 2), ("s3", 3)] as [(String, Float)] {
@@ -77,11 +77,11 @@ import TestSupport
     }
   }
 
-  @Test("a diff that deletes what the base lacks says so, and names the base")
+  @Test("a diff that deletes a tensor that the base lacks is refused, and the base is named")
   func deletesMissing() throws {
     try Fixture.with { files in
       let (w, ids) = (floats("w", [1, 2, 3]), floats("ids", [0]))
-      // The tensor that is gone is the smallest one, or not.
+      // The deleted tensor is the smallest one, or not.
       for (name, other) in [("small", floats("x", [5, 6])), ("large", floats("x", []))] {
         let changed = floats("w", [1, 2, 4])
         try files.make(name + "-base", [w, ids, other])
@@ -145,7 +145,7 @@ import TestSupport
     }
   }
 
-  @Test("without -o the output is named after base and diffs, beside the base")
+  @Test("without -o, the output is named after base and diffs, in the folder of the base")
   func derivedNames() throws {
     try Fixture.with { files in
       expectSuccess(try Diffkit.run("apply", files("base.h5"), files("exact.diff")))
@@ -158,7 +158,7 @@ import TestSupport
     }
   }
 
-  @Test("an existing output stays without --force, and is replaced with it")
+  @Test("an existing output is kept without --force, and replaced with it")
   func force() throws {
     try Fixture.with { files in
       let before = try files.bytes("tuned.h5")
@@ -176,7 +176,7 @@ import TestSupport
     }
   }
 
-  @Test("the base itself may be the output, with --force, and an undo takes it back")
+  @Test("with --force, the output may be the base itself, and an undo restores it")
   func inPlace() throws {
     try Fixture.with { files in
       let answer = try Diffkit.run(
@@ -192,7 +192,7 @@ import TestSupport
     }
   }
 
-  @Test("a wrong base is told by path and tensor, and nothing is written")
+  @Test("a wrong base is reported with path and tensor, and nothing is written")
   func wrongBase() throws {
     try Fixture.with { files in
       try files.change("base.h5", "other.h5", ["model/kernel:0": 77])
@@ -216,7 +216,7 @@ import TestSupport
     }
   }
 
-  @Test("an undo file that is the output is refused, before anything is written")
+  @Test("an undo file that is the output is refused before anything is written")
   func undoIsOutput() throws {
     try Fixture.with { files in
       for flags in [[], ["--force"]] {
@@ -234,7 +234,7 @@ import TestSupport
     }
   }
 
-  @Test("additions cannot be reverted, and are said to be")
+  @Test("additions cannot be reverted, which is reported")
   func revertAdd() throws {
     try Fixture.with { files in
       let answer = try Diffkit.run("revert", files("tuned.h5"), files("add.diff"))
@@ -245,7 +245,7 @@ import TestSupport
   }
 
   @Test(
-    "arguments that are missing or wrong are usage errors",
+    "missing and wrong arguments are usage errors",
     arguments: [
       ["apply"], ["apply", "base.h5"], ["revert", "base.h5"],
       ["apply", "b", "d", "--verify", "no"],
@@ -259,7 +259,7 @@ import TestSupport
   }
 
   @Test(
-    "outputs have the permissions of the base that the umask leaves; what is replaced keeps its own"
+    "outputs have the base's permissions within the umask; a replaced file keeps its own"
   )
   func permissions() throws {
     try Fixture.with { files in

@@ -4,16 +4,16 @@ import DiffOperations
 import TensorCore
 import TestSupport
 
-/// A base, a finetune of it that differs in one element of a hundred, and the diff: large enough
-/// for a command on them to take a while.
+/// A base, a finetune of it that differs in 1 % of the elements, and the diff: large enough that
+/// commands on them take a while.
 struct BigModel {
   let base, tuned, diff: String
 
-  /// - Parameter place: where the base is to be, if not with the rest.
+  /// - Parameter folder: The folder of the base, if not that of the rest.
   init(
-    _ scratch: Scratch, in place: Scratch? = nil, _ random: inout SplitMix64, elements: Int
+    _ scratch: Scratch, in folder: Scratch? = nil, _ random: inout SplitMix64, elements: Int
   ) throws {
-    base = (place ?? scratch)("base.h5")
+    base = (folder ?? scratch)("base.h5")
     (tuned, diff) = (scratch("tuned.h5"), scratch("task.diff"))
     let source = try CheckpointFile.open(Repository.base)
     let output = try source.makeOutput(at: base, rewriting: [], overwriting: false)

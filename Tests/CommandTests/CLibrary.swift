@@ -7,10 +7,10 @@ enum CLibrary {
   static let folder = OutputFile.split(Diffkit.path).folder
   static let path = folder + "/libDiffKit.so"
 
-  /// Whether the library is built and there is a C compiler.
+  /// True if the library is built and there is a C compiler.
   static let isUsable = (try? File(path)) != nil && answers("cc", ["--version"])
 
-  /// Whether a program runs and succeeds.
+  /// Returns whether a program runs and succeeds.
   static func answers(_ program: String, _ arguments: [String]) -> Bool {
     (try? ChildProcess.run(program, arguments))?.ending == .exit(0)
   }

@@ -7,7 +7,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// libDiffKit as C and Python call it.
+/// libDiffKit, called from C and Python.
 @Suite struct CLibraryTests {
   private static let python =
     unsafe getenv("DIFFKIT_PYTHON").map { unsafe String(cString: $0) } ?? "python3"
@@ -24,7 +24,7 @@ import TestSupport
       let list = Answer(try .run(program, [exact]))
       expectSuccess(list, "model/big: 1 of", "model/kernel:0: 1 of")
       try write(files.bytes(of: "model/big", "base.h5"), toFile: files("base.raw"))
-      // By the other separator, as a name of PyTorch's.
+      // With the other separator, as in names of PyTorch.
       let made = Answer(
         try .run(program, [exact, "model.big", files("base.raw"), files("tuned.raw")]))
       #expect((made.code, made.output, made.errors) == (0, "", ""))
@@ -45,7 +45,7 @@ import TestSupport
   }
 
   @Test(
-    "every function answers what it should, wrong arguments too",
+    "every function returns what is documented, also for wrong arguments",
     .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func functions() throws {
     try Fixture.with { files in
@@ -61,7 +61,7 @@ import TestSupport
   }
 
   @Test(
-    "diffs of tensors in memory: made, read by a callback, their elements kept and exchanged",
+    "diffs of tensors in memory: made, read by a callback, their elements saved and exchanged",
     .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func memory() throws {
     try Scratch.with { scratch in
@@ -74,7 +74,7 @@ import TestSupport
   }
 
   @Test(
-    "a follower of a store: prepared, committed and read, wrong arguments too",
+    "a follower of a store: prepared, committed and read, also with wrong arguments",
     .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func follower() throws {
     try Fixture.with { files in
@@ -93,7 +93,7 @@ import TestSupport
   }
 
   @Test(
-    "no sample, valid or not, crashes it",
+    "no sample, valid or invalid, crashes it",
     .enabled(if: CLibrary.isUsable, "there is no libDiffKit.so or no C compiler here"))
   func samples() throws {
     try Scratch.with { scratch in

@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 
 @Suite struct CompareCommandTests {
-  @Test("same is exit code 0, different 1, trouble 2")
+  @Test("exit code 0 is same, 1 different, 2 an error")
   func codes() throws {
     try Fixture.with { files in
       let (base, tuned) = (files("base.h5"), files("tuned.h5"))
@@ -20,12 +20,12 @@ import TestSupport
       expectTrouble(try Diffkit.run("compare", exact, base), base, "not a diff")
       expectTrouble(try Diffkit.run("compare", base, base, base), "two at a time")
       expectTrouble(
-        try Diffkit.run("compare", base, base, "--base", base), "--base goes with diffs")
+        try Diffkit.run("compare", base, base, "--base", base), "--base applies to diffs only")
       expectTrouble(try Diffkit.run("compare", exact, exact, "--base", tuned), tuned, "tensor ")
     }
   }
 
-  @Test("with a tolerance, what is near is the same")
+  @Test("with a tolerance, close values are the same")
   func tolerance() throws {
     try Fixture.with { files in
       try files.change("tuned.h5", "near.h5", ["model/big": 2.001])
@@ -38,7 +38,7 @@ import TestSupport
     }
   }
 
-  @Test("three or more are shown as matrices, in strips where the terminal is narrow")
+  @Test("three or more are shown as matrices, split where the terminal is narrow")
   func matrix() throws {
     try Fixture.with { files in
       let diffs = [String](repeating: files("add.diff"), count: 5) + [files("exact.diff")]
@@ -60,7 +60,7 @@ import TestSupport
   }
 
   @Test(
-    "arguments that are missing or wrong are usage errors",
+    "missing and wrong arguments are usage errors",
     arguments: [
       ["compare"], ["compare", "a"], ["compare", "a", "b", "--atol=-1"],
       ["compare", "a", "b", "--rtol", "nan"],

@@ -40,7 +40,7 @@ import Foundation
         let right = try CheckpointFile.open(files(other))
         #expect(try prints(made) == prints(right))
       }
-      // And the other way: a diff of the twins, applied to HDF5.
+      // And in the other direction: a diff of the twins, applied to HDF5.
       expectSuccess(
         try Diffkit.run(
           "create", files("base.safetensors"), files("tuned.safetensors"), "-o", files("s.diff")))
@@ -50,7 +50,7 @@ import Foundation
     }
   }
 
-  /// Fingerprints by name, '/' as '.'.
+  /// Returns fingerprints by name, with '/' as '.'.
   private func prints(_ checkpoint: any Checkpoint) throws -> [TensorName.Key: Fingerprint] {
     var prints: [TensorName.Key: Fingerprint] = [:]
     for tensor in checkpoint.tensors {
@@ -59,7 +59,7 @@ import Foundation
     return prints
   }
 
-  @Test("the metadata of a safetensors file goes along, and comes back")
+  @Test("the metadata of a safetensors file is kept in both directions")
   func metadata() throws {
     try Scratch.with { scratch in
       let types = Repository.path + "/Tests/CheckpointsTests/Resources/types.safetensors"
@@ -70,20 +70,20 @@ import Foundation
     }
   }
 
-  @Test("texts that describe an HDF5 file become metadata, and attributes again")
+  @Test("text attributes of an HDF5 file become metadata, and attributes again")
   func attributes() throws {
     try Scratch.with { scratch in
-      let facts = ["backend": "tensorflow", "keras_version": "2.1.5"]
+      let texts = ["backend": "tensorflow", "keras_version": "2.1.5"]
       let sample = Repository.path + "/samples/textgenrnn_weights.hdf5"
       expectSuccess(try Diffkit.run("convert", sample, scratch("one.safetensors")))
       let one = try SafeTensorsCheckpoint(scratch("one.safetensors"))
-      #expect(one.metadata == facts.merging(["format": "pt"]) { old, _ in old })
+      #expect(one.metadata == texts.merging(["format": "pt"]) { old, _ in old })
       expectSuccess(try Diffkit.run("convert", scratch("one.safetensors"), scratch("two.h5")))
       #expect(try CheckpointFile.open(scratch("two.h5")).metadata == one.metadata)
     }
   }
 
-  /// What the safetensors package said of files that diffkit wrote, by `written.py`.
+  /// What the safetensors package read in files that diffkit wrote, from `written.py`.
   private struct Written: Decodable {
     let file: String
     let metadata: [String: String]
@@ -125,14 +125,14 @@ import Foundation
         #expect(tensor.shape.extents == row.shape)
         #expect("\(tensor.type)".uppercased() == row.dtype)
         var elements: [UInt8] = .init(repeating: 0, count: Int(tensor.byteCount))
-        var room = elements.mutableSpan
-        try made.read(tensor, at: 0, into: &room)
+        var span = elements.mutableSpan
+        try made.read(tensor, at: 0, into: &span)
         #expect(XXH3.hash128(elements.span).description == row.hash)
       }
     }
   }
 
-  @Test("several files become one, and what they and their index state goes along")
+  @Test("several files become one, with the metadata of the files and their index")
   func folder() throws {
     try Scratch.with { scratch in
       try makeFolder(scratch("m"))
@@ -159,14 +159,14 @@ import Foundation
       let one = try CheckpointFile.open(scratch("one.h5"))
       #expect(one.tensors.map(\.name) == ["a/x", "a/y", "b"])
       #expect(try prints(one) == prints(CheckpointFile.open(scratch("m"))))
-      let facts = ["format": "pt", "part": "1.safetensors", "by": "a test"]
-      #expect(one.metadata == facts)
+      let metadata = ["format": "pt", "part": "1.safetensors", "by": "a test"]
+      #expect(one.metadata == metadata)
       expectSuccess(try Diffkit.run("convert", scratch("m"), scratch("one.safetensors")))
-      #expect(try CheckpointFile.open(scratch("one.safetensors")).metadata == facts)
+      #expect(try CheckpointFile.open(scratch("one.safetensors")).metadata == metadata)
     }
   }
 
-  @Test("what cannot be converted, or not there, is refused with nothing written")
+  @Test("impossible conversions and outputs are refused, and nothing is written")
   func refused() throws {
     try Fixture.with { files in
       expectTrouble(
@@ -202,7 +202,7 @@ import Foundation
         for to in [FloatType.f16, .bf16, .f32] where to != from {
           let out = "\(from)-\(to).safetensors"
           let answer = try Diffkit.run("convert", files(name), files(out), "--type", "\(to)")
-          expectSuccess(answer, "1 tensor got another type")
+          expectSuccess(answer, "1 tensor changed type")
           let made = try CheckpointFile.open(files(out))
           let w = try #require(made.tensors.first { $0.name == "w" })
           #expect(w.type == to.elementType)

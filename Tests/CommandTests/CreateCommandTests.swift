@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 @Suite struct CreateCommandTests {
-  @Test("create says what it wrote, and the diff is the library's")
+  @Test("create reports the diff, which is the same as the library's")
   func exact() throws {
     try Fixture.with { files in
       let answer = try Diffkit.run(
@@ -15,7 +15,7 @@ import TestSupport
     }
   }
 
-  @Test("--replace, --add and --profile make other diffs")
+  @Test("--replace, --add and --profile make different diffs")
   func modes() throws {
     try Fixture.with { files in
       for (flags, operation) in [
@@ -46,7 +46,7 @@ import TestSupport
     }
   }
 
-  @Test("without -o the diff is named after the tuned checkpoint, in the working folder")
+  @Test("without -o, the diff is named after the tuned checkpoint, in the working folder")
   func derivedName() throws {
     try Fixture.with { files in
       let answer = try Diffkit.run(in: files.folder.path, "create", "base.h5", "tuned.h5")
@@ -56,7 +56,7 @@ import TestSupport
     }
   }
 
-  @Test("an existing diff stays without --force, and is replaced with it")
+  @Test("an existing diff is kept without --force, and replaced with it")
   func force() throws {
     try Fixture.with { files in
       let before = try files.bytes("add.diff")
@@ -69,7 +69,7 @@ import TestSupport
   }
 
   @Test(
-    "options that do not go together are usage errors",
+    "options that contradict each other are usage errors",
     arguments: [
       ["--density", "0.1"], ["--threshold", "1"], ["--skip-nonfloat"], ["--add", "--replace"],
       ["--add", "--density", "0"], ["--add", "--density", "1.5"], ["--add", "--density", "nan"],
@@ -91,11 +91,11 @@ import TestSupport
     }
   }
 
-  @Test("a key that is no key is an error, and leaves no diff", arguments: ["a b=c", "\u{E9}=c"])
-  func metadataKeys(fact: String) throws {
+  @Test("an invalid key is an error, and leaves no diff", arguments: ["a b=c", "\u{E9}=c"])
+  func metadataKeys(text: String) throws {
     try Fixture.with { files in
       let answer = try Diffkit.run(
-        "create", files("base.h5"), files("tuned.h5"), "-o", files("new.diff"), "--meta", fact)
+        "create", files("base.h5"), files("tuned.h5"), "-o", files("new.diff"), "--meta", text)
       #expect(answer.code == 2)
       #expect(answer.output == "")
       #expect(!files.folder.exists("new.diff"))
@@ -110,7 +110,7 @@ import TestSupport
       try files.make("prefixed", [MemoryTensor("module.encoder.w", .f32, bytes)])
       try files.make("adapter", [MemoryTensor("lora", .f32, littleEndian([1] as [Float]))])
       for (tuned, words) in [
-        ("prefixed", "'module.encoder.w' is: --map"), ("adapter", "a whole checkpoint"),
+        ("prefixed", "'module.encoder.w' is; give --map"), ("adapter", "a whole checkpoint"),
       ] {
         expectTrouble(
           try Diffkit.run("create", files("base"), files(tuned), "-o", files("no.diff")),
@@ -139,7 +139,7 @@ import TestSupport
 
   private func halves(_ values: [Float16]) -> [UInt8] { littleEndian(values.map(\.bitPattern)) }
 
-  @Test("of pairs of tensors that may be one, three are shown and the others counted")
+  @Test("of pairs that may be the same tensor, three are shown and the others counted")
   func alike() throws {
     try Fixture.with { files in
       func model(_ suffix: String) -> [MemoryTensor] {
@@ -154,11 +154,11 @@ import TestSupport
       try files.make("tuned", model("_1"))
       let answer = try Diffkit.run("create", files("base"), files("tuned"), "-o", files("d.diff"))
       expectSuccess(answer, "and 2 more such pairs\n")
-      #expect(answer.output.split(separator: "perhaps one tensor: ").count == 4)
+      #expect(answer.output.split(separator: "perhaps the same tensor: ").count == 4)
     }
   }
 
-  @Test("a diff of nothing but tensors that come or go says so, and not that it has no changes")
+  @Test("a diff of inserted or deleted tensors only is reported as such, not as without changes")
   func wholeAlone() throws {
     try Fixture.with { files in
       let one = MemoryTensor("a", .f32, littleEndian([1] as [Float]))

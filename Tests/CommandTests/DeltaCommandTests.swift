@@ -27,7 +27,7 @@ import TestSupport
     }
   }
 
-  @Test("a diff becomes a delta, and a diff again")
+  @Test("a diff becomes a delta, and again a diff")
   func exports() throws {
     try Scratch.with { scratch in
       let made = scratch("step.diff")
@@ -50,7 +50,7 @@ import TestSupport
     }
   }
 
-  @Test("a payload that expands without end is refused in little memory")
+  @Test("a payload that expands without limit is refused in little memory")
   func bomb() throws {
     try Scratch.with { scratch in
       let base = scratch("base.safetensors")
@@ -74,7 +74,7 @@ import TestSupport
     }
   }
 
-  @Test("what is missing or contradicts itself is one line, and no file")
+  @Test("missing or contradictory input is one line of error, and no file")
   func trouble() throws {
     try Scratch.with { scratch in
       let delta = Self.folder + "xor-xxh3-128/weight_v000001"

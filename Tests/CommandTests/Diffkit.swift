@@ -17,19 +17,19 @@ enum Diffkit {
     return OutputFile.split(bundle ?? CommandLine.arguments[0]).folder + "/diffkit"
   }()
 
-  /// Runs it; one that hangs ends with exit code 124 instead.
+  /// Runs it; a run that hangs ends with exit code 124.
   static func run(_ arguments: String..., outputPath: String? = nil) throws -> Answer {
     try run(arguments, outputPath: outputPath)
   }
 
-  /// The same.
+  /// Runs it with an array of arguments.
   static func run(_ arguments: [String], outputPath: String? = nil) throws -> Answer {
     Answer(
       try ChildProcess.run(
         "timeout", ["60", path] + arguments, outputPath: outputPath))
   }
 
-  /// Runs it with half a gigabyte of address space, of which it takes some for its programs; what
+  /// Runs it with half a gigabyte of address space, part of which its programs take. A run that
   /// needs more does not end with an exit code.
   static func runInLittleMemory(_ arguments: String...) throws -> Answer {
     Answer(
@@ -45,7 +45,7 @@ enum Diffkit {
   }
 }
 
-/// What a run of the executable gave.
+/// The result of a run of the executable.
 struct Answer {
   let code: Int32
   let output, errors: String
@@ -56,12 +56,12 @@ struct Answer {
     errors = String(decoding: child.errors, as: UTF8.self)
   }
 
-  /// The output, decoded.
+  /// Returns the decoded output.
   func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
     try JSONDecoder().decode(type, from: Data(output.utf8))
   }
 
-  /// The numbers of an object of JSON by their names.
+  /// Returns the numbers of a JSON object by name.
   var scores: [String: Double] {
     get throws {
       let members = try JSONValue(parsing: Array(output.utf8)).members ?? []
@@ -75,21 +75,21 @@ struct Answer {
 
 /// Expects success, with a text on standard output and nothing on standard error.
 func expectSuccess(
-  _ answer: Answer, _ parts: String..., at place: SourceLocation = #_sourceLocation
+  _ answer: Answer, _ parts: String..., at location: SourceLocation = #_sourceLocation
 ) {
-  #expect(answer.code == 0, sourceLocation: place)
-  #expect(answer.errors == "", sourceLocation: place)
-  for part in parts { #expect(answer.output.contains(part), sourceLocation: place) }
+  #expect(answer.code == 0, sourceLocation: location)
+  #expect(answer.errors == "", sourceLocation: location)
+  for part in parts { #expect(answer.output.contains(part), sourceLocation: location) }
 }
 
 /// Expects exit code 2, nothing on standard output and one line on standard error.
 func expectTrouble(
-  _ answer: Answer, _ parts: String..., at place: SourceLocation = #_sourceLocation
+  _ answer: Answer, _ parts: String..., at location: SourceLocation = #_sourceLocation
 ) {
-  #expect(answer.code == 2, sourceLocation: place)
-  #expect(answer.output == "", sourceLocation: place)
-  #expect(answer.errors.hasPrefix("diffkit: "), sourceLocation: place)
-  #expect(answer.errors.unicodeScalars.count { $0 == "\n" } == 1, sourceLocation: place)
-  #expect(answer.errors.hasSuffix("\n"), sourceLocation: place)
-  for part in parts { #expect(answer.errors.contains(part), sourceLocation: place) }
+  #expect(answer.code == 2, sourceLocation: location)
+  #expect(answer.output == "", sourceLocation: location)
+  #expect(answer.errors.hasPrefix("diffkit: "), sourceLocation: location)
+  #expect(answer.errors.unicodeScalars.count { $0 == "\n" } == 1, sourceLocation: location)
+  #expect(answer.errors.hasSuffix("\n"), sourceLocation: location)
+  for part in parts { #expect(answer.errors.contains(part), sourceLocation: location) }
 }

@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Looks before a merge, an apply, a revert or a compose: what is told, and that nothing is written.
+/// Dry runs of merge, apply, revert and compose: what is reported, and that nothing is written.
 @Suite struct DryRunTests {
   private struct Preview: Decodable {
     struct Pair: Decodable {
@@ -28,7 +28,7 @@ import TestSupport
     return answer
   }
 
-  /// The diff of one tensor on a base of zeros.
+  /// Makes the diff of one tensor on a base of zeros.
   private func makeDiff(
     _ fixture: Fixture, _ name: String, _ values: [Float], head: UInt8? = nil
   ) throws {
@@ -43,7 +43,7 @@ import TestSupport
         "create", fixture("zero"), fixture(name + ".st"), "--add", "-o", fixture(name)))
   }
 
-  @Test("a merge tells conflicts by tensor and pair, and the size that it would have")
+  @Test("a merge reports conflicts by tensor and pair, and its size")
   func merging() throws {
     try Fixture.with { fixture in
       try makeDiff(fixture, "a", [1, 2, 0, 3], head: 1)
@@ -76,7 +76,7 @@ import TestSupport
     }
   }
 
-  @Test("apply and revert tell what they would do, and what is done already")
+  @Test("apply and revert report what they would do, and what is already done")
   func applying() throws {
     try Fixture.with { fixture in
       let (base, tuned) = (fixture("base.h5"), fixture("tuned.h5"))
@@ -101,7 +101,7 @@ import TestSupport
     }
   }
 
-  @Test("compose tells what it would write")
+  @Test("compose reports what it would write")
   func composing() throws {
     try Fixture.with { fixture in
       let before = try fixture.folder.names
@@ -111,7 +111,7 @@ import TestSupport
     }
   }
 
-  @Test("one of a stack is left out, exactly")
+  @Test("one diff of a stack is left out, exactly")
   func without() throws {
     try Fixture.with { fixture in
       try makeDiff(fixture, "a", [1, 2, 0, 3])
@@ -126,7 +126,8 @@ import TestSupport
         try Diffkit.run("apply", zero, all[0], all[2], "-o", other))
       #expect(try fixture.bytes("one") == fixture.bytes("other"))
       expectTrouble(
-        try Diffkit.run("apply", zero, all[0], "--without", all[1], "-o", one), "none of the diffs")
+        try Diffkit.run("apply", zero, all[0], "--without", all[1], "-o", one),
+        "not one of the diffs")
       expectTrouble(
         try Diffkit.run("apply", zero, all[0], "--without", all[0], "-o", one), "the base itself")
     }

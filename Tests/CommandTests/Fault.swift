@@ -4,15 +4,15 @@ import TestSupport
 
 /// Runs of diffkit in which a call that changes a file fails, or ends the process (see `fault.c`).
 struct Fault {
-  /// What happens at the call.
+  /// The effect on the call.
   enum Kind: Hashable, CustomStringConvertible {
     /// It fails once.
     case error(Int)
-    /// It fails, and so does all that takes room after it.
+    /// It fails, and so do all later calls that need space.
     case lasting(Int)
-    /// The process is killed; a write is done by half.
+    /// The process is killed; half of a write is done.
     case kill
-    /// The process gets a signal; the call waits for what that does, or is done.
+    /// The process gets a signal; the call waits for its effect, or completes.
     case signal(Int32, waits: Bool)
 
     var description: String {
@@ -25,10 +25,10 @@ struct Fault {
     }
   }
 
-  /// No room, and an error of the device.
+  /// A full device, and an error of the device.
   static let kinds: [Kind] = [.error(28), .error(5), .lasting(28), .kill]
 
-  /// The library to be preloaded, compiled once; nil where that cannot be done.
+  /// The library to preload, compiled once; nil if that is not possible.
   static let library: String? = {
     let path = "\(OutputFile.split(Diffkit.path).folder)/fault-\(UInt32.random(in: 0 ... .max)).so"
     let source = Repository.path + "/Tests/CommandTests/fault.c"
@@ -42,9 +42,9 @@ struct Fault {
 
   let folder: Scratch
   let kind: Kind
-  /// 1 where the file system has no files without a name, 2 where none has two names either.
+  /// 1 if the file system has no unlinked files, 2 if it has no hard links either.
   var named = 0
-  /// Options of `env`, which starts diffkit.
+  /// Options for `env`, which starts diffkit.
   var start: [String] = []
 
   /// Runs diffkit with the `at`-th call below the folder failing; nil if it made fewer. One that

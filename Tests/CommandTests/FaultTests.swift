@@ -8,7 +8,7 @@ import TestSupport
 /// changes a file.
 @Suite(.serialized, .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
 struct FaultTests {
-  /// A command that writes `out`.
+  /// Commands that write `out`.
   private func commands(_ files: Fixture) -> [[String]] {
     let (base, tuned, diff, out) = (files("base.h5"), files("tuned.h5"), files("exact.diff"), "out")
     return [
@@ -39,7 +39,7 @@ struct FaultTests {
           guard let child = try fault.run(arguments, at: call) else { break }
           let what: Comment = "\(kind) at call \(call) of \(arguments)"
           let names = try files.folder.names
-          // What is killed leaves hidden files at most, where they need a name.
+          // A killed process leaves hidden files at most, where they need a name.
           for name in names where !Fixture.names.contains(name) && !["out", "undo"].contains(name) {
             #expect(name.hasPrefix(".") && name.hasSuffix(".diffkit-tmp"), what)
             #expect(child.ending == .signal(9), what)
@@ -51,10 +51,10 @@ struct FaultTests {
           if child.ending == .signal(9) {
             #expect(kind == .kill, what)
           } else if child.ending == .exit(0) {
-            // A way was found without that call, or it was the helper's, with nothing to do.
+            // The command succeeded without that call, or it was the helper's and not needed.
             #expect(names.contains("out"), what)
           } else {
-            // Killed was the helper.
+            // The helper was killed.
             expectTrouble(Answer(child))
             #expect(names == Fixture.names, what)
           }
@@ -109,7 +109,7 @@ struct FaultTests {
           #expect(child.ending != .exit(0), what)
           if child.ending == .exit(2) { #expect(Answer(child).errors.contains("diffkit recover")) }
           try expectRecovery(files, new, what, everyCall: call % 7 == 0)
-          // What is completed can be undone.
+          // The completed change can be undone.
           #expect(files.folder.exists("undo") == command.contains("--undo"), what)
         }
         #expect(call > 6)
@@ -118,8 +118,8 @@ struct FaultTests {
     }
   }
 
-  /// Expects that an interrupted change is refused, and completed by `recover`, whatever stops
-  /// that on its own way.
+  /// Expects that an interrupted change is refused, and completed by `recover`, even if `recover`
+  /// is interrupted.
   private func expectRecovery(
     _ files: Fixture, _ new: [UInt8], _ what: Comment, everyCall: Bool
   ) throws {

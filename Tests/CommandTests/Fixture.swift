@@ -39,8 +39,8 @@ struct Fixture {
     let (output, stored) = try CheckpointFile.make(
       at: folder(name), .safetensors, tensors.map { ($0.name, $0.type, $0.shape) }, metadata: [:],
       overwriting: false)
-    for (tensor, place) in zip(tensors, stored) {
-      try output.write(tensor.bytes.span, to: place, at: 0)
+    for (tensor, target) in zip(tensors, stored) {
+      try output.write(tensor.bytes.span, to: target, at: 0)
     }
     try output.commit()
   }
@@ -61,10 +61,10 @@ struct Fixture {
   /// The files that every fixture has.
   static let names = ["add.diff", "base.h5", "exact.diff", "tuned.h5"]
 
-  /// The bytes of a file.
+  /// Returns the bytes of a file.
   func bytes(_ name: String) throws -> [UInt8] { try contents(ofFile: folder(name)) }
 
-  /// The bytes of a tensor of a checkpoint.
+  /// Returns the bytes of a tensor of a checkpoint.
   func bytes(of tensor: TensorName, _ name: String) throws -> [UInt8] {
     let checkpoint = try CheckpointFile.open(folder(name))
     let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
@@ -74,7 +74,7 @@ struct Fixture {
     return bytes
   }
 
-  /// Whether two checkpoints hold the same tensors.
+  /// Returns whether two checkpoints have the same tensors.
   func sameTensors(_ one: String, _ other: String) throws -> Bool {
     let (a, b) = (try CheckpointFile.open(folder(one)), try CheckpointFile.open(folder(other)))
     let x = try a.tensors.map { try a.fingerprint(of: $0) }
@@ -82,7 +82,7 @@ struct Fixture {
     return x == y && a.tensors.map(\.name) == b.tensors.map(\.name)
   }
 
-  /// A diff of one entry, of any name, that takes the first element of a tensor to another.
+  /// Makes a diff of one entry, of any name, that changes the first element of a tensor.
   func makeDiff(_ path: String, named name: TensorName, metadata: [String: String]) throws {
     let sink = try FileSink(folder(path))
     let writer = try DiffWriter(sink, metadata: metadata)

@@ -4,16 +4,16 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// The libraries in the processes of others, which fork at any moment and have threads of their own.
+/// The libraries in host processes, which fork at any moment and have their own threads.
 ///
-/// DIFFKIT_FORKS=1000 in the environment forks each process so often.
+/// DIFFKIT_FORKS=1000 in the environment forks each process 1000 times.
 @Suite struct ForkTests {
   private static let modes = ["idle", "cold", "busy", "ending", "thread"]
   private static let uses = ["memory", "safetensors", "hdf5"]
   private static let hasOpenMP = CLibrary.answers(
     "sh", ["-c", "echo 'int main(void) { return 0; }' | cc -fopenmp -x c - -o /dev/null"])
 
-  /// How often to fork: `few` times, unless the environment says otherwise.
+  /// Returns the number of forks: `few`, unless the environment specifies another number.
   private func count(_ few: Int) throws -> Int {
     guard let asked = unsafe getenv("DIFFKIT_FORKS") else { return few }
     return try #require(unsafe Int(String(cString: asked)))
@@ -26,7 +26,7 @@ import TestSupport
     #expect((answer.code, answer.output, answer.errors) == (0, "", ""), "\(arguments)")
   }
 
-  @Test("children apply diffs on all cores, whatever their parent was doing", arguments: uses)
+  @Test("children apply diffs on all cores, whatever their parent did", arguments: uses)
   func children(use: String) throws {
     try Scratch.with { scratch in
       try runTrial(["make", scratch.path])
@@ -38,7 +38,7 @@ import TestSupport
   }
 
   @Test(
-    "so they do beside OpenMP",
+    "children apply diffs beside OpenMP",
     .enabled(if: hasOpenMP, "there is no C compiler with OpenMP here"))
   func openMP() throws {
     try Scratch.with { scratch in
@@ -61,7 +61,7 @@ import TestSupport
       for name in ["base", "tuned"] {
         try write(files.bytes(of: "model/big", "\(name).h5"), toFile: files("\(name).raw"))
       }
-      // Where there is a toolchain, the Swift runtime handles the signals of crashes, to report them.
+      // With a toolchain, the Swift runtime handles the signals of crashes, to report them.
       let answer = Answer(
         try .run(
           "env",

@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// A real file system of a megabyte; where it cannot be mounted, the test is skipped, saying so.
+/// A real file system of a megabyte; if it cannot be mounted, the test is skipped with the reason.
 @Suite struct FullDeviceTests {
   private static let canMount: Bool = {
     (try? Scratch.with {
@@ -31,17 +31,17 @@ import TestSupport
       let small = Scratch(path: outer("small"))
       _ = try ChildProcess.run("mount", Self.mount(small))
       defer { _ = Self.unmount(small) }
-      // More than fits, which is known beforehand.
+      // More than fits, which is detected in advance.
       expectTrouble(
         try Diffkit.run("apply", model.base, model.diff, "-o", small("out.h5")),
         small("out.h5"), "needs", "has")
       expectTrouble(
         try Diffkit.run("convert", model.base, small("out.safetensors")), "needs", "has")
       #expect(try small.names == [])
-      // What is only found out on the way: a diff, and a journal.
+      // Detected while writing: a diff, and a journal.
       let bytes = try contents(ofFile: outer("task.diff"))
-      let room = 1 << 20
-      try write([UInt8](repeating: 1, count: room - bytes.count), toFile: small("filling"))
+      let capacity = 1 << 20
+      try write([UInt8](repeating: 1, count: capacity - bytes.count), toFile: small("filling"))
       expectTrouble(
         try Diffkit.run("create", model.base, model.tuned, "-o", small("task.diff")),
         small("task.diff"), "No space left")
@@ -52,7 +52,7 @@ import TestSupport
       let little = try BigModel(more, in: small, &random, elements: 180_000)
       let before = try contents(ofFile: little.base)
       try write(
-        [UInt8](repeating: 1, count: room - before.count - 4_000), toFile: small("filling"))
+        [UInt8](repeating: 1, count: capacity - before.count - 4_000), toFile: small("filling"))
       let names = try small.names
       expectTrouble(
         try Diffkit.run("apply", "--in-place", little.base, little.diff), "No space left")

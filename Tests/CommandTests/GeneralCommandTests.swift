@@ -20,7 +20,7 @@ import TestSupport
     ])
   func help(command: String) throws {
     let help = try Diffkit.run(command, "--help")
-    // With an example.
+    // It has an example.
     expectSuccess(help, "USAGE: diffkit \(command)", "--help", "\n  diffkit \(command) ")
     expectSuccess(try Diffkit.run("--help"), "  \(command) ", "Exit codes")
   }
@@ -35,7 +35,7 @@ import TestSupport
     #expect(answer.errors.contains(word))
   }
 
-  @Test("a command that is nearly one is suggested")
+  @Test("the closest command is suggested")
   func suggestion() throws {
     for (word, meant) in [("aply", "apply"), ("inspekt", "inspect"), ("stat", "stats")] {
       let answer = try Diffkit.run(word, "x")
@@ -57,7 +57,7 @@ import TestSupport
     #expect(checked.ending == .exit(0))
   }
 
-  @Test("no escape sequences where the output is no terminal, whatever TERM says")
+  @Test("no escape sequences if the output is not a terminal, whatever TERM is")
   func colors() throws {
     try Fixture.with { files in
       let answer = Answer(
@@ -69,7 +69,7 @@ import TestSupport
   }
 
   @Test(
-    "on a terminal there are colours, but for NO_COLOR and dumb terminals",
+    "on a terminal there are colors, except with NO_COLOR and on dumb terminals",
     .enabled(if: (try? ChildProcess.run("script", ["--version"])) != nil, "there is no script here")
   )
   func terminal() throws {
@@ -87,7 +87,7 @@ import TestSupport
     }
   }
 
-  @Test("names in wide letters keep columns aligned, and are shortened by columns")
+  @Test("names in wide characters keep columns aligned, and are shortened by columns")
   func wideLetters() throws {
     try Scratch.with { scratch in
       let sink = try FileSink(scratch("wide.diff"))
@@ -100,10 +100,10 @@ import TestSupport
       }
       try writer.finish()
       try sink.commit()
-      // The operation stands in one column: a wide letter takes two.
+      // The operation starts in the same column: a wide character takes two.
       func column(_ row: Substring) -> Int? {
-        row.range(of: " xor ").map { place in
-          row[..<place.lowerBound].unicodeScalars.reduce(0) { $0 + ($1.value > 0x2E80 ? 2 : 1) }
+        row.range(of: " xor ").map { range in
+          row[..<range.lowerBound].unicodeScalars.reduce(0) { $0 + ($1.value > 0x2E80 ? 2 : 1) }
         }
       }
       for width in [200, 44] {
@@ -117,7 +117,7 @@ import TestSupport
     }
   }
 
-  @Test("quickstart finds the samples of the sources that it was built from, wherever it runs")
+  @Test("quickstart finds the samples of the sources that it was built from, in any folder")
   func quickstartElsewhere() throws {
     try Scratch.with { scratch in
       expectSuccess(try Diffkit.run(in: scratch.path, "quickstart", "--files", "q"))
@@ -125,7 +125,7 @@ import TestSupport
     }
   }
 
-  @Test("quickstart goes once round the samples")
+  @Test("quickstart --files runs on the samples")
   func quickstart() throws {
     try Scratch.with { scratch in
       let samples = Repository.path + "/samples"
@@ -150,7 +150,7 @@ import TestSupport
     }
   }
 
-  @Test("a tensor that cannot be read keeps no other one from being hashed")
+  @Test("a tensor that cannot be read does not keep others from being hashed")
   func unreadableTensor() throws {
     let path = Repository.path + "/Tests/CheckpointsTests/Resources/lzf.h5"
     let table = try Diffkit.run("inspect", path)
@@ -164,7 +164,7 @@ import TestSupport
     expectTrouble(try Diffkit.run("compare", path, path), "packed")
   }
 
-  @Test("a name of 40 000 bytes is shortened where it is told")
+  @Test("a name of 40 000 bytes is shortened in messages")
   func longName() throws {
     try Scratch.with { scratch in
       let name = String(repeating: "long", count: 10_000)
@@ -179,7 +179,7 @@ import TestSupport
     }
   }
 
-  @Test("a standard stream that is closed is an error, and no other file takes its number")
+  @Test("a closed standard stream is an error, and no other file takes its descriptor")
   func closedStreams() throws {
     func run(_ script: String) throws -> Answer {
       Answer(

@@ -2,7 +2,7 @@ import Platform
 import Testing
 import TestSupport
 
-/// The files in `Golden`: a line for the shell, and what it must give.
+/// The files in `Golden`: a line for the shell, and its expected output.
 ///
 ///     $ diffkit inspect add.diff
 ///     exit 0
@@ -11,14 +11,14 @@ import TestSupport
 ///     --- errors
 ///     …
 ///
-/// With DIFFKIT_RECORD=1 in the environment they are written anew; look at what `git diff` says.
+/// With DIFFKIT_RECORD=1 in the environment they are written again; check them with `git diff`.
 /// The lines run in a folder that holds the fixture and `samples`, a link to those of the project.
 @Suite struct GoldenTests {
   private static let folder = Scratch(path: Repository.path + "/Tests/CommandTests/Golden")
   private static let isRecording = unsafe getenv("DIFFKIT_RECORD") != nil
   static let names = (try? folder.names) ?? []
 
-  @Test("commands say what they said when it was recorded", arguments: names)
+  @Test("commands print what was recorded", arguments: names)
   func golden(name: String) throws {
     let text = String(decoding: try contents(ofFile: Self.folder(name)), as: UTF8.self)
     let line = String(text.prefix { $0 != "\n" })

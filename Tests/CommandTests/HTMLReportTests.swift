@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 @Suite struct HTMLReportTests {
-  /// Tags that are opened and not closed, or the other way round, and stray markup.
+  /// Returns tags that are opened and not closed, or the reverse, and stray markup.
   private func faults(_ page: String) -> [String] {
     var faults: [String] = []
     var open: [String] = []
@@ -33,12 +33,12 @@ import TestSupport
     return faults + open.map { "\($0) stays open" }
   }
 
-  /// The exact values in a page's tables.
+  /// Returns the exact values in a page's tables.
   private func values(_ page: String) -> Set<String> {
     Set(page.split(separator: "data-value=\"").dropFirst().map { String($0.prefix { $0 != "\"" }) })
   }
 
-  @Test("a report is one sound file, whose numbers are those of stats and compare")
+  @Test("a report is one valid file, whose numbers are those of stats and compare")
   func numbers() throws {
     try Fixture.with { files in
       let diffs = [files("add.diff"), files("exact.diff")]
@@ -109,7 +109,7 @@ import TestSupport
     }
   }
 
-  @Test("every valid sample has a sound report")
+  @Test("every valid sample has a valid report")
   func samples() throws {
     try Scratch.with { scratch in
       let folder = Repository.path + "/samples/valid"

@@ -1,15 +1,15 @@
 import Testing
 import TestSupport
 
-/// The helper that runs libhdf5, seen from the command line.
+/// The helper that runs libhdf5, tested from the command line.
 @Suite struct HelperCommandTests {
-  /// Runs the executable with another place for the helper.
+  /// Runs the executable with another path for the helper.
   private func run(_ arguments: String...) throws -> Answer {
     Answer(
       try .run("env", ["DIFFKIT_HDF5=/nowhere/helper", "timeout", "60", Diffkit.path] + arguments))
   }
 
-  @Test("what needs no HDF5 needs no helper; what does says which one is missing")
+  @Test("commands without HDF5 need no helper; others report which one is missing")
   func missing() throws {
     try Fixture.with { files in
       let types = Repository.path + "/Tests/CheckpointsTests/Resources/types.safetensors"

@@ -12,11 +12,11 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Damaged and malicious HDF5 files: the command ends with an error of one line or does its work,
-/// with ten seconds of a processor and 256 MB, whatever libhdf5 does in its process.
+/// Damaged and malicious HDF5 files: the command ends with an error of one line or succeeds, within
+/// ten seconds of processor time and 256 MB, whatever libhdf5 does in its process.
 @Suite struct HostileTests {
-  /// Runs a command that may have no more than 256 MB of memory of its own, and a processor for ten
-  /// seconds.
+  /// Runs a command with a limit of 256 MB of its own memory and ten seconds of processor
+  /// time.
   private func run(_ arguments: [String], _ what: String) throws {
     let script = "ulimit -d 262144 && ulimit -t 10 && exec \"$@\""
     let child = try ChildProcess.run(
@@ -43,7 +43,7 @@ import Foundation
     #expect(expected.isSuperset(of: names), "\(what)")
   }
 
-  /// A diff that adds a tensor, so that libhdf5 has to change the file.
+  /// Makes a diff that adds a tensor, so that libhdf5 has to change the file.
   private func makeInsertion(_ path: String) throws {
     let sink = try FileSink(path)
     let writer = try DiffWriter(sink)
@@ -69,11 +69,11 @@ import Foundation
     }
   }
 
-  /// 2 000 in `DIFFKIT_MUTATIONS=2000`.
+  /// The number of mutations: that of `DIFFKIT_MUTATIONS`, such as 2000.
   private static let mutations =
     ProcessInfo.processInfo.environment["DIFFKIT_MUTATIONS"].flatMap { Int($0) } ?? 120
 
-  @Test("files with flipped bits, overwritten or cut off")
+  @Test("files with flipped bits, overwritten or truncated")
   func mutated() throws {
     let folder = Repository.path + "/Tests/CheckpointsTests/Resources"
     try mutate(
@@ -84,7 +84,7 @@ import Foundation
   }
 
   @Test(
-    "real files with flipped bits, overwritten or cut off",
+    "real files with flipped bits, overwritten or truncated",
     .enabled(if: Repository.haveShared, "needs ../shared"))
   func mutatedReal() throws {
     try mutate(
@@ -98,15 +98,15 @@ import Foundation
     try Scratch.with { folder in
       try parallelFor(2) { (half: Int) throws(DiffError) in
         do {
-          let place = Scratch(path: folder("\(half)"))
-          try makeFolder(place.path)
-          try makeInsertion(place("insert.diff"))
+          let part = Scratch(path: folder("\(half)"))
+          try makeFolder(part.path)
+          try makeInsertion(part("insert.diff"))
           for seed in seeds where Int(seed % 2) == half {
             var random = SplitMix64(seed: seed)
             let source = sources[Int(random.next() % UInt64(sources.count))]
-            let file = place("mutated.h5")
+            let file = part("mutated.h5")
             try write(mutate(source, &random), toFile: file)
-            try attack(file, place, "seed \(seed)")
+            try attack(file, part, "seed \(seed)")
             try remove(file)
           }
         } catch {
@@ -119,17 +119,17 @@ import Foundation
   private func mutate(_ source: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
     var bytes = source
     for _ in 0...random.next() % 4 {
-      // Most of what libhdf5 reads stands at the beginnings of things.
+      // Most of what libhdf5 parses is at the beginning of a file or block.
       let range = random.next() % 2 == 0 ? bytes.count : min(bytes.count, 4096)
-      let place = Int(random.next() % UInt64(range))
+      let offset = Int(random.next() % UInt64(range))
       switch random.next() % 8 {
-      case 0 where bytes.count > 1024: bytes.removeLast(bytes.count - place)
-      case 0...3: bytes[place] ^= 1 << UInt8(random.next() % 8)
-      case 4: bytes[place] = random.next() % 2 == 0 ? 0xFF : 0
+      case 0 where bytes.count > 1024: bytes.removeLast(bytes.count - offset)
+      case 0...3: bytes[offset] ^= 1 << UInt8(random.next() % 8)
+      case 4: bytes[offset] = random.next() % 2 == 0 ? 0xFF : 0
       default:
         let number = random.next() >> (random.next() % 64)
-        for index in 0..<min(8, bytes.count - place) {
-          bytes[place + index] = UInt8(truncatingIfNeeded: number >> UInt64(8 * index))
+        for index in 0..<min(8, bytes.count - offset) {
+          bytes[offset + index] = UInt8(truncatingIfNeeded: number >> UInt64(8 * index))
         }
       }
       if bytes.isEmpty { break }

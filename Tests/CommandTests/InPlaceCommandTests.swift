@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 @Suite struct InPlaceCommandTests {
-  @Test("apply and revert in place say what they did, and leave one file")
+  @Test("apply and revert in place report what they did, and leave one file")
   func roundTrip() throws {
     try Fixture.with { files in
       let base = try files.bytes("base.h5")
@@ -28,7 +28,7 @@ import TestSupport
     }
   }
 
-  @Test("an undo file takes an addition in place back, bit for bit")
+  @Test("an undo file reverts an addition in place, bit for bit")
   func undo() throws {
     try Fixture.with { files in
       let base = try files.bytes("base.h5")
@@ -42,7 +42,7 @@ import TestSupport
     }
   }
 
-  @Test("where all is done already, the undo file in place is one without entries")
+  @Test("if a diff is already applied, the undo file in place has no entries")
   func undoOfNothing() throws {
     try Fixture.with { files in
       let tuned = try files.bytes("tuned.h5")
@@ -55,7 +55,7 @@ import TestSupport
     }
   }
 
-  @Test("what needs more than a patch is a new file in the old one's place, and is said to be")
+  @Test("a change that is more than a patch replaces the old file by a new one, which is reported")
   func replaced() throws {
     try Fixture.with { files in
       _ = try CheckpointFile.open(files("base.h5")).convert(
@@ -80,7 +80,7 @@ import TestSupport
     }
   }
 
-  @Test("a wrong base, a read-only file, a link and a file in use are refused and stay")
+  @Test("a wrong base, a read-only file, a link and a file in use are refused and unchanged")
   func refused() throws {
     try Fixture.with { files in
       try files.change("base.h5", "other.h5", ["model/kernel:0": 77])
@@ -128,7 +128,7 @@ import TestSupport
     }
   }
 
-  @Test("of two that change a file at the same time, the loser says so, or finds it done")
+  @Test("of two processes that change a file, the loser reports it, or finds the change done")
   func race() throws {
     try Scratch.with { scratch in
       var random = SplitMix64(seed: TestSeed.value)

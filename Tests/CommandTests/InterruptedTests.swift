@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// What an interrupted change in place leaves.
+/// The state after an interrupted change in place.
 @Suite(.enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
 struct InterruptedTests {
   /// Applies in place until the process is killed between two changes of `file`, which has
@@ -20,14 +20,14 @@ struct InterruptedTests {
         try fault.run(["apply", "--in-place", files(path), files("exact.diff")], at: call))
       #expect(child.ending == .signal(9))
       if try files.bytes(file) != old { return }
-      // With a journal, and nothing changed yet, or with nothing at all.
+      // There is a journal and no change yet, or nothing at all.
       _ = try Diffkit.run("recover", files(path))
       removeFile(files(file))
     }
     Issue.record("never interrupted in between")
   }
 
-  @Test("every command refuses the checkpoint, and says what completes the change; recover does")
+  @Test("every command refuses the checkpoint and names recover, which completes the change")
   func commands() throws {
     try Fixture.with { files in
       let (x, diff, tuned) = (files("x.h5"), files("exact.diff"), files("tuned.h5"))
@@ -51,7 +51,7 @@ struct InterruptedTests {
     }
   }
 
-  @Test("a file that was renamed with its journal is recovered itself, whatever has the old name")
+  @Test("a file renamed with its journal is recovered, whatever has the old name")
   func renamed() throws {
     try Fixture.with { files in
       let old = try files.bytes("base.h5")
@@ -67,7 +67,7 @@ struct InterruptedTests {
     }
   }
 
-  @Test("a file that is being changed is not called whole")
+  @Test("a file that is being changed is not reported as complete")
   func changing() throws {
     try Fixture.with { files in
       let file = try File(files("base.h5"))
@@ -76,7 +76,7 @@ struct InterruptedTests {
     }
   }
 
-  @Test("a folder of files is recovered by its own name, its index's or a part's")
+  @Test("a folder of files is recovered by its name, its index's or that of a part")
   func folder() throws {
     try Fixture.with { files in
       _ = try CheckpointFile.open(files("base.h5")).convert(
@@ -103,7 +103,7 @@ struct InterruptedTests {
     }
   }
 
-  @Test("a damaged journal is not used, and a checkpoint it does not fit stays as it is")
+  @Test("a damaged journal is not used, and a checkpoint that it does not match is unchanged")
   func damaged() throws {
     try Fixture.with { files in
       let old = try files.bytes("base.h5")
@@ -136,7 +136,7 @@ struct InterruptedTests {
         #expect(error?.code == .changed)
         #expect(try files.bytes("x.h5") == other)
       }
-      // By force, what has the right size gets the new bytes where they belong.
+      // With --force, a file of the right size gets the new bytes at their offsets.
       expectTrouble(try Diffkit.run("recover", files("x.h5")), "is not the file")
       expectSuccess(try Diffkit.run("recover", files("x.h5"), "--force"), "completed")
       #expect(!files.folder.exists("x.h5" + Journal.suffix))
@@ -144,7 +144,7 @@ struct InterruptedTests {
     }
   }
 
-  @Test("what diffkit 1.0 left, with a journal of old bytes, is restored")
+  @Test("a change interrupted in diffkit 1.0, with a journal of old bytes, is restored")
   func undoJournal() throws {
     try Scratch.with { scratch in
       let resources = Repository.path + "/Tests/CheckpointsTests/Resources/undo-journal/"
@@ -157,7 +157,7 @@ struct InterruptedTests {
       #expect(torn != old)
       let x = scratch(name)
       expectTrouble(try Diffkit.run("inspect", x), x, "diffkit recover '\(x)'")
-      // Another file of the same size is left alone.
+      // Another file of the same size is not changed.
       removeFile(x)
       try write(torn.map { ~$0 }, toFile: x)
       expectTrouble(try Diffkit.run("recover", x), "is not the file")

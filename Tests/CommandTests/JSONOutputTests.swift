@@ -8,19 +8,19 @@ import TestSupport
 @Suite struct JSONOutputTests {
   private static let schema = Repository.path + "/spec/output.schema.json"
 
-  /// Runs a command with --json and compares what it prints with a definition.
+  /// Runs a command with --json and compares the output with a definition.
   private func expect(
     _ definition: String, _ arguments: [String], code: Int32 = 0,
-    at place: SourceLocation = #_sourceLocation
+    at location: SourceLocation = #_sourceLocation
   ) throws {
     let answer = Answer(try .run(Diffkit.path, arguments + ["--json"]))
-    #expect((answer.code, answer.errors) == (code, ""), "\(arguments)", sourceLocation: place)
+    #expect((answer.code, answer.errors) == (code, ""), "\(arguments)", sourceLocation: location)
     let value = try JSONValue(parsing: Array(answer.output.utf8))
     let faults = try JSONSchema(Self.schema).faults(value, definition)
-    #expect(faults == [], "\(arguments)", sourceLocation: place)
+    #expect(faults == [], "\(arguments)", sourceLocation: location)
   }
 
-  @Test("what every command prints is what spec/output.schema.json says")
+  @Test("the output of every command matches spec/output.schema.json")
   func commands() throws {
     try Fixture.with { files in
       let (base, tuned) = (files("base.h5"), files("tuned.h5"))
@@ -57,7 +57,7 @@ import TestSupport
     }
   }
 
-  @Test("and so is what the commands print that combine diffs")
+  @Test("the output of commands that combine diffs matches the schema")
   func combining() throws {
     try Fixture.with { files in
       let (exact, add) = (files("exact.diff"), files("add.diff"))
@@ -73,7 +73,7 @@ import TestSupport
   }
 
   @Test(
-    "the valid samples, of every operation, fit the schema",
+    "the valid samples, of every operation, match the schema",
     arguments: [
       "add", "every-type", "insert", "delete", "reshape", "names", "metadata", "empty",
     ])
@@ -82,11 +82,11 @@ import TestSupport
     try expect("inspect", ["inspect", path])
     try expect("stats", ["stats", path])
     try expect("verify", ["verify", path])
-    // Two names of that one are the same tensor to whatever compares diffs.
+    // That sample has two names that are the same tensor in a comparison.
     if name != "names" { try expect("compare", ["compare", path, path]) }
   }
 
-  @Test("the schema tells what does not fit it")
+  @Test("the schema reports what does not match it")
   func faults() throws {
     let schema = try JSONSchema(Self.schema)
     #expect(schema.definitions.contains("compare"))
@@ -99,22 +99,22 @@ import TestSupport
     }
   }
 
-  /// Runs a command that fails, with --json; returns the object, besides which there is the line
-  /// that people read.
+  /// Runs a command that fails, with --json; returns the object. The line for people is printed,
+  /// too.
   private func failure(
-    _ arguments: [String], at place: SourceLocation = #_sourceLocation
+    _ arguments: [String], at location: SourceLocation = #_sourceLocation
   ) throws -> JSONValue {
     let plain = Answer(try .run(Diffkit.path, arguments))
-    expectTrouble(plain, at: place)
+    expectTrouble(plain, at: location)
     let answer = Answer(try .run(Diffkit.path, arguments + ["--json"]))
-    #expect((answer.code, answer.errors) == (2, plain.errors), sourceLocation: place)
+    #expect((answer.code, answer.errors) == (2, plain.errors), sourceLocation: location)
     let value = try JSONValue(parsing: Array(answer.output.utf8))
     let faults = try JSONSchema(Self.schema).faults(value, "error")
-    #expect(faults == [], "\(arguments)", sourceLocation: place)
+    #expect(faults == [], "\(arguments)", sourceLocation: location)
     return try #require(value["error"])
   }
 
-  @Test("trouble is an object and the same line on standard error as without --json")
+  @Test("an error is an object, and the same line on standard error as without --json")
   func trouble() throws {
     for arguments in [
       ["inspect", "missing"], ["compare", "missing", "missing"], ["report", "missing"],
@@ -127,7 +127,7 @@ import TestSupport
     }
   }
 
-  @Test("an error has the class, the location and the remedy that are known")
+  @Test("an error has its class, and its location and remedy if they are known")
   func errors() throws {
     try Fixture.with { files in
       let (base, tuned, exact) = (files("base.h5"), files("tuned.h5"), files("exact.diff"))
@@ -156,7 +156,7 @@ import TestSupport
     }
   }
 
-  @Test("no object is printed where a diff was to go to standard output")
+  @Test("no object is printed if a diff was to go to standard output")
   func pipes() throws {
     try Fixture.with { files in
       let (base, exact) = (files("base.h5"), files("exact.diff"))

@@ -1,7 +1,7 @@
 import StrictJSON
 import TestSupport
 
-/// As much of JSON Schema as spec/output.schema.json uses.
+/// The subset of JSON Schema that spec/output.schema.json uses.
 struct JSONSchema {
   private let root: JSONValue
 
@@ -10,41 +10,41 @@ struct JSONSchema {
   /// The names of all definitions.
   var definitions: [String] { (root["$defs"]?.members ?? []).map(\.name) }
 
-  /// What a value has otherwise than a definition wants it; empty if nothing.
+  /// Returns the violations of a definition by a value; empty if there are none.
   func faults(_ value: JSONValue, _ definition: String) -> [String] {
     guard let schema = root["$defs"]?[definition] else { return ["no definition \(definition)"] }
     return faults(value, schema, at: definition)
   }
 
-  private func faults(_ value: JSONValue, _ schema: JSONValue, at place: String) -> [String] {
+  private func faults(_ value: JSONValue, _ schema: JSONValue, at location: String) -> [String] {
     for member in schema.members ?? [] where !Self.keywords.contains(member.name) {
-      return ["\(place): the schema uses \(member.name)"]
+      return ["\(location): the schema uses \(member.name)"]
     }
     var faults: [String] = []
     if let reference = schema["$ref"]?.text {
       let name = String(reference.dropFirst("#/$defs/".count))
-      guard let target = root["$defs"]?[name] else { return ["\(place): no \(reference)"] }
-      faults += self.faults(value, target, at: place)
+      guard let target = root["$defs"]?[name] else { return ["\(location): no \(reference)"] }
+      faults += self.faults(value, target, at: location)
     }
     if let type = schema["type"] {
       let names = type.text.map { [$0] } ?? (type.elements ?? []).compactMap(\.text)
       if !names.contains(where: { Self.isOf($0, value) }) {
-        faults.append("\(place): \(value.compact.prefix(60)) is no \(names)")
+        faults.append("\(location): \(value.compact.prefix(60)) is no \(names)")
       }
     }
     if let choices = schema["enum"]?.elements, !choices.contains(value) {
-      faults.append("\(place): \(value.compact) is none of the choices")
+      faults.append("\(location): \(value.compact) is none of the choices")
     }
     for (index, element) in (value.elements ?? []).enumerated() {
       if let items = schema["items"] {
-        faults += self.faults(element, items, at: "\(place)[\(index)]")
+        faults += self.faults(element, items, at: "\(location)[\(index)]")
       }
     }
     for name in (schema["required"]?.elements ?? []).compactMap(\.text) where value[name] == nil {
-      faults.append("\(place): no \(name)")
+      faults.append("\(location): no \(name)")
     }
     for member in value.members ?? [] {
-      let here = "\(place).\(member.name)"
+      let here = "\(location).\(member.name)"
       if let property = schema["properties"]?[member.name] {
         faults += self.faults(member.value, property, at: here)
       } else if let others = schema["additionalProperties"] {

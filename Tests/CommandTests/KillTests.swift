@@ -10,20 +10,20 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// `kill -9` at random moments, one in each of as many parts of a run. DIFFKIT_KILLS sets how many;
-/// 300 are the bar.
+/// `kill -9` at random moments, one in each of DIFFKIT_KILLS equal parts of a run; 300 are
+/// required.
 @Suite(.serialized) struct KillTests {
   private static let rounds =
     ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 40
 
-  // Inlined into what calls it, it crashes Swift 6.3.1 (CopyPropagation, "Found ownership error").
+  // If inlined, it crashes Swift 6.3.1 (CopyPropagation, "Found ownership error").
   @inline(never)
   private func hash(_ path: String) throws -> Fingerprint {
     let bytes = try contents(ofFile: path)
     return XXH3.hash128(bytes.span)
   }
 
-  /// Runs `body` with a model and with what tells a round.
+  /// Runs `body` with a model and the description of a round.
   private func withModel(
     elements: Int, _ body: (Scratch, BigModel, inout SplitMix64, String) throws -> Void
   ) throws {
@@ -35,7 +35,7 @@ import Foundation
     }
   }
 
-  @Test("apply killed at any moment leaves no output or the right one, and nothing else")
+  @Test("apply, killed at any moment, leaves no output or the right one, and nothing else")
   func apply() throws {
     try withModel(elements: 12_500_000) { scratch, model, random, seed in
       let arguments = ["apply", model.base, model.diff, "-o", scratch("out.h5")]
@@ -76,7 +76,7 @@ import Foundation
         ["apply", model.base, model.diff, "--in-place"],
         ["revert", model.base, model.diff, "--in-place"],
       ]
-      // The moments are spread over a whole run and beyond, however slow the disk is at times.
+      // The moments are spread over a whole run and beyond, since the disk may be slow at times.
       var longest = [0.0, 0.0]
       for number in [0, 1, 0, 1, 0, 1] {
         let whole = try ChildProcess.run(Diffkit.path, commands[number])
@@ -88,7 +88,7 @@ import Foundation
       for round in 0..<Self.rounds {
         let number = isNew ? 1 : 0
         let share = (Double(round) + random.unit()) / Double(Self.rounds)
-        // The last one is let alone.
+        // The last run is not killed.
         let delay = round == Self.rounds - 1 ? 600 : share * longest[number] * 1.3
         let child = try ChildProcess.run(Diffkit.path, commands[number], killedAfter: delay)
         let what: Comment = "\(seed) round \(round), \(commands[number][0]) after \(delay) s"
@@ -98,7 +98,7 @@ import Foundation
         if try scratch.names != inputs {
           #expect(try scratch.names == (inputs + ["base.h5" + Journal.suffix]).sorted(), what)
           recovered += 1
-          // The way to its end is killed too, and started again.
+          // The recovery is killed too, and started again.
           _ = try ChildProcess.run(
             Diffkit.path, ["recover", model.base], killedAfter: random.unit() * 0.05)
           expectSuccess(try Diffkit.run("recover", model.base))

@@ -2,12 +2,12 @@ import Foundation
 import Testing
 import TestSupport
 
-/// The library does not know the command line: what an option is called stands in
+/// The library does not know the command line: names of options are in
 /// `Sources/DiffCommands/Remedies.swift`, not in messages that reach callers of Swift and C.
 @Suite struct LibraryMessageTests {
   private static let sources = Repository.path + "/Sources"
 
-  /// The lines of a source that name an option, comments apart.
+  /// Returns the lines of a source that name an option, except comments.
   private func options(_ path: String) throws -> [String] {
     let text = String(decoding: try contents(ofFile: "\(Self.sources)/\(path)"), as: UTF8.self)
     return text.split(separator: "\n").map { $0.drop { $0 == " " } }.filter {
@@ -25,7 +25,7 @@ import TestSupport
     for path in paths { #expect(try options(path) == [], "\(path)") }
   }
 
-  @Test("the words for remedies do")
+  @Test("the texts of remedies do")
   func remedies() throws {
     let lines = try options("DiffCommands/Remedies.swift")
     #expect(lines.contains { $0.contains("--force") } && lines.contains { $0.contains("-o\"") })

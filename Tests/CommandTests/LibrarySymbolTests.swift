@@ -1,13 +1,13 @@
 import Testing
 import TestSupport
 
-/// What libDiffKit brings into the processes of others.
+/// The symbols that libDiffKit brings into host processes.
 @Suite(
   .enabled(
     if: CLibrary.isUsable && CLibrary.answers("nm", ["--version"]),
     "there is no libDiffKit.so or no nm here"))
 struct LibrarySymbolTests {
-  /// The names that `nm` lists.
+  /// Returns the names that `nm` lists.
   private func names(_ option: String) throws -> [String] {
     let list = Answer(try .run("nm", ["-D", "--format=posix", option, CLibrary.path]))
     #expect(list.code == 0)
@@ -17,11 +17,11 @@ struct LibrarySymbolTests {
     }
   }
 
-  @Test("it defines the functions of diffkit.h, what Swift mangles, and nothing else")
+  @Test("it defines the functions of diffkit.h, mangled names of Swift, and nothing else")
   func exports() throws {
     let names = try names("--defined-only")
     #expect(names.contains("diffkit_open_file"))
-    // The linker's own; and clang leaves visible what chooses a clone of a kernel.
+    // Symbols of the linker, and clang's resolvers for the clones of kernels.
     let ends = ["__bss_start", "_edata", "_end"]
     let others = names.filter { name in
       !name.hasPrefix("diffkit_") && !name.hasPrefix("$s") && !name.hasSuffix(".resolver")

@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 
 @Suite struct MapCommandTests {
-  @Test("textgenrnn and a finetune with suffixed names, by a map of one line")
+  @Test("textgenrnn and a finetune with suffixed names, with a map of one line")
   func suffixes() throws {
     try Scratch.with { scratch in
       try copy(
@@ -15,7 +15,7 @@ import TestSupport
   }
 
   @Test(
-    "textgenrnn and a real finetune with suffixed names, by a map of one line",
+    "textgenrnn and a real finetune with suffixed names, with a map of one line",
     .enabled(if: Repository.haveShared, "needs ../shared/data"))
   func realSuffixes() throws {
     let keras = Repository.shared + "/keras/"
@@ -23,7 +23,7 @@ import TestSupport
   }
 
   @Test("rules that no name matches are named by every command that has a map")
-  func vainRules() throws {
+  func unusedRules() throws {
     try Fixture.with { files in
       try write(Array("none\tother\n".utf8), toFile: files("map"))
       let (base, add) = (files("base.h5"), files("add.diff"))
@@ -43,38 +43,38 @@ import TestSupport
       for option in [["--map", files("map")], ["--base", base]] {
         expectTrouble(
           try Answer(.run(Diffkit.path, ["convert", add, files("3.npz")] + option)),
-          "\(option[0]) is about files of other tools")
+          "\(option[0]) applies to files of other tools only")
       }
     }
   }
 
   private func expectSuffixes(_ base: String, _ tuned: String) throws {
     try Scratch.with { scratch in
-      // Without a map nothing is in common, and it is said which may be the same.
+      // Without a map nothing is in common, and a tensor that may be the same is named.
       expectTrouble(
         try Diffkit.run("create", base, tuned, "-o", scratch("all.diff")),
         "is not in the checkpoint, nor is any other tensor of \(base)",
-        ": --map FILE tells which tensor is which")
+        " is; give --map FILE to map tensor names")
       #expect(!scratch.exists("all.diff"))
       try write(Array("re:^(.*)/(.*)/\t$1/${2}_3/\n".utf8), toFile: scratch("bad"))
       expectTrouble(
         try Diffkit.run("create", base, tuned, "-o", scratch("x"), "--map", scratch("bad")),
         scratch("bad"), "line 1")
       try write(Array("re:^([^/]+/[^/]+)/\t$1_3/\n".utf8), toFile: scratch("map"))
-      try write(Array("re:^([^/]+/[^/]+)/\t$1_3/\nnone\tother\n".utf8), toFile: scratch("vain"))
+      try write(Array("re:^([^/]+/[^/]+)/\t$1_3/\nnone\tother\n".utf8), toFile: scratch("unused"))
       expectSuccess(
         try Diffkit.run(
-          "create", base, tuned, "-o", scratch("vain.diff"), "--map", scratch("vain")),
+          "create", base, tuned, "-o", scratch("unused.diff"), "--map", scratch("unused")),
         "no name matches the map's rule 'none'")
       let made = try Diffkit.run(
         "create", base, tuned, "-o", scratch("task.diff"), "--map", scratch("map"))
       expectSuccess(made, "in 10 of 10 tensors")
-      #expect(!made.output.contains("alone"))
+      #expect(!made.output.contains("only in"))
       // The diff has the base's names, so it applies to the base without a map.
       expectSuccess(
         try Diffkit.run("apply", base, scratch("task.diff"), "-o", scratch("tuned.h5")),
         "10 tensors changed")
-      // To the finetune itself it applies by the map: it is there already, and goes back.
+      // To the finetune itself it applies with the map: it is already applied, and is reverted.
       expectSuccess(
         try Diffkit.run("apply", tuned, scratch("task.diff"), "--map", scratch("map")),
         "already applied")

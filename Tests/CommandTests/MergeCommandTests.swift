@@ -40,7 +40,7 @@ import TestSupport
     }
   }
 
-  @Test("merge sums, counts conflicts, and says so in JSON")
+  @Test("merge sums and counts conflicts, also in JSON")
   func merging() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -49,7 +49,7 @@ import TestSupport
       expectSuccess(
         try Diffkit.run("merge", add, scaled, "--weights", "1,-1", "-o", made),
         "conflicts: 2 positions changed by several, 2 of them in opposite directions")
-      // Half of the change is half of the change.
+      // The sum with weights 1 and -1 of the change and its half is half of the change.
       let half = fixture("half.h5")
       expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", half))
       let other = fixture("other.h5")
@@ -79,7 +79,7 @@ import TestSupport
     }
   }
 
-  @Test("merge refuses exact diffs, single ones and options that contradict")
+  @Test("merge refuses exact diffs, single diffs and contradictory options")
   func refused() throws {
     try Fixture.with { fixture in
       let (add, exact, made) = (fixture("add.diff"), fixture("exact.diff"), fixture("made.diff"))
@@ -115,7 +115,7 @@ import TestSupport
         "2 tensors, out of 2 diffs")
       expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result))
       #expect(try fixture.sameTensors("result.h5", "third.h5"))
-      // With the base any chain goes, and leaves nothing behind.
+      // With the base, any chain is composed, and nothing else is left.
       let before = try fixture.folder.names
       expectSuccess(
         try Diffkit.run(
@@ -123,7 +123,7 @@ import TestSupport
           fixture("base.h5")))
       #expect(try fixture.folder.names == before)
       expectSuccess(try Diffkit.run("inspect", made), "diffkit.compose.parent.2")
-      // But not from the result of the first diff, as if that were nothing.
+      // But not with the result of the first diff as the base.
       expectTrouble(
         try Diffkit.run(
           "compose", fixture("exact.diff"), fixture("next.diff"), "-o", made, "--force", "--base",
@@ -134,7 +134,7 @@ import TestSupport
     }
   }
 
-  @Test("a diff goes to other formats and comes back")
+  @Test("a diff is converted to other formats and back")
   func converting() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -182,7 +182,7 @@ import TestSupport
       ["--seed", "1"], ["--gamma", "0.1"], ["--epsilon", "0.1"], ["--variant", "peft"],
       ["--ram-r", "1"], ["--ram-alpha", "1"],
     ])
-  func vainOptions(options: [String]) throws {
+  func inapplicableOptions(options: [String]) throws {
     try Fixture.with { fixture in
       let answer = Answer(
         try .run(
@@ -191,7 +191,7 @@ import TestSupport
     }
   }
 
-  @Test("a density of sparse diffs needs to be of something, and both readings are told")
+  @Test("a density of sparse diffs needs --density-of, and both meanings are explained")
   func densityOf() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -203,7 +203,7 @@ import TestSupport
       expectTrouble(
         try Diffkit.run("merge", add, add, "--method", "ties", "--densities", "0.5,1", "-o", made),
         "--density-of elements")
-      // All and nothing are the same of both.
+      // For densities 0 and 1, both meanings are the same.
       expectSuccess(
         try Diffkit.run("merge", add, add, "--method", "ties", "--density", "1", "-o", made))
       expectSuccess(
@@ -216,7 +216,7 @@ import TestSupport
     }
   }
 
-  @Test("names of methods and lists of numbers are taken as others write them")
+  @Test("names of methods and lists of numbers are accepted as other tools write them")
   func spellings() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -236,7 +236,7 @@ import TestSupport
     }
   }
 
-  @Test("weights go by the names of tensors")
+  @Test("weights are given by tensor names")
   func patterns() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -246,19 +246,19 @@ import TestSupport
             Diffkit.path,
             ["merge", add, add, "-o", made, "--force"] + weights.flatMap { ["--weights", $0] }))
       }
-      // 1.5 and 2 of the fixture, twice; then one of them half, and the other not at all.
+      // The fixture's 1.5 and 2, twice; with these weights one is halved and the other is zero.
       expectSuccess(try merge("model.kernel*=0.25", "*=0,0"), "1 change")
       let kernel = try #require(try DiffReader(made).first)
       #expect(try DiffReader(made).map(\.name) == ["model/kernel:0"])
       #expect(kernel.count == 1)
       expectSuccess(try Diffkit.run("inspect", made), "diffkit.merge.weights", "model.kernel*=0.25")
-      expectTrouble(try merge("model.kernal:0=1"), "fits no tensor", "model/kernel:0")
+      expectTrouble(try merge("model.kernal:0=1"), "matches no tensor", "model/kernel:0")
       expectTrouble(try merge("model*=1,2,3"), "3 numbers for 2 diffs")
       expectTrouble(try merge("model.5-2=1"), "range")
     }
   }
 
-  @Test("nothing that is left, and what is lost, is told; --strict refuses losses")
+  @Test("an empty result and losses are reported; --strict refuses losses")
   func losses() throws {
     try Fixture.with { fixture in
       let (add, made) = (fixture("add.diff"), fixture("made.diff"))
@@ -282,7 +282,7 @@ import TestSupport
     }
   }
 
-  @Test("help names types and defaults, and an unknown option is refused as such")
+  @Test("help names types and defaults, and an unknown option is refused")
   func helps() throws {
     for command in ["merge", "convert"] {
       let help = try Diffkit.run(command, "--help")
@@ -294,7 +294,7 @@ import TestSupport
     #expect(answer.errors.contains("--exclude"))
   }
 
-  @Test("a tensor that grew is refused with a way out that there is")
+  @Test("a tensor that grew is refused with a remedy that works")
   func grown() throws {
     try Fixture.with { fixture in
       try fixture.make("a", [MemoryTensor("w", .f32, littleEndian([1, 2] as [Float]))])

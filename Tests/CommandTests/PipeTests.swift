@@ -11,7 +11,7 @@ import TestSupport
 
   private var folder: String { String(Diffkit.path.dropLast("/diffkit".count)) }
 
-  @Test("a diff may go through a pipe, from create to whatever reads one")
+  @Test("a diff may go through a pipe, from create to any command that reads one")
   func pipes() throws {
     try Fixture.with { files in
       let whole = try shell(
@@ -31,7 +31,7 @@ import TestSupport
     }
   }
 
-  @Test("what makes a diff of diffs reads a pipe and writes one")
+  @Test("commands that make a diff from diffs read and write pipes")
   func filters() throws {
     try Fixture.with { files in
       let line =
@@ -46,7 +46,7 @@ import TestSupport
     }
   }
 
-  @Test("what comes out of a pipe and is no diff is told")
+  @Test("piped input that is not a diff is reported")
   func trouble() throws {
     try Fixture.with { files in
       for input in ["/dev/null", "base.h5"] {
@@ -56,10 +56,10 @@ import TestSupport
     }
   }
 
-  @Test("the reader of a pipe going away is an error, not a signal")
+  @Test("a closed pipe is an error, not a signal")
   func closed() throws {
     try Fixture.with { files in
-      // Nothing is written before the reader has gone, which the fifo tells.
+      // The fifo ensures that nothing is written before the reader has gone.
       let answer = try shell(
         files,
         "mkfifo gone && { cat gone; diffkit create base.h5 tuned.h5 -o -; echo $? >&2; } "
@@ -70,19 +70,19 @@ import TestSupport
     }
   }
 
-  @Test("a reader of text that has had enough ends the program without a word")
+  @Test("if the reader of text closes the pipe, the program ends silently")
   func head() throws {
     try Fixture.with { files in
       let answer = try shell(
         files,
         "mkfifo gone && { cat gone; diffkit inspect base.h5; echo $? >&2; } "
           + "| { exec <&-; : > gone; }")
-      // The number of SIGPIPE and 128.
+      // 128 and the number of SIGPIPE.
       #expect(answer.errors == "141\n")
     }
   }
 
-  @Test("a diff that is named as a pipe is refused with the way that there is")
+  @Test("a named pipe as a diff is refused with a remedy")
   func named() throws {
     try Fixture.with { files in
       expectTrouble(

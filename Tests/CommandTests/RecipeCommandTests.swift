@@ -5,7 +5,7 @@ import TensorCore
 import Testing
 import TestSupport
 
-/// Merging by a recipe, from the command line.
+/// Merging with a recipe, from the command line.
 @Suite struct RecipeCommandTests {
   private let text = """
     merge_method: task_arithmetic
@@ -23,7 +23,7 @@ import TestSupport
 
     """
 
-  @Test("a recipe of a diff and a checkpoint makes a diff that tells its recipe")
+  @Test("a recipe of a diff and a checkpoint makes a diff that stores its recipe")
   func merging() throws {
     try Fixture.with { fixture in
       let (recipe, made, result) = (fixture("r.yml"), fixture("m.diff"), fixture("m.h5"))
@@ -37,7 +37,7 @@ import TestSupport
       expectSuccess(try Diffkit.run("merge", "--show", made), "merge_method: task_arithmetic")
       #expect(try Diffkit.run("merge", made, "--show").output == text)
       expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result))
-      // Half of the change and the whole of it; half of it and not half of it.
+      // One tensor gets 0.5 + 1 of the change, the other 0.5 - 0.5.
       func first(_ tensor: TensorName, _ file: String) throws -> Float {
         Float(bitPattern: try fixture.bytes(of: tensor, file).littleEndian(at: 0))
       }
@@ -50,7 +50,7 @@ import TestSupport
     }
   }
 
-  @Test("what is wrong is told with file and line, and nothing is written")
+  @Test("errors are reported with file and line, and nothing is written")
   func refused() throws {
     try Fixture.with { fixture in
       let (recipe, made) = (fixture("r.yml"), fixture("m.diff"))

@@ -7,7 +7,7 @@ import TestSupport
 /// Diffs at addresses.
 @Suite(.enabled(if: RemoteFile.isIncluded, "a build without the trait Network"))
 struct RemoteCommandTests {
-  /// Runs `body` with the fixture, its files served below an address by modes.
+  /// Runs `body` with the fixture, whose files are served below an address, by mode.
   private func with(_ body: (Fixture, String) throws -> Void) throws {
     try Fixture.with { files in
       let script = Repository.path + "/Tests/RemoteFilesTests/servers.py"
@@ -18,7 +18,7 @@ struct RemoteCommandTests {
   }
 
   @Test(
-    "a diff on a server is applied, looked into, measured and verified as a file is",
+    "a diff on a server is applied, inspected, measured and verified like a file",
     arguments: ["plain", "whole", "failing"])
   func commands(_ mode: String) throws {
     try with { files, server in
@@ -49,7 +49,7 @@ struct RemoteCommandTests {
     }
   }
 
-  @Test("several diffs, from here and from there, and one that is merged")
+  @Test("several diffs, local and remote, are compared and merged")
   func several() throws {
     try with { files, server in
       let address = "\(server)/plain/add.diff"
@@ -59,7 +59,7 @@ struct RemoteCommandTests {
     }
   }
 
-  @Test("a cache is asked first")
+  @Test("the cache is used first")
   func cache() throws {
     try with { files, server in
       let address = "\(server)/plain/exact.diff"
@@ -71,7 +71,7 @@ struct RemoteCommandTests {
   }
 
   @Test(
-    "a server without measure is refused in little memory",
+    "a server that sends too much is refused in little memory",
     arguments: ["more", "header", "unsized", "endless_error", "huge"])
   func memory(_ mode: String) throws {
     try with { files, server in
@@ -82,7 +82,7 @@ struct RemoteCommandTests {
     }
   }
 
-  @Test("trouble is one line, and leaves nothing")
+  @Test("an error is one line, and leaves no file")
   func trouble() throws {
     try with { files, server in
       let before = try files.folder.names

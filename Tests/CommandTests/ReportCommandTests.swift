@@ -22,7 +22,7 @@ import TestSupport
     var tensors: [Tensor]
   }
 
-  @Test("inspect shows the facts, and the same as JSON", arguments: ["exact.diff", "add.diff"])
+  @Test("inspect shows a diff's properties, also as JSON", arguments: ["exact.diff", "add.diff"])
   func inspect(name: String) throws {
     try Fixture.with { files in
       let diff = try DiffReader(files(name))
@@ -34,20 +34,20 @@ import TestSupport
       }
       let json = try Diffkit.run("inspect", "--json", files(name))
       expectSuccess(json)
-      let facts = try json.json(Inspected.self)
-      #expect((facts.path, facts.version) == (files(name), "1.0"))
-      #expect(facts.identity == diff.identity.description)
-      #expect((facts.size, facts.indexSize) == (diff.size, diff.indexSize))
-      #expect(facts.metadata == diff.metadata)
-      #expect(facts.changes == 2)
-      #expect(facts.tensors.map(\.name) == diff.map(\.name.description))
-      #expect(facts.tensors.map(\.type) == diff.map(\.type.name))
-      #expect(facts.tensors.map(\.shape) == diff.map(\.shape.extents))
-      #expect(facts.tensors.map(\.base) == diff.map(\.base?.description))
-      #expect(facts.tensors.map(\.result) == diff.map(\.result?.description))
-      #expect(facts.tensors.map(\.storedBytes) == diff.map(\.storedSize))
-      #expect(facts.tensors.allSatisfy { $0.pages == 1 && $0.encodings.count == 1 })
-      #expect(facts.tensors.allSatisfy { ($0.valueType == "f16") == (name == "add.diff") })
+      let values = try json.json(Inspected.self)
+      #expect((values.path, values.version) == (files(name), "1.0"))
+      #expect(values.identity == diff.identity.description)
+      #expect((values.size, values.indexSize) == (diff.size, diff.indexSize))
+      #expect(values.metadata == diff.metadata)
+      #expect(values.changes == 2)
+      #expect(values.tensors.map(\.name) == diff.map(\.name.description))
+      #expect(values.tensors.map(\.type) == diff.map(\.type.name))
+      #expect(values.tensors.map(\.shape) == diff.map(\.shape.extents))
+      #expect(values.tensors.map(\.base) == diff.map(\.base?.description))
+      #expect(values.tensors.map(\.result) == diff.map(\.result?.description))
+      #expect(values.tensors.map(\.storedBytes) == diff.map(\.storedSize))
+      #expect(values.tensors.allSatisfy { $0.pages == 1 && $0.encodings.count == 1 })
+      #expect(values.tensors.allSatisfy { ($0.valueType == "f16") == (name == "add.diff") })
     }
   }
 
@@ -75,7 +75,7 @@ import TestSupport
     var storage: Storage?
   }
 
-  @Test("stats shows figures and storage, and the same as JSON")
+  @Test("stats shows measurements and storage, also as JSON")
   func stats() throws {
     try Fixture.with { files in
       let arguments = ["stats", files("base.h5"), files("exact.diff"), files("add.diff")]
@@ -83,17 +83,17 @@ import TestSupport
       expectSuccess(text, files("exact.diff"), files("add.diff"), "2 tasks", "all sparse", "2^")
       let json = Answer(try .run(Diffkit.path, arguments + ["--json"]))
       expectSuccess(json)
-      let facts = try json.json(Measured.self)
+      let values = try json.json(Measured.self)
       let sizes = [
         UInt64(try files.bytes("exact.diff").count), UInt64(try files.bytes("add.diff").count),
       ]
-      #expect(facts.diffs.map(\.size) == sizes)
-      #expect(facts.diffs.map(\.sparse.changes) == [2, 2])
-      #expect(facts.diffs.map(\.sparse.elements) == [18, 18])
-      #expect(facts.diffs.allSatisfy { $0.modelDensity != nil && $0.sparse.density == 2.0 / 18 })
-      #expect(facts.diffs[0].tensors.map(\.name) == ["model/big", "model/kernel:0"])
+      #expect(values.diffs.map(\.size) == sizes)
+      #expect(values.diffs.map(\.sparse.changes) == [2, 2])
+      #expect(values.diffs.map(\.sparse.elements) == [18, 18])
+      #expect(values.diffs.allSatisfy { $0.modelDensity != nil && $0.sparse.density == 2.0 / 18 })
+      #expect(values.diffs[0].tensors.map(\.name) == ["model/big", "model/kernel:0"])
       let base = UInt64(try files.bytes("base.h5").count)
-      let storage = try #require(facts.storage)
+      let storage = try #require(values.storage)
       #expect((storage.base, storage.copies, storage.tasks) == (base, 2 * base, 2))
       #expect(storage.diffs == sizes[0] + sizes[1])
       let alone = try Diffkit.run("stats", "--json", files("exact.diff"))
@@ -109,7 +109,7 @@ import TestSupport
     var differing: [String]
   }
 
-  @Test("verify tells what a checkpoint is, by text, JSON and exit code")
+  @Test("verify reports the state of a checkpoint as text, JSON and exit code")
   func verify() throws {
     try Fixture.with { files in
       try files.change("tuned.h5", "mixed.h5", ["model/big": 0])
@@ -128,11 +128,11 @@ import TestSupport
           #expect(text.output.contains(words))
           let json = Answer(try .run(Diffkit.path, arguments + flags + ["--json"]))
           #expect((json.code, json.errors) == (code, ""))
-          let facts = try json.json(Verified.self)
-          #expect((facts.entries, facts.pages, facts.values) == (2, 2, 2))
-          #expect(facts.state == state)
-          #expect(facts.checkpoint == name.map { files($0) })
-          #expect(facts.differing == (state == "different" ? ["model/big"] : []))
+          let values = try json.json(Verified.self)
+          #expect((values.entries, values.pages, values.values) == (2, 2, 2))
+          #expect(values.state == state)
+          #expect(values.checkpoint == name.map { files($0) })
+          #expect(values.differing == (state == "different" ? ["model/big"] : []))
           let quiet = Answer(try .run(Diffkit.path, arguments + flags + ["-q"]))
           #expect((quiet.code, quiet.output, quiet.errors) == (code, "", ""))
         }
@@ -143,7 +143,7 @@ import TestSupport
     }
   }
 
-  @Test("controls in names and metadata do not reach the terminal")
+  @Test("control characters in names and metadata do not reach the terminal")
   func controls() throws {
     try Fixture.with { files in
       let name = "\u{1B}[2J\u{9B}31m\nx\u{202E}"

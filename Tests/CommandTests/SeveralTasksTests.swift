@@ -44,7 +44,7 @@ import TestSupport
       ] + more)
   }
 
-  @Test("each has its own diff, with the scores that evaluate finds; finished ones stay")
+  @Test("each task has a diff, with the scores of evaluate; finished ones are kept")
   func tasks() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
@@ -90,7 +90,7 @@ import TestSupport
       #expect(again.code == 0 && again.errors.contains("pairs.diff: is finished"))
       #expect(try contents(ofFile: scratch("pairs.diff")) == before)
       #expect(scratch.exists("numbers.diff"))
-      // What another training left there is not finished.
+      // The result of another training does not count as finished.
       try "old".write(toFile: scratch("pairs.diff"), atomically: true, encoding: .utf8)
       let over = try train(scratch, model, "--resume", "--force")
       #expect(over.code == 0 && over.errors.contains("numbers.diff: is finished"))
@@ -98,7 +98,7 @@ import TestSupport
     }
   }
 
-  @Test("what cannot be written is told before anything is trained")
+  @Test("outputs that cannot be written are reported before training")
   func outputsAreOpenedFirst() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)

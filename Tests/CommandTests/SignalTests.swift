@@ -6,7 +6,7 @@ import TestSupport
 
 @Suite(.serialized, .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
 struct SignalTests {
-  @Test("SIGINT, SIGTERM and SIGHUP end a command as they end any, and leave nothing behind")
+  @Test("SIGINT, SIGTERM and SIGHUP end a command by the signal, and leave no files")
   func outputs() throws {
     try Scratch.with { scratch in
       let seed = TestSeed.value
@@ -30,7 +30,7 @@ struct SignalTests {
         let outputs = try scratch.names.filter { !names.contains($0) }
         let right = try outputs.map { try contents(ofFile: scratch($0)) }
         try clear()
-        // When the output has just been begun, and when its first bytes are written.
+        // When the output has just been created, and when its first bytes are written.
         for call in [1, 2] {
           for (number, signal) in ([2, 15, 1] as [Int32]).enumerated() {
             let fault = Fault(
@@ -48,7 +48,7 @@ struct SignalTests {
           let what: Comment = "seed \(seed), signal \(signal), \(arguments), round \(round)"
           if child.ending != .exit(0) {
             #expect(child.ending == .signal(Int32(signal)), what)
-            // The signal may have come when all was done, and only not yet said.
+            // The signal may have come after the change, before it was reported.
             let left = try scratch.names.filter { !names.contains($0) }
             #expect(left == [] || left == outputs, what)
             if left == outputs {

@@ -21,7 +21,7 @@ import TestSupport
     }
   }
 
-  @Test("a checkpoint goes from version to version, and an attribute-less copy is the same model")
+  @Test("a checkpoint is switched between versions; a copy without attributes is the same model")
   func round() throws {
     try with { files, store in
       let served = files("served.h5")
@@ -36,7 +36,7 @@ import TestSupport
     }
   }
 
-  @Test("what each command prints as JSON is what the schema says")
+  @Test("the JSON output of each command matches the schema")
   func schema() throws {
     try with { files, store in
       let schema = try JSONSchema(Repository.path + "/spec/output.schema.json")
@@ -66,7 +66,7 @@ import TestSupport
     }
   }
 
-  @Test("two writers: one wins, the other gets an error and the store is whole")
+  @Test("of two writers, one wins, the other gets an error, and the store is complete")
   func writers() throws {
     try with { files, store in
       let program = """

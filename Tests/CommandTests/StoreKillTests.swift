@@ -11,13 +11,13 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// `kill -9` at random moments of everything that changes a store or a checkpoint. DIFFKIT_KILLS sets
-/// how many; 200 are the bar.
+/// `kill -9` at random moments of all commands that change a store or a checkpoint. DIFFKIT_KILLS
+/// sets the number of kills; 200 are required.
 @Suite(.serialized) struct StoreKillTests {
   private static let rounds =
     ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 24
 
-  @Test("a store is the old one or the new one, and so is a checkpoint, whenever it is killed")
+  @Test("a store and a checkpoint are the old or the new ones, whenever a command is killed")
   func killed() throws {
     try Scratch.with { scratch in
       let seed = TestSeed.value
@@ -63,13 +63,13 @@ import Foundation
         expectSuccess(try Diffkit.run("recover", served))
         let check = try Diffkit.run("store", "check", store)
         #expect(check.code == 0, "\(what.rawValue): \(check.output)")
-        // Where the checkpoint is is one of the versions, or was one before a prune.
+        // The checkpoint is at one of the versions, or at one before a prune.
         let hash = try Diffkit.run("inspect", served, "--hash", "--json").json(Hashed.self)
         let known = try Self.fingerprints(model)
         #expect(known.contains(hash.fingerprint), what)
       }
       #expect(killed > 0)
-      // What is left behind by kills is found, and goes.
+      // The files left by kills are found and removed.
       expectSuccess(try Diffkit.run("store", "prune", store, "--grace", "0"))
       let check = try Diffkit.run("store", "check", store, "--rebuild", "--json")
       #expect(check.code == 0)

@@ -12,8 +12,8 @@ import TestSupport
     "red river", "old house", "big dog", "blue sea", "green road", "king cat",
   ]
 
-  /// 48 rows as a spreadsheet has them: a number, a text with quotes, commas and umlauts, a shop, a
-  /// label of which one is rare.
+  /// 48 rows as in a spreadsheet: a number, a text with quotes, commas and umlauts, a shop, and a
+  /// label, one of which is rare.
   private func makeTable(_ scratch: Scratch) throws {
     let rows = (0..<48).map { number in
       let text = "the \(Self.words[number % 6]), \"\"süß\"\" \(Self.words[number / 6 % 6])"
@@ -39,7 +39,7 @@ import TestSupport
       ] + (quiet ? ["-q"] : []) + more)
   }
 
-  @Test("four columns, learned, scored by class and predicted with all probabilities")
+  @Test("four columns: trained, scored by class and predicted with all probabilities")
   func table() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
@@ -107,7 +107,7 @@ import TestSupport
           scratch("out.csv"),
         ]), "out.csv", "--force")
 
-      // The same of a checkpoint of its own.
+      // The same with a checkpoint of the result.
       expectSuccess(try run(["apply", model.path, diff, "-o", scratch("tuned.safetensors")]))
       let plain = try run([
         "evaluate", scratch("tuned.safetensors"), "--labels", "gut,schlecht", "--task",
@@ -152,13 +152,13 @@ import TestSupport
     }
   }
 
-  @Test("lines that are piped in are answered before the pipe ends")
+  @Test("lines from a pipe are answered before the pipe ends")
   func streaming() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
       try makeTable(scratch)
       #expect(try train(scratch, model).code == 0)
-      // The second line is sent when the first answer has come.
+      // The second line is sent after the first answer has arrived.
       let script = """
         mkfifo "$3/go"
         { echo 'the red river'; read word < "$3/go"; echo 'the big dog'; } |
@@ -184,7 +184,7 @@ import TestSupport
     }
   }
 
-  @Test("a saved state is not deleted, an output that appears meanwhile neither")
+  @Test("neither a saved state nor an output that appears meanwhile is deleted")
   func nothingIsLost() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
@@ -195,8 +195,8 @@ import TestSupport
       #expect(try train(scratch, model, "--anew").code == 0)
       #expect(!scratch.exists("task.diff.state"))
       try remove(scratch("task.diff"))
-      // The state is saved at the end of every step, whatever becomes of it; the output appears
-      // when the first one is there.
+      // A state is saved at the end of every step; the output appears when the first state
+      // exists.
       let script = """
         out="$1"; shift
         "$0" "$@" & child=$!
@@ -219,17 +219,17 @@ import TestSupport
     }
   }
 
-  @Test("notes are told with --json, and nothing with --quiet")
+  @Test("notes are printed with --json, and nothing with --quiet")
   func notes() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
       try makeTable(scratch)
-      let told = try train(scratch, model, "--max-length", "6", "--json", quiet: false)
-      #expect(told.code == 0)
-      let json = try JSONValue(parsing: Array(told.output.utf8))
+      let noted = try train(scratch, model, "--max-length", "6", "--json", quiet: false)
+      #expect(noted.code == 0)
+      let json = try JSONValue(parsing: Array(noted.output.utf8))
       let notes = (json["notes"]?.elements ?? []).compactMap(\.text)
-      #expect(notes.count == 1 && notes[0].hasSuffix("48 texts are cut to 6 tokens"))
-      #expect(told.errors == notes[0] + "\n")
+      #expect(notes.count == 1 && notes[0].hasSuffix("48 texts are truncated to 6 tokens"))
+      #expect(noted.errors == notes[0] + "\n")
       let silent = try train(scratch, model, "--max-length", "6", "--force")
       #expect((silent.code, silent.output, silent.errors) == (0, "", ""))
     }
@@ -262,7 +262,7 @@ import TestSupport
     }
   }
 
-  @Test("what is made of a diff keeps the task with the head, and no scores")
+  @Test("a diff made from a diff keeps the task with the head, but no scores")
   func madeOfDiffs() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
@@ -321,7 +321,7 @@ import TestSupport
       #expect(config["num_labels"]?.unsigned == 2)
       #expect(config["architectures"]?.compact == "[\"BertForSequenceClassification\"]")
       #expect(config["hidden_size"]?.unsigned == 64)
-      // A head of another number of labels is replaced by a reshape.
+      // A head with another number of labels is replaced by a reshape.
       let rows = (0..<12).map { "the \(Self.words[$0 % 6])\t\($0 % 3)" }.joined(separator: "\n")
       try rows.write(toFile: scratch("three.tsv"), atomically: true, encoding: .utf8)
       let again = try run([
@@ -338,7 +338,7 @@ import TestSupport
       #expect(
         try scored.scores["accuracy"].map { "\($0)" }
           == DiffReader(scratch("three.diff")).metadata["score.accuracy"])
-      // Which goes both ways.
+      // It works in both directions.
       expectSuccess(
         try run([
           "extract", scratch("three.diff"), "--tensors", "classifier.*", "-o", scratch("head.diff"),
@@ -357,7 +357,7 @@ import TestSupport
     }
   }
 
-  @Test("a head of another element type is refused with the way to drop it")
+  @Test("a head of another element type is refused with the remedy to drop it")
   func headOfAnotherType() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)

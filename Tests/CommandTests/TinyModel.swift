@@ -2,14 +2,14 @@ import Foundation
 import TensorCore
 import TestSupport
 
-/// A BERT of one layer with weights of chance, written as a user's files would be: small enough
-/// to be trained in a test on any machine.
+/// A BERT of one layer with random weights, in the files that a user has: small enough to be
+/// trained in a test on any machine.
 struct TinyModel {
   let path: String
 
   private static let width: UInt64 = 64
   private static let resources = Repository.path + "/Tests/DiffTrainingTests/Resources/"
-  /// Questions on contexts, as SQuAD stores them.
+  /// Questions on contexts, in the format of SQuAD.
   static let questions = resources + "questions.json"
 
   /// Writes base.safetensors, config.json and vocab.txt.

@@ -9,7 +9,7 @@ import TestSupport
 /// `train`, `evaluate` and `predict` on a model of one layer, on any machine.
 @Suite(.serialized) struct TinyTrainingTests {
   @Test(
-    "a run that is killed again and again and resumed ends like one that is not",
+    "a run that is killed and resumed repeatedly ends like one that is not",
     .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
   func killedRunsGoOn() throws {
     try Scratch.with { scratch in
@@ -18,8 +18,8 @@ import TestSupport
       let whole = try ChildProcess.run(Diffkit.path, arguments("whole", []))
       #expect(whole.ending == .exit(0), "\(String(decoding: whole.errors, as: UTF8.self))")
       var random = SplitMix64(seed: TestSeed.value)
-      // With a state saved at every step, so that many kills come long before the end; the first
-      // ones perhaps before there is one.
+      // A state is saved at every step, so that many kills come long before the end, the first ones
+      // perhaps before there is a state.
       var (resumed, latest) = (0, UInt64(50))
       while resumed < 5 {
         let resuming = scratch.exists("parts.diff.state") ? ["--resume"] : []
@@ -38,7 +38,7 @@ import TestSupport
     }
   }
 
-  /// A task of chance, and what makes a diff of a name of it in 300 steps.
+  /// Makes a random task; returns the arguments that train a diff with a name in 300 steps.
   private func arguments(
     _ scratch: Scratch, _ model: TinyModel
   ) throws -> (_ name: String, _ more: [String]) -> [String] {
@@ -56,7 +56,7 @@ import TestSupport
   }
 
   @Test(
-    "Ctrl-C saves and stops, and --resume goes on to the same end",
+    "Ctrl-C saves and stops, and --resume continues to the same result",
     .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))
   func interrupts() throws {
     try Scratch.with { scratch in
@@ -70,7 +70,7 @@ import TestSupport
           try fault.run(
             arguments("parts", ["--save-every", "1e-9", "--force"] + resuming), at: 60))
         #expect(child.ending == .exit(2))
-        #expect(String(decoding: child.errors, as: UTF8.self).contains("--resume goes on"))
+        #expect(String(decoding: child.errors, as: UTF8.self).contains("with --resume to continue"))
         #expect(scratch.exists("parts.diff.state") && !scratch.exists("parts.diff"))
       }
       let last = try ChildProcess.run(Diffkit.path, arguments("parts", ["--force", "--resume"]))
@@ -80,7 +80,7 @@ import TestSupport
   }
 
   #if os(Linux)
-  @Test("bits depend on --threads, not on how many cores there are")
+  @Test("bits depend on --threads, not on the number of cores")
   func coresDoNotMatter() throws {
     try Scratch.with { scratch in
       let arguments = try arguments(scratch, TinyModel(scratch))
@@ -93,7 +93,7 @@ import TestSupport
     }
   }
 
-  /// The lowest number of a core that this process may use.
+  /// The lowest number of the cores that this process may use.
   private static var firstCore: String {
     get throws {
       let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
@@ -103,14 +103,14 @@ import TestSupport
   }
   #endif
 
-  /// Two trainings of one task have the same losses, and the same diff.
+  /// Expects that two trainings of one task have the same losses and the same diff.
   private func expectSame(_ scratch: Scratch, _ one: String, _ other: String) throws {
     #expect(try losses(scratch(one + ".jsonl")) == losses(scratch(other + ".jsonl")))
     #expect(
       try contents(ofFile: scratch(one + ".diff")) == contents(ofFile: scratch(other + ".diff")))
   }
 
-  /// The losses in a file of metrics, as they are written.
+  /// Returns the losses in a metrics file, as written.
   private func losses(_ path: String) throws -> [String] {
     let losses = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
       try JSONValue(parsing: Array($0.utf8))["loss"]?.compact ?? ""
@@ -119,7 +119,7 @@ import TestSupport
     return losses
   }
 
-  @Test("questions on contexts are learnt, scored and answered")
+  @Test("questions on contexts are trained, scored and answered")
   func questions() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
@@ -158,12 +158,12 @@ import TestSupport
     }
   }
 
-  @Test("bf16 is refused by name where the processor lacks it, and auto says what it is instead")
+  @Test("bf16 is refused by name if the processor lacks it, and auto reports what it uses instead")
   func precisionIsTold() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)
       func train(_ precision: String, _ name: String) throws -> Answer {
-        // oneDNN is told to know no more than AVX2.
+        // oneDNN is limited to AVX2.
         let all = [
           "ONEDNN_MAX_CPU_ISA=AVX2", Diffkit.path, "train", model.path, "--task",
           TinyModel.questions, "-o", scratch(name), "--method", "full", "--epochs", "1",

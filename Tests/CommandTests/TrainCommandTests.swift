@@ -28,7 +28,7 @@ import TestSupport
     ] + more
   }
 
-  @Test("the score told by train is that of evaluate; the diff has ⌊density · elements⌋ values")
+  @Test("the score printed by train is that of evaluate; the diff has ⌊density · elements⌋ values")
   func scoresAreThoseOfTheFile() throws {
     try Scratch.with { scratch in
       try makeTask(scratch)
@@ -66,12 +66,12 @@ import TestSupport
       let again = try Diffkit.run(
         "train", Self.base, "--from", scratch("task.diff"), "-o", scratch("again.diff"),
         "--json")
-      // What is unusual is told with --json, too.
+      // Notes are printed with --json, too.
       #expect(
         again.code == 0
           && again.errors.contains("no pooler: texts are pooled by the mean of their tokens\n"),
         "\(again.errors)")
-      // Beside it, a text that is cut, and gates that so short a training does not close.
+      // Also a text that is truncated, and gates that so short a training does not close.
       #expect(again.errors.count(where: { $0 == "\n" }) == 3)
       let made = try JSONValue(parsing: Array(again.output.utf8))
       #expect(schema.faults(made, "train") == [])
@@ -96,7 +96,7 @@ import TestSupport
     }
   }
 
-  @Test("quickstart trains, applies and evaluates, and shows the commands that do it")
+  @Test("quickstart trains, applies and evaluates, and prints the commands")
   func quickstart() throws {
     try Scratch.with { scratch in
       try makeTask(scratch)
@@ -143,7 +143,7 @@ import TestSupport
     }
   }
 
-  @Test("input that cannot be used gets one line, and nothing is written")
+  @Test("unusable input is one line of error, and nothing is written")
   func troubleIsTold() throws {
     try Scratch.with { scratch in
       try makeTask(scratch)

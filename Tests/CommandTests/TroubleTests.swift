@@ -3,9 +3,9 @@ import StrictJSON
 import Testing
 import TestSupport
 
-/// Files that are not there, not what they should be, or cannot be written.
+/// Files that do not exist, are of the wrong kind or cannot be written.
 @Suite struct TroubleTests {
-  /// Every command that takes a file, with the file in each place.
+  /// Every command that takes files, with the file as each argument.
   private func commands(_ file: String, _ files: Fixture) -> [[String]] {
     let (base, tuned, diff) = (files("base.h5"), files("tuned.h5"), files("exact.diff"))
     return [
@@ -20,15 +20,15 @@ import TestSupport
     ]
   }
 
-  @Test("missing files, folders, pipes, devices and other files are told by path")
+  @Test("missing files, folders, pipes, devices and other files are reported with their path")
   func inputs() throws {
     try Fixture.with { files in
       #expect(unsafe mkfifo(files("fifo"), 0o600) == 0)
       try write(Array("some text, long enough to be anything".utf8), toFile: files("text"))
       try write([], toFile: files("empty"))
       let before = try files.folder.names
-      let places = [files("missing"), files.folder.path, files("fifo"), "/dev/zero", "/dev/null"]
-      for file in places + [files("text"), files("empty")] {
+      let paths = [files("missing"), files.folder.path, files("fifo"), "/dev/zero", "/dev/null"]
+      for file in paths + [files("text"), files("empty")] {
         for arguments in commands(file, files) {
           let answer = Answer(try .run("timeout", ["30", Diffkit.path] + arguments))
           expectTrouble(answer, file)
@@ -39,7 +39,7 @@ import TestSupport
     }
   }
 
-  @Test("names that are not UTF-8 are refused, not repaired into another file's")
+  @Test("names that are not UTF-8 are refused, not repaired to the name of another file")
   func brokenNames() throws {
     try Fixture.with { files in
       let command = #"exec "$0" create "$1" "$2" -o "$3"/$'d\xff.diff'"#
@@ -52,8 +52,8 @@ import TestSupport
     }
   }
 
-  @Test("options that say nothing of the input, and outputs that cannot be piped, are refused")
-  func vainOptions() throws {
+  @Test("options that do not apply to the input, and outputs that cannot be piped, are refused")
+  func inapplicableOptions() throws {
     try Fixture.with { files in
       let (base, diff) = (files("base.h5"), files("add.diff"))
       for (arguments, word) in [
@@ -71,7 +71,7 @@ import TestSupport
     }
   }
 
-  @Test("what a transfer in text mode made of a diff is told by whoever reads it")
+  @Test("a diff damaged by a transfer in text mode is reported as such")
   func textMode() throws {
     try Fixture.with { files in
       let bytes = try files.bytes("exact.diff")
@@ -86,7 +86,7 @@ import TestSupport
   }
 
   @Test(
-    "verify names the class of what is wrong with a diff",
+    "verify names the class of the error in a diff",
     arguments: [
       "not-a-diff", "text-mode-utf8", "signature-cut", "version-before-features",
       "incompatible-feature", "page-checksum", "pages-past-index", "index-value-too-long",
@@ -103,7 +103,7 @@ import TestSupport
     #expect(error["path"] == .string(sample + ".diff"))
   }
 
-  @Test("a damaged diff is trouble for every command that reads it")
+  @Test("a damaged diff is an error for every command that reads it")
   func damaged() throws {
     try Fixture.with { files in
       var bytes = try files.bytes("exact.diff")
@@ -123,7 +123,7 @@ import TestSupport
     }
   }
 
-  @Test("an output into a folder that does not exist, or takes no files, is told by path")
+  @Test("an output in a folder that does not exist, or takes no files, is reported with its path")
   func outputs() throws {
     try Fixture.with { files in
       for output in [files("none/out"), files("base.h5/out"), "/proc/diffkit-out"] {
@@ -143,7 +143,7 @@ import TestSupport
   }
 
   @Test(
-    "an output into a read-only folder is told by path",
+    "an output in a read-only folder is reported with its path",
     .enabled(if: geteuid() != 0, "root may write everywhere"))
   func readOnly() throws {
     try Fixture.with { files in

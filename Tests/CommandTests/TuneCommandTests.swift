@@ -9,7 +9,7 @@ import TestSupport
     Answer(try ChildProcess.run("timeout", ["120", Diffkit.path] + arguments))
   }
 
-  /// Two tasks on the same texts: one of colours, one of things.
+  /// Two tasks on the same texts: one on colors, one on things.
   private func train(_ scratch: Scratch, _ model: TinyModel) throws {
     let (colours, things) = (["red", "blue"], ["river", "house"])
     for (number, name) in ["a", "b"].enumerated() {
@@ -29,7 +29,7 @@ import TestSupport
     }
   }
 
-  @Test("weights are chosen on half of the rows, and told with what the other half says")
+  @Test("weights are chosen on half of the rows, and reported with the score on the other half")
   func tuning() throws {
     try Scratch.with { scratch in
       let model = try TinyModel(scratch)

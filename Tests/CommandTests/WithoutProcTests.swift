@@ -2,9 +2,9 @@ import SystemSupport
 import Testing
 import TestSupport
 
-/// Programs where there is no /proc: in a chroot, in a hardened container.
+/// Programs without /proc, as in a chroot or a hardened container.
 private enum WithoutProc {
-  /// What runs its arguments with an empty /proc; nil where nothing can.
+  /// The command that runs its arguments with an empty /proc; nil if that is not possible.
   static let start: [String]? = ["-m", "-rm"].map {
     ["unshare", $0, "sh", "-c", "mount -t tmpfs none /proc && exec \"$0\" \"$@\""]
   }.first { CLibrary.answers($0[0], Array($0[1...]) + ["test", "!", "-e", "/proc/self"]) }
@@ -42,7 +42,7 @@ struct WithoutProcTests {
     }
   }
 
-  @Test("the programs see their arguments, and refuse those that are not UTF-8")
+  @Test("the programs get their arguments, and refuse those that are not UTF-8")
   func arguments() throws {
     expectTrouble(try diffkit("inspect", "/nowhere"), "/nowhere: ")
     let unknown = try diffkit("unknown")

@@ -1,4 +1,4 @@
-/* A thing that must be so, or the program ends with a line that says what is not. */
+/* A condition that must hold; else the program ends with a line that names it. */
 #include <stdio.h>
 #include <stdlib.h>
 

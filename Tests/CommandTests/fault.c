@@ -4,7 +4,7 @@
    FAULT_UNDER    the folder
    FAULT_AT       which call, from 1 on
    FAULT_ERRNO    the error; 0: kill -9, a write being done by half before
-   FAULT_STAYS    1: all later calls that take room fail too
+   FAULT_STAYS    1: all later calls that need space fail too
    FAULT_SIGNAL   diffkit itself (not its helper) gets this signal instead
    FAULT_WAITS    1: the call then waits for what the signal does
    FAULT_REPORT   a file that is made when it happens
@@ -45,7 +45,7 @@ static int is_ours(int descriptor) {
   return below(path);
 }
 
-/* Whether this call is to fail. One that kills tells so by `kills` and leaves it to the caller. */
+/* Returns whether this call is to fail. If it is to kill, it sets `kills`; the caller does it. */
 static int fails(int takes_room, int *kills) {
   long signal = number("FAULT_SIGNAL");
   if (signal && strcmp(program_invocation_short_name, "diffkit")) return 0;
@@ -67,9 +67,9 @@ static int fails(int takes_room, int *kills) {
 static void end(void) { syscall(SYS_kill, getpid(), SIGKILL); }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define HOOK(ours, room, failure) \
+#define HOOK(ours, grows, failure) \
   int kills = 0; \
-  if (ours && fails(room, &kills)) { if (kills) end(); return failure; }
+  if (ours && fails(grows, &kills)) { if (kills) end(); return failure; }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
   int kills = 0;
@@ -111,7 +111,7 @@ int fsync(int fd) { HOOK(is_ours(fd), 0, -1) return REAL(fsync)(fd); }
 int fdatasync(int fd) { HOOK(is_ours(fd), 0, -1) return REAL(fdatasync)(fd); }
 int rename(const char *from, const char *to) { HOOK(below(to), 0, -1) return REAL(rename)(from, to); }
 int unlink(const char *path) {
-  /* If a hidden file cannot be removed there is nothing better to do than to leave it. */
+  /* A hidden file that cannot be removed is left. */
   HOOK(below(path) && !strstr(path, ".diffkit-tmp"), 0, -1) return REAL(unlink)(path);
 }
 int mkdir(const char *path, mode_t mode) { HOOK(below(path), 1, -1) return REAL(mkdir)(path, mode); }

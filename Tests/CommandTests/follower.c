@@ -1,4 +1,4 @@
-/* Follows a store from one version to another and back, and gives wrong arguments:
+/* Follows a store from one version to another and back, and passes wrong arguments:
  * follower STORE BASE TUNED TENSOR BASE.raw TUNED.raw */
 #include <stdio.h>
 #include <stdlib.h>

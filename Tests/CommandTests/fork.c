@@ -22,7 +22,7 @@ static size_t read_bytes(const char *name, unsigned char *bytes) {
   return count;
 }
 
-/* Each line is a thing that must be so. */
+/* Each line is a condition that must hold. */
 static int is_right(diffkit_diff *diff, unsigned char *work) {
   size_t index;
   char missing[32];

@@ -54,7 +54,7 @@ int main(int count, char **arguments) {
   EXPECT(diffkit_entry_at(diff, 2, &entry) == DIFFKIT_ARGUMENT);
   diffkit_entry unsized = {.size = 8};
   EXPECT(diffkit_entry_at(diff, 0, &unsized) == DIFFKIT_ARGUMENT);
-  /* One of a later version: what this one does not know is zero. */
+  /* A structure of a later version: members that this version does not know are zero. */
   struct {
     diffkit_entry known;
     uint64_t later;

@@ -27,7 +27,7 @@ static int use(const diffkit_diff *diff) {
     diffkit_apply(diff, i, tensor, size, 0);
     diffkit_apply(diff, i, tensor, size + 1, DIFFKIT_UNVERIFIED);
     free(tensor);
-    /* The parts of a reshape are not read one by one. */
+    /* A reshape is not read as changes. */
     if (status == DIFFKIT_UNSUPPORTED && entry.operation != DIFFKIT_RESHAPE) abort();
   }
   return damaged;

@@ -1,4 +1,4 @@
-/* Makes diffs of tensors in memory and does with them everything that diffkit.h offers:
+/* Makes diffs from tensors in memory and calls every function of diffkit.h on them:
  * library_memory FOLDER */
 #include <math.h>
 #include <stdio.h>
@@ -83,7 +83,7 @@ static void wrong_arguments(void) {
   options.density = 0.5;
   EXPECT(diffkit_writer_new(&options, &made) == DIFFKIT_ARGUMENT);
   options.operation = DIFFKIT_ADD;
-  EXPECT(diffkit_writer_new(&options, &made) == DIFFKIT_ARGUMENT); /* no type of values */
+  EXPECT(diffkit_writer_new(&options, &made) == DIFFKIT_ARGUMENT); /* no value type */
   options.value_type = F16;
   options.density = NAN;
   EXPECT(diffkit_writer_new(&options, &made) == DIFFKIT_ARGUMENT);
@@ -118,14 +118,14 @@ static void wrong_arguments(void) {
 static void sources(const void *bytes, size_t size) {
   diffkit_diff *diff;
   diffkit_source source = {
-      sizeof source, (void *)(uintptr_t)bytes, size, "a place", reads, releases_it};
+      sizeof source, (void *)(uintptr_t)bytes, size, "a name", reads, releases_it};
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_OK && calls == 3);
   EXPECT(diffkit_read(diff, 3, NULL, NULL, COUNT) == DIFFKIT_OK && calls > 3 && releases == 0);
   diffkit_close(diff);
   EXPECT(releases == 1);
   source.length--;
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_DAMAGED && diff == NULL);
-  EXPECT(releases == 2 && strstr(diffkit_error(), "a place") != NULL);
+  EXPECT(releases == 2 && strstr(diffkit_error(), "a name") != NULL);
   source.read = fails;
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_IO && releases == 3);
   EXPECT(strcmp(diffkit_error_code(), "io") == 0);
@@ -157,7 +157,7 @@ static void fingerprints(const diffkit_entry *entry) {
   diffkit_hash_free(NULL);
 }
 
-/* Old elements kept, changed, and put back, of any sparse entry of "w". */
+/* Saves the old elements of any sparse entry of "w", changes them, and restores them. */
 static void elements(const diffkit_diff *diff, size_t index) {
   diffkit_entry w = entry(diff, index, "w");
   size_t size = sizeof weights;
@@ -199,7 +199,7 @@ static void elements(const diffkit_diff *diff, size_t index) {
   EXPECT(memcmp(work, after, size) == 0 && memcmp(other + 5, new, 4) == 0 && refused == 9);
   EXPECT(diffkit_exchange_run(exchange, tensors, sizes, 2, 0, &refused) == DIFFKIT_WRONG_BASE);
   EXPECT(refused == 0);
-  /* Only the last element of all is another one: everything stays. */
+  /* Only the last of all elements differs: nothing is changed. */
   memset(other + 5, 7, 4);
   EXPECT(
       diffkit_exchange_run(exchange, tensors, sizes, 2, DIFFKIT_BACKWARDS, &refused) ==
@@ -312,17 +312,17 @@ int main(int count, char **arguments) {
   EXPECT(diffkit_writer_file(exact, path, DIFFKIT_OVERWRITE, NULL) == DIFFKIT_OK);
   EXPECT(diffkit_writer_file(exact, path, 1, NULL) == DIFFKIT_ARGUMENT);
   diffkit_writer_free(exact);
-  int told = 0;
+  int reported = 0;
   options.progress = stop_at_second;
-  options.context = &told;
+  options.context = &reported;
   diffkit_writer *stopped = writer(&options);
   snprintf(path, sizeof path, "%s/stopped.diff", arguments[1]);
-  EXPECT(diffkit_writer_file(stopped, path, 0, NULL) == DIFFKIT_STOPPED && told == 2);
+  EXPECT(diffkit_writer_file(stopped, path, 0, NULL) == DIFFKIT_STOPPED && reported == 2);
   EXPECT(strcmp(diffkit_error_code(), "stopped") == 0 && fopen(path, "rb") == NULL);
   diffkit_writer_free(stopped);
   options.progress = NULL;
 
-  /* Additions of each type of values: the tenth of a percent that is largest. */
+  /* Additions with each value type: the largest 0.1 % of the changes. */
   uint32_t types[] = {F16, BF16, F32};
   for (int i = 0; i < 3; i++) {
     options.operation = DIFFKIT_ADD;

@@ -1,5 +1,5 @@
-/* Loaded into a process before its program begins: an OpenMP whose threads are at work beside those
- * of the program. */
+/* Loaded into a process before its program begins: an OpenMP whose threads work beside those of
+ * the program. */
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-/// Bytes from hexadecimal digits; spaces are ignored.
+/// Returns the bytes of hexadecimal digits; spaces are ignored.
 package func hex(_ text: String) -> [UInt8] {
   let digits = text.utf8.filter { $0 != 0x20 && $0 != 0x0A }
   precondition(digits.count % 2 == 0, "half a byte")
@@ -10,18 +10,18 @@ package func hex(_ text: String) -> [UInt8] {
   }
 }
 
-/// Hexadecimal digits of bytes.
+/// Returns the hexadecimal digits of bytes.
 package func hex(_ bytes: [UInt8]) -> String {
   bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
-/// An unsigned LEB128 number, written apart from the one in DiffFormat.
+/// Returns an unsigned LEB128 number, encoded independently of DiffFormat.
 package func varint(_ value: UInt64) -> [UInt8] {
   value < 0x80
     ? [UInt8(value)] : [UInt8(value & 0x7F) | 0x80] + varint(value >> 7)
 }
 
-/// Numbers of any width, least significant bit first.
+/// Writes numbers of any width, least significant bit first.
 package struct BitWriter {
   package private(set) var bytes: [UInt8] = []
   private var used = 8
@@ -39,6 +39,6 @@ package struct BitWriter {
     }
   }
 
-  /// Goes on with the next byte.
+  /// Moves to the next byte.
   package mutating func align() { used = 8 }
 }

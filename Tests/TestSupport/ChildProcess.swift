@@ -2,20 +2,20 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// Another program, run to its end with its output caught.
+/// Another program, run to its end with its output captured.
 package struct ChildProcess {
   /// How it ended.
   package let ending: ProcessEnding
   package let output, errors: [UInt8]
-  /// The most memory it had resident, in bytes.
+  /// The peak of its resident memory, in bytes.
   package let peakMemory: UInt64
   package let seconds: Double
 
   /// Runs a program found by path, or by name in PATH.
   ///
   /// - Parameters:
-  ///   - killedAfter: seconds after which it gets `signal`, if it still runs.
-  ///   - outputPath: a file that standard output goes to instead of being caught.
+  ///   - killedAfter: The seconds after which it gets `signal`, if it still runs.
+  ///   - outputPath: A file for standard output, which is then not captured.
   package static func run(
     _ program: String, _ arguments: [String], killedAfter: Double? = nil, by signal: Int32 = 9,
     outputPath: String? = nil
@@ -79,7 +79,7 @@ package struct ChildProcess {
     return child
   }
 
-  /// A file without a name, for what the child writes.
+  /// Creates an unlinked file for the output of the child.
   private static func capture() throws(DiffError) -> File {
     var template = Array("/tmp/diffkit-output-XXXXXX".utf8CString)
     let descriptor = unsafe mkstemp(&template)

@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
 
-/// Positions and values of one stream.
+/// The positions and values of one stream.
 package struct Changes: Sendable, Hashable {
   package var positions: [UInt64]
   package var values: [UInt8]
@@ -11,15 +11,15 @@ package struct Changes: Sendable, Hashable {
     self.values = values
   }
 
-  /// All elements of a stream of whole tensors.
+  /// Creates changes of all elements of a stream of whole tensors.
   package init(whole values: [UInt8], width: Int) {
     self.init((0..<values.count / width).map(UInt64.init), values)
   }
 }
 
-/// What a diff holds, apart from how it is stored.
+/// The contents of a diff, independent of their encoding.
 package struct Contents: Sendable {
-  /// An entry without its pages, and what they hold.
+  /// An entry without its pages, and their contents.
   package struct Tensor: Sendable {
     package var entry: DiffEntry
     package var streams: [DiffStream: Changes]
@@ -44,7 +44,7 @@ package struct Contents: Sendable {
 }
 
 extension Contents: Equatable {
-  /// Metadata by bytes: as strings, different spellings of one accented letter are equal.
+  /// Compares metadata by bytes: as strings, different encodings of an accented letter are equal.
   package static func == (a: Contents, b: Contents) -> Bool {
     a.metadata.count == b.metadata.count
       && a.metadata.allSatisfy { key, value in
@@ -60,7 +60,7 @@ extension Contents: Equatable {
 // MARK: Decoding
 
 extension DiffReader {
-  /// Decodes everything.
+  /// Decodes all entries.
   package func contents() throws(DiffError) -> Contents {
     var all = Contents(metadata: metadata, [])
     for entry in self { all.tensors.append(try contents(of: entry)) }
@@ -80,7 +80,7 @@ extension DiffReader {
     return tensor
   }
 
-  /// Decodes every page and keeps nothing.
+  /// Decodes every page and discards it.
   package func verify() throws(DiffError) {
     for entry in self {
       for stream in entry.operation.streams {
@@ -101,7 +101,7 @@ extension Changes {
 // MARK: Encoding
 
 extension Contents {
-  /// The file, written in calls of at most `step` changes.
+  /// Returns the file, written in calls of at most `step` changes.
   package func encoded(
     profile: EncodingProfile = .size, step: Int = .max
   ) throws(DiffError) -> [UInt8] {

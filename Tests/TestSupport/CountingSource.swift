@@ -2,7 +2,7 @@ import DiffFormat
 import Synchronization
 import TensorCore
 
-/// A source that remembers which ranges were read.
+/// A source that records the ranges that are read.
 package final class CountingSource: ByteSource {
   private let bytes: [UInt8]
   private let log = Mutex<[Range<UInt64>]>([])
@@ -17,7 +17,7 @@ package final class CountingSource: ByteSource {
     try MemorySource(bytes).read(at: offset, into: &buffer)
   }
 
-  /// The ranges read since the last call.
+  /// Returns the ranges read since the last call.
   package func takeReads() -> [Range<UInt64>] {
     log.withLock { reads in
       defer { reads = [] }

@@ -1,16 +1,16 @@
-/// A block of deflate (RFC 1951) with codes of its own, of any lengths, also bad ones: written from
-/// that document, bit by bit.
+/// A block of deflate (RFC 1951) with custom codes of any lengths, including invalid ones, written
+/// bit by bit from that document.
 package struct DeflateBlock {
-  /// A symbol of the code of lengths: 0 to 15 is a length, 16 to 18 repeat one; with the number that
-  /// its extra bits hold.
+  /// A symbol of the code of lengths, with the value of its extra bits: 0 to 15 is a length, 16 to
+  /// 18 repeat one.
   package struct Step {
     let symbol: Int
     let extra: UInt64
 
     package static func length(_ length: Int) -> Step { Step(symbol: length, extra: 0) }
-    /// The length before, 3 to 6 times more.
+    /// Repeats the length before 3 to 6 times.
     package static func again(_ count: Int) -> Step { Step(symbol: 16, extra: UInt64(count - 3)) }
-    /// Symbols that do not occur: 11 to 138.
+    /// Repeats length 0, of symbols that do not occur, 11 to 138 times.
     package static func zeros(_ count: Int) -> Step { Step(symbol: 18, extra: UInt64(count - 11)) }
 
     fileprivate var extraBits: Int { [16: 2, 18: 7][symbol] ?? 0 }
@@ -23,16 +23,16 @@ package struct DeflateBlock {
   package static let completeSteps =
     [Int](repeating: 4, count: 13) + [Int](repeating: 5, count: 6)
 
-  /// The lengths of `count` codes, of which those not listed are zero.
+  /// Returns the lengths of `count` codes; those not listed are zero.
   package static func lengths(_ listed: [Int: Int], of count: Int) -> [Int] {
     (0..<count).map { listed[$0] ?? 0 }
   }
 
-  /// The head of a block: its type and the lengths of its codes.
+  /// Writes the header of a block: its type and the lengths of its codes.
   ///
   /// - Parameters:
-  ///   - steps: how the lengths are written; by default one by one.
-  ///   - stepLengths: the lengths of the code that they are written in, by symbol.
+  ///   - steps: The symbols that encode the lengths; by default one per length.
+  ///   - stepLengths: The lengths of the code of these symbols, by symbol.
   package init(
     literals: [Int], distances: [Int], isFinal: Bool = true, steps: [Step]? = nil,
     stepLengths: [Int] = completeSteps
@@ -52,7 +52,7 @@ package struct DeflateBlock {
     }
   }
 
-  /// The block so far.
+  /// The bytes of the block so far.
   package var bytes: [UInt8] { writer.bytes }
 
   /// Appends symbols of the code of literals and lengths.

@@ -1,5 +1,5 @@
 extension DiffImage {
-  /// Takes a valid file apart; traps if it is not one.
+  /// Parses a valid file; traps if it is invalid.
   package init(_ file: [UInt8]) {
     let footer = Array(file.suffix(48))
     let indexSize = footer[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -24,7 +24,7 @@ extension DiffImage {
   }
 }
 
-/// Cuts an index into fields, by the specification and apart from DiffFormat.
+/// Splits an index into fields, by the specification and independently of DiffFormat.
 private struct IndexWalk {
   private let bytes: [UInt8]
   private var at = 0

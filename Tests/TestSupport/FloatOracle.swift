@@ -1,7 +1,7 @@
 import Kernels
 import TensorCore
 
-/// Float arithmetic in plain Swift, an element at a time.
+/// Float arithmetic in plain Swift, one element at a time.
 package enum FloatOracle {
   package static func widened(_ bits: UInt64, _ type: FloatType) -> Double {
     switch type {
@@ -12,7 +12,7 @@ package enum FloatOracle {
     }
   }
 
-  /// The nearest number of a type, ties to even.
+  /// Returns the nearest number of a type, ties to even.
   package static func narrowed(_ value: Double, _ type: FloatType) -> UInt64 {
     switch type {
     case .f16: UInt64(Float16(value).bitPattern)
@@ -22,12 +22,12 @@ package enum FloatOracle {
     }
   }
 
-  /// Through the two neighbours: no rounding but the one that is decided here.
+  /// Rounds between the two neighbors, so that there is a single rounding.
   private static func bfloat16(_ value: Double) -> UInt16 {
     guard !value.isNaN else { return 0x7FC0 }
     let sign: UInt16 = value.sign == .minus ? 0x8000 : 0
     let magnitude = value.magnitude
-    // The patterns of positive numbers are in their order.
+    // The patterns of positive numbers are in the order of the numbers.
     var (low, high): (UInt16, UInt16) = (0, 0x7F80)
     while low + 1 < high {
       let middle = (low + high) / 2
@@ -44,14 +44,14 @@ package enum FloatOracle {
     Double(Float(bitPattern: UInt32(pattern) << 16))
   }
 
-  /// One addition in the tensor's type of calculation, then conversion; a NaN is always the same.
+  /// Returns one addition in the tensor's type of calculation, converted; a NaN is always the same.
   package static func sum(_ old: UInt64, _ delta: Double, _ type: FloatType) -> UInt64 {
     let x = widened(old, type)
     let y = type == .f64 ? x + delta : Double(Float(x) + Float(delta))
     return y.isNaN ? quietNaN(type) : narrowed(y, type)
   }
 
-  /// The NaN that additions make: positive, quiet, without payload.
+  /// Returns the NaN that additions make: positive, quiet, without payload.
   package static func quietNaN(_ type: FloatType) -> UInt64 {
     switch type {
     case .f16: 0x7E00
@@ -63,7 +63,7 @@ package enum FloatOracle {
 
   package static func isNaN(_ bits: UInt64, _ type: FloatType) -> Bool { widened(bits, type).isNaN }
 
-  /// The elements that bytes hold, as bits.
+  /// Returns the elements that bytes hold, as bits.
   package static func elements(_ bytes: [UInt8], _ type: FloatType) -> [UInt64] {
     switch type {
     case .f16, .bf16: integers(UInt16.self, bytes).map(UInt64.init)
@@ -76,7 +76,7 @@ package enum FloatOracle {
     elements.flatMap { $0.littleEndianBytes.prefix(type.width) }
   }
 
-  /// Patterns at which arithmetic is difficult, and random ones.
+  /// Returns patterns at which arithmetic is difficult, and random ones.
   package static func patterns(_ type: FloatType, _ count: Int, _ random: inout SplitMix64)
     -> [UInt64]
   {

@@ -1,7 +1,7 @@
-/// Codes of gaps with any parameters, also bad ones: written from the specification, bit by bit,
-/// apart from the encoders of DiffFormat.
+/// Codes of gaps with any parameters, including invalid ones, written bit by bit from the
+/// specification, independently of the encoders of DiffFormat.
 package enum Handmade {
-  /// SPLIT_RICE of gaps whose block `j` has the parameter `least + steps[j]`.
+  /// Returns SPLIT_RICE of gaps whose block `j` has the parameter `least + steps[j]`.
   package static func rice(
     _ gaps: [UInt64], least: Int, bits: Int = 0, steps: [Int] = []
   ) -> [UInt8] {
@@ -21,7 +21,7 @@ package enum Handmade {
     return head.bytes + quotients.bytes
   }
 
-  /// BP128 of gaps with these widths.
+  /// Returns BP128 of gaps with these widths.
   package static func packed(_ gaps: [UInt64], widths: [Int]) -> [UInt8] {
     var writer = BitWriter()
     for width in widths { writer.append(UInt64(width), bits: 8) }
@@ -32,12 +32,12 @@ package enum Handmade {
     return writer.bytes
   }
 
-  /// A page: code, positions with their size, planes.
+  /// Returns a page: code, positions with their size, planes.
   package static func page(_ code: UInt8, _ positions: [UInt8], _ planes: [UInt8]) -> [UInt8] {
     [code] + varint(UInt64(positions.count)) + positions + planes
   }
 
-  /// The gaps of ascending numbers.
+  /// Returns the gaps of ascending numbers.
   package static func gaps(_ numbers: [UInt64]) -> [UInt64] {
     numbers.indices.map { $0 == 0 ? numbers[0] : numbers[$0] - numbers[$0 - 1] - 1 }
   }

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// The bytes of integers, little-endian, end to end.
+/// Returns the bytes of integers, little-endian and contiguous.
 package func littleEndian<Integer: FixedWidthInteger>(_ values: [Integer]) -> [UInt8] {
   let width = Integer.bitWidth / 8
   var bytes = [UInt8](repeating: 0, count: values.count * width)
@@ -16,7 +16,7 @@ package func littleEndian(_ values: [Float]) -> [UInt8] { littleEndian(values.ma
 
 package func littleEndian(_ values: [Double]) -> [UInt8] { littleEndian(values.map(\.bitPattern)) }
 
-/// The integers that bytes hold.
+/// Returns the integers that bytes hold.
 package func integers<Integer: FixedWidthInteger>(
   _ type: Integer.Type = Integer.self, _ bytes: [UInt8]
 ) -> [Integer] {

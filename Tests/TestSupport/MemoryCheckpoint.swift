@@ -18,7 +18,7 @@ package struct MemoryTensor: Sendable {
     self.bytes = bytes
   }
 
-  /// A vector.
+  /// Creates a vector.
   package init(_ name: TensorName, _ type: ElementType, _ bytes: [UInt8]) {
     let elements = UInt64(bytes.count / type.width * type.unit)
     guard let shape = Shape([elements], of: type) else { preconditionFailure("no vector") }
@@ -38,8 +38,8 @@ package final class MemoryCheckpoint: Checkpoint {
   private let committed = Mutex<[String: MemoryCheckpoint]>([:])
   private let begun = Mutex(0)
 
-  /// - Parameter contiguous: whether outputs leave out what is rewritten, as HDF5 does with
-  ///   tensors in one piece.
+  /// - Parameter contiguous: True if outputs do not copy tensors that are rewritten, as HDF5 does
+  ///   with contiguous tensors.
   package init(_ tensors: [MemoryTensor], path: String = "memory", contiguous: Bool = true) {
     self.path = path
     let sorted = tensors.sorted { $0.name < $1.name }
@@ -49,10 +49,10 @@ package final class MemoryCheckpoint: Checkpoint {
     contents = Dictionary(uniqueKeysWithValues: sorted.map { ($0.name, $0.bytes) })
   }
 
-  /// How many outputs were begun.
+  /// The number of outputs that were begun.
   package var outputsBegun: Int { begun.withLock { $0 } }
 
-  /// What was committed at a path.
+  /// Returns the checkpoint that was committed at a path.
   package func output(_ path: String) -> MemoryCheckpoint? { committed.withLock { $0[path] } }
 
   /// The contents, in order.
@@ -78,7 +78,7 @@ package final class MemoryCheckpoint: Checkpoint {
     begun.withLock { $0 += 1 }
     var copy = contents
     for tensor in tensors where rewriting.contains(tensor.name) {
-      // What the caller promised to rewrite is not there.
+      // Tensors that the caller promised to rewrite are not copied.
       guard case .contiguous = tensor.storage else { continue }
       copy[tensor.name] = [UInt8](repeating: 0, count: Int(tensor.byteCount))
     }

@@ -29,7 +29,7 @@ final class MemoryOutput: CheckpointOutput {
     copy.append(copying: bytes)
     let start = Int(offset)
     let isThere = state.withLock { [copy] state in
-      guard let room = state.contents[tensor.name], start + copy.count <= room.count else {
+      guard let old = state.contents[tensor.name], start + copy.count <= old.count else {
         return false
       }
       state.contents[tensor.name]?.replaceSubrange(start..<start + copy.count, with: copy)
@@ -74,7 +74,7 @@ final class MemoryOutput: CheckpointOutput {
 }
 
 extension StoredTensor {
-  /// A tensor of memory.
+  /// Creates a tensor in memory.
   init(
     _ name: TensorName, _ type: ElementType, _ shape: Shape, _ storage: Storage,
     aliases: [TensorName] = []

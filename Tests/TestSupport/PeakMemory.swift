@@ -4,8 +4,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The most address space that this process has had, in bytes: what is allocated and never
-/// touched counts. Nil where the system does not say.
+/// Returns the peak address space of this process in bytes, including memory that is allocated but
+/// never touched; nil if the system does not report it.
 package func peakAddressSpace() -> Int? {
   guard let status = FileManager.default.contents(atPath: "/proc/self/status") else { return nil }
   let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")

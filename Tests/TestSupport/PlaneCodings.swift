@@ -1,7 +1,7 @@
 import DiffFormat
 import TensorCore
 
-/// The codings of the planes of a valid file.
+/// Returns the codings of the planes of a valid file.
 package func planeCodings(_ file: [UInt8]) throws(DiffError) -> Set<PlaneCoding> {
   let reader = try DiffReader(bytes: file)
   var codings: Set<PlaneCoding> = []
@@ -17,7 +17,7 @@ package func planeCodings(_ file: [UInt8]) throws(DiffError) -> Set<PlaneCoding>
   return codings
 }
 
-/// Those of one page, behind its positions.
+/// Returns the codings of the planes of one page, which are after its positions.
 private func planeCodings(_ page: [UInt8], count: Int, width: Int) -> [PlaneCoding] {
   var at = 1
   func number() -> Int {

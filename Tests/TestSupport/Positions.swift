@@ -1,12 +1,12 @@
 import Kernels
 import TensorCore
 
-/// Ways in which the positions of a test may lie.
+/// The distribution of the positions of a test.
 package enum Clustering: CaseIterable, Sendable {
   case uniform, runs, hotRows, hotColumns, hotBoth, periodic
 }
 
-/// Ascending positions in a tensor of `rows × columns` elements, about `density` of them.
+/// Returns ascending positions in a tensor of `rows × columns` elements, about `density` of them.
 package func positions(
   _ clustering: Clustering, rows: Int, columns: Int, density: Double,
   _ random: inout SplitMix64

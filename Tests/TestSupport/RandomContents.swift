@@ -3,7 +3,7 @@ import Kernels
 import TensorCore
 
 extension Contents {
-  /// A small diff of every kind of entry, a function of `random` alone.
+  /// Returns a small diff of entries of any kind, determined by `random`.
   package static func random(_ random: inout SplitMix64) -> Contents {
     var metadata: [String: String] = [:]
     for _ in 0..<Int.random(in: 0...3, using: &random) {
@@ -19,7 +19,7 @@ extension Contents {
 }
 
 extension Contents.Tensor {
-  /// A small entry of any operation and type.
+  /// Returns a small entry of any operation and type.
   package static func random(_ name: TensorName, _ random: inout SplitMix64) -> Contents.Tensor {
     let types = ElementType.wholeBytes
     let type = types[Int.random(in: types.indices, using: &random)]
@@ -72,7 +72,7 @@ extension Contents.Tensor {
 }
 
 extension Changes {
-  /// Values that compress more or less well.
+  /// Returns values that compress to different degrees.
   private static func values(_ count: Int, _ width: Int, _ random: inout SplitMix64) -> [UInt8] {
     let masks: [UInt8] = [0, 1, 7, 255]
     let planeMasks = (0..<width).map { _ in masks[Int.random(in: 0..<4, using: &random)] }
@@ -91,9 +91,9 @@ extension Changes {
     _ rows: Int, _ columns: Int, _ width: Int, _ random: inout SplitMix64
   ) -> Changes {
     let kinds = Clustering.allCases
-    let places = TestSupport.positions(
+    let positions = TestSupport.positions(
       kinds[Int.random(in: kinds.indices, using: &random)], rows: rows, columns: columns,
       density: [0.01, 0.1, 0.4, 1][Int.random(in: 0..<4, using: &random)], &random)
-    return Changes(places, values(places.count, width, &random))
+    return Changes(positions, values(positions.count, width, &random))
   }
 }

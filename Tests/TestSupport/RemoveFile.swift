@@ -4,5 +4,5 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Removes a file that a test made, if it is there.
+/// Removes a file that a test made, if it exists.
 package func removeFile(_ path: String) { try? FileManager.default.removeItem(atPath: path) }

@@ -11,7 +11,7 @@ package enum Repository {
     #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
     .joined(separator: "/")
 
-  /// The small HDF5 file of many features.
+  /// The small HDF5 file with many features.
   package static let base = path + "/Tests/CheckpointsTests/Resources/base.h5"
 
   /// The folder of real checkpoints, which is not part of the repository.

@@ -9,7 +9,7 @@ import Foundation
 package struct Scratch {
   package let path: String
 
-  /// A folder that is there already.
+  /// Creates a value for an existing folder.
   package init(path: String) { self.path = path }
 
   /// Runs `body` with a new folder that is removed afterwards.
@@ -20,10 +20,10 @@ package struct Scratch {
     return try body(Scratch(path: folder))
   }
 
-  /// The path of a file in the folder.
+  /// Returns the path of a file in the folder.
   package func callAsFunction(_ name: String) -> String { path + "/" + name }
 
-  /// What is in the folder, sorted.
+  /// The names of the files in the folder, sorted.
   package var names: [String] {
     get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
   }
@@ -33,7 +33,7 @@ package struct Scratch {
   }
 }
 
-/// All bytes of a file.
+/// Returns all bytes of a file.
 package func contents(ofFile path: String) throws -> [UInt8] {
   let file = try File(path)
   var bytes = [UInt8](repeating: 0, count: Int(try file.size))
@@ -42,7 +42,7 @@ package func contents(ofFile path: String) throws -> [UInt8] {
   return bytes
 }
 
-/// Makes a new file.
+/// Writes a new file.
 package func write(_ bytes: [UInt8], toFile path: String) throws {
   try File(creating: path).write(bytes.span, at: 0)
 }

@@ -7,7 +7,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What a valid vector holds: the JSON beside it. `samples/VECTORS.md` describes it.
+/// The contents of a valid vector: the JSON file beside it, described in `samples/VECTORS.md`.
 package struct ValidDescription: Codable {
   struct Entry: Codable {
     var name, operation, type: String
@@ -37,7 +37,7 @@ package struct ValidDescription: Codable {
   var checkpoints: Checkpoints?
   var entries: [Entry]
 
-  /// The description of a diff, by decoding all of it.
+  /// Creates the description of a diff by decoding all of it.
   package init(_ reader: DiffReader) throws(DiffError) {
     metadata = reader.metadata
     identity = reader.identity.description
@@ -87,7 +87,7 @@ extension ValidDescription.Stream {
   }
 }
 
-/// How an invalid vector is refused: the JSON beside it.
+/// The error of an invalid vector: the JSON file beside it.
 package struct InvalidDescription: Codable {
   package var code: String
   package var offset: UInt64
@@ -105,12 +105,12 @@ package enum VectorFolder {
       .deletingLastPathComponent().appending(path: "samples")
   }
 
-  /// Whether the vectors are to be written, not read.
+  /// True if the vectors are to be written, not read.
   package static var isRecording: Bool {
     ProcessInfo.processInfo.environment["DIFFKIT_RECORD"] == "1"
   }
 
-  /// The names of the vectors in `valid` or `invalid`, without suffix.
+  /// Returns the names of the vectors in `valid` or `invalid`, without suffix.
   package static func names(_ folder: String) -> [String] {
     let path = samples.appending(path: folder).path
     let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -146,7 +146,7 @@ package enum VectorFolder {
     try Data(json(description)).write(to: URL(filePath: path(folder, name + ".json")))
   }
 
-  /// Removes all vectors of a folder, so that none stays that nothing makes.
+  /// Removes all vectors of a folder, so that only those that are written again remain.
   package static func removeAll(_ folder: String) throws {
     for name in names(folder) {
       for suffix in [".diff", ".json"] {

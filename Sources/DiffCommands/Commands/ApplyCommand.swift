@@ -10,12 +10,12 @@ import TensorCore
 struct ApplyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply",
-    abstract: "Write the checkpoint that a base and one or more diffs make.",
+    abstract: "Apply one or more diffs to a base checkpoint.",
     discussion: """
-      The base is recognised by the fingerprints of the tensors that change; whatever no diff \
-      touches is copied bit for bit. Exact diffs are applied one after the other, additive ones \
-      on one base are summed. A diff may be '-', standard input, which is held in memory, or on a \
-      server (http, https, s3).
+      The base is recognized by the fingerprints of the tensors that change; everything else is \
+      copied bit for bit. Exact diffs are applied one after the other, additive diffs on one base \
+      are summed. A diff may be '-' (standard input, held in memory) or on a server (http, https, \
+      s3).
 
         diffkit apply base.h5 task.diff -o tuned.h5
         diffkit apply base.h5 a.diff b.diff --undo back.diff
@@ -28,14 +28,14 @@ struct ApplyCommand: ParsableCommand {
   @Option(help: "Also write the exact inverse, as a diff.", completion: .file())
   var undo: String?
 
-  @Flag(help: "Apply additive diffs to another base than theirs.")
+  @Flag(help: "Apply additive diffs to a base other than their own.")
   var allowOtherBase = false
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: """
-      One of the diffs, to be left out: of a stack of additive diffs this is the result without it, \
-      exactly, since it is made from the base.
+      Leave out one of the diffs. Since the result is made from the base, this removes an additive \
+      diff from a stack exactly. May be repeated.
       """, completion: .file())
   var without: [String] = []
 
@@ -52,17 +52,17 @@ struct ApplyCommand: ParsableCommand {
 }
 
 extension ApplyCommand {
-  /// The diffs but for those that are to be left out.
+  /// Returns the diffs that are not left out by `--without`.
   private func remaining() throws -> [String] {
     var left = diffs
     for path in without {
       guard let index = left.firstIndex(where: { $0 == path || File.areSame($0, path) }) else {
-        throw DiffError(.usage, "is none of the diffs, and so cannot be left out", path: path)
+        throw DiffError(.usage, "is not one of the diffs, so it cannot be left out", path: path)
       }
       left.remove(at: index)
     }
     guard !left.isEmpty else {
-      throw DiffError(.usage, "without its diffs the result is the base itself", path: base)
+      throw DiffError(.usage, "all diffs are left out; the result is the base itself", path: base)
     }
     return left
   }
@@ -72,7 +72,7 @@ extension ApplyCommand {
 struct RevertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "revert",
-    abstract: "Write the base that a tuned checkpoint came from, out of the same exact diff.",
+    abstract: "Restore the base of a tuned checkpoint from the same exact diff.",
     discussion: """
         diffkit revert tuned.h5 task.diff -o base.h5
       """)
@@ -89,7 +89,7 @@ struct RevertCommand: ParsableCommand {
   }
 }
 
-/// What `apply` and `revert` have in common.
+/// Options that `apply` and `revert` share.
 struct TransferOptions: ParsableArguments {
   @OptionGroup var outputs: OutputOptions
 
@@ -98,13 +98,14 @@ struct TransferOptions: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Change the checkpoint itself, behind a journal (NAME\(Journal.suffix)); if that is "
+      "Change the checkpoint itself, with a journal (NAME\(Journal.suffix)); if this is "
         + "interrupted, 'diffkit recover' completes it."))
   var inPlace = false
 
   @Flag(
     help: """
-      Write nothing; tell what would be done, and where additive diffs conflict (exit code 1 then).
+      Write nothing; report what would be done and where additive diffs conflict (exit code 1 if \
+      they do).
       """)
   var dryRun = false
 
@@ -143,10 +144,10 @@ struct TransferOptions: ParsableArguments {
     {
       throw DiffError(
         .usage,
-        "has the suffix of \(wanted.rawValue), and \(source) is \(format.rawValue); name it so, "
-          + "and convert it afterwards", path: output)
+        "has the suffix of \(wanted.rawValue), but \(source) is \(format.rawValue); use the same "
+          + "suffix, and convert the file afterwards", path: output)
     }
-    // The source itself may be replaced, in one step; a diff, or the undo in its place, may not.
+    // The source itself may be replaced, in one step. A diff may not be, and no input by the undo.
     try check(output: output, isNoneOf: diffs)
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
     let remote = network.remote
@@ -179,7 +180,7 @@ struct TransferOptions: ParsableArguments {
 }
 
 extension TransferOptions {
-  /// The `config.json` that a folder gets with the head of a task; nil where there is no such
+  /// Returns the `config.json` of a folder, adapted to the head of a task; nil if there is no such
   /// file, or no task.
   private static func configuration(
     for base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
@@ -187,8 +188,8 @@ extension TransferOptions {
     guard direction == .apply, let folder = base as? SafeTensorsFolder,
       let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
     else { return nil }
-    let place = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
-    let path = place + "/config.json"
+    let parent = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
+    let path = parent + "/config.json"
     guard File.exists(path) else { return nil }
     let facts = try TaskFacts(diff.metadata, path: diff.path)
     let words = diffs.flatMap { Array($0) }.last { entry in
@@ -200,7 +201,7 @@ extension TransferOptions {
     }
   }
 
-  /// Tells what would be done.
+  /// Prints what would be done.
   private func preview(
     _ readers: [DiffReader], _ direction: Direction, to base: any Checkpoint,
     _ options: ApplyOptions
@@ -217,16 +218,16 @@ extension TransferOptions {
   }
 }
 
-/// What `apply` and `revert` say.
+/// The output of `apply` and `revert`.
 private struct TransferOutput: CommandOutput {
   let source: String
   let output: String?
   /// `written`, `patched`, `replaced`, `already-applied` or `already-reverted`.
   let outcome: String
   let tensors: Int
-  /// Elements that additions made infinite.
+  /// The number of elements that additions made infinite.
   let infinite: UInt64
-  /// What stays as it was and may not fit.
+  /// Notes on parts of the checkpoint that are unchanged and may no longer match.
   let notes: [String]
 
   init(

@@ -8,18 +8,20 @@ import TensorCore
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Tell how diffs, or two checkpoints, relate.",
+    abstract: "Compare diffs, or two checkpoints.",
     discussion: """
-      Of diffs: overlap (Jaccard: shared positions / positions of either), cosine of the deltas, \
-      agreement of signs at shared positions, ratio of norms; of two tensor by tensor, of more as \
-      matrices. Cosine, signs and norms need the deltas: those of additive diffs, or of exact ones \
-      with --base. Of two checkpoints: tensors that only one has, other types or shapes, elements \
-      that differ, the greatest difference; of one format, what else they hold, byte by byte.
+      For diffs: overlap (Jaccard: shared positions / positions of either), cosine of the deltas, \
+      agreement of signs at shared positions and ratio of norms, by tensor for two diffs and as \
+      matrices for more. Cosine, signs and norms need the deltas; for exact diffs, give --base. \
+      For two checkpoints: tensors in only one of them, different types or shapes, elements that \
+      differ and the greatest difference; if both have the same format, all their other contents, \
+      byte by byte.
 
-      Values are equal if their bits are. With --atol or --rtol they are if |a - b| <= atol + rtol \
-      * |b|, as in NumPy's isclose, b being the second file's; two NaN are equal then, too.
+      Values are equal if their bits are. With --atol or --rtol, they are equal if \
+      |a - b| <= atol + rtol * |b|, as in NumPy's isclose, where b is the value in the second \
+      file; two NaNs are then equal too.
 
-      Exit codes: 0 same, 1 different, 2 trouble.
+      Exit codes: 0 same, 1 different, 2 error.
 
         diffkit compare a.diff b.diff
         diffkit compare tasks/*.diff --json
@@ -28,7 +30,7 @@ struct CompareCommand: ParsableCommand {
 
   @Argument(help: "Two or more diffs, or two checkpoints.", completion: .file()) var files: [String]
 
-  @Option(help: "The base of exact diffs, so that their deltas are known.", completion: .file())
+  @Option(help: "The base of exact diffs, to compute their deltas.", completion: .file())
   var base: String?
 
   @Option(help: "The absolute tolerance.")
@@ -41,7 +43,7 @@ struct CompareCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard files.count >= 2 else { throw ValidationError("compare takes two files or more") }
+    guard files.count >= 2 else { throw ValidationError("compare takes two or more files") }
     for value in [atol, rtol].compactMap({ $0 }) where !(value >= 0 && value.isFinite) {
       throw ValidationError("--atol and --rtol must be 0 or more")
     }
@@ -54,7 +56,7 @@ struct CompareCommand: ParsableCommand {
     let areDiffs = try files.map(isDiff)
     guard areDiffs.contains(true) else { return try compareCheckpoints(options) }
     if let other = areDiffs.firstIndex(of: false) {
-      throw DiffError(.notADiff, "not a diff, as others of the files are", path: files[other])
+      throw DiffError(.notADiff, "is not a diff, but other files are", path: files[other])
     }
     let diffs = try files.map { try openDiff($0) }
     let comparison = try Diffs.compare(
@@ -67,7 +69,8 @@ struct CompareCommand: ParsableCommand {
   private func compareCheckpoints(_ options: CompareOptions) throws {
     guard files.count == 2, base == nil else {
       throw DiffError(
-        .usage, base == nil ? "checkpoints are compared two at a time" : "--base goes with diffs",
+        .usage,
+        base == nil ? "checkpoints are compared two at a time" : "--base applies to diffs only",
         path: files[0])
     }
     let first = try CheckpointFile.open(files[0])

@@ -8,7 +8,7 @@ import TensorCore
 struct ComposeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compose",
-    abstract: "Make one exact diff that does what several do in order.",
+    abstract: "Combine a chain of exact diffs into one.",
     discussion: """
       Each diff must have been made on the result of the one before. Additive diffs are combined \
       with 'diffkit merge'.
@@ -16,19 +16,19 @@ struct ComposeCommand: ParsableCommand {
         diffkit compose monday.diff tuesday.diff -o both.diff
       """)
 
-  @Argument(help: "The diffs, in the order of their making.", completion: .file())
+  @Argument(help: "The diffs, in the order in which they are applied.", completion: .file())
   var diffs: [String]
   @OptionGroup var outputs: OutputOptions
 
   @Option(
-    help: "The base checkpoint, for chains that cannot be told from the diffs alone.",
+    help: "The base checkpoint, for chains that the diffs alone do not determine.",
     completion: .file())
   var base: String?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
   var profile = EncodingProfile.size
 
-  @Flag(help: "Write nothing; tell what would come of it.")
+  @Flag(help: "Write nothing; report what would be written.")
   var dryRun = false
 
   @OptionGroup var metadata: MetadataOption
@@ -43,7 +43,7 @@ struct ComposeCommand: ParsableCommand {
     let readers = try openDiffs(diffs)
     try writeDiff(path, force: outputs.force) { sink in
       try compose(readers, into: sink, beside: path)
-    } tell: { summary, size in
+    } report: { summary, size in
       try report.print(
         ComposeOutput(
           output: path, size: size, changes: summary.changes, tensors: summary.tensors,
@@ -63,7 +63,7 @@ struct ComposeCommand: ParsableCommand {
       profile: profile, metadata: metadata.values, progress: report.progress.show)
   }
 
-  /// Tells what would be written.
+  /// Prints what would be written.
   private func preview() throws {
     try outputs.checkOutput(outputs.output)
     let sink = CountingSink()
@@ -76,12 +76,12 @@ struct ComposeCommand: ParsableCommand {
   }
 }
 
-/// What `compose` tells.
+/// The output of `compose`.
 private struct ComposeOutput: CommandOutput {
   let output: String
   let size, changes: UInt64
   let tensors, diffs: Int
-  /// Tensors that are in the end as they were.
+  /// Tensors whose changes cancel out.
   let unchanged: [String]
   let attributesLeftOut: [String]
 
@@ -89,7 +89,7 @@ private struct ComposeOutput: CommandOutput {
     var text =
       "\(output == "-" ? "would be" : output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
       + "\(tensors.counted("tensor")), out of \(diffs.counted("diff"))\n"
-    for name in unchanged { text += "in the end as it was: \(name.escapingControls)\n" }
+    for name in unchanged { text += "unchanged in the end: \(name.escapingControls)\n" }
     return text + leftOut(attributesLeftOut)
   }
 }

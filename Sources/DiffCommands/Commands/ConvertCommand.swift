@@ -7,25 +7,27 @@ import TensorCore
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Write a checkpoint, or a diff, in another format.",
+    abstract: "Convert a checkpoint or a diff to another format.",
     discussion: """
-      The format is told by the suffix of the output: .h5, .hdf5 or .safetensors. Names get the \
-      separator of the format, '/' in HDF5, '.' in safetensors; a diff made on either applies to \
+      The suffix of the output determines the format: .h5, .hdf5 or .safetensors. Names use the \
+      separator of the format, '/' in HDF5 and '.' in safetensors; a diff made on one applies to \
       the other.
 
         diffkit convert base.h5 base.safetensors
         diffkit convert tuned.safetensors tuned-bf16.safetensors --type bf16
 
-      Diffs are converted to and from NumPy archives, adapters of PEFT and sparse HDF5; what is \
-      imported gets its fingerprints from the base. '--to shira' makes the folder that PEFT \
-      loads, with a name in .safetensors the weights alone; SHiRA and Super-Tuning are read.
+      Diffs are converted to and from NumPy archives, PEFT adapters and sparse HDF5; imported \
+      diffs get their fingerprints from the base. '--to shira' writes the folder that PEFT loads, \
+      or the weights alone if the output ends in .safetensors; SHiRA and Super-Tuning adapters \
+      can be read.
 
         diffkit convert task.diff task.npz
         diffkit convert task.diff adapter --to shira
         diffkit convert adapter task.diff --base base.safetensors
 
-      So are deltas that training tools publish: folders 'weight_vNNNNNN' of slime, miles, SGLang \
-      and Stitch, files of Fireworks (arc_v1, arc_v2). The version before is the base.
+      Deltas published by training tools are converted too: folders 'weight_vNNNNNN' of slime, \
+      miles, SGLang and Stitch, and files of Fireworks (arc_v1, arc_v2). The base is the version \
+      before.
 
         diffkit convert weight_v000007 step.diff --base version-6
         diffkit convert step.diff weight_v000007 --to delta-xor --base version-6
@@ -34,14 +36,14 @@ struct ConvertCommand: ParsableCommand {
   @Argument(help: "The checkpoint or diff to read.", completion: .file()) var input: String
   @Argument(help: "The checkpoint or diff to write.", completion: .file()) var output: String
 
-  @Option(help: "The format to write, if the suffix does not tell: hdf5 or safetensors.")
+  @Option(help: "The format to write, if the suffix does not determine it: hdf5 or safetensors.")
   var format: CheckpointFormat?
 
   @Option(
-    help: "The type that the float tensors of a checkpoint get, rounded to nearest even.")
+    help: "Convert the float tensors of a checkpoint to this type, rounding to nearest even.")
   var type: FloatType?
 
-  @Option(help: "Tensors of a checkpoint to leave out: a glob of their names; may be given often.")
+  @Option(help: "Tensors of a checkpoint to leave out: a glob of their names; may be repeated.")
   var except: [String] = []
 
   @Flag(help: "Replace an existing output file.")
@@ -53,22 +55,24 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     if let format, try isDiff(input) {
       throw DiffError(
-        .usage, "--format \(format.rawValue) is about checkpoints; give --to for a diff",
+        .usage, "--format \(format.rawValue) applies to checkpoints only; for a diff, give --to",
         path: input)
     }
     if let type, try isDiff(input) {
       throw DiffError(
-        .usage, "--type \(type) is about checkpoints; give --values for a diff", path: input)
+        .usage, "--type \(type) applies to checkpoints only; for a diff, give --values", path: input
+      )
     }
     if !except.isEmpty, try isDiff(input) {
       throw DiffError(
-        .usage, "--except is about checkpoints; 'extract --except' takes from a diff", path: input)
+        .usage, "--except applies to checkpoints only; for a diff, use 'extract --except'",
+        path: input)
     }
     if try diffs.run(input, output, force: force, report) { return }
     try diffs.refuseForCheckpoint(input)
     guard let format = format ?? diffs.checkpointFormat ?? CheckpointFormat(suffixOf: output) else {
       throw DiffError(
-        .usage, "no suffix of a checkpoint format; give --format hdf5 or --format safetensors",
+        .usage, "has no checkpoint suffix; give --format hdf5 or --format safetensors",
         path: output)
     }
     try check(output: output, isNoneOf: [input])
@@ -84,12 +88,12 @@ struct ConvertCommand: ParsableCommand {
   }
 }
 
-/// What `convert` says.
+/// The output of `convert`.
 private struct ConvertOutput: CommandOutput {
   let output, format: String
   let tensors: Int
   let bytes: UInt64
-  /// Tensors that got another type, and their elements that became infinite.
+  /// The numbers of tensors whose type changed, and of their elements that became infinite.
   let converted: Int
   let infinite: UInt64
   let skipped: [CheckpointInspection.Skipped]
@@ -97,7 +101,7 @@ private struct ConvertOutput: CommandOutput {
   var text: String {
     let lines =
       ["\(output): \(format), \(tensors.counted("tensor")), \(bytes.bytes)"]
-      + (converted > 0 ? ["\(converted.counted("tensor")) got another type"] : [])
+      + (converted > 0 ? ["\(converted.counted("tensor")) changed type"] : [])
       + (infinite > 0 ? ["\(infinite.counted("element")) became infinite"] : [])
       + skipped.map { "left out: \($0.name), \($0.reason)" }
     return lines.map { $0.escapingControls + "\n" }.joined()

@@ -8,10 +8,10 @@ import TensorCore
 struct CreateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "create",
-    abstract: "Make the diff that takes a base checkpoint to a tuned one.",
+    abstract: "Create a diff from a base checkpoint to a tuned one.",
     discussion: """
-      Exact by default: apply gives the tuned tensors bit for bit, revert the base's. With '-o -' \
-      the diff goes to standard output, and nothing is said.
+      Exact by default: 'apply' restores the tuned tensors bit for bit, 'revert' those of the \
+      base. With '-o -', the diff goes to standard output and nothing is reported.
 
         diffkit create base.h5 tuned.h5 -o task.diff
         diffkit create base.h5 tuned.h5 --add --density 0.005 -o task.diff
@@ -25,7 +25,7 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "Store new bits instead of XOR: idempotent, but cannot be reverted.")
   var replace = false
 
-  @Flag(help: "Store float16 additions: approximate; what merging combines.")
+  @Flag(help: "Store float16 additions: approximate, but can be merged.")
   var add = false
 
   @Option(help: "With --add: keep the largest changes, this share of all float elements.")
@@ -34,7 +34,7 @@ struct CreateCommand: ParsableCommand {
   @Option(help: "With --add: keep changes of at least this magnitude.")
   var threshold: Double?
 
-  @Flag(help: "With --add: leave out changed tensors that are no floats.")
+  @Flag(help: "With --add: leave out changed tensors that are not float.")
   var skipNonfloat = false
 
   @Flag(help: "Compare the state of the optimizer too, which whole models of Keras hold.")
@@ -82,7 +82,7 @@ struct CreateCommand: ParsableCommand {
     let (before, after) = (try CheckpointFile.open(base), try CheckpointFile.open(tuned))
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.create(from: before, to: after, into: sink, options, progress: report.progress.show)
-    } tell: { summary, size in
+    } report: { summary, size in
       try report.print(
         CreateOutput(
           path, tuned, summary, vainRules: options.names.unused(by: before.tensors.map(\.name)),
@@ -91,7 +91,7 @@ struct CreateCommand: ParsableCommand {
   }
 }
 
-/// What `create` says.
+/// The output of `create`.
 private struct CreateOutput: CommandOutput {
   struct Pair: Encodable {
     let base, tuned: String
@@ -101,18 +101,18 @@ private struct CreateOutput: CommandOutput {
   let size, changes, elements: UInt64
   let changedTensors, tensors: Int
   let reshaped, deleted, inserted: [String]
-  /// Tensors of one side alone that may be one.
+  /// Pairs of tensors, each in one checkpoint only, that may be the same tensor.
   let alike: [Pair]
-  /// The whole checkpoints that the diff leads from and to.
+  /// The fingerprints of the whole base and of the whole result.
   let base, result: String?
-  /// Attributes that the diff takes along.
+  /// Attributes that are stored in the diff.
   let attributes: [String]
   let notCompared: [CheckpointInspection.Skipped]
-  /// What differs beside tensors and is not in the diff.
+  /// Objects other than tensors that differ and are not in the diff.
   let notCarried: [CheckpointInspection.Skipped]
   /// Tensors that `--skip-nonfloat` left out.
   let leftOut: [String]
-  /// Elements that become infinite since stored values are rounded.
+  /// The number of elements that become infinite since stored values are rounded.
   let infinite: UInt64
   /// Rules of `--map` that no name of the base matches.
   let vainRules: [String]
@@ -160,8 +160,8 @@ private struct CreateOutput: CommandOutput {
     ]
     if let base, let result { lines.append("checkpoints: \(base) → \(result)") }
     let lists = [
-      ("another shape", reshaped), ("in the base alone", deleted),
-      ("in \(tuned) alone", inserted),
+      ("shape changed", reshaped), ("only in the base", deleted),
+      ("only in \(tuned)", inserted),
     ]
     for (what, names) in lists where !names.isEmpty {
       let more = names.count > 10 ? ", and \(names.count - 10) more" : ""
@@ -170,13 +170,13 @@ private struct CreateOutput: CommandOutput {
     }
     for pair in alike.prefix(3) {
       lines.append(
-        "perhaps one tensor: \(pair.base) and \(pair.tuned) (--map FILE tells which is which)")
+        "perhaps the same tensor: \(pair.base) and \(pair.tuned) (give --map FILE to map names)")
     }
     if alike.count > 3 { lines.append("and \(alike.count - 3) more such pairs") }
     if infinite > 0 { lines.append("\(infinite.counted("element")) will become infinite") }
     if let first = attributes.first {
       let more = attributes.count > 1 ? ", and \(attributes.count - 1) more" : ""
-      lines.append("attributes taken along: \(first.abbreviated())\(more)")
+      lines.append("attributes in the diff: \(first.abbreviated())\(more)")
     }
     for object in notCompared {
       lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
@@ -186,7 +186,7 @@ private struct CreateOutput: CommandOutput {
     }
     if notCarried.count > 10 { lines.append("not in the diff: \(notCarried.count - 10) more") }
     if !leftOut.isEmpty {
-      lines.append("left out, no floats: \(leftOut.joined(separator: ", "))")
+      lines.append("left out, not float: \(leftOut.joined(separator: ", "))")
     }
     return lines.map { $0.escapingControls + "\n" }.joined() + MapOption.text(vainRules: vainRules)
   }

@@ -7,10 +7,10 @@ import TensorCore
 struct ExtractCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "extract",
-    abstract: "Make a diff of some tensors of another one.",
+    abstract: "Extract some tensors of a diff into a new diff.",
     discussion: """
-      In a name, '*' stands for any letters and '?' for one; '/' and '.' are the same. All \
-      operations are taken as they are stored, fingerprints included.
+      In a name, '*' matches any characters and '?' matches one; '/' and '.' are equivalent. All \
+      operations are copied as they are stored, fingerprints included.
 
         diffkit extract task.diff --tensors 'encoder.layer.0.*' -o layer0.diff
         diffkit extract task.diff --except 'classifier.*' -o headless.diff
@@ -19,17 +19,17 @@ struct ExtractCommand: ParsableCommand {
   @Argument(help: "The diff.", completion: .file()) var diff: String
   @OptionGroup var outputs: OutputOptions
 
-  @Option(help: "Names to take; may be given again.")
+  @Option(help: "Names to take; may be repeated.")
   var tensors: [String] = []
 
-  @Option(help: "Names to leave out; may be given again.")
+  @Option(help: "Names to leave out; may be repeated.")
   var except: [String] = []
 
   @OptionGroup var metadata: MetadataOption
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    // Here, not in `validate`, which comes before an option that does not exist is refused.
+    // Not in `validate`, which runs before unknown options are refused.
     guard !tensors.isEmpty || !except.isEmpty else {
       throw ValidationError("give --tensors or --except")
     }
@@ -40,7 +40,7 @@ struct ExtractCommand: ParsableCommand {
       try Diffs.extract(
         reader, tensors: tensors.map { NamePattern($0) }, except: except.map { NamePattern($0) },
         metadata: metadata.values, into: sink)
-    } tell: { summary, size in
+    } report: { summary, size in
       try report.print(
         ExtractOutput(
           output: path, size: size, taken: summary.tensors, tensors: reader.count,
@@ -49,7 +49,7 @@ struct ExtractCommand: ParsableCommand {
   }
 }
 
-/// What `extract` tells.
+/// The output of `extract`.
 private struct ExtractOutput: CommandOutput {
   let output: String
   let size: UInt64

@@ -8,11 +8,10 @@ import TensorCore
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show what a diff or a checkpoint is: tensors, types, shapes, how they are stored.",
+    abstract: "Show the tensors of a diff or a checkpoint: types, shapes and storage.",
     discussion: """
-      Of a diff it reads the index alone, of a checkpoint the table alone, unless --hash asks for \
-      fingerprints. '-' is a diff on standard input; one on a server (http, https, s3) is not fetched \
-      as a whole.
+      Only the index of a diff or the table of a checkpoint is read, unless --hash is given. '-' is \
+      a diff on standard input. A diff on a server (http, https, s3) is not fetched as a whole.
 
         diffkit inspect task.diff
         diffkit inspect base.h5 --hash
@@ -20,7 +19,7 @@ struct InspectCommand: ParsableCommand {
 
   @Argument(help: "A diff or a checkpoint.", completion: .file()) var file: String
 
-  @Flag(help: "Of a checkpoint: hash every tensor.")
+  @Flag(help: "For a checkpoint: compute the fingerprint of every tensor.")
   var hash = false
 
   @OptionGroup var network: NetworkOptions
@@ -30,7 +29,7 @@ struct InspectCommand: ParsableCommand {
     if try isDiff(file) {
       guard !hash else {
         throw DiffError(
-          .usage, "is a diff, whose fingerprints need no --hash; --json shows them", path: file)
+          .usage, "is a diff, which stores its fingerprints; --json prints them", path: file)
       }
       return try DiffInspection(openDiff(file, network.remote, fetchingAll: false))
         .print(json: json.json)
@@ -42,7 +41,7 @@ struct InspectCommand: ParsableCommand {
   }
 }
 
-/// What `inspect` shows of a diff.
+/// The output of `inspect` for a diff.
 private struct DiffInspection: CommandOutput {
   struct Extension: Encodable {
     let identifier: UInt64
@@ -64,9 +63,9 @@ private struct DiffInspection: CommandOutput {
   let path, version, identity: String
   let size, indexSize, changes: UInt64
   let metadata: [String: String]
-  /// The whole checkpoints that the diff leads from and to.
+  /// The fingerprints of the whole base and of the whole result.
   let base, result: String?
-  /// What the diff holds beside changes: identifier and size.
+  /// The extensions of the diff: identifier and size.
   let extensions: [Extension]
   let tensors: [Tensor]
 

@@ -4,9 +4,9 @@ import MergeRecipes
 import SystemSupport
 import TensorCore
 
-// Merging by a recipe.
+// Merging with a recipe.
 extension MergeCommand {
-  /// The recipe, if it is one that is to be merged by.
+  /// The path of the recipe; nil if diffs are given instead.
   var recipePath: String? {
     get throws {
       guard let path = diffs.first, path != "-",
@@ -14,13 +14,13 @@ extension MergeCommand {
       else { return nil }
       guard diffs.count == 1 else {
         throw DiffError(
-          .usage, "is a recipe, which names its diffs itself; give it alone", path: path)
+          .usage, "is a recipe, which names its own diffs; give it alone", path: path)
       }
       return path
     }
   }
 
-  /// Merges by a recipe.
+  /// Merges with a recipe.
   func merge(recipe path: String, to output: String) throws {
     try refuseRecipeOptions()
     let recipe = try MergeRecipe(contentsOf: path)
@@ -40,9 +40,9 @@ extension MergeCommand {
     try self.merge(merge.inputs, merge.options, to: output, notes: merge.notes)
   }
 
-  /// Refuses what the recipe says.
+  /// Refuses options that are set by the recipe.
   private func refuseRecipeOptions() throws {
-    let said = [
+    let specified = [
       ("--method", method != nil), ("--weights", !weights.isEmpty), ("--scale", scale != nil),
       ("--density", density != nil), ("--densities", !densities.isEmpty),
       ("--density-of", densityOf != nil), ("--normalize", normalize != nil),
@@ -50,19 +50,19 @@ extension MergeCommand {
       ("--tune", !tune.isEmpty), ("--base", base != nil), ("--rows", rows != nil),
       ("--gamma", gamma != nil), ("--ram-r", ramRate != nil), ("--ram-alpha", ramLimit != nil),
     ]
-    guard let option = said.first(where: \.1)?.0 else { return }
-    throw DiffError(.usage, "\(option) is for the recipe to say; write it there", path: diffs[0])
+    guard let option = specified.first(where: \.1)?.0 else { return }
+    throw DiffError(.usage, "\(option) is set by the recipe; change it there", path: diffs[0])
   }
 
   /// Prints the recipe of a diff.
   func showRecipe() throws {
     guard diffs.count == 1, outputs.output == nil else {
-      throw DiffError(.usage, "--show takes one diff, and writes none")
+      throw DiffError(.usage, "--show takes one diff and no output")
     }
     let diff = try openDiff(diffs[0])
     guard let recipe = diff.metadata["diffkit.merge.recipe"] else {
       throw DiffError(
-        .usage, "was not merged by a recipe; 'inspect' shows what it was made of", path: diffs[0])
+        .usage, "was not merged with a recipe; 'inspect' shows its metadata", path: diffs[0])
     }
     try RecipeOutput(diff: diffs[0], recipe: recipe).print(json: report.json.json)
   }

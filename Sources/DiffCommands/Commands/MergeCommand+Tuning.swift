@@ -2,9 +2,10 @@ import DiffFormat
 import DiffOperations
 import TensorCore
 
-// Weights by score.
+// Choosing weights by score.
 extension MergeCommand {
-  /// Weighs the diffs by scores on the tasks, and says how in metadata and notes.
+  /// Chooses the weights of the diffs by scores on the tasks, and records the search in metadata.
+  /// Returns notes on the result.
   func tune(
     _ inputs: inout [MergeInput], _ options: inout MergeOptions, base: String
   ) throws -> [String] {
@@ -12,7 +13,7 @@ extension MergeCommand {
       throw DiffError(.usage, "--weights and --tune exclude each other")
     }
     guard (10...10_000).contains(tuneBudget) else {
-      throw DiffError(.usage, "--tune-budget is to be 10 to 10000 evaluations")
+      throw DiffError(.usage, "--tune-budget must be 10 to 10000 evaluations")
     }
     var plain = options
     (plain.base, plain.rows, plain.pruneTo, plain.refusesLosses) = (nil, nil, nil, false)

@@ -12,11 +12,11 @@ struct MergeCommand: ParsableCommand {
     discussion: """
       sum (task arithmetic), average, ties, dare-linear, dare-ties, della, della-linear, \
       breadcrumbs, breadcrumbs-ties, ram, ram-plus, sce and model-stock. The order of the diffs \
-      is of no consequence. Exact diffs are chained with 'diffkit compose' instead. One of the \
-      diffs may be '-', standard input; with '-o -' the result goes to standard output.
+      does not matter. Exact diffs are combined with 'diffkit compose' instead. One of the diffs \
+      may be '-', standard input; with '-o -', the result goes to standard output.
 
-      A recipe in mergekit's vocabulary (YAML or JSON) may stand in place of the diffs; its models \
-      are diffs, or checkpoints, of which the deltas are taken. --show prints the recipe of a diff.
+      Instead of diffs, a recipe in mergekit's vocabulary (YAML or JSON) may be given. Its models \
+      are diffs, or checkpoints, whose deltas are computed. --show prints the recipe of a diff.
 
         diffkit merge a.diff b.diff -o both.diff
         diffkit merge a.diff b.diff --weights 1,-0.5 --scale 0.8 -o m.diff
@@ -32,42 +32,45 @@ struct MergeCommand: ParsableCommand {
 
   @Option(
     help: """
-      The method; 'task-arithmetic' is another name of 'sum', 'linear' of 'average', and '_' is '-'.
+      The method. 'task-arithmetic' is an alias of 'sum', 'linear' of 'average'; '_' may replace '-'.
       """)
   var method: MergeMethod?
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A weight for each diff, in the order of the diffs; 'PATTERN=w' or 'PATTERN=w,w' for the "
-        + "tensors whose names fit (*, ?, 0-5 for a range of numbers), the first that fits counts.",
+      "A weight for each diff, in the order of the diffs. 'PATTERN=w' or 'PATTERN=w,w' is for "
+        + "tensors whose names match (*, ?, 0-5 for a range of numbers); the first match applies.",
       valueName: "w,w,…"))
   var weights: [String] = []
 
   @Option(parsing: .unconditional, help: "λ: multiplies the result.")
   var scale: Double?
 
-  @Option(help: "What the method keeps of each diff, in 0 ... 1.")
+  @Option(help: "The share of each diff that the method keeps, in 0 ... 1.")
   var density: Double?
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A density for each diff, as --weights.", valueName: "d,d,…"))
+    help: ArgumentHelp("A density for each diff, in the form of --weights.", valueName: "d,d,…"))
   var densities: [String] = []
 
   @Option(
     help: """
-      What densities are shares of: elements (of the tensors) or nonzeros (the changes of a diff). \
-      To be given where a diff changes less than half of the elements.
+      The total that densities refer to: elements (of the tensors) or nonzeros (the changes of a \
+      diff). Required if a diff changes less than half of the elements.
       """)
   var densityOf: DensityBase?
 
   @Flag(
     inversion: .prefixedNo,
-    help: "Divide by the sum of the weights, as 'average' and most methods that elect do.")
+    help: """
+      Divide by the sum of the weights; the default of 'average' and of most methods that elect \
+      signs.
+      """)
   var normalize: Bool?
 
-  @Option(help: "reference (default), mergekit or peft: whose definition of TIES (and of RAM+).")
+  @Option(help: "The definition of TIES (and of RAM+): reference (default), mergekit or peft.")
   var variant: SignVariant?
 
   @Option(help: "dare, della: inverse-density (default), l1 or none.")
@@ -91,36 +94,37 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "Keep only the largest merged changes, this share of the elements.")
   var pruneTo: Double?
 
-  @Option(help: "Heads that differ: first, drop, or the name of the diff whose heads to take.")
+  @Option(
+    help: "The heads to keep if they differ: first, drop (none), or the name of a diff.")
   var head: HeadChoice?
 
   @Option(
-    help: "The base of the diffs, where they change the number of rows of tensors.",
+    help: "The base of the diffs, for --tune and for diffs that change numbers of rows.",
     completion: .file())
   var base: String?
 
   @Option(
     help: """
-      With --base, the rows of such tensors (vocabularies, heads): first, average, drop (those of the \
-      base), or the name of the diff whose rows to take.
+      With --base, the rows to take where diffs change their number (vocabularies, heads): first, \
+      average, drop (those of the base), or the name of a diff.
       """)
   var rows: RowChoice?
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Choose the weights by the mean score (accuracy, or Pearson's correlation) on the rows of this "
-        + "file with the head of the first diff, of a second one with that of the second, and so on; "
-        + "needs --base. Every other row is kept apart, and tells what they are worth.",
+      "Choose the weights by the mean score (accuracy or Pearson's correlation) on the rows of this "
+        + "file with the head of the first diff; repeat for the second diff, and so on. Requires "
+        + "--base. Every other row is held out to measure the result.",
       valueName: "rows"), completion: .file())
   var tune: [String] = []
 
   @Option(help: "How many weights --tune tries at most.")
   var tuneBudget = 40
 
-  @OptionGroup(title: "Of --tune") var modelFiles: ModelFiles
+  @OptionGroup(title: "Options for --tune") var modelFiles: ModelFiles
 
-  @Option(help: "The type of stored values, by default f16; of a recipe f32.")
+  @Option(help: "The type of stored values; by default f16, with a recipe f32.")
   var values: FloatType?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -129,17 +133,17 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Merge diffs that were made on different bases.")
   var allowOtherBase = false
 
-  @Flag(help: "Refuse losses: changes beyond a tensor's range, that round to zero, or that cancel.")
+  @Flag(help: "Refuse losses: changes that exceed a tensor's range, round to zero or cancel out.")
   var strict = false
 
   @Flag(
     help: """
-      Write nothing; tell what would come of it: size, density, conflicts by tensor and pair of diffs. \
-      Exit code 1 if there are any.
+      Write nothing; report size, density, and conflicts by tensor and by pair of diffs. Exit code 1 \
+      if there are conflicts.
       """)
   var dryRun = false
 
-  @Flag(help: "Print the recipe that a diff was merged by.")
+  @Flag(help: "Print the recipe that a diff was merged with.")
   var show = false
 
   @OptionGroup var metadata: MetadataOption
@@ -151,7 +155,7 @@ struct MergeCommand: ParsableCommand {
       throw DiffError(.usage, "name the merged diff with -o FILE")
     }
     if let recipe = try recipePath { return try merge(recipe: recipe, to: path) }
-    try refuseVainOptions()
+    try refuseInapplicableOptions()
     let weights = try DiffNumbers(weights, option: "--weights")
     let densities = try DiffNumbers(densities, option: "--densities")
     if path != "-" { try check(output: path, isNoneOf: diffs) }
@@ -161,38 +165,38 @@ struct MergeCommand: ParsableCommand {
     try requireDensityBase(readers)
     var options = options
     guard rows == nil || base != nil else {
-      throw DiffError(.usage, "--rows needs --base, which tells what the rows were")
+      throw DiffError(.usage, "--rows needs --base")
     }
     options.base = try base.map { try CheckpointFile.open($0) }
     options.metadata["diffkit.merge.weights"] = weights.text
     options.metadata["diffkit.merge.densities"] = densities.text
     var notes: [String] = []
     if !tune.isEmpty {
-      guard let base else { throw DiffError(.usage, "--tune needs --base, the model") }
+      guard let base else { throw DiffError(.usage, "--tune needs --base") }
       notes = try self.tune(&inputs, &options, base: base)
     }
     try merge(inputs, options, to: path, notes: notes)
   }
 
-  /// Writes the merged diff and tells about it.
+  /// Writes the merged diff and reports it.
   func merge(
     _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
   ) throws {
     if dryRun { return try preview(inputs, options) }
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
-    } tell: { summary, size in
+    } report: { summary, size in
       try report.print(
         MergeOutput(
           path, size: size, options, diffs: inputs.count, summary: summary, notes: notes))
     }
   }
 
-  /// Tells what a merge would make.
+  /// Prints what a merge would write.
   private func preview(_ inputs: [MergeInput], _ options: MergeOptions) throws {
     try outputs.checkOutput(outputs.output)
     var options = options
-    // What differs is told, not refused.
+    // Heads that differ are reported, not refused.
     let asks = options.heads == .refuse
     if asks { options.heads = .drop }
     let sink = CountingSink()
@@ -205,7 +209,7 @@ struct MergeCommand: ParsableCommand {
     if output.conflicts { throw ExitStatus.different }
   }
 
-  /// The diffs with their weights and densities.
+  /// Returns the diffs with their weights and densities.
   private func inputs(
     _ readers: [DiffReader], _ tensors: [TensorName], _ weights: DiffNumbers,
     _ densities: DiffNumbers
@@ -223,8 +227,8 @@ struct MergeCommand: ParsableCommand {
     return inputs
   }
 
-  /// Refuses a density of which it is not clear what of: of a sparse diff the two meanings are far
-  /// apart.
+  /// Refuses a density without `--density-of` if a diff is sparse: the two meanings then differ
+  /// widely.
   private func requireDensityBase(_ readers: [DiffReader]) throws {
     let hasDensity = density.map { $0 > 0 && $0 < 1 } ?? !densities.isEmpty
     guard hasDensity, densityOf == nil, method?.selection ?? .all != .all else { return }
@@ -240,10 +244,10 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
-  /// Refuses what the method would not look at.
-  private func refuseVainOptions() throws {
+  /// Refuses options that the method does not use.
+  private func refuseInapplicableOptions() throws {
     let method = method ?? .sum
-    let vain = [
+    let inapplicable = [
       ("--variant", variant != nil && !method.elects && method != .ramPlus),
       ("--epsilon", epsilon != nil && method.selection != .ranked),
       ("--gamma", gamma != nil && method.selection != .middle),
@@ -252,8 +256,8 @@ struct MergeCommand: ParsableCommand {
       ("--seed", seed != nil && !method.draws),
       ("--densities", !densities.isEmpty && method.selection == .all),
     ]
-    guard let option = vain.first(where: \.1)?.0 else { return }
-    throw DiffError(.usage, "\(option) means nothing to '\(method.rawValue)'; leave it out")
+    guard let option = inapplicable.first(where: \.1)?.0 else { return }
+    throw DiffError(.usage, "\(option) does not apply to '\(method.rawValue)'; leave it out")
   }
 
   var options: MergeOptions {
@@ -283,12 +287,12 @@ struct MergeCommand: ParsableCommand {
 }
 
 extension MergeMethod: ExpressibleByArgument {
-  /// The method of a name.
+  /// Creates a method from its name.
   public init?(argument: String) { self.init(named: argument) }
 }
 
 extension HeadChoice: ExpressibleByArgument {
-  /// A choice; what is none of the words is the name of a diff.
+  /// Creates a choice; any other word is the name of a diff.
   public init?(argument: String) {
     switch argument {
     case "first": self = .first
@@ -299,7 +303,7 @@ extension HeadChoice: ExpressibleByArgument {
 }
 
 extension RowChoice: ExpressibleByArgument {
-  /// A choice; what is none of the words is the name of a diff.
+  /// Creates a choice; any other word is the name of a diff.
   public init?(argument: String) {
     switch argument {
     case "first": self = .first
@@ -315,14 +319,14 @@ extension DensityBase: ExpressibleByArgument {}
 extension Rescale: ExpressibleByArgument {}
 
 extension FloatType: ExpressibleByArgument {
-  /// The types that values of additions have.
+  /// The types that values of additions can have.
   private static let ofAdditions: [Self] = [.f16, .bf16, .f32]
   /// Their names.
   public static var allValueStrings: [String] { ofAdditions.map { "\($0)" } }
-  /// None: the names say it all.
+  /// Empty: the names need no description.
   public static var allValueDescriptions: [String: String] { [:] }
 
-  /// The type of a name.
+  /// Creates a type from its name.
   public init?(argument: String) {
     guard let type = Self.ofAdditions.first(where: { "\($0)" == argument }) else { return nil }
     self = type

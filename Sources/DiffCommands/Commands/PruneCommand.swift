@@ -25,7 +25,7 @@ struct PruneCommand: ParsableCommand {
   @Option(help: "Keep changes of at least this magnitude.")
   var threshold: Double?
 
-  @Flag(help: "The density holds for each tensor, not for all together.")
+  @Flag(help: "Apply the density to each tensor, not to all together.")
   var perTensor = false
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -45,7 +45,7 @@ struct PruneCommand: ParsableCommand {
       throw ValidationError("--threshold must be above 0")
     }
     guard density != nil || !perTensor else {
-      throw ValidationError("--per-tensor goes with --density")
+      throw ValidationError("--per-tensor requires --density")
     }
   }
 
@@ -60,7 +60,7 @@ struct PruneCommand: ParsableCommand {
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.prune(reader, into: sink, options)
-    } tell: { summary, size in
+    } report: { summary, size in
       try report.print(
         PruneOutput(
           output: path, size: size, changes: summary.changes, kept: summary.kept,
@@ -69,7 +69,7 @@ struct PruneCommand: ParsableCommand {
   }
 }
 
-/// What `prune` tells.
+/// The output of `prune`.
 private struct PruneOutput: CommandOutput {
   let output: String
   let size, changes, kept: UInt64

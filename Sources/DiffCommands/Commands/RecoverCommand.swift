@@ -5,12 +5,11 @@ import Checkpoints
 struct RecoverCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recover",
-    abstract: "Complete a change of a checkpoint in place that was interrupted.",
+    abstract: "Complete an interrupted change of a checkpoint in place.",
     discussion: """
-      The file becomes the one that it was to be, out of the journal beside it \
-      (NAME\(Journal.suffix)); out of a journal of diffkit 1.0, the one that it was before. It may \
-      be interrupted itself, and run again. The elements that change get their new bits; that the \
-      rest is sound only 'diffkit verify' can find out.
+      The change is completed from the journal beside the file (NAME\(Journal.suffix)); a journal \
+      of diffkit 1.0 restores the old file instead. 'recover' may be interrupted and run again. \
+      Only the elements that change are written; check the others with 'diffkit verify'.
 
         diffkit recover model.h5
       """)
@@ -19,8 +18,7 @@ struct RecoverCommand: ParsableCommand {
 
   @Flag(
     help: """
-      Do not check whether it is the file that was being changed, by its size and a sample of its \
-      old bytes.
+      Do not check by size and a sample of old bytes that this is the file that was being changed.
       """)
   var force = false
 
@@ -32,12 +30,12 @@ struct RecoverCommand: ParsableCommand {
   }
 }
 
-/// What `recover` says.
+/// The output of `recover`.
 private struct RecoverOutput: CommandOutput {
   let checkpoint: String
-  /// How many files were recovered; none if no change was interrupted.
+  /// The number of recovered files; 0 if no change was interrupted.
   let files: Int
-  /// Those of them that are as they were before the change.
+  /// The number of them that were restored to their state before the change.
   let restored: Int
 
   init(_ checkpoint: String, _ outcome: RecoverOutcome) {

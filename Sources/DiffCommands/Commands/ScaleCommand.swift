@@ -31,7 +31,7 @@ struct ScaleCommand: ParsableCommand {
     let reader = try openDiff(diff)
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.scale(reader, by: factor, into: sink, profile: profile, metadata: metadata.values)
-    } tell: { summary, _ in
+    } report: { summary, _ in
       try report.print(
         ScaleOutput(
           output: path, factor: factor, changes: summary.changes, rounded: summary.rounded))
@@ -39,7 +39,7 @@ struct ScaleCommand: ParsableCommand {
   }
 }
 
-/// What `scale` tells.
+/// The output of `scale`.
 private struct ScaleOutput: CommandOutput {
   let output: String
   let factor: Double

@@ -9,11 +9,11 @@ import TensorCore
 struct StatsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stats",
-    abstract: "Measure diffs: density, values, storage of N tasks; or the values of a checkpoint.",
+    abstract: "Measure diffs (density, values, storage of N tasks) or the values of a checkpoint.",
     discussion: """
-      Give a base checkpoint first to count the storage of N tasks beside N full copies. A \
-      checkpoint alone is measured itself. '-' is a diff on standard input, and diffs may be on a \
-      server (http, https, s3).
+      Give a base checkpoint first to compare the storage of N tasks with that of N full copies. \
+      Give a checkpoint alone to measure its values. '-' is a diff on standard input, and diffs \
+      may be on a server (http, https, s3).
 
         diffkit stats task.diff --plot
         diffkit stats base.h5 a.diff b.diff
@@ -21,10 +21,10 @@ struct StatsCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "A base checkpoint, if its storage is to be counted, and diffs.", completion: .file())
+    help: "A base checkpoint (optional), and diffs; or a checkpoint.", completion: .file())
   var files: [String]
 
-  @Flag(help: "Draw the densities by layer and kind of tensor.")
+  @Flag(help: "Plot the densities by layer and kind of tensor.")
   var plot = false
 
   @OptionGroup var network: NetworkOptions
@@ -54,7 +54,7 @@ struct StatsCommand: ParsableCommand {
   }
 }
 
-/// What `stats` shows.
+/// The output of `stats`.
 struct StatsOutput: CommandOutput {
   struct Figures: Encodable {
     let elements, changes: UInt64
@@ -65,7 +65,7 @@ struct StatsOutput: CommandOutput {
   struct Values: Encodable {
     let negative, zero: UInt64
     let smallest, largest, mean, l1, l2: Double
-    /// Magnitudes in [2^e, 2^(e+1)).
+    /// The number of magnitudes in [2^e, 2^(e+1)), by e.
     let binades: [Int: UInt64]
   }
 
@@ -78,7 +78,7 @@ struct StatsOutput: CommandOutput {
     let path: String
     let size, wholeTensorBytes: UInt64
     let sparse: Figures
-    /// Changes over all elements of the base, where one is given.
+    /// Changes / elements of the base, if a base is given.
     let modelDensity: Double?
     let tensors: [Tensor]
   }
@@ -133,7 +133,9 @@ struct StatsOutput: CommandOutput {
       for tensor in diff.tensors { row(tensor.name, tensor.operation, tensor.figures) }
       row("all sparse", "", diff.sparse)
       out += "\(diff.path.escapingControls): \(diff.size.bytes)\n\n" + table.text + "\n"
-      if let density = diff.modelDensity { out += "of the whole base: \(density.percent)\n" }
+      if let density = diff.modelDensity {
+        out += "density in the whole base: \(density.percent)\n"
+      }
       if let values = diff.sparse.values { out += values.text }
       out += "\n"
     }

@@ -8,12 +8,12 @@ import TensorCore
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Check a diff, every byte of it, and whether a checkpoint is its base or result.",
+    abstract: "Check every byte of a diff, and whether a checkpoint is its base or result.",
     discussion: """
       Exit code 0: the diff is sound, and the checkpoint, if given, is its base or its result.
-      Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or other trouble; \
-      the error ends with its class (spec/FORMAT.md, section 10). '-' is a diff on standard input, \
-      and one may be on a server (http, https, s3).
+      Exit code 1: the checkpoint is neither. Exit code 2: the diff is damaged, or there was \
+      another error; the message ends with its class (spec/FORMAT.md, section 10). '-' is a diff \
+      on standard input, and the diff may be on a server (http, https, s3).
 
         diffkit verify task.diff
         diffkit verify task.diff base.h5 --verify touched
@@ -48,15 +48,15 @@ struct VerifyCommand: ParsableCommand {
   }
 }
 
-/// What `verify` shows.
+/// The output of `verify`.
 private struct VerifyOutput: CommandOutput {
   let path, identity: String
   let entries, pages: Int
   let values: UInt64
-  /// The whole checkpoints that the diff leads from and to, by its own account.
+  /// The fingerprints of the whole base and of the whole result, as stored in the diff.
   let base, result: String?
   let checkpoint, state: String?
-  /// The first ten names, and the number of all.
+  /// The first ten names; `differingCount` counts all.
   let differing: [String]
   let differingCount: Int
   /// Rules of `--map` that no name of the diff matches.
@@ -69,7 +69,7 @@ private struct VerifyOutput: CommandOutput {
     if let base, let result { out += "checkpoints: \(base) → \(result)\n" }
     out += MapOption.text(vainRules: vainRules)
     guard let checkpoint = checkpoint?.escapingControls else { return out }
-    // The diff says nothing about other tensors, or about what is no tensor.
+    // The diff does not cover other tensors or other objects.
     let scope = " (\(entries.counted("tensor")) of the diff compared, nothing else)"
     switch state {
     case "base": out += "\(checkpoint): is the base\(scope)\n"

@@ -1,7 +1,8 @@
 import DiffOperations
 import TensorCore
 
-/// Numbers for the diffs of a merge, `0.5,1`, and for some tensors others, `encoder.layer.0-5.*=0.3`.
+/// Numbers for the diffs of a merge, `0.5,1`, with exceptions for some tensors,
+/// `encoder.layer.0-5.*=0.3`.
 struct DiffNumbers {
   private struct Rule {
     let text: String
@@ -12,10 +13,10 @@ struct DiffNumbers {
   private let option: String
   private let usual: [Double]?
   private let rules: [Rule]
-  /// All of it as text, if some tensors have numbers of their own.
+  /// All arguments as text; nil if there are no exceptions.
   let text: String?
 
-  /// - Throws: `usage` for what is neither of the two.
+  /// - Throws: `usage` for a text of neither form.
   init(_ texts: [String], option: String) throws(DiffError) {
     var usual: [Double]?
     var rules: [Rule] = []
@@ -26,7 +27,7 @@ struct DiffNumbers {
         .map { Double($0.filter { $0 != " " }) }
       guard !numbers.contains(nil) else {
         throw DiffError(
-          .usage, "'\(text)' is no list of numbers, nor PATTERN=NUMBERS, for \(option)")
+          .usage, "'\(text)' is neither a list of numbers nor PATTERN=NUMBERS, for \(option)")
       }
       if let equals {
         let pattern = String(text[..<equals])
@@ -46,8 +47,8 @@ struct DiffNumbers {
     text = rules.isEmpty ? nil : texts.joined(separator: " ")
   }
 
-  /// A setting for each of so many diffs that change tensors of these names: the first pattern that
-  /// fits a name counts.
+  /// Returns a setting for each of `count` diffs that change these tensors. The first pattern that
+  /// matches a name applies.
   func settings(
     _ count: Int, tensors: [TensorName], usual otherwise: Double
   ) throws(DiffError) -> [MergeSetting] {
@@ -80,7 +81,7 @@ struct DiffNumbers {
         let close = CloseNames.closest(to: TensorName(rule.text), among: tensors)
         throw DiffError(
           .usage,
-          "\(option) '\(rule.text)' fits no tensor that the rules before it leave"
+          "\(option) '\(rule.text)' matches no tensor that the rules before it leave"
             + (close.map { "; there is '\($0)'" } ?? ""))
       }
     }
@@ -88,7 +89,7 @@ struct DiffNumbers {
   }
 }
 
-/// The patterns that a pattern with ranges of numbers, `layer.0-5.`, stands for.
+/// Returns the patterns that a pattern with ranges of numbers, `layer.0-5.`, expands to.
 private func expanded(_ pattern: String) throws(DiffError) -> [String] {
   var patterns = [""]
   var part = ""
@@ -99,7 +100,7 @@ private func expanded(_ pattern: String) throws(DiffError) -> [String] {
       return
     }
     guard first <= last, (last - first + 1) * patterns.count <= 4096 else {
-      throw DiffError(.usage, "'\(text)' in '\(pattern)' is no range of at most 4096 numbers")
+      throw DiffError(.usage, "'\(text)' in '\(pattern)' is not a range of at most 4096 numbers")
     }
     patterns = patterns.flatMap { start in (first...last).map { "\(start)\($0)" } }
   }

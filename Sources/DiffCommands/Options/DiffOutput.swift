@@ -3,15 +3,15 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// Makes a diff at `path`, which appears when it is complete, and tells about it; '-' is standard
-/// output, and nothing is said.
+/// Writes a diff to `path`, which appears when it is complete, and reports it. If `path` is '-',
+/// the diff goes to standard output and nothing is reported.
 ///
 /// - Parameters:
-///   - make: writes the diff.
-///   - tell: gets what `make` returned, and the bytes of the file.
+///   - make: Writes the diff.
+///   - report: Gets the result of `make` and the size of the file in bytes.
 func writeDiff<Summary>(
   _ path: String, force: Bool, _ make: (any ByteSink) throws -> Summary,
-  tell: (Summary, UInt64) throws -> Void
+  report: (Summary, UInt64) throws -> Void
 ) throws {
   guard path != "-" else {
     _ = try make(try StandardOutputSink())
@@ -20,10 +20,10 @@ func writeDiff<Summary>(
   let sink = try FileSink(path, overwriting: force)
   let summary = try make(sink)
   try sink.commit()
-  try tell(summary, try File(path).size)
+  try report(summary, try File(path).size)
 }
 
-/// Lines that name attributes which a diff does not take over from the ones it is made of.
+/// Returns lines that name the attributes that a diff does not take over from its sources.
 func leftOut(_ attributes: [String]) -> String {
   var lines = attributes.prefix(10).map { "left out: \($0.abbreviated())" }
   if attributes.count > 10 { lines.append("left out: \(attributes.count - 10) more") }
@@ -38,7 +38,7 @@ final class CountingSink: ByteSink {
 }
 
 extension OutputOptions {
-  /// Refuses an output that is there and not to be replaced, as writing it would.
+  /// Throws `exists` if the output exists and is not to be replaced, as writing it would.
   func checkOutput(_ path: String?) throws {
     guard let path, path != "-", !force, File.exists(path) || Folder.exists(path) else { return }
     throw DiffError(.exists, "exists already", path: path, remedy: .overwrite)
@@ -46,22 +46,22 @@ extension OutputOptions {
 }
 
 extension OutputOptions {
-  /// The output: as it was named, or after the input; what comes from standard input and has no
-  /// name goes to standard output.
+  /// Returns the path of the output: the one specified, else '-' if the input is standard input,
+  /// else one derived from the input.
   func path(after input: String, _ word: String) -> String {
     output ?? (input == "-" ? "-" : derivedName(input, [word]))
   }
 }
 
-/// A diff that goes to standard output while it is made.
+/// A sink that writes a diff to standard output while it is made.
 private final class StandardOutputSink: ByteSink {
-  /// The header of the diff waits for what follows it: inputs that are refused leave nothing.
+  /// The header of the diff, held until the next write: refused inputs must write nothing.
   private var waiting: [UInt8]? = []
 
   init() throws(DiffError) {
     guard isatty(STDOUT_FILENO) == 0 else {
       throw DiffError(
-        .usage, "is a terminal, and a diff is no text; name a file with -o FILE, or pipe it on",
+        .usage, "is a terminal, and a diff is binary; name a file with -o FILE, or pipe the output",
         path: "standard output")
     }
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// The option of every command that writes a diff.
 struct MetadataOption: ParsableArguments {
-  @Option(name: .customLong("meta"), help: "A fact to store, KEY=VALUE; may be given again.")
+  @Option(name: .customLong("meta"), help: "Metadata to store, KEY=VALUE; may be repeated.")
   var list: [String] = []
 
   func validate() throws {
@@ -17,9 +17,9 @@ struct MetadataOption: ParsableArguments {
   /// Values by key.
   var values: [String: String] {
     var values: [String: String] = [:]
-    for fact in list {
-      guard let equals = fact.firstIndex(of: "=") else { continue }
-      values[String(fact[..<equals])] = String(fact[fact.index(after: equals)...])
+    for text in list {
+      guard let equals = text.firstIndex(of: "=") else { continue }
+      values[String(text[..<equals])] = String(text[text.index(after: equals)...])
     }
     return values
   }

@@ -7,21 +7,21 @@ import TensorCore
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A folder that keeps the diffs of http, https and s3 addresses, so that each is fetched once.",
+      "A folder that caches what is fetched from http, https and s3 addresses.",
       valueName: "folder"), completion: .directory)
   var cache: String?
 
-  @Option(help: "The server of s3 addresses, if it is not Amazon's: http://… or https://….")
+  @Option(help: "The server for s3 addresses, if not Amazon's: http://… or https://….")
   var endpoint: String?
 
-  @Option(help: "Seconds without progress after which a connection is given up.")
+  @Option(help: "Seconds without progress after which a transfer fails.")
   var timeout = 30
 
   func validate() throws {
-    guard timeout > 0 else { throw ValidationError("--timeout is at least 1") }
+    guard timeout > 0 else { throw ValidationError("--timeout must be at least 1") }
   }
 
-  /// The same for the library.
+  /// The options for the library.
   var remote: RemoteOptions {
     var options = RemoteOptions()
     options.cache = cache
@@ -33,12 +33,12 @@ struct NetworkOptions: ParsableArguments {
 
 /// Opens a diff on a server.
 ///
-/// - Parameter fetchingAll: whether all of it will be read: then it comes in one piece.
+/// - Parameter fetchingAll: True if the whole diff will be read: it is then fetched at once.
 func openDiff(
   at address: RemoteAddress, _ options: RemoteOptions, fetchingAll: Bool
 ) throws(DiffError) -> DiffReader {
   let file = try RemoteFile(address, options)
-  // What is no diff is not fetched as a whole.
+  // Opened first, so that a file that is not a diff is not fetched as a whole.
   let reader = try DiffReader(file)
   if fetchingAll { try file.fetchAll() }
   return reader

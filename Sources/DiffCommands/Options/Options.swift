@@ -6,37 +6,37 @@ import RemoteFiles
 import SystemSupport
 import TensorCore
 
-/// Options of every command that takes long.
+/// The option of commands that print text for people.
 struct QuietOption: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Print errors only.")
   var quiet = false
 
-  /// Prints a line for a person.
+  /// Prints a line unless `--quiet` is given.
   func say(_ line: String) throws {
     if !quiet { try StandardOutput.write(line.escapingControls + "\n") }
   }
 }
 
-/// The option of every command that reports facts.
+/// The option of commands that print results.
 struct JSONOption: ParsableArguments {
-  @Flag(help: "Print the same facts as JSON.")
+  @Flag(help: "Print the results as JSON.")
   var json = false
 }
 
-/// Options of every command that does something and tells what.
+/// Options of commands that report what they did.
 struct ReportOptions: ParsableArguments {
   @OptionGroup var quiet: QuietOption
   @OptionGroup var json: JSONOption
 
-  /// Prints what a person reads unless that is not wanted, or the same facts as JSON.
+  /// Prints the output as JSON with `--json`, else as text unless `--quiet` is given.
   func print(_ output: some CommandOutput) throws {
     if json.json || !quiet.quiet { try output.print(json: json.json) }
   }
 
-  /// Whether nobody reads what is said meanwhile.
+  /// True if progress output is suppressed.
   var isQuiet: Bool { quiet.quiet || json.json }
 
-  /// A line that tells how far the command is.
+  /// A line that shows the progress of the command.
   var progress: ProgressLine { ProgressLine(quiet: isQuiet) }
 }
 
@@ -45,15 +45,15 @@ struct MapOption: ParsableArguments {
   @Option(
     name: .customLong("map"),
     help: ArgumentHelp(
-      "A file that says what tensors are called in the checkpoint: lines of "
+      "A file that maps tensor names to those of the checkpoint: lines of "
         + "NAME-IN-THE-DIFF<tab>NAME-IN-THE-CHECKPOINT or re:PATTERN<tab>REPLACEMENT.",
       valueName: "file"), completion: .file())
   var path: String?
 
-  /// The map, or one without rules.
+  /// Reads the map; without the option, returns one without rules.
   func read() throws -> NameMap { try path.map { try NameMap($0) } ?? NameMap() }
 
-  /// Lines that name rules which no name matches.
+  /// Returns lines that name the rules that match no name.
   static func text(vainRules: [String]) -> String {
     vainRules.map { "no name matches the map's rule \($0)".escapingControls + "\n" }.joined()
   }
@@ -68,9 +68,9 @@ struct OutputOptions: ParsableArguments {
   var force = false
 }
 
-/// Opens a diff, which may be on a server; '-' is standard input, which is read into memory as a whole.
+/// Opens a diff, which may be on a server; '-' is standard input, which is read into memory whole.
 ///
-/// - Parameter fetchingAll: whether all of a diff on a server will be read.
+/// - Parameter fetchingAll: True if the whole of a diff on a server will be read.
 func openDiff(
   _ path: String, _ network: RemoteOptions = RemoteOptions(), fetchingAll: Bool = true
 ) throws(DiffError) -> DiffReader {
@@ -94,14 +94,14 @@ func openDiffs(_ paths: [String]) throws(DiffError) -> [DiffReader] {
   }
 }
 
-/// Whether a file is a diff, as standard input and what is on a server are taken to be.
+/// Returns whether a file is a diff; standard input and files on servers are assumed to be diffs.
 func isDiff(_ path: String) throws(DiffError) -> Bool {
   if path == "-" || RemoteAddress(path) != nil { return true }
   return Folder.exists(path) ? false : try DiffReader.isDiff(path)
 }
 
-/// Refuses an output that is one of the inputs, under whatever name: `--force` replaces outputs.
-/// One that waits for `recover` is not replaced either: its journal would fit no more.
+/// Throws if the output is one of the inputs, under any name, since `--force` replaces outputs, or
+/// if it awaits `recover`, since its journal would no longer match.
 func check(output: String, isNoneOf inputs: [String]) throws {
   try Journal.refuseOutput(output)
   for input in inputs where File.areSame(output, input) {

@@ -1,18 +1,18 @@
 import DiffOperations
 import TensorCore
 
-/// What `compare` shows of checkpoints.
+/// The output of `compare` for checkpoints.
 struct CheckpointComparisonOutput: CommandOutput {
   struct Tensor: Encodable {
     let name, otherName, type, otherType: String
     let shape, otherShape: [UInt64]
     let elements: UInt64
-    /// Null where types or shapes are not the same.
+    /// Null if types or shapes differ.
     let differing: UInt64?
     let largest: Double?
   }
 
-  /// Something that is no tensor.
+  /// An object or attribute that is not a tensor.
   struct Other: Encodable {
     let name, kind, state: String
     let attribute: String?
@@ -20,7 +20,7 @@ struct CheckpointComparisonOutput: CommandOutput {
 
   let same, sameTensors, tensorsAlone: Bool
   let paths: [String]
-  /// That of each whole checkpoint, where names in it are not ambiguous.
+  /// The fingerprint of each whole checkpoint; nil if names in it are ambiguous.
   let fingerprint, otherFingerprint: String?
   let tensors: [Tensor]
   let onlyInFirst, onlyInSecond: [String]
@@ -80,11 +80,11 @@ struct CheckpointComparisonOutput: CommandOutput {
     return out + (same ? word.styled(.green) : "different".styled(.yellow)) + "\n"
   }
 
-  /// What is no tensor: how much of it is equal, and what is not.
+  /// A count of equal objects other than tensors, and a list of those that differ.
   private var othersText: String {
     var out = ""
     if tensorsAlone {
-      out += "of different formats: only tensors were compared\n"
+      out += "the formats differ: only tensors were compared\n"
     } else if !others.isEmpty {
       let equal = others.count { $0.state == "equal" }
       out += "\(equal) of \(others.count) other objects and attributes are equal\n"

@@ -3,7 +3,7 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// What `inspect` shows of a checkpoint.
+/// The output of `inspect` for a checkpoint.
 struct CheckpointInspection: CommandOutput {
   struct Tensor: Encodable {
     let name, type, layout: String
@@ -11,10 +11,10 @@ struct CheckpointInspection: CommandOutput {
     let bytes: UInt64
     let bigEndian: Bool
     let aliases: [String]
-    /// What the file calls the layer that the tensor belongs to, where the name does not say.
+    /// The file's name of the tensor's layer, if the tensor's name does not contain it.
     let label: String?
     let fingerprint: String?
-    /// Why it cannot be read, if that was tried in vain.
+    /// The reason why it cannot be read; nil if it was read, or reading it was not tried.
     let trouble: String?
   }
 
@@ -30,7 +30,7 @@ struct CheckpointInspection: CommandOutput {
   let path, format: String
   let files: [String]
   let size, elements: UInt64
-  /// That of the whole checkpoint, if all tensors were hashed and no names are ambiguous.
+  /// The fingerprint of the whole checkpoint, if all tensors were hashed and names are unambiguous.
   let fingerprint: String?
   let tensors: [Tensor]
   let skipped: [Skipped]
@@ -51,7 +51,7 @@ struct CheckpointInspection: CommandOutput {
           hashes.append((tensor.name, hash))
           fingerprint = hash.description
         } catch {
-          // A datum of one tensor, not of the file: the others can be hashed.
+          // This concerns one tensor only: the others can be hashed.
           guard error.code == .unsupportedCheckpoint else { throw error }
           trouble = error.message
         }
@@ -92,7 +92,7 @@ struct CheckpointInspection: CommandOutput {
     for tensor in unreadable {
       out += "  \(tensor.name.escapingControls): \((tensor.trouble ?? "").escapingControls)\n"
     }
-    if !skipped.isEmpty { out += "\nno tensors, left alone:\n" }
+    if !skipped.isEmpty { out += "\nnot tensors, ignored:\n" }
     for object in skipped {
       out += "  \(object.name.abbreviated().escapingControls): \(object.reason.escapingControls)\n"
     }

@@ -2,7 +2,7 @@ import Checkpoints
 import DiffOperations
 import TensorCore
 
-/// What `stats` shows of a checkpoint.
+/// The output of `stats` for a checkpoint.
 struct CheckpointMeasures: CommandOutput {
   struct Tensor: Encodable {
     let name, type: String
@@ -12,7 +12,7 @@ struct CheckpointMeasures: CommandOutput {
 
   struct Values: Encodable {
     let elements, zero, nonFinite: UInt64
-    /// Null where no value is finite.
+    /// Null if no value is finite.
     let least, greatest: Double?
     let mean, deviation, l2: Double
 

@@ -4,7 +4,7 @@ import TensorCore
 
 /// The densities of a diff by layer and by kind of tensor.
 struct DensityGrid {
-  /// How much of some tensors changes.
+  /// The numbers of elements and of changes of some tensors.
   struct Cell {
     var elements: UInt64 = 0
     var changes: UInt64 = 0
@@ -16,15 +16,15 @@ struct DensityGrid {
     }
   }
 
-  /// A layer, or what stands outside of the layers.
-  enum Place: Hashable, Comparable {
+  /// A layer, or a part of the model before or after the layers.
+  enum Section: Hashable, Comparable {
     case before(String)
     case layer(Int)
-    case behind(String)
+    case after(String)
 
     var name: String {
       switch self {
-      case .before(let name), .behind(let name): name
+      case .before(let name), .after(let name): name
       case .layer(let number): "\(number)"
       }
     }
@@ -32,11 +32,11 @@ struct DensityGrid {
     var isLayer: Bool { if case .layer = self { true } else { false } }
   }
 
-  /// The places in the order of a model: embeddings, layers, what comes after.
-  let places: [Place]
+  /// The sections in the order of a model: embeddings, layers, sections after them.
+  let sections: [Section]
   /// Kinds of tensors, in order of their names.
   let kinds: [String]
-  private(set) var cells: [Place: [String: Cell]] = [:]
+  private(set) var cells: [Section: [String: Cell]] = [:]
 
   /// Counts the sparse entries of a diff. O(entries).
   init(_ diff: DiffReader) {
@@ -46,19 +46,19 @@ struct DensityGrid {
       case .add, .replace, .xor: break
       case .insert, .delete, .reshape: continue
       }
-      let (place, kind) = Self.place(of: entry.name)
+      let (section, kind) = Self.section(of: entry.name)
       kinds.insert(kind)
-      cells[place, default: [:]][kind, default: Cell()].add(
+      cells[section, default: [:]][kind, default: Cell()].add(
         Cell(elements: entry.shape.count, changes: entry.count))
     }
-    places = cells.keys.sorted()
+    sections = cells.keys.sorted()
     self.kinds = kinds.sorted()
   }
 
-  /// Where a tensor belongs and what it is there: `encoder.layer.3.attention.self.query.weight` is
-  /// the `attention.self.query.weight` of layer 3. What no layer holds belongs to the part of a model whose
-  /// name is known, or to «other».
-  static func place(of name: TensorName) -> (place: Place, kind: String) {
+  /// Returns the section and the kind of a tensor: `encoder.layer.3.attention.self.query.weight` is
+  /// the `attention.self.query.weight` of layer 3. A tensor outside the layers belongs to a section
+  /// with a well-known name, or to «other».
+  static func section(of name: TensorName) -> (section: Section, kind: String) {
     let parts = name.parts
     for (index, part) in parts.enumerated().dropFirst() {
       guard let number = Int(part), (0..<100_000).contains(number), isLayers(parts[index - 1]),
@@ -69,31 +69,31 @@ struct DensityGrid {
     if let index = parts.firstIndex(where: { before.contains($0) }) {
       return (.before(parts[index]), kind(parts[(index + 1)...]))
     }
-    if let index = parts.firstIndex(where: { behind.contains($0) }) {
-      return (.behind(parts[index]), kind(parts[(index + 1)...]))
+    if let index = parts.firstIndex(where: { after.contains($0) }) {
+      return (.after(parts[index]), kind(parts[(index + 1)...]))
     }
-    return (.behind("other"), kind(parts[...]))
+    return (.after("other"), kind(parts[...]))
   }
 
   private static let before = ["embeddings", "embed_tokens", "wte", "wpe"]
-  private static let behind = ["pooler", "classifier", "score", "lm_head", "qa_outputs"]
+  private static let after = ["pooler", "classifier", "score", "lm_head", "qa_outputs"]
 
   private static func isLayers(_ part: String) -> Bool {
     ["layer", "layers", "h", "block", "blocks", "layer_module"].contains(part.lowercased())
   }
 
-  /// What is left of a name, without what Keras appends.
+  /// Returns the remaining parts of a name, without the `:0` that Keras appends.
   private static func kind(_ parts: ArraySlice<String>) -> String {
     let kind = parts.joined(separator: ".")
     return kind.hasSuffix(":0") ? String(kind.dropLast(2)) : kind
   }
 
-  /// All tensors of a place, or of the diff, together.
-  func total(place: Place? = nil) -> Cell {
-    cells.filter { place == nil || $0.key == place }.values.flatMap(\.values)
+  /// Returns the sum over all tensors of a section, or of the diff.
+  func total(section: Section? = nil) -> Cell {
+    cells.filter { section == nil || $0.key == section }.values.flatMap(\.values)
       .reduce(into: Cell()) { $0.add($1) }
   }
 
-  /// The greatest density of a cell.
+  /// The highest density of a cell.
   var highest: Double { cells.values.flatMap(\.values).map(\.density).max() ?? 0 }
 }

@@ -1,12 +1,12 @@
 import TensorCore
 
 extension DensityGrid {
-  /// The densities in block characters: kinds of tensors by layers, and what no layer holds.
+  /// The densities in block characters: kinds of tensors by layer, and tensors outside the layers.
   var plot: String {
-    let layers = places.filter(\.isLayer)
+    let layers = sections.filter(\.isLayer)
     let rows = self.rows
-    let room = max(12, (Terminal.width ?? 100) - 3 * layers.count - 11)
-    let width = min(room, rows.map { $0.label.escapingControls.count }.max() ?? 0)
+    let available = max(12, (Terminal.width ?? 100) - 3 * layers.count - 11)
+    let width = min(available, rows.map { $0.label.escapingControls.count }.max() ?? 0)
     var out = "density by kind of tensor and layer; the full block is \(highest.percent)\n\n"
     if !layers.isEmpty {
       let numbers = layers.map { $0.name.padding(to: 3) }.joined()
@@ -21,7 +21,7 @@ extension DensityGrid {
     return out
   }
 
-  /// A block as high as the density, a dot for none, nothing where there is no such tensor.
+  /// Returns a block as high as the density, dots for 0, and spaces if there is no such tensor.
   private func shade(_ cell: Cell?) -> String {
     guard let cell else { return "   " }
     guard cell.changes > 0, highest > 0 else { return "·· " }
@@ -32,7 +32,7 @@ extension DensityGrid {
 }
 
 extension String {
-  /// The text and as many spaces as make it so wide.
+  /// Returns the text, padded with spaces to `width` columns.
   fileprivate func padding(to width: Int) -> String {
     self + String(repeating: " ", count: max(0, width - columns))
   }

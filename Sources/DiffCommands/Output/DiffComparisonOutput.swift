@@ -1,13 +1,13 @@
 import DiffOperations
 import TensorCore
 
-/// What `compare` shows of diffs.
+/// The output of `compare` for diffs.
 struct DiffComparisonOutput: CommandOutput {
   struct Diff: Encodable {
     let path: String
     let changes: UInt64
     let norm: Double?
-    /// Positions whose values differ from the first diff's.
+    /// The number of positions whose values differ from those of the first diff.
     let differing: UInt64
     let same: Bool
   }
@@ -39,7 +39,7 @@ struct DiffComparisonOutput: CommandOutput {
 
   let same: Bool
   let diffs: [Diff]
-  /// Row by row: the diff of the row beside that of the column.
+  /// The comparison of the diff of each row with that of each column, row by row.
   let matrix: [[Figures]]
   let tensors: [Tensor]
   let notes: [Note]
@@ -71,7 +71,7 @@ struct DiffComparisonOutput: CommandOutput {
     var out = diffs.count == 2 ? pairText : matrixText
     out += noteText + MapOption.text(vainRules: vainRules)
     if diffs.contains(where: { $0.norm == nil }) {
-      out += "cosine, signs and norms need the deltas: of exact diffs, give --base\n"
+      out += "cosine, signs and norms need the deltas; for exact diffs, give --base\n"
     }
     return out + (same ? "same".styled(.green) : "different".styled(.yellow)) + "\n"
   }
@@ -131,12 +131,12 @@ struct DiffComparisonOutput: CommandOutput {
     return out
   }
 
-  /// A matrix in as many strips of columns as the width asks for.
+  /// Returns a matrix as one or more tables whose columns fit the width.
   private func matrix(_ title: String, _ cell: (Figures) -> String) -> String {
-    let perStrip = max(1, ((Terminal.width ?? 120) - 5) / 9)
+    let perTable = max(1, ((Terminal.width ?? 120) - 5) / 9)
     var out = title.styled(.bold) + "\n"
-    for start in stride(from: 0, to: diffs.count, by: perStrip) {
-      let columns = start..<min(start + perStrip, diffs.count)
+    for start in stride(from: 0, to: diffs.count, by: perTable) {
+      let columns = start..<min(start + perTable, diffs.count)
       var table = TextTable(
         [""] + columns.map { "\($0 + 1)" }, rightAligned: Set(0...columns.count), shrinking: [])
       for row in diffs.indices {

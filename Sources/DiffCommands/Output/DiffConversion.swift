@@ -5,23 +5,23 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// The half of `diffkit convert` that is about diffs.
+/// The options of `diffkit convert` for diffs, and the conversion of diffs.
 struct DiffConversion: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "What the input is, if neither contents nor suffix tell: coo-npz, sft-npz, shira, "
-        + "super-tuning or sparse-hdf5."))
+      "The format of the input, if neither contents nor suffix determine it: coo-npz, sft-npz, "
+        + "shira, super-tuning or sparse-hdf5."))
   var from: ExchangeFormat?
 
   @Option(
     help: ArgumentHelp(
-      "What to write, if the suffix does not tell: diff, coo-npz, sft-npz, shira, sparse-hdf5, "
-        + "hdf5, safetensors, or a delta for other tools: delta-xor, delta-overwrite, arc-v1 or "
-        + "arc-v2."))
+      "The format to write, if the suffix does not determine it: diff, coo-npz, sft-npz, shira, "
+        + "sparse-hdf5, hdf5, safetensors, or a delta for other tools: delta-xor, delta-overwrite, "
+        + "arc-v1 or arc-v2."))
   var to: ConversionTarget?
 
   @Option(
-    help: "The base checkpoint of a diff that is imported, or written as a delta.",
+    help: "The base checkpoint, required to import a diff or to write a delta.",
     completion: .file())
   var base: String?
 
@@ -31,13 +31,13 @@ struct DiffConversion: ParsableArguments {
   @Option(help: "The type of a diff's values: f16, bf16 or f32.")
   var values: FloatType?
 
-  @Option(help: "Encodings of a diff: size or speed.")
+  @Option(help: "The encodings of a diff: size or speed.")
   var profile = EncodingProfile.size
 
   @OptionGroup var map: MapOption
   @OptionGroup var metadata: MetadataOption
 
-  /// What is written.
+  /// A format to write.
   enum ConversionTarget: String, ExpressibleByArgument, CaseIterable {
     case diff
     case cooNpz = "coo-npz"
@@ -60,10 +60,10 @@ struct DiffConversion: ParsableArguments {
     to.flatMap { CheckpointFormat(rawValue: $0.rawValue) }
   }
 
-  /// Converts to or from a diff; false if this is about checkpoints.
+  /// Converts to or from a diff; returns false if the input and the output are checkpoints.
   func run(_ input: String, _ output: String, force: Bool, _ report: ReportOptions) throws -> Bool {
     if checksum != nil && delta?.isVersioned != true {
-      throw DiffError(.usage, "--checksum is about --to delta-xor and delta-overwrite")
+      throw DiffError(.usage, "--checksum requires --to delta-xor or delta-overwrite")
     }
     if try isDiff(input) {
       try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
@@ -71,9 +71,10 @@ struct DiffConversion: ParsableArguments {
         try convert(try openDiff(input), to: output, delta, force: force, report)
         return true
       }
-      if let vain = base.map({ _ in "--base" }) ?? map.path.map({ _ in "--map" }) {
+      if let option = base.map({ _ in "--base" }) ?? map.path.map({ _ in "--map" }) {
         throw DiffError(
-          .usage, "\(vain) is about files of other tools that become diffs", path: input)
+          .usage, "\(option) applies to files of other tools only; the input is a diff", path: input
+        )
       }
       try convert(try openDiff(input), to: output, force: force, report)
       return true
@@ -82,7 +83,7 @@ struct DiffConversion: ParsableArguments {
     if from == nil, PublishedDelta.isDelta(input) {
       guard makesDiff || to == nil && output == "-" else {
         throw DiffError(
-          .usage, "is a delta that another tool made, which becomes a diff; name one as the output",
+          .usage, "is a delta of another tool, which is converted to a diff; name a .diff output",
           path: input)
       }
       try check(output: output, isNoneOf: [input] + (base.map { [$0] } ?? []))
@@ -95,15 +96,16 @@ struct DiffConversion: ParsableArguments {
     return true
   }
 
-  /// Refuses what would say nothing of a checkpoint.
+  /// Refuses options that do not apply to checkpoints.
   func refuseForCheckpoint(_ input: String) throws {
     let options = [
       ("--to \(to?.rawValue ?? "")", to != nil && checkpointFormat == nil),
       ("--values", values != nil), ("--base", base != nil), ("--map", map.path != nil),
       ("--meta", !metadata.list.isEmpty),
     ]
-    guard let vain = options.first(where: \.1)?.0 else { return }
-    throw DiffError(.usage, "\(vain) is about diffs, and this is a checkpoint", path: input)
+    guard let option = options.first(where: \.1)?.0 else { return }
+    throw DiffError(
+      .usage, "\(option) applies to diffs only; the input is a checkpoint", path: input)
   }
 
   private func convert(
@@ -118,15 +120,16 @@ struct DiffConversion: ParsableArguments {
         summary.heads = diff.count - summary.tensors
         summary.changes = diff.reduce(0) { $0 + ($1.isSparse ? $1.count : 0) }
         return summary
-      } tell: { summary, _ in
+      } report: { summary, _ in
         try report.print(DiffConversionOutput(output, "diff", summary))
       }
     }
     guard output != "-" else {
-      throw DiffError(.usage, "only a diff goes to standard output; name a file")
+      throw DiffError(.usage, "only a diff can be written to standard output; name a file")
     }
     guard values == nil else {
-      throw DiffError(.usage, "--values is about diffs; '\(target.rawValue)' has its own type")
+      throw DiffError(
+        .usage, "--values applies to diffs only; '\(target.rawValue)' has a fixed type")
     }
     let summary = try Diffs.export(diff, to: output, target, overwriting: force)
     try report.print(DiffConversionOutput(output, target.rawValue, summary))
@@ -137,15 +140,16 @@ struct DiffConversion: ParsableArguments {
     _ report: ReportOptions
   ) throws {
     guard values == nil else {
-      throw DiffError(.usage, "--values is about diffs; a delta holds the bytes of the result")
+      throw DiffError(
+        .usage, "--values applies to diffs only; a delta holds the bytes of the result")
     }
     guard output != "-" else {
-      throw DiffError(.usage, "only a diff goes to standard output; name a file")
+      throw DiffError(.usage, "only a diff can be written to standard output; name a file")
     }
     guard let base else {
       throw DiffError(
         .usage,
-        "states checksums of the result, which a diff alone does not give; give --base FILE",
+        "needs checksums of the result, which are computed from the base; give --base FILE",
         path: output)
     }
     var options = DeltaOptions()
@@ -161,14 +165,15 @@ struct DiffConversion: ParsableArguments {
     delta: PublishedDelta, to output: String, force: Bool, _ report: ReportOptions
   ) throws {
     guard values == nil else {
-      throw DiffError(.usage, "--values is about added values, and a delta holds exact bytes")
+      throw DiffError(
+        .usage, "--values applies to additive diffs only; a delta holds exact bytes")
     }
     guard let base else {
       throw DiffError(
         .usage,
         "holds differences of bytes"
           + (delta.baseVersion.map { " from version \($0)" } ?? "")
-          + ", without which no diff is made; give --base FILE", path: delta.path)
+          + ", so the base is required; give --base FILE", path: delta.path)
     }
     var options = ImportOptions()
     options.profile = profile
@@ -177,12 +182,12 @@ struct DiffConversion: ParsableArguments {
     try writeDiff(output, force: force) { sink in
       try Diffs.import(
         delta, on: try CheckpointFile.open(base), into: sink, options, progress: show)
-    } tell: { summary, _ in
+    } report: { summary, _ in
       try report.print(DiffConversionOutput(output, "diff", summary))
     }
   }
 
-  /// The format that is exported to; nil for a diff.
+  /// Returns the format to export to; nil for a diff.
   private func exportFormat(_ output: String) throws -> ExchangeFormat? {
     if let to {
       switch to {
@@ -196,8 +201,8 @@ struct DiffConversion: ParsableArguments {
     guard let format = ExchangeFormat(suffixOf: output) else {
       throw DiffError(
         .usage,
-        "no suffix that tells what to write; give --to, or a name with .diff, .npz, .safetensors "
-          + "or .h5", path: output)
+        "has no suffix of a known format; give --to, or a name with .diff, .npz, .safetensors or .h5",
+        path: output)
     }
     return format
   }
@@ -208,12 +213,12 @@ struct DiffConversion: ParsableArguments {
     let input = ExchangeFormat.adapterFile(in: input) ?? input
     guard let format = try from ?? ExchangeFormat.adapter(input) ?? ExchangeFormat(suffixOf: input)
     else {
-      throw DiffError(.usage, "no suffix that tells what this is; give --from", path: input)
+      throw DiffError(.usage, "has no suffix of a known format; give --from", path: input)
     }
     guard let base else {
       throw DiffError(
         .usage,
-        "holds no fingerprints of the base, without which no diff is applied; give --base FILE",
+        "holds no fingerprints of the base, which a diff requires; give --base FILE",
         path: input)
     }
     var options = ImportOptions()
@@ -230,7 +235,7 @@ struct DiffConversion: ParsableArguments {
   }
 }
 
-/// What `convert` tells of a diff.
+/// The output of `convert` for a diff.
 private struct DiffConversionOutput: CommandOutput {
   let output, format: String
   let tensors, heads: Int
@@ -259,27 +264,27 @@ private struct DiffConversionOutput: CommandOutput {
 }
 
 extension DiffEntry {
-  /// Whether some elements change, not all come or go.
+  /// True if elements change, rather than a whole tensor being inserted or deleted.
   fileprivate var isSparse: Bool { operation != .insert && operation != .delete }
 }
 
 extension DeltaChecksum: ExpressibleByArgument {}
 
 extension ExchangeFormat: ExpressibleByArgument {
-  /// The file of weights in a folder of an adapter of PEFT; nil if it is none.
+  /// Returns the file of weights in the folder of a PEFT adapter; nil if there is none.
   fileprivate static func adapterFile(in folder: String) -> String? {
     let file = folder + (folder.hasSuffix("/") ? "" : "/") + "adapter_model.safetensors"
     return FileStamp(file) == nil ? nil : file
   }
 
-  /// Which adapter of PEFT a safetensors file is, by the names of its tensors; nil if none.
+  /// Returns the format of a PEFT adapter that tensor names identify; nil if they identify none.
   fileprivate static func adapter(_ path: String) throws -> ExchangeFormat? {
     guard CheckpointFormat(suffixOf: path) == .safetensors else { return nil }
     let names = try CheckpointFile.open(path).tensors.map(\.name.description)
     return names.contains { $0.hasSuffix(".supertuning_values") } ? .superTuning : nil
   }
 
-  /// The format that a suffix stands for, or nil.
+  /// Creates the format that a suffix stands for; nil if there is none.
   fileprivate init?(suffixOf path: String) {
     if path.lowercased().hasSuffix(".npz") {
       self = .cooNpz

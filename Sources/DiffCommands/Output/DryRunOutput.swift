@@ -1,16 +1,16 @@
 import DiffOperations
 import TensorCore
 
-/// What `merge --dry-run` tells.
+/// The output of `merge --dry-run`.
 struct MergePreviewOutput: CommandOutput {
   let method: String
   let size: UInt64
   let changes, elements: UInt64
-  /// Changes over elements of the tensors that change.
+  /// Changes / elements of the tensors that change.
   let density: Double
   let shared, opposite, beyondRange, rounded, cancelled: UInt64
   let pairs: [OverlapTable.Row]
-  /// Whole tensors that differ, and that no choice is made between.
+  /// Whole tensors that differ, without a `--head` that chooses between them.
   let clashingHeads: [String]
   let conflicts: Bool
 
@@ -53,7 +53,7 @@ struct MergePreviewOutput: CommandOutput {
   }
 }
 
-/// What `apply --dry-run` and `revert --dry-run` tell.
+/// The output of `apply --dry-run` and `revert --dry-run`.
 struct TransferPreviewOutput: CommandOutput {
   struct Tensor: Encodable {
     let name, operation: String

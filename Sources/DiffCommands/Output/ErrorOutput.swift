@@ -15,7 +15,7 @@ struct ErrorOutput: CommandOutput {
 
   private enum CodingKeys: CodingKey { case error }
 
-  /// - Parameter showsCode: Whether people see the class too.
+  /// - Parameter showsCode: True if the text includes the error code.
   init(_ error: DiffError, showsCode: Bool = false) {
     let code = showsCode ? " [\(error.code)]" : ""
     text = "diffkit: " + error.line(\.commandLine) + code + "\n"
@@ -26,7 +26,7 @@ struct ErrorOutput: CommandOutput {
       cause: error.cause.map { "\($0)" })
   }
 
-  /// Wrong arguments: the message in short, and the text with the usage.
+  /// Creates the output for wrong arguments from the message alone and the text with the usage.
   init(usage message: String, text: String) {
     self.text = text + "\n"
     error = Fields(code: DiffError.Code.usage.description, message: message)

@@ -46,7 +46,7 @@ extension Int {
 }
 
 extension Double {
-  /// Fixed notation with some digits after the point.
+  /// Returns fixed notation with `digits` digits after the point.
   package func fixed(_ digits: Int) -> String {
     guard isFinite, magnitude < 1e15 else { return isNaN ? "nan" : "\(self)" }
     let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
@@ -66,20 +66,20 @@ extension Double {
     return (self / Platform.pow(10, Double(exponent))).fixed(2) + "e\(exponent)"
   }
 
-  /// `0.50 %`, with more digits where they are few.
+  /// `0.50 %`; four digits after the point below 0.05 %.
   var percent: String {
     if self != 0 && magnitude < 5e-7 { return "< 0.0001 %" }
     return self == 0 ? "0 %" : (self * 100).fixed(magnitude < 0.0005 ? 4 : 2) + " %"
   }
 }
 
-/// Rows of text in aligned columns, numbers to the right. Where there is not enough room, names
-/// (the first column, unless others are said to shrink) lose their middles.
+/// Rows of text in aligned columns, numbers to the right. In a table that is too wide, the middles
+/// of long names are left out (in the first column, unless other columns are `shrinking`).
 struct TextTable {
   private var rows: [[String]]
   private let rightAligned, shrinking: Set<Int>
 
-  /// The least that a column shrinks to.
+  /// The minimum width that a column shrinks to.
   private static let leastWidth = 12
 
   init(_ header: [String], rightAligned: Set<Int> = [], shrinking: Set<Int> = [0]) {
@@ -124,7 +124,7 @@ struct TextTable {
   }
 }
 
-/// Lines of `name  value`, the values aligned.
+/// Returns lines of `name  value` with aligned values.
 func facts(_ pairs: [(String, String)]) -> String {
   let width = pairs.map(\.0.columns).max() ?? 0
   return pairs.map { name, value in
@@ -133,8 +133,8 @@ func facts(_ pairs: [(String, String)]) -> String {
   }.joined()
 }
 
-/// The name of an output that the user did not name: `base.h5` and `task.diff` make
-/// `base.task.h5`, beside the base.
+/// Returns the default name of an output: `base.h5` and `task.diff` make `base.task.h5`, in the
+/// folder of the base.
 func derivedName(_ base: String, _ words: [String]) -> String {
   let (folder, name) = OutputFile.split(base)
   let dot = name.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 } ?? name.endIndex
@@ -142,7 +142,7 @@ func derivedName(_ base: String, _ words: [String]) -> String {
   return folder == "." ? stem : "\(folder)/\(stem)"
 }
 
-/// The last component of a path or an address without its last suffix.
+/// Returns the last component of a path or an address without its last suffix.
 func stem(_ path: String) -> String {
   let name = OutputFile.split(RemoteAddress(path)?.description ?? path).name
   guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }

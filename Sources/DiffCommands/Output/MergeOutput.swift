@@ -1,6 +1,6 @@
 import DiffOperations
 
-/// What `merge` tells.
+/// The output of `merge`.
 struct MergeOutput: CommandOutput {
   struct Tensor: Encodable {
     let name: String
@@ -39,11 +39,11 @@ struct MergeOutput: CommandOutput {
     grown = summary.grown.map(\.description)
     var notes = notes
     notes += summary.unrelated.map {
-      "\($0) changes no tensor that another diff changes; are they of one model?"
+      "\($0) changes no tensor that another diff changes; do the diffs belong to one model?"
     }
-    notes += summary.untrimmed.map { "the density trims nothing of \($0), which changes no more" }
+    notes += summary.untrimmed.map { "the density trims nothing of \($0), which is not denser" }
     if total.changes == 0 && summary.whole.isEmpty && summary.grown.isEmpty {
-      notes.append("nothing is left: applied, the diff leaves the base as it is")
+      notes.append("nothing is left: the merged diff does not change the base")
     }
     self.notes = notes
   }
@@ -77,13 +77,13 @@ struct MergeOutput: CommandOutput {
     return out
   }
 
-  /// A line that tells what was lost, if anything was.
+  /// A line on changes that were lost; empty if there are none.
   private var losses: String {
     let parts = [
       (beyondRange, "beyond the range of the tensors: such elements become infinite"),
       (rounded, "rounded to zero and left out"),
       (cancelled, "cancelled and left out"),
-      (undivided, "not divided, since the weights of what was elected cancel"),
+      (undivided, "not divided, since the weights of the elected changes cancel"),
     ].filter { $0.0 > 0 }.map { "\($0.0.counted("change")) \($0.1)" }
     return parts.isEmpty ? "" : parts.joined(separator: "; ") + "\n"
   }

@@ -11,12 +11,12 @@ import Foundation
 
 /// The result of a command, for people and for programs.
 protocol CommandOutput: Encodable {
-  /// What a person reads; lines end with a newline.
+  /// The text for people; lines end with a newline.
   var text: String { get }
 }
 
 extension CommandOutput {
-  /// Prints the text, or the same facts as JSON.
+  /// Prints the text, or the fields as JSON.
   func print(json: Bool) throws {
     guard json else { return try StandardOutput.write(text) }
     let encoder = JSONEncoder()
@@ -24,13 +24,13 @@ extension CommandOutput {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let text = String(decoding: try encoder.encode(self), as: UTF8.self)
-    // Line feeds stay: the encoder puts them between values only.
+    // Line feeds are kept: the encoder puts them between values only.
     try StandardOutput.write(
       text.escapingControls { $0 == "\n" ? "\n" : $0.jsonEscape } + "\n")
   }
 }
 
-/// Results. Unlike `print`, a full device is an error here.
+/// Standard output, for results. Unlike with `print`, a full device is an error.
 enum StandardOutput {
   /// Writes what people or programs read; a reader that has had enough, such as `head`, ends the
   /// process as it ends others.
@@ -49,25 +49,25 @@ enum StandardOutput {
   }
 }
 
-/// Data that is piped in.
+/// Standard input, for data from a pipe.
 enum StandardInput {
-  /// Everything up to the end, in memory.
+  /// Returns all bytes up to the end.
   static func readAll() throws(DiffError) -> [UInt8] {
     var bytes: [UInt8] = []
-    var room = [UInt8](repeating: 0, count: 1 << 20)
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
     while true {
-      let got = unsafe room.withUnsafeMutableBytes {
+      let got = unsafe buffer.withUnsafeMutableBytes {
         unsafe read(STDIN_FILENO, $0.baseAddress, $0.count)
       }
       if got < 0 && errno == EINTR { continue }
       guard got >= 0 else { throw .system("cannot read", "standard input") }
       guard got > 0 else { return bytes }
-      bytes += room[..<got]
+      bytes += buffer[..<got]
     }
   }
 }
 
-/// Messages; what cannot be said there cannot be said anywhere.
+/// Standard error, for messages. Write errors are ignored: there is no other way to report them.
 enum StandardError {
   static func write(_ text: String) {
     try? writeAll(Array(text.utf8), to: STDERR_FILENO, "standard error")
@@ -90,7 +90,7 @@ private func writeAll(
   }
 }
 
-/// A line on standard error that tells how far a long operation is, where that is a terminal.
+/// A line on standard error that shows the progress of a long operation, if that is a terminal.
 final class ProgressLine {
   private let clock = ContinuousClock()
   private let started: ContinuousClock.Instant
@@ -114,7 +114,7 @@ final class ProgressLine {
   func show(_ progress: OperationProgress) {
     guard isEnabled else { return }
     let now = clock.now
-    // The first half second, and then a tenth of one, pass in silence.
+    // Nothing is shown in the first half second, and then at most every tenth of a second.
     guard now - (shown ?? started) > .milliseconds(shown == nil ? 500 : 100) else { return }
     shown = now
     let elapsed = (now - started) / .seconds(1)

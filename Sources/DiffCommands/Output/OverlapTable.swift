@@ -1,13 +1,13 @@
 import DiffOperations
 
-/// What pairs of diffs have in common, as a table and as JSON.
+/// The overlap of pairs of diffs, as a table and as JSON.
 struct OverlapTable {
   struct Row: Encodable {
-    /// Nil for all tensors together.
+    /// The tensor; nil for all tensors together.
     let tensor: String?
     let first, second: String
     let shared, opposite: UInt64
-    /// The share of the norm of both that opposite changes have.
+    /// The share of opposite changes in the norm of both.
     let oppositeNorm: Double
   }
 
@@ -21,10 +21,10 @@ struct OverlapTable {
     }
   }
 
-  /// Whether two diffs change something in opposite directions.
+  /// True if two diffs change an element in opposite directions.
   var hasConflicts: Bool { rows.contains { $0.opposite > 0 } }
 
-  /// The worst of the rows.
+  /// The rows with the most conflicts.
   var text: String {
     guard !rows.isEmpty else { return "no position is changed by two of the diffs\n" }
     let most = 20

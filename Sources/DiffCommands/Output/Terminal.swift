@@ -1,10 +1,10 @@
 import Platform
 
-/// What standard output is.
+/// The properties of the terminal on standard output.
 enum Terminal {
   static let isTerminal = isatty(STDOUT_FILENO) == 1
 
-  /// How wide tables may be: `COLUMNS`, or the columns of the terminal; nil where lines may be of
+  /// The maximum width of tables: `COLUMNS`, or the columns of the terminal; nil if lines may be of
   /// any length, as in a file.
   static let width: Int? = {
     if let columns = variable("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
@@ -14,7 +14,7 @@ enum Terminal {
     return Int(size.ws_col)
   }()
 
-  /// Whether escape sequences are understood and wanted (https://no-color.org).
+  /// True if escape sequences are supported and not disabled (https://no-color.org).
   static let hasColors =
     isTerminal && (variable("NO_COLOR") ?? "").isEmpty
     && !["", "dumb"].contains(variable("TERM") ?? "")
@@ -24,7 +24,7 @@ enum Terminal {
   }
 }
 
-/// How a text stands out, on terminals that can show it.
+/// A text style, for terminals that support it.
 enum Style: Int {
   case bold = 1
   case red = 31

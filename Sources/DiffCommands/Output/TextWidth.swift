@@ -1,6 +1,6 @@
 extension Character {
-  /// How many columns of a terminal it takes: two for wide and full-width letters of East Asia
-  /// (Unicode Standard Annex 11) and for pictures.
+  /// The number of terminal columns it takes: two for wide and full-width characters of East Asia
+  /// (Unicode Standard Annex 11) and for emoji.
   var columns: Int {
     guard let first = unicodeScalars.first else { return 0 }
     if first.properties.isEmojiPresentation { return 2 }
@@ -18,7 +18,7 @@ extension String {
   /// How many columns of a terminal it takes.
   var columns: Int { reduce(0) { $0 + $1.columns } }
 
-  /// The text in at most `width` columns: what is too long loses its middle.
+  /// Returns the text in at most `width` columns; the middle of a longer one is left out.
   func shortened(to width: Int) -> String {
     guard columns > width, width > 0 else { return self }
     let head = prefix(columns: width / 2)
@@ -26,9 +26,9 @@ extension String {
     return head + "…" + String(tail.reversed())
   }
 
-  /// As many characters as fit in so many columns.
-  private func prefix(columns room: Int) -> String {
-    var left = room
+  /// Returns as many characters as fit in `limit` columns.
+  private func prefix(columns limit: Int) -> String {
+    var left = limit
     return String(
       prefix { character in
         left -= character.columns

@@ -1,5 +1,5 @@
 extension Markup {
-  /// Adds a figure: a picture of a size in its own units, shown as wide as there is room.
+  /// Adds a figure: a picture of `width` × `height` units, shown as wide as the page allows.
   mutating func figure(
     _ label: String, width: Int, height: Int, _ draw: (inout Markup) -> Void
   ) {
@@ -23,7 +23,7 @@ extension Markup {
     element("text", [("x", "\(x)"), ("y", "\(y)"), ("text-anchor", anchor)], text: text)
   }
 
-  /// Adds a cell as strong as its share of the strongest; what is there but empty is a frame.
+  /// Adds a cell, shaded by its share of the maximum. A share of 0 has a color of its own.
   mutating func cell(
     x: Int, y: Int, width: Int, height: Int, share: Double, title: String? = nil
   ) {
@@ -36,12 +36,11 @@ extension Markup {
       ], title: title)
   }
 
-  /// How strong a share is drawn: by its square root, so that a tenth of the strongest is still to
-  /// be seen.
+  /// Returns the shade of a share: its square root, so that a tenth of the maximum is visible.
   static func shade(_ share: Double) -> String { "--s:\(share.squareRoot().fixed(3))" }
 
-  /// Adds the scale of a picture's colours, from nothing to the strongest.
-  mutating func scale(_ strongest: String) {
+  /// Adds the color scale of a picture, from 0 to the maximum.
+  mutating func scale(_ maximum: String) {
     let (size, count) = (18, 9)
     element("div", [("class", "scale")]) { box in
       box.element("span", text: "0")
@@ -58,23 +57,23 @@ extension Markup {
             share: Double(step) / Double(count - 1))
         }
       }
-      box.element("span", text: strongest)
+      box.element("span", text: maximum)
     }
   }
 
-  /// Adds bars, each with a label before it and a text behind it.
+  /// Adds bars, each with a label before it and a text after it.
   mutating func bars(
     _ caption: String,
     _ bars: [(label: String, parts: [(share: Double, kind: String)], text: String)]
   ) {
-    let (left, room, step) = (90, 480, 22)
-    figure(caption, width: left + room + 190, height: bars.count * step + 4) { svg in
+    let (left, longest, step) = (90, 480, 22)
+    figure(caption, width: left + longest + 190, height: bars.count * step + 4) { svg in
       for (index, bar) in bars.enumerated() {
         let y = index * step
         svg.label(bar.label, x: left - 8, y: y + 15, anchor: "end")
         var x = Double(left)
         for part in bar.parts {
-          let width = max(1, part.share * Double(room))
+          let width = max(1, part.share * Double(longest))
           svg.shape(
             "rect",
             [
@@ -88,8 +87,8 @@ extension Markup {
     }
   }
 
-  /// Adds a matrix of shares, with the names of its rows, the numbers of its columns, and its values
-  /// where there is room for them.
+  /// Adds a matrix of shares, with the names of its rows, the numbers of its columns and, if they
+  /// fit, its values.
   mutating func matrix(
     _ caption: String, names: [String], _ value: (Int, Int) -> (share: Double, text: String)
   ) {
@@ -130,7 +129,7 @@ extension Markup {
 
   /// Adds a chart of lines over one axis.
   ///
-  /// - Parameter marks: Where vertical lines stand.
+  /// - Parameter marks: The x values of vertical lines.
   mutating func lines(_ caption: String, _ series: [Series], marks: [Double] = []) {
     let all = series.flatMap(\.points)
     guard let left = all.map(\.x).min(), let right = all.map(\.x).max(),

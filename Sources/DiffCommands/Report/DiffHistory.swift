@@ -1,10 +1,9 @@
 import DiffTraining
 import StrictJSON
 
-/// What the metadata of a diff say of its task, of what it is worth and of how it was made, in
-/// sentences.
+/// Sentences on the task, the scores and the origin of a diff, from its metadata.
 struct DiffHistory {
-  /// The score that counts, if there is one.
+  /// The main score, if there is one.
   private(set) var score: String?
   private(set) var lines: [String] = []
 
@@ -37,9 +36,9 @@ struct DiffHistory {
     let texts = facts.isPair == true ? "pairs of texts" : "texts"
     return switch facts.kind {
     case .classification(let labels):
-      "Puts \(texts) in \(labels.count) classes: \(labels.prefix(6).joined(separator: ", "))"
+      "Classifies \(texts) into \(labels.count) classes: \(labels.prefix(6).joined(separator: ", "))"
         + (labels.count > 6 ? ", …" : "") + "."
-    case .regression: "Gives \(texts) a number."
+    case .regression: "Predicts a number for \(texts)."
     case .spans: "Finds answers to questions in contexts."
     }
   }
@@ -69,7 +68,7 @@ struct DiffHistory {
     }
     let rest = all.filter { !$0.key.hasPrefix(prefix + "parent.") && $0.key != prefix + "method" }
       .map { "\($0.key.dropFirst(prefix.count)) \($0.value)" }
-    return "Merged by \(method) of \(parents.joined(separator: ", "))"
+    return "Merged by \(method) from \(parents.joined(separator: ", "))"
       + (rest.isEmpty ? "" : "; " + rest.joined(separator: ", ")) + "."
   }
 }

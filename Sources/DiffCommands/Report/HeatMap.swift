@@ -1,20 +1,21 @@
 import DiffFormat
 import TensorCore
 
-/// The density of changes in the rows and columns of one tensor, in at most so many cells.
+/// The density of changes over the rows and columns of one tensor, in at most
+/// `mostRows` × `mostColumns` cells.
 struct HeatMap {
   static let mostRows: UInt64 = 48
   static let mostColumns: UInt64 = 96
 
   let name: TensorName
   let shape: Shape
-  /// Cells in a column and in a row.
+  /// The numbers of rows and columns of cells.
   let rows, columns: Int
   /// The density in each cell, row by row.
   let densities: [Double]
 
-  /// The tensor of most changes in some diffs together, among those of two dimensions, or else
-  /// among all; nil if there is none.
+  /// Returns the tensor with the most changes in all diffs together, among those of two dimensions
+  /// if there are any; nil if there is none.
   static func tensor(ofMostChangesIn diffs: [DiffReader]) -> TensorName? {
     var counts: [TensorName.Key: (name: TensorName, isTable: Bool, changes: UInt64)] = [:]
     for diff in diffs {
@@ -37,7 +38,7 @@ struct HeatMap {
     }
   }
 
-  /// Counts the changes of a tensor; nil if the diff has none in it.
+  /// Counts the changes of a tensor; nil if the diff does not change it.
   ///
   /// - Complexity: O(changes of the tensor).
   init?(_ diff: DiffReader, _ name: TensorName) throws(DiffError) {
@@ -67,7 +68,7 @@ struct HeatMap {
     }
   }
 
-  /// Lines are dealt to cells in blocks of equal length, the last one of which may be shorter.
+  /// Returns the number of lines per cell; the last cell may have fewer.
   private static func perCell(_ count: UInt64, in cells: UInt64) -> UInt64 {
     (count + cells - 1) / cells
   }
@@ -81,8 +82,8 @@ struct HeatMap {
     return max(1, min(each, count - min(count, cell * each)))
   }
 
-  /// The cells as SVG paths, one for each of sixteen levels: the share of a density, of which the
-  /// square roots are evenly apart.
+  /// Returns the cells as SVG paths, one for each of sixteen levels of density, whose square roots
+  /// are evenly spaced.
   func paths(
     _ width: Int, _ height: Int, of highest: Double
   ) -> [(share: Double, path: String)] {

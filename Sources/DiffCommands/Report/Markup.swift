@@ -43,7 +43,7 @@ package struct Markup {
 }
 
 extension String {
-  /// The text as HTML and XML show it: what comes from a file is no markup, and no control.
+  /// The text, escaped for HTML and XML, without control characters.
   fileprivate var escapingMarkup: String {
     var out = ""
     for scalar in escapingControls.unicodeScalars {
@@ -60,7 +60,7 @@ extension String {
   }
 }
 
-/// A number of a table, as people read it and, in an attribute, as it is.
+/// A table cell: its text and, for a number, the exact value, which is written as an attribute.
 struct Cell {
   let text: String
   let value: String?
@@ -103,7 +103,7 @@ extension Markup {
     }
   }
 
-  /// Adds a table that is folded until it is asked for.
+  /// Adds a table that is collapsed until the reader opens it.
   mutating func folded(_ title: String, _ header: [String], _ rows: [[Cell]]) {
     element("details") { details in
       details.element("summary", text: title)

@@ -9,13 +9,13 @@ import TensorCore
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Draw where diffs live, how large they are and how they relate, as one HTML file.",
+    abstract: "Write an HTML report on diffs: densities by layer, magnitudes and overlap.",
     discussion: """
-      The file needs no network and no scripts, and follows the light or dark mode of its reader. \
-      Under each figure is a table of its numbers.
+      The report is one file without scripts that needs no network and follows the light or dark \
+      mode of its reader. Under each figure is a table of its numbers.
 
-      With --base it counts the storage of the diffs beside full copies, and knows the deltas of \
-      exact diffs, too. --metrics draws how trainings went, of files that 'train --metrics' wrote.
+      With --base, the storage of the diffs is compared with full copies, and the deltas of exact \
+      diffs are included. --metrics plots training runs from files that 'train --metrics' wrote.
 
         diffkit report task.diff -o report.html
         diffkit report tasks/*.diff --base base.h5 -o report.html
@@ -27,10 +27,10 @@ struct ReportCommand: ParsableCommand {
   @Option(help: "The base checkpoint.", completion: .file())
   var base: String?
 
-  @Option(help: "The tensor of the heat maps; by default that of most changes with two dimensions.")
+  @Option(help: "The tensor of the heat maps; by default the matrix with the most changes.")
   var tensor: String?
 
-  @Option(help: "The metrics of a training; may be given again.", completion: .file())
+  @Option(help: "The metrics file of a training run; may be repeated.", completion: .file())
   var metrics: [String] = []
 
   @OptionGroup var map: MapOption
@@ -41,14 +41,14 @@ struct ReportCommand: ParsableCommand {
     try check(output: output, isNoneOf: diffs + [base].compactMap { $0 } + metrics)
     let names = try map.read()
     let readers = try diffs.map { try openDiff($0) }
-    var facts = try ReportFacts(
+    var contents = try ReportContents(
       readers, base: base.map { try CheckpointFile.open($0) },
       tensor: tensor.map { TensorName($0) }, names: names)
-    facts.curves = try metrics.map { try TrainingCurves($0) }
-    facts.command =
+    contents.curves = try metrics.map { try TrainingCurves($0) }
+    contents.command =
       (["diffkit report"] + diffs + (base.map { ["--base", $0] } ?? [])
       + metrics.flatMap { ["--metrics", $0] }).joined(separator: " ")
-    let page = Array(ReportPage(facts).html.utf8)
+    let page = Array(ReportPage(contents).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)
     try sink.write(page.span)
@@ -60,7 +60,7 @@ struct ReportCommand: ParsableCommand {
   }
 }
 
-/// What `report` says.
+/// The output of `report`.
 private struct ReportOutput: CommandOutput {
   let output: String
   let size: UInt64
@@ -73,17 +73,17 @@ private struct ReportOutput: CommandOutput {
   }
 }
 
-/// Everything that a report shows.
-struct ReportFacts {
+/// The contents of a report.
+struct ReportContents {
   struct Diff {
     let path: String
     let identity: String
     let metadata: [String: String]
     let report: DiffReport
     let grid: DensityGrid
-    /// Magnitudes of the deltas, where they are known.
+    /// The magnitudes of the deltas, if they are known.
     let values: ValueDistribution?
-    /// Of the tensor that is drawn for each diff; nil where a diff does not change it.
+    /// The heat map of the tensor that is drawn for each diff; nil if the diff does not change it.
     let heatMap: HeatMap?
   }
 
@@ -92,7 +92,7 @@ struct ReportFacts {
   let modelElements: UInt64?
   let comparison: DiffComparison?
   var curves: [TrainingCurves] = []
-  /// What made the report.
+  /// The command line that made the report.
   var command = ""
 
   init(

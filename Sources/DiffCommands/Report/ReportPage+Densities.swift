@@ -2,21 +2,21 @@ import DiffFormat
 import DiffOperations
 
 extension ReportPage {
-  /// Densities by kind of tensor and layer, as Guo, Rush and Kim (2021) show them, and the tensors
-  /// one by one.
-  func densities(_ diff: ReportFacts.Diff, _ section: inout Markup) {
+  /// Adds the densities by kind of tensor and layer, as in Guo, Rush and Kim (2021), and a table of
+  /// all tensors.
+  func densities(_ diff: ReportContents.Diff, _ section: inout Markup) {
     let grid = diff.grid
     section.element("h3", text: "Density by layer and kind of tensor")
-    let layers = grid.places.filter(\.isLayer)
+    let layers = grid.sections.filter(\.isLayer)
     let rows = grid.rows
     let (step, size) = (24, layers.count > 30 ? 16 : 26)
     let left = 20 + 7 * (rows.map(\.label.count).max() ?? 0)
     let columns = max(1, layers.count)
     section.figure(
-      "Changed elements of all elements; the strongest cell is \(grid.highest.percent).",
+      "Changed elements / all elements; the maximum is \(grid.highest.percent).",
       width: left + columns * size + 90, height: (rows.count + 1) * step
     ) { svg in
-      // The numbers of the layers stand above the first row that has any.
+      // The numbers of the layers are above the first row that has layers.
       let first = rows.firstIndex { $0.isLayered } ?? rows.count
       if first < rows.count {
         svg.label("layer", x: left - 8, y: first * step + 16, anchor: "end")
@@ -42,7 +42,7 @@ extension ReportPage {
     }
     if grid.highest > 0 { section.scale(grid.highest.percent) }
     section.folded(
-      "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes a change"],
+      "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes per change"],
       diff.report.entries.map { entry, statistics in
         [
           Cell("\(entry.name)"), Cell(entry.operation.name), Cell(statistics.elements),
@@ -54,7 +54,7 @@ extension ReportPage {
 }
 
 extension DensityGrid {
-  /// A line of the figure: a kind of tensor in each layer, or a tensor that no layer holds.
+  /// A row of the figure: a kind of tensor in each layer, or a tensor outside the layers.
   struct Row {
     let label: String
     var isLayered = false
@@ -62,11 +62,14 @@ extension DensityGrid {
     let total: Cell
   }
 
-  /// The lines, layers first, then the others in the order of a model, then all layers together.
+  /// The rows in the order of a model: sections before the layers, kinds of tensors in the layers,
+  /// sections after the layers; then the totals of the layers and of the diff.
   var rows: [Row] {
-    let layers = places.filter(\.isLayer)
+    let layers = sections.filter(\.isLayer)
     var rows: [Row] = []
-    for place in places where !place.isLayer && place < .layer(0) { rows += self.rows(of: place) }
+    for section in sections where !section.isLayer && section < .layer(0) {
+      rows += self.rows(of: section)
+    }
     for kind in kinds where layers.contains(where: { cells[$0]?[kind] != nil }) {
       let cells = layers.map { self.cells[$0]?[kind] }
       let total = layers.reduce(into: Cell()) { sum, layer in
@@ -74,19 +77,21 @@ extension DensityGrid {
       }
       rows.append(Row(label: kind, isLayered: true, cells: cells, total: total))
     }
-    for place in places where !place.isLayer && place > .layer(0) { rows += self.rows(of: place) }
+    for section in sections where !section.isLayer && section > .layer(0) {
+      rows += self.rows(of: section)
+    }
     if layers.count > 0 {
       rows.append(
         Row(
-          label: "all", isLayered: true, cells: layers.map { self.total(place: $0) },
+          label: "all", isLayered: true, cells: layers.map { self.total(section: $0) },
           total: total()))
     }
     return rows
   }
 
-  private func rows(of place: Place) -> [Row] {
-    (cells[place] ?? [:]).sorted { $0.key < $1.key }.map {
-      Row(label: "\(place.name) \($0.key)", cells: [$0.value], total: $0.value)
+  private func rows(of section: Section) -> [Row] {
+    (cells[section] ?? [:]).sorted { $0.key < $1.key }.map {
+      Row(label: "\(section.name) \($0.key)", cells: [$0.value], total: $0.value)
     }
   }
 }

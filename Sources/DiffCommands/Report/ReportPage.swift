@@ -5,28 +5,28 @@ import SystemSupport
 
 /// A report as an HTML page.
 struct ReportPage {
-  private let facts: ReportFacts
+  private let contents: ReportContents
 
-  init(_ facts: ReportFacts) { self.facts = facts }
+  init(_ contents: ReportContents) { self.contents = contents }
 
   var html: String {
     var body = Markup()
     body.element("header") { header in
-      header.element("h1", text: "Where the finetunes live")
+      header.element("h1", text: "Report on sparse diffs")
       header.element(
         "p", [("class", "muted")],
-        text: "Sparse diffs of one base model, measured by diffkit. Densities are changed "
-          + "elements over all elements of the tensors concerned.")
+        text: "Sparse diffs of one base model, measured by diffkit. Density: changed elements / "
+          + "all elements of the tensors that a diff changes.")
       header.element(
         "p", [("class", "muted")],
-        text: "\(Self.today), diffkit \(DiffKitVersion.current): \(facts.command)")
+        text: "\(Self.today), diffkit \(DiffKitVersion.current): \(contents.command)")
     }
     overview(&body)
-    if let storage = facts.storage { self.storage(storage, &body) }
-    if let comparison = facts.comparison { self.comparison(comparison, &body) }
+    if let storage = contents.storage { self.storage(storage, &body) }
+    if let comparison = contents.comparison { self.comparison(comparison, &body) }
     heatMaps(&body)
-    for curves in facts.curves { self.curves(curves, &body) }
-    for (index, diff) in facts.diffs.enumerated() { section(index, diff, &body) }
+    for curves in contents.curves { self.curves(curves, &body) }
+    for (index, diff) in contents.diffs.enumerated() { section(index, diff, &body) }
     return """
       <!DOCTYPE html>
       <html lang="en"><head><meta charset="utf-8"/>
@@ -39,8 +39,8 @@ struct ReportPage {
       """
   }
 
-  /// The date in UTC, as 2026-11-26: years are counted from March, so that the day that some have
-  /// more comes last (Hinnant, «chrono-Compatible Low-Level Date Algorithms»).
+  /// The date in UTC, as 2026-11-26. Years are counted from March, so that the leap day comes last
+  /// (Hinnant, «chrono-Compatible Low-Level Date Algorithms»).
   private static var today: String {
     let days = Int(time(nil)) / 86_400 + 719_468
     let (era, day) = days.quotientAndRemainder(dividingBy: 146_097)
@@ -53,19 +53,19 @@ struct ReportPage {
     return "\(era * 400 + year + (number <= 2 ? 1 : 0))-\(two(number))-\(two(ofMonth))"
   }
 
-  /// A number before the path where there are several.
+  /// Returns the path of a diff, after its number if there are several diffs.
   private func name(_ index: Int) -> String {
-    let path = facts.diffs[index].path
-    return facts.diffs.count == 1 ? path : "\(index + 1). \(path)"
+    let path = contents.diffs[index].path
+    return contents.diffs.count == 1 ? path : "\(index + 1). \(path)"
   }
 
   private func overview(_ body: inout Markup) {
     body.element("section") { section in
-      var header = ["diff", "bytes", "changes", "density", "norm", "bits a position", "bound"]
-      if facts.modelElements != nil { header.insert("of the model", at: 4) }
+      var header = ["diff", "bytes", "changes", "density", "norm", "bits per position", "bound"]
+      if contents.modelElements != nil { header.insert("of the model", at: 4) }
       section.table(
         header,
-        facts.diffs.enumerated().map { index, diff in
+        contents.diffs.enumerated().map { index, diff in
           let sparse = diff.report.sparse
           var row = [
             Cell(name(index)), Cell(diff.report.fileSize), Cell(sparse.changes),
@@ -74,7 +74,7 @@ struct ReportPage {
             Cell(sparse.bitsPerPosition.fixed(2), sparse.bitsPerPosition),
             Cell(sparse.boundPerPosition.fixed(2), sparse.boundPerPosition),
           ]
-          if let elements = facts.modelElements {
+          if let elements = contents.modelElements {
             let density = Double(sparse.changes) / Double(max(1, elements))
             row.insert(Cell(density.percent, density), at: 4)
           }
@@ -82,13 +82,13 @@ struct ReportPage {
         })
       section.element(
         "p", [("class", "muted")],
-        text: "Bits a position: what it takes on average to store where a change is. Bound: the "
-          + "least that any code takes if the changes lie anywhere by chance (entropy); fewer bits "
-          + "than that mean that they crowd in some rows or columns. Norm: the length of all "
-          + "changes as one vector.")
-      let histories = facts.diffs.map { DiffHistory($0.metadata) }
+        text: "Bits per position: the average number of bits that the position of a change takes. "
+          + "Bound: the minimum for any code if the positions are uniformly random (entropy); fewer "
+          + "bits mean that the changes are concentrated in some rows or columns. Norm: the L2 norm "
+          + "of all changes as one vector.")
+      let histories = contents.diffs.map { DiffHistory($0.metadata) }
       guard histories.contains(where: { !$0.isEmpty }) else { return }
-      section.element("h3", text: "What they are for, and how they were made")
+      section.element("h3", text: "Tasks and origin")
       section.element("div", [("class", "cards")]) { cards in
         for (index, history) in histories.enumerated() where !history.isEmpty {
           cards.element("div", [("class", "card")]) { card in
@@ -103,8 +103,8 @@ struct ReportPage {
     }
   }
 
-  /// The name of a diff's file.
-  private func shortName(_ index: Int) -> String { stem(facts.diffs[index].path) }
+  /// Returns the file name of a diff without its suffix.
+  private func shortName(_ index: Int) -> String { stem(contents.diffs[index].path) }
 
   private func storage(_ storage: StorageReport, _ body: inout Markup) {
     let tasks = storage.tasks.counted("task")
@@ -125,24 +125,24 @@ struct ReportPage {
         "The numbers", ["", "bytes"],
         [
           [Cell("base"), Cell(storage.base)], [Cell("all diffs"), Cell(storage.diffs)],
-          [Cell("a copy for each"), Cell(storage.copies)],
+          [Cell("full copies"), Cell(storage.copies)],
         ])
     }
   }
 
   private func comparison(_ comparison: DiffComparison, _ body: inout Markup) {
-    let count = facts.diffs.count
-    let names = facts.diffs.indices.map(shortName)
+    let count = contents.diffs.count
+    let names = contents.diffs.indices.map(shortName)
     let areKnown = comparison.norms.contains { $0 != nil }
     body.element("section") { section in
-      section.element("h2", text: "How they relate")
+      section.element("h2", text: "Comparison")
       section.element("div", [("class", "beside")]) { box in
-        box.matrix("Overlap: positions that both change, of those that either does", names: names) {
+        box.matrix("Overlap: positions that both change / that either changes", names: names) {
           let value = comparison.pair($0, $1).jaccard
           return (value, value.fixed(3))
         }
         if areKnown {
-          box.matrix("Cosine of the deltas; its strength is shown", names: names) {
+          box.matrix("Cosine of the deltas, shaded by magnitude", names: names) {
             let value = comparison.pair($0, $1).cosine
             return (abs(value ?? 0), value?.fixed(3) ?? "–")
           }
@@ -168,7 +168,7 @@ struct ReportPage {
     }
   }
 
-  private func section(_ index: Int, _ diff: ReportFacts.Diff, _ body: inout Markup) {
+  private func section(_ index: Int, _ diff: ReportContents.Diff, _ body: inout Markup) {
     body.element("section") { section in
       section.element("h2", text: name(index))
       if !diff.metadata.isEmpty {
@@ -181,15 +181,15 @@ struct ReportPage {
     }
   }
 
-  /// The same tensor in each diff, side by side, in one scale.
+  /// Adds the heat maps of one tensor in each diff, side by side, on one scale.
   private func heatMaps(_ body: inout Markup) {
-    let maps = facts.diffs.indices.compactMap { index in
-      facts.diffs[index].heatMap.map { (name: shortName(index), map: $0) }
+    let maps = contents.diffs.indices.compactMap { index in
+      contents.diffs[index].heatMap.map { (name: shortName(index), map: $0) }
     }
     guard let first = maps.first?.map else { return }
     let highest = maps.map(\.map.highest).max() ?? 0
     body.element("section") { section in
-      section.element("h2", text: "Inside \(first.name)")
+      section.element("h2", text: "Changes of \(first.name)")
       section.element("div", [("class", "beside")]) { box in
         for (name, map) in maps { heatMap(map, named: name, of: highest, in: &box) }
       }
@@ -205,7 +205,7 @@ struct ReportPage {
   ) {
     let (width, height) = (max(4, min(10, 720 / map.columns)), max(4, min(10, 480 / map.rows)))
     section.figure(
-      "\(name): the strongest cell has a density of \(map.highest.percent).",
+      "\(name): the maximum density of a cell is \(map.highest.percent).",
       width: map.columns * width + 1, height: map.rows * height + 1
     ) { svg in
       for (share, path) in map.paths(width, height, of: highest) {
@@ -223,17 +223,17 @@ struct ReportPage {
 
   private func curves(_ curves: TrainingCurves, _ body: inout Markup) {
     body.element("section") { section in
-      section.element("h2", text: "How training went: \(stem(curves.path))")
+      section.element("h2", text: "Training: \(stem(curves.path))")
       section.element("div", [("class", "beside")]) { box in
         box.lines(
-          "Loss of each step, and its running mean; vertical lines begin a stage.",
+          "Loss of each step, and its running mean; vertical lines mark the start of a stage.",
           [
             Markup.Series(points: curves.losses.thinned(), isFaint: true),
             Markup.Series(points: curves.smoothLosses.thinned()),
           ], marks: curves.stages)
         if !curves.open.isEmpty {
           box.lines(
-            "The share of gates that are open.", [Markup.Series(points: curves.open.thinned())])
+            "The share of open gates.", [Markup.Series(points: curves.open.thinned())])
         }
         for (name, points) in curves.scores.sorted(by: { $0.key < $1.key }) {
           box.lines(
@@ -246,7 +246,7 @@ struct ReportPage {
   }
 
   private func magnitudes(_ values: ValueDistribution, _ section: inout Markup) {
-    section.element("h3", text: "How large the deltas are")
+    section.element("h3", text: "Magnitudes of the deltas")
     let binades = values.binades.sorted { $0.key > $1.key }
     let most = Double(binades.map(\.value).max() ?? 1)
     section.bars(

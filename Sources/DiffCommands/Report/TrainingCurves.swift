@@ -2,16 +2,16 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// How a training went, from the file of metrics that it wrote.
+/// The curves of a training run, from its metrics file.
 struct TrainingCurves {
-  /// The file.
+  /// The path of the file.
   let path: String
-  /// By step: the loss, and the share of gates that are open.
+  /// The loss and the share of open gates, by step.
   private(set) var losses: [(x: Double, y: Double)] = []
   private(set) var open: [(x: Double, y: Double)] = []
-  /// Scores by their names, after epochs.
+  /// The scores after epochs, by name.
   private(set) var scores: [String: [(x: Double, y: Double)]] = [:]
-  /// The steps with which stages begin, but for the first.
+  /// The first steps of all stages but the first.
   private(set) var stages: [Double] = []
 
   /// - Throws: `io`; `malformed` with the number of the line.
@@ -24,7 +24,7 @@ struct TrainingCurves {
         let loss = json["loss"]?.double
       else {
         throw DiffError(
-          .malformed, "line \(number + 1) is none of the metrics of a training", path: path)
+          .malformed, "line \(number + 1) is not a line of training metrics", path: path)
       }
       let name = json["stage"]?.text
       if let stage, name != stage { stages.append(step) }
@@ -43,7 +43,7 @@ struct TrainingCurves {
     "step", "stage", "epoch", "loss", "rate", "norm", "lambda", "expected_density", "open_density",
   ]
 
-  /// The losses with less noise: each the mean of itself and a share of those before.
+  /// The exponential moving average of the losses.
   var smoothLosses: [(x: Double, y: Double)] {
     var mean: Double?
     return losses.map { step, loss in
@@ -55,7 +55,7 @@ struct TrainingCurves {
 }
 
 extension [(x: Double, y: Double)] {
-  /// At most so many of the points, evenly apart.
+  /// Returns at most `most` of the points, evenly spaced.
   func thinned(to most: Int = 400) -> Self {
     count <= most ? self : (0..<most).map { self[$0 * (count - 1) / (most - 1)] }
   }

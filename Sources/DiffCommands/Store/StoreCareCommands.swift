@@ -8,16 +8,16 @@ import TensorCore
 struct StoreCheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Check a store: every byte of it, and whether an anchor leads to every version.",
+    abstract: "Check every byte of a store, and that an anchor leads to every version.",
     discussion: """
-      Exit code 0: the store is sound. Exit code 2: it is not; what is wrong is listed.
+      Exit code 0: the store is sound. Exit code 2: it is not; the problems are listed.
 
         diffkit store check runs
         diffkit store check runs --rebuild
       """)
 
   @OptionGroup var store: StoreArgument
-  @Flag(help: "Make every version, too, and compare it with its fingerprint.") var rebuild = false
+  @Flag(help: "Also rebuild every version and compare it with its fingerprint.") var rebuild = false
   @OptionGroup var report: ReportOptions
 
   func run() throws {
@@ -28,7 +28,7 @@ struct StoreCheckCommand: ParsableCommand {
   }
 }
 
-/// What `store check` says.
+/// The output of `store check`.
 private struct CheckOutput: CommandOutput {
   struct Problem: Encodable {
     let version, code, message: String
@@ -59,7 +59,7 @@ private struct CheckOutput: CommandOutput {
     var lines = problems.map { "'\($0.version)': \($0.message)" }
     if !unused.isEmpty {
       lines.append(
-        "\(unused.count.counted("file")) that nothing refers to: 'store prune' removes them")
+        "unreferenced: \(unused.count.counted("file")); remove with 'store prune'")
     }
     lines.append(
       "\(path): \(sound ? "sound" : "not sound"); \(versions.counted("version")), "
@@ -73,16 +73,16 @@ private struct CheckOutput: CommandOutput {
 struct StoreCompactCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compact",
-    abstract: "Make runs of exact links one link each.",
+    abstract: "Combine successive exact links into one link each.",
     discussion: """
-      Versions with a name stay, unless --drop says that they need not; so do those with an anchor \
-      and those from which several come. 'store prune' then removes the files that are not needed.
+      Versions with a name are kept unless --drop matches them, as are versions with an anchor or \
+      with several children. 'store prune' then removes the files that are no longer needed.
 
         diffkit store compact runs --drop 'step-*'
       """)
 
   @OptionGroup var store: StoreArgument
-  @Option(help: "Names that need not stay, with wildcards; may be given again.")
+  @Option(help: "Names that need not be kept, with wildcards; may be repeated.")
   var drop: [String] = []
   @OptionGroup var report: ReportOptions
 
@@ -97,20 +97,20 @@ struct StoreCompactCommand: ParsableCommand {
 struct StorePruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune",
-    abstract: "Remove versions that are not to be kept, and files that nothing refers to.",
+    abstract: "Remove versions that are not to be kept, and unreferenced files.",
     discussion: """
-      What a version that stays needs stays or is made anew. Files stay for a while after the last \
-      version that needs them is gone, since others may be reading them.
+      Links and anchors that a remaining version needs are kept or made again. Unreferenced files \
+      are kept for a while, since other processes may be reading them.
 
         diffkit store prune runs --keep 'release-*' --newest 20
         diffkit store prune runs
       """)
 
   @OptionGroup var store: StoreArgument
-  @Option(help: "Names that stay, with wildcards; may be given again. Without any, all stay.")
+  @Option(help: "Names to keep, with wildcards; may be repeated. Without any, all are kept.")
   var keep: [String] = []
-  @Option(help: "How many of those stay that were added last.") var newest: Int?
-  @Option(help: "For how many seconds files stay that nothing refers to.") var grace: UInt64 = 3600
+  @Option(help: "The number of most recently added versions to keep.") var newest: Int?
+  @Option(help: "Seconds for which unreferenced files are kept.") var grace: UInt64 = 3600
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -130,7 +130,7 @@ struct StorePruneCommand: ParsableCommand {
 struct StoreRemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove",
-    abstract: "Remove a version. Those that come from it stay.",
+    abstract: "Remove a version. Its children are kept.",
     discussion: """
         diffkit store remove runs step-3
       """)
@@ -149,7 +149,7 @@ struct StoreRemoveCommand: ParsableCommand {
 struct StoreRenameCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rename",
-    abstract: "Give a version another name.",
+    abstract: "Rename a version.",
     discussion: """
         diffkit store rename runs step-900 release-2
       """)
@@ -166,14 +166,14 @@ struct StoreRenameCommand: ParsableCommand {
   }
 }
 
-/// What `store rename` says.
+/// The output of `store rename`.
 private struct RenameOutput: CommandOutput {
   let store, from, to: String
 
-  var text: String { "\(store): '\(from)' is '\(to)' now".escapingControls + "\n" }
+  var text: String { "\(store): '\(from)' renamed to '\(to)'".escapingControls + "\n" }
 }
 
-/// What the commands say that remove versions.
+/// The output of the commands that remove versions.
 private struct RemovalOutput: CommandOutput {
   let store: String
   let versions: [String]
@@ -189,10 +189,10 @@ private struct RemovalOutput: CommandOutput {
 
   var text: String {
     var parts = ["\(versions.count.counted("version")) removed"]
-    if links > 0 { parts.append("\(links.counted("link")) made of several") }
+    if links > 0 { parts.append("\(links.counted("link")) combined from several") }
     if anchors > 0 { parts.append("\(anchors.counted("anchor")) made") }
     if files > 0 { parts.append("\(files.counted("file")) of \(bytes.bytes) removed") }
-    if waiting > 0 { parts.append("\(waiting.counted("file")) to be removed after a while") }
+    if waiting > 0 { parts.append("\(waiting.counted("file")) to be removed later") }
     return "\(store): \(parts.joined(separator: ", "))".escapingControls + "\n"
   }
 }

@@ -10,9 +10,9 @@ struct StoreCommand: ParsableCommand {
     commandName: "store",
     abstract: "Keep many versions of a checkpoint in a folder, and switch between them.",
     discussion: """
-      A store holds full checkpoints (anchors) and the diffs between versions (links): tasks that \
-      hang on one base, steps that follow each other, or both (spec/STORE.md). Files never change \
-      and the index is replaced last, so readers need no lock and nothing is left half done.
+      A store holds full checkpoints (anchors) and the diffs between versions (links): tasks on \
+      one base, successive steps, or both (spec/STORE.md). Files never change and the index is \
+      replaced last, so readers need no lock and an interrupted command leaves no partial change.
 
         diffkit store init runs base.safetensors
         diffkit store add runs step-1.safetensors --name step-1
@@ -36,25 +36,25 @@ struct StoreArgument: ParsableArguments {
 struct StoreInitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init",
-    abstract: "Make a store of a checkpoint, its first version.",
+    abstract: "Create a store with a checkpoint as its first version.",
     discussion: """
-      The checkpoint is copied, and the copy is proven complete by its fingerprint.
+      The checkpoint is copied, and the copy is verified by its fingerprint.
 
         diffkit store init runs base.safetensors
       """)
 
   @OptionGroup var store: StoreArgument
   @Argument(help: "The checkpoint.", completion: .file()) var base: String
-  @Option(help: "What the version is called.") var name = "base"
+  @Option(help: "The name of the version.") var name = "base"
 
   @Option(
     help: """
-      A version gets an anchor when the links since the last one take more than this share of a full \
-      copy.
+      A version gets an anchor when the links since the last anchor take more than this share of a \
+      full copy.
       """)
   var anchorShare = 0.5
 
-  @Option(help: "The most links between a version and its anchor.")
+  @Option(help: "The maximum number of links between a version and its anchor.")
   var anchorLinks: UInt64 = 1000
 
   @OptionGroup var metadata: MetadataOption
@@ -74,8 +74,8 @@ struct StoreAddCommand: ParsableCommand {
     commandName: "add",
     abstract: "Add a checkpoint, as the exact diff from its parent, or a diff as it is.",
     discussion: """
-      A version without --name is called by its fingerprint, and 'store compact' may join its link \
-      with the next one.
+      A version without --name is named by its fingerprint, and 'store compact' may combine its \
+      link with the next one.
 
         diffkit store add runs step-7.safetensors --name step-7 --parent step-6
         diffkit store add runs sms.diff --name sms --meta score.accuracy=0.97
@@ -83,14 +83,14 @@ struct StoreAddCommand: ParsableCommand {
 
   @OptionGroup var store: StoreArgument
   @Argument(help: "A checkpoint or a diff.", completion: .file()) var file: String
-  @Option(help: "What the version is called.") var name: String?
+  @Option(help: "The name of the version.") var name: String?
 
   @Option(
-    help: "The version that it comes from; by default the diff's own base, or the one added last.")
+    help: "The parent version; by default the base of the diff, or the version added last.")
   var parent: String?
 
   @Option(
-    help: "The parent as a file: faster than to make it out of the store.", completion: .file())
+    help: "The parent as a file: faster than rebuilding it from the store.", completion: .file())
   var from: String?
 
   @Option(help: "size: the smallest encodings; speed: the fastest to decode.")
@@ -108,7 +108,7 @@ struct StoreAddCommand: ParsableCommand {
     options.metadata = metadata.values
     let takesDiff = try isDiff(file)
     guard !takesDiff || from == nil else {
-      throw DiffError(.usage, "is a diff, which needs no --from", path: file)
+      throw DiffError(.usage, "is a diff; --from applies to checkpoints only", path: file)
     }
     let addition =
       try takesDiff
@@ -120,11 +120,11 @@ struct StoreAddCommand: ParsableCommand {
   }
 }
 
-/// What `store init` and `store add` say.
+/// The output of `store init` and `store add`.
 private struct VersionOutput: CommandOutput {
   let store: String
   let version: StoreLogOutput.Version
-  /// What either checkpoint holds and the link does not.
+  /// Objects of either checkpoint that are not in the link.
   let notCompared, notCarried: [CheckpointInspection.Skipped]
 
   init(_ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil) {

@@ -8,7 +8,7 @@ struct StoreLogCommand: ParsableCommand {
     commandName: "log",
     abstract: "Show the versions of a store: the tree, sizes, densities, times, scores.",
     discussion: """
-      Reads the index alone. The last lines compare the store with a full copy of every version.
+      Reads only the index. The last lines compare the store with a full copy of every version.
 
         diffkit store log runs
       """)
@@ -22,7 +22,7 @@ struct StoreLogCommand: ParsableCommand {
   }
 }
 
-/// What `store log` shows.
+/// The output of `store log`.
 struct StoreLogOutput: CommandOutput {
   struct Version: Encodable {
     let name, fingerprint: String
@@ -30,15 +30,15 @@ struct StoreLogOutput: CommandOutput {
     let parent: String?
     /// `exact` or `additive`.
     let kind: String?
-    /// Bytes of the link, changes in it, and their share of all elements.
+    /// The size of the link in bytes, the changes in it, and their share of all elements.
     let size, changes: UInt64?
     let density: Double?
-    /// Bytes of the full checkpoint, if there is one.
+    /// The size of the full checkpoint in bytes, if there is one.
     let anchor: UInt64?
     /// Seconds since 1970.
     let time: UInt64
     let metadata: [String: String]
-    /// How many forks are above it.
+    /// The number of forks above it.
     let depth: Int
 
     init(_ version: StoreVersion, depth: Int) {
@@ -65,7 +65,7 @@ struct StoreLogOutput: CommandOutput {
   let path: String
   let generation: UInt64
   let versions: [Version]
-  /// Bytes of all links and anchors, and of a full copy of each version.
+  /// The size in bytes of all links and anchors, and of full copies of all versions.
   let stored, full: UInt64
 
   init(_ store: Store) {

@@ -8,10 +8,10 @@ import TensorCore
 struct StoreSwitchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "switch",
-    abstract: "Take a checkpoint from the version where it is to another one.",
+    abstract: "Switch a checkpoint from its version to another one.",
     discussion: """
-      Where it is is told by its fingerprints, which are kept beside it. All links on the way are \
-      applied in one pass, and the result is verified before it becomes visible.
+      Its version is recognized by its fingerprints, which are kept beside it. All links on the \
+      way are applied in one pass, and the result is verified before it becomes visible.
 
         diffkit store switch runs served.safetensors step-9 -o next.safetensors
         diffkit store switch runs served.safetensors step-9 --in-place
@@ -24,7 +24,7 @@ struct StoreSwitchCommand: ParsableCommand {
 
   @Flag(
     help: ArgumentHelp(
-      "Change the checkpoint itself, behind a journal (NAME\(Journal.suffix)); if that is "
+      "Change the checkpoint itself, with a journal (NAME\(Journal.suffix)); if this is "
         + "interrupted, 'diffkit recover' completes it."))
   var inPlace = false
 
@@ -71,11 +71,11 @@ struct StoreGetCommand: ParsableCommand {
   }
 }
 
-/// What `store switch` and `store get` say.
+/// The output of `store switch` and `store get`.
 private struct SwitchOutput: CommandOutput {
   let output, from, to: String
   let links, tensors: Int
-  /// Bytes of links and anchors that were read.
+  /// The bytes of links and anchors that were read.
   let read: UInt64
   /// `written`, `patched` or `already-there`.
   let outcome: String

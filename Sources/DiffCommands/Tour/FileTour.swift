@@ -4,13 +4,13 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// Takes a sample base and its finetune once round: create, apply, revert, verify.
+/// Runs create, apply, revert and verify on a sample base and its finetune.
 struct FileTour: Tour {
   private let base, tuned: String
   let report: ReportOptions
   var samples: [String] { [base, tuned] }
 
-  /// - Parameter samples: Their folder.
+  /// - Parameter samples: The folder of the samples.
   init(_ samples: String, _ report: ReportOptions) {
     self.report = report
     base = samples + "/textgenrnn_weights.hdf5"
@@ -23,7 +23,7 @@ struct FileTour: Tour {
     let (exact, added) = ("\(folder)/exact.diff", "\(folder)/half-percent.diff")
     let (applied, reverted) = ("\(folder)/tuned.h5", "\(folder)/base.h5")
 
-    try say("1  create: what the finetune changed, exactly")
+    try say("1  create: the exact changes of the finetune")
     let whole = try create(exact, from: before, to: after, CreateOptions())
     try say("2  create --add --density 0.005: the largest 0.5 % of the changes, as float16")
     var options = CreateOptions()
@@ -33,11 +33,11 @@ struct FileTour: Tour {
     try say("3  apply: base + exact diff")
     _ = try Diffs.apply([DiffReader(exact)], to: before, output: applied)
     try compare(applied, with: after, tuned)
-    try say("4  apply once more")
+    try say("4  apply again")
     let again = try Diffs.apply(
       [DiffReader(exact)], to: CheckpointFile.open(applied), output: "\(folder)/no")
     guard again == .alreadyDone else {
-      throw DiffError(.checksum, "was not recognised as the result", path: applied)
+      throw DiffError(.checksum, "was not recognized as the result", path: applied)
     }
     try say("   already applied, nothing written")
     try say("5  revert: tuned + the same diff")
@@ -93,7 +93,7 @@ struct FileTour: Tour {
   }
 }
 
-/// What the tour comes to.
+/// The output of the tour.
 private struct FileTourOutput: CommandOutput {
   struct Diff: Encodable {
     let path: String
@@ -101,7 +101,7 @@ private struct FileTourOutput: CommandOutput {
   }
 
   let folder: String
-  /// Bytes of the base, and how many of its tensors were compared by fingerprint.
+  /// The size of the base in bytes, and the number of its tensors, all compared by fingerprint.
   let base: UInt64
   let tensors: Int
   let exact, halfPercent: Diff
@@ -118,7 +118,7 @@ private struct FileTourOutput: CommandOutput {
     return "\nA finetune of this model takes\n" + table.text
       + "Nine such tasks: base + 9 diffs of 0.5 % = \(storage.ratio.fixed(2)) × the base; "
       + "9 full copies \(storage.saving.fixed(1)) × as much.\n"
-      + "\nThe files are in \(folder.escapingControls)/; look into one: diffkit inspect "
+      + "\nThe files are in \(folder.escapingControls)/; to inspect one: diffkit inspect "
       + "\(exact.path.escapingControls)\n"
   }
 }

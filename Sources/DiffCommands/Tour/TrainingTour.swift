@@ -4,14 +4,14 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// Trains a diff of 0.5 % on a task, applies it and compares it with full finetuning, by the
-/// commands that a user would type: each is shown, then run.
+/// Trains a diff of 0.5 % on a task, applies it and compares it with full finetuning, with the
+/// commands that a user would type: each is printed, then run.
 struct TrainingTour: Tour {
   private let base, train, dev: String
   let report: ReportOptions
   var samples: [String] { [base, train, dev] }
 
-  /// - Parameter samples: Their folder.
+  /// - Parameter samples: The folder of the samples.
   init(_ samples: String, _ report: ReportOptions) {
     self.report = report
     base = samples + "/minilm-l3-small/base.h5"
@@ -27,18 +27,18 @@ struct TrainingTour: Tour {
       "train", base, "--task", train, "--dev", dev, "--density", "0.005", "--epochs", "2",
       "--fixed-epochs", "2", "-o", sparse,
     ])
-    try step("2  For comparison: let all weights change")
+    try step("2  For comparison: finetune all weights")
     try run([
       "train", base, "--task", train, "--dev", dev, "--method", "full", "--epochs", "2", "-o",
       full,
     ])
-    try step("3  Base + diff, as a checkpoint of its own; is it right?")
+    try step("3  Apply the diff to the base, and verify the result")
     try run(["apply", base, sparse, "-o", tuned])
     try show(["verify", sparse, tuned])
-    try step("4  What base + diff is worth on rows that it has not seen, then all weights")
+    try step("4  Evaluate base + diff on held-out rows, then all weights")
     try show(["evaluate", base, sparse, "--task", dev])
     try show(["evaluate", base, full, "--task", dev])
-    try step("5  Where the changes are")
+    try step("5  Show where the changes are")
     try show(["stats", sparse])
     try run(["report", sparse, full, "--base", base, "-o", folder + "/report.html"])
     try report.print(
@@ -47,31 +47,31 @@ struct TrainingTour: Tour {
         full: TrainingTourOutput.Diff(full)))
   }
 
-  /// Begins a step.
+  /// Prints the title of a step.
   private func step(_ title: String) throws {
     try say("")
     try say(title)
   }
 
-  /// Shows a command line, and runs it.
+  /// Prints a command line, and runs it.
   private func run(_ arguments: [String]) throws {
     try say("$ diffkit " + arguments.joined(separator: " "))
     var command = try DiffKit.parseAsRoot(arguments + (isShown ? [] : ["--quiet"]))
     try command.run()
   }
 
-  /// The same for a command that only tells something.
+  /// Prints and runs a command that only prints results, if text is shown to people.
   private func show(_ arguments: [String]) throws {
     if isShown { try run(arguments) }
   }
 }
 
-/// What the tour comes to.
+/// The output of the tour.
 private struct TrainingTourOutput: CommandOutput {
   struct Diff: Encodable {
     let path: String
     let size: UInt64
-    /// Of base and diff, as stored, on the dev rows.
+    /// The accuracy of base + diff, as stored, on the dev rows.
     let accuracy: Double?
 
     init(_ path: String) throws {
@@ -82,7 +82,7 @@ private struct TrainingTourOutput: CommandOutput {
   }
 
   let folder: String
-  /// Bytes of the base.
+  /// The size of the base in bytes.
   let base: UInt64
   let sparse, full: Diff
 
@@ -96,6 +96,6 @@ private struct TrainingTourOutput: CommandOutput {
     }
     let folder = folder.escapingControls
     return "\n" + table.text + "\nThe files are in \(folder)/; open \(folder)/report.html to see "
-      + "where the diffs live.\n"
+      + "which weights changed.\n"
   }
 }

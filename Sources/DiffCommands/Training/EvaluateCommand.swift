@@ -6,10 +6,10 @@ import DiffTraining
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Tell what a base and a diff together are worth on a task.",
+    abstract: "Evaluate a base with a diff on a task.",
     discussion: """
-      Accuracy, F1 and Matthews correlation of classes; correlations of numbers; exact match and \
-      F1 of answers. Without a diff the base must have the task's head.
+      Computes accuracy, F1 and Matthews correlation for classes, correlations for numbers, and \
+      exact match and F1 for answers. Without a diff, the base must have the task's head.
 
         diffkit evaluate base.h5 task.diff --task dev.tsv --json
         diffkit evaluate --store tasks sms --task dev.tsv
@@ -28,12 +28,12 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
   @OptionGroup var calculation: CalculationOptions
-  @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
+  @Flag(help: "Allow a base other than the diff's.") var allowOtherBase = false
   @OptionGroup var json: JSONOption
 
   func validate() throws {
     guard store == nil || diff == nil else {
-      throw ValidationError("--store takes the name of a version, and no diff")
+      throw ValidationError("--store takes the name of a version and no diff")
     }
     try labels.check(store == nil ? diff : base)
   }
@@ -45,7 +45,7 @@ struct EvaluateCommand: ParsableCommand {
     if let store {
       tuned = try TunedModel(base, of: Store(store), files: files, calculation: calculation)
     } else {
-      // Without a diff, the data say what is asked.
+      // Without a diff, the data determine the kind of the task.
       let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil
       tuned = try TunedModel(
         base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
@@ -69,16 +69,16 @@ struct EvaluateCommand: ParsableCommand {
   }
 }
 
-/// The classes of a checkpoint that has a head, where no diff names them.
+/// The option that names the classes of a checkpoint with a head, if there is no diff.
 struct LabelsOption: ParsableArguments {
   @Option(
     name: .customLong("labels"),
     help: ArgumentHelp(
-      "Of a checkpoint with a head, without a diff: its classes in the order of its outputs, with "
-        + "commas between.", valueName: "a,b,c"))
+      "For a checkpoint with a head, without a diff: its classes in the order of its outputs, "
+        + "separated by commas.", valueName: "a,b,c"))
   var list: String?
 
-  /// What the checkpoint predicts, if that is said.
+  /// The kind of task with the specified classes; nil without the option.
   var kind: TaskDescription.Kind? {
     list.map {
       .classification(
@@ -88,20 +88,20 @@ struct LabelsOption: ParsableArguments {
 
   func check(_ diff: String?) throws {
     guard list == nil || diff == nil else {
-      throw ValidationError("a diff names its labels; --labels is for a checkpoint without one")
+      throw ValidationError("a diff names its labels; --labels is for checkpoints without a diff")
     }
     guard case .classification(let labels) = kind else { return }
     guard labels.count > 1, Set(labels).count == labels.count, !labels.contains("") else {
-      throw ValidationError("--labels must be different names with commas between")
+      throw ValidationError("--labels must be different names separated by commas")
     }
   }
 }
 
-/// Scores on a task. In JSON, each stands under its name.
+/// Scores on a task. In JSON, each is a member with the name of the score.
 struct EvaluationReport: CommandOutput {
   let examples: Int
   let scores: [String: Double]
-  /// Of classes: how often each was predicted for each.
+  /// The confusion matrix, for classes.
   var confusion: Confusion?
   var labels: [String] = []
 
@@ -133,7 +133,7 @@ struct EvaluationReport: CommandOutput {
     return out + "\n" + matrix.text
   }
 
-  /// More classes than these have a matrix in JSON only.
+  /// The most classes for which the text has the matrix; JSON always has it.
   private static let mostShown = 20
 
   func encode(to encoder: any Encoder) throws {

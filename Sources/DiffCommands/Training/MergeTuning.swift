@@ -8,7 +8,7 @@ import TensorCore
 /// Weights of a merge, chosen by scores on tasks: each is that of the merged diff with the head of one of
 /// the diffs, on every other row; the rows between tell what that is worth.
 struct MergeTuning {
-  /// A task, with what is needed to be scored on it.
+  /// A task, with the head, the model and the rows to compute a score.
   private struct Task {
     let facts: TaskFacts
     let head: DiffReader
@@ -22,8 +22,8 @@ struct MergeTuning {
   private var tasks: [Task] = []
 
   /// - Parameters:
-  ///   - paths: the rows of each task: the first for the head of the first diff, and so on.
-  /// - Throws: what makes `evaluate` refuse them; `usage` for more files than diffs.
+  ///   - paths: The rows of each task: the first for the head of the first diff, and so on.
+  /// - Throws: The errors of `evaluate`; `usage` for more files than diffs.
   init(
     _ diffs: [DiffReader], on base: String, tasks paths: [String], files: ModelFiles,
     _ options: MergeOptions
@@ -31,7 +31,7 @@ struct MergeTuning {
     try Engine.requireAvailable()
     guard paths.count <= diffs.count else {
       throw DiffError(
-        .usage, "\(paths.count) files of rows for \(diffs.count) diffs; each is for one")
+        .usage, "\(paths.count) files of rows for \(diffs.count) diffs; give at most one for each")
     }
     guard options.method.isWeighted else {
       throw DiffError(.usage, "'\(options.method.rawValue)' weighs the diffs itself")
@@ -45,7 +45,7 @@ struct MergeTuning {
     for (path, diff) in zip(paths, diffs) {
       let facts = try TaskFacts(diff.metadata, path: diff.path)
       guard facts.kind != .spans else {
-        throw DiffError(.unsupported, "weights are not tuned on questions", path: path)
+        throw DiffError(.unsupported, "weights cannot be tuned on questions", path: path)
       }
       let data = try TaskSet(path, kind: facts.kind, tokenizer, maxLength: facts.maxLength)
       try facts.check(data, path: path)
@@ -62,7 +62,7 @@ struct MergeTuning {
     }
   }
 
-  /// Searches, within so many evaluations of all tasks.
+  /// Searches for weights with at most `budget` evaluations of all tasks.
   func search(
     budget: Int, _ tell: (Int) -> Void
   ) throws -> (search: WeightSearch, held: (best: Double, uniform: Double)) {
@@ -81,7 +81,7 @@ struct MergeTuning {
     )
   }
 
-  /// The mean over the tasks.
+  /// Returns the mean score over the tasks.
   private func score(
     _ weights: [Double], _ rows: (Task) -> [TokenExample]
   ) throws -> Double {
@@ -101,7 +101,7 @@ struct MergeTuning {
     return sum / Double(tasks.count)
   }
 
-  /// What makes a model of a checkpoint.
+  /// The configuration and the engine that make a checkpoint a model.
   private struct ModelOfTask {
     let configuration: EncoderConfiguration
     let engine: Engine
@@ -120,7 +120,7 @@ struct MergeTuning {
 }
 
 extension DiffReader {
-  /// A diff of some of the entries, in memory.
+  /// Returns a diff of some of the entries, in memory.
   fileprivate func part(where isTaken: (DiffEntry) -> Bool) throws -> DiffReader {
     let sink = MemorySink()
     let writer = try DiffWriter(sink, metadata: metadata)

@@ -3,14 +3,14 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// The facts of every step of a training as lines of JSON.
+/// A file with the metrics of every training step as lines of JSON.
 final class MetricsFile {
   private let file: File
   private var offset: UInt64 = 0
-  /// The lines of an earlier run, until the first step tells where this one begins.
+  /// The lines of an earlier run, until the first step determines where this run begins.
   private var earlier: [ArraySlice<UInt8>] = []
 
-  /// - Parameter resuming: Keep the lines of the steps that were done, and go on behind them.
+  /// - Parameter resuming: Whether to keep the lines of finished steps, and to append to them.
   init(_ path: String, resuming: Bool, overwriting: Bool) throws(DiffError) {
     guard resuming || overwriting, let old = try? File(path, writable: true) else {
       file = try File(creating: path)
@@ -37,7 +37,7 @@ final class MetricsFile {
 }
 
 extension TrainingProgress {
-  /// As a JSON object. Numbers are written so that they read back as the same.
+  /// The metrics as a JSON object, whose numbers read back exactly.
   fileprivate var json: JSONValue {
     var members: [JSONValue.Member] = []
     func add(_ name: String, _ value: Double?) {

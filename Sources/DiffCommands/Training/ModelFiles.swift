@@ -4,7 +4,7 @@ import DiffTraining
 import SystemSupport
 import TensorCore
 
-/// Where a model's configuration and vocabulary are.
+/// The options that name a model's configuration and vocabulary.
 struct ModelFiles: ParsableArguments {
   @Option(
     help: "The model's config.json; by default the one beside the checkpoint.",
@@ -16,12 +16,12 @@ struct ModelFiles: ParsableArguments {
     completion: .file())
   var vocab: String?
 
-  /// The configuration of the model of a checkpoint.
+  /// Reads the configuration of the model of a checkpoint.
   func configuration(beside checkpoint: String) throws -> EncoderConfiguration {
     try EncoderConfiguration(contentsOf: config ?? Self.folder(of: checkpoint) + "/config.json")
   }
 
-  /// The tokenizer of the model of a checkpoint.
+  /// Opens the tokenizer of the model of a checkpoint.
   func tokenizer(beside checkpoint: String) throws(DiffError) -> any Tokenizer {
     try TokenizerFiles.open(vocab ?? Self.folder(of: checkpoint))
   }
@@ -31,31 +31,31 @@ struct ModelFiles: ParsableArguments {
   }
 }
 
-/// How a table of texts and labels is read.
+/// Options for reading a table of texts and labels.
 struct ColumnOptions: ParsableArguments {
   @Option(
     name: .customLong("text"),
     help: """
-      The column of the text, by number or name; of pairs given twice. By default the one that the \
-      header calls so.
+      The column of the text, by number or name; give it twice for pairs of texts. By default the \
+      column with that name.
       """)
   var texts: [String] = []
 
   @Option(
     help: """
-      The column of the label, by number or name. By default the one that the header calls so, or \
-      the last.
+      The column of the label, by number or name. By default the column with that name, or the last.
       """)
   var label: String?
 
-  @Option(help: "How rows are written: tsv, tsv-quoted, csv, jsonl or lines (by the file's name).")
+  @Option(
+    help: "The format of the rows: tsv, tsv-quoted, csv, jsonl or lines; by default by file name.")
   var inputFormat: TableFormat?
 
-  @Flag(inversion: .prefixedNo, help: "Whether line 1 names the columns; by default found out.")
+  @Flag(inversion: .prefixedNo, help: "Whether line 1 names the columns; detected by default.")
   var header: Bool?
 
-  /// The options for a table to be evaluated or predicted; columns that are not named may have the
-  /// names of those that a diff was trained on.
+  /// Returns the options for a table to evaluate or to predict. Columns that are not specified may
+  /// have the names of those that a diff was trained on.
   func table(trainedAs diff: String? = nil) -> TableOptions {
     var job = TrainingJob()
     job.take(self)

@@ -2,7 +2,7 @@ import ArgumentParser
 import DiffTraining
 import TensorCore
 
-/// What large products of matrices are calculated in.
+/// The option for the precision of large matrix products.
 struct PrecisionOption: ParsableArguments {
   enum Choice: String, ExpressibleByArgument, CaseIterable {
     case f32, bf16, auto
@@ -10,15 +10,14 @@ struct PrecisionOption: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What large products of matrices are calculated in (f32); auto: bf16, where the processor "
-        + "has it."))
+      "The precision of large matrix products (f32); auto: bf16 if the processor supports it."))
   var precision: Choice?
 
-  /// The precision that was asked for.
+  /// Returns the precision to use.
   ///
   /// - Parameters:
-  ///   - standard: Unless one was.
-  ///   - say: Is told if there is another one than hoped for.
+  ///   - standard: The precision without the option.
+  ///   - say: Gets a message if `auto` falls back to f32.
   /// - Throws: `unsupported` if this processor lacks it.
   func resolved(or standard: Precision = .f32, _ say: (String) -> Void) throws -> Precision {
     let wanted: Precision
@@ -39,11 +38,11 @@ struct PrecisionOption: ParsableArguments {
   }
 }
 
-/// How a model is calculated that does not learn.
+/// Options for running a model without training it.
 struct CalculationOptions: ParsableArguments {
   @OptionGroup var precision: PrecisionOption
 
-  @Option(help: "Threads (as many as the processor has cores).")
+  @Option(help: "The number of threads; by default the number of cores.")
   var threads: Int?
 
   func validate() throws {

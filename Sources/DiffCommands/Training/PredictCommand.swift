@@ -9,11 +9,11 @@ import TensorCore
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",
-    abstract: "Say what a base and a diff together make of texts.",
+    abstract: "Predict the labels of texts with a base and a diff.",
     discussion: """
       Texts are arguments, the rows of a table (.csv, .tsv, .jsonl), or the lines of another file \
-      or of standard input; of a pair, and of a question and its context, the two texts of a line \
-      are separated by a tab. Lines that are piped in are answered as they come.
+      or of standard input. The two texts of a pair, or a question and its context, are separated \
+      by a tab. Lines from a pipe are answered as they arrive.
 
         diffkit predict base.h5 task.diff "Free entry in a weekly draw!"
         diffkit predict base.h5 task.diff --input new.csv --text review -o predictions.csv
@@ -23,19 +23,20 @@ struct PredictCommand: ParsableCommand {
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
   @Argument(
     help:
-      "The diff of the task, unless there are --labels; then texts. Without any, lines are read.",
+      "The diff of the task, unless --labels is given; then texts. Without texts, lines are read.",
     completion: .file())
   var words: [String] = []
-  @Option(help: "A table or a file of lines; '-' or none: standard input.", completion: .file())
+  @Option(
+    help: "A table or a file of lines; '-', the default, is standard input.", completion: .file())
   var input: String?
   @OptionGroup var outputs: OutputOptions
-  @Option(help: "text, tsv, csv or jsonl; by default as the output's name ends, or text.")
+  @Option(help: "text, tsv, csv or jsonl; by default by the suffix of the output, or text.")
   var format: PredictionFormat?
   @OptionGroup var labels: LabelsOption
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
   @OptionGroup var calculation: CalculationOptions
-  @Flag(help: "Allow another base than the diff's.") var allowOtherBase = false
+  @Flag(help: "Allow a base other than the diff's.") var allowOtherBase = false
   @OptionGroup var report: ReportOptions
 
   private var diff: String? { labels.list == nil ? words.first : nil }
@@ -50,7 +51,7 @@ struct PredictCommand: ParsableCommand {
       throw ValidationError("texts and --input exclude each other")
     }
     guard !report.json.json || format == nil && outputs.output == nil else {
-      throw ValidationError("--json is for standard output; give --format jsonl")
+      throw ValidationError("--json prints to standard output only; give --format jsonl")
     }
   }
 
@@ -71,7 +72,7 @@ struct PredictCommand: ParsableCommand {
       var batch: [TaskRow] = []
       while let first = try rows.next(waiting: true) {
         batch.append(first)
-        // As many as are there, so that what is piped in is answered at once.
+        // The rows that are available now, so that lines from a pipe are answered at once.
         while batch.count < Self.mostAtOnce, let next = try rows.next(waiting: false) {
           batch.append(next)
         }
@@ -83,7 +84,7 @@ struct PredictCommand: ParsableCommand {
     try writer.finish(report)
   }
 
-  /// Rows that are calculated together, sorted by length.
+  /// The maximum number of rows that are computed together, sorted by length.
   private static let mostAtOnce = 4096
 
   private func rows(_ facts: TaskFacts) throws -> Rows {
@@ -93,7 +94,7 @@ struct PredictCommand: ParsableCommand {
           let row = TaskRow(line: text, facts)
           guard row.second != nil || facts.isPair != true else {
             throw DiffError(
-              .usage, "text \(number + 1) has no tab: two texts are wanted, with a tab between")
+              .usage, "text \(number + 1) has no tab; give two texts, separated by a tab")
           }
           return row
         })
@@ -109,7 +110,7 @@ struct PredictCommand: ParsableCommand {
     return Rows(reader: reader)
   }
 
-  /// What is asked: texts of the command line, or those that are read.
+  /// The rows to predict: texts of the command line, or those of a reader.
   private struct Rows {
     var words: ArraySlice<TaskRow> = []
     var reader: TextReader?
@@ -124,7 +125,7 @@ struct PredictCommand: ParsableCommand {
 }
 
 extension TunedModel {
-  /// What is said to texts.
+  /// Returns the predictions for rows.
   func predictions(for rows: [TaskRow]) throws(DiffError) -> [Prediction] {
     if facts.kind == .spans {
       let asked = rows.map { (question: $0.first, context: $0.second ?? "") }

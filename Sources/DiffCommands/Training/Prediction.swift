@@ -6,15 +6,15 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// What a model says to a text.
+/// The prediction of a model for a text.
 struct Prediction {
   let row: TaskRow
-  /// The class, where classes are asked for, and how likely the model finds each.
+  /// The predicted class and the probability of each class, if the task has classes.
   var label: String?
   var probabilities: [Double] = []
-  /// The number, where one is asked for.
+  /// The predicted number, if the task is a regression.
   var value: Double?
-  /// The part of the context, where a question is asked; empty if there is none.
+  /// The answer, a part of the context, if the task has questions; empty if there is no answer.
   var answer: String?
 
   init(_ row: TaskRow, answer: String) {
@@ -39,22 +39,22 @@ struct Prediction {
   /// The texts as a line.
   var text: String { row.first + (row.second.map { "\t" + $0 } ?? "") }
 
-  /// The greatest probability.
+  /// The highest probability.
   var probability: Double? { probabilities.max() }
 
-  /// What was said, in a word.
+  /// The class, the answer or the number as text.
   var said: String { label ?? answer ?? value?.fixed(4) ?? "" }
 }
 
-/// How predictions are written.
+/// A format of predictions.
 enum PredictionFormat: String, ExpressibleByArgument, CaseIterable {
-  /// What is said, a tab, the text.
+  /// The prediction, a tab, the text.
   case text
   case tsv
   case csv
   case jsonl
 
-  /// The format that the end of a file's name stands for, or nil.
+  /// Creates the format that the suffix of a file stands for; nil if there is none.
   init?(suffixOf path: String) {
     switch TableFormat(suffixOf: path) {
     case .tsv: self = .tsv
@@ -93,7 +93,7 @@ final class PredictionWriter {
     }
   }
 
-  /// Takes a prediction; `flush` writes it.
+  /// Buffers a prediction; `flush` writes it.
   func write(_ prediction: Prediction) {
     count += 1
     if isJSON { return all.append(prediction) }
@@ -142,7 +142,7 @@ final class PredictionWriter {
     }
   }
 
-  /// Fields as a row of the format; in quotes where they have to be.
+  /// Returns fields as a row of the format, in quotes where necessary.
   private func line(_ fields: [String]) -> String {
     let separator: Unicode.Scalar = format == .csv ? "," : "\t"
     return fields.map { field in
@@ -158,7 +158,7 @@ final class PredictionWriter {
 }
 
 extension Prediction {
-  /// As a JSON object.
+  /// Returns the prediction as a JSON object.
   fileprivate func json(_ labels: [String]) -> JSONValue {
     var members: [JSONValue.Member] = []
     func add(_ name: String, _ value: JSONValue?) {

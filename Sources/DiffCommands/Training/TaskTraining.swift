@@ -26,7 +26,7 @@ struct TaskTraining {
     data: String? = nil
   ) throws {
     guard let task = job.task, let output = job.destination else {
-      throw DiffError(.usage, "no task to learn")
+      throw DiffError(.usage, "no task to train on")
     }
     try job.check()
     let line = TrainingLine(command.report)
@@ -51,11 +51,11 @@ struct TaskTraining {
     }
     guard resuming || command.anew || !job.hasState else {
       throw DiffError(
-        .exists, "is the state of a training that was stopped", path: statePath,
+        .exists, "is the state of a stopped training", path: statePath,
         remedy: .resumeOrStartAnew)
     }
     guard job.options.best != true || job.dev != nil else {
-      throw DiffError(.usage, "the best epoch is found on dev rows, and there are none; give --dev")
+      throw DiffError(.usage, "the best epoch is chosen by the score on dev rows; give --dev")
     }
     sink = try FileSink(output, overwriting: command.outputs.force)
   }
@@ -83,11 +83,11 @@ struct TaskTraining {
       engine: engine)
     try model.checkStoredHead()
     if let weights = job.options.classWeights { try model.weigh(weights, data.examples) }
-    // Without a pooler it is another than was asked for.
+    // Without a pooler, it differs from the one specified.
     facts.pooling = model.pooling
     for note in model.notes { line.note(note) }
     if data.truncated > 0 {
-      line.note("\(task): \(data.truncated) texts are cut to \(maxLength) tokens")
+      line.note("\(task): \(data.truncated) texts are truncated to \(maxLength) tokens")
     }
     let dev = try job.dev.map { path throws(DiffError) in
       let dev = try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
@@ -110,7 +110,7 @@ struct TaskTraining {
     trainer.context = data.fingerprint.description
     trainer.statePath = statePath
     trainer.secondsBetweenSaves = command.saveEvery
-    trainer.saveFailed = { line.note("the state is not saved: \($0.line(\.commandLine))") }
+    trainer.saveFailed = { line.note("the state could not be saved: \($0.line(\.commandLine))") }
     trainer.bestScore = job.options.best == true ? facts.mainScore : nil
     if let dev {
       trainer.evaluate = { values throws(DiffError) in
@@ -136,19 +136,19 @@ struct TaskTraining {
     return outcome
   }
 
-  /// Notes gates that have not come near the density when their stage ends.
+  /// Adds a note if the share of open gates is far from the density when their stage ends.
   private func noteGates(_ progress: TrainingProgress) {
     guard let open = progress.openDensity else { return }
     let density = job.options.density
     if open > 3 * density {
       line.note(
-        "at their end gates are open for \(open.percent), far above the density of "
-          + "\(density.percent): more --epochs, or a greater --lambda where it is fixed, close more"
+        "\(open.percent) of the gates are open at the end of their stage, far above the density of "
+          + "\(density.percent); to close more, give more --epochs, or a greater --lambda if fixed"
       )
     } else if open < 0.5 * density {
       line.note(
-        "at their end gates are open for \(open.percent), far below the density of "
-          + "\(density.percent): more --epochs, or a smaller --lambda where it is fixed, keep more")
+        "\(open.percent) of the gates are open at the end of their stage, far below the density of "
+          + "\(density.percent); to keep more, give more --epochs, or a smaller --lambda if fixed")
     }
   }
 
@@ -173,7 +173,7 @@ struct TaskTraining {
     var scores: [String: Double] = [:]
     if let dev {
       let tuned = try TunedCheckpoint(checkpoint, [diff])
-      // In float32 whatever the training's precision, as `evaluate` does it.
+      // In float32, as in `evaluate`, whatever the precision of the training.
       let model = try EncoderModel(
         configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
         engine: Engine(threads: threads))
@@ -193,7 +193,7 @@ struct TaskTraining {
       let other = try keep(diff, metadata)
       removeState()
       throw DiffError(
-        .exists, "appeared while the training ran, and stays; the result is '\(other)'",
+        .exists, "appeared during the training and is kept; the result is '\(other)'",
         path: output)
     }
     removeState()
@@ -208,7 +208,7 @@ struct TaskTraining {
     _ = unsafe unlink(statePath + ".best")
   }
 
-  /// Writes the result beside an output that appeared meanwhile, under the first name that is free.
+  /// Writes the result beside an output that appeared meanwhile, under the first unused name.
   private func keep(_ diff: DiffReader, _ metadata: [String: String]) throws -> String {
     for number in 2...1000 {
       let path = derivedName(output, ["\(number)"])
@@ -222,12 +222,12 @@ struct TaskTraining {
         guard error.code == .exists else { throw error }
       }
     }
-    throw DiffError(.exists, "appeared while the training ran", path: output, remedy: .overwrite)
+    throw DiffError(.exists, "appeared during the training", path: output, remedy: .overwrite)
   }
 }
 
 extension TaskFacts {
-  /// The score that says which of two models is better.
+  /// The score by which models are compared.
   var mainScore: String {
     switch kind {
     case .classification: "accuracy"
@@ -237,17 +237,17 @@ extension TaskFacts {
   }
 }
 
-/// What a training made.
+/// The output of `train` for one task.
 struct TrainingOutput: CommandOutput {
   let output: String
-  /// Bytes of the diff.
+  /// The size of the diff in bytes.
   let size: UInt64
-  /// Elements that change, of so many.
+  /// The number of elements that change, and of all elements.
   let values, elements: UInt64
   let density: Double
-  /// Of base + diff, as stored, on dev rows.
+  /// The scores of base + diff, as stored, on dev rows.
   let scores: [String: Double]
-  /// What is unusual.
+  /// Notes on unusual conditions.
   let notes: [String]
 
   var text: String {
@@ -263,7 +263,7 @@ struct TrainingOutput: CommandOutput {
 }
 
 extension [TrainingOutput] {
-  /// A line for each of several trainings.
+  /// A table with a row for each of several trainings.
   var table: String {
     let names = Set(flatMap(\.scores.keys)).sorted()
     var table = TextTable(

@@ -14,8 +14,8 @@ struct TrainCommand: ParsableCommand {
     abstract: "Finetune a model on a task, so that few of its weights change.",
     discussion: """
       The task is a table of texts, or pairs of texts, and labels (.tsv, .csv or .jsonl), or a \
-      file of questions on contexts as SQuAD stores them (.json). config.json and the tokenizer \
-      are found beside the base.
+      file of questions on contexts in the format of SQuAD (.json). config.json and the tokenizer \
+      are read from the folder of the base.
 
         diffkit train base.h5 --task train.tsv --dev dev.tsv --density 0.005 -o task.diff
         diffkit train base.h5 --from task.diff -o again.diff
@@ -28,7 +28,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var outputs: OutputOptions
   @OptionGroup var files: ModelFiles
 
-  @Option(help: "The rows to learn from.", completion: .file()) var task: String?
+  @Option(help: "The rows to train on.", completion: .file()) var task: String?
   @Option(help: "Rows to evaluate on.", completion: .file()) var dev: String?
 
   @Option(
@@ -44,28 +44,28 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var flags: TrainingFlags
 
-  @Option(help: "What stands for a text: pooler, cls or mean.")
+  @Option(help: "How a text is pooled: pooler, cls or mean.")
   var pooling: EncoderModel.Pooling?
 
-  @Option(help: "The most tokens of a text (128).")
+  @Option(help: "The maximum number of tokens of a text (128).")
   var maxLength: Int?
 
-  @Option(help: "Threads; results are equal bit by bit for an equal number.")
+  @Option(help: "The number of threads; the same number gives the same result bit for bit.")
   var threads: Int?
 
   @OptionGroup var precision: PrecisionOption
 
-  @Flag(help: "Go on with a training that was stopped.") var resume = false
+  @Flag(help: "Continue a stopped training.") var resume = false
 
-  @Flag(help: "Start from the beginning, though the state of one that was stopped is there.")
+  @Flag(help: "Start from the beginning, although the state of a stopped training exists.")
   var anew = false
 
-  @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
+  @Option(help: "Seconds between saves of the state.") var saveEvery = 300.0
 
   @Option(
     help: """
-      A file for the facts of every step, as lines of JSON; with --tasks one for each, with the \
-      name of the output in it.
+      A file for the metrics of every step, as lines of JSON; with --tasks, one for each task, \
+      named after its output.
       """, completion: .file())
   var metrics: String?
 
@@ -80,7 +80,7 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--task and --tasks exclude each other")
     }
     guard tasks == nil || outputs.output == nil else {
-      throw ValidationError("with --tasks, the file says what is written")
+      throw ValidationError("with --tasks, the file specifies the outputs")
     }
     guard !resume || !anew else {
       throw ValidationError("--resume and --anew exclude each other")
@@ -94,7 +94,7 @@ struct TrainCommand: ParsableCommand {
     var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
     job.options = flags.applied(to: job.options)
     job.task = task ?? job.task
-    // The rows that another task was evaluated on are not this one's.
+    // The dev rows of another task do not apply.
     job.dev = task == nil ? dev ?? job.dev : dev
     job.output = outputs.output
     job.take(columns)
@@ -149,23 +149,23 @@ struct TrainCommand: ParsableCommand {
       reasons.append("by version \(version), this is \(DiffKitVersion.current)")
     }
     if let processor = diff.metadata[TrainingJob.processorKey], processor != Engine.instructions {
-      reasons.append("with other instructions of the processor (\(processor))")
+      reasons.append("with other processor instructions (\(processor))")
     }
     if let threads, let made = try TrainingJob(repeating: source).threads, made != threads {
       reasons.append("with \(made) threads")
     }
     guard !reasons.isEmpty else { return }
     say(
-      "\(source): was made \(reasons.joined(separator: ", and ")): the same training may give other "
-        + "bytes")
+      "\(source): was made \(reasons.joined(separator: ", and ")); the same training may give "
+        + "different bytes")
   }
 
-  /// Whether one of several tasks is done already, and so not to be resumed; says so.
+  /// Returns whether one of several tasks is finished, so that it is not resumed; if so, prints it.
   private func isFinished(_ job: TrainingJob) -> Bool {
     guard resume, !job.hasState, let output = job.destination, File.exists(output),
       var made = try? TrainingJob(repeating: output)
     else { return false }
-    // What the machine decides may differ.
+    // Settings that depend on the machine may differ.
     (made.output, made.threads, made.precision) = (job.output, job.threads, job.precision)
     made.metrics = job.metrics
     guard (try? made.json) == (try? job.json) else { return false }

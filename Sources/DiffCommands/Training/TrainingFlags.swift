@@ -7,11 +7,11 @@ extension GateSlope: ExpressibleByArgument {}
 extension EncoderModel.Pooling: ExpressibleByArgument {}
 
 extension GateGrouping: ExpressibleByArgument {
-  /// A grouping by its description.
+  /// Creates a grouping from its description.
   public init?(argument: String) { self.init(argument) }
 }
 
-/// Settings that one may start from.
+/// Settings to start from.
 enum TrainingPreset: String, ExpressibleByArgument, CaseIterable {
   case standard
   case paper
@@ -19,24 +19,24 @@ enum TrainingPreset: String, ExpressibleByArgument, CaseIterable {
   var options: TrainingOptions { self == .paper ? .paper : TrainingOptions() }
 }
 
-/// What `help` says.
+/// The default settings that `--help` shows.
 private let defaults = TrainingOptions()
 
-/// Options that change how a finetune is made. What is not given stays as it was.
+/// Options that change training settings. Settings that are not given are unchanged.
 struct TrainingFlags: ParsableArguments {
-  @Option(help: "Settings to start from: standard, or those of the paper (a fixed lambda).")
+  @Option(help: "The settings to start from: standard, or those of the paper (a fixed lambda).")
   var preset: TrainingPreset?
 
-  @Option(help: "What learns (\(defaults.method.rawValue)).")
+  @Option(help: "The training method (\(defaults.method.rawValue)).")
   var method: TrainingOptions.Method?
 
-  @Option(help: "The share of elements that change in the end (\(defaults.density)).")
+  @Option(help: "The share of elements that change (\(defaults.density)).")
   var density: Double?
 
-  @Option(help: "A fixed price of an open gate, instead of one that is led to the density.")
+  @Option(help: "A fixed penalty for an open gate, instead of one controlled to reach the density.")
   var lambda: Double?
 
-  @Option(help: "What shares a gate: tensor, row, column, head:SIZE or none (tensor).")
+  @Option(help: "The groups that share a gate: tensor, row, column, head:SIZE or none (tensor).")
   var grouping: GateGrouping?
 
   @Option(help: "How open gates are counted (\(defaults.penalty.rawValue)).")
@@ -44,27 +44,27 @@ struct TrainingFlags: ParsableArguments {
 
   @Option(
     name: .customLong("gate-slope"),
-    help: "What gates learn by: their expected slope (default), or the paper's drawn one.")
+    help: "The slope of gates: their expected slope (default), or the drawn one of the paper.")
   var slope: GateSlope?
 
-  @Option(help: "The seed of everything that chance decides (\(defaults.seed)).")
+  @Option(help: "The seed of all random choices (\(defaults.seed)).")
   var seed: UInt64?
 
-  @Option(help: "Rounds over the data while gates, or everything, learn (\(defaults.epochs)).")
+  @Option(help: "Epochs in which gates, or all parameters, are trained (\(defaults.epochs)).")
   var epochs: Int?
 
-  @Option(help: "Rounds over the data while the selection learns on (\(defaults.fixedEpochs)).")
+  @Option(help: "Epochs in which the fixed selection is trained (\(defaults.fixedEpochs)).")
   var fixedEpochs: Int?
 
-  @Option(name: .customLong("batch"), help: "Examples of a batch (\(defaults.batchSize)).")
+  @Option(name: .customLong("batch"), help: "Examples per batch (\(defaults.batchSize)).")
   var batchSize: Int?
 
-  @Option(help: "Batches of a step (\(defaults.accumulation)).")
+  @Option(help: "Batches per step (\(defaults.accumulation)).")
   var accumulate: Int?
 
   @Option(
     name: .customLong("lr"),
-    help: "The learning rate of everything, or behind gates (\(defaults.learningRate)).")
+    help: "The learning rate of all weights, or of those with gates (\(defaults.learningRate)).")
   var learningRate: Double?
 
   @Option(
@@ -74,14 +74,14 @@ struct TrainingFlags: ParsableArguments {
 
   @Option(
     name: .customLong("lr-groups"),
-    help: "The learning rate of the gates of groups (\(defaults.groupLearningRate)).")
+    help: "The learning rate of group gates (\(defaults.groupLearningRate)).")
   var groupLearningRate: Double?
 
   @Option(
     name: .customLong("lr-fixed"),
     help: """
-      The learning rate of a fixed selection (by the density: \(defaults.usedFixedLearningRate) at \
-      \(defaults.density)).
+      The learning rate of a fixed selection; the default depends on the density \
+      (\(defaults.usedFixedLearningRate) at \(defaults.density)).
       """)
   var fixedLearningRate: Double?
 
@@ -90,32 +90,32 @@ struct TrainingFlags: ParsableArguments {
     help: "The learning rate of the head (\(defaults.headLearningRate)).")
   var headLearningRate: Double?
 
-  @Option(help: "The share of steps in which learning rates rise (\(defaults.warmUp)).")
+  @Option(help: "The share of steps in which learning rates warm up (\(defaults.warmUp)).")
   var warmUp: Double?
 
-  @Option(help: "The length that gradients are cut to (\(defaults.clip)).")
+  @Option(help: "The norm to which gradients are clipped (\(defaults.clip)).")
   var clip: Double?
 
   @Option(
     help: """
-      Weight decay of what learns whole: the head, with --method full everything \
-      (\(defaults.weightDecay)).
+      Weight decay of parameters that are trained without a selection: the head, or all with \
+      --method full (\(defaults.weightDecay)).
       """)
   var weightDecay: Double?
 
-  @Option(help: "Parameters that do not learn: a glob of their names; may be given often.")
+  @Option(help: "Parameters that are not trained: a glob of their names; may be repeated.")
   var freeze: [String] = []
 
-  @Flag(help: "Leave the model's dropout out.")
+  @Flag(help: "Train without the model's dropout.")
   var noDropout = false
 
-  @Flag(help: "Leave it out while a selection learns that the first stage has found.")
+  @Flag(help: "Train a selection found by the first stage without dropout.")
   var noFixedDropout = false
   @Option(
-    help: "How much examples of each class count: balanced, or numbers with commas between.",
+    help: "The weights of the classes: balanced, or numbers separated by commas.",
     transform: { text in
       guard let weights = ClassWeights(text) else {
-        throw ValidationError("balanced, or numbers above 0 with commas between")
+        throw ValidationError("give balanced, or numbers above 0 separated by commas")
       }
       return weights
     })
@@ -124,7 +124,7 @@ struct TrainingFlags: ParsableArguments {
   @Flag(help: "Keep the epoch with the best score on the dev rows, not the last one.")
   var best = false
 
-  /// `options` with what was given.
+  /// Returns `options` with the settings that are given.
   func applied(to options: TrainingOptions) -> TrainingOptions {
     var options = preset?.options ?? options
     func set<Value>(_ path: WritableKeyPath<TrainingOptions, Value>, _ value: Value?) {

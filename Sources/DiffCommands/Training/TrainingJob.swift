@@ -10,7 +10,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// All that a training of one task is told: what `--tasks` lists and a diff remembers.
+/// The settings of the training of one task, as listed by `--tasks` and stored in a diff.
 struct TrainingJob: Codable {
   var task: String?
   var dev: String?
@@ -18,29 +18,29 @@ struct TrainingJob: Codable {
   /// The columns of the texts and of the label: numbers from 1, or names of a header.
   var texts: [String] = []
   var label: String?
-  /// How the rows are written, and whether the first one names the columns; nil: found out.
+  /// The format of the rows, and whether the first one names the columns; nil: detected.
   var format: TableFormat?
   var header: Bool?
   var pooling = EncoderModel.Pooling.pooler
   var maxLength = 128
   var precision = Precision.f32
-  /// In how many parts work is split, on which bits depend; nil: as the processor has cores.
+  /// The number of threads, on which the bits of the result depend; nil: the number of cores.
   var threads: Int?
   var options = TrainingOptions()
   /// A file for the metrics of every step.
   var metrics: String?
 
-  /// The key of a diff's metadata under which its job stands, and of the data's fingerprint.
+  /// The metadata keys of the job and of the fingerprint of the data.
   static let key = "train.settings"
   static let dataKey = "train.data"
-  /// The keys of what else bits depend on.
+  /// The metadata keys of other values that the bits of the result depend on.
   static let versionKey = "train.version"
   static let processorKey = "train.processor"
 
   /// The path of the diff; nil without a task.
   var destination: String? { output ?? task.map { stem($0) + ".diff" } }
 
-  /// Refuses what makes no sense; its options are checked by the trainer.
+  /// Refuses settings out of range; `options` are checked by the trainer.
   func check() throws(DiffError) {
     guard (3...1 << 20).contains(maxLength) else {
       throw DiffError(.usage, "texts must have at least 3 tokens, not \(maxLength)")
@@ -50,13 +50,13 @@ struct TrainingJob: Codable {
     }
   }
 
-  /// Whether a training of it was stopped.
+  /// True if there is the state of a stopped training.
   var hasState: Bool { destination.map { File.exists(Self.statePath(of: $0)) } ?? false }
 
-  /// Where the training of a diff keeps its state.
+  /// Returns the path of the state that the training of a diff saves.
   static func statePath(of diff: String) -> String { diff + ".state" }
 
-  /// As JSON.
+  /// The job as JSON.
   var json: String {
     get throws {
       let encoder = JSONEncoder()
@@ -78,7 +78,7 @@ struct TrainingJob: Codable {
     }
   }
 
-  /// The job that made a diff. Output and data may be given anew.
+  /// Creates the job that made a diff, without the output.
   init(repeating path: String) throws {
     let reader = try DiffReader(path)
     guard let text = reader.metadata[Self.key] else {
@@ -88,15 +88,15 @@ struct TrainingJob: Codable {
     output = nil
   }
 
-  /// The fingerprint of the rows that a diff was trained on.
+  /// Returns the fingerprint of the rows that a diff was trained on.
   static func data(of path: String) throws -> String {
     guard let text = try DiffReader(path).metadata[dataKey] else {
-      throw DiffError(.mismatch, "does not say what it was trained on", path: path)
+      throw DiffError(.mismatch, "has no fingerprint of the rows it was trained on", path: path)
     }
     return text
   }
 
-  /// How the table of the task is read.
+  /// The options for reading the table of the task.
   var table: TableOptions {
     var options = TableOptions()
     if !texts.isEmpty { options.texts = texts.map { TableOptions.Column($0) } }
@@ -106,7 +106,7 @@ struct TrainingJob: Codable {
     return options
   }
 
-  /// Takes over what is said of the columns.
+  /// Takes over the column options that are given.
   mutating func take(_ columns: ColumnOptions) {
     if !columns.texts.isEmpty { texts = columns.texts }
     label = columns.label ?? label
@@ -114,9 +114,9 @@ struct TrainingJob: Codable {
     header = columns.header ?? header
   }
 
-  /// The jobs of a JSON file: a list of objects, or an object with a list `tasks`. A member `grid`
-  /// of a task has lists of options, `{"seed": [0, 1], "density": [0.001, 0.005]}`, and stands for
-  /// a task of each combination.
+  /// Returns the jobs of a JSON file: a list of objects, or an object with a list `tasks`. A member
+  /// `grid` of a task has lists of options, `{"seed": [0, 1], "density": [0.001, 0.005]}`, and
+  /// makes a task of each combination.
   static func list(_ path: String, over defaults: TrainingJob) throws -> [TrainingJob] {
     do {
       let json = try JSONValue(parsing: File.contents(of: path, limit: 1 << 24))
@@ -132,8 +132,8 @@ struct TrainingJob: Codable {
     } catch let error as DiffError { throw error.at(path: path) }
   }
 
-  /// A task for each combination of a grid; the task itself without one. The name of the output
-  /// tells which it is.
+  /// Returns a task for each combination of a grid, named in its output; the task itself without a
+  /// grid.
   private static func expanded(_ task: JSONValue) throws -> [JSONValue] {
     guard let grid = task["grid"] else { return [task] }
     guard let lists = grid.members, lists.allSatisfy({ $0.value.elements?.isEmpty == false }) else {
@@ -162,7 +162,7 @@ struct TrainingJob: Codable {
     }
   }
 
-  /// A job with every member, to tell which there are.
+  /// A job with every member set: the list of known members.
   private static let complete: JSONValue? = {
     var job = TrainingJob()
     (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
@@ -174,14 +174,14 @@ struct TrainingJob: Codable {
 }
 
 extension JSONValue {
-  /// This object with the members of another one, objects inside likewise.
+  /// Returns this object with the members of another one, merged recursively.
   ///
-  /// - Parameter known: An object that has all members that there may be.
+  /// - Parameter known: An object with all members that are permitted.
   fileprivate func merging(_ other: JSONValue, known: JSONValue?) throws(DiffError) -> JSONValue {
     guard case .object(var members) = self, case .object(let new) = other else { return other }
     for member in new {
       guard let known = known?[member.name] else {
-        throw DiffError(.usage, "'\(member.name)' is no setting of a training")
+        throw DiffError(.usage, "'\(member.name)' is not a training setting")
       }
       let index = members.firstIndex { $0.name == member.name }
       if let index {
@@ -195,7 +195,7 @@ extension JSONValue {
 }
 
 extension DecodingError {
-  /// What is wrong, on one line.
+  /// The error on one line.
   fileprivate var summary: String {
     let context =
       switch self {

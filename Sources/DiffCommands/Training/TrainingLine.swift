@@ -1,13 +1,13 @@
 import DiffTraining
 import TensorCore
 
-/// Tells how a training goes: on a terminal a line that changes, else a line now and then.
+/// The progress of a training: on a terminal a line that is updated, else a line every 10 seconds.
 final class TrainingLine {
   private let clock = ContinuousClock()
   private var started: ContinuousClock.Instant
-  /// Whether nobody reads how the training goes, and whether nobody reads anything.
+  /// True if progress is not printed, and if notes are not printed either.
   private let isQuiet, isSilent: Bool
-  /// What was noted.
+  /// The notes so far.
   private(set) var notes: [String] = []
   private var shown: ContinuousClock.Instant
   private var firstStep: Int?
@@ -24,11 +24,11 @@ final class TrainingLine {
 
   deinit { if !isQuiet && StandardError.isTerminal { StandardError.write("\r\u{1B}[K") } }
 
-  /// Begins to measure time.
+  /// Starts to measure time.
   func start() { started = clock.now }
 
   func show(_ progress: TrainingProgress) {
-    // Steps that a resumed training had done take no time now.
+    // Steps that were done before a training was resumed took no time in this run.
     let first = firstStep ?? progress.step - 1
     firstStep = first
     examples += progress.examples
@@ -61,10 +61,10 @@ final class TrainingLine {
     }
   }
 
-  /// Writes a line that stays.
+  /// Writes a line that is not overwritten.
   func say(_ line: String) { if !isQuiet { write(line) } }
 
-  /// Writes a line about what is unusual, which the output of the command holds too.
+  /// Writes a note, which is in the output of the command too.
   func note(_ line: String) {
     notes.append(line)
     if !isSilent { write(line) }

@@ -6,7 +6,7 @@ import DiffTraining
 import SystemSupport
 import TensorCore
 
-/// A base, with or without a diff upon it, ready to answer.
+/// A model of a base, with or without a diff applied, for predictions.
 struct TunedModel {
   let facts: TaskFacts
   let model: EncoderModel
@@ -15,7 +15,7 @@ struct TunedModel {
 
   /// - Parameters:
   ///   - diff: The path of the diff of a task.
-  ///   - kind: Without a diff: what is predicted, by a head that the base has.
+  ///   - kind: Without a diff: the kind of the task, for which the base has a head.
   init(
     _ base: String, diff: String?, files: ModelFiles, calculation: CalculationOptions,
     allowsOtherBase: Bool = false, kind: TaskDescription.Kind? = nil
@@ -28,7 +28,7 @@ struct TunedModel {
       facts = try TaskFacts(reader.metadata, path: diff)
       tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
     } else {
-      guard let kind else { throw DiffError(.usage, "no diff says what is asked", path: base) }
+      guard let kind else { throw DiffError(.usage, "needs the diff of a task", path: base) }
       facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
       tuned = checkpoint
     }
@@ -36,13 +36,13 @@ struct TunedModel {
       tuned, facts, configuration, beside: base, files: files, calculation: calculation)
   }
 
-  /// - Parameter version: the name of a version of a store, which was added as the diff of a task.
+  /// - Parameter version: The name of a version of a store, which was added as the diff of a task.
   init(
     _ version: String, of store: Store, files: ModelFiles, calculation: CalculationOptions
   ) throws {
     let facts = try TaskFacts(try store.version(version).metadata, path: store.path)
     let checkpoint = try store.checkpoint(of: version)
-    // The files of the model stand in the folder of its anchor, or in the store.
+    // The files of the model are in the folder of its anchor, or in the store.
     let place = Folder.exists(checkpoint.path) ? checkpoint.path : store.path
     try self.init(
       checkpoint, facts, try files.configuration(beside: place), beside: place, files: files,
