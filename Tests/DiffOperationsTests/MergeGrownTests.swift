@@ -37,10 +37,10 @@ import TestSupport
       zip(diffs, weights).map { MergeInput($0, weight: $1) }, into: sink, options)
     let diff = try DiffReader(bytes: sink.bytes)
     return try Scratch.with { scratch in
-      let (output, stored) = try CheckpointFile.make(
+      let (output, rows) = try CheckpointFile.make(
         at: scratch("base"), .safetensors, base.all.map { ($0.name, $0.type, $0.shape) },
         metadata: [:], overwriting: false)
-      for (one, row) in zip(base.all, stored) {
+      for (one, row) in zip(base.all, rows) {
         try output.write(one.bytes.span, to: row, at: 0)
       }
       try output.commit()
