@@ -1,10 +1,5 @@
 import DiffCommands
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
+import Platform
 
 /// A picture of a table of methods: score against density, beside full finetuning.
 ///
@@ -48,8 +43,12 @@ struct MethodFigure {
     return markup.html
   }
 
-  private let (width, height) = (720.0, 360.0)
-  private let (left, right, top, bottom) = (64.0, 520.0, 28.0, 312.0)
+  private let width = 720.0
+  private let height = 360.0
+  private let left = 64.0
+  private let right = 520.0
+  private let top = 28.0
+  private let bottom = 312.0
   /// The range of densities, of a logarithmic axis.
   private let densities = 0.0008...0.0125
 
@@ -62,8 +61,8 @@ struct MethodFigure {
 
   private func x(_ density: Double) -> Double {
     let share =
-      (log(density) - log(densities.lowerBound))
-      / (log(densities.upperBound) - log(densities.lowerBound))
+      Platform.log(density / densities.lowerBound)
+      / Platform.log(densities.upperBound / densities.lowerBound)
     return left + share * (right - left)
   }
 
