@@ -42,6 +42,10 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// line each, for people.
   func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String]
 
+  /// What this checkpoint has beside its tensors and a copy of it does not get: a line each, for
+  /// people.
+  func notesOnCopying() throws(DiffError) -> [String]
+
   /// Starts a new file at `path` that is this one with changes; see `CheckpointOutput`.
   ///
   /// - Parameters:
@@ -81,6 +85,9 @@ extension Checkpoint {
 
   /// Nothing.
   public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] { [] }
+
+  /// Nothing.
+  public func notesOnCopying() throws(DiffError) -> [String] { [] }
 
   /// Nothing.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] { [] }

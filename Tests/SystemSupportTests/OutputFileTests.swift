@@ -117,6 +117,22 @@ import TestSupport
     #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
   }
 
+  @Test("the hidden folder of an object at work stays, that of none is removed")
+  func leftovers() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFolder(scratch("out"))
+      try output.write([1], as: "a")
+      let left = scratch(".out.7.diffkit-tmp")
+      try makeFolder(left)
+      try write([3], toFile: left + "/b")
+      let other = try OutputFolder(scratch("out"))
+      #expect(!File.exists(left))
+      try output.commit()
+      #expect(try contents(ofFile: scratch("out/a")) == [1])
+      #expect(throws: DiffError.self) { try other.commit() }
+    }
+  }
+
   @Test("a folder does not take the place of one that came meanwhile")
   func folderRace() throws {
     try Scratch.with { scratch in

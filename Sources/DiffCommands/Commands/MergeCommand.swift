@@ -179,6 +179,7 @@ struct MergeCommand: ParsableCommand {
     _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
   ) throws {
     if dryRun { return try preview(inputs, options) }
+    let notes = try notes + Diffs.notes(onRepeated: inputs.map(\.diff))
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } tell: { summary, size in

@@ -15,6 +15,8 @@ struct AdditivePlan {
   private(set) var skipped: [TensorName] = []
   /// Elements that what is stored makes infinite, though the tuned ones are finite.
   private(set) var infinite: UInt64 = 0
+  /// Changes that are left out since what is stored would be zero.
+  private(set) var rounded: UInt64 = 0
 
   init(
     _ pairs: [TensorPair], _ selection: Selection, values: FloatType, skipsNonfloat: Bool,
@@ -63,6 +65,7 @@ struct AdditivePlan {
     var deltas = ChangeRun<Double>()
     var stored = ChangeRun<UInt8>()
     var infinite = 0
+    var rounded = 0
   }
 
   /// Writes the entry of a tensor that both have, unless nothing of it is kept.
@@ -100,6 +103,7 @@ struct AdditivePlan {
         baseBuilder.append(work.baseHash)
         resultBuilder.append(work.resultHash)
         infinite += UInt64(work.infinite)
+        rounded += UInt64(work.rounded)
         guard !work.stored.isEmpty else { continue }
         if changes == 0 {
           try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
@@ -126,6 +130,11 @@ struct AdditivePlan {
 extension AdditivePlan.Work {
   /// Makes the stored values, and of `base` what they make of it.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
+    // Half of the least number rounds to even.
+    let limit = Double.powerOfTwo(scale) * type.leastMagnitude / 2
+    rounded = deltas.count
+    deltas.keep { $0.magnitude > limit }
+    rounded -= deltas.count
     let stored = ChangeRun(
       at: deltas.start, deltas.offsets, Kernels.narrowed(deltas.values.span, type, scale))
     let numbers = stored.view.numbers(type, scale: scale)

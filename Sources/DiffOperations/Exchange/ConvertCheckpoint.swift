@@ -54,9 +54,12 @@ extension Checkpoint {
     }
     try FreeSpace.require(
       renamed.map { $0.shape.count * UInt64($0.type.width) }.clampedSum, at: path)
-    let (output, stored) = try CheckpointFile.make(
-      at: path, format, renamed, metadata: storedMetadata(of: self, format),
-      overwriting: overwriting)
+    let (output, stored): (any CheckpointOutput, [StoredTensor])
+    do throws(DiffError) {
+      (output, stored) = try CheckpointFile.make(
+        at: path, format, renamed, metadata: storedMetadata(of: self, format),
+        overwriting: overwriting)
+    } catch { throw naming(error, names) }
     var summary = ConvertSummary()
     summary.skipped =
       skipped
@@ -97,6 +100,17 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
+  /// An error about a tensor of the new file, as one about the tensor of this file that it comes
+  /// from.
+  private func naming(_ error: DiffError, _ names: [TensorName: TensorName]) -> DiffError {
+    guard let name = error.tensor, let old = names[name], old != name else { return error }
+    var error = error
+    error.path = path
+    error.tensor = old
+    error.message = "would be '\(name)': \(error.message)"
+    return error
+  }
+
   /// The attributes of an HDF5 file that a new file does not get, as one object; nil if it gets all.
   fileprivate func leftAttributes() throws(DiffError) -> SkippedObject? {
     guard format == .hdf5 else { return nil }

@@ -35,6 +35,9 @@ package final class OutputFile {
     var status = stat()
     let replaces = unsafe lstat(destination, &status) == 0
     if replaces {
+      if status.st_mode & S_IFMT == S_IFDIR {
+        throw DiffError(.exists, "is a folder; choose another name", path: destination)
+      }
       guard overwriting else { throw .outputExists(destination) }
       guard status.st_mode & S_IFMT == S_IFREG else {
         throw DiffError(.io, "not a regular file, so not replaced", path: destination)
@@ -133,8 +136,8 @@ package final class OutputFile {
     #if os(Linux)
     let contents = "/proc/self/fd/\(file.descriptor)"
     guard unsafe linkat(AT_FDCWD, contents, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 else {
-      if errno == EEXIST { throw .outputExists(path) }
-      throw .system("cannot create", path)
+      if errno == EEXIST { throw .outputExists(destination) }
+      throw .system("cannot create", destination)
     }
     #endif
   }
@@ -142,10 +145,23 @@ package final class OutputFile {
   /// A name beside the destination that hides and is nobody else's.
   package static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
-    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
-    let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
-    return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
+    return "\(folder)/\(hiddenStart(name))\(UInt32.random(in: .min ... .max))\(hiddenEnd)"
   }
+
+  /// Returns whether a file of this name may be the hidden one of a destination.
+  static func isHiddenName(_ name: String, of destination: String) -> Bool {
+    let start = hiddenStart(split(destination).name)
+    guard name.hasPrefix(start), name.hasSuffix(hiddenEnd) else { return false }
+    let number = name.utf8.dropFirst(start.utf8.count).dropLast(hiddenEnd.utf8.count)
+    return UInt32(String(decoding: number, as: UTF8.self)) != nil
+  }
+
+  private static func hiddenStart(_ name: String) -> String {
+    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    ".\(String(decoding: name.utf8.prefix(200), as: UTF8.self))."
+  }
+
+  private static let hiddenEnd = ".diffkit-tmp"
 
   /// The folder and the last component of a path.
   package static func split(_ path: String) -> (folder: String, name: String) {
@@ -163,11 +179,13 @@ package final class OutputFile {
   /// Makes durable what the folder of a path holds.
   package static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
-    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = File.retrying { unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw .system("cannot open", folder) }
     defer { close(descriptor) }
     // Some file systems cannot sync a folder and say EINVAL; there is nothing better to do there.
-    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("cannot flush", folder) }
+    guard File.retrying({ fsync(descriptor) }) == 0 || errno == EINVAL else {
+      throw .system("cannot flush", folder)
+    }
   }
 }
 
@@ -178,7 +196,7 @@ extension File {
     let folder = OutputFile.split(path).folder
     // glibc's O_TMPFILE is a compound macro that Swift does not import.
     let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
-    let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
+    let descriptor = File.retrying { unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else { return nil }
     // Without /proc the file could never be given a name.
     guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {
