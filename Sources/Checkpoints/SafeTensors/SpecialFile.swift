@@ -15,14 +15,16 @@ struct SpecialFile {
     if Folder.exists(path) {
       guard text != nil else { return nil }
       what = "a link to a folder"
-      digest = XXH3.hash128(Array((File.realPath(path) ?? "").utf8).span)
+      let target = Array((File.realPath(path) ?? "").utf8)
+      digest = XXH3.hash128(target.span)
     } else if File.isRegular(path) {
       return nil
     } else {
       // A link to a pipe is as little a file as the pipe.
       let isDangling = text != nil && File.realPath(path) == nil
       what = isDangling ? "a link that leads nowhere" : "a pipe, socket or device"
-      digest = XXH3.hash128((text ?? []).span)
+      let target = text ?? []
+      digest = XXH3.hash128(target.span)
     }
   }
 }

@@ -115,6 +115,13 @@ struct MergeCommand: ParsableCommand {
       valueName: "rows"), completion: .file())
   var tune: [String] = []
 
+  @Flag(
+    help: """
+      With --tune: choose a density for each diff too, a share of its changes unless --density-of \
+      says otherwise.
+      """)
+  var tuneDensities = false
+
   @Option(help: "How many weights --tune tries at most.")
   var tuneBudget = 40
 
@@ -167,6 +174,9 @@ struct MergeCommand: ParsableCommand {
     options.metadata["diffkit.merge.weights"] = weights.text
     options.metadata["diffkit.merge.densities"] = densities.text
     var notes: [String] = []
+    guard !tuneDensities || !tune.isEmpty else {
+      throw DiffError(.usage, "--tune-densities needs --tune, the rows to choose by")
+    }
     if !tune.isEmpty {
       guard let base else { throw DiffError(.usage, "--tune needs --base, the model") }
       notes = try self.tune(&inputs, &options, base: base)
@@ -252,6 +262,7 @@ struct MergeCommand: ParsableCommand {
       ("--ram-alpha", ramLimit != nil && method != .ramPlus),
       ("--seed", seed != nil && !method.draws),
       ("--densities", !densities.isEmpty && method.selection == .all),
+      ("--tune-densities", tuneDensities && method.selection == .all),
     ]
     guard let option = vain.first(where: \.1)?.0 else { return }
     throw DiffError(.usage, "\(option) means nothing to '\(method.rawValue)'; leave it out")

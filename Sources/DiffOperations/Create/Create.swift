@@ -166,10 +166,12 @@ private func write(
   _ pair: TensorPair, _ mode: CreateMode, _ additive: inout AdditivePlan?, _ writer: DiffWriter
 ) throws(DiffError) -> WrittenPair {
   switch (pair.base, pair.tuned) {
-  case (nil, let tensor?): try pair.write(whole: tensor, pair.tunedFile, .insert, writer)
-  case (let tensor?, nil): try pair.write(whole: tensor, pair.baseFile, .delete, writer)
-  case (let old?, let new?) where pair.isReshape: try pair.writeReshape(old, new, writer)
-  default: try additive?.write(pair, writer) ?? pair.writeExact(mode, writer)
+  case (nil, let tensor?): return try pair.write(whole: tensor, pair.tunedFile, .insert, writer)
+  case (let tensor?, nil): return try pair.write(whole: tensor, pair.baseFile, .delete, writer)
+  case (let old?, let new?) where pair.isReshape: return try pair.writeReshape(old, new, writer)
+  default:
+    if let written = try additive?.write(pair, writer) { return written }
+    return try pair.writeExact(mode, writer)
   }
 }
 
