@@ -117,6 +117,25 @@ import TestSupport
     #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
   }
 
+  @Test("hidden files that no process writes are removed by who replaces the file")
+  func leftFiles() throws {
+    try Scratch.with { scratch in
+      let (left, held) = (scratch(".a.1.diffkit-tmp"), scratch(".a.2.diffkit-tmp"))
+      for path in [left, held, scratch(".b.1.diffkit-tmp"), scratch("a")] {
+        try write([1], toFile: path)
+      }
+      let writer = try File(held)
+      try writer.lock(.exclusive)
+      let output = try OutputFile(scratch("a"), overwriting: true)
+      try output.file.write([2].span, at: 0)
+      try output.commit()
+      // Whoever opens it then finds no lock.
+      try File(scratch("a")).lock(.shared)
+      #expect(try contents(ofFile: scratch("a")) == [2])
+      #expect(try scratch.names == [".a.2.diffkit-tmp", ".b.1.diffkit-tmp", "a"])
+    }
+  }
+
   @Test("the hidden folder of an object at work stays, that of none is removed")
   func leftovers() throws {
     try Scratch.with { scratch in

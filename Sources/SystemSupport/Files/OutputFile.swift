@@ -5,7 +5,8 @@ import TensorCore
 ///
 /// Until `commit` the contents stand in a file without a name (Linux, where the file system has
 /// `O_TMPFILE`), which even `kill -9` leaves no trace of, or else in a hidden file beside the
-/// destination, which is removed when the object goes away uncommitted.
+/// destination, which is removed when the object goes away uncommitted, or by the next process if
+/// this one is killed (see `HiddenFiles`).
 package final class OutputFile {
   /// Where the file will appear.
   package private(set) var destination: String
@@ -43,17 +44,14 @@ package final class OutputFile {
         throw DiffError(.io, "not a regular file, so not replaced", path: destination)
       }
     }
-    if let unnamed = File(unnamedBeside: destination) {
+    let unnamed = File(unnamedBeside: destination)
+    if unnamed == nil || overwriting { HiddenFiles.removeLeftovers(of: destination) }
+    if let unnamed {
       file = unnamed
+      // It gets a hidden name for a moment if it takes the place of another file.
+      _ = HiddenFiles.lock(file.descriptor)
     } else {
-      let path = OutputFile.hiddenName(destination)
-      Interruption.add(temporary: path)
-      // The caller knows the destination, not the name beside it.
-      do { file = try File(creating: path, named: destination) } catch {
-        Interruption.remove(temporary: path)
-        throw error
-      }
-      temporaryPath = path
+      (file, temporaryPath) = try Self.hidden(destination)
     }
     let allowed = try file.status().st_mode
     if replaces {
@@ -63,6 +61,26 @@ package final class OutputFile {
       fchmod(file.descriptor, permissions & (allowed | (allowed & 0o444) >> 2) & 0o777)
     }
     self.permissions = try file.status().st_mode & 0o777
+  }
+
+  /// Makes a hidden file, locked, beside a destination.
+  private static func hidden(_ destination: String) throws(DiffError) -> (File, path: String) {
+    while true {
+      let path = hiddenName(destination)
+      Interruption.add(temporary: path)
+      do {
+        // The caller knows the destination, not the name beside it.
+        let file = try File(creating: path, named: destination)
+        // Another process that cleans up may have been here before the lock.
+        if HiddenFiles.lock(file.descriptor), File.isSame(file.descriptor, as: path) {
+          return (file, path)
+        }
+      } catch {
+        Interruption.remove(temporary: path)
+        throw error
+      }
+      Interruption.remove(temporary: path)
+    }
   }
 
   /// Prepares a file with the permissions of another one.
@@ -103,6 +121,7 @@ package final class OutputFile {
     } else {
       try link(to: destination)
     }
+    HiddenFiles.unlock(file.descriptor)
     do throws(DiffError) { try OutputFile.syncFolder(of: destination) } catch {
       withdraw()
       throw error

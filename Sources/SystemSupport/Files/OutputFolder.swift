@@ -4,9 +4,7 @@ import TensorCore
 /// A folder that appears under its name only when it is complete and durable. Until then it is a
 /// hidden one beside its destination, which is removed, with what is in it, when the object goes
 /// away uncommitted.
-///
-/// A process that is killed cannot remove it. The folder is locked as long as it is being written,
-/// so that the next one with this destination removes what no process holds.
+/// What a process leaves that is killed is removed by the next one: see `HiddenFiles`.
 package final class OutputFolder: Sendable {
   /// Where the folder will appear.
   package let destination: String
@@ -22,54 +20,21 @@ package final class OutputFolder: Sendable {
     self.destination = path
     var status = stat()
     guard unsafe lstat(path, &status) != 0 else { throw .folderExists(path) }
-    Self.removeLeftovers(of: path)
+    HiddenFiles.removeLeftovers(of: path)
     while true {
       let made = OutputFile.hiddenName(path)
       Interruption.add(temporary: made)
-      if unsafe mkdir(made, 0o777) == 0 {
-        // Another process that cleans up may have been here before the lock.
-        if let locked = Self.lock(made, isNew: true) {
-          (temporary, descriptor) = (made, locked)
-          return
-        }
-        unsafe rmdir(made)
+      guard unsafe mkdir(made, 0o777) == 0 else {
+        let error = DiffError.system("cannot create", path)
         Interruption.remove(temporary: made)
-        continue
+        throw error
       }
-      let error = DiffError.system("cannot create", path)
+      if let locked = HiddenFiles.lock(newFolder: made) {
+        (temporary, descriptor) = (made, locked)
+        return
+      }
+      unsafe rmdir(made)
       Interruption.remove(temporary: made)
-      throw error
-    }
-  }
-
-  /// Opens and locks a folder.
-  ///
-  /// - Parameter isNew: whether the folder is this process's, which then is content without a lock
-  ///   on a file system that has none.
-  /// - Returns: nil if another process holds it, or has removed it.
-  private static func lock(_ path: String, isNew: Bool) -> Int32? {
-    let descriptor = File.retrying {
-      unsafe open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    }
-    guard descriptor >= 0 else { return nil }
-    let isLocked = File.retrying { flock(descriptor, LOCK_EX | LOCK_NB) } == 0
-    let isFree = isLocked || isNew && errno != EWOULDBLOCK
-    guard isFree, File.isSame(descriptor, as: path) else {
-      close(descriptor)
-      return nil
-    }
-    return descriptor
-  }
-
-  /// Removes the temporary folders of this destination that processes left which were killed.
-  private static func removeLeftovers(of destination: String) {
-    let folder = OutputFile.split(destination).folder
-    let names = (try? Folder.names(folder)) ?? []
-    for name in names where OutputFile.isHiddenName(name, of: destination) {
-      let path = "\(folder)/\(name)"
-      guard let descriptor = lock(path, isNew: false) else { continue }
-      Folder.remove(path)
-      close(descriptor)
     }
   }
 
