@@ -149,7 +149,7 @@ let package = Package(
         "diffkit-hdf5",
         algorithms,
       ],
-      exclude: ["hdf5_peer.py", "training_peer.py"], swiftSettings: swift),
+      exclude: ["hdf5_peer.py", "mergekit_peer.py", "training_peer.py"], swiftSettings: swift),
     .target(
       name: "TestSupport",
       dependencies: [

@@ -45,7 +45,7 @@ import TensorCore
   /// Returns a metadata pair by its index.
   func metadata(at index: Int) throws(DiffError) -> (key: Text, value: Text) {
     guard unsafe metadata.indices.contains(index) else {
-      throw DiffError(.usage, "there is no metadata \(index)", path: reader.path)
+      throw DiffError(.usage, "there is no metadata \(index.asSize)", path: reader.path)
     }
     return unsafe metadata[index]
   }
@@ -61,7 +61,7 @@ import TensorCore
   /// Returns an entry by its index.
   func entry(_ index: Int) throws(DiffError) -> DiffEntry {
     guard reader.indices.contains(index) else {
-      throw DiffError(.usage, "there is no entry \(index)", path: reader.path)
+      throw DiffError(.usage, "there is no entry \(index.asSize)", path: reader.path)
     }
     return reader[index]
   }

@@ -143,7 +143,7 @@ import TensorCore
     }
     guard capacity >= 0, entry.count <= UInt64(capacity) else {
       throw DiffError(
-        .usage, "\(entry.count) changes, but room for \(capacity)", path: reader.path,
+        .usage, "\(entry.count) changes, but room for \(capacity.asSize)", path: reader.path,
         tensor: entry.name)
     }
     var pages = reader.pages(of: entry)

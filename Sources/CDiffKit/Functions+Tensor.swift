@@ -120,7 +120,7 @@ extension BufferPatch {
   /// more than `capacity`.
   fileprivate func elementBytes(_ capacity: Int) throws(DiffError) -> Int {
     guard capacity >= 0, let count = elementBytes, UInt64(capacity) >= changes else {
-      throw DiffError(.usage, "\(changes) elements, but capacity for \(capacity)")
+      throw DiffError(.usage, "\(changes) elements, but capacity for \(capacity.asSize)")
     }
     return count
   }

@@ -96,6 +96,11 @@ extension Shape {
   }
 }
 
+extension Int {
+  /// A `size_t` as messages show it: Swift has it with a sign.
+  var asSize: UInt { UInt(bitPattern: self) }
+}
+
 /// The bytes of a caller's buffer.
 func span(_ start: UnsafeRawPointer?, _ size: Int) throws(DiffError) -> UnsafeBufferPointer<UInt8> {
   guard unsafe start != nil || size == 0, size >= 0 else { throw .null }

@@ -98,19 +98,21 @@ extension CreateMode {
 
 extension CallerTensors.Tensor {
   fileprivate init(_ tensor: diffkit_tensor) throws(DiffError) {
-    let text = unsafe UnsafeRawBufferPointer(start: tensor.name, count: tensor.name_length)
-    guard unsafe tensor.name != nil, let name = unsafe String(validating: text, as: UTF8.self)
+    let text = unsafe UnsafeRawBufferPointer(
+      start: tensor.name, count: max(0, tensor.name_length))
+    guard unsafe tensor.name != nil, unsafe tensor.name_length >= 0,
+      let name = unsafe String(validating: text, as: UTF8.self)
     else { throw DiffError(.usage, "the name of a tensor is NULL, or no UTF-8") }
     self.name = TensorName(name)
     type = try ElementType(code: unsafe tensor.type)
     shape = try unsafe Shape(rank: tensor.rank, tensor.extents, of: type)
     unsafe bytes = tensor.bytes
     let (size, overflow) = shape.count.multipliedReportingOverflow(by: UInt64(type.width))
-    guard !overflow, unsafe UInt64(tensor.byte_count) == size,
+    guard !overflow, unsafe UInt64(tensor.byte_count.asSize) == size,
       unsafe size == 0 || tensor.bytes != nil
     else {
       throw DiffError(
-        .usage, "\(unsafe tensor.byte_count) bytes, which are no \(type) \(shape)",
+        .usage, "\(unsafe tensor.byte_count.asSize) bytes, which are no \(type) \(shape)",
         tensor: self.name)
     }
   }

@@ -44,6 +44,10 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// fit: human-readable, one line each.
   func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String]
 
+  /// What this checkpoint has beside its tensors and a copy of it does not get: a line each, for
+  /// people.
+  func notesOnCopying() throws(DiffError) -> [String]
+
   /// Starts a new file at `path`: a copy of this one, to be changed; see `CheckpointOutput`.
   ///
   /// - Parameters:
@@ -83,6 +87,9 @@ extension Checkpoint {
 
   /// Returns no notes.
   public func notes(onChanging changes: [TableChange]) throws(DiffError) -> [String] { [] }
+
+  /// Nothing.
+  public func notesOnCopying() throws(DiffError) -> [String] { [] }
 
   /// Returns no contents.
   public func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] { [] }

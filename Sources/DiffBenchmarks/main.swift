@@ -24,6 +24,8 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("create-peers", WritingBenchmarks.createPeers),
   ("hdf5", HDF5Benchmarks.run),
   ("merge", MergeBenchmarks.run),
+  ("merge-mergekit", MergekitBenchmarks.run),
+  ("merge-tune", TuningBenchmarks.run),
   ("text", TextBenchmarks.run),
   ("rows", TableBenchmarks.run),
   ("store", StoreBenchmarks.run),

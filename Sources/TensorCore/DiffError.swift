@@ -75,7 +75,7 @@ extension DiffError: CustomStringConvertible {
   /// Returns the description with another wording of the remedy, such as a program's options.
   public func line(_ words: (Remedy) -> String) -> String {
     var parts: [String] = []
-    if let path { parts.append(path) }
+    if let path { parts.append(path.isEmpty ? "''" : path) }
     if let tensor { parts.append("tensor '\(tensor.description.abbreviated())'") }
     if let offset { parts.append("byte \(offset)") }
     parts.append(advice(words).abbreviated(to: 2000))

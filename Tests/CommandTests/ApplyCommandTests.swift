@@ -126,6 +126,24 @@ import TestSupport
     }
   }
 
+  @Test("additions that are given twice are noted")
+  func repeated() throws {
+    try Fixture.with { files in
+      let (base, add, out) = (files("base.h5"), files("add.diff"), files("out.h5"))
+      try write(contents(ofFile: add), toFile: files("copy.diff"))
+      let note = "hold the same additions, which count 2 times"
+      for second in [add, files("copy.diff")] {
+        expectSuccess(
+          try Diffkit.run("apply", base, add, second, "-o", out, "--force"),
+          "note: '\(add)' and '\(second)' \(note)")
+      }
+      let once = try Diffkit.run("apply", base, add, "-o", out, "--force")
+      #expect(!once.output.contains("note"))
+      expectSuccess(
+        try Diffkit.run("merge", add, add, "-o", files("m.diff")), "'\(add)' and '\(add)' \(note)")
+    }
+  }
+
   private static func bits(_ value: Float) -> UInt64 { FloatOracle.narrowed(Double(value), .f16) }
 
   private func floats(_ name: TensorName, _ values: [Float]) -> MemoryTensor {

@@ -227,4 +227,21 @@ import Foundation
         "a diff cannot change a type", "diffkit convert '\(files("f"))' OUTPUT --type bf16")
     }
   }
+
+  @Test("a name that the other format cannot hold is refused as it stands in the source")
+  func names() throws {
+    try Fixture.with { files in
+      let bytes = littleEndian([1, 2] as [Float])
+      for (names, words) in [
+        ([".c"], "tensor '.c': would be '/c': not a name that HDF5 can hold"),
+        (["d."], "tensor 'd.': would be 'd/': not a name that HDF5 can hold"),
+        (["a", "a.b"], "tensor 'a.b': would be 'a/b': 'a' is there and is not a group"),
+      ] {
+        let name = names.joined(separator: "+") + ".safetensors"
+        try files.make(name, names.map { MemoryTensor(TensorName($0), .f32, bytes) })
+        expectTrouble(try Diffkit.run("convert", files(name), files("no.h5")), files(name), words)
+      }
+      #expect(!files.folder.exists("no.h5"))
+    }
+  }
 }

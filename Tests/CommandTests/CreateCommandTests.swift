@@ -71,7 +71,8 @@ import TestSupport
   @Test(
     "options that contradict each other are usage errors",
     arguments: [
-      ["--density", "0.1"], ["--threshold", "1"], ["--skip-nonfloat"], ["--add", "--replace"],
+      ["--density", "0.1"], ["--threshold", "1"], ["--skip-nonfloat"], ["--strict"],
+      ["--add", "--replace"],
       ["--add", "--density", "0"], ["--add", "--density", "1.5"], ["--add", "--density", "nan"],
       ["--add", "--density", "0.1", "--threshold", "1"], ["--add", "--threshold", "0"],
       ["--add", "--threshold", "inf"], ["--meta", "novalue"], ["--meta", "=x"],
@@ -99,6 +100,54 @@ import TestSupport
       #expect(answer.code == 2)
       #expect(answer.output == "")
       #expect(!files.folder.exists("new.diff"))
+    }
+  }
+
+  @Test("a name that no diff can hold is refused with its file")
+  func emptyName() throws {
+    try Fixture.with { files in
+      let bytes = littleEndian([1, 2] as [Float])
+      let (w, empty) = (MemoryTensor("w", .f32, bytes), MemoryTensor("", .f32, bytes))
+      try files.make("plain", [w])
+      try files.make("empty", [empty, w])
+      for (base, tuned) in [("plain", "empty"), ("empty", "plain")] {
+        expectTrouble(
+          try Diffkit.run("create", files(base), files(tuned), "-o", files("no.diff")),
+          "diffkit: \(files("empty")): tensor '': a name must have")
+      }
+      expectTrouble(try Diffkit.run("inspect", ""), "diffkit: '': cannot open")
+      #expect(!files.folder.exists("no.diff"))
+    }
+  }
+
+  @Test("additions that lose something are counted, and refused where that is asked for")
+  func losses() throws {
+    try Fixture.with { files in
+      func halves(_ name: TensorName, _ bits: [UInt16]) -> MemoryTensor {
+        MemoryTensor(name, .f16, littleEndian(bits))
+      }
+      func floats(_ values: [Float]) -> MemoryTensor {
+        MemoryTensor("f", .f32, littleEndian(values))
+      }
+      // The second change is too small beside the first for a float16 of the same scale.
+      try files.make("b", [floats([0, 0, 0])])
+      try files.make("t", [floats([65536, 1e-12, 1])])
+      let create = ["create", files("b"), files("t"), "--add", "-o", files("d"), "--force"]
+      expectSuccess(try Diffkit.run(create), "2 changes", "1 change rounded to zero and left out")
+      #expect(try DiffReader(files("d"))[0].count == 2)
+      expectTrouble(
+        try Diffkit.run(create + ["--strict"]), files("t"), "1 are rounded to zero",
+        "nothing was written", "without --strict")
+      try files.make("same", [floats([1, 0, 0])])
+      expectSuccess(
+        try Diffkit.run(
+          "create", files("b"), files("same"), "--add", "--strict", "-o", files("s")))
+      // −1024 … 65504 is 66528 away, which rounds to 66560: infinite in float16.
+      try files.make("hb", [halves("h", [0xE400])])
+      try files.make("ht", [halves("h", [0x7BFF])])
+      let infinite = ["create", files("hb"), files("ht"), "--add", "-o", files("i")]
+      expectTrouble(try Diffkit.run(infinite + ["--strict"]), "1 become infinite")
+      expectSuccess(try Diffkit.run(infinite), "1 element will become infinite")
     }
   }
 

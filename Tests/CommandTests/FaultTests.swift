@@ -20,6 +20,29 @@ struct FaultTests {
     ]
   }
 
+  @Test("a call that a signal interrupts is made again")
+  func interruptedCalls() throws {
+    try Fixture.with { files in
+      for (name, last) in [("b", 2), ("t", 3)] as [(String, Float)] {
+        try files.make(name, [MemoryTensor("w", .f32, littleEndian([1, last]))])
+      }
+      expectSuccess(try Diffkit.run("create", files("b"), files("t"), "-o", files("w.diff")))
+      // EINTR.
+      let fault = Fault(folder: files.folder, kind: .error(4))
+      let arguments = ["apply", files("b"), files("w.diff"), "-o", files("out")]
+      var call = 0
+      while true {
+        removeFile(files("out"))
+        call += 1
+        guard let child = try fault.run(arguments, at: call) else { break }
+        // The system does not interrupt the call that gives the file its name.
+        let text = String(decoding: child.errors, as: UTF8.self)
+        #expect(child.ending == .exit(0) || text.contains("cannot create"), "\(call): \(text)")
+      }
+      #expect(call > 3)
+    }
+  }
+
   @Test("an output is whole under its name or not there at all", arguments: Fault.kinds)
   func outputs(kind: Fault.Kind) throws {
     try Fixture.with { files in

@@ -48,6 +48,45 @@ import TestSupport
     }
   }
 
+  @Test("a map that gives several tensors one name is refused with two of them")
+  func severalToOne() throws {
+    try Fixture.with { files in
+      let bytes = littleEndian([1, 2] as [Float])
+      for (name, first) in [("b", 1), ("t", 3)] as [(String, Float)] {
+        try files.make(
+          name,
+          [MemoryTensor("u", .f32, littleEndian([first, 2])), MemoryTensor("v", .f32, bytes)])
+      }
+      try files.make("one", [MemoryTensor("same", .f32, bytes)])
+      expectSuccess(
+        try Diffkit.run("create", files("b"), files("t"), "--add", "-o", files("1.diff")))
+      try write(Array("re:^.$\tsame\n".utf8), toFile: files("map"))
+      try files.make("both", [MemoryTensor("u", .f32, bytes), MemoryTensor("v", .f32, bytes)])
+      try files.make(
+        "other",
+        [
+          MemoryTensor("u", .f32, littleEndian([5, 6] as [Float])),
+          MemoryTensor("v", .f32, littleEndian([7, 8] as [Float])),
+        ])
+      expectSuccess(
+        try Diffkit.run("create", files("both"), files("other"), "--add", "-o", files("2.diff")))
+      let map = ["--map", files("map")]
+      let commands = [
+        (["apply", files("one"), files("2.diff"), "-o", files("x")], files("2.diff")),
+        (["create", files("both"), files("one"), "-o", files("x")], files("both")),
+        (["compare", files("both"), files("one")], files("both")),
+      ]
+      for (command, file) in commands {
+        expectTrouble(
+          try Diffkit.run(command + map), file,
+          "tensor 'v': and 'u' are both called 'same' by the map")
+      }
+      // Of the first diff, only one tensor is mapped.
+      expectSuccess(
+        try Diffkit.run(["apply", files("one"), files("1.diff"), "-o", files("y")] + map))
+    }
+  }
+
   private func expectSuffixes(_ base: String, _ tuned: String) throws {
     try Scratch.with { scratch in
       // Without a map nothing is in common, and a tensor that may be the same is named.

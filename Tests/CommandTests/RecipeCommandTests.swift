@@ -31,9 +31,11 @@ import TestSupport
       try fixture.diff("all.diff", .add(.all, values: .f32))
       let before = try fixture.folder.names
       expectSuccess(
-        try Diffkit.run("merge", recipe, "-o", made), "out of 4 of 2 diffs (sum)",
+        try Diffkit.run("merge", recipe, "-o", made, "--meta", "task=mine"),
+        "out of 4 of 2 diffs (sum)",
         "bfloat16 is not the type of the base")
       #expect(try fixture.folder.names == (before + ["m.diff"]).sorted())
+      #expect(try DiffReader(made).metadata["task"] == "mine")
       expectSuccess(try Diffkit.run("merge", "--show", made), "merge_method: task_arithmetic")
       #expect(try Diffkit.run("merge", made, "--show").output == text)
       expectSuccess(try Diffkit.run("apply", fixture("base.h5"), made, "-o", result))

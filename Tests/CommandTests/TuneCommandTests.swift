@@ -1,5 +1,7 @@
+import Checkpoints
 import DiffFormat
 import Foundation
+import TensorCore
 import Testing
 import TestSupport
 
@@ -63,6 +65,94 @@ import TestSupport
         try run(["merge", diffs[0]] + tune + ["-o", scratch("x")]), "2 files of rows for 1 diffs")
       expectTrouble(
         try run(["merge"] + diffs + tune + ["--method", "sce", "-o", scratch("x")]), "weighs")
+    }
+  }
+
+  @Test("densities are chosen too where that is asked for")
+  func densities() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      try train(scratch, model)
+      let diffs = [scratch("a.diff"), scratch("b.diff")]
+      let tune = ["--tune", scratch("a.tsv"), "--tune", scratch("b.tsv"), "--base", model.path]
+      let ties = ["--tune-densities", "--head", "drop", "-o", scratch("m.diff")]
+      let answer = try run(
+        ["merge"] + diffs + tune + ties + ["--method", "ties", "--tune-budget", "16"])
+      expectSuccess(answer, "note: weights", " and densities ", "one weight")
+      let metadata = try DiffReader(scratch("m.diff")).metadata
+      let steps = try #require(metadata["diffkit.merge.tune.trace"]).split(separator: ";").map {
+        $0.split(whereSeparator: { $0 == " " || $0 == "," }).compactMap { Double($0) }
+      }
+      #expect(steps.count == 16 && steps.allSatisfy { $0.count == 5 })
+      #expect(steps.prefix(10).allSatisfy { $0[2] == 1 && $0[3] == 1 })
+      #expect(steps.allSatisfy { (0.05...1).contains($0[2]) && (0.05...1).contains($0[3]) })
+      #expect(steps.contains { $0[2] < 1 || $0[3] < 1 })
+      let best = try #require(steps.max { $0[4] < $1[4] })
+      #expect(metadata["diffkit.merge.densities"] == "\(best[2]),\(best[3])")
+      for (arguments, words) in [
+        (diffs + tune + ties, "means nothing to 'sum'"),
+        (diffs + ties + ["--method", "ties", "--base", model.path], "needs --tune"),
+        (
+          diffs + tune + ties + [
+            "--method", "ties", "--density", "0.5", "--density-of", "nonzeros",
+          ],
+          "excludes --density"
+        ),
+      ] {
+        expectTrouble(try run(["merge"] + arguments + ["--force"]), words)
+      }
+    }
+  }
+
+  @Test("a merged diff with more tokens than the base is evaluated and predicts")
+  func grown() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      try train(scratch, model)
+      // The same tuned models with two more rows in their tables of tokens.
+      for name in ["a", "b"] {
+        let tuned = scratch(name + "-tuned.safetensors")
+        expectSuccess(try run(["apply", model.path, scratch(name + ".diff"), "-o", tuned]))
+        let source = try CheckpointFile.open(tuned)
+        let words: TensorName = "embeddings.word_embeddings.weight"
+        let shapes = source.tensors.map { tensor in
+          tensor.name == words
+            ? Shape([tensor.shape.extents[0] + 2, tensor.shape.extents[1]]) ?? tensor.shape
+            : tensor.shape
+        }
+        let (output, stored) = try CheckpointFile.make(
+          at: scratch(name + "-grown.safetensors"), .safetensors,
+          zip(source.tensors, shapes).map { ($0.name, $0.type, $1) })
+        for (tensor, made) in zip(source.tensors, stored) {
+          var bytes = [UInt8](repeating: 0, count: Int(made.byteCount))
+          var span = bytes.mutableSpan
+          var part = span._mutatingExtracting(first: Int(tensor.byteCount))
+          try source.read(tensor, at: 0, into: &part)
+          try output.write(bytes.span, to: made, at: 0)
+        }
+        try output.commit()
+        let metadata = try DiffReader(scratch(name + ".diff")).metadata
+        expectSuccess(
+          try run(
+            [
+              "create", model.path, scratch(name + "-grown.safetensors"), "--add", "-q", "-o",
+              scratch(name + "-grown.diff"),
+            ]
+              + metadata.sorted { $0.key < $1.key }.flatMap { ["--meta", "\($0.key)=\($0.value)"] })
+        )
+      }
+      let merged = scratch("m.diff")
+      expectSuccess(
+        try run([
+          "merge", scratch("a-grown.diff"), scratch("b-grown.diff"), "--base", model.path, "--rows",
+          "first", "--head", scratch("a-grown.diff"), "--weights", "1,0", "-o", merged,
+        ]), "rows chosen: embeddings.word_embeddings.weight")
+      let task = ["--task", scratch("a.tsv"), "--json"]
+      let plain = try run(["evaluate", model.path, scratch("a.diff")] + task)
+      let grown = try run(["evaluate", model.path, merged] + task)
+      #expect(grown.code == 0 && plain.code == 0, "\(grown.errors)")
+      #expect(try grown.scores["accuracy"] == plain.scores["accuracy"])
+      expectSuccess(try run(["predict", model.path, merged, "the red river"]), "red")
     }
   }
 }

@@ -62,6 +62,7 @@ int main(int count, char **arguments) {
   EXPECT(diffkit_entry_at(diff, 0, &newer.known) == DIFFKIT_OK && newer.later == 0);
   EXPECT(newer.known.size == sizeof newer && newer.known.changes == 1);
   EXPECT(diffkit_entry_at(diff, (size_t)-1, &entry) == DIFFKIT_ARGUMENT);
+  EXPECT(strstr(diffkit_error(), "18446744073709551615") != NULL);
   EXPECT(diffkit_entry_at(NULL, 0, &entry) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_entry_at(diff, 0, NULL) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_find(diff, "model.big", &index) == DIFFKIT_OK && index == 0);

@@ -80,4 +80,47 @@ import TestSupport
     }
     #expect(other?.message.contains("not a checkpoint of this type of model") == true)
   }
+
+  @Test("of several models in a checkpoint, the one that nine of ten tensors are of is taken")
+  func prefixes() throws {
+    let path = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-bert.safetensors"
+    let source = try CheckpointFile.open(path)
+    let model = try source.tensors.map { tensor in
+      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
+      var span = bytes.mutableSpan
+      try source.read(tensor, at: 0, into: &span)
+      return MemoryTensor(tensor.name, tensor.type, tensor.shape, bytes)
+    }
+    let configuration = try self.configuration(Self.bert)
+    func open(_ more: [MemoryTensor]) throws {
+      _ = try EncoderModel(
+        configuration, checkpoint: MemoryCheckpoint(model + more), head: .classes(2))
+    }
+    func copies(_ prefix: String) -> [MemoryTensor] {
+      model.map { tensor in
+        var copy = tensor
+        copy.name = "\(prefix)\(tensor.name)"
+        return copy
+      }
+    }
+    let others = (0..<model.count).map { MemoryTensor("vision.\($0)", .f32, [0, 0, 0, 0]) }
+    let words = try #require(
+      copies("small.").first { $0.name.description.hasSuffix("word_embeddings.weight") })
+    // A table more, and what the library's heads have.
+    try open([words])
+    try open(others.map { MemoryTensor("cls.\($0.name)", .f32, $0.bytes) })
+    let several = #expect(throws: DiffError.self) { try open(copies("teacher.")) }
+    #expect(several?.message.contains("several models: 'bert.embeddings") == true)
+    let foreign = #expect(throws: DiffError.self) { try open(others) }
+    #expect(foreign?.message.contains("holds other things than the model") == true)
+  }
+
+  @Test("a table of more tokens than the configuration has is taken as it is")
+  func grownTable() throws {
+    let path = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-bert.safetensors"
+    let configuration = try self.configuration(Self.bert.replacing("60", with: "58"))
+    let model = try EncoderModel(
+      configuration, checkpoint: CheckpointFile.open(path), head: .classes(2))
+    #expect(model.configuration.vocabulary == 60)
+  }
 }

@@ -71,6 +71,158 @@ import TestSupport
     #expect(message.contains(line) && message.contains(word), "\(message)")
   }
 
+  /// Recipes in the shapes of those that mergekit comes with.
+  @Test(
+    "recipes of the usual shapes are read, or refused with line and reason",
+    arguments: [
+      (
+        """
+        models:
+          - {model: north}
+          - {model: south}
+        merge_method: arcee_fusion
+        base_model: north
+        dtype: bfloat16
+        """, "line 4: 'arcee_fusion' works on whole models"
+      ),
+      (
+        """
+        models:
+          - model: clinic
+            parameters: {density: 0.4, weight: 0.6}
+          - model: letters
+            parameters: {density: 0.6, weight: 0.4}
+        merge_method: ties
+        base_model: plain
+        parameters:
+          normalize: false
+          int8_mask: true
+        dtype: float16
+        """, nil
+      ),
+      (
+        """
+        slices:
+          - sources:
+              - model: north
+                layer_range: [0, 12]
+              - model: south
+                layer_range: [0, 12]
+        # merged by turns
+        merge_method: slerp
+        base_model: north
+        parameters:
+          t:
+            - filter: attention
+              value: [0, 0.4, 0.8, 1]
+            - value: 0.5 # everything else
+        dtype: float16
+        """, "line 8: 'slerp' works on whole models"
+      ),
+      (
+        """
+        models:
+          - model: north
+            parameters:
+              weight: 1.0
+          - model: south
+            parameters:
+              weight: 0.2
+          - model: west
+            parameters:
+              weight: 0.7
+        merge_method: linear
+        dtype: float16
+        """, nil
+      ),
+      (
+        """
+        slices:
+          - sources:
+            - model: north
+              layer_range: [0, 8]
+          - sources:
+            - model: south
+              layer_range: [4, 12]
+        merge_method: passthrough
+        dtype: float16
+        """, "line 8: 'passthrough' takes layers"
+      ),
+      (
+        """
+        models:
+          - model: north
+            parameters:
+              density: [0.9, 0.5, 0.2] # from layer to layer
+              weight: 1.0
+          - model: south
+            parameters:
+              density: 0.4
+              weight: [0, 0.5, 0.9, 1]
+          - model: west
+            parameters:
+              density: 0.3
+              weight:
+                - filter: mlp
+                  value: 0.6
+                - value: 0
+        merge_method: ties
+        base_model: plain
+        parameters: {normalize: true, int8_mask: true}
+        dtype: float16
+        """, nil
+      ),
+    ] as [(String, String?)])
+  func shapes(text: String, refused: String?) throws {
+    if let refused {
+      let message = refusal(text)
+      #expect(message.contains(refused), "\(message)")
+    } else {
+      let recipe = try MergeRecipe(text)
+      #expect(recipe.text == text && recipe.type == "float16")
+      #expect([.ties, .average].contains(recipe.method))
+    }
+  }
+
+  @Test("a recipe with gradients and filters merges diffs as it says")
+  func gradients() throws {
+    try withDiffs { scratch in
+      let (_, diff) = try merge(
+        """
+        models:
+          - model: a.diff
+            parameters:
+              weight: [0, 1]
+          - model: b.diff
+            parameters:
+              weight:
+                - filter: mlp
+                  value: 0.5
+                - value: 0
+        merge_method: task_arithmetic
+        parameters: {normalize: false}
+        """, scratch)
+      // The first element is 1 in one diff and 2 in the other, the last one is 10 in both; weights
+      // of the first diff are 0, ½, 1 from layer to layer, and 0 where there is none.
+      for (name, values) in [
+        ("layers.0.mlp", [1, 5]), ("layers.1.mlp", [1.5, 10]), ("layers.2.attn", [1, 10]),
+      ] as [(String, [Double])] {
+        let entry = try #require(diff.first { $0.name == TensorName(name) })
+        guard case .add(let type, let scale) = entry.operation else {
+          Issue.record("\(name) is no addition")
+          continue
+        }
+        var (positions, numbers): ([UInt64], [Double]) = ([], [])
+        var pages = diff.pages(of: entry)
+        while let changes = try pages.next() {
+          positions += (0..<changes.count).map { changes.position($0) }
+          numbers += changes.numbers(type, scale: scale)
+        }
+        #expect(positions == [0, 3] && numbers == values, "\(name)")
+      }
+    }
+  }
+
   @Test("invalid models and slices are refused with the line")
   func refusedModels() {
     for (text, words) in [

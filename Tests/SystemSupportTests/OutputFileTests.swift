@@ -117,6 +117,41 @@ import TestSupport
     #expect(OutputFile.split("b/c/a") == ("b/c", "a"))
   }
 
+  @Test("hidden files that no process writes are removed by who replaces the file")
+  func leftFiles() throws {
+    try Scratch.with { scratch in
+      let (left, held) = (scratch(".a.1.diffkit-tmp"), scratch(".a.2.diffkit-tmp"))
+      for path in [left, held, scratch(".b.1.diffkit-tmp"), scratch("a")] {
+        try write([1], toFile: path)
+      }
+      let writer = try File(held)
+      try writer.lock(.exclusive)
+      let output = try OutputFile(scratch("a"), overwriting: true)
+      try output.file.write([2].span, at: 0)
+      try output.commit()
+      // Whoever opens it then finds no lock.
+      try File(scratch("a")).lock(.shared)
+      #expect(try contents(ofFile: scratch("a")) == [2])
+      #expect(try scratch.names == [".a.2.diffkit-tmp", ".b.1.diffkit-tmp", "a"])
+    }
+  }
+
+  @Test("the hidden folder of an object at work stays, that of none is removed")
+  func leftovers() throws {
+    try Scratch.with { scratch in
+      let output = try OutputFolder(scratch("out"))
+      try output.write([1], as: "a")
+      let left = scratch(".out.7.diffkit-tmp")
+      try makeFolder(left)
+      try write([3], toFile: left + "/b")
+      let other = try OutputFolder(scratch("out"))
+      #expect(!File.exists(left))
+      try output.commit()
+      #expect(try contents(ofFile: scratch("out/a")) == [1])
+      #expect(throws: DiffError.self) { try other.commit() }
+    }
+  }
+
   @Test("a folder does not replace one that appears meanwhile")
   func folderRace() throws {
     try Scratch.with { scratch in

@@ -84,23 +84,33 @@ public final class SafeTensorsFolder: Checkpoint {
     for name in try otherFiles where withWeights || !otherWeights.contains(name) {
       try add(name, to: &contents)
     }
+    addUnnamed(try Folder.unnamedCount(folder), in: "", to: &contents)
     return contents
   }
 
   /// Appends the file `name`, or all files of the folder `name`.
   private func add(_ name: String, to contents: inout [OtherContent]) throws(DiffError) {
     let path = "\(folder)/\(name)"
+    if let special = SpecialFile(path) {
+      return contents.append(OtherContent(TensorName(name), special.what, special.digest))
+    }
     guard Folder.exists(path) else {
-      guard File.isRegular(path) else { return }
       return contents.append(OtherContent(TensorName(name), "a file", try File(path).digest()))
     }
-    guard !File.isLink(path) else { return }
     for inner in try Folder.names(path) { try add("\(name)/\(inner)", to: &contents) }
+    addUnnamed(try Folder.unnamedCount(path), in: "\(name)/", to: &contents)
   }
 
-  /// The names of other files and folders that are copied: all except hidden folders such as `.git`
-  /// and `.cache`, which do not belong to the model.
-  private var otherFiles: [String] {
+  /// Adds files that cannot be opened by their names, and so are not compared.
+  private func addUnnamed(_ count: Int, in prefix: String, to contents: inout [OtherContent]) {
+    guard count > 0 else { return }
+    contents.append(
+      OtherContent(TensorName("\(prefix)\u{FFFD}"), "files whose names are not UTF-8", nil))
+  }
+
+  /// Names of what else the folder holds and a copy of it gets: all but hidden folders, which are
+  /// about this place and not about the model, as `.git` and `.cache` are.
+  var otherFiles: [String] {
     get throws(DiffError) {
       let known = Set(index.parts + [index.name].compactMap { $0 })
       return try Folder.names(folder).filter {

@@ -169,6 +169,8 @@ struct TransferOptions: ParsableArguments {
       : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
     var notes = options.names.unused(by: readers.flatMap { $0.map(\.name) })
       .map { "no name matches the map's rule \($0)" }
+    if direction == .apply { notes += try Diffs.notes(onRepeated: readers) }
+    if !inPlace && outcome != .alreadyDone { notes += try base.notesOnCopying() }
     if outcome != .alreadyDone && outcome != .copied {
       notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
       notes += moreNotes

@@ -37,6 +37,13 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "With --add: leave out changed tensors that are not float.")
   var skipNonfloat = false
 
+  @Flag(
+    help: """
+      With --add: refuse losses, which are elements that become infinite and changes that are \
+      rounded to zero.
+      """)
+  var strict = false
+
   @Flag(help: "Compare the state of the optimizer too, which whole models of Keras hold.")
   var optimizer = false
 
@@ -49,8 +56,8 @@ struct CreateCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard add || (density == nil && threshold == nil && !skipNonfloat) else {
-      throw ValidationError("--density, --threshold and --skip-nonfloat go with --add")
+    guard add || (density == nil && threshold == nil && !skipNonfloat && !strict) else {
+      throw ValidationError("--density, --threshold, --skip-nonfloat and --strict go with --add")
     }
     guard !(add && replace) else { throw ValidationError("--add and --replace exclude each other") }
     guard density == nil || threshold == nil else {
@@ -68,6 +75,7 @@ struct CreateCommand: ParsableCommand {
     var options = CreateOptions()
     options.profile = profile
     options.skipsNonfloat = skipNonfloat
+    options.refusesLosses = strict
     options.includesOptimizer = optimizer
     options.names = try map.read()
     if replace { options.mode = .replace }
@@ -114,13 +122,16 @@ private struct CreateOutput: CommandOutput {
   let leftOut: [String]
   /// The number of elements that become infinite since stored values are rounded.
   let infinite: UInt64
+  /// Changes that are left out since stored values are rounded to zero.
+  let rounded: UInt64
   /// Rules of `--map` that no name of the base matches.
   let vainRules: [String]
   private let tuned: String
 
   private enum CodingKeys: CodingKey {
     case output, size, changes, elements, changedTensors, tensors, reshaped, deleted, inserted
-    case base, result, alike, attributes, notCompared, notCarried, leftOut, infinite, vainRules
+    case base, result, alike, attributes, notCompared, notCarried, leftOut, infinite, rounded
+    case vainRules
   }
 
   init(
@@ -144,6 +155,7 @@ private struct CreateOutput: CommandOutput {
     notCarried = summary.notCarried.map { .init($0) }
     leftOut = summary.skipped.map(\.description)
     infinite = summary.infinite
+    rounded = summary.rounded
     self.vainRules = vainRules
   }
 
@@ -174,6 +186,7 @@ private struct CreateOutput: CommandOutput {
     }
     if alike.count > 3 { lines.append("and \(alike.count - 3) more such pairs") }
     if infinite > 0 { lines.append("\(infinite.counted("element")) will become infinite") }
+    if rounded > 0 { lines.append("\(rounded.counted("change")) rounded to zero and left out") }
     if let first = attributes.first {
       let more = attributes.count > 1 ? ", and \(attributes.count - 1) more" : ""
       lines.append("attributes in the diff: \(first.abbreviated())\(more)")

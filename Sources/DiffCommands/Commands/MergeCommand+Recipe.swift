@@ -47,7 +47,8 @@ extension MergeCommand {
       ("--density", density != nil), ("--densities", !densities.isEmpty),
       ("--density-of", densityOf != nil), ("--normalize", normalize != nil),
       ("--variant", variant != nil), ("--rescale", rescale != nil), ("--epsilon", epsilon != nil),
-      ("--tune", !tune.isEmpty), ("--base", base != nil), ("--rows", rows != nil),
+      ("--tune", !tune.isEmpty), ("--tune-densities", tuneDensities), ("--base", base != nil),
+      ("--rows", rows != nil),
       ("--gamma", gamma != nil), ("--ram-r", ramRate != nil), ("--ram-alpha", ramLimit != nil),
     ]
     guard let option = specified.first(where: \.1)?.0 else { return }

@@ -15,28 +15,41 @@ extension MergeCommand {
     guard (10...10_000).contains(tuneBudget) else {
       throw DiffError(.usage, "--tune-budget must be 10 to 10000 evaluations")
     }
+    if tuneDensities {
+      guard density == nil, densities.isEmpty else {
+        throw DiffError(.usage, "--tune-densities excludes --density and --densities")
+      }
+      options.density = 1
+      options.densityOf = densityOf ?? .nonzeros
+    }
     var plain = options
     (plain.base, plain.rows, plain.pruneTo, plain.refusesLosses) = (nil, nil, nil, false)
     let tuning = try MergeTuning(
       inputs.map(\.diff), on: base, tasks: tune, files: modelFiles, plain)
     let progress = report.progress
-    let (search, held) = try tuning.search(budget: tuneBudget) { done in
+    let (search, held) = try tuning.search(
+      withDensities: tuneDensities, budget: tuneBudget
+    ) { done in
       progress.say("tune: \(done) of at most \(tuneBudget) evaluations")
     }
-    for (index, weight) in search.best.weights.enumerated() {
-      inputs[index].weight = MergeSetting(weight)
-    }
+    let best = search.best.point
+    best.set(&inputs, withDensities: tuneDensities)
+    func text(_ numbers: [Double]) -> String { numbers.map { "\($0)" }.joined(separator: ",") }
     let steps = search.trace.map { step in
-      step.weights.map { "\($0)" }.joined(separator: ",") + " \(step.score.fixed(5))"
+      let densities = tuneDensities ? " \(text(step.point.densities))" : ""
+      return "\(text(step.point.weights))\(densities) \(step.score.fixed(5))"
     }
+    if tuneDensities { options.metadata["diffkit.merge.densities"] = text(best.densities) }
     options.metadata["diffkit.merge.tune.trace"] = steps.joined(separator: "; ")
     options.metadata["diffkit.merge.tune.held-out"] = held.best.fixed(5)
     options.metadata["diffkit.merge.tune.held-out-one-weight"] = held.uniform.fixed(5)
-    let weights = search.best.weights.map { "\($0)" }.joined(separator: ",")
+    let chosen =
+      "weights \(text(best.weights))"
+      + (tuneDensities ? " and densities \(text(best.densities))" : "")
     return [
-      "weights \(weights), out of \(search.trace.count) evaluations: mean score "
+      "\(chosen), out of \(search.trace.count) evaluations: mean score "
         + "\(search.best.score.fixed(4)) on the rows tuned on, \(held.best.fixed(4)) on the others",
-      "one weight, \(search.uniform.weights[0]): \(search.uniform.score.fixed(4)), "
+      "one weight, \(search.uniform.point.weights[0]): \(search.uniform.score.fixed(4)), "
         + held.uniform.fixed(4),
     ]
   }

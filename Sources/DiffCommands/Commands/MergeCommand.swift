@@ -119,6 +119,13 @@ struct MergeCommand: ParsableCommand {
       valueName: "rows"), completion: .file())
   var tune: [String] = []
 
+  @Flag(
+    help: """
+      With --tune: choose a density for each diff too, a share of its changes unless --density-of \
+      says otherwise.
+      """)
+  var tuneDensities = false
+
   @Option(help: "How many weights --tune tries at most.")
   var tuneBudget = 40
 
@@ -171,6 +178,9 @@ struct MergeCommand: ParsableCommand {
     options.metadata["diffkit.merge.weights"] = weights.text
     options.metadata["diffkit.merge.densities"] = densities.text
     var notes: [String] = []
+    guard !tuneDensities || !tune.isEmpty else {
+      throw DiffError(.usage, "--tune-densities needs --tune, the rows to choose by")
+    }
     if !tune.isEmpty {
       guard let base else { throw DiffError(.usage, "--tune needs --base") }
       notes = try self.tune(&inputs, &options, base: base)
@@ -183,6 +193,7 @@ struct MergeCommand: ParsableCommand {
     _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
   ) throws {
     if dryRun { return try preview(inputs, options) }
+    let notes = try notes + Diffs.notes(onRepeated: inputs.map(\.diff))
     try writeDiff(path, force: outputs.force) { sink in
       try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
     } report: { summary, size in
@@ -255,6 +266,7 @@ struct MergeCommand: ParsableCommand {
       ("--ram-alpha", ramLimit != nil && method != .ramPlus),
       ("--seed", seed != nil && !method.draws),
       ("--densities", !densities.isEmpty && method.selection == .all),
+      ("--tune-densities", tuneDensities && method.selection == .all),
     ]
     guard let option = inapplicable.first(where: \.1)?.0 else { return }
     throw DiffError(.usage, "\(option) does not apply to '\(method.rawValue)'; leave it out")

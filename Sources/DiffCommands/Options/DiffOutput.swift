@@ -13,12 +13,16 @@ func writeDiff<Summary>(
   _ path: String, force: Bool, _ make: (any ByteSink) throws -> Summary,
   report: (Summary, UInt64) throws -> Void
 ) throws {
+  // What is wrong with no input in particular is about the diff that is being made.
+  func made(_ sink: any ByteSink, _ name: String) throws -> Summary {
+    do { return try make(sink) } catch let error as DiffError { throw error.at(path: name) }
+  }
   guard path != "-" else {
-    _ = try make(try StandardOutputSink())
+    _ = try made(try StandardOutputSink(), "standard output")
     return
   }
   let sink = try FileSink(path, overwriting: force)
-  let summary = try make(sink)
+  let summary = try made(sink, path)
   try sink.commit()
   try report(summary, try File(path).size)
 }

@@ -88,7 +88,9 @@ struct TextTable {
     self.shrinking = shrinking
   }
 
-  mutating func add(_ row: [String]) { rows.append(row.map(\.escapingControls)) }
+  mutating func add(_ row: [String]) {
+    rows.append(row.map { $0.abbreviated(to: 1000).escapingControls })
+  }
 
   var text: String { text(width: Terminal.width) }
 

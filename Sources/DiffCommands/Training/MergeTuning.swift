@@ -5,7 +5,7 @@ import DiffTraining
 import Kernels
 import TensorCore
 
-/// Weights of a merge, chosen by scores on tasks: each is that of the merged diff with the head of one of
+/// Weights of a merge, and perhaps densities, chosen by scores on tasks: each is that of the merged diff with the head of one of
 /// the diffs, on every other row; the rows between tell what that is worth.
 struct MergeTuning {
   /// A task, with the head, the model and the rows to compute a score.
@@ -64,30 +64,33 @@ struct MergeTuning {
 
   /// Searches for weights with at most `budget` evaluations of all tasks.
   func search(
-    budget: Int, _ tell: (Int) -> Void
+    withDensities: Bool, budget: Int, _ tell: (Int) -> Void
   ) throws -> (search: WeightSearch, held: (best: Double, uniform: Double)) {
     var done = 0
-    let search = try WeightSearch(count: bodies.count, budget: budget) { weights in
+    let search = try WeightSearch(
+      count: bodies.count, withDensities: withDensities, budget: budget
+    ) { point in
       done += 1
       tell(done)
-      return try score(weights, \.halves.tuning)
+      return try score(point, withDensities, \.halves.tuning)
     }
     return (
       search,
       (
-        try score(search.best.weights, \.halves.held),
-        try score(search.uniform.weights, \.halves.held)
+        try score(search.best.point, withDensities, \.halves.held),
+        try score(search.uniform.point, withDensities, \.halves.held)
       )
     )
   }
 
   /// Returns the mean score over the tasks.
   private func score(
-    _ weights: [Double], _ rows: (Task) -> [TokenExample]
+    _ point: WeightSearch.Point, _ withDensities: Bool, _ rows: (Task) -> [TokenExample]
   ) throws -> Double {
     let sink = MemorySink()
-    _ = try Diffs.merge(
-      zip(bodies, weights).map { MergeInput($0, weight: $1) }, into: sink, options)
+    var inputs = bodies.map { MergeInput($0, weight: 1) }
+    point.set(&inputs, withDensities: withDensities)
+    _ = try Diffs.merge(inputs, into: sink, options)
     let body = try DiffReader(bytes: sink.bytes)
     var sum = 0.0
     for task in tasks {
@@ -115,6 +118,16 @@ struct MergeTuning {
       let values = FloatBuffer(count: model.layout.count)
       try model.initialize(values, seed: 0)
       return try model.predictions(of: rows, at: values)
+    }
+  }
+}
+
+extension WeightSearch.Point {
+  /// Gives diffs their weights and densities.
+  func set(_ inputs: inout [MergeInput], withDensities: Bool) {
+    for index in inputs.indices {
+      inputs[index].weight = MergeSetting(weights[index])
+      if withDensities { inputs[index].density = MergeSetting(densities[index]) }
     }
   }
 }

@@ -142,6 +142,7 @@ extension TensorPlan {
     for list in entries.values { found.append((list, try names.find(list[0].entry.name))) }
     let separator = TensorNames.separator(
       found.compactMap { pair in pair.stored.map { (map[pair.list[0].entry.name], $0.name) } })
+    try map.requireDistinct(found.map(\.list[0].entry.name), of: diffs.first?.path)
     var plans: [TensorPlan] = []
     var taken: [TensorName: TensorName] = [:]
     for (list, stored) in found {

@@ -29,6 +29,39 @@ extension Diffs {
   }
 }
 
+extension Diffs {
+  /// A line for diffs that hold the same additions as another one: they are summed as often.
+  ///
+  /// - Complexity: O(entries), and O(changes) of diffs whose entries are alike.
+  public static func notes(onRepeated diffs: [DiffReader]) throws(DiffError) -> [String] {
+    var alike: [[EntryOutline]: [DiffReader]] = [:]
+    for diff in diffs where diffs.count > 1 && diff.contains(where: \.isAddition) {
+      alike[diff.map(EntryOutline.init), default: []].append(diff)
+    }
+    var same: [Fingerprint: [DiffReader]] = [:]
+    for group in alike.values where group.count > 1 {
+      for diff in group { same[try diff.contentsIdentity(), default: []].append(diff) }
+    }
+    return same.values.filter { $0.count > 1 }.map { group in
+      let paths = group.map { "'\($0.path ?? "-")'" }.joined(separator: " and ")
+      return "\(paths) hold the same additions, which count \(group.count) times"
+    }.sorted()
+  }
+}
+
+/// What two entries have in common that make the same changes, without a look at those.
+private struct EntryOutline: Hashable {
+  let key: TensorName.Key
+  let count: UInt64
+  let result: Fingerprint?
+
+  init(_ entry: DiffEntry) {
+    key = entry.name.key
+    count = entry.count
+    result = entry.result
+  }
+}
+
 extension TableChange {
   /// True if a tensor is inserted or deleted.
   fileprivate var changesNames: Bool { if case .reshape = self { false } else { true } }

@@ -81,6 +81,7 @@ extension Checkpoint {
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> CheckpointComparison {
     var comparison = CheckpointComparison()
+    try options.names.requireDistinct(tensors.map(\.name), of: path)
     let names = TensorNames(second, options.names)
     var found: Set<TensorName> = []
     var pairs: [(StoredTensor, StoredTensor)] = []

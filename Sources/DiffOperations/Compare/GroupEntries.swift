@@ -17,6 +17,9 @@ func group(
     }
   }
   let names = base.map { TensorNames($0, map) }
+  if base != nil {
+    for diff in diffs { try map.requireDistinct(diff.map(\.name), of: diff.path) }
+  }
   for tensor in try AlignedTensor.all(diffs) {
     let entries = tensor.entries(in: diffs)
     let first = entries[0].diff == 0 ? entries[0].entry : nil

@@ -34,6 +34,9 @@ public struct CreateOptions: Sendable {
   public var skipsNonfloat = false
   /// True if optimizer state is compared too, which whole Keras models hold.
   public var includesOptimizer = false
+  /// Whether an additive diff is refused that loses something: elements that become infinite,
+  /// changes that are rounded to zero.
+  public var refusesLosses = false
   /// Maps names of the base to names of the tuned checkpoint.
   public var names = NameMap()
   /// Metadata to store in the diff.
@@ -62,6 +65,8 @@ public struct CreateSummary: Sendable, Hashable {
   public var skipped: [TensorName] = []
   /// The number of elements that an additive diff makes infinite because of rounding.
   public var infinite: UInt64 = 0
+  /// Changes that an additive diff leaves out, since what it stores would be zero.
+  public var rounded: UInt64 = 0
   /// The fingerprints of the whole checkpoints before and after; nil if names in them are
   /// ambiguous.
   public var checkpoints: CheckpointFingerprints?
@@ -109,8 +114,11 @@ extension Diffs {
     var additive: AdditivePlan?
     if case .add(let selection, let values) = options.mode {
       var progress = ProgressCounter("survey", total: bytes, handler)
-      additive = try AdditivePlan(
-        pairs, selection, values: values, skipsNonfloat: options.skipsNonfloat, progress: &progress)
+      do throws(DiffError) {
+        additive = try AdditivePlan(
+          pairs, selection, values: values, skipsNonfloat: options.skipsNonfloat,
+          progress: &progress)
+      } catch { throw error.at(path: tuned.path) }
       summary.skipped = additive?.skipped ?? []
     }
     var progress = ProgressCounter("create", total: bytes, handler)
@@ -119,17 +127,11 @@ extension Diffs {
     var resultHashes = baseHashes
     for pair in pairs {
       let entry: WrittenPair
-      switch (pair.base, pair.tuned) {
-      case (nil, let tensor?): entry = try pair.write(whole: tensor, tuned, .insert, writer)
-      case (let tensor?, nil): entry = try pair.write(whole: tensor, base, .delete, writer)
-      case (let old?, let new?) where pair.isReshape:
-        entry = try pair.writeReshape(old, new, writer)
-      default:
-        if additive == nil {
-          entry = try pair.writeExact(options.mode, writer)
-        } else {
-          entry = try additive?.write(pair, writer) ?? WrittenPair()
-        }
+      do throws(DiffError) {
+        entry = try write(pair, options.mode, &additive, writer)
+      } catch {
+        // A name that a diff cannot hold is a fault of the file that has it.
+        throw error.at(path: (pair.base == nil ? tuned : base).path)
       }
       if let hash = entry.base { baseHashes.append(pair.name, hash) }
       if let hash = entry.result { resultHashes.append(pair.name, hash) }
@@ -137,7 +139,7 @@ extension Diffs {
         if let other = written.updateValue(pair.name, forKey: pair.name.key) {
           throw DiffError(
             .mismatch, "differs from '\(other)' in the separator only; rename one of them",
-            tensor: pair.name)
+            path: (pair.base == nil ? tuned : base).path, tensor: pair.name)
         }
         summary.changedTensors += 1
         summary.changes += changes
@@ -145,6 +147,8 @@ extension Diffs {
       progress.add(pair.byteCount)
     }
     summary.infinite = additive?.infinite ?? 0
+    summary.rounded = additive?.rounded ?? 0
+    if options.refusesLosses { try summary.refuseLosses(tuned.path) }
     let differences = try AttributeDifferences(from: base, to: tuned, pairs, options)
     writer.carry(differences.carried)
     if let base = baseHashes.ofCheckpoint, let result = resultHashes.ofCheckpoint {
@@ -157,6 +161,34 @@ extension Diffs {
     try stamps.check()
     try writer.finish()
     return summary
+  }
+}
+
+/// Writes the entry of a tensor, if it changes.
+private func write(
+  _ pair: TensorPair, _ mode: CreateMode, _ additive: inout AdditivePlan?, _ writer: DiffWriter
+) throws(DiffError) -> WrittenPair {
+  switch (pair.base, pair.tuned) {
+  case (nil, let tensor?): return try pair.write(whole: tensor, pair.tunedFile, .insert, writer)
+  case (let tensor?, nil): return try pair.write(whole: tensor, pair.baseFile, .delete, writer)
+  case (let old?, let new?) where pair.isReshape: return try pair.writeReshape(old, new, writer)
+  default:
+    if let written = try additive?.write(pair, writer) { return written }
+    return try pair.writeExact(mode, writer)
+  }
+}
+
+extension CreateSummary {
+  /// Refuses an additive diff that lost something.
+  fileprivate func refuseLosses(_ path: String) throws(DiffError) {
+    let losses = [
+      (infinite, "become infinite"), (rounded, "are rounded to zero"),
+    ].filter { $0.0 > 0 }
+    guard !losses.isEmpty else { return }
+    throw DiffError(
+      .unsupported,
+      "of the changes " + losses.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        + "; nothing was written", path: path, remedy: .allowLosses)
   }
 }
 
@@ -220,6 +252,7 @@ struct TensorPair: Sendable {
   static func all(
     _ base: any Checkpoint, _ tuned: any Checkpoint, _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPair] {
+    try map.requireDistinct(base.tensors.map(\.name), of: base.path)
     let names = TensorNames(tuned, map)
     let baseNames = TensorNames(base)
     var matched: [TensorName: (name: TensorName, isLiteral: Bool)] = [:]

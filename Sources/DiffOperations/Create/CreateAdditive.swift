@@ -16,6 +16,8 @@ struct AdditivePlan {
   private(set) var skipped: [TensorName] = []
   /// The number of elements that stored values make infinite, though the tuned ones are finite.
   private(set) var infinite: UInt64 = 0
+  /// Changes that are left out since what is stored would be zero.
+  private(set) var rounded: UInt64 = 0
 
   init(
     _ pairs: [TensorPair], _ selection: Selection, values: FloatType, skipsNonfloat: Bool,
@@ -64,6 +66,7 @@ struct AdditivePlan {
     var deltas = ChangeRun<Double>()
     var stored = ChangeRun<UInt8>()
     var infinite = 0
+    var rounded = 0
   }
 
   /// Writes the entry of a tensor that both have, unless none of its changes is kept.
@@ -101,6 +104,7 @@ struct AdditivePlan {
         baseBuilder.append(block.baseHash)
         resultBuilder.append(block.resultHash)
         infinite += UInt64(block.infinite)
+        rounded += UInt64(block.rounded)
         guard !block.stored.isEmpty else { continue }
         if changes == 0 {
           try writer.begin(DiffEntry(pair.name, operation, pair.type, pair.shape))
@@ -127,6 +131,11 @@ struct AdditivePlan {
 extension AdditivePlan.BlockDeltas {
   /// Computes the stored values and adds them to `base`.
   fileprivate mutating func store(_ type: FloatType, _ scale: Int, _ tensor: FloatType) {
+    // Half of the least number rounds to even.
+    let limit = Double.powerOfTwo(scale) * type.leastMagnitude / 2
+    rounded = deltas.count
+    deltas.keep { $0.magnitude > limit }
+    rounded -= deltas.count
     let stored = ChangeRun(
       at: deltas.start, deltas.offsets, Kernels.narrowed(deltas.values.span, type, scale))
     let numbers = stored.view.numbers(type, scale: scale)

@@ -55,9 +55,12 @@ extension Checkpoint {
     }
     try FreeSpace.require(
       renamed.map { $0.shape.count * UInt64($0.type.width) }.clampedSum, at: path)
-    let (output, stored) = try CheckpointFile.make(
-      at: path, format, renamed, metadata: storedMetadata(of: self, format),
-      overwriting: overwriting)
+    let (output, stored): (any CheckpointOutput, [StoredTensor])
+    do throws(DiffError) {
+      (output, stored) = try CheckpointFile.make(
+        at: path, format, renamed, metadata: storedMetadata(of: self, format),
+        overwriting: overwriting)
+    } catch { throw naming(error, names) }
     var summary = ConvertSummary()
     summary.skipped =
       skipped
@@ -98,6 +101,17 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
+  /// An error about a tensor of the new file, as one about the tensor of this file that it comes
+  /// from.
+  private func naming(_ error: DiffError, _ names: [TensorName: TensorName]) -> DiffError {
+    guard let name = error.tensor, let old = names[name], old != name else { return error }
+    var error = error
+    error.path = path
+    error.tensor = old
+    error.message = "would be '\(name)': \(error.message)"
+    return error
+  }
+
   /// Returns the attributes of an HDF5 file that are not converted, as one object; nil if there are
   /// none.
   fileprivate func leftAttributes() throws(DiffError) -> SkippedObject? {

@@ -49,7 +49,13 @@ extension Diffs {
       found.append((stored?.name ?? name, name, stored))
     }
     try names.requireAll(missing)
+    try options.names.requireDistinct(found.map(\.source), of: path)
     found.sort { $0.name < $1.name }
+    for (one, next) in zip(found, found.dropFirst()) where one.name == next.name {
+      throw DiffError(
+        .mismatch, "is the same tensor as '\(one.source)' in \(base.path)", path: path,
+        tensor: next.source)
+    }
     var summary = ExchangeSummary()
     summary.names = found.map(\.source)
     let writer = try DiffWriter(

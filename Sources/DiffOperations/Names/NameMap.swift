@@ -106,6 +106,26 @@ public struct NameMap: Sendable {
     return name
   }
 
+  /// Refuses rules that give several tensors of one file one name.
+  ///
+  /// - Throws: `mismatch` with two of the tensors.
+  /// - Complexity: O(names), and O(1) without rules.
+  func requireDistinct(_ all: [TensorName], of path: String?) throws(DiffError) {
+    guard !isEmpty else { return }
+    var seen: [TensorName.Key: (name: TensorName, isRenamed: Bool)] = [:]
+    for name in all.sorted() {
+      let mapped = self[name]
+      let isRenamed = mapped != name
+      // Names that a file itself has twice are not the map's.
+      guard let other = seen.updateValue((name, isRenamed), forKey: mapped.key),
+        isRenamed || other.isRenamed
+      else { continue }
+      throw DiffError(
+        .mismatch, "and '\(other.name)' are both called '\(mapped)' by the map", path: path,
+        tensor: name)
+    }
+  }
+
   /// Returns the left sides of the rules that match none of `all`, as spelled in the file.
   public func unused(by all: [TensorName]) -> [String] {
     let unusedNames = names.keys.filter { !Set(all).contains($0) }.sorted()

@@ -11,6 +11,9 @@ struct CheckpointTensors: Sendable {
   /// The separator in the checkpoint's names: '/' or '.'.
   let separator: String
 
+  /// The share of a checkpoint's tensors, heads of tasks apart, that must have the prefix.
+  private static let leastShare = 0.9
+
   /// Finds the tensors of a model in a checkpoint.
   ///
   /// - Parameter anchor: The name of a tensor that the model must have; its prefix in the
@@ -24,18 +27,35 @@ struct CheckpointTensors: Sendable {
     let anchors = tensors.keys.filter {
       $0 == anchor || $0.description.hasSuffix(".\(anchor)")
     }.sorted()
-    guard let found = anchors.first else {
+    guard !anchors.isEmpty else {
       throw DiffError(
         .mismatch, "no tensor '\(anchor)': not a checkpoint of this type of model",
         path: checkpoint.path)
     }
-    guard anchors.count == 1 else {
+    let prefixes = anchors.map { String($0.description.dropLast(anchor.description.count)) }
+    let names = checkpoint.tensors.filter { !$0.isOptimizerState }
+      .map { Self.plain($0.name).description }.filter { !Self.isHead($0) }
+    let counts = prefixes.map { prefix in
+      let inner = prefixes.filter { $0 != prefix && $0.hasPrefix(prefix) }
+      return names.count { name in
+        name.hasPrefix(prefix) && !inner.contains(where: name.hasPrefix)
+      }
+    }
+    let most = counts.max() ?? 0
+    guard let index = counts.firstIndex(of: most),
+      Double(most) >= Self.leastShare * Double(names.count)
+    else {
+      let found = anchors.map { "'\($0)'" }.joined(separator: ", ")
       throw DiffError(
         .mismatch,
-        "holds several models: '\(anchors.map(\.description).joined(separator: "', '"))'",
+        anchors.count > 1
+          ? "several models: \(found)"
+          : "holds other things than the model of \(found): only \(most) of \(names.count) tensors "
+            + "are in it; leave the others out first",
         path: checkpoint.path)
     }
-    prefix = String(found.description.dropLast(anchor.description.count))
+    let found = anchors[index]
+    prefix = prefixes[index]
     separator = tensors[found].map { $0.name.description.contains("/") } == true ? "/" : "."
   }
 
@@ -44,6 +64,15 @@ struct CheckpointTensors: Sendable {
 
   /// Returns a tensor of the task's head, whose names have no prefix, or nil.
   func head(_ name: TensorName) -> StoredTensor? { tensors[name] }
+
+  /// Whether a tensor is of a head that the transformers library puts beside the encoder.
+  private static func isHead(_ name: String) -> Bool {
+    let heads = [
+      "classifier", "cls", "lm_head", "pre_classifier", "qa_outputs", "vocab_layer_norm",
+      "vocab_projector", "vocab_transform",
+    ]
+    return heads.contains { name.hasPrefix($0 + ".") }
+  }
 
   private static func plain(_ name: TensorName) -> TensorName {
     var parts = name.parts

@@ -66,6 +66,7 @@ public final class EncoderModel: TrainableModel {
     }
     let names = EncoderNames(configuration.family)
     let tensors = try CheckpointTensors(checkpoint, anchor: names.words)
+    let configuration = Self.grown(configuration, tensors[names.words])
     let hasPooler = tensors["\(names.pooler).weight"] != nil
     let isReplaced = pooling == .pooler && !hasPooler && head != .span
     self.configuration = configuration
@@ -90,6 +91,19 @@ public final class EncoderModel: TrainableModel {
           + "it is replaced")
     }
     self.notes = notes
+  }
+
+  /// A configuration with as many tokens as the checkpoint has rows for, if those are more: a diff
+  /// that adds tokens does not come with another `config.json`.
+  private static func grown(
+    _ configuration: EncoderConfiguration, _ words: StoredTensor?
+  ) -> EncoderConfiguration {
+    guard let extents = words?.shape.extents, extents.count == 2,
+      let rows = Int32(exactly: extents[0]), Int(rows) > configuration.vocabulary
+    else { return configuration }
+    var grown = configuration
+    grown.vocabulary = Int(rows)
+    return grown
   }
 
   /// Checks that a diff can replace the checkpoint's head by the task's, which is f32.

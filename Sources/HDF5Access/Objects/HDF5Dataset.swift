@@ -1,5 +1,6 @@
 import CHDF5
 import Checkpoints
+import SystemSupport
 import TensorCore
 
 /// The open dataset of a tensor, for reading and writing ranges of little-endian bytes.
@@ -11,6 +12,8 @@ final class HDF5Dataset {
   let cacheSize: Int
   /// The dataset's only chunk, if it is unpacked without the library.
   private var whole: HDF5WholeChunk?
+  /// The same, if it is only read.
+  private var streamed: HDF5StreamedChunk?
   private let isLargeChunk: Bool
 
   /// Opens a tensor's dataset.
@@ -74,6 +77,20 @@ final class HDF5Dataset {
     if case .tensor(let tensor) = described { whole = HDF5WholeChunk(tensor) }
   }
 
+  /// Prepares for reading alone, if the tensor is in one large chunk.
+  ///
+  /// - Parameter bytes: returns the file.
+  func prepareReading(
+    _ userBlock: UInt64, _ bytes: () throws(DiffError) -> File
+  ) throws(DiffError) {
+    guard isLargeChunk else { return }
+    let described = try StoredTensor.describe(
+      dataset.id, "", userBlock: userBlock, takesStandardOutput: false)
+    if case .tensor(let tensor) = described {
+      streamed = HDF5StreamedChunk(tensor, in: try bytes())
+    }
+  }
+
   /// Writes pending changes to the file.
   func store() throws(DiffError) { try whole?.store(in: dataset.id) }
 
@@ -81,6 +98,11 @@ final class HDF5Dataset {
     if let whole {
       try checkRange(at: offset, count: buffer.count)
       return try whole.read(at: offset, into: &buffer, of: dataset.id)
+    }
+    if let streamed {
+      try checkRange(at: offset, count: buffer.count)
+      if try streamed.read(at: offset, into: &buffer) { return }
+      self.streamed = nil
     }
     for part in try parts(at: offset, count: buffer.count) {
       let selection = try select(part.box)

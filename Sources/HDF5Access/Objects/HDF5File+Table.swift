@@ -11,6 +11,7 @@ extension HDF5File {
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
     var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: takesStandardOutput)
+    if try hasEightByteAddresses() { walk.file = try bytes() }
     let root = try walkAll(&walk)
     // Tensors can be read without the attributes, so a failure here is not an error.
     do { walk.table.metadata = try HDF5Attribute.texts(of: root.id) } catch {
@@ -30,6 +31,15 @@ extension HDF5File {
     walk.contents = HDF5Contents(file: handle.id)
     _ = try walkAll(&walk)
     return walk.contents?.all ?? []
+  }
+
+  /// Returns whether addresses and sizes take 8 bytes each in the file, as in most.
+  private func hasEightByteAddresses() throws(DiffError) -> Bool {
+    let what = "cannot read the superblock"
+    let creation = try HDF5Handle(H5Fget_create_plist(handle.id), what)
+    var (addresses, sizes) = (0, 0)
+    try unsafe H5Pget_sizes(creation.id, &addresses, &sizes).orThrow(what)
+    return addresses == 8 && sizes == 8
   }
 
   /// Visits all objects; returns the root group.

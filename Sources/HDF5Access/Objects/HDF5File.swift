@@ -1,5 +1,6 @@
 import CHDF5
 import Checkpoints
+import SystemSupport
 import TensorCore
 
 /// A file that libhdf5 has opened in this process. Only this class and the types that it uses call
@@ -7,6 +8,8 @@ import TensorCore
 final class HDF5File: @unchecked Sendable {
   // All state is used under the library's lock only.
   let handle: HDF5Handle
+  private let path: String
+  private var openedBytes: File?
   private let isWritable: Bool
   private var openDatasets: [(name: TensorName, dataset: HDF5Dataset)] = []
 
@@ -21,11 +24,10 @@ final class HDF5File: @unchecked Sendable {
   convenience init(_ path: String, writable: Bool) throws(DiffError) {
     let mode = writable ? dk_H5F_ACC_RDWR() : dk_H5F_ACC_RDONLY()
     do throws(DiffError) {
-      try self.init(by: .streams, writable) { access in unsafe H5Fopen(path, mode, access) }
+      try self.init(path, by: .streams, writable) { access in unsafe H5Fopen(path, mode, access) }
     } catch {
-      // This driver does not report the cause. The other one does; it is not used for anything
-      // else.
-      _ = try HDF5File(by: .descriptors, false) { access in
+      // That driver forgets what was wrong. The other one says so; it opens nothing more.
+      _ = try HDF5File(path, by: .descriptors, false) { access in
         unsafe H5Fopen(path, dk_H5F_ACC_RDONLY(), access)
       }
       throw error
@@ -34,7 +36,7 @@ final class HDF5File: @unchecked Sendable {
 
   /// Makes the empty file at `path` an HDF5 file without objects.
   convenience init(creating path: String) throws(DiffError) {
-    try self.init(by: .streams, true) { access in
+    try self.init(path, by: .streams, true) { access in
       unsafe H5Fcreate(path, dk_H5F_ACC_TRUNC(), dk_H5P_DEFAULT, access)
     }
   }
@@ -43,8 +45,9 @@ final class HDF5File: @unchecked Sendable {
   private enum Driver { case descriptors, streams }
 
   private init(
-    by driver: Driver, _ isWritable: Bool, _ open: (hid_t) -> hid_t
+    _ path: String, by driver: Driver, _ isWritable: Bool, _ open: (hid_t) -> hid_t
   ) throws(DiffError) {
+    self.path = path
     self.isWritable = isWritable
     HDF5Library.lock()
     defer { HDF5Library.unlock() }
@@ -59,6 +62,14 @@ final class HDF5File: @unchecked Sendable {
     let id = open(access.id)
     guard id >= 0 else { throw HDF5Library.error(.notACheckpoint, "cannot be opened as HDF5") }
     handle = try HDF5Handle(id, "")
+  }
+
+  /// The file itself, for what the library does not tell; opened once, since a helper may open few.
+  func bytes() throws(DiffError) -> File {
+    if let openedBytes { return openedBytes }
+    let file = try File(path)
+    openedBytes = file
+    return file
   }
 
   /// Returns the number of bytes before the HDF5 part of the file.
@@ -126,7 +137,11 @@ final class HDF5File: @unchecked Sendable {
     }
     if openDatasets.count == HDF5File.maximumOpenDatasets { try closeFirstDataset() }
     let dataset = try HDF5Dataset(name, in: handle.id)
-    if isWritable { try dataset.prepareChanges(userBlockSize()) }
+    if isWritable {
+      try dataset.prepareChanges(userBlockSize())
+    } else {
+      try dataset.prepareReading(userBlockSize(), bytes)
+    }
     openDatasets.append((name, dataset))
     while openDatasets.count > 1,
       openDatasets.reduce(0, { $0 + min($1.dataset.cacheSize, Self.maximumCaches + 1) })

@@ -1,5 +1,6 @@
 import CHDF5
 import Checkpoints
+import SystemSupport
 import TensorCore
 
 /// A traversal in ascending order of paths. It visits a group once, under the smallest path that
@@ -10,10 +11,18 @@ struct HDF5Walk {
   var table = HDF5Table()
   /// The contents other than tensors, with hashes; nil if they are not requested.
   var contents: HDF5Contents?
+  /// The file, where indexes of chunks are checked in its bytes.
+  var file: File?
   var groups: Set<haddr_t> = []
   var aliases: [Int: [TensorName]] = [:]
-  /// The index in the table of each visited dataset; nil for skipped ones.
-  private var datasets: [haddr_t: Int?] = [:]
+  /// The datasets seen.
+  private var datasets: [haddr_t: Seen] = [:]
+
+  private enum Seen {
+    /// A tensor, by its index in the table.
+    case tensor(Int)
+    case skipped(reason: String, mayHoldNumbers: Bool)
+  }
 
   private static let maximumDepth = 100
 
@@ -76,7 +85,15 @@ struct HDF5Walk {
       try visit(child.id, prefix: "\(path)/", label: label, depth: depth + 1)
     case H5O_TYPE_DATASET:
       if let seen = datasets[object.address] {
-        if let index = seen { aliases[index, default: []].append(path) }
+        switch seen {
+        case .tensor(let index): aliases[index, default: []].append(path)
+        case .skipped(let reason, let mayHoldNumbers):
+          skip(path, reason, mayHoldNumbers: mayHoldNumbers)
+          if contents != nil {
+            let dataset = try open(link, of: group)
+            try contents?.add(dataset: dataset.id, path, reason)
+          }
+        }
         return
       }
       let dataset = try open(link, of: group)
@@ -85,12 +102,13 @@ struct HDF5Walk {
         withChunks: contents == nil)
       {
       case .tensor(var tensor):
+        try checkChunks(of: tensor, header: object.address)
         try contents?.add(attributesOf: dataset.id, path)
         tensor.label = label
-        datasets[object.address] = table.tensors.count
+        datasets[object.address] = .tensor(table.tensors.count)
         table.tensors.append(tensor)
       case .skipped(let reason, let mayHoldNumbers):
-        datasets[object.address] = .some(nil)
+        datasets[object.address] = .skipped(reason: reason, mayHoldNumbers: mayHoldNumbers)
         skip(path, reason, mayHoldNumbers: mayHoldNumbers)
         try contents?.add(dataset: dataset.id, path, reason)
       }
@@ -100,6 +118,14 @@ struct HDF5Walk {
       try contents?.add(datatype: datatype.id, path)
     default: skip(path, "an object of an unknown kind")
     }
+  }
+
+  private func checkChunks(of tensor: StoredTensor, header: haddr_t) throws(DiffError) {
+    guard let file, case .chunked(let chunks) = tensor.storage, !chunks.chunks.isEmpty else {
+      return
+    }
+    try HDF5ChunkTree(file, userBlock: userBlock, chunk: chunks.shape)
+      .check(header: UInt64(header))
   }
 
   /// Adds the object of a link whose name is not valid UTF-8; with a hash only for datasets and

@@ -10,6 +10,16 @@ extension File {
     return first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
+  /// Returns whether a path leads to the file or folder that is open as a descriptor.
+  static func isSame(_ descriptor: Int32, as path: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    guard unsafe fstat(descriptor, &first) == 0, unsafe stat(path, &second) == 0 else {
+      return false
+    }
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
   /// Returns whether another open file is the same file.
   package func isSame(as other: File) throws(DiffError) -> Bool {
     let (one, two) = (try status(), try other.status())
@@ -39,6 +49,13 @@ extension File {
   package static func isLink(_ path: String) -> Bool {
     var status = stat()
     return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// What a symbolic link says, or nil if it is none.
+  package static func linkText(_ path: String) -> [UInt8]? {
+    var bytes = [CChar](repeating: 0, count: 4096)
+    let count = unsafe readlink(path, &bytes, bytes.count)
+    return count < 0 ? nil : bytes.prefix(count).map(UInt8.init(bitPattern:))
   }
 
   /// Returns a path without trailing slashes; `/` stays.

@@ -22,7 +22,8 @@ public final class File: Sendable {
   /// Opens an existing regular file for reading, or for reading and writing. Non-blocking, so that
   /// a pipe is refused immediately.
   public convenience init(_ path: String, writable: Bool = false) throws(DiffError) {
-    let descriptor = unsafe open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK)
+    let flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK
+    let descriptor = Self.retrying { unsafe open(path, flags) }
     guard descriptor >= 0 else { throw .system("cannot open", path) }
     self.init(adopting: descriptor, path: path)
     let kind = try status().st_mode & S_IFMT
@@ -40,7 +41,9 @@ public final class File: Sendable {
   ) throws(DiffError) {
     self.path = name ?? path
     location = path
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    descriptor = Self.retrying {
+      unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    }
     guard descriptor >= 0 else { throw .system("cannot create", self.path) }
   }
 
@@ -123,11 +126,21 @@ public final class File: Sendable {
 
   /// Makes the contents durable.
   package func sync() throws(DiffError) {
-    guard fsync(descriptor) == 0 else { throw .system("cannot flush", path) }
+    guard File.retrying({ fsync(descriptor) }) == 0 else { throw .system("cannot flush", path) }
   }
 
   /// Sets the size; new bytes read as zeros.
   package func resize(to size: UInt64) throws(DiffError) {
-    guard ftruncate(descriptor, off_t(size)) == 0 else { throw .system("cannot resize", path) }
+    guard File.retrying({ ftruncate(descriptor, off_t(size)) }) == 0 else {
+      throw .system("cannot resize", path)
+    }
+  }
+
+  /// Makes a call of the system again for as long as a signal interrupts it.
+  static func retrying(_ call: () -> Int32) -> Int32 {
+    while true {
+      let result = call()
+      guard result < 0 && errno == EINTR else { return result }
+    }
   }
 }

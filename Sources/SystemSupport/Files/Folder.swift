@@ -19,16 +19,32 @@ package enum Folder {
 
   /// Returns the names in a folder, sorted, except those that are not valid UTF-8.
   package static func names(_ path: String) throws(DiffError) -> [String] {
+    try entries(path).names
+  }
+
+  /// The number of names in a folder that are not valid UTF-8.
+  package static func unnamedCount(_ path: String) throws(DiffError) -> Int {
+    try entries(path).unnamed
+  }
+
+  private static func entries(
+    _ path: String
+  ) throws(DiffError) -> (names: [String], unnamed: Int) {
     guard let folder = unsafe opendir(path) else { throw .system("cannot open", path) }
     defer { unsafe closedir(folder) }
     var names: [String] = []
+    var unnamed = 0
     while let entry = unsafe readdir(folder) {
       let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) {
         unsafe String(validating: $0.prefix { $0 != 0 }, as: UTF8.self)
       }
-      if let name, name != ".", name != ".." { names.append(name) }
+      guard let name else {
+        unnamed += 1
+        continue
+      }
+      if name != ".", name != ".." { names.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return (names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }, unnamed)
   }
 }
 

@@ -5,7 +5,8 @@ import TensorCore
 ///
 /// Until `commit` the contents are in an unnamed file (on Linux, if the file system supports
 /// `O_TMPFILE`), which leaves no trace even after `kill -9`, or else in a hidden file next to the
-/// destination, which is removed when the object is released uncommitted.
+/// destination, which is removed when the object is released uncommitted, or by the next process if
+/// this one is killed (see `HiddenFiles`).
 package final class OutputFile {
   /// The path at which the file will appear.
   package private(set) var destination: String
@@ -36,22 +37,22 @@ package final class OutputFile {
     var status = stat()
     let replaces = unsafe lstat(destination, &status) == 0
     if replaces {
+      if status.st_mode & S_IFMT == S_IFDIR {
+        throw DiffError(.exists, "is a folder; choose another name", path: destination)
+      }
       guard overwriting else { throw .outputExists(destination) }
       guard status.st_mode & S_IFMT == S_IFREG else {
         throw DiffError(.io, "not a regular file, so not replaced", path: destination)
       }
     }
-    if let unnamed = File(unnamedBeside: destination) {
+    let unnamed = File(unnamedBeside: destination)
+    if unnamed == nil || overwriting { HiddenFiles.removeLeftovers(of: destination) }
+    if let unnamed {
       file = unnamed
+      // It gets a hidden name for a moment if it takes the place of another file.
+      _ = HiddenFiles.lock(file.descriptor)
     } else {
-      let path = OutputFile.hiddenName(destination)
-      Interruption.add(temporary: path)
-      // Messages name the destination, not the temporary file.
-      do { file = try File(creating: path, named: destination) } catch {
-        Interruption.remove(temporary: path)
-        throw error
-      }
-      temporaryPath = path
+      (file, temporaryPath) = try Self.hidden(destination)
     }
     let allowed = try file.status().st_mode
     if replaces {
@@ -62,6 +63,26 @@ package final class OutputFile {
       fchmod(file.descriptor, permissions & (allowed | (allowed & 0o444) >> 2) & 0o777)
     }
     self.permissions = try file.status().st_mode & 0o777
+  }
+
+  /// Makes a hidden file, locked, beside a destination.
+  private static func hidden(_ destination: String) throws(DiffError) -> (File, path: String) {
+    while true {
+      let path = hiddenName(destination)
+      Interruption.add(temporary: path)
+      do {
+        // The caller knows the destination, not the name beside it.
+        let file = try File(creating: path, named: destination)
+        // Another process that cleans up may have been here before the lock.
+        if HiddenFiles.lock(file.descriptor), File.isSame(file.descriptor, as: path) {
+          return (file, path)
+        }
+      } catch {
+        Interruption.remove(temporary: path)
+        throw error
+      }
+      Interruption.remove(temporary: path)
+    }
   }
 
   /// Prepares a file with the permissions of another one.
@@ -103,6 +124,7 @@ package final class OutputFile {
     } else {
       try link(to: destination)
     }
+    HiddenFiles.unlock(file.descriptor)
     do throws(DiffError) { try OutputFile.syncFolder(of: destination) } catch {
       withdraw()
       throw error
@@ -137,8 +159,8 @@ package final class OutputFile {
     #if os(Linux)
     let contents = "/proc/self/fd/\(file.descriptor)"
     guard unsafe linkat(AT_FDCWD, contents, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 else {
-      if errno == EEXIST { throw .outputExists(path) }
-      throw .system("cannot create", path)
+      if errno == EEXIST { throw .outputExists(destination) }
+      throw .system("cannot create", destination)
     }
     #endif
   }
@@ -146,12 +168,25 @@ package final class OutputFile {
   /// Returns a unique hidden name in the folder of the destination.
   package static func hiddenName(_ destination: String) -> String {
     let (folder, name) = split(destination)
-    // Names are limited in bytes, not in characters; a divided character is repaired.
-    let beginning = String(decoding: name.utf8.prefix(200), as: UTF8.self)
-    return "\(folder)/.\(beginning).\(UInt32.random(in: .min ... .max)).diffkit-tmp"
+    return "\(folder)/\(hiddenStart(name))\(UInt32.random(in: .min ... .max))\(hiddenEnd)"
   }
 
-  /// Returns the folder and the last component of a path.
+  /// Returns whether a file of this name may be the hidden one of a destination.
+  static func isHiddenName(_ name: String, of destination: String) -> Bool {
+    let start = hiddenStart(split(destination).name)
+    guard name.hasPrefix(start), name.hasSuffix(hiddenEnd) else { return false }
+    let number = name.utf8.dropFirst(start.utf8.count).dropLast(hiddenEnd.utf8.count)
+    return UInt32(String(decoding: number, as: UTF8.self)) != nil
+  }
+
+  private static func hiddenStart(_ name: String) -> String {
+    // Names are limited in bytes, not in characters; one that is cut in two is repaired.
+    ".\(String(decoding: name.utf8.prefix(200), as: UTF8.self))."
+  }
+
+  private static let hiddenEnd = ".diffkit-tmp"
+
+  /// The folder and the last component of a path.
   package static func split(_ path: String) -> (folder: String, name: String) {
     guard let slash = path.lastIndex(of: "/") else { return (".", path) }
     let folder = slash == path.startIndex ? "/" : String(path[..<slash])
@@ -167,11 +202,13 @@ package final class OutputFile {
   /// Makes the entries of a path's folder durable.
   package static func syncFolder(of path: String) throws(DiffError) {
     let folder = split(path).folder
-    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = File.retrying { unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw .system("cannot open", folder) }
     defer { close(descriptor) }
-    // Some file systems cannot sync a folder and report EINVAL, which is ignored.
-    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("cannot flush", folder) }
+    // Some file systems cannot sync a folder and say EINVAL; there is nothing better to do there.
+    guard File.retrying({ fsync(descriptor) }) == 0 || errno == EINVAL else {
+      throw .system("cannot flush", folder)
+    }
   }
 }
 
@@ -182,7 +219,7 @@ extension File {
     let folder = OutputFile.split(path).folder
     // glibc's O_TMPFILE is a compound macro that Swift does not import.
     let unnamed: Int32 = 0o20_000_000 | O_DIRECTORY
-    let descriptor = unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666)
+    let descriptor = File.retrying { unsafe open(folder, unnamed | O_RDWR | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else { return nil }
     // Without /proc the file could not be linked to a name.
     guard unsafe access("/proc/self/fd/\(descriptor)", R_OK) == 0 else {

@@ -3,11 +3,13 @@ import TensorCore
 
 /// A folder that appears at its destination only when it is complete and durable. Until then it is
 /// a hidden folder next to the destination, which is removed with its contents when the object is
-/// released uncommitted.
+/// released uncommitted, or by the next process if this one is killed (see `HiddenFiles`).
 package final class OutputFolder: Sendable {
   /// The path at which the folder will appear.
   package let destination: String
   private let temporary: String
+  /// The temporary folder, open and locked.
+  private let descriptor: Int32
 
   /// Prepares a folder.
   ///
@@ -17,12 +19,21 @@ package final class OutputFolder: Sendable {
     self.destination = path
     var status = stat()
     guard unsafe lstat(path, &status) != 0 else { throw .folderExists(path) }
-    temporary = OutputFile.hiddenName(path)
-    Interruption.add(temporary: temporary)
-    guard unsafe mkdir(temporary, 0o777) == 0 else {
-      let error = DiffError.system("cannot create", path)
-      Interruption.remove(temporary: temporary)
-      throw error
+    HiddenFiles.removeLeftovers(of: path)
+    while true {
+      let made = OutputFile.hiddenName(path)
+      Interruption.add(temporary: made)
+      guard unsafe mkdir(made, 0o777) == 0 else {
+        let error = DiffError.system("cannot create", path)
+        Interruption.remove(temporary: made)
+        throw error
+      }
+      if let locked = HiddenFiles.lock(newFolder: made) {
+        (temporary, descriptor) = (made, locked)
+        return
+      }
+      unsafe rmdir(made)
+      Interruption.remove(temporary: made)
     }
   }
 
@@ -30,6 +41,7 @@ package final class OutputFolder: Sendable {
     // After a commit this path no longer exists.
     Folder.remove(temporary)
     Interruption.remove(temporary: temporary)
+    close(descriptor)
   }
 
   /// Returns the path at which a file of the folder is to be created.

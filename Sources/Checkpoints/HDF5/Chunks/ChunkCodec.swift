@@ -89,6 +89,65 @@ package struct ChunkCodec: Sendable {
     return bytes
   }
 
+  /// The elements of a stored chunk that is read in pieces, none of which is kept; shuffled and in
+  /// the byte order of the file, as `elements` reads them.
+  ///
+  /// - Parameters:
+  ///   - size: the bytes of the stored chunk.
+  ///   - piece: reads a range of them.
+  /// - Returns: nil if the chunk passed other filters than deflate and, before it, shuffle.
+  /// - Throws: `malformed` if it does not unpack to a chunk.
+  package func unpackStream(
+    size: UInt64, _ piece: (Range<UInt64>) throws(DiffError) -> [UInt8]
+  ) throws(DiffError) -> [UInt8]? {
+    guard case .deflate? = filters.last,
+      filters.dropLast().allSatisfy({ $0 == .shuffle }), filters.count <= 2
+    else { return nil }
+    var out = [UInt8](repeating: 0, count: byteCount)
+    let expander = ZlibExpander()
+    var (offset, made, isComplete) = (UInt64(0), 0, false)
+    while offset < size && !isComplete {
+      let bytes = try piece(offset..<min(size, offset + 1 << 20))
+      offset += UInt64(bytes.count)
+      var done = 0
+      while !isComplete && (done < bytes.count || made < byteCount) {
+        var span = out.mutableSpan
+        guard let step = expander.step(bytes.span.extracting(done...), into: &span, at: made) else {
+          throw DiffError(.malformed, "a chunk does not unpack to its size")
+        }
+        done += step.taken
+        made += step.made
+        isComplete = step.isComplete
+        if step.taken == 0 && step.made == 0 { break }
+      }
+      // A stream that goes on where the chunk ends would never take the rest.
+      guard done == bytes.count || isComplete else { break }
+    }
+    guard isComplete, made == byteCount else {
+      throw DiffError(.malformed, "a chunk does not unpack to its size")
+    }
+    return out
+  }
+
+  /// The little-endian elements in a range of bytes of what `unpackStream` returned.
+  package func elements(_ range: Range<Int>, of chunk: [UInt8]) -> [UInt8] {
+    let width = type.width
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    var span = bytes.mutableSpan
+    let count = byteCount / width
+    if filters.contains(.shuffle), width > 1, count > 1 {
+      var planes: [UInt8] = []
+      planes.reserveCapacity(range.count)
+      let (first, end) = (range.lowerBound / width, range.upperBound / width)
+      for plane in 0..<width { planes += chunk[plane * count + first..<plane * count + end] }
+      Kernels.joinPlanes(planes.span, width: width, into: &span)
+    } else {
+      span.copy(chunk.span.extracting(range))
+    }
+    if isBigEndian { Kernels.swapBytes(&span, width: type.byteOrderWidth) }
+    return bytes
+  }
+
   /// Returns a chunk as it is stored, after all filters.
   package func pack(_ chunk: consuming [UInt8]) -> [UInt8] {
     var bytes = consume chunk
