@@ -1,6 +1,7 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import Kernels
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -79,6 +80,29 @@ import TestSupport
       for line in answer.errors.split(separator: "\n") {
         #expect(line.contains("is being changed by another process"), "\(line)")
       }
+    }
+  }
+
+  @Test("the sample: one process appends steps, another follows")
+  func sample() throws {
+    try Fixture.with { files in
+      var random = SplitMix64(seed: TestSeed.value &+ 61)
+      try files.make(
+        "model.safetensors",
+        [MemoryTensor("a", .u8, random.bytes(5000)), MemoryTensor("b", .u8, random.bytes(70))])
+      expectSuccess(
+        try Diffkit.run("store", "init", files("runs"), files("model.safetensors")))
+      // The follower ends after three steps, wherever among them all it began.
+      let program = """
+        timeout 60 "$1" follow "$2" 3 >"$3" & follower=$!
+        timeout 60 "$1" append "$2" 20 && wait $follower && cat "$3"
+        """
+      let answer = Answer(
+        try .run(
+          "sh", ["-c", program, "sh", Diffkit.besides("FollowStore"), files("runs"), files("log")]))
+      expectSuccess(answer, "added step-20", "2 tensors, prepared in")
+      expectSuccess(
+        try Diffkit.run("store", "check", files("runs"), "--rebuild"), "sound; 21 versions")
     }
   }
 

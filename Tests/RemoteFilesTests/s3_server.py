@@ -31,7 +31,9 @@ def is_signed(environ, body):
         return False
     fields = dict(part.strip().split("=", 1) for part in text.split(" ", 1)[1].split(","))
     headers = {
-        name: environ["HTTP_" + name.upper().replace("-", "_")]
+        name: environ[
+            "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_")
+        ]
         for name in fields["SignedHeaders"].split(";")
     }
     url = f"http://{environ['HTTP_HOST']}{environ['REQUEST_URI']}"

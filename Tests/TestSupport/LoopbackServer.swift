@@ -11,6 +11,16 @@ package final class LoopbackServer {
   package static let python =
     ProcessInfo.processInfo.environment["DIFFKIT_PYTHON"] ?? "python3"
 
+  /// Whether that Python has what `s3_server.py` needs.
+  package static let hasMoto: Bool = {
+    let imports = "import botocore.auth, moto.server, werkzeug.serving"
+    return (try? ChildProcess.run(python, ["-c", imports]))?.ending == .exit(0)
+  }()
+
+  /// Whether nginx is there.
+  package static let hasNginx =
+    (try? ChildProcess.run("nginx", ["-v"]))?.ending == .exit(0)
+
   /// Starts it.
   ///
   /// - Throws: if it prints no port.

@@ -3,11 +3,11 @@ import DiffFormat
 import RemoteFiles
 import TensorCore
 
-/// Options of commands that read diffs from servers.
+/// Options of commands that read diffs and stores on servers.
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A folder that keeps the diffs of http, https and s3 addresses, so that each is fetched once.",
+      "A folder that keeps what comes from http, https and s3 addresses, so that it comes once.",
       valueName: "folder"), completion: .directory)
   var cache: String?
 

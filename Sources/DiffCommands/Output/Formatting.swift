@@ -97,12 +97,16 @@ struct TextTable {
     return rows.enumerated().map { number, row in
       var line = ""
       for (i, cell) in row.enumerated() {
-        let cell = cell.shortened(to: widths[i])
-        let padding = String(repeating: " ", count: widths[i] - cell.columns)
+        let columns = cell.columns
+        let isLong = columns > widths[i]
+        let cell = isLong ? cell.shortened(to: widths[i]) : cell
+        let padding = String(
+          repeating: " ", count: widths[i] - (isLong ? cell.columns : columns))
         line += rightAligned.contains(i) ? padding + cell : cell + padding
         line += "  "
       }
-      while line.last == " " { line.removeLast() }
+      let end = line.utf8.lastIndex { $0 != UInt8(ascii: " ") }
+      line = end.map { String(line[...$0]) } ?? ""
       return (number == 0 ? line.styled(.bold) : line) + "\n"
     }.joined()
   }
