@@ -130,7 +130,10 @@ final class Fetch: BodyReceiver {
       }
       try take(response, size: whole)
       end = whole
-    case 416 where response.sizeBeyondRange == 0: try take(response, size: 0)
+    case 416 where response.sizeBeyondRange == 0:
+      // Of nothing there is no range; what is said about that is no part of it.
+      try take(response, size: 0)
+      idle = 0
     default: idle = 0
     }
   }

@@ -50,7 +50,7 @@ final class FolderOrigin: StoreOrigin {
       defer { interference = nil }
       return interference
     }
-    try? other?()
+    _ = try? other?()
     guard try index(limit: .max)?.tag == tag else { return false }
     let output = try OutputFile("\(folder)/store.json", overwriting: true)
     try output.file.write(bytes.span, at: 0)

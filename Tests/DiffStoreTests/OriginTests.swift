@@ -74,7 +74,7 @@ import TestSupport
         #expect(other?.path == "elsewhere/" + link)
         #expect(!File.exists(folder("local/store.json")))
       }
-      #expect(try store.problems().count == 5)
+      #expect(try store.problems().count == 4)
       origin.lies.withLock { $0 = [:] }
       // What was damaged here comes once more.
       _ = try store.switch(CheckpointFile.open(served), to: "2")

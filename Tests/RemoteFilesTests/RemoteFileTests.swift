@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import RemoteFiles
 import SystemSupport
 import TensorCore
@@ -27,6 +28,29 @@ struct RemoteFileTests {
       #expect(end?.code == .truncated)
       // Nothing is left but the folder that is served.
       #expect(try server.scratch.names == ["served"])
+    }
+  }
+
+  @Test("nginx: parts, the whole, nothing", .enabled(if: LoopbackServer.hasNginx, "no nginx"))
+  func nginx() throws {
+    try Scratch.with { scratch in
+      var random = SplitMix64(seed: TestSeed.value &+ 23)
+      let bytes = random.bytes(1_000_000)
+      try write(bytes, toFile: scratch("data"))
+      try write([], toFile: scratch("empty"))
+      let script = Repository.path + "/Tests/RemoteFilesTests/nginx_server.py"
+      try LoopbackServer.with([script, scratch.path]) { server in
+        func file(_ name: String) throws -> RemoteFile {
+          try RemoteFile(#require(RemoteAddress("http://127.0.0.1:\(server.port)/\(name)")))
+        }
+        let data = try file("data")
+        #expect(try data.bytes(500_000..<500_010) == Array(bytes[500_000..<500_010]))
+        try data.fetchAll()
+        #expect(try data.bytes(0..<1_000_000) == bytes)
+        #expect(try file("empty").size == 0)
+        let missing = #expect(throws: DiffError.self) { try file("nothing") }
+        #expect(missing?.code == .notFound)
+      }
     }
   }
 

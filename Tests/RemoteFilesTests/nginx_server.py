@@ -26,7 +26,13 @@ http {{
   scgi_temp_path {state}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    location / {{ root {folder}; }}
+    location / {{
+      root {folder};
+      location ~ /(lock|verified\\.json)$ {{ deny all; }}
+      location ~ /(links|anchors)/ {{
+        add_header Cache-Control "public, max-age=31536000, immutable";
+      }}
+    }}
   }}
 }}
 """

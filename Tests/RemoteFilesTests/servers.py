@@ -121,7 +121,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         is_index = self.path.endswith("/store.json")
         if is_index or len(part) < 2 or self.count("cuts") > 100:
             return self.do_plain(number, data, part, first, last, tag, content)
-        most = max(1, min(len(part) - 1, len(data) // 50))
+        # Less than 4 KiB is no progress for the client, which gives up after some of those.
+        most = min(len(part) - 1, max(len(data) // 50, 1 << 16))
         self.answer(206, part[: RANDOM.randrange(most)], tag + content, length=len(part))
         with LOCK:
             LOG.append("cut here")

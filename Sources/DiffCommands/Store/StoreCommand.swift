@@ -74,6 +74,7 @@ struct StoreInitCommand: ParsableCommand {
     let made: Store
     let checkpoint = try CheckpointFile.open(base)
     let place = try StorePlace(store.store, store.network)
+    defer { withExtendedLifetime(place) {} }
     switch place {
     case .folder(let path):
       made = try Store.create(
