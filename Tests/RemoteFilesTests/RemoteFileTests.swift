@@ -115,7 +115,7 @@ struct RemoteFileTests {
     ("dead", .io, "500; given up after 4 attempts"), ("denied", .denied, "403"),
     ("cutting_whole", .io, "given up"), ("shifted", .io, "sends bytes"),
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
-    ("more", .io, "the server sends"), ("header", .limit, "header"), ("packed", .io, "gzip"),
+    ("more", .io, "more bytes than it stated"), ("header", .limit, "header"), ("packed", .io, "gzip"),
     ("slow", .io, "next to nothing"), ("to_file", .io, "redirects to file:"),
     ("to_http", .io, "redirects to http:"), ("nowhere", .io, "302"),
     ("endless_error", .io, "endless"), ("changing", .changed, "was changed"),

@@ -47,7 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
             self.wfile.flush()
         except OSError:
-            self.close_connection = True
+            self.close_connection = self.is_gone = True
 
     def cut(self):
         self.close_connection = True
@@ -59,6 +59,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = urllib.parse.urlsplit(self.path).path
         self.sent = 0
+        # `Connection: close` in an answer sets close_connection, before its body.
+        self.is_gone = False
         if path == "/log":
             with LOCK:
                 text = "".join(line + "\n" for line in LOG)
@@ -182,7 +184,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def endless(self):
         # A gigabyte at most: the client has gone long before.
         for _ in range(1 << 14):
-            if self.close_connection:
+            if self.is_gone:
                 return
             self.push(bytes(1 << 16))
 
@@ -240,7 +242,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """A header without an end."""
         self.push(b"HTTP/1.1 200 OK\r\n")
         for index in range(1 << 16):
-            if self.close_connection:
+            if self.is_gone:
                 return
             self.push(b"X-%d: " % index + b"x" * 1000 + b"\r\n")
 

@@ -18,13 +18,13 @@ extension UInt64 {
 
   /// `22 713 216`.
   var grouped: String {
-    let digits = Array(String(self))
-    var out = ""
+    let digits = Array(String(self).utf8)
+    var out: [UInt8] = []
     for (index, digit) in digits.enumerated() {
-      if index > 0 && (digits.count - index) % 3 == 0 { out.append(" ") }
+      if index > 0 && (digits.count - index) % 3 == 0 { out.append(UInt8(ascii: " ")) }
       out.append(digit)
     }
-    return out
+    return String(decoding: out, as: UTF8.self)
   }
 }
 
