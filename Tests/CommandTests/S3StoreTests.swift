@@ -1,4 +1,5 @@
 import Checkpoints
+import DiffOperations
 import Kernels
 import RemoteFiles
 import SystemSupport

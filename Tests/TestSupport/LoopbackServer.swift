@@ -1,4 +1,5 @@
 import Foundation
+import SystemSupport
 import TensorCore
 
 /// A Python program that prints the port that it serves on loopback and ends with its standard input.
