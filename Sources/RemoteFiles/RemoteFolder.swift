@@ -76,13 +76,8 @@ public final class RemoteFolder: Sendable {
   ///
   /// - Throws: `limit` for one of more bytes than `limit`; `no-space`; what fetching throws.
   package func fetch(_ name: String, limit: UInt64, into file: File) throws(DiffError) {
-    let fetch = Fetch(try session(name), nil, file)
+    let fetch = Fetch(try session(name), nil, file, limit: limit)
     try fetch.open()
-    guard fetch.size <= limit else {
-      throw DiffError(
-        .limit, "has \(fetch.size) bytes on the server, more than the \(limit) that it is to have",
-        path: "\(try address(of: name))")
-    }
     try FreeSpace.require(fetch.size, at: file.path)
     try fetch.require(0..<fetch.size)
   }

@@ -164,6 +164,22 @@ struct RemoteFileTests {
     }
   }
 
+  @Test("what is larger than it is to be is refused before it comes")
+  func limited() throws {
+    try MisbehavingServer.with(100_000) { server in
+      for mode in ["huge_whole", "whole", "plain", "huge"] {
+        let text = "http://127.0.0.1:\(server.port)/\(mode)"
+        let folder = RemoteFolder(try #require(RemoteAddress(text)), server.options)
+        let file = try File(creating: server.scratch(mode))
+        let error = #expect(throws: DiffError.self) {
+          try folder.fetch("data", limit: 99_999, into: file)
+        }
+        #expect(error?.code == .limit, "\(mode): \(error?.description ?? "")")
+        #expect(try file.size <= 1 << 16)
+      }
+    }
+  }
+
   // MARK: The cache
 
   @Test("a cached object is asked for once more, and not fetched")

@@ -238,6 +238,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = 1 << 60
         self.answer(206, part, [*tag, ("Content-Range", f"bytes {first}-{last}/{size}")])
 
+    def do_huge_whole(self, number, data, part, first, last, tag, content):
+        """Knows no ranges, states an exabyte, and sends as if it had it."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 60))
+        self.end_headers()
+        self.endless()
+        self.cut()
+
     def do_header(self, number, data, part, first, last, tag, content):
         """A header without an end."""
         self.push(b"HTTP/1.1 200 OK\r\n")
