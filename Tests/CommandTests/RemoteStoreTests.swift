@@ -190,7 +190,8 @@ struct RemoteStoreTests {
     arguments: [
       "more", "header", "unsized", "endless_error", "huge", "shifted", "to_file", "to_http",
       "nowhere", "packed", "denied", "short_files", "long_files", "huge_files", "endless_files",
-      "swapped_files", "unranged_files", "huge_whole", "huge_whole_files", "to_http_files", "to_file_files",
+      "swapped_files", "unranged_files", "huge_whole",
+      "huge_whole_files", "to_http_files", "to_file_files",
     ])
   func hostile(_ mode: String) throws {
     try with { files, _, server in
