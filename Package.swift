@@ -145,8 +145,8 @@ let package = Package(
       name: "DiffBenchmarks",
       dependencies: [
         "DiffCommands", "DiffTraining", "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints",
-        "Kernels", "SystemSupport", "StrictJSON", "TensorCore", "TestSupport", "Platform",
-        "diffkit-hdf5",
+        "Compression", "Kernels", "SystemSupport", "StrictJSON", "TensorCore", "TestSupport",
+        "Platform", "diffkit-hdf5",
         algorithms,
       ],
       exclude: ["hdf5_peer.py", "mergekit_peer.py", "training_peer.py"], swiftSettings: swift),
@@ -255,12 +255,13 @@ let package = Package(
         "RemoteFiles", "DiffFormat", "TensorCore", "Kernels", "SystemSupport", "Platform",
         "TestSupport",
       ],
-      exclude: ["s3_server.py", "servers.py"], swiftSettings: swift),
+      exclude: ["nginx_server.py", "s3_server.py", "servers.py"], swiftSettings: swift),
     .testTarget(
       name: "CommandTests",
       dependencies: [
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "StrictJSON", "Compression", "Platform", "RemoteFiles", "TestSupport", "ForkTrial",
+        "StrictJSON", "Compression", "Kernels", "Platform", "RemoteFiles", "TestSupport",
+        "ForkTrial", "FollowStore",
         "diffkit",
         "diffkit-hdf5",
         algorithms,

@@ -29,6 +29,10 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("text", TextBenchmarks.run),
   ("rows", TableBenchmarks.run),
   ("store", StoreBenchmarks.run),
+  ("store-log", StoreBenchmarks.logs),
+  ("store-tasks", StoreBenchmarks.tasks),
+  ("store-afar", StoreBenchmarks.afar),
+  ("follower", StoreBenchmarks.follow),
   ("training", TrainingBenchmarks.run),
   ("gates", GateBenchmarks.run),
 ]
@@ -38,7 +42,7 @@ do {
   case "diffkit": runCommandLine(Array(arguments.dropFirst()))
   case "part":
     for part in parts where part.name == arguments.last { try part.run() }
-  case "store-make": try StoreBenchmarks.make(arguments.last ?? "")
+  case "store-make": try StoreBenchmarks.make(Array(arguments.dropFirst()))
   case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
   case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
   case "table": try MethodTable.run(Array(arguments.dropFirst()))

@@ -14,13 +14,15 @@ import TensorCore
 /// one moment, and needs no lock. Of two processes that change a store at the same time one gets an
 /// error, and neither loses anything. `spec/STORE.md` describes the files.
 public final class Store: Sendable {
-  /// The folder.
+  /// The folder; of a store that is elsewhere, the one that holds what has been needed of it.
   public let path: String
+  /// What messages call it: the folder, or the address.
+  public var name: String { files.name }
   /// What it held when it was opened, or last changed by this object.
-  public var index: StoreIndex { state.withLock { $0 } }
+  public var index: StoreIndex { state.withLock { $0.index } }
 
-  let state: Guarded<StoreIndex>
-  /// Which files were found to be whole.
+  let state: Guarded<(index: StoreIndex, tag: String?)>
+  /// Which files were found to be whole, and where the others are.
   let files: StoreFiles
 
   /// Opens a store.
@@ -28,92 +30,68 @@ public final class Store: Sendable {
   /// - Throws: `not-found` if there is none, `malformed` or `limit` for an index that breaks a rule;
   ///   `io`.
   /// - Complexity: O(versions).
-  public init(_ path: String) throws(DiffError) {
-    let path = File.withoutFinalSlashes(path)
-    self.path = path
-    state = Guarded(try Self.read(path).index)
-    files = StoreFiles(path)
+  public convenience init(_ path: String) throws(DiffError) {
+    let files = StoreFiles(File.withoutFinalSlashes(path))
+    let found = try files.readIndex()
+    self.init(files, found.index)
   }
 
-  init(_ path: String, _ index: StoreIndex) {
-    self.path = path
-    state = Guarded(index)
-    files = StoreFiles(path)
+  /// Opens a store that is elsewhere.
+  ///
+  /// - Parameter folder: keeps what has been needed of it; made if it is not there. It may serve many
+  ///   processes, and stay for later ones.
+  package convenience init(_ origin: any StoreOrigin, keptIn folder: String) throws(DiffError) {
+    try Self.makeFolders(folder)
+    let files = StoreFiles(folder, origin)
+    let found = try files.readIndex()
+    self.init(files, found.index, tag: found.tag)
   }
 
-  static func indexPath(_ path: String) -> String { "\(path)/store.json" }
+  init(_ files: StoreFiles, _ index: StoreIndex, tag: String? = nil) {
+    path = files.path
+    self.files = files
+    state = Guarded((index, tag))
+  }
+
+  /// Makes the folders of a store where they are not there.
+  static func makeFolders(_ path: String) throws(DiffError) {
+    for folder in [path, "\(path)/anchors", "\(path)/links"] { try Folder.create(folder) }
+  }
 
   /// Reads the index anew: what other processes have added since.
   public func refresh() throws(DiffError) {
-    let index = try Self.read(path).index
-    state.withLock { $0 = index }
-  }
-
-  static func read(_ path: String) throws(DiffError) -> (index: StoreIndex, bytes: [UInt8]) {
-    let file = indexPath(path)
-    guard File.exists(file) else {
-      throw DiffError(
-        .notFound, "is no store: there is no \(OutputFile.split(file).name) in it", path: path)
-    }
-    let bytes = try File.contents(of: file, limit: StoreIndex.sizeLimit)
-    do { return (try StoreIndex(parsing: bytes), bytes) } catch { throw error.at(path: file) }
+    let found = try files.readIndex(besides: state.withLock { $0 })
+    state.withLock { $0 = (found.index, found.tag) }
   }
 
   /// The version of a name.
   public func version(_ name: String) throws(DiffError) -> StoreVersion {
     let index = index
-    do { return index.versions[try index.number(of: name)] } catch { throw error.at(path: path) }
+    do { return index.versions[try index.number(of: name)] } catch {
+      throw error.at(path: self.name)
+    }
   }
 
   /// Changes the index under the store's lock: what `body` makes of it takes its place in one step.
-  /// Files that it refers to must be there, and durable.
+  /// Files that it refers to must be in the folder, and durable; where the store is elsewhere they are
+  /// taken there first.
   ///
-  /// - Throws: `locked` if another process is changing the store; what `body` throws, and then the
-  ///   index stays.
+  /// - Throws: `locked` or `changed` if another process is changing the store; what `body` throws, and
+  ///   then the index stays.
   func edit<Result>(
     _ body: (inout StoreIndex) throws(DiffError) -> Result
   ) throws(DiffError) -> Result {
-    let lock = try Self.lock(path)
-    let (before, bytes) = try Self.read(path)
-    var index = before
+    let lock = try files.lock()
+    let before = try files.readIndex()
+    var index = before.index
     let result = try body(&index)
-    guard index != before else { return result }
-    index.generation = before.generation + 1
-    // Where a file system has no locks, the one that comes later finds out here.
-    guard try File.contents(of: Self.indexPath(path), limit: StoreIndex.sizeLimit) == bytes else {
-      throw DiffError(
-        .changed, "was changed by another process meanwhile; try again", path: path)
-    }
-    try Self.write(index, path, overwriting: true)
+    guard index != before.index else { return result }
+    index.generation = before.index.generation + 1
+    try files.publish(index, besides: before.index)
+    try files.write(index, replacing: before)
     withExtendedLifetime(lock) {}
     let written = index
-    state.withLock { $0 = written }
+    state.withLock { $0 = (written, nil) }
     return result
-  }
-
-  static func lock(_ path: String) throws(DiffError) -> File {
-    let name = "\(path)/lock"
-    if !File.exists(name) { _ = try? File(creating: name) }
-    let file = try File(name, writable: true)
-    do throws(DiffError) { try file.lock(.exclusive) } catch {
-      guard error.code == .locked else { throw error }
-      throw DiffError(
-        .locked, "is being changed by another process; try again when that is done", path: path)
-    }
-    return file
-  }
-
-  static func write(
-    _ index: StoreIndex, _ path: String, overwriting: Bool
-  ) throws(DiffError) {
-    let bytes = Array(index.text.utf8)
-    guard UInt64(bytes.count) <= StoreIndex.sizeLimit else {
-      throw DiffError(
-        .limit, "has so many versions that its index would be larger than is read; remove some",
-        path: path)
-    }
-    let output = try OutputFile(indexPath(path), overwriting: overwriting)
-    try output.file.write(bytes.span, at: 0)
-    try output.commit()
   }
 }

@@ -1,4 +1,3 @@
-import Kernels
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -20,7 +19,7 @@ final class CachedObject {
   /// Opens what the folder has of an address; nil while another process has it.
   init?(_ address: RemoteAddress, in folder: String) throws(DiffError) {
     try Folder.create(folder)
-    let name = SHA256.hash(Array(address.text.utf8)).hexadecimal
+    let name = address.cacheName
     let path = "\(folder)/\(name).bytes"
     statePath = "\(folder)/\(name).json"
     if File.exists(path) {

@@ -6,6 +6,8 @@ import TensorCore
 final class Fetch: BodyReceiver {
   private let session: RemoteSession
   private let cached: CachedObject?
+  /// The most bytes that the object may have.
+  private let limit: UInt64
   /// What has arrived stands where it stands in the object.
   let local: File
   /// The object's size, after `open`.
@@ -29,9 +31,13 @@ final class Fetch: BodyReceiver {
   private static let blockSize: UInt64 = 1 << 16
   private static let saveInterval: UInt64 = 1 << 24
 
-  init(_ session: RemoteSession, _ cached: CachedObject?, _ local: File) {
+  init(
+    _ session: RemoteSession, _ cached: CachedObject?, _ local: File,
+    limit: UInt64 = UInt64(Int64.max)
+  ) {
     self.session = session
     self.cached = cached
+    self.limit = limit
     self.local = local
   }
 
@@ -129,8 +135,13 @@ final class Fetch: BodyReceiver {
         throw DiffError(.io, "the server does not state the length of what it sends")
       }
       try take(response, size: whole)
+      // All of it comes, wanted or not.
+      try FreeSpace.require(whole, at: local.path)
       end = whole
-    case 416 where response.sizeBeyondRange == 0: try take(response, size: 0)
+    case 416 where response.sizeBeyondRange == 0:
+      // Of nothing there is no range; what is said about that is no part of it.
+      try take(response, size: 0)
+      idle = 0
     default: idle = 0
     }
   }
@@ -140,8 +151,9 @@ final class Fetch: BodyReceiver {
     if let coding = response.headers["content-encoding"], coding.lowercased() != "identity" {
       throw DiffError(.io, "the server sends it in another coding (\(coding.prefix(16)))")
     }
-    guard whole <= UInt64(Int64.max) else {
-      throw DiffError(.limit, "the server states a size of \(whole) bytes")
+    guard whole <= limit else {
+      throw DiffError(
+        .limit, "the server states a size of \(whole) bytes, and \(limit) are the most")
     }
     let isSame = whole == size && validator.agrees(with: response.validator)
     if isOpen {

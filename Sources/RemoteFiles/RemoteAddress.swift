@@ -1,3 +1,4 @@
+import Kernels
 import TensorCore
 
 /// The address of an object on a server: `http://…`, `https://…` or `s3://BUCKET/KEY`.
@@ -33,4 +34,9 @@ public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
     let shown = host.lastIndex(of: "@").map { host[host.index(after: $0)...] } ?? host
     return "\(scheme)://\(shown)\(path.prefix { $0 != "?" && $0 != "#" })"
   }
+}
+
+extension RemoteAddress {
+  /// The name of what a cache keeps of it: nothing in it is secret.
+  package var cacheName: String { SHA256.hash(Array(text.utf8)).hexadecimal }
 }

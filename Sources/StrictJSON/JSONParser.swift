@@ -15,16 +15,58 @@ extension JSONValue {
     var parser = JSONParser(bytes: bytes)
     parser.skipSpace()
     self = try parser.value(depth: 0)
+    try parser.end()
+  }
+
+  /// Parses a text that is one object, handing the elements of one of its members, an array, to `body`
+  /// as they come: they are not in the value, so memory is that of one of them and of the other members.
+  ///
+  /// - Parameter limit: the most values in an element, and in all other members together.
+  /// - Throws: as `init(parsing:)`; `limit`; what `body` throws.
+  package init(
+    parsing bytes: [UInt8], elementsOf name: String, valuesEach limit: Int,
+    _ body: (JSONValue) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    guard String(validating: bytes, as: UTF8.self) != nil else {
+      throw DiffError(.malformed, "JSON that is not valid UTF-8")
+    }
+    var parser = JSONParser(bytes: bytes)
     parser.skipSpace()
-    guard parser.position == bytes.count else { throw parser.error("content after the JSON value") }
+    guard parser.isAt("{") else { throw parser.error("no JSON object") }
+    var members: [Member] = []
+    parser.valuesLeft = limit
+    try parser.forEachMember { (parser, member) throws(DiffError) in
+      guard member == name, parser.isAt("[") else {
+        members.append(Member(member, try parser.value(depth: 1)))
+        return
+      }
+      let left = parser.valuesLeft
+      try parser.forEachElement { (parser) throws(DiffError) in
+        parser.valuesLeft = limit
+        try body(parser.value(depth: 2))
+      }
+      parser.valuesLeft = left
+      members.append(Member(member, .array([])))
+    }
+    try parser.end()
+    self = .object(members)
   }
 }
 
 private struct JSONParser {
   let bytes: [UInt8]
   var position = 0
+  /// How many values may still come.
+  var valuesLeft = Int.max
 
   init(bytes: [UInt8]) { self.bytes = bytes }
+
+  func isAt(_ character: Unicode.Scalar) -> Bool { next == UInt8(ascii: character) }
+
+  mutating func end() throws(DiffError) {
+    skipSpace()
+    guard position == bytes.count else { throw error("content after the JSON value") }
+  }
 
   /// The next byte, or 0, which JSON does not contain, at the end.
   private var next: UInt8 { position < bytes.count ? bytes[position] : 0 }
@@ -39,6 +81,10 @@ private struct JSONParser {
 
   mutating func value(depth: Int) throws(DiffError) -> JSONValue {
     guard depth < 128 else { throw error("JSON nested too deeply") }
+    valuesLeft -= 1
+    guard valuesLeft >= 0 else {
+      throw DiffError(.limit, "more JSON values than are read", offset: UInt64(position))
+    }
     switch next {
     case UInt8(ascii: "{"): return try object(depth)
     case UInt8(ascii: "["): return try array(depth)
@@ -57,27 +103,47 @@ private struct JSONParser {
   }
 
   private mutating func object(_ depth: Int) throws(DiffError) -> JSONValue {
-    position += 1
     var members: [JSONValue.Member] = []
-    // For few members, a linear search is faster.
-    var names: Set<[UInt8]>?
+    try forEachMember { (parser, name) throws(DiffError) in
+      members.append(JSONValue.Member(name, try parser.value(depth: depth + 1)))
+    }
+    return .object(members)
+  }
+
+  private mutating func array(_ depth: Int) throws(DiffError) -> JSONValue {
+    var elements: [JSONValue] = []
+    try forEachElement { (parser) throws(DiffError) in
+      elements.append(try parser.value(depth: depth + 1))
+    }
+    return .array(elements)
+  }
+
+  /// Goes through an object; `body` takes the value of each member.
+  mutating func forEachMember(
+    _ body: (inout Self, String) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    position += 1
+    var names: [String] = []
+    // Where there are few, to look at them is faster.
+    var set: Set<[UInt8]>?
     skipSpace()
     while next != UInt8(ascii: "}") {
       guard next == UInt8(ascii: "\"") else { throw error("a name of a member is missing") }
       let start = position
       let name = try string()
-      if members.count == 16 { names = Set(members.map { Array($0.name.utf8) }) }
+      if names.count == 16 { set = Set(names.map { Array($0.utf8) }) }
       let isNew =
-        names?.insert(Array(name.utf8)).inserted
-        ?? !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
+        set?.insert(Array(name.utf8)).inserted
+        ?? !names.contains { $0.utf8.elementsEqual(name.utf8) }
       guard isNew else {
         position = start
         throw error("duplicate member '\(name)'")
       }
+      if set == nil { names.append(name) }
       skipSpace()
       try take(":")
       skipSpace()
-      members.append(JSONValue.Member(name, try value(depth: depth + 1)))
+      try body(&self, name)
       skipSpace()
       if next == UInt8(ascii: "}") { break }
       try take(",")
@@ -85,15 +151,16 @@ private struct JSONParser {
       guard next != UInt8(ascii: "}") else { throw error("a comma before the end") }
     }
     position += 1
-    return .object(members)
   }
 
-  private mutating func array(_ depth: Int) throws(DiffError) -> JSONValue {
+  /// Goes through an array; `body` takes each element.
+  mutating func forEachElement(
+    _ body: (inout Self) throws(DiffError) -> Void
+  ) throws(DiffError) {
     position += 1
-    var elements: [JSONValue] = []
     skipSpace()
     while next != UInt8(ascii: "]") {
-      elements.append(try value(depth: depth + 1))
+      try body(&self)
       skipSpace()
       if next == UInt8(ascii: "]") { break }
       try take(",")
@@ -101,7 +168,6 @@ private struct JSONParser {
       guard next != UInt8(ascii: "]") else { throw error("a comma before the end") }
     }
     position += 1
-    return .array(elements)
   }
 
   private mutating func take(_ character: Unicode.Scalar) throws(DiffError) {

@@ -20,7 +20,9 @@ extension String {
 
   /// Returns the text with every control or formatting character replaced.
   package func escapingControls(as escape: (Unicode.Scalar) -> String) -> String {
-    guard unicodeScalars.contains(where: \.isControl) else { return self }
+    // Most texts are plain, and to look a character up takes long.
+    let isPlain = utf8.allSatisfy { 0x20..<0x7F ~= $0 }
+    guard !isPlain, unicodeScalars.contains(where: \.isControl) else { return self }
     var out = ""
     for scalar in unicodeScalars {
       if scalar.isControl {

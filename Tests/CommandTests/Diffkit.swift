@@ -11,11 +11,13 @@ import Foundation
 
 /// The built executable, run as a process.
 enum Diffkit {
-  /// Beside the test bundle, where SwiftPM builds both.
-  static let path: String = {
+  static let path = besides("diffkit")
+
+  /// A program that SwiftPM builds where it builds the test bundle.
+  static func besides(_ name: String) -> String {
     let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-    return OutputFile.split(bundle ?? CommandLine.arguments[0]).folder + "/diffkit"
-  }()
+    return OutputFile.split(bundle ?? CommandLine.arguments[0]).folder + "/" + name
+  }
 
   /// Runs it; a run that hangs ends with exit code 124.
   static func run(_ arguments: String..., outputPath: String? = nil) throws -> Answer {
@@ -32,9 +34,14 @@ enum Diffkit {
   /// Runs it with half a gigabyte of address space, part of which its programs take. A run that
   /// needs more does not end with an exit code.
   static func runInLittleMemory(_ arguments: String...) throws -> Answer {
+    try runInLittleMemory(arguments)
+  }
+
+  /// The same.
+  static func runInLittleMemory(_ arguments: [String]) throws -> Answer {
     Answer(
       try ChildProcess.run(
-        "sh", ["-c", "ulimit -v 524288; exec \"$0\" \"$@\"", path] + arguments))
+        "sh", ["-c", "ulimit -v 524288; exec timeout 60 \"$0\" \"$@\"", path] + arguments))
   }
 
   /// Runs it with a folder as its working directory.

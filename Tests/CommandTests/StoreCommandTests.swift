@@ -1,6 +1,7 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import Kernels
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -79,6 +80,51 @@ import TestSupport
       for line in answer.errors.split(separator: "\n") {
         #expect(line.contains("is being changed by another process"), "\(line)")
       }
+    }
+  }
+
+  @Test("an index of 30 MB that claims much is refused in little memory", arguments: 0..<4)
+  func claims(_ kind: Int) throws {
+    try Fixture.with { files in
+      try makeFolder(files("runs"))
+      let (element, reason) = [
+        ("1,", "version 1: 'name'"), (#"{"name":"v"},"#, "version 1: 'checkpoint'"),
+        (#"[[],{"a":[]}],"#, "version 1: 'name'"), ("1,", "more JSON values"),
+      ][kind]
+      var rows = String(repeating: element, count: 30_000_000 / element.utf8.count) + "1"
+      if kind == 3 { rows = #"{"name":"v","anchor":{"files":["# + rows + "]}}" }
+      let text =
+        #"{"diffkit-store":1,"generation":1,"anchor-share":0.5,"anchor-links":9,"versions":["#
+        + rows + "]}"
+      try write(Array(text.utf8), toFile: files("runs/store.json"))
+      expectTrouble(try Diffkit.runInLittleMemory("store", "log", files("runs")), reason)
+      let run = try ChildProcess.run(Diffkit.path, ["store", "log", files("runs")])
+      print("hostile index \(kind): \(run.peakMemory >> 20) MiB, \(run.seconds) s")
+      // The text, and no multiple of it.
+      #expect(run.peakMemory < 200 << 20)
+    }
+  }
+
+  @Test("the sample: one process appends steps, another follows")
+  func sample() throws {
+    try Fixture.with { files in
+      var random = SplitMix64(seed: TestSeed.value &+ 61)
+      try files.make(
+        "model.safetensors",
+        [MemoryTensor("a", .u8, random.bytes(5000)), MemoryTensor("b", .u8, random.bytes(70))])
+      expectSuccess(
+        try Diffkit.run("store", "init", files("runs"), files("model.safetensors")))
+      // The follower ends after three steps, wherever among them all it began.
+      let program = """
+        timeout 60 "$1" follow "$2" 3 >"$3" & follower=$!
+        timeout 60 "$1" append "$2" 20 && wait $follower && cat "$3"
+        """
+      let answer = Answer(
+        try .run(
+          "sh", ["-c", program, "sh", Diffkit.besides("FollowStore"), files("runs"), files("log")]))
+      expectSuccess(answer, "added step-20", "2 tensors, prepared in")
+      expectSuccess(
+        try Diffkit.run("store", "check", files("runs"), "--rebuild"), "sound; 21 versions")
     }
   }
 

@@ -89,7 +89,7 @@ import TestSupport
           isOver.store(true, ordering: .relaxed)
           return
         }
-        while !isOver.load(ordering: .relaxed) || reads.load(ordering: .relaxed) < 100_000 {
+        while !isOver.load(ordering: .relaxed) || reads.load(ordering: .relaxed) < 1_000_000 {
           let number = try? follower.read { (view, version) throws(DiffError) -> UInt8? in
             let number = try view.bytes(of: "a")[0]
             for name in ["a", "b"] as [TensorName] {
@@ -109,7 +109,7 @@ import TestSupport
         }
       }
       #expect(mixed.load(ordering: .relaxed) == 0)
-      #expect(reads.load(ordering: .relaxed) >= 100_000)
+      #expect(reads.load(ordering: .relaxed) >= 1_000_000)
       #expect(seen.withLock { $0.count } > 1)
       print("\(reads.load(ordering: .relaxed)) reads beside 100 commits, none mixed")
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,25 @@ def test_samples(sample: str) -> None:
     answer = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert "the base again" in answer.stdout
+
+
+def test_store_samples(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    samples = Path(__file__).resolve().parents[2] / "samples/python"
+    programs = Path(sys.executable).parent
+    if not (programs / "diffkit").exists():
+        pytest.skip("the package is not installed, so there is no program diffkit")
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+    def run(*command: str) -> str:
+        answer = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    run(sys.executable, str(samples / "publish_steps.py"), "runs", "3")
+    run("diffkit", "store", "fetch", "runs", "step-3", "--to", "local")
+    said = run(sys.executable, str(samples / "follow_store.py"), "local", "step-0", "step-3")
+    assert "bit for bit step-3" in said

@@ -1,4 +1,5 @@
 import DiffFormat
+import Kernels
 import RemoteFiles
 import SystemSupport
 import TensorCore
@@ -27,6 +28,29 @@ struct RemoteFileTests {
       #expect(end?.code == .truncated)
       // Nothing is left but the folder that is served.
       #expect(try server.scratch.names == ["served"])
+    }
+  }
+
+  @Test("nginx: parts, the whole, nothing", .enabled(if: LoopbackServer.hasNginx, "no nginx"))
+  func nginx() throws {
+    try Scratch.with { scratch in
+      var random = SplitMix64(seed: TestSeed.value &+ 23)
+      let bytes = random.bytes(1_000_000)
+      try write(bytes, toFile: scratch("data"))
+      try write([], toFile: scratch("empty"))
+      let script = Repository.path + "/Tests/RemoteFilesTests/nginx_server.py"
+      try LoopbackServer.with([script, scratch.path]) { server in
+        func file(_ name: String) throws -> RemoteFile {
+          try RemoteFile(#require(RemoteAddress("http://127.0.0.1:\(server.port)/\(name)")))
+        }
+        let data = try file("data")
+        #expect(try data.bytes(500_000..<500_010) == Array(bytes[500_000..<500_010]))
+        try data.fetchAll()
+        #expect(try data.bytes(0..<1_000_000) == bytes)
+        #expect(try file("empty").size == 0)
+        let missing = #expect(throws: DiffError.self) { try file("nothing") }
+        #expect(missing?.code == .notFound)
+      }
     }
   }
 
@@ -91,7 +115,8 @@ struct RemoteFileTests {
     ("dead", .io, "500; given up after 4 attempts"), ("denied", .denied, "403"),
     ("cutting_whole", .io, "given up"), ("shifted", .io, "sends bytes"),
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
-    ("more", .io, "the server sends"), ("header", .limit, "header"), ("packed", .io, "gzip"),
+    ("more", .io, "more bytes than it stated"),
+    ("header", .limit, "header"), ("packed", .io, "gzip"),
     ("slow", .io, "next to nothing"), ("to_file", .io, "redirects to file:"),
     ("to_http", .io, "redirects to http:"), ("nowhere", .io, "302"),
     ("endless_error", .io, "endless"), ("changing", .changed, "was changed"),
@@ -136,6 +161,22 @@ struct RemoteFileTests {
       let file = try RemoteFile(server.address("huge"), server.options)
       #expect(file.size == 1 << 60)
       #expect(throws: DiffError.self) { try file.fetchAll() }
+    }
+  }
+
+  @Test("what is larger than it is to be is refused before it comes")
+  func limited() throws {
+    try MisbehavingServer.with(100_000) { server in
+      for mode in ["huge_whole", "whole", "plain", "huge"] {
+        let text = "http://127.0.0.1:\(server.port)/\(mode)"
+        let folder = RemoteFolder(try #require(RemoteAddress(text)), server.options)
+        let file = try File(creating: server.scratch(mode))
+        let error = #expect(throws: DiffError.self) {
+          try folder.fetch("data", limit: 99_999, into: file)
+        }
+        #expect(error?.code == .limit, "\(mode): \(error?.description ?? "")")
+        #expect(try file.size <= 1 << 16)
+      }
     }
   }
 

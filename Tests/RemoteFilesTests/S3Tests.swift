@@ -1,22 +1,14 @@
+import Kernels
 import RemoteFiles
 import SystemSupport
 import TensorCore
 import Testing
 import TestSupport
 
-private enum Moto {
-  /// Whether the Python of the tests has what `s3_server.py` needs.
-  static let isThere: Bool = {
-    let imports = "import botocore.auth, moto.server, werkzeug.serving"
-    let answer = try? ChildProcess.run(LoopbackServer.python, ["-c", imports])
-    return answer?.ending == .exit(0)
-  }()
-}
-
 /// S3 as moto (PyPI) serves it, with signatures checked by botocore: `s3_server.py`.
 @Suite(
   .enabled(if: RemoteFile.isIncluded, "a build without the trait Network"),
-  .enabled(if: Moto.isThere, "no moto[s3,server] for the Python of the tests"))
+  .enabled(if: LoopbackServer.hasMoto, "no moto[s3,server] for the Python of the tests"))
 struct S3Tests {
   private static let script = Repository.path + "/Tests/RemoteFilesTests/s3_server.py"
 
@@ -39,8 +31,8 @@ struct S3Tests {
     }
   }
 
-  private func folder(_ options: RemoteOptions) throws -> S3Folder {
-    S3Folder(try #require(RemoteAddress("s3://bucket/some prefix")), options)
+  private func folder(_ options: RemoteOptions) throws -> RemoteFolder {
+    RemoteFolder(try #require(RemoteAddress("s3://bucket/some prefix")), options)
   }
 
   @Test("objects are written, read, and removed", arguments: ["x", "a b/ü+~%.diff", "deep/er/x"])
@@ -53,6 +45,7 @@ struct S3Tests {
       let found = try #require(try folder.contents(of: name))
       #expect(found.bytes == bytes)
       #expect(found.tag == tag)
+      #expect(try folder.contents(of: name, besides: found) == found)
       let file = try RemoteFile(folder.address(of: name), options)
       #expect(file.size == 200_000)
       #expect(try file.bytes(199_000..<200_000) == Array(bytes[199_000...]))
@@ -82,6 +75,31 @@ struct S3Tests {
     }
   }
 
+  @Test("a large file is written in parts, and once")
+  func parts() throws {
+    try with { options in
+      let folder = try self.folder(options)
+      try Scratch.with { scratch in
+        // Parts but the last have 5 MiB at least.
+        var random = SplitMix64(seed: TestSeed.value &+ 22)
+        let bytes = random.bytes(12_000_001)
+        try write(bytes, toFile: scratch("large"))
+        let file = try File(scratch("large"))
+        #expect(try folder.write(file, as: "large", partSize: 5 << 20))
+        #expect(try !folder.write(file, as: "large", partSize: 5 << 20))
+        #expect(try !folder.write(file, as: "large"))
+        let found = try RemoteFile(folder.address(of: "large"), options)
+        #expect(found.size == 12_000_001)
+        #expect(try found.bytes(0..<12_000_001) == bytes)
+        let error = #expect(throws: DiffError.self) {
+          try RemoteFolder(#require(RemoteAddress("s3://another/x")), options)
+            .write(file, as: "large", partSize: 5 << 20)
+        }
+        #expect(error?.message.contains("NoSuchBucket") == true)
+      }
+    }
+  }
+
   @Test("a server that ignores conditions is not written to")
   func careless() throws {
     try with("careless") { options in
@@ -98,7 +116,7 @@ struct S3Tests {
       let denied = #expect(throws: DiffError.self) { try self.folder(wrong).write([1], as: "x") }
       #expect(denied?.code == .denied)
       #expect(denied?.message.contains("SignatureDoesNotMatch") == true)
-      let other = S3Folder(try #require(RemoteAddress("s3://another/x")), options)
+      let other = RemoteFolder(try #require(RemoteAddress("s3://another/x")), options)
       let missing = #expect(throws: DiffError.self) { try other.write([1], as: "x") }
       #expect(missing?.code == .notFound)
       #expect(missing?.message.contains("NoSuchBucket") == true)

@@ -21,6 +21,7 @@ from werkzeug.test import Client
 
 logging.disable()
 CREDENTIALS = Credentials("key", "secret", "token")
+LOCK = threading.Lock()
 application = DomainDispatcherApplication(create_backend_app)
 
 
@@ -31,7 +32,9 @@ def is_signed(environ, body):
         return False
     fields = dict(part.strip().split("=", 1) for part in text.split(" ", 1)[1].split(","))
     headers = {
-        name: environ["HTTP_" + name.upper().replace("-", "_")]
+        name: environ[
+            "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_")
+        ]
         for name in fields["SignedHeaders"].split(";")
     }
     url = f"http://{environ['HTTP_HOST']}{environ['REQUEST_URI']}"
@@ -57,7 +60,9 @@ def serve(environ, start_response):
     if "careless" in sys.argv:
         environ.pop("HTTP_IF_MATCH", None)
         environ.pop("HTTP_IF_NONE_MATCH", None)
-    return application(environ, start_response)
+    # S3 looks at a condition and writes in one step; moto in two.
+    with LOCK:
+        return application(environ, start_response)
 
 
 Client(application).put("/bucket")

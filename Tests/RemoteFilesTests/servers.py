@@ -33,7 +33,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return COUNTS[key]
 
     def answer(self, status, body=b"", headers=(), length=None):
-        self.send_response(status)
+        # What is asked for as a whole comes as a whole.
+        self.send_response(200 if status == 206 and "Range" not in self.headers else status)
         for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
@@ -46,7 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
             self.wfile.flush()
         except OSError:
-            self.close_connection = True
+            self.close_connection = self.is_gone = True
 
     def cut(self):
         self.close_connection = True
@@ -58,6 +59,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = urllib.parse.urlsplit(self.path).path
         self.sent = 0
+        # `Connection: close` in an answer sets close_connection, before its body.
+        self.is_gone = False
         if path == "/log":
             with LOCK:
                 text = "".join(line + "\n" for line in LOG)
@@ -100,6 +103,59 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(206, part[: RANDOM.randrange(most)], tag + content, length=len(part))
         self.cut()
 
+    # MARK: Modes of stores, which have an index
+
+    def __getattr__(self, name):
+        """`do_MODE_files`: MODE for links and anchors, `plain` for the index."""
+        if not name.endswith("_files"):
+            raise AttributeError(name)
+        is_index = self.path.endswith("/store.json")
+        return getattr(self, "do_plain" if is_index else name.removesuffix("_files"))
+
+    def do_named(self, number, data, part, first, last, tag, content):
+        """Notes the paths that are asked for."""
+        with LOCK:
+            LOG.append("path " + self.path)
+        self.do_plain(number, data, part, first, last, tag, content)
+
+    def do_cutting_store(self, number, data, part, first, last, tag, content):
+        """Cuts 100 connections at a random byte, and none of the index."""
+        is_index = self.path.endswith("/store.json")
+        if is_index or len(part) < 2 or self.count("cuts") > 100:
+            return self.do_plain(number, data, part, first, last, tag, content)
+        # Less than 4 KiB is no progress for the client, which gives up after some of those.
+        most = min(len(part) - 1, max(len(data) // 50, 1 << 16))
+        self.answer(206, part[: RANDOM.randrange(most)], tag + content, length=len(part))
+        with LOCK:
+            LOG.append("cut here")
+        self.cut()
+
+    def do_short(self, number, data, part, first, last, tag, content):
+        """Leaves the last byte out, and says so."""
+        self.serve(data[:-1], first, last, tag)
+
+    def do_long(self, number, data, part, first, last, tag, content):
+        """A byte more."""
+        self.serve(data + b"x", first, last, tag)
+
+    def do_swapped(self, number, data, part, first, last, tag, content):
+        """Other bytes, as many."""
+        self.serve(bytes(byte ^ 1 for byte in data), first, last, tag)
+
+    def serve(self, data, first, last, tag):
+        last = min(last, len(data) - 1)
+        part = data[first : last + 1]
+        self.answer(206, part, [*tag, ("Content-Range", f"bytes {first}-{last}/{len(data)}")])
+
+    def do_endless(self, number, data, part, first, last, tag, content):
+        """States the length, and sends more."""
+        self.send_response(206)
+        for name, value in tag + content:
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.endless()
+
     def do_tiny(self, number, data, part, first, last, tag, content):
         """Cuts each connection after 3 000 bytes."""
         self.answer(206, part[:3000], tag + content, length=len(part))
@@ -128,7 +184,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def endless(self):
         # A gigabyte at most: the client has gone long before.
         for _ in range(1 << 14):
-            if self.close_connection:
+            if self.is_gone:
                 return
             self.push(bytes(1 << 16))
 
@@ -182,11 +238,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = 1 << 60
         self.answer(206, part, [*tag, ("Content-Range", f"bytes {first}-{last}/{size}")])
 
+    def do_huge_whole(self, number, data, part, first, last, tag, content):
+        """Knows no ranges, states an exabyte, and sends as if it had it."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 60))
+        self.end_headers()
+        self.endless()
+        self.cut()
+
     def do_header(self, number, data, part, first, last, tag, content):
         """A header without an end."""
         self.push(b"HTTP/1.1 200 OK\r\n")
         for index in range(1 << 16):
-            if self.close_connection:
+            if self.is_gone:
                 return
             self.push(b"X-%d: " % index + b"x" * 1000 + b"\r\n")
 

@@ -1,4 +1,5 @@
 import Foundation
+import SystemSupport
 import TensorCore
 
 /// A Python program that prints the port that it serves on loopback and ends with its standard input.
@@ -10,6 +11,16 @@ package final class LoopbackServer {
   /// The Python that tests run.
   package static let python =
     ProcessInfo.processInfo.environment["DIFFKIT_PYTHON"] ?? "python3"
+
+  /// Whether that Python has what `s3_server.py` needs.
+  package static let hasMoto: Bool = {
+    let imports = "import botocore.auth, moto.server, werkzeug.serving"
+    return (try? ChildProcess.run(python, ["-c", imports]))?.ending == .exit(0)
+  }()
+
+  /// Whether nginx is there.
+  package static let hasNginx =
+    (try? ChildProcess.run("nginx", ["-v"]))?.ending == .exit(0)
 
   /// Starts it.
   ///

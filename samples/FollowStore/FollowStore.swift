@@ -8,14 +8,14 @@
 import DiffStore
 
 @main struct FollowStore {
-  static func main() throws {
+  static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
     guard arguments.count == 3, let steps = Int(arguments[2]), steps > 0 else {
       return print("usage: FollowStore append|follow STORE STEPS")
     }
     switch arguments[0] {
     case "append": try append(steps, to: Store(arguments[1]))
-    case "follow": try follow(steps, Store(arguments[1]))
+    case "follow": try await follow(steps, Store(arguments[1]))
     default: print("usage: FollowStore append|follow STORE STEPS")
     }
   }
@@ -45,16 +45,16 @@ import DiffStore
     }
   }
 
-  /// Serves the newest version, until it has come so many steps further.
-  static func follow(_ steps: Int, _ store: Store) throws {
-    let begin = store.index.versions.count
-    let follower = try Follower(store, at: store.index.versions[begin - 1].name)
+  /// Serves the newest version, until the store has so many more.
+  static func follow(_ steps: Int, _ store: Store) async throws {
+    let begin = store.index.versions
+    let follower = try Follower(store, at: begin[begin.count - 1].name)
+    print("at \(follower.version.name)")
     let clock = ContinuousClock()
-    while store.index.versions.count < begin + steps
-      || follower.version.name != store.index.versions[begin + steps - 1].name
-    {
+    repeat {
       try store.refresh()
       guard let newest = store.index.versions.last, newest.name != follower.version.name else {
+        try await Task.sleep(for: .milliseconds(20))
         continue
       }
       let preparation = try clock.measure { try follower.prepare(newest.name) }
@@ -62,6 +62,6 @@ import DiffStore
       let tensors = follower.read { view, _ in view.names.count }
       print(
         "at \(newest.name): \(tensors) tensors, prepared in \(preparation), committed in \(commit)")
-    }
+    } while store.index.versions.count < begin.count + steps
   }
 }

@@ -3,7 +3,7 @@ import DiffFormat
 import RemoteFiles
 import TensorCore
 
-/// Options of commands that read diffs from servers.
+/// Options of commands that read diffs and stores on servers.
 struct NetworkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

@@ -18,13 +18,13 @@ extension UInt64 {
 
   /// `22 713 216`.
   var grouped: String {
-    let digits = Array(String(self))
-    var out = ""
+    let digits = Array(String(self).utf8)
+    var out: [UInt8] = []
     for (index, digit) in digits.enumerated() {
-      if index > 0 && (digits.count - index) % 3 == 0 { out.append(" ") }
+      if index > 0 && (digits.count - index) % 3 == 0 { out.append(UInt8(ascii: " ")) }
       out.append(digit)
     }
-    return out
+    return String(decoding: out, as: UTF8.self)
   }
 }
 
@@ -99,12 +99,16 @@ struct TextTable {
     return rows.enumerated().map { number, row in
       var line = ""
       for (i, cell) in row.enumerated() {
-        let cell = cell.shortened(to: widths[i])
-        let padding = String(repeating: " ", count: widths[i] - cell.columns)
+        let columns = cell.columns
+        let isLong = columns > widths[i]
+        let cell = isLong ? cell.shortened(to: widths[i]) : cell
+        let padding = String(
+          repeating: " ", count: widths[i] - (isLong ? cell.columns : columns))
         line += rightAligned.contains(i) ? padding + cell : cell + padding
         line += "  "
       }
-      while line.last == " " { line.removeLast() }
+      let end = line.utf8.lastIndex { $0 != UInt8(ascii: " ") }
+      line = end.map { String(line[...$0]) } ?? ""
       return (number == 0 ? line.styled(.bold) : line) + "\n"
     }.joined()
   }

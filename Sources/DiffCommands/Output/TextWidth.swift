@@ -16,7 +16,11 @@ extension Character {
 
 extension String {
   /// How many columns of a terminal it takes.
-  var columns: Int { reduce(0) { $0 + $1.columns } }
+  var columns: Int {
+    // Most texts are plain, and to find characters takes long.
+    if utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) { return utf8.count }
+    return reduce(0) { $0 + $1.columns }
+  }
 
   /// Returns the text in at most `width` columns; the middle of a longer one is left out.
   func shortened(to width: Int) -> String {

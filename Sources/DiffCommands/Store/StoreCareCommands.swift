@@ -21,10 +21,11 @@ struct StoreCheckCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let store = try Store(store.store)
-    let found = try store.check(rebuilding: rebuild, progress: report.progress.show)
-    try report.print(CheckOutput(store.path, found))
-    if !found.problems.isEmpty { throw ExitStatus.trouble }
+    try store.with { store in
+      let found = try store.check(rebuilding: rebuild, progress: report.progress.show)
+      try report.print(CheckOutput(store.name, found))
+      if !found.problems.isEmpty { throw ExitStatus.trouble }
+    }
   }
 }
 
@@ -87,9 +88,10 @@ struct StoreCompactCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let store = try Store(store.store)
-    try report.print(
-      RemovalOutput(store.path, try store.compact(dropping: drop.map { NamePattern($0) })))
+    try store.with { store in
+      try report.print(
+        RemovalOutput(store.name, try store.compact(dropping: drop.map { NamePattern($0) })))
+    }
   }
 }
 
@@ -118,11 +120,12 @@ struct StorePruneCommand: ParsableCommand {
   }
 
   func run() throws {
-    let store = try Store(store.store)
-    try report.print(
-      RemovalOutput(
-        store.path,
-        try store.prune(keeping: keep.map { NamePattern($0) }, newest: newest, grace: grace)))
+    try store.with { store in
+      try report.print(
+        RemovalOutput(
+          store.name,
+          try store.prune(keeping: keep.map { NamePattern($0) }, newest: newest, grace: grace)))
+    }
   }
 }
 
@@ -140,8 +143,9 @@ struct StoreRemoveCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let store = try Store(store.store)
-    try report.print(RemovalOutput(store.path, try store.remove(name)))
+    try store.with { store in
+      try report.print(RemovalOutput(store.name, try store.remove(name)))
+    }
   }
 }
 
@@ -160,9 +164,10 @@ struct StoreRenameCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let store = try Store(store.store)
-    try store.rename(name, to: newName)
-    try report.print(RenameOutput(store: store.path, from: name, to: newName))
+    try store.with { store in
+      try store.rename(name, to: newName)
+      try report.print(RenameOutput(store: store.name, from: name, to: newName))
+    }
   }
 }
 

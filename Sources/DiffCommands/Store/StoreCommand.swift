@@ -19,17 +19,27 @@ struct StoreCommand: ParsableCommand {
         diffkit store log runs
         diffkit store switch runs served.safetensors step-1 --in-place
         diffkit store get runs step-1 -o step-1.safetensors
+
+      A store may be at an address: http and https to read, s3://BUCKET/PREFIX to write, too.
       """,
     subcommands: [
       StoreInitCommand.self, StoreAddCommand.self, StoreLogCommand.self, StoreSwitchCommand.self,
       StoreGetCommand.self, StoreCheckCommand.self, StoreCompactCommand.self,
       StorePruneCommand.self, StoreRemoveCommand.self, StoreRenameCommand.self,
+      StoreFetchCommand.self,
     ])
 }
 
-/// The argument that names a store.
+/// The argument that names a store, and how servers are spoken to.
 struct StoreArgument: ParsableArguments {
-  @Argument(help: "The folder of the store.", completion: .directory) var store: String
+  @Argument(help: "The folder of the store, or its address.", completion: .directory)
+  var store: String
+  @OptionGroup var network: NetworkOptions
+
+  /// Calls `body` with the store.
+  func with<Result>(_ body: (Store) throws -> Result) throws -> Result {
+    try StorePlace(store, network).with(body)
+  }
 }
 
 /// `diffkit store init`.
@@ -61,10 +71,21 @@ struct StoreInitCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let made = try Store.create(
-      store.store, base: CheckpointFile.open(base), named: name, metadata: metadata.values,
-      anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
-    try report.print(VersionOutput(made.path, made.index.versions[0]))
+    let made: Store
+    let checkpoint = try CheckpointFile.open(base)
+    let place = try StorePlace(store.store, store.network)
+    defer { withExtendedLifetime(place) {} }
+    switch place {
+    case .folder(let path):
+      made = try Store.create(
+        path, base: checkpoint, named: name, metadata: metadata.values, anchorShare: anchorShare,
+        anchorLinks: anchorLinks, progress: report.progress.show)
+    case .address(let origin, let kept, _):
+      made = try Store.create(
+        at: origin, keptIn: kept, base: checkpoint, named: name, metadata: metadata.values,
+        anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
+    }
+    try report.print(VersionOutput(made.name, made.index.versions[0]))
   }
 }
 
@@ -100,7 +121,10 @@ struct StoreAddCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let store = try Store(store.store)
+    try store.with { store in try add(to: store) }
+  }
+
+  private func add(to store: Store) throws {
     var options = AddOptions()
     options.name = name
     options.parent = parent
@@ -116,7 +140,7 @@ struct StoreAddCommand: ParsableCommand {
       : store.add(
         CheckpointFile.open(file), options, from: from.map { try CheckpointFile.open($0) },
         progress: report.progress.show)
-    try report.print(VersionOutput(store.path, addition.version, addition.summary))
+    try report.print(VersionOutput(store.name, addition.version, addition.summary))
   }
 }
 

@@ -17,8 +17,7 @@ struct StoreLogCommand: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    let store = try Store(store.store)
-    try StoreLogOutput(store).print(json: json.json)
+    try store.with { store in try StoreLogOutput(store).print(json: json.json) }
   }
 }
 
@@ -69,7 +68,7 @@ struct StoreLogOutput: CommandOutput {
   let stored, full: UInt64
 
   init(_ store: Store) {
-    path = store.path
+    path = store.name
     let index = store.index
     generation = index.generation
     var children: [String: Int] = [:]

@@ -37,11 +37,12 @@ struct StoreSwitchCommand: ParsableCommand {
   }
 
   func run() throws {
-    let store = try Store(store.store)
     if let output = outputs.output { try check(output: output, isNoneOf: []) }
-    let outcome = try store.switch(
-      CheckpointFile.open(checkpoint), to: name, output: outputs.output,
-      overwriting: outputs.force, progress: report.progress.show)
+    let outcome = try store.with { store in
+      try store.switch(
+        CheckpointFile.open(checkpoint), to: name, output: outputs.output,
+        overwriting: outputs.force, progress: report.progress.show)
+    }
     try report.print(SwitchOutput(outputs.output ?? checkpoint, outcome, isCopy: !inPlace))
   }
 }
@@ -65,8 +66,10 @@ struct StoreGetCommand: ParsableCommand {
       throw DiffError(.usage, "name the checkpoint with -o FILE")
     }
     try check(output: output, isNoneOf: [])
-    let outcome = try Store(store.store).get(
-      name, to: output, overwriting: outputs.force, progress: report.progress.show)
+    let outcome = try store.with { store in
+      try store.get(
+        name, to: output, overwriting: outputs.force, progress: report.progress.show)
+    }
     try report.print(SwitchOutput(output, outcome, isCopy: true))
   }
 }

@@ -21,9 +21,10 @@ struct EvaluateCommand: ParsableCommand {
   @Argument(help: "The diff of the task.", completion: .file()) var diff: String?
   @Option(help: "The rows to evaluate on.", completion: .file()) var task: String
   @Option(
-    help: "A store, one of whose versions was added as the diff of a task.",
+    help: "A store, or its address, one of whose versions was added as the diff of a task.",
     completion: .directory)
   var store: String?
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var labels: LabelsOption
   @OptionGroup var columns: ColumnOptions
   @OptionGroup var files: ModelFiles
@@ -43,7 +44,9 @@ struct EvaluateCommand: ParsableCommand {
     let table = columns.table(trainedAs: diff)
     let tuned: TunedModel
     if let store {
-      tuned = try TunedModel(base, of: Store(store), files: files, calculation: calculation)
+      tuned = try StorePlace(store, network).with { store in
+        try TunedModel(base, of: store, files: files, calculation: calculation)
+      }
     } else {
       // Without a diff, the data determine the kind of the task.
       let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil

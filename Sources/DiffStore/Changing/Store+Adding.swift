@@ -105,7 +105,8 @@ extension Store {
     guard let name = options.name else { return }
     try Self.checkName(name)
     guard !index.contains(name) else {
-      throw DiffError(.exists, "has a version '\(name)' already; choose another name", path: path)
+      throw DiffError(
+        .exists, "has a version '\(name)' already; choose another name", path: self.name)
     }
   }
 

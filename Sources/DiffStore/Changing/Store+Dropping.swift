@@ -37,7 +37,7 @@ extension Store {
       let number = try index.number(of: name)
       guard !index.contains(other) || other == name else {
         throw DiffError(
-          .exists, "has a version '\(other)' already; choose another name", path: path)
+          .exists, "has a version '\(other)' already; choose another name", path: self.name)
       }
       var versions = index.versions
       for child in versions.indices where versions[child].parent == name {
@@ -79,6 +79,11 @@ extension Store {
   public func prune(
     keeping patterns: [NamePattern] = [], newest: Int? = nil, grace: UInt64 = 3600
   ) throws(DiffError) -> Removal {
+    guard files.origin == nil else {
+      throw DiffError(
+        .unsupported,
+        "is not a folder, so its files are not removed; versions are, one by one", path: name)
+    }
     var removal = Removal()
     if !patterns.isEmpty || newest != nil {
       removal = try edit { index throws(DiffError) in
@@ -102,7 +107,7 @@ extension Store {
     _ dropped: Set<Int>, _ index: inout StoreIndex
   ) throws(DiffError) -> Removal {
     guard dropped.count < index.versions.count else {
-      throw DiffError(.usage, "would have no version left", path: path)
+      throw DiffError(.usage, "would have no version left", path: name)
     }
     var removal = Removal()
     removal.versions = dropped.sorted().map { index.versions[$0].name }
@@ -187,9 +192,9 @@ extension Store {
 
   /// Removes files that nothing has referred to for a while.
   private func collect(grace: UInt64, _ removal: inout Removal) throws(DiffError) {
-    let lock = try Self.lock(path)
+    let lock = try files.lock()
     defer { withExtendedLifetime(lock) {} }
-    let index = try Self.read(path).index
+    let index = try files.readIndex().index
     let time = now()
     for path in try unused(index) {
       guard let stamp = FileStamp(path) else { continue }

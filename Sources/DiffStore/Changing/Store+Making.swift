@@ -21,23 +21,40 @@ extension Store {
   ) throws(DiffError) -> Store {
     let path = File.withoutFinalSlashes(path)
     try checkName(name)
-    guard anchorShare > 0, anchorShare.isFinite, anchorLinks > 0 else {
-      throw DiffError(.usage, "anchors are made by a share above 0, and of one link or more")
-    }
+    let index = try StoreIndex(sharing: anchorShare, links: anchorLinks)
     try Folder.create(path)
-    let strangers = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
-    guard strangers.isEmpty else {
-      throw DiffError(
-        .exists,
-        strangers.contains("store.json")
-          ? "is a store already" : "is not empty, so no store is made there", path: path)
+    try requireEmpty(path)
+    return try create(
+      StoreFiles(path), checkpoint, named: name, metadata, index, progress: progress)
+  }
+
+  /// Makes a store elsewhere, as in a folder.
+  ///
+  /// - Parameter folder: keeps the new files, too.
+  package static func create(
+    at origin: any StoreOrigin, keptIn folder: String, base checkpoint: any Checkpoint,
+    named name: String, metadata: [String: String], anchorShare: Double, anchorLinks: UInt64,
+    progress: ProgressHandler? = nil
+  ) throws(DiffError) -> Store {
+    try checkName(name)
+    let index = try StoreIndex(sharing: anchorShare, links: anchorLinks)
+    guard try origin.index(limit: StoreIndex.sizeLimit) == nil else {
+      throw .storeExists(origin.name)
     }
-    for folder in ["anchors", "links"] { try Folder.create("\(path)/\(folder)") }
-    let lock = try lock(path)
+    return try create(
+      StoreFiles(folder, origin), checkpoint, named: name, metadata, index, progress: progress)
+  }
+
+  private static func create(
+    _ files: StoreFiles, _ checkpoint: any Checkpoint, named name: String,
+    _ metadata: [String: String], _ empty: StoreIndex, progress: ProgressHandler?
+  ) throws(DiffError) -> Store {
+    try makeFolders(files.path)
+    let lock = try files.lock()
     defer { withExtendedLifetime(lock) {} }
-    var index = StoreIndex(anchorShare: anchorShare, anchorLinks: anchorLinks)
+    var index = empty
     index.generation = 1
-    let store = Store(path, index)
+    let store = Store(files, index)
     let made = try store.makeAnchor(of: checkpoint, progress: progress)
     do throws(DiffError) {
       index.versions = [
@@ -45,13 +62,23 @@ extension Store {
           name: name, isNamed: true, fingerprint: made.fingerprint, anchor: made.anchor,
           time: now(), metadata: metadata)
       ]
-      try write(index, path, overwriting: false)
+      try files.publish(index, besides: nil)
+      try files.write(index, replacing: nil)
     } catch {
       store.remove(made.anchor)
       throw error
     }
-    store.state.withLock { $0 = index }
+    store.state.withLock { $0 = (index, nil) }
     return store
+  }
+
+  /// Refuses a folder that has something in it, but for what an attempt that failed has left.
+  static func requireEmpty(_ path: String) throws(DiffError) {
+    let strangers = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
+    guard !strangers.contains("store.json") else { throw .storeExists(path) }
+    guard strangers.isEmpty else {
+      throw DiffError(.exists, "is not empty, so no store is made there", path: path)
+    }
   }
 
   static func checkName(_ name: String) throws(DiffError) {
@@ -150,7 +177,23 @@ extension Store {
   }
 }
 
+extension StoreIndex {
+  /// An index without versions.
+  ///
+  /// - Throws: `usage` for limits that no version keeps.
+  init(sharing share: Double, links: UInt64) throws(DiffError) {
+    guard share > 0, share.isFinite, links > 0 else {
+      throw DiffError(.usage, "anchors are made by a share above 0, and of one link or more")
+    }
+    self.init(anchorShare: share, anchorLinks: links)
+  }
+}
+
 extension DiffError {
+  fileprivate static func storeExists(_ path: String) -> DiffError {
+    DiffError(.exists, "is a store already", path: path)
+  }
+
   /// A checkpoint that cannot be a version.
   static func noFingerprint(_ path: String) -> DiffError {
     DiffError(

@@ -33,17 +33,11 @@ final class LinkSink: ByteSink {
     var link = StoreLink(reader, size: size, sha256: hash.digest)
     let path = store.path(of: link)
     if File.exists(path) {
-      do throws(DiffError) {
-        try store.verify([(path, link.file)], again: true)
-        return (link, false)
-      } catch {
-        guard error.code == .checksum else { throw error }
-        // Left behind half written, or of another encoding: it is not what the index may refer to.
-        throw DiffError(
-          .exists,
-          "is there and is another diff of the same identity; remove it if nothing uses it",
-          path: path)
-      }
+      guard try !store.isWhole(path, link.file) else { return (link, false) }
+      // Left behind half written, or of another encoding: it is not what the index may refer to.
+      throw DiffError(
+        .exists, "is there and is another diff of the same identity; remove it if nothing uses it",
+        path: path)
     }
     link.file.name = OutputFile.split(path).name
     output.appear(as: link.file.name)

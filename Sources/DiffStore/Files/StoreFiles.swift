@@ -9,9 +9,13 @@ import TensorCore
 /// The files of a store, each of which is compared with its hash when it is first read.
 ///
 /// Which ones were found whole is noted, with their stamps, in `verified.json` in the store, where that
-/// may be written; a file that is another one since is compared again.
+/// may be written; a file that is another one since is compared again. Of a store that is elsewhere the
+/// folder holds what has been needed so far.
 final class StoreFiles: Sendable {
-  private let path: String
+  /// The folder.
+  let path: String
+  /// Where the files come from that are not in the folder; nil if it is the store.
+  let origin: (any StoreOrigin)?
   private let known: Guarded<Known>
 
   private struct Known {
@@ -20,10 +24,14 @@ final class StoreFiles: Sendable {
     var isNew = false
   }
 
-  init(_ path: String) {
+  init(_ path: String, _ origin: (any StoreOrigin)? = nil) {
     self.path = path
+    self.origin = origin
     known = Guarded(Known())
   }
+
+  /// What messages call the store.
+  var name: String { origin?.name ?? path }
 
   private var notes: String { "\(path)/verified.json" }
 
@@ -41,6 +49,9 @@ final class StoreFiles: Sendable {
 
   /// Where the fingerprints of an anchor's tensors are kept.
   func tablePath(of anchor: StoreAnchor) -> String { "\(path(of: anchor)).tensors.json" }
+
+  /// A path from the store's folder on.
+  func relative(_ path: String) -> String { String(path.dropFirst(self.path.count + 1)) }
 
   // MARK: Reading
 
@@ -64,26 +75,114 @@ final class StoreFiles: Sendable {
     return try CheckpointFile.open(path(of: anchor))
   }
 
-  /// Compares files with their hashes, those of which it is not known yet.
+  /// The fingerprints of an anchor's tensors as they are kept beside it; nil if they are not.
+  func table(of anchor: StoreAnchor) throws(DiffError) -> TensorTable? {
+    let path = tablePath(of: anchor)
+    if origin != nil && !File.exists(path) {
+      do throws(DiffError) {
+        try bring(path, limit: TensorTable.sizeLimit) { (_) throws(DiffError) in }
+      } catch {
+        guard [.notFound, .limit].contains(error.code) else { throw error }
+        return nil
+      }
+    }
+    return TensorTable(contentsOf: path)
+  }
+
+  /// Compares files with their hashes, those of which it is not known yet, after bringing those that
+  /// are elsewhere.
   ///
+  /// - Parameter again: whether what is known does not count: files from elsewhere are brought anew.
   /// - Throws: `checksum` for one that is another, `not-found`, `io`.
   func verify(_ files: [(path: String, file: StoreFile)], again: Bool = false) throws(DiffError) {
     let known = readNotes()
-    let stamps = files.map { FileStamp($0.path) }
     let rest = files.indices.filter { number in
-      again || known[files[number].path] != Self.note(files[number].file, stamps[number])
+      let (path, file) = files[number]
+      return again || known[path] != Self.note(file, FileStamp(path))
     }
     guard !rest.isEmpty else { return }
     try parallelFor(rest.count) { index throws(DiffError) in
       let (path, file) = files[rest[index]]
-      try Self.compare(path, file)
-    }
-    self.known.withLock { known in
-      for number in rest where FileStamp(files[number].path) == stamps[number] {
-        known.files?[files[number].path] = Self.note(files[number].file, stamps[number])
+      var stamp = FileStamp(path)
+      let isMissing = try origin == nil ? false : again ? true : !isWhole(path, file)
+      if isMissing {
+        try bring(path, limit: file.size) { (found) throws(DiffError) in
+          try Self.compare(found, file)
+        }
+        stamp = FileStamp(path)
+      } else if origin == nil {
+        try Self.compare(File(path), file)
+      }
+      guard FileStamp(path) == stamp else { return }
+      self.known.withLock { known in
+        known.files?[path] = Self.note(file, stamp)
         known.isNew = true
       }
     }
+  }
+
+  /// Whether a file is there and is the one of the index.
+  func isWhole(_ path: String, _ file: StoreFile) throws(DiffError) -> Bool {
+    guard File.exists(path) else { return false }
+    do throws(DiffError) {
+      try Self.compare(File(path), file)
+      return true
+    } catch {
+      guard error.code == .checksum else { throw error }
+      return false
+    }
+  }
+
+  /// Brings a file from the origin. It has its name when it is complete and `check` has no objection.
+  private func bring(
+    _ path: String, limit: UInt64, check: (File) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    try makeFolders(to: path)
+    let output = try OutputFile(path, overwriting: true)
+    try receive(path, limit: limit, into: output.file, check: check)
+    try output.commit()
+  }
+
+  /// Makes the folders between this one and a file below it.
+  func makeFolders(to path: String) throws(DiffError) {
+    let below = relative(path)
+    for (place, character) in zip(below.indices, below) where character == "/" {
+      try Folder.create("\(self.path)/\(below[..<place])")
+    }
+  }
+
+  /// Fills an empty file with one of the origin's.
+  private func receive(
+    _ path: String, limit: UInt64, into file: File, check: (File) throws(DiffError) -> Void
+  ) throws(DiffError) {
+    guard let origin else { return }
+    do throws(DiffError) {
+      try origin.fetch(relative(path), limit: limit, into: file)
+      try check(file)
+    } catch {
+      // What is wrong with it is wrong where it comes from.
+      var error = error
+      if error.path == file.path { error.path = nil }
+      throw error.at(path: "\(origin.name)/\(relative(path))")
+    }
+  }
+
+  /// Copies a file of this store to another place, where it appears when it is complete and the one of
+  /// the index; one that is there and whole stays. What comes from elsewhere is not kept here, too.
+  ///
+  /// - Throws: `exists` if another file is there.
+  func copy(_ path: String, _ file: StoreFile, to destination: String) throws(DiffError) {
+    guard try !isWhole(destination, file) else { return }
+    let output = try OutputFile(destination, overwriting: false)
+    func check(_ found: File) throws(DiffError) { try Self.compare(found, file) }
+    if origin != nil, !File.exists(path) {
+      try receive(path, limit: file.size, into: output.file, check: check)
+    } else {
+      let source = try File(path)
+      try Self.compare(source, file)
+      try source.copy(0..<file.size, to: output.file)
+    }
+    try output.commit()
   }
 
   /// Forgets what is known: the files may be others.
@@ -93,15 +192,16 @@ final class StoreFiles: Sendable {
     stamp.map { "\(file.sha256) \($0.text)" }
   }
 
-  private static func compare(_ path: String, _ file: StoreFile) throws(DiffError) {
-    let found = try File(path)
-    guard try found.size == file.size else {
+  /// Compares a file with what the index says of it.
+  static func compare(_ found: File, _ file: StoreFile) throws(DiffError) {
+    let size = try found.size
+    guard size == file.size else {
       throw DiffError(
-        .checksum, "has \(try found.size) bytes, not the \(file.size) that the index says",
-        path: path)
+        .checksum, "has \(size) bytes, not the \(file.size) that the index says", path: found.path)
     }
     guard try SHA256.of(found) == file.sha256 else {
-      throw DiffError(.checksum, "is not the file that the index describes (SHA-256)", path: path)
+      throw DiffError(
+        .checksum, "is not the file that the index describes (SHA-256)", path: found.path)
     }
   }
 

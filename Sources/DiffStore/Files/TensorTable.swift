@@ -64,6 +64,9 @@ struct TensorTable: Sendable, Equatable {
 
   // MARK: Text
 
+  /// The most bytes of a table that are read.
+  static let sizeLimit: UInt64 = 256 << 20
+
   var text: String {
     let members = rows.values.sorted { $0.name < $1.name }.map {
       JSONValue.Member($0.name.description, .string($0.fingerprint.description))
@@ -73,7 +76,7 @@ struct TensorTable: Sendable, Equatable {
 
   /// The table in a file; nil if it is not there, or is none.
   init?(contentsOf path: String) {
-    let json = try? File.parse(path, limit: 256 << 20) { bytes throws(DiffError) in
+    let json = try? File.parse(path, limit: Self.sizeLimit) { bytes throws(DiffError) in
       try JSONValue(parsing: bytes)
     }
     guard let members = json?["tensors"]?.members else { return nil }

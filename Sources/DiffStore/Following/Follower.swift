@@ -71,7 +71,7 @@ public final class Follower: Sendable {
   ) throws(DiffError) -> (ResidentModel, StoreVersion) {
     let version = try store.version(name)
     let model = try ResidentModel(store.checkpoint(of: name))
-    try store.require(TensorTable(model.fingerprints()), version, store.path)
+    try store.require(TensorTable(model.fingerprints()), version, store.name)
     return (model, version)
   }
 
@@ -140,7 +140,7 @@ public final class Follower: Sendable {
     try work.withLock { () throws(DiffError) in
       let (served, next) = state.withLock { ($0.served, $0.prepared) }
       guard let next else {
-        throw DiffError(.usage, "no version was prepared to be committed", path: store.path)
+        throw DiffError(.usage, "no version was prepared to be committed", path: store.name)
       }
       precondition(next.base == served.version.withLock { $0.fingerprint })
       switch next.change {

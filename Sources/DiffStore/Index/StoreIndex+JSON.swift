@@ -5,11 +5,27 @@ extension StoreIndex {
   /// The most bytes of an index that are read.
   static let sizeLimit: UInt64 = 32 << 20
 
-  /// Parses the text of an index and checks all that it says.
+  /// The most values of JSON in a version: a folder of some 20 000 files. Each takes more memory than
+  /// text.
+  private static let valuesLimit = 1 << 17
+
+  /// Parses the text of an index and checks all that it says. Rows become versions as they are read, so
+  /// memory is that of the versions.
   ///
   /// - Throws: `malformed` naming the version and what is wrong with it.
   init(parsing bytes: [UInt8]) throws(DiffError) {
-    let json = try JSONValue(parsing: bytes)
+    var versions: [StoreVersion] = []
+    var names: Set<String> = []
+    // What another version of the index says is not looked into, wherever it stands.
+    var failure: DiffError?
+    let json = try JSONValue(
+      parsing: bytes, elementsOf: "versions", valuesEach: Self.valuesLimit
+    ) { (row) throws(DiffError) in
+      guard failure == nil else { return }
+      do throws(DiffError) {
+        versions.append(try StoreVersion(row, number: versions.count + 1, after: &names))
+      } catch { failure = error }
+    }
     guard let version = json["diffkit-store"] else {
       throw DiffError(.malformed, "not the index of a store")
     }
@@ -19,34 +35,11 @@ extension StoreIndex {
     }
     guard let generation = json["generation"]?.unsigned,
       let share = json["anchor-share"]?.double, share > 0, share.isFinite,
-      let links = json["anchor-links"]?.unsigned, links > 0, let rows = json["versions"]?.elements
+      let links = json["anchor-links"]?.unsigned, links > 0, json["versions"]?.elements == []
     else { throw DiffError(.malformed, "the index lacks a member, or one is out of range") }
+    if let failure { throw failure }
     self.init(anchorShare: share, anchorLinks: links)
     self.generation = generation
-    var versions: [StoreVersion] = []
-    var names: Set<String> = []
-    versions.reserveCapacity(rows.count)
-    for (number, row) in rows.enumerated() {
-      let version: StoreVersion
-      do throws(DiffError) { version = try StoreVersion(row) } catch {
-        throw DiffError(error.code, "version \(number + 1): \(error.message)")
-      }
-      func refuse(_ message: String) -> DiffError {
-        DiffError(.malformed, "version '\(version.name)': \(message)")
-      }
-      // A parent stands before its children: so there are no cycles.
-      if let parent = version.parent, !names.contains(parent) {
-        throw refuse("its parent '\(parent)' is no version before it")
-      }
-      guard (version.parent == nil) == (version.link == nil) else {
-        throw refuse("a parent goes with a link")
-      }
-      guard version.parent != nil || version.anchor != nil else {
-        throw refuse("neither a link nor an anchor leads to it")
-      }
-      guard names.insert(version.name).inserted else { throw refuse("there are two of that name") }
-      versions.append(version)
-    }
     self.versions = versions
   }
 
@@ -64,7 +57,28 @@ extension StoreIndex {
 }
 
 extension StoreVersion {
-  fileprivate init(_ json: JSONValue) throws(DiffError) {
+  /// A row of the index, whose parent is one of the names before it.
+  fileprivate init(
+    _ json: JSONValue, number: Int, after names: inout Set<String>
+  ) throws(DiffError) {
+    do throws(DiffError) { try self.init(json) } catch {
+      throw DiffError(error.code, "version \(number): \(error.message)")
+    }
+    func refuse(_ message: String) -> DiffError {
+      DiffError(.malformed, "version '\(name)': \(message)")
+    }
+    // A parent stands before its children: so there are no cycles.
+    if let parent, !names.contains(parent) {
+      throw refuse("its parent '\(parent)' is no version before it")
+    }
+    guard (parent == nil) == (link == nil) else { throw refuse("a parent goes with a link") }
+    guard parent != nil || anchor != nil else {
+      throw refuse("neither a link nor an anchor leads to it")
+    }
+    guard names.insert(name).inserted else { throw refuse("there are two of that name") }
+  }
+
+  private init(_ json: JSONValue) throws(DiffError) {
     let row = Row(json)
     name = try row.text("name")
     guard name.isVersionName else { throw DiffError(.malformed, "'\(name)' is no name") }

@@ -44,7 +44,7 @@ extension Store {
         let table = try check(number, of: index, parents: tables, report: &report)
         if rebuilding {
           let made = TensorTable(try checkpoint(number, index).fingerprints(progress: progress))
-          try require(made, version, path)
+          try require(made, version, name)
           report.rebuilt += 1
         }
         // Needed as long as a version comes from it.
@@ -56,7 +56,7 @@ extension Store {
         tables[parent] = nil
       }
     }
-    report.unused = try unused(index)
+    if files.origin == nil { report.unused = try unused(index) }
     return report
   }
 
@@ -78,7 +78,7 @@ extension Store {
       if let parent = index.parent(of: number) {
         guard var before = tables[parent] else {
           throw DiffError(
-            .malformed, "its parent '\(version.parent ?? "")' cannot be made", path: path)
+            .malformed, "its parent '\(version.parent ?? "")' cannot be made", path: name)
         }
         try before.take(diff)
         try require(before, version, diff.path)
@@ -101,7 +101,7 @@ extension Store {
       table = found
     }
     guard let table else {
-      throw DiffError(.malformed, "neither a link nor an anchor leads to it", path: path)
+      throw DiffError(.malformed, "neither a link nor an anchor leads to it", path: name)
     }
     return table
   }

@@ -32,7 +32,7 @@ extension Store {
 
   func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
     DiffError(
-      .malformed, "no anchor leads to version '\(index.versions[number].name)'", path: path)
+      .malformed, "no anchor leads to version '\(index.versions[number].name)'", path: name)
   }
 
   /// The fingerprints of a version's tensors.
@@ -53,9 +53,7 @@ extension Store {
   func anchorTable(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
     let version = index.versions[number]
     guard let anchor = version.anchor else { throw unreachable(number, index) }
-    if let table = TensorTable(contentsOf: files.tablePath(of: anchor)),
-      table.fingerprint == version.fingerprint
-    {
+    if let table = try files.table(of: anchor), table.fingerprint == version.fingerprint {
       return table
     }
     let table = TensorTable(try files.open(anchor).fingerprints())

@@ -155,8 +155,9 @@ extension Store {
     _ checkpoint: any Checkpoint, _ table: TensorTable, _ index: StoreIndex
   ) throws(DiffError) -> DiffError {
     var error = DiffError(
-      .wrongBase, "is at no version of the store \(path)", path: checkpoint.path)
-    if let (number, equal) = try? nearest(to: table, index) {
+      .wrongBase, "is at no version of the store \(name)", path: checkpoint.path)
+    // What is elsewhere is not brought for a message.
+    if files.origin == nil, let (number, equal) = try? nearest(to: table, index) {
       error.message +=
         "; the nearest is '\(index.versions[number].name)', of which \(equal) of \(table.count) tensors "
         + "are the same"

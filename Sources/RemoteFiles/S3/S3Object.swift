@@ -28,8 +28,8 @@ package struct S3Object: Sendable {
       else {
         throw DiffError(.usage, "no address of a server: http://… or https://…", path: endpoint)
       }
-      let root = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
-      url = "\(root)/\(bucket)/\(path)"
+      let root = server.parts.path.hasSuffix("/") ? server.parts.path.dropLast() : server.parts.path
+      url = "\(server.scheme)://\(server.hostWithoutUsualPort)\(root)/\(bucket)/\(path)"
     } else if bucket.contains(".") {
       // Amazon's certificate is not for names below names.
       url = "https://s3.\(region).amazonaws.com/\(bucket)/\(path)"
@@ -60,5 +60,14 @@ package struct S3Object: Sendable {
       }
     }
     return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension RemoteAddress {
+  /// The host with a port only where it is not the scheme's own, which no client names to the server:
+  /// it would be signed and not be sent.
+  fileprivate var hostWithoutUsualPort: Substring {
+    let usual = scheme == .https ? ":443" : ":80"
+    return parts.host.hasSuffix(usual) ? parts.host.dropLast(usual.count) : parts.host
   }
 }

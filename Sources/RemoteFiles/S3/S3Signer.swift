@@ -39,11 +39,7 @@ package struct S3Signer: Sendable {
     let text = [
       "AWS4-HMAC-SHA256", stamp, scope, SHA256.hash(Array(canonical.utf8)).hexadecimal,
     ].joined(separator: "\n")
-    var key = Array("AWS4\(credentials.secret)".utf8)
-    for part in scope.split(separator: "/") {
-      key = SHA256.authentication(String(part), key: key)
-    }
-    let signature = SHA256.authentication(text, key: key).hexadecimal
+    let signature = Self.signature(of: text, scope: scope, secret: credentials.secret)
     request.headers.append(
       (
         "Authorization",
@@ -52,9 +48,18 @@ package struct S3Signer: Sendable {
       ))
   }
 
+  /// Signs a text with a key for a day, a region and a service.
+  package static func signature(of text: String, scope: String, secret: String) -> String {
+    var key = Array("AWS4\(secret)".utf8)
+    for part in scope.split(separator: "/") {
+      key = SHA256.authentication(String(part), key: key)
+    }
+    return SHA256.authentication(text, key: key).hexadecimal
+  }
+
   /// Headers that nothing between here and the server changes.
   private static func isSigned(_ name: String) -> Bool {
-    ["host", "range", "if-match", "if-none-match", "content-md5", "date"].contains(name)
+    ["host", "range", "if-match", "if-none-match", "content-type", "date"].contains(name)
       || name.hasPrefix("x-amz-")
   }
 
