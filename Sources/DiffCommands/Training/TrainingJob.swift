@@ -36,6 +36,7 @@ struct TrainingJob: Codable {
   /// The keys of what else bits depend on.
   static let versionKey = "train.version"
   static let processorKey = "train.processor"
+  static let ranksKey = "train.ranks"
 
   /// The path of the diff; nil without a task.
   var destination: String? { output ?? task.map { stem($0) + ".diff" } }

@@ -101,7 +101,8 @@ extension Kernels {
 
   /// out = base + dropout(x). Out may be x or base.
   ///
-  /// - Parameter first: The number of the first element in the place that the mask is for.
+  /// - Parameter first: The number of the first element in the place that the mask is for, among
+  ///   those of the rows that this rank reads.
   package static func dropout(
     _ x: FloatMatrix, _ mask: DropoutMask, first: Int, base: FloatMatrix? = nil,
     into out: FloatMatrix
@@ -109,8 +110,8 @@ extension Kernels {
     precondition(x.isContiguous && out.isContiguous && x.count == out.count)
     precondition(base.map { $0.isContiguous && $0.count == x.count } ?? true)
     unsafe dk_dropout(
-      x.pointer, base?.pointer, x.count, mask.key, UInt32(truncatingIfNeeded: first), mask.rate,
-      out.pointer)
+      x.pointer, base?.pointer, x.count, mask.key,
+      UInt32(truncatingIfNeeded: mask.start &+ first), mask.rate, out.pointer)
   }
 
   /// Runs `body` with subnormal numbers taken as zero: small moments would make arithmetic many

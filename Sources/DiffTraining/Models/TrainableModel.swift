@@ -108,6 +108,8 @@ public struct Dropout: Sendable, Hashable {
   public var seed: UInt64
   /// Counts the batches of a run, accumulated ones too.
   public var step: UInt64
+  /// What of the batch comes before these examples, which other ranks read.
+  public var preceding = BatchExtent()
 
   /// What to drop in one batch of a run.
   public init(seed: UInt64, step: UInt64) {
