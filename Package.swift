@@ -34,7 +34,7 @@ let package = Package(
   traits: [
     .trait(name: "Training", description: "Finetuning, which needs oneDNN."),
     .trait(name: "Network", description: "Diffs on servers, which need libcurl."),
-    .trait(name: "Distributed", description: "Training by several processes, which needs Open MPI."),
+    .trait(name: "Distributed", description: "Training on many machines, which needs Open MPI."),
     .default(enabledTraits: ["Training", "Network"]),
   ],
   dependencies: [

@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffTraining
+import Kernels
 import SystemSupport
 import TensorCore
 
