@@ -271,7 +271,7 @@ let package = Package(
       ],
       exclude: [
         "Golden", "expect.h", "fault.c", "follower.c", "fork.c", "library.c", "library_fuzz.c",
-        "library_memory.c", "openmp.c", "written.json", "written.py",
+        "library_memory.c", "openmp.c", "two_hosts.sh", "written.json", "written.py",
       ], swiftSettings: swift),
   ]
 )

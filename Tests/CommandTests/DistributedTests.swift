@@ -40,104 +40,10 @@ import TestSupport
   .serialized,
   .enabled(if: RankedRun.obstacle == nil, "\(RankedRun.obstacle ?? "")"))
 struct DistributedTests {
-  /// What trains on 120 rows in 300 steps, 30 of them with `quick`.
-  private struct Task {
-    let scratch: Scratch
-    let model: TinyModel
-
-    init(_ scratch: Scratch) throws {
-      self.scratch = scratch
-      model = try TinyModel(scratch)
-      let words = ["red river", "old house", "big dog", "blue sea", "green road", "king cat"]
-      // Of several lengths, so that shares of rows and of tokens differ.
-      let rows = (0..<120).map { number in
-        let tail = repeatElement("the \(words[number / 6 % 6])", count: number % 5).joined(
-          separator: " in ")
-        return "the \(words[number % 6]) was in \(tail)"
-      }
-      func write(_ name: String, _ target: (Int) -> String) throws {
-        try rows.indices.map { "\(rows[$0])\t\(target($0))" }.joined(separator: "\n")
-          .write(toFile: scratch(name), atomically: true, encoding: .utf8)
-      }
-      try write("train.tsv") { "\($0 % 6 < 3 ? "a" : "b")" }
-      try write("numbers.tsv") { "\(Double($0 % 6) / 4).5" }
-    }
-
-    func arguments(
-      _ name: String, task: String? = nil, threads: Int = 1, _ more: [String] = []
-    ) -> [String] {
-      let task = task ?? scratch("train.tsv")
-      return [
-        "train", model.path, "--task", task, "--dev", task, "-o", scratch(name + ".diff"),
-        "--metrics", scratch(name + ".jsonl"), "--epochs", "3", "--fixed-epochs", "2", "--batch",
-        "8", "--density", "0.05", "--threads", "\(threads)", "-q",
-      ] + more
-    }
-
-    /// Trains by ranks, or where there is one without MPI.
-    func train(
-      _ name: String, ranks: Int, task: String? = nil, threads: Int = 1, _ more: [String] = [],
-      script: String = "", meanwhile: String = ""
-    ) throws -> Trained {
-      let arguments = arguments(name, task: task, threads: threads, more)
-      if ranks == 1 {
-        let answer = try Diffkit.run(arguments)
-        #expect(answer.code == 0, "\(answer.errors)")
-      } else {
-        let run = try RankedRun(
-          ranks, in: scratch, arguments, script: script, meanwhile: meanwhile)
-        #expect(run.code == 0 && run.errors == [], "\(run.errors)")
-      }
-      return try Trained(scratch, name)
-    }
-  }
-
-  /// What a training made and wrote.
-  private struct Trained {
-    let losses: [Double]
-    /// Payload bytes of each step; none of a process alone.
-    let traffic: [UInt64]
-    let stages: [String]
-    let scores: [String: Double]
-    /// Which elements of which tensors change.
-    let mask: Set<String>
-    let bytes: [UInt8]
-    let diff: DiffReader
-
-    init(_ scratch: Scratch, _ name: String) throws {
-      let lines = try String(contentsOfFile: scratch(name + ".jsonl"), encoding: .utf8)
-        .split(separator: "\n").map { try JSONValue(parsing: Array($0.utf8)) }
-      losses = try lines.map { try #require($0["loss"]?.double) }
-      traffic = lines.compactMap { $0["traffic_bytes"]?.double.map { UInt64($0) } }
-      stages = lines.compactMap { $0["stage"]?.text }
-      bytes = try contents(ofFile: scratch(name + ".diff"))
-      diff = try DiffReader(scratch(name + ".diff"))
-      scores = diff.metadata.filter { $0.key.hasPrefix("score.") }.compactMapValues { Double($0) }
-      var mask: Set<String> = []
-      for entry in diff {
-        guard case .add = entry.operation else { continue }
-        for position in try diff.contents(of: entry).streams[.changes]?.positions ?? [] {
-          mask.insert("\(entry.name) \(position)")
-        }
-      }
-      self.mask = mask
-    }
-
-    /// The greatest distance of two losses of a step, as a share of the loss.
-    func distance(_ other: Trained) -> Double {
-      zip(losses, other.losses).map { abs($0 - $1) / max($1, 1e-3) }.max() ?? .infinity
-    }
-
-    /// The share of the changed elements that both change.
-    func overlap(_ other: Trained) -> Double {
-      Double(mask.intersection(other.mask).count) / Double(max(mask.count, other.mask.count, 1))
-    }
-  }
-
   @Test("1, 2 and 4 ranks take the same steps, as near as 1 and 2 threads of one process")
   func sameTraining() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let one = try task.train("one", ranks: 1)
       let threads = try task.train("threads", ranks: 1, threads: 2)
       let floor = (distance: threads.distance(one), overlap: threads.overlap(one))
@@ -167,7 +73,7 @@ struct DistributedTests {
     ])
   func methods(_ method: String) throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let more = [
         "--method", method, "--epochs", "1", "--fixed-epochs", "1", "--accumulate", "2",
         "--weight-decay", "0.01",
@@ -182,7 +88,7 @@ struct DistributedTests {
   @Test("numbers, and questions on contexts, are trained and scored by ranks as by one")
   func kinds() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       for path in [scratch("numbers.tsv"), TinyModel.questions] {
         let more = ["--epochs", "2", "--fixed-epochs", "1", "--max-length", "48", "--best"]
         let one = try task.train("one", ranks: 1, task: path, more + ["--force"])
@@ -199,7 +105,7 @@ struct DistributedTests {
   @Test("two runs of as many ranks give the same bytes, also if a rank is late by 100 ms")
   func sameBytes() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let first = try task.train("task", ranks: 3)
       let late = """
         while [ ! -s rank.1 ] || [ ! -s task.jsonl ]; do sleep 0.01; done
@@ -214,7 +120,7 @@ struct DistributedTests {
   @Test("the selection's stage sends the kept values and the head, and no others")
   func traffic() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let gated = try task.train("gated", ranks: 2)
       let full = try task.train("full", ranks: 2, ["--method", "full"])
       let head = 2 * 64 + 2
@@ -231,7 +137,7 @@ struct DistributedTests {
   @Test("a killed rank ends all within 10 s, the state stays, and --resume gives the same bytes")
   func killedRank() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let whole = try task.train("task", ranks: 2)
       for victim in [0, 1] {
         let kill = """
@@ -259,7 +165,7 @@ struct DistributedTests {
   @Test("a rank that hangs is waited for as long as --timeout says; one line, and all have ended")
   func watchdog() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let hang = """
         while [ ! -s task.diff.state ]; do sleep 0.01; done
         kill -STOP $(cat rank.1)
@@ -277,7 +183,7 @@ struct DistributedTests {
   @Test("SIGTERM to a rank saves; as many ranks go on to the same bytes, others within rounding")
   func stops() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       let whole = try task.train("task", ranks: 2)
       func stop(_ signal: String, _ target: String) throws {
         let run = try RankedRun(
@@ -298,14 +204,14 @@ struct DistributedTests {
       let alone = try Diffkit.run(
         task.arguments("task", ["--force", "--resume"]).filter { $0 != "-q" })
       #expect(alone.code == 0 && alone.errors.contains("was saved by 2 processes, not 1"))
-      #expect(try Trained(scratch, "task").distance(whole) < 1e-3)
+      #expect(try RankedTask.Trained(scratch, "task").distance(whole) < 1e-3)
     }
   }
 
   @Test("ranks with other bases, rows or settings are refused by name before the first step")
   func refusesOthers() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       var bytes = try contents(ofFile: task.model.path)
       bytes[bytes.count - 2] ^= 1
       try FileManager.default.createDirectory(
@@ -341,7 +247,7 @@ struct DistributedTests {
   @Test("several tasks are trained by ranks one after the other")
   func severalTasks() throws {
     try Scratch.with { scratch in
-      let task = try Task(scratch)
+      let task = try RankedTask(scratch)
       try """
       [{"task": "\(scratch("train.tsv"))", "output": "\(scratch("one.diff"))"},
        {"task": "\(scratch("numbers.tsv"))", "output": "\(scratch("two.diff"))"}]
