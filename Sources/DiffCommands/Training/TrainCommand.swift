@@ -115,7 +115,10 @@ struct TrainCommand: ParsableCommand {
     ])
     var job = try ranks.together { try makeJob(ranks) }
     // What is not given is as every rank has it.
-    if ranks.count > 1 { job.threads = try job.threads ?? ranks.processors }
+    if ranks.count > 1 {
+      let processors = try ranks.processors
+      job.threads = job.threads ?? processors
+    }
     // mpirun passes SIGUSR1 on, and waits.
     let interrupt = Interrupt(ranks.count > 1 ? [SIGUSR1] : [])
     if tasks == nil {

@@ -250,8 +250,11 @@ public final class Ranks {
   /// Refuses ranks that are not alike.
   ///
   /// - Parameter parts: What must be the same everywhere, and how it is called.
-  public func require(same parts: [(name: String, text: String)]) throws(DiffError) {
+  public func require(
+    same parts: @autoclosure () -> [(name: String, text: String)]
+  ) throws(DiffError) {
     guard transport != nil else { return }
+    let parts = parts()
     let own = parts.flatMap { XXH3.hash64(Array($0.text.utf8).span).littleEndianBytes }
     let all = try gather(own + Array(host.utf8), patience: Self.whileReading)
     for (index, part) in parts.enumerated() {
