@@ -129,6 +129,7 @@ struct TaskTraining {
     let (model, facts) = (inputs.model, inputs.facts)
     let trainer = try ranks.together { try Trainer(model, inputs.data.examples, job.options) }
     trainer.ranks = ranks
+    ranks.precision = job.traffic ?? .f32
     trainer.otherRanks = { count in
       line.note(
         "\(statePath): was saved by \(count == 1 ? "one process" : "\(count) processes"), not "

@@ -64,6 +64,9 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: "Seconds between two saves of the state.") var saveEvery = 300.0
 
+  @Option(help: "What gradients travel in between processes started by mpirun (f32).")
+  var traffic: Precision?
+
   @Option(help: "Seconds that processes started by mpirun wait for each other.")
   var timeout = 60.0
 
@@ -149,6 +152,7 @@ struct TrainCommand: ParsableCommand {
     job.pooling = pooling ?? job.pooling
     job.maxLength = maxLength ?? job.maxLength
     job.threads = threads ?? job.threads
+    if let traffic { job.traffic = traffic == .f32 ? nil : traffic }
     // Of a diff, several tasks take over how it was trained, not on what.
     if tasks != nil { (job.task, job.dev) = (nil, dev) }
     return job

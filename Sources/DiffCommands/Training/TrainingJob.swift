@@ -27,6 +27,8 @@ struct TrainingJob: Codable {
   /// In how many parts work is split, on which bits depend; nil: as the processor has cores.
   var threads: Int?
   var options = TrainingOptions()
+  /// What gradients travel in between ranks; nil: float32.
+  var traffic: Precision?
   /// A file for the metrics of every step.
   var metrics: String?
 
@@ -168,6 +170,7 @@ struct TrainingJob: Codable {
     var job = TrainingJob()
     (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
     (job.format, job.header, job.metrics) = (.tsv, true, "")
+    job.traffic = .bf16
     (job.options.classWeights, job.options.best) = (.balanced, true)
     (job.options.lambda, job.options.fixedLearningRate) = (0, 1)
     return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }

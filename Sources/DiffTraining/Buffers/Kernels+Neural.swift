@@ -56,6 +56,12 @@ extension Kernels {
     unsafe dk_bf16(x.pointer, x.rows, x.columns, x.stride, out.pointer, out.stride)
   }
 
+  /// x += y, both contiguous.
+  package static func add(_ y: HalfMatrix, to x: FloatMatrix) {
+    precondition(x.isContiguous && y.rows == 1 && x.count == y.columns)
+    unsafe dk_add_bf16(x.pointer, y.pointer, x.count)
+  }
+
   /// Each row becomes its softmax.
   package static func softmax(_ x: FloatMatrix) {
     precondition(x.isContiguous)

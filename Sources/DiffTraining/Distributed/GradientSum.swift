@@ -21,28 +21,19 @@ package final class GradientSum {
   /// The most values of a block.
   static let blockSize = 1 << 20
 
-  /// A stretch of a buffer that is summed at once.
-  private struct Block {
-    let buffer: FloatBuffer
-    /// The part of each rank.
-    let parts: [Range<Int>]
-    /// The parameters whose gradients lie in it.
-    let parameters: [Int]
-  }
-
   private let ranks: Ranks
   private let gradients: Gradients
   private let selection: GradientSelection
   /// Of parameters that are no tables, in the order in which the way back completes them.
-  private let blocks: [Block]
+  private let blocks: [GradientBlock]
   /// The parameters that are not complete yet.
   private var awaited: Set<Int> = []
-  /// The blocks of this step that have begun, and the states of those that are not over: waiting for
-  /// what others have, then for their sums.
-  private var begun: [Block] = []
-  private var exchanges: [(block: Int, transfer: any Transfer, room: FloatBuffer)] = []
-  private var gathers: [any Transfer] = []
-  /// Memory for parts of other ranks that nothing uses.
+  /// How many blocks have begun their way in this step, and those that wait for what other ranks have,
+  /// then for the sums of other ranks.
+  private var begun = 0
+  private var exchanges: [(block: TravellingBlock, transfer: any Transfer)] = []
+  private var gathers: [(block: TravellingBlock, transfer: any Transfer)] = []
+  /// Memory that no transfer uses.
   private var rooms: [FloatBuffer] = []
   private var packed = FloatBuffer(count: 0)
   /// Where packed values are from, as far as that is the same in every step.
@@ -73,7 +64,7 @@ package final class GradientSum {
       }
     }
     blocks = ranges.flatMap { item in
-      Self.blocks(gradients.values, item.range, item.parameters, ranks.count)
+      Self.blocks(gradients.values, item.range, item.parameters, among: ranks.count)
     }
     guard case .positions(let positions, let parameters) = selection else {
       places = []
@@ -91,14 +82,11 @@ package final class GradientSum {
   }
 
   private static func blocks(
-    _ buffer: FloatBuffer, _ range: Range<Int>, _ parameters: [Int], _ ranks: Int
-  ) -> [Block] {
+    _ buffer: FloatBuffer, _ range: Range<Int>, _ parameters: [Int], among count: Int
+  ) -> [GradientBlock] {
     stride(from: range.lowerBound, to: range.upperBound, by: blockSize).map { start in
-      let count = min(blockSize, range.upperBound - start)
-      let bounds = (0...ranks).map { start + count * $0 / ranks }
-      return Block(
-        buffer: buffer, parts: zip(bounds, bounds.dropFirst()).map { $0..<$1 },
-        parameters: parameters)
+      GradientBlock(
+        buffer, start..<min(start + blockSize, range.upperBound), parameters, among: count)
     }
   }
 
@@ -110,10 +98,8 @@ package final class GradientSum {
     gradients.onComplete = { [unowned self] index in
       awaited.remove(index)
       attempt { () throws(DiffError) in
-        while begun.count < blocks.count,
-          blocks[begun.count].parameters.allSatisfy({ !awaited.contains($0) })
-        {
-          try begin(blocks[begun.count])
+        while begun < blocks.count, awaited.isDisjoint(with: blocks[begun].parameters) {
+          try begin(blocks[begun])
         }
         try advance()
       }
@@ -124,10 +110,10 @@ package final class GradientSum {
   package func finish() throws(DiffError) {
     gradients.onComplete = nil
     if let failure { throw failure }
-    for block in blocks[begun.count...] { try begin(block) }
+    for block in blocks[begun...] { try begin(block) }
     let places = try pack()
     let count = places.reduce(0) { $0 + $1.count }
-    for block in Self.blocks(packed, 0..<count, [], ranks.count) { try begin(block) }
+    for block in Self.blocks(packed, 0..<count, [], among: ranks.count) { try begin(block) }
     try ranks.wait { () throws(DiffError) in
       try advance()
       return exchanges.isEmpty && gathers.isEmpty
@@ -137,7 +123,7 @@ package final class GradientSum {
       gradients.values.copy(packed, next..<next + range.count, to: range.lowerBound)
       next += range.count
     }
-    begun = []
+    begun = 0
   }
 
   /// Makes the gradients zero at places in rows of tables that this rank has not touched, which
@@ -151,43 +137,29 @@ package final class GradientSum {
     do throws(DiffError) { try body() } catch { failure = error }
   }
 
-  private func begin(_ block: Block) throws(DiffError) {
-    let own = block.parts[ranks.rank].count
-    let index = rooms.firstIndex { $0.count >= own * ranks.count }
-    let room = index.map { rooms.remove(at: $0) } ?? FloatBuffer(count: own * ranks.count)
-    guard let transfer = try ranks.exchange(block.buffer, block.parts, into: room) else { return }
-    exchanges.append((begun.count, transfer, room))
-    begun.append(block)
+  private func begin(_ block: GradientBlock) throws(DiffError) {
+    begun += 1
+    let travelling = TravellingBlock(block, ranks.precision, rank: ranks.rank) { count in
+      let index = rooms.firstIndex { $0.count >= count }
+      return index.map { rooms.remove(at: $0) } ?? FloatBuffer(count: count)
+    }
+    let transfer = try ranks.exchange(travelling.words, travelling.parts, into: travelling.room)
+    if let transfer { exchanges.append((travelling, transfer)) }
   }
 
   /// Moves transfers on, each kind in its order.
   private func advance() throws(DiffError) {
     while let first = exchanges.first, try first.transfer.isOver() {
       exchanges.removeFirst()
-      let block = begun[first.block]
-      add(first.room, to: block)
-      rooms.append(first.room)
-      if let transfer = try ranks.gatherSums(block.buffer, block.parts) {
-        gathers.append(transfer)
-      }
+      first.block.add(rank: ranks.rank)
+      rooms.append(first.block.room)
+      let transfer = try ranks.gatherSums(first.block.words, first.block.parts)
+      if let transfer { gathers.append((first.block, transfer)) }
     }
-    while let first = gathers.first, try first.isOver() { gathers.removeFirst() }
-  }
-
-  /// Makes this rank's part of a block the sum of those of all ranks, in their order.
-  private func add(_ room: FloatBuffer, to block: Block) {
-    let (rank, count) = (ranks.rank, ranks.count)
-    let own = block.parts[rank]
-    let width = own.count
-    RangeTasks([0..<width]).forEach { [buffer = block.buffer] range in
-      func part(_ number: Int) -> FloatMatrix {
-        number == rank
-          ? FloatMatrix(
-            buffer, at: own.lowerBound + range.lowerBound, rows: 1, columns: range.count)
-          : FloatMatrix(room, at: number * width + range.lowerBound, rows: 1, columns: range.count)
-      }
-      for number in 1..<count { Kernels.add(part(number), to: part(0)) }
-      if rank > 0 { Kernels.put(part(0), into: part(rank), adding: false) }
+    while let first = gathers.first, try first.transfer.isOver() {
+      gathers.removeFirst()
+      first.block.arrive()
+      if first.block.words !== first.block.block.buffer { rooms.append(first.block.words) }
     }
   }
 

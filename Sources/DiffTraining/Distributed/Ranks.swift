@@ -21,6 +21,8 @@ public final class Ranks {
   /// Seconds that a rank waits for the others before it gives up; ten times as many while inputs
   /// are read.
   public var timeout = 60.0
+  /// What gradients travel in; sums are taken in float32.
+  public var precision = Precision.f32
   /// Payload bytes that this rank has handed to MPI, each once.
   public private(set) var traffic: UInt64 = 0
   /// Whether all ranks know that they are at an end: none waits for another.

@@ -237,7 +237,7 @@ public final class Trainer<Model: TrainableModel> {
     [
       ("a base", "\(model.layout.hashable)\(start)"),
       ("rows", "\(examples.map(\.length))\(context)"),
-      ("settings", "\(options)\(model.calculation)"),
+      ("settings", "\(options)\(model.calculation)\(ranks.precision)"),
     ]
   }
 
