@@ -38,7 +38,8 @@ public final class Ranks {
     transport = nil
   }
 
-  init(_ transport: any Transport) {
+  /// Ranks that are joined already.
+  package init(_ transport: any Transport) {
     (rank, count) = (transport.rank, transport.count)
     (neighbours, host) = (transport.neighbours, transport.host)
     self.transport = transport

@@ -3,7 +3,7 @@ import TensorCore
 /// Moves words of 32 bits between the ranks of a training while the caller does other work. Each
 /// kind of transfer begins in the same order on every rank; the kinds do not wait for each other.
 /// Memory stays as it is until the transfer is over.
-protocol Transport: AnyObject {
+package protocol Transport: AnyObject {
   /// The number of this process, and of all.
   var rank: Int { get }
   var count: Int { get }
@@ -37,7 +37,7 @@ protocol Transport: AnyObject {
 }
 
 /// A transfer that goes on.
-protocol Transfer: AnyObject {
+package protocol Transfer: AnyObject {
   /// Moves it on and says whether it is over.
   func isOver() throws(DiffError) -> Bool
 }
