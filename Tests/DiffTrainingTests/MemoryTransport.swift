@@ -38,12 +38,12 @@ final class MemoryTransport: Transport {
   }
 
   func exchange(
-    _ words: FloatBuffer, _ parts: [Range<Int>], into room: FloatBuffer
+    _ words: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> any Transfer {
     let own = parts[rank].count
     return transfer("exchange", parts.map { words.elements($0) }, from: 0..<count) { [rank] all in
       for (other, parts) in all.enumerated() where other != rank {
-        room.take(parts[rank], at: other * own)
+        received.take(parts[rank], at: other * own)
       }
     }
   }

@@ -21,17 +21,17 @@ struct GradientBlock {
   }
 }
 
-/// A block on its way: its values as they are sent, float32 in place or bf16 in memory of their own.
+/// A block that is being sent: float32 values in their buffer, or bf16 values in another one.
 struct TravellingBlock {
   let block: GradientBlock
   let precision: Precision
-  /// What is sent, and the part of each rank in it.
+  /// The buffer that is sent, and the part of each rank in it.
   let words: FloatBuffer
   let parts: [Range<Int>]
-  /// Memory for the parts that other ranks have for this one.
-  let room: FloatBuffer
+  /// A buffer for the parts that other ranks send to this one.
+  let received: FloatBuffer
 
-  /// - Parameter take: Gives memory of at least so many words.
+  /// - Parameter take: Returns a buffer of at least the given number of words.
   init(_ block: GradientBlock, _ precision: Precision, rank: Int, _ take: (Int) -> FloatBuffer) {
     self.block = block
     self.precision = precision
@@ -46,13 +46,13 @@ struct TravellingBlock {
       }
       words = take(next)
     }
-    // For bf16, with place for a part in float32.
+    // For bf16, followed by the sum in float32.
     let own = parts[rank].count * count
-    room = take(precision == .f32 ? own : own + block.parts[rank].count)
+    received = take(precision == .f32 ? own : own + block.parts[rank].count)
     if precision == .bf16 { for part in 0..<count { round(part) } }
   }
 
-  /// Makes a rank's part what `words` hold of it.
+  /// Some words as bf16 values.
   private func half(_ words: FloatBuffer, _ range: Range<Int>, _ count: Int) -> HalfMatrix {
     HalfMatrix(
       FloatMatrix(words, at: range.lowerBound, rows: 1, columns: range.count), columns: count)
@@ -78,25 +78,25 @@ struct TravellingBlock {
           number == rank
             ? floats(rank).columns(range)
             : FloatMatrix(
-              room, at: number * stride + range.lowerBound, rows: 1, columns: range.count)
+              received, at: number * stride + range.lowerBound, rows: 1, columns: range.count)
         }
         for number in 1..<count { Kernels.add(part(number), to: part(0)) }
         if rank > 0 { Kernels.put(part(0), into: part(rank), adding: false) }
       }
     case .bf16:
-      // This rank's own, too, as the others see it.
-      let sum = FloatMatrix(room, at: count * stride, rows: 1, columns: width)
+      // This rank's own part is rounded as those of others are.
+      let sum = FloatMatrix(received, at: count * stride, rows: 1, columns: width)
       sum.clear()
       for number in 0..<count {
         let (memory, start) =
-          number == rank ? (words, parts[rank].lowerBound) : (room, number * stride)
+          number == rank ? (words, parts[rank].lowerBound) : (received, number * stride)
         Kernels.add(half(memory, start..<start + stride, width), to: sum)
       }
       Kernels.round(sum, into: half(words, parts[rank], width))
     }
   }
 
-  /// Takes the sums of all parts over.
+  /// Copies the sums of all parts into the gradients.
   func arrive() {
     guard precision == .bf16 else { return }
     for (part, range) in block.parts.enumerated() {

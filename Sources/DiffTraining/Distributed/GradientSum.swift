@@ -2,11 +2,11 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// Which gradients a learner reads, and so which of them ranks exchange.
+/// The gradients that a learner reads, which ranks therefore exchange.
 package enum GradientSelection {
-  /// Those of some parameters, of tables the rows that a rank has touched.
+  /// The gradients of some parameters; of tables only the rows that a rank has touched.
   case parameters([Int])
-  /// Those at some places of the flat buffer, and of some parameters that are no tables.
+  /// The gradients at some positions of the flat buffers, and of some parameters that are no tables.
   case positions([Int], with: [Int])
 }
 
@@ -15,8 +15,8 @@ package enum GradientSelection {
 /// Gradients are cut into blocks. Each rank gets a part of every block from all ranks, adds them up
 /// in the order of the ranks, and gives the sum to all. So the order of sums depends on nothing but
 /// the number of ranks, and a rank hands every gradient to MPI once. A block begins its way as soon
-/// as the way back through the model has completed its gradients; places and rows of tables are
-/// packed and follow at the end.
+/// as the backward pass has completed its gradients; positions and rows of tables are packed and
+/// follow at the end.
 package final class GradientSum {
   /// The most values of a block.
   static let blockSize = 1 << 20
@@ -24,7 +24,7 @@ package final class GradientSum {
   private let ranks: Ranks
   private let gradients: Gradients
   private let selection: GradientSelection
-  /// Of parameters that are no tables, in the order in which the way back completes them.
+  /// Of parameters that are no tables, in the order in which the backward pass completes them.
   private let blocks: [GradientBlock]
   /// The parameters that are not complete yet.
   private var awaited: Set<Int> = []
@@ -33,11 +33,11 @@ package final class GradientSum {
   private var begun = 0
   private var exchanges: [(block: TravellingBlock, transfer: any Transfer)] = []
   private var gathers: [(block: TravellingBlock, transfer: any Transfer)] = []
-  /// Memory that no transfer uses.
-  private var rooms: [FloatBuffer] = []
+  /// Buffers that no transfer uses.
+  private var spare: [FloatBuffer] = []
   private var packed = FloatBuffer(count: 0)
-  /// Where packed values are from, as far as that is the same in every step.
-  private let places: [Range<Int>]
+  /// The ranges that packed values are copied from, if they are the same in every step.
+  private let packedRanges: [Range<Int>]
   /// The first error of a transfer; reported by `finish`.
   private var failure: DiffError?
 
@@ -67,18 +67,18 @@ package final class GradientSum {
       Self.blocks(gradients.values, item.range, item.parameters, among: ranks.count)
     }
     guard case .positions(let positions, let parameters) = selection else {
-      places = []
+      packedRanges = []
       return
     }
-    var places: [Range<Int>] = []
+    var packedRanges: [Range<Int>] = []
     for position in positions {
-      if let last = places.last, last.upperBound == position {
-        places[places.count - 1] = last.lowerBound..<position + 1
+      if let last = packedRanges.last, last.upperBound == position {
+        packedRanges[packedRanges.count - 1] = last.lowerBound..<position + 1
       } else {
-        places.append(position..<position + 1)
+        packedRanges.append(position..<position + 1)
       }
     }
-    self.places = places + parameters.map { gradients.layout.parameters[$0].range }
+    self.packedRanges = packedRanges + parameters.map { gradients.layout.parameters[$0].range }
   }
 
   private static func blocks(
@@ -111,25 +111,25 @@ package final class GradientSum {
     gradients.onComplete = nil
     if let failure { throw failure }
     for block in blocks[begun...] { try begin(block) }
-    let places = try pack()
-    let count = places.reduce(0) { $0 + $1.count }
+    let packedRanges = try pack()
+    let count = packedRanges.reduce(0) { $0 + $1.count }
     for block in Self.blocks(packed, 0..<count, [], among: ranks.count) { try begin(block) }
     try ranks.wait { () throws(DiffError) in
       try advance()
       return exchanges.isEmpty && gathers.isEmpty
     }
     var next = 0
-    for range in places {
+    for range in packedRanges {
       gradients.values.copy(packed, next..<next + range.count, to: range.lowerBound)
       next += range.count
     }
     begun = 0
   }
 
-  /// Makes the gradients zero at places in rows of tables that this rank has not touched, which
+  /// Makes the gradients zero at positions in rows of tables that this rank has not touched, which
   /// `Gradients.clear` leaves.
   func clear() {
-    for range in places { gradients.values.clear(range) }
+    for range in packedRanges { gradients.values.clear(range) }
   }
 
   private func attempt(_ body: () throws(DiffError) -> Void) {
@@ -140,10 +140,10 @@ package final class GradientSum {
   private func begin(_ block: GradientBlock) throws(DiffError) {
     begun += 1
     let travelling = TravellingBlock(block, ranks.precision, rank: ranks.rank) { count in
-      let index = rooms.firstIndex { $0.count >= count }
-      return index.map { rooms.remove(at: $0) } ?? FloatBuffer(count: count)
+      let index = spare.firstIndex { $0.count >= count }
+      return index.map { spare.remove(at: $0) } ?? FloatBuffer(count: count)
     }
-    let transfer = try ranks.exchange(travelling.words, travelling.parts, into: travelling.room)
+    let transfer = try ranks.exchange(travelling.words, travelling.parts, into: travelling.received)
     if let transfer { exchanges.append((travelling, transfer)) }
   }
 
@@ -152,34 +152,34 @@ package final class GradientSum {
     while let first = exchanges.first, try first.transfer.isOver() {
       exchanges.removeFirst()
       first.block.add(rank: ranks.rank)
-      rooms.append(first.block.room)
+      spare.append(first.block.received)
       let transfer = try ranks.gatherSums(first.block.words, first.block.parts)
       if let transfer { gathers.append((first.block, transfer)) }
     }
     while let first = gathers.first, try first.transfer.isOver() {
       gathers.removeFirst()
       first.block.arrive()
-      if first.block.words !== first.block.block.buffer { rooms.append(first.block.words) }
+      if first.block.words !== first.block.block.buffer { spare.append(first.block.words) }
     }
   }
 
-  /// Packs what does not lie in one piece, and says where it is from.
+  /// Copies positions and rows of tables into one buffer; returns their ranges.
   private func pack() throws(DiffError) -> [Range<Int>] {
-    var places = places
+    var packedRanges = packedRanges
     if case .parameters(let indices) = selection {
       let tables = indices.filter { gradients.layout.parameters[$0].isTable }
       if tables.isEmpty { return [] }
       try touch(tables)
-      places = tables.flatMap { gradients.ranges(of: $0) }
+      packedRanges = tables.flatMap { gradients.ranges(of: $0) }
     }
-    let count = places.reduce(0) { $0 + $1.count }
+    let count = packedRanges.reduce(0) { $0 + $1.count }
     if packed.count < count { packed = FloatBuffer(count: count * 5 / 4) }
     var next = 0
-    for range in places {
+    for range in packedRanges {
       packed.copy(gradients.values, range, to: next)
       next += range.count
     }
-    return places
+    return packedRanges
   }
 
   /// Touches the rows of tables that another rank has touched.

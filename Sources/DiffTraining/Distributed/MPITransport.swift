@@ -25,10 +25,10 @@ import TensorCore
   }
 
   func exchange(
-    _ words: FloatBuffer, _ parts: [Range<Int>], into room: FloatBuffer
+    _ words: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> any Transfer {
     let own = parts[rank].count
-    precondition(room.count >= own * count && parts.allSatisfy { $0.upperBound <= words.count })
+    precondition(received.count >= own * count && parts.allSatisfy { $0.upperBound <= words.count })
     let start = parts[0].lowerBound
     let others = parts.indices.map { $0 == rank ? 0 : 1 }
     let transfer = MPITransfer([
@@ -37,7 +37,7 @@ import TensorCore
     ])
     try Self.check(
       unsafe dk_mpi_exchange(
-        mpi.exchanges, words.pointer(at: start), transfer[0], transfer[1], room.pointer(),
+        mpi.exchanges, words.pointer(at: start), transfer[0], transfer[1], received.pointer(),
         transfer[2], transfer[3], &transfer.request))
     return transfer
   }

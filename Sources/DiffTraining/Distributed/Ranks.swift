@@ -21,11 +21,11 @@ public final class Ranks {
   /// Seconds that a rank waits for the others before it gives up; ten times as many while inputs
   /// are read.
   public var timeout = 60.0
-  /// What gradients travel in; sums are taken in float32.
+  /// The type that gradients are sent in; sums are taken in float32.
   public var precision = Precision.f32
   /// Payload bytes that this rank has handed to MPI, each once.
   public private(set) var traffic: UInt64 = 0
-  /// Whether all ranks know that they are at an end: none waits for another.
+  /// A Boolean that is true if all ranks are ending: none waits for another.
   public private(set) var areLeaving = false
 
   private let transport: (any Transport)?
@@ -72,11 +72,11 @@ public final class Ranks {
   /// Whether this build has MPI.
   public static var areIncluded: Bool { MPITransport.isIncluded }
 
-  /// Whether a launcher started this process as another one than the first: what all would say, the
-  /// first one says.
+  /// Whether a launcher started this process as another one than the first: the first one reports
+  /// errors that all have.
   public static var isLaunchedAsOther: Bool { Launch.current.rank > 0 }
 
-  /// Whether this is the rank that writes files and speaks.
+  /// A Boolean that is true for the rank that writes files and prints messages.
   public var isFirst: Bool { rank == 0 }
 
   /// The processors that every rank may count on.
@@ -127,7 +127,7 @@ public final class Ranks {
     return try gather(number.bitPattern).reduce(0) { $0 + Double(bitPattern: $1) }
   }
 
-  /// Whether something is so for a rank.
+  /// Returns whether a condition holds for a rank.
   func any(_ isSo: Bool) throws(DiffError) -> Bool {
     guard transport != nil else { return isSo }
     return try gather(isSo ? 1 : 0).contains(1)
@@ -170,11 +170,11 @@ public final class Ranks {
 
   /// Begins to send each rank its part; see `Transport.exchange`.
   func exchange(
-    _ values: FloatBuffer, _ parts: [Range<Int>], into room: FloatBuffer
+    _ values: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> (any Transfer)? {
     let all = parts.reduce(0) { $0 + $1.count }
     traffic += UInt64(4 * (all - parts[rank].count))
-    return try transport?.exchange(values, parts, into: room)
+    return try transport?.exchange(values, parts, into: received)
   }
 
   /// Begins to make each rank's part that of all.
@@ -205,7 +205,7 @@ public final class Ranks {
     if try isOver() { return }
     let clock = ContinuousClock()
     let start = clock.now
-    // The lowest rank that waits gives up first, so that one speaks for all.
+    // The lowest rank that waits gives up first, so that one reports for all.
     let limit = patience * timeout + 0.2 * Double(min(rank, 20))
     while try !isOver() {
       let waited = (clock.now - start) / .seconds(1)
@@ -222,8 +222,8 @@ public final class Ranks {
 
   // MARK: Ends
 
-  /// Runs what may fail on some ranks alone, and fails on all of them if it does on one, with the
-  /// error of the first one.
+  /// Runs a function that may fail on some ranks only, and throws on all of them if it fails on
+  /// one: the error of the first one.
   public func agree<Result>(_ body: () throws(DiffError) -> Result) throws(DiffError) -> Result {
     guard transport != nil else { return try body() }
     var result: Result?
@@ -252,7 +252,7 @@ public final class Ranks {
 
   /// Refuses ranks that are not alike.
   ///
-  /// - Parameter parts: What must be the same everywhere, and how it is called.
+  /// - Parameter parts: The properties that must be equal on all ranks, with their names.
   public func require(
     same parts: @autoclosure () -> [(name: String, text: String)]
   ) throws(DiffError) {

@@ -13,9 +13,9 @@ package protocol Transport: AnyObject {
   var host: String { get }
 
   /// Sends each rank its part of `words`. That of this rank stays; those that others have for it
-  /// come into `room`, one after the other in the order of the ranks.
+  /// come into `received`, one after the other in the order of the ranks.
   func exchange(
-    _ words: FloatBuffer, _ parts: [Range<Int>], into room: FloatBuffer
+    _ words: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> any Transfer
 
   /// Makes each rank's part of `words` that of all.

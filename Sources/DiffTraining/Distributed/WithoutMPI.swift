@@ -16,7 +16,7 @@ final class MPITransport: Transport {
   }
 
   func exchange(
-    _ words: FloatBuffer, _ parts: [Range<Int>], into room: FloatBuffer
+    _ words: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> any Transfer {
     preconditionFailure("transfers without MPI")
   }

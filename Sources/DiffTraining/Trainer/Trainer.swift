@@ -103,7 +103,7 @@ public final class Trainer<Model: TrainableModel> {
     best = nil
     try model.initialize(values, seed: options.seed)
     start = XXH3.hash64(values.bytes(0..<values.count))
-    try ranks.require(same: facts)
+    try ranks.require(same: agreements)
     var position = TrainingPlan.Position()
     if resuming, let statePath {
       position = try restore(statePath)
@@ -232,8 +232,8 @@ public final class Trainer<Model: TrainableModel> {
     return "\(options)|\(model.layout.hashable)|\(model.calculation)|\(data)"
   }
 
-  /// What must be the same on all ranks.
-  private var facts: [(name: String, text: String)] {
+  /// The properties that must be equal on all ranks.
+  private var agreements: [(name: String, text: String)] {
     [
       ("a base", "\(model.layout.hashable)\(start)"),
       ("rows", "\(examples.map(\.length))\(context)"),
