@@ -227,8 +227,8 @@ struct DistributedTests {
       // The last of an option counts.
       func more(_ words: String) -> String { "set -- \"$@\" \(words)" }
       for (change, name) in [
-        (base, "a base"), (more("--task '\(scratch("other/train.tsv"))'"), "rows"),
-        (more("--seed 7"), "settings"),
+        (base, "another base"), (more("--task '\(scratch("other/train.tsv"))'"), "other rows"),
+        (more("--seed 7"), "other settings"),
         (more("--task '\(scratch("nothing.tsv"))'"), "nothing.tsv"),
       ] {
         let run = try RankedRun(

@@ -114,7 +114,8 @@ struct TrainCommand: ParsableCommand {
 
   private func run(with ranks: Ranks) throws {
     try ranks.require(same: [
-      ("a version of diffkit", DiffKitVersion.current), ("a processor", Engine.instructions),
+      ("another version of diffkit", DiffKitVersion.current),
+      ("another processor", Engine.instructions),
     ])
     var job = try ranks.together { try makeJob(ranks) }
     // What is not given is as every rank has it.

@@ -271,8 +271,7 @@ public final class Ranks {
       throw common(
         DiffError(
           .mismatch,
-          "rank \(other) on \(hosts[other]) has \(part.name) other than those of rank 0 on "
-            + hosts[0]))
+          "rank \(other) on \(hosts[other]) has \(part.name) than rank 0 on \(hosts[0])"))
     }
   }
 

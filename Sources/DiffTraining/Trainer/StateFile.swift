@@ -60,12 +60,12 @@ final class StateWriter {
   }
 }
 
-/// Reads what `StateWriter` wrote, in the same order. Of several ranks the first one reads the file
-/// and tells the others.
+/// Reads what `StateWriter` wrote, in the same order. The first of several ranks reads the file and
+/// sends it to the others.
 final class StateReader {
   let path: String
   private let ranks: Ranks
-  /// That of the first rank.
+  /// The file; nil on all ranks but the first.
   private let file: File?
   private let size: UInt64
   private var offset: UInt64 = 0
@@ -74,13 +74,13 @@ final class StateReader {
   init(_ path: String, _ ranks: Ranks = Ranks()) throws(DiffError) {
     self.path = path
     self.ranks = ranks
-    let (file, size) = try ranks.agree { () throws(DiffError) -> (File?, UInt64) in
+    let opened = try ranks.agree { () throws(DiffError) -> (file: File?, size: UInt64) in
       guard ranks.isFirst else { return (nil, 0) }
       let file = try File(path)
       return (file, try file.size)
     }
-    self.file = file
-    self.size = try ranks.gather(size)[0]
+    file = opened.file
+    size = try ranks.gather(opened.size)[0]
     guard size >= 8, try read(8) == StateWriter.signature else {
       throw ranks.common(
         DiffError(

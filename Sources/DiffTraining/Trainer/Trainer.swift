@@ -215,7 +215,7 @@ public final class Trainer<Model: TrainableModel> {
     guard ranks.count > 1 else { return }
     let values = values
     let checksum = XXH3.hash64(values.bytes(0..<values.count))
-    try ranks.require(same: [("after step \(report.step) values", "\(checksum)")])
+    try ranks.require(same: [("after step \(report.step) other values", "\(checksum)")])
   }
 
   private func diverged(_ what: String, step: Int) -> DiffError {
@@ -235,9 +235,10 @@ public final class Trainer<Model: TrainableModel> {
   /// The properties that must be equal on all ranks.
   private var agreements: [(name: String, text: String)] {
     [
-      ("a base", "\(model.layout.hashable)\(start)"),
-      ("rows", "\(examples.map(\.length))\(context)"),
-      ("settings", "\(options)\(model.calculation)\(ranks.precision)"),
+      ("other settings", "\(options)\(model.calculation)\(ranks.precision)"),
+      ("other rows", "\(examples.map(\.length))\(context)"),
+      // Last, since the first values of the head depend on settings.
+      ("another base", "\(model.layout.hashable)\(start)"),
     ]
   }
 
