@@ -42,7 +42,7 @@ struct RankedRun {
     options.batchSize = batch
     (options.epochs, options.fixedEpochs) = (1, 1)
     let model = try BertShape.open(folder, Engine(threads: threads))
-    let trainer = try Trainer(model, BertShape.examples(24 * batch), options)
+    let trainer = try Trainer(model, BertShape.examples(12 * batch), options)
     trainer.ranks = ranks
     var times: [TrainingProgress.Stage: [Double]] = [:]
     var bytes: [TrainingProgress.Stage: UInt64] = [:]
@@ -56,7 +56,7 @@ struct RankedRun {
     }
     guard ranks.isFirst else { return }
     for stage in [TrainingProgress.Stage.gates, .fixed] {
-      let median = times[stage, default: []].dropFirst(8).map(\.self).median
+      let median = times[stage, default: []].dropFirst(4).map(\.self).median
       print(stage.rawValue, median, bytes[stage] ?? 0)
     }
   }
