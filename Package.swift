@@ -34,6 +34,7 @@ let package = Package(
   traits: [
     .trait(name: "Training", description: "Finetuning, which needs oneDNN."),
     .trait(name: "Network", description: "Diffs on servers, which need libcurl."),
+    .trait(name: "Distributed", description: "Training on many machines, which needs Open MPI."),
     .default(enabledTraits: ["Training", "Network"]),
   ],
   dependencies: [
@@ -59,6 +60,9 @@ let package = Package(
       name: "CCurl", pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c",
+      providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
     .target(name: "CLinux", cSettings: c),
     .target(name: "CKernels", cSettings: c),
     .target(name: "Platform", swiftSettings: swift),
@@ -112,6 +116,7 @@ let package = Package(
         "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "Kernels", "SystemSupport",
         "StrictJSON", "Platform", "CKernels", algorithms, heap,
         .target(name: "COneDNN", condition: .when(traits: ["Training"])),
+        .target(name: "CMPI", condition: .when(traits: ["Distributed"])),
       ], swiftSettings: swift),
     // The one module that speaks to servers: what only reads files needs no libcurl.
     .target(
@@ -268,7 +273,7 @@ let package = Package(
       ],
       exclude: [
         "Golden", "expect.h", "fault.c", "follower.c", "fork.c", "library.c", "library_fuzz.c",
-        "library_memory.c", "openmp.c", "written.json", "written.py",
+        "library_memory.c", "openmp.c", "two_hosts.sh", "written.json", "written.py",
       ], swiftSettings: swift),
   ]
 )

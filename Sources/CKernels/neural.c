@@ -118,6 +118,15 @@ CLONES void dk_add(float *x, const float *y, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] += y[i];
 }
 
+CLONES void dk_add_bf16(float *x, const uint16_t *y, size_t n) {
+  ELEMENTWISE for (size_t i = 0; i < n; i++) {
+    uint32_t bits = (uint32_t)y[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    x[i] += value;
+  }
+}
+
 CLONES void dk_scale(float *x, size_t n, float factor) {
   for (size_t i = 0; i < n; i++) x[i] *= factor;
 }

@@ -2,6 +2,7 @@
 #include "CLinux.h"
 #ifdef __linux__
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 
@@ -24,5 +25,10 @@ const char *dk_program_path(void) { return (const char *)getauxval(AT_EXECFN); }
 const char *dk_image_path(void) {
   Dl_info image;
   return dladdr(&argument_count, &image) ? image.dli_fname : NULL;
+}
+
+int dk_processor_count(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set);
 }
 #endif

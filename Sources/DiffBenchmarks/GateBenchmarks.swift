@@ -72,10 +72,16 @@ struct GateBenchmarks {
   }
 
   /// What `measure` starts: some steps of a method.
-  static func steps(_ method: String) throws {
-    let (model, examples) = try material()
+  ///
+  /// - Parameter arguments: The method; perhaps a model, a precision, and how many steps.
+  static func steps(_ arguments: [String]) throws {
+    func argument(_ index: Int) -> String? { index < arguments.count ? arguments[index] : nil }
+    let steps = argument(3).flatMap { Int($0) } ?? steps
+    let (model, examples) = try material(
+      argument(1) ?? Self.model + "/model.h5",
+      argument(2).flatMap { Precision(rawValue: $0) } ?? .f32)
     var options = TrainingOptions()
-    options.method = method == "full" ? .full : .structured
+    options.method = arguments.first == "full" ? .full : .structured
     options.batchSize = batchSize
     var times: [Double] = []
     let clock = ContinuousClock()
@@ -89,11 +95,14 @@ struct GateBenchmarks {
     print(times.dropFirst(steps / 4).median)
   }
 
-  private static func material() throws -> (EncoderModel, [TokenExample]) {
-    let checkpoint = try CheckpointFile.open(model + "/model.h5")
+  private static func material(
+    _ path: String = model + "/model.h5", _ precision: Precision = .f32
+  ) throws -> (EncoderModel, [TokenExample]) {
+    let checkpoint = try CheckpointFile.open(path)
+    let folder = OutputFile.split(path).folder
     let encoder = try EncoderModel(
-      EncoderConfiguration(contentsOf: model + "/config.json"), checkpoint: checkpoint,
-      head: .classes(2))
+      EncoderConfiguration(contentsOf: folder + "/config.json"), checkpoint: checkpoint,
+      head: .classes(2), engine: Engine(precision: precision))
     let tokenizer = try WordPiece(vocabulary: File.contents(of: model + "/vocab.txt"))
     return (encoder, try TaskData(table: task).examples(tokenizer, maxLength: 128).examples)
   }

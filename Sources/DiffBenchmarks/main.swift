@@ -35,6 +35,9 @@ let parts: [(name: String, run: () throws -> Void)] = [
   ("follower", StoreBenchmarks.follow),
   ("training", TrainingBenchmarks.run),
   ("gates", GateBenchmarks.run),
+  ("bert-base", BertBenchmarks.base),
+  ("bert-large", BertBenchmarks.large),
+  ("scaling", ScalingBenchmarks.run),
 ]
 let arguments = Array(ProgramArguments.words.dropFirst())
 do {
@@ -44,7 +47,9 @@ do {
     for part in parts where part.name == arguments.last { try part.run() }
   case "store-make": try StoreBenchmarks.make(Array(arguments.dropFirst()))
   case "training-run": try TrainingRun.run(Array(arguments.dropFirst()))
-  case "gated-steps": try GateBenchmarks.steps(arguments.last ?? "")
+  case "gated-steps": try GateBenchmarks.steps(Array(arguments.dropFirst()))
+  case "bert-make": try BertBenchmarks.make(Array(arguments.dropFirst()))
+  case "ranked-run": try RankedRun.run(Array(arguments.dropFirst()))
   case "table": try MethodTable.run(Array(arguments.dropFirst()))
   case "read-rows": try TableBenchmarks.read(arguments.last ?? "")
   case "trial": try Trial.run(Array(arguments.dropFirst()))

@@ -152,6 +152,8 @@ void dk_add_columns(const float *x, size_t rows, size_t n, size_t stride, float 
 /// y = f(x) and, unless NULL, slope = f'(x); y or slope may be x; all have the same stride.
 void dk_activate(int kind, const float *x, size_t rows, size_t n, size_t stride, float *y,
                  float *slope);
+/// x[i] += y[i], y being bf16.
+void dk_add_bf16(float *x, const uint16_t *y, size_t n);
 /// Converts each row to bf16, rounded to nearest even; `out_stride` is in bf16 elements.
 void dk_bf16(const float *x, size_t rows, size_t n, size_t stride, uint16_t *out,
              size_t out_stride);

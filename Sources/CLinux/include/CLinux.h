@@ -17,4 +17,6 @@ __attribute__((visibility("hidden"))) const char *dk_argument(int index);
 __attribute__((visibility("hidden"))) const char *dk_program_path(void);
 // The file that this code was loaded from, or null.
 __attribute__((visibility("hidden"))) const char *dk_image_path(void);
+// How many processors this process may run on; 0 if the system does not tell.
+__attribute__((visibility("hidden"))) int dk_processor_count(void);
 #endif

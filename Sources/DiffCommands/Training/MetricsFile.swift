@@ -55,6 +55,7 @@ extension TrainingProgress {
     add("lambda", lambda)
     add("expected_density", expectedDensity)
     add("open_density", openDensity)
+    if let traffic { add("traffic_bytes", Int(clamping: traffic)) }
     for (name, value) in (scores ?? [:]).sorted(by: { $0.key < $1.key }) { add(name, value) }
     return .object(members)
   }

@@ -11,30 +11,35 @@ struct TaskTraining {
   private let job: TrainingJob
   private let command: TrainCommand
   private let interrupt: Interrupt
+  private let ranks: Ranks
   private let task: String
   private let expectedData: String?
   private let isResuming: Bool
   let output: String
   private let statePath: String
   private let line: TrainingLine
-  /// Opened first: an output that cannot be written is told before hours of work.
-  private let sink: FileSink
+  /// That of the first rank. Opened first: an output that cannot be written is told before hours of
+  /// work.
+  private let sink: FileSink?
 
-  /// - Parameter data: The fingerprint that the rows must have, or nil.
+  /// - Parameters:
+  ///   - ranks: The processes that train; the first one writes.
+  ///   - data: The fingerprint that the rows must have, or nil.
   init(
-    _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, resuming: Bool,
-    data: String? = nil
+    _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, _ ranks: Ranks,
+    resuming: Bool, data: String? = nil
   ) throws {
     guard let task = job.task, let output = job.destination else {
       throw DiffError(.usage, "no task to train on")
     }
     try job.check()
-    let line = TrainingLine(command.report)
+    let line = TrainingLine(command.report, isMute: !ranks.isFirst)
     var job = job
     job.precision = try command.precision.resolved(or: job.precision, line.note)
     self.job = job
     self.command = command
     self.interrupt = interrupt
+    self.ranks = ranks
     self.task = task
     self.line = line
     expectedData = data
@@ -49,7 +54,7 @@ struct TaskTraining {
         throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
       }
     }
-    guard resuming || command.anew || !job.hasState else {
+    guard resuming || command.anew || !ranks.isFirst || !job.hasState else {
       throw DiffError(
         .exists, "is the state of a stopped training", path: statePath,
         remedy: .resumeOrStartAnew)
@@ -57,11 +62,32 @@ struct TaskTraining {
     guard job.options.best != true || job.dev != nil else {
       throw DiffError(.usage, "the best epoch is chosen by the score on dev rows; give --dev")
     }
-    sink = try FileSink(output, overwriting: command.outputs.force)
+    sink = ranks.isFirst ? try FileSink(output, overwriting: command.outputs.force) : nil
   }
 
-  func run() throws -> TrainingOutput {
+  /// What the training needs.
+  private struct Inputs {
+    let checkpoint: any Checkpoint
+    let configuration: EncoderConfiguration
+    let data: TaskSet
+    let dev: TaskSet?
+    let facts: TaskFacts
+    let model: EncoderModel
+  }
+
+  /// Trains and writes the diff.
+  ///
+  /// - Returns: What was made; nil on all ranks but the first.
+  func run() throws -> TrainingOutput? {
     line.start()
+    let inputs = try ranks.together(read)
+    guard case .finished(let finetune) = try train(inputs) else {
+      throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
+    }
+    return try finish(finetune, inputs)
+  }
+
+  private func read() throws -> Inputs {
     let checkpoint = try CheckpointFile.open(command.base)
     let configuration = try command.files.configuration(beside: command.base)
     let tokenizer = try command.files.tokenizer(beside: command.base)
@@ -94,42 +120,53 @@ struct TaskTraining {
       try facts.check(dev, path: path)
       return dev
     }
-    let outcome = try train(model, on: data, scoredOn: dev, facts: facts)
-    guard case .finished(let finetune) = outcome else {
-      throw DiffError(.stopped, "stopped", path: statePath, remedy: .resume)
-    }
-    return try finish(
-      finetune, facts, trainedOn: data, base: checkpoint, configuration, scoredOn: dev,
-      threads: engine.threads)
+    return Inputs(
+      checkpoint: checkpoint, configuration: configuration, data: data, dev: dev, facts: facts,
+      model: model)
   }
 
-  private func train(
-    _ model: EncoderModel, on data: TaskSet, scoredOn dev: TaskSet?, facts: TaskFacts
-  ) throws -> Trainer<EncoderModel>.Outcome {
-    let trainer = try Trainer(model, data.examples, job.options)
-    trainer.context = data.fingerprint.description
+  private func train(_ inputs: Inputs) throws -> Trainer<EncoderModel>.Outcome {
+    let (model, facts) = (inputs.model, inputs.facts)
+    let trainer = try ranks.together { try Trainer(model, inputs.data.examples, job.options) }
+    trainer.ranks = ranks
+    ranks.precision = job.traffic ?? .f32
+    trainer.otherRanks = { count in
+      line.note(
+        "\(statePath): was saved by \(count == 1 ? "one process" : "\(count) processes"), not "
+          + "\(ranks.count): what follows is equal within rounding, not bit by bit")
+    }
+    trainer.context = inputs.data.fingerprint.description
     trainer.statePath = statePath
     trainer.secondsBetweenSaves = command.saveEvery
     trainer.saveFailed = { line.note("the state could not be saved: \($0.line(\.commandLine))") }
     trainer.bestScore = job.options.best == true ? facts.mainScore : nil
-    if let dev {
+    if let dev = inputs.dev {
       trainer.evaluate = { values throws(DiffError) in
-        dev.scores(try model.predictions(of: dev.examples, at: values), facts)
+        dev.scores(
+          try model.predictions(of: dev.examples, at: values, sharedBy: ranks), facts)
       }
     }
-    let metrics = try job.metrics.map { path throws(DiffError) in
-      try MetricsFile(path, resuming: isResuming, overwriting: command.outputs.force)
+    let metrics = try ranks.together {
+      guard let path = job.metrics, ranks.isFirst else { return nil as MetricsFile? }
+      return try MetricsFile(path, resuming: isResuming, overwriting: command.outputs.force)
     }
     var trouble: DiffError?
     var last: TrainingProgress?
+    var steps = 0
     let outcome = try trainer.run(resuming: isResuming) { progress in
       if let last, last.stage == .gates, progress.stage != .gates { noteGates(last) }
       last = progress
+      steps += 1
       line.show(progress)
       do throws(DiffError) { try metrics?.write(progress) } catch { trouble = error }
       return interrupt.isPending || trouble != nil ? .stop : .more
     }
     if let trouble { throw trouble }
+    if ranks.count > 1 {
+      line.say(
+        "\(ranks.count) processes: the first handed \(ranks.traffic.bytes) to MPI, "
+          + "\((ranks.traffic / UInt64(max(1, steps))).bytes) a step")
+    }
     if case .finished = outcome, let best = trainer.best {
       line.say("epoch \(best.epoch + 1) is kept: \(facts.mainScore) \(best.score.fixed(4))")
     }
@@ -153,41 +190,54 @@ struct TaskTraining {
   }
 
   /// Makes the diff, tells what base and diff together are worth, and writes both.
-  private func finish(
-    _ finetune: Finetune, _ facts: TaskFacts, trainedOn data: TaskSet,
-    base checkpoint: any Checkpoint, _ configuration: EncoderConfiguration,
-    scoredOn dev: TaskSet?, threads: Int
-  ) throws -> TrainingOutput {
+  private func finish(_ finetune: Finetune, _ inputs: Inputs) throws -> TrainingOutput? {
+    let (checkpoint, facts) = (inputs.checkpoint, inputs.facts)
+    let threads = inputs.model.engine.threads
     var metadata = facts.metadata
     var job = job
     (job.output, job.metrics) = (nil, nil)
     job.threads = threads
     metadata[TrainingJob.key] = try job.json
-    metadata[TrainingJob.dataKey] = data.fingerprint.description
+    metadata[TrainingJob.dataKey] = inputs.data.fingerprint.description
     metadata[TrainingJob.versionKey] = DiffKitVersion.current
     metadata[TrainingJob.processorKey] = Engine.instructions
+    if ranks.count > 1 { metadata[TrainingJob.ranksKey] = "\(ranks.count)" }
     metadata.merge(command.metadata.values) { $1 }
     let memory = MemorySink()
     let values = try finetune.write(checkpoint, into: memory, metadata: metadata)
     let diff = try DiffReader(bytes: memory.bytes)
     var scores: [String: Double] = [:]
-    if let dev {
+    if let dev = inputs.dev {
       let tuned = try TunedCheckpoint(checkpoint, [diff])
       // In float32, as in `evaluate`, whatever the precision of the training.
       let model = try EncoderModel(
-        configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
+        inputs.configuration, checkpoint: tuned, head: facts.head, pooling: facts.pooling,
         engine: Engine(threads: threads))
       let values = FloatBuffer(count: model.layout.count)
       try model.initialize(values, seed: 0)
-      scores = dev.scores(try model.predictions(of: dev.examples, at: values), facts)
+      scores = dev.scores(
+        try model.predictions(of: dev.examples, at: values, sharedBy: ranks), facts)
       for (name, value) in scores { metadata["score.\(name)"] = "\(value)" }
     }
-    try diff.write(into: sink, metadata: metadata)
+    let size = try ranks.together { try write(diff, metadata) }
     if let wanted = finetune.wanted, finetune.positions.count < wanted {
       line.note(
         "\(UInt64(finetune.positions.count).grouped) positions are left, fewer than the "
           + "\(UInt64(wanted).grouped) that the density allows")
     }
+    guard let size else { return nil }
+    return TrainingOutput(
+      output: output, size: size, values: values,
+      elements: UInt64(finetune.layout.bodyCount), density: finetune.density, scores: scores,
+      notes: line.notes)
+  }
+
+  /// Writes the diff under its name.
+  ///
+  /// - Returns: Its bytes; nil on all ranks but the first.
+  private func write(_ diff: DiffReader, _ metadata: [String: String]) throws -> UInt64? {
+    guard let sink else { return nil }
+    try diff.write(into: sink, metadata: metadata)
     do throws(DiffError) { try sink.commit() } catch {
       guard error.code == .exists else { throw error }
       let other = try keep(diff, metadata)
@@ -197,10 +247,7 @@ struct TaskTraining {
         path: output)
     }
     removeState()
-    return TrainingOutput(
-      output: output, size: try File(output).size, values: values,
-      elements: UInt64(finetune.layout.bodyCount), density: finetune.density, scores: scores,
-      notes: line.notes)
+    return try File(output).size
   }
 
   private func removeState() {

@@ -4,6 +4,7 @@ import DiffFormat
 import DiffOperations
 import DiffTraining
 import Kernels
+import Platform
 import SystemSupport
 import TensorCore
 
@@ -22,6 +23,7 @@ struct TrainCommand: ParsableCommand {
         diffkit train base.h5 --tasks tasks.json
 
       Ctrl-C saves the state beside the output and stops; the same command with --resume goes on.
+      A build with Open MPI trains on many machines: mpirun -n 4 diffkit train ...
       """)
 
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
@@ -62,6 +64,12 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: "Seconds between saves of the state.") var saveEvery = 300.0
 
+  @Option(help: "What gradients travel in between processes started by mpirun (f32).")
+  var traffic: Precision?
+
+  @Option(help: "Seconds that processes started by mpirun wait for each other.")
+  var timeout = 60.0
+
   @Option(
     help: """
       A file for the metrics of every step, as lines of JSON; with --tasks, one for each task, \
@@ -86,11 +94,55 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--resume and --anew exclude each other")
     }
     guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
+    guard timeout >= 1 && timeout <= 86400 else {
+      throw ValidationError("--timeout must be 1 ... 86400 seconds")
+    }
   }
 
   func run() throws {
-    try Engine.requireAvailable()
-    if let source { try compare(with: source) }
+    let ranks: Ranks
+    do {
+      try Engine.requireAvailable()
+      ranks = try Ranks.joined()
+    } catch {
+      if Ranks.isLaunchedAsOther { return }
+      throw error
+    }
+    ranks.timeout = timeout
+    try ranks.run { try run(with: ranks) }
+  }
+
+  private func run(with ranks: Ranks) throws {
+    try ranks.require(same: [
+      ("another version of diffkit", DiffKitVersion.current),
+      ("another processor", Engine.instructions),
+    ])
+    var job = try ranks.together { try makeJob(ranks) }
+    // What is not given is as every rank has it.
+    if ranks.count > 1 {
+      let processors = try ranks.processors
+      job.threads = job.threads ?? processors
+    }
+    // mpirun passes SIGUSR1 on, and waits.
+    let interrupt = Interrupt(ranks.count > 1 ? [SIGUSR1] : [])
+    if tasks == nil {
+      job.metrics = metrics
+      // A repetition is one on the same data; other data must be named.
+      let data = try ranks.together {
+        try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
+      }
+      let training = try ranks.together {
+        try TaskTraining(job, self, interrupt, ranks, resuming: resume, data: data)
+      }
+      if let made = try training.run() { try report.print(made) }
+    } else {
+      try runTasks(job, interrupt, ranks)
+    }
+  }
+
+  /// What is asked for, but for the files of several tasks.
+  private func makeJob(_ ranks: Ranks) throws -> TrainingJob {
+    if let source, ranks.isFirst { try compare(with: source, ranks) }
     var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
     job.options = flags.applied(to: job.options)
     job.task = task ?? job.task
@@ -101,43 +153,48 @@ struct TrainCommand: ParsableCommand {
     job.pooling = pooling ?? job.pooling
     job.maxLength = maxLength ?? job.maxLength
     job.threads = threads ?? job.threads
-    let interrupt = Interrupt()
-    if let tasks {
-      // Of a diff, these take over how it was trained, not on what.
-      (job.task, job.dev) = (nil, dev)
-      let list = try TrainingJob.list(tasks, over: job).map { job in
+    if let traffic { job.traffic = traffic == .f32 ? nil : traffic }
+    // Of a diff, several tasks take over how it was trained, not on what.
+    if tasks != nil { (job.task, job.dev) = (nil, dev) }
+    return job
+  }
+
+  /// Trains one task after the other.
+  private func runTasks(_ job: TrainingJob, _ interrupt: Interrupt, _ ranks: Ranks) throws {
+    guard let tasks else { return }
+    let list = try ranks.together {
+      try TrainingJob.list(tasks, over: job).map { job in
         var job = job
         if let metrics, job.metrics == nil, let output = job.destination {
           job.metrics = derivedName(metrics, [stem(output)])
         }
         return job
       }
-      // All outputs are opened before the work begins.
-      let trainings = try list.filter { !isFinished($0) }.map {
-        try TaskTraining($0, self, interrupt, resuming: resume && $0.hasState)
-      }
-      var made: [TrainingOutput] = []
-      for (number, training) in trainings.enumerated() {
-        if !report.isQuiet {
-          let name = training.output.escapingControls
-          StandardError.write("\n\(name) (\(number + 1) of \(trainings.count))\n")
-        }
-        made.append(try training.run())
-        try report.print(made[number])
-      }
-      if !report.isQuiet && made.count > 1 { try StandardOutput.write("\n" + made.table) }
-    } else {
-      job.metrics = metrics
-      // A repetition is one on the same data; other data must be named.
-      let data = try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
-      try report.print(
-        TaskTraining(job, self, interrupt, resuming: resume, data: data).run())
     }
+    let areFinished = try ranks.first(list.map { ranks.isFirst && isFinished($0) })
+    let isResuming = try ranks.first(list.map { resume && $0.hasState })
+    // All outputs are opened before the work begins.
+    let trainings = try ranks.together {
+      try list.indices.filter { !areFinished[$0] }.map {
+        try TaskTraining(list[$0], self, interrupt, ranks, resuming: isResuming[$0])
+      }
+    }
+    var made: [TrainingOutput] = []
+    for (number, training) in trainings.enumerated() {
+      if !report.isQuiet && ranks.isFirst {
+        let name = training.output.escapingControls
+        StandardError.write("\n\(name) (\(number + 1) of \(trainings.count))\n")
+      }
+      guard let output = try training.run() else { continue }
+      made.append(output)
+      try report.print(output)
+    }
+    if !report.isQuiet && made.count > 1 { try StandardOutput.write("\n" + made.table) }
   }
 
   /// Says so if the base is not the one that a diff was trained from, or if the bytes will be
   /// others for another reason.
-  private func compare(with source: String) throws {
+  private func compare(with source: String, _ ranks: Ranks) throws {
     guard !report.quiet.quiet else { return }
     let diff = try DiffReader(source)
     func say(_ note: String) { StandardError.write(note.escapingControls + "\n") }
@@ -153,6 +210,9 @@ struct TrainCommand: ParsableCommand {
     }
     if let threads, let made = try TrainingJob(repeating: source).threads, made != threads {
       reasons.append("with \(made) threads")
+    }
+    if let made = Int(diff.metadata[TrainingJob.ranksKey] ?? "1"), made != ranks.count {
+      reasons.append("by \(made == 1 ? "one process" : "\(made) processes")")
     }
     guard !reasons.isEmpty else { return }
     say(

@@ -5,6 +5,7 @@ extension TrainingOptions.Method: ExpressibleByArgument {}
 extension GatePenalty: ExpressibleByArgument {}
 extension GateSlope: ExpressibleByArgument {}
 extension EncoderModel.Pooling: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 
 extension GateGrouping: ExpressibleByArgument {
   /// Creates a grouping from its description.

@@ -27,6 +27,8 @@ struct TrainingJob: Codable {
   /// The number of threads, on which the bits of the result depend; nil: the number of cores.
   var threads: Int?
   var options = TrainingOptions()
+  /// What gradients travel in between ranks; nil: float32.
+  var traffic: Precision?
   /// A file for the metrics of every step.
   var metrics: String?
 
@@ -36,6 +38,7 @@ struct TrainingJob: Codable {
   /// The metadata keys of other values that the bits of the result depend on.
   static let versionKey = "train.version"
   static let processorKey = "train.processor"
+  static let ranksKey = "train.ranks"
 
   /// The path of the diff; nil without a task.
   var destination: String? { output ?? task.map { stem($0) + ".diff" } }
@@ -167,6 +170,7 @@ struct TrainingJob: Codable {
     var job = TrainingJob()
     (job.task, job.dev, job.output, job.label, job.threads) = ("", "", "", "", 1)
     (job.format, job.header, job.metrics) = (.tsv, true, "")
+    job.traffic = .bf16
     (job.options.classWeights, job.options.best) = (.balanced, true)
     (job.options.lambda, job.options.fixedLearningRate) = (0, 1)
     return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }

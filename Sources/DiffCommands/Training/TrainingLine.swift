@@ -15,9 +15,10 @@ final class TrainingLine {
   private var examples = 0
   private var stage: TrainingProgress.Stage?
 
-  init(_ report: ReportOptions) {
-    isQuiet = report.isQuiet
-    isSilent = report.quiet.quiet
+  /// - Parameter isMute: Whether another process says the same.
+  init(_ report: ReportOptions, isMute: Bool = false) {
+    isQuiet = report.isQuiet || isMute
+    isSilent = report.quiet.quiet || isMute
     started = clock.now
     shown = clock.now
   }

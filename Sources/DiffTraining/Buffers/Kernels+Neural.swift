@@ -56,6 +56,12 @@ extension Kernels {
     unsafe dk_bf16(x.pointer, x.rows, x.columns, x.stride, out.pointer, out.stride)
   }
 
+  /// x += y, both contiguous.
+  package static func add(_ y: HalfMatrix, to x: FloatMatrix) {
+    precondition(x.isContiguous && y.rows == 1 && x.count == y.columns)
+    unsafe dk_add_bf16(x.pointer, y.pointer, x.count)
+  }
+
   /// Replaces each row by its softmax.
   package static func softmax(_ x: FloatMatrix) {
     precondition(x.isContiguous)
@@ -103,7 +109,8 @@ extension Kernels {
 
   /// Sets out = base + dropout(x); `out` may be x or base.
   ///
-  /// - Parameter first: The number of the first element in the place that the mask is for.
+  /// - Parameter first: The number of the first element in the place that the mask is for, among
+  ///   those of the rows that this rank reads.
   package static func dropout(
     _ x: FloatMatrix, _ mask: DropoutMask, first: Int, base: FloatMatrix? = nil,
     into out: FloatMatrix
@@ -111,8 +118,8 @@ extension Kernels {
     precondition(x.isContiguous && out.isContiguous && x.count == out.count)
     precondition(base.map { $0.isContiguous && $0.count == x.count } ?? true)
     unsafe dk_dropout(
-      x.pointer, base?.pointer, x.count, mask.key, UInt32(truncatingIfNeeded: first), mask.rate,
-      out.pointer)
+      x.pointer, base?.pointer, x.count, mask.key,
+      UInt32(truncatingIfNeeded: mask.start &+ first), mask.rate, out.pointer)
   }
 
   /// Runs `body` with subnormal numbers treated as zero, since small moments would make arithmetic

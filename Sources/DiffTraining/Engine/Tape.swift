@@ -11,7 +11,16 @@ public final class Tape {
   public struct Variable: Sendable, Hashable {
     /// The number of rows and of columns.
     public let rows, columns: Int
+    /// What a row is of.
+    public let unit: RowUnit
     let index: Int
+  }
+
+  /// What the rows of a matrix are of. Ranks that share a batch number rows, and so what dropout
+  /// sets to zero, as a process alone does.
+  public enum RowUnit: Sendable, Hashable {
+    case example
+    case token
   }
 
   private struct Entry {
@@ -23,6 +32,8 @@ public final class Tape {
     let isVariable: Bool
     /// True if its memory is the arena's.
     let isOwned: Bool
+    /// The parameters that were read for it, of those whose gradients are wanted.
+    var parameters: [Int] = []
   }
 
   let engine: Engine
@@ -30,6 +41,8 @@ public final class Tape {
   let gradients: Gradients?
   private let dropout: Dropout?
   private var dropouts: UInt64 = 0
+  /// How many operations that are not pulled back yet read each parameter.
+  private var uses: [Int: Int] = [:]
   private var entries: [Entry] = []
   private var operations: [any Operation] = []
   /// The factor of all losses; set by `pullBack`.
@@ -54,19 +67,20 @@ public final class Tape {
     engine.arena.reset()
   }
 
-  /// A matrix that no gradient is taken by.
+  /// A matrix that no gradient is taken by, with a row for each example.
   public func constant(_ value: FloatMatrix) -> Variable {
-    append(value, isVariable: false, isOwned: false)
+    append(value, .example, isVariable: false, isOwned: false)
   }
 
-  /// A matrix of given numbers, row-major, that no gradient is taken by.
+  /// A matrix of given numbers, row-major, with a row for each example, that no gradient is taken
+  /// by.
   public func constant(_ numbers: [Float], rows: Int, columns: Int) -> Variable {
     precondition(numbers.count == rows * columns)
     let value = engine.arena.take(rows: rows, columns: columns)
     for row in 0..<rows {
       for column in 0..<columns { value[row, column] = numbers[row * columns + column] }
     }
-    return append(value, isVariable: false, isOwned: true)
+    return append(value, .example, isVariable: false, isOwned: true)
   }
 
   /// Returns the values of a variable, valid until the engine's next tape is created.
@@ -74,7 +88,10 @@ public final class Tape {
 
   /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
   /// is on the tape is gone then.
-  public func pullBack(scale: Float) {
+  ///
+  /// - Parameter completing: Whether nothing but this tape adds to the gradients of the batch: they
+  ///   are then sent to other ranks as soon as the tape has completed them.
+  public func pullBack(scale: Float, completing: Bool = false) {
     self.scale = scale
     while let operation = operations.popLast() {
       let output = operation.output.map { entries[$0.index] }
@@ -84,6 +101,7 @@ public final class Tape {
       }
       for matrix in operation.saved { engine.arena.giveBack(matrix) }
       guard let output, let index = operation.output?.index else { continue }
+      if completing { complete(output.parameters) }
       if output.isOwned { engine.arena.giveBack(output.value) }
       for matrix in [output.gradient, output.half?.memory] {
         if let matrix { engine.arena.giveBack(matrix) }
@@ -91,6 +109,15 @@ public final class Tape {
       entries[index].gradient = nil
     }
     entries = []
+  }
+
+  /// Reports parameters that no operation will add to.
+  private func complete(_ parameters: [Int]) {
+    guard let report = gradients?.onComplete else { return }
+    for parameter in parameters {
+      uses[parameter, default: 1] -= 1
+      if uses[parameter] == 0 { report(parameter) }
+    }
   }
 
   /// Lets go of the memory of all variables but one, if no gradients are wanted.
@@ -111,15 +138,20 @@ extension Tape {
   var isRecording: Bool { gradients != nil }
 
   /// A new variable, its elements undefined, that depends on these variables and parameters.
+  ///
+  /// - Parameter unit: What its rows are of; nil: as those of the first input.
   func variable(
-    rows: Int, columns: Int, of inputs: [Variable],
+    rows: Int, columns: Int, unit: RowUnit? = nil, of inputs: [Variable],
     _ parameters: [ParameterLayout.Parameter] = []
   ) -> Variable {
-    append(
-      engine.arena.take(rows: rows, columns: columns),
-      isVariable: inputs.contains { entries[$0.index].isVariable }
-        || parameters.contains { gradients?.isWanted[$0.index] ?? false },
+    let wanted = parameters.map(\.index).filter { gradients?.isWanted[$0] ?? false }
+    let variable = append(
+      engine.arena.take(rows: rows, columns: columns), unit ?? inputs.first?.unit ?? .example,
+      isVariable: inputs.contains { entries[$0.index].isVariable } || !wanted.isEmpty,
       isOwned: true)
+    entries[variable.index].parameters = wanted
+    for parameter in wanted { uses[parameter, default: 0] += 1 }
+    return variable
   }
 
   /// Returns the values of a variable as bf16, padded with rows of zeros; see `Engine.half`.
@@ -168,14 +200,29 @@ extension Tape {
     return Self.matrix(parameter, in: gradients.values)
   }
 
-  /// The mask of the next dropout on this tape.
-  func nextMask(rate: Float) -> DropoutMask {
+  /// The mask of the next dropout on this tape, in the place of a variable.
+  func nextMask(rate: Float, of x: Variable) -> DropoutMask {
+    let before = dropout?.preceding ?? BatchExtent()
+    let rows = x.unit == .example ? before.examples : before.tokens
+    return nextMask(rate: rate, start: rows * x.columns)
+  }
+
+  /// The mask of the next dropout on this tape, in the place of attention's weights.
+  ///
+  /// - Parameter queries: A row for each query.
+  func nextMask(rate: Float, queries: Variable, heads: Int) -> DropoutMask {
+    let before = dropout?.preceding ?? BatchExtent()
+    let weights = queries.unit == .example ? before.tokens : before.squares
+    return nextMask(rate: rate, start: weights * heads)
+  }
+
+  private func nextMask(rate: Float, start: Int) -> DropoutMask {
     guard let dropout, rate > 0 else { return .none }
     dropouts += 1
     var random = SplitMix64(seed: dropout.seed)
     random = SplitMix64(seed: random.next() ^ dropout.step)
     random = SplitMix64(seed: random.next() ^ dropouts)
-    return DropoutMask(key: random.next(), rate: rate)
+    return DropoutMask(key: random.next(), rate: rate, start: start)
   }
 
   private static func matrix(
@@ -187,9 +234,12 @@ extension Tape {
       rows: columns == 0 ? 0 : parameter.range.count / columns, columns: columns)
   }
 
-  private func append(_ value: FloatMatrix, isVariable: Bool, isOwned: Bool) -> Variable {
+  private func append(
+    _ value: FloatMatrix, _ unit: RowUnit, isVariable: Bool, isOwned: Bool
+  ) -> Variable {
     entries.append(Entry(value: value, gradient: nil, isVariable: isVariable, isOwned: isOwned))
-    return Variable(rows: value.rows, columns: value.columns, index: entries.count - 1)
+    return Variable(
+      rows: value.rows, columns: value.columns, unit: unit, index: entries.count - 1)
   }
 }
 

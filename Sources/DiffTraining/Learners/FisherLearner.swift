@@ -11,6 +11,8 @@ final class FisherLearner: Learner {
     sums = FloatBuffer(count: gradients.layout.count)
   }
 
+  var reads: GradientSelection { .parameters(gradients.layout.bodyIndices) }
+
   func prepare(step: Int) {}
   func settle() {}
 

@@ -6,12 +6,14 @@ final class FullLearner: Learner {
   private let body, head: AdamW
   private let values: FloatBuffer
   private let gradients: Gradients
+  let reads: GradientSelection
 
   init(
     _ values: FloatBuffer, _ gradients: Gradients, _ options: TrainingOptions,
     learning: [Int]
   ) {
     self.options = options
+    reads = .parameters(learning)
     self.values = values
     self.gradients = gradients
     let layout = gradients.layout

@@ -7,6 +7,7 @@ final class GatedLearner: Learner {
   private let head: AdamW
   private let values: FloatBuffer
   private let gradients: Gradients
+  let reads: GradientSelection
   private var controller: DensityController?
   /// The step whose draw the values have.
   private var drawn: Int?
@@ -18,6 +19,7 @@ final class GatedLearner: Learner {
     learning: [Int], steps: Int
   ) {
     self.options = options
+    reads = .parameters(learning)
     self.values = values
     self.gradients = gradients
     gates = GatedParameters(

@@ -6,6 +6,9 @@ protocol Learner: AnyObject {
   /// calculated them already.
   func prepare(step: Int)
 
+  /// The gradients that `update` reads.
+  var reads: GradientSelection { get }
+
   /// Takes a step with the gradients that are there.
   ///
   /// - Parameters:

@@ -19,6 +19,10 @@ final class MaskedLearner: Learner {
     head = options.optimizer(gradients.layout, gradients.layout.headIndices)
   }
 
+  var reads: GradientSelection {
+    .positions(mask.positions, with: gradients.layout.headIndices)
+  }
+
   func prepare(step: Int) {}
   func settle() {}
 

@@ -166,7 +166,7 @@ public final class EncoderModel: TrainableModel {
       case .numbers(let numbers): tape.squaredError(outputs, targets: numbers)
       case .spans(let spans): tape.spanLoss(outputs, offsets: batch.offsets, spans: spans)
       }
-    tape.pullBack(scale: scale)
+    tape.pullBack(scale: scale, completing: true)
     return loss
   }
 

@@ -109,6 +109,8 @@ public struct Dropout: Sendable, Hashable {
   public var seed: UInt64
   /// The index of the batch in the run; accumulated batches count separately.
   public var step: UInt64
+  /// What of the batch comes before these examples, which other ranks read.
+  public var preceding = BatchExtent()
 
   /// Creates the dropout of one batch of a run.
   public init(seed: UInt64, step: UInt64) {

@@ -6,7 +6,7 @@ extension Tape {
   /// are not kept: the backward pass calculates them again.
   ///
   /// - Parameters:
-  ///   - queries: [rows, width]; all tokens, or some of each sequence.
+  ///   - queries: [rows, width]; all tokens, or one of each sequence.
   ///   - keys, values: [tokens, width]; not the same variable, nor that of the queries.
   ///   - queryOffsets: The first query of each sequence, and the end of the last sequence.
   ///   - offsets: The first token of each sequence, and the end of the last sequence.
@@ -23,7 +23,8 @@ extension Tape {
       rows: queries.rows, columns: queries.columns, of: [queries, keys, values])
     let attention = Attention(
       queries: value(of: queries), keys: value(of: keys), values: value(of: values),
-      queryOffsets: queryOffsets, offsets: offsets, heads: heads, mask: nextMask(rate: dropout))
+      queryOffsets: queryOffsets, offsets: offsets, heads: heads,
+      mask: nextMask(rate: dropout, queries: queries, heads: heads))
     let result = value(of: output)  // [rows, width]
     let shares = attention.shares(for: engine)
     let scratch = shares.map { _ in attention.takeScratch(engine) }

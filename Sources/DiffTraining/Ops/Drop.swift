@@ -7,7 +7,7 @@ extension Tape {
   ///
   /// - Returns: [rows, columns]; x itself if nothing is dropped.
   public func drop(_ x: Variable, rate: Float) -> Variable {
-    let mask = nextMask(rate: rate)
+    let mask = nextMask(rate: rate, of: x)
     if mask.rate == 0 { return x }
     let input = value(of: x)
     let output = variable(rows: x.rows, columns: x.columns, of: [x])

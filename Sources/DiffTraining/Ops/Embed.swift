@@ -13,7 +13,7 @@ extension Tape {
     guard let (first, ids) = tables.first else { preconditionFailure("no table") }
     precondition(tables.allSatisfy { $0.1.count == ids.count && $0.0.columns == first.columns })
     let output = variable(
-      rows: ids.count, columns: first.columns, of: [], lookups.map(\.table))
+      rows: ids.count, columns: first.columns, unit: .token, of: [], lookups.map(\.table))
     let result = value(of: output)  // [tokens, width]
     engine.split(ids.count) { tokens in
       for token in tokens {

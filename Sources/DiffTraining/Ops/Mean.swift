@@ -9,7 +9,7 @@ extension Tape {
   /// - Returns: [sequences, width].
   public func mean(_ x: Variable, offsets: [Int]) -> Variable {
     let input = value(of: x)
-    let output = variable(rows: offsets.count - 1, columns: x.columns, of: [x])
+    let output = variable(rows: offsets.count - 1, columns: x.columns, unit: .example, of: [x])
     let result = value(of: output)
     result.clear()
     engine.split(offsets.count - 1) { sequences in

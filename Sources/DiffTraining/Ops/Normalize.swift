@@ -18,7 +18,7 @@ extension Tape {
     let input = value(of: x)  // [rows, width]
     let base = residual.map(value)  // [rows, width]
     let (gains, shifts) = (matrix(gain), matrix(shift))  // [1, width]
-    let mask = nextMask(rate: dropout)
+    let mask = nextMask(rate: dropout, of: x)
     let output = variable(
       rows: x.rows, columns: x.columns, of: [x] + (residual.map { [$0] } ?? []), [gain, shift])
     let result = value(of: output)  // [rows, width]

@@ -1,12 +1,12 @@
 import Kernels
 
 extension Tape {
-  /// Some rows of x: [chosen, columns].
+  /// Some rows of x, one of each example: [chosen, columns].
   ///
   /// - Parameter chosen: Indices of rows, ascending, each at most once.
   public func rows(_ chosen: [Int], of x: Variable) -> Variable {
     let input = value(of: x)
-    let output = variable(rows: chosen.count, columns: x.columns, of: [x])
+    let output = variable(rows: chosen.count, columns: x.columns, unit: .example, of: [x])
     let result = value(of: output)
     for (to, from) in chosen.enumerated() {
       Kernels.put(

@@ -7,9 +7,9 @@ import TensorCore
 /// `StateReader` takes them; the last 8 bytes are a checksum. The file is for the same build on
 /// the same machine.
 final class StateWriter {
-  /// The last byte is the version: 3 since the best epoch is in it, 2 since values are hashed by
-  /// XXH3; files of version 1 have no signature.
-  fileprivate static let signature = Array("DKSTATE".utf8) + [3]
+  /// The last byte is the version: 4 since the number of ranks is in it, 3 since the best epoch is, 2
+  /// since values are hashed by XXH3; files of version 1 have no signature.
+  fileprivate static let signature = Array("DKSTATE".utf8) + [4]
 
   private let output: OutputFile
   private var offset: UInt64 = 0
@@ -60,22 +60,33 @@ final class StateWriter {
   }
 }
 
-/// Reads what `StateWriter` wrote, in the same order.
+/// Reads what `StateWriter` wrote, in the same order. The first of several ranks reads the file and
+/// sends it to the others.
 final class StateReader {
   let path: String
-  private let file: File
+  private let ranks: Ranks
+  /// The file; nil on all ranks but the first.
+  private let file: File?
   private let size: UInt64
   private var offset: UInt64 = 0
   private var checksums: [UInt8] = []
 
-  init(_ path: String) throws(DiffError) {
+  init(_ path: String, _ ranks: Ranks = Ranks()) throws(DiffError) {
     self.path = path
-    file = try File(path)
-    size = try file.size
+    self.ranks = ranks
+    let opened = try ranks.agree { () throws(DiffError) -> (file: File?, size: UInt64) in
+      guard ranks.isFirst else { return (nil, 0) }
+      let file = try File(path)
+      return (file, try file.size)
+    }
+    file = opened.file
+    size = try ranks.gather(opened.size)[0]
     guard size >= 8, try read(8) == StateWriter.signature else {
-      throw DiffError(
-        .unsupportedVersion,
-        "is not a training state of this version of diffkit; start the training anew", path: path)
+      throw ranks.common(
+        DiffError(
+          .unsupportedVersion,
+          "is not a training state of this version of diffkit; start the training anew", path: path)
+      )
     }
   }
 
@@ -120,9 +131,12 @@ final class StateReader {
   func take(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
     for range in ranges ?? [0..<values.count] {
       guard UInt64(range.count * 4) <= size - offset else { throw damaged }
-      var bytes = values.mutableBytes(range)
-      try file.read(at: offset, into: &bytes)
-      offset += UInt64(bytes.count)
+      if let file {
+        var bytes = values.mutableBytes(range)
+        try file.read(at: offset, into: &bytes)
+      }
+      try ranks.broadcast(values, range)
+      offset += UInt64(range.count * 4)
       checksums += XXH3.hash64(values.bytes(range)).littleEndianBytes
     }
   }
@@ -138,14 +152,16 @@ final class StateReader {
   }
 
   private var damaged: DiffError {
-    DiffError(
-      .checksum, "is damaged, or was written by another version or for another training",
-      path: path)
+    ranks.common(
+      DiffError(
+        .checksum, "is damaged, or was written by another version or for another training",
+        path: path))
   }
 
   private func read(_ count: Int) throws(DiffError) -> [UInt8] {
     guard UInt64(count) <= size - offset else { throw damaged }
-    let bytes = try file.bytes(at: offset, count: count)
+    var bytes = try file?.bytes(at: offset, count: count) ?? [UInt8](repeating: 0, count: count)
+    try ranks.broadcast(&bytes)
     offset += UInt64(count)
     checksums += XXH3.hash64(bytes.span).littleEndianBytes
     return bytes

@@ -2,16 +2,26 @@ import TensorCore
 
 extension EncoderModel {
   /// What the model says to examples, so many at a time.
+  ///
+  /// - Parameter ranks: The processes that share the batches; all get all predictions, which are
+  ///   bit by bit those of a process alone.
   public func predictions(
-    of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64
+    of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64,
+    sharedBy ranks: Ranks = Ranks()
   ) throws(DiffError) -> [[Float]] {
     var predictions = [[Float]](repeating: [], count: examples.count)
+    let batches = Batches(size: batchSize, seed: 0).byLength(examples.map(\.length))
+    // Of batches by length, each rank takes one in turn, so that ranks have about as many tokens.
+    func own(_ rank: Int) -> [[Int]] {
+      stride(from: rank, to: batches.count, by: ranks.count).map { batches[$0] }
+    }
     try engine.fixing(values) { () throws(DiffError) in
-      for batch in Batches(size: batchSize, seed: 0).byLength(examples.map(\.length)) {
+      for batch in own(ranks.rank) {
         let outputs = try outputs(of: batch.map { examples[$0] }, at: values)
         for (index, place) in batch.enumerated() { predictions[place] = Array(outputs[index]) }
       }
     }
+    try ranks.share(&predictions) { own($0).flatMap(\.self) }
     return predictions
   }
 }

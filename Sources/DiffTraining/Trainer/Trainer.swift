@@ -38,6 +38,10 @@ public final class Trainer<Model: TrainableModel> {
   public var secondsBetweenSaves = 300.0
   /// Called when the state could not be saved meanwhile; the training goes on.
   public var saveFailed: ((DiffError) -> Void)?
+  /// The processes that train together; each calls the same of its trainer.
+  public var ranks = Ranks()
+  /// Called when a state of another number of ranks is resumed: sums are then rounded otherwise.
+  public var otherRanks: ((Int) -> Void)?
   /// Which of the scores says what epoch of the last stage is kept: the one where it is highest. Nil:
   /// the last. Needs `evaluate` and a `statePath`, beside which that epoch is stored meanwhile.
   public var bestScore: String?
@@ -50,7 +54,13 @@ public final class Trainer<Model: TrainableModel> {
   /// The checksum of the values that training starts from.
   private var start: UInt64 = 0
   var plan: TrainingPlan
-  var learner: (any Learner)?
+  var learner: (any Learner)? {
+    didSet {
+      sum = ranks.count == 1 ? nil : learner.map { GradientSum(gradients, $0.reads, ranks) }
+    }
+  }
+  /// The sum of the gradients of all ranks.
+  private var sum: GradientSum?
   /// What the selection of the last stage was made from.
   var selection = SelectionFacts()
   /// The epoch of the last stage whose score is the highest so far.
@@ -95,6 +105,7 @@ public final class Trainer<Model: TrainableModel> {
     best = nil
     try model.initialize(values, seed: options.seed)
     start = XXH3.hash64(values.bytes(0..<values.count))
+    try ranks.require(same: agreements)
     var position = TrainingPlan.Position()
     if resuming, let statePath {
       position = try restore(statePath)
@@ -108,21 +119,27 @@ public final class Trainer<Model: TrainableModel> {
       while position.step < stage.steps {
         var report = try step(position)
         position.step += 1
-        if position.step % stage.stepsPerEpoch == 0, let evaluate {
-          learner?.settle()
-          report.scores = try evaluate(values)
-          try keepIfBest(report, position)
+        if position.step % stage.stepsPerEpoch == 0 {
+          try checkRanks(report)
+          if let evaluate {
+            learner?.settle()
+            report.scores = try evaluate(values)
+            try keepIfBest(report, position)
+          }
         }
-        let decision = progress(report)
+        let decision = try ranks.any(progress(report) == .stop) ? TrainingDecision.stop : .more
         let isDue = (clock.now - saved) / .seconds(1) > secondsBetweenSaves
-        if let statePath, isDue || decision == .stop {
+        if let statePath, ranks.isFirst, isDue || decision == .stop {
           do throws(DiffError) { try save(position, to: statePath) } catch {
             guard decision == .more, let saveFailed else { throw error }
             saveFailed(error)
           }
           saved = clock.now
         }
-        if decision == .stop { return .stopped }
+        if decision == .stop {
+          ranks.leave()
+          return .stopped
+        }
       }
       learner?.settle()
       if position.stage == plan.stages.count - 1, best != nil, let bestPath {
@@ -147,7 +164,7 @@ public final class Trainer<Model: TrainableModel> {
       let score = report.scores?[bestScore], score > best?.score ?? -.infinity
     else { return }
     best = (report.epoch, score)
-    try save(position, to: bestPath)
+    if ranks.isFirst { try save(position, to: bestPath) }
   }
 
   /// Takes one step of a stage.
@@ -159,30 +176,48 @@ public final class Trainer<Model: TrainableModel> {
     let drops = options.dropout && (position.stage == 0 || options.fixedDropout)
     let count = batches.reduce(0) { $0 + $1.count }
     let number = plan.stepsBefore(position.stage) + position.step
+    let traffic = ranks.traffic
     var loss = 0.0
     for (index, batch) in batches.enumerated() {
-      let dropout = Dropout(
+      let lengths = batch.map { examples[$0].length }
+      let share = ranks.share(of: lengths)
+      if index == batches.count - 1 { sum?.begin() }
+      guard !share.isEmpty else { continue }
+      var dropout = Dropout(
         seed: options.seed, step: UInt64(number * options.accumulation + index))
+      dropout.preceding = BatchExtent(lengths[..<share.lowerBound])
       loss += try model.addGradients(
-        of: batch.map { examples[$0] }, at: values, scale: 1 / Float(count),
+        of: batch[share].map { examples[$0] }, at: values, scale: 1 / Float(count),
         dropout: drops ? dropout : nil, to: gradients)
     }
+    try sum?.finish()
+    loss = try ranks.sum(loss)
     // What has no gradient does not move under Adam, and is not chosen either. Models need not
     // have left out what is not wanted.
     for index in frozen {
       for range in gradients.ranges(of: index) { gradients.values.clear(range) }
     }
     loss /= Double(max(1, count))
-    guard loss.isFinite else { throw diverged("loss", step: number + 1) }
+    guard loss.isFinite else { throw ranks.common(diverged("loss", step: number + 1)) }
     let rate = stage.rate(position.step, warmUp: options.warmUp)
     let facts = learner.update(step: position.step, rate: rate)
-    guard facts.norm.isFinite else { throw diverged("gradient", step: number + 1) }
+    guard facts.norm.isFinite else { throw ranks.common(diverged("gradient", step: number + 1)) }
     gradients.clear()
+    sum?.clear()
     return TrainingProgress(
       stage: stage.kind, step: number + 1, steps: plan.steps,
       epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
       norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
-      twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity)
+      twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity,
+      traffic: sum == nil ? nil : ranks.traffic - traffic)
+  }
+
+  /// Refuses to go on where ranks have come apart, as they might on processors that round otherwise.
+  private func checkRanks(_ report: TrainingProgress) throws(DiffError) {
+    guard ranks.count > 1 else { return }
+    let values = values
+    let checksum = XXH3.hash64(values.bytes(0..<values.count))
+    try ranks.require(same: [("after step \(report.step) other values", "\(checksum)")])
   }
 
   private func diverged(_ what: String, step: Int) -> DiffError {
@@ -199,9 +234,20 @@ public final class Trainer<Model: TrainableModel> {
     return "\(options)|\(model.layout.hashable)|\(model.calculation)|\(data)"
   }
 
+  /// The properties that must be equal on all ranks.
+  private var agreements: [(name: String, text: String)] {
+    [
+      ("other settings", "\(options)\(model.calculation)\(ranks.precision)"),
+      ("other rows", "\(examples.map(\.length))\(context)"),
+      // Last, since the first values of the head depend on settings.
+      ("another base", "\(model.layout.hashable)\(start)"),
+    ]
+  }
+
   private func save(_ position: TrainingPlan.Position, to path: String) throws(DiffError) {
     let writer = try StateWriter(path)
     try writer.put(Array(identity.utf8))
+    try writer.put([Double(ranks.count)])
     try writer.put([Double(position.stage)])
     try writer.put([Double(position.step)])
     try writer.put([Double(best?.epoch ?? -1), best?.score ?? 0])
@@ -211,13 +257,16 @@ public final class Trainer<Model: TrainableModel> {
   }
 
   private func restore(_ path: String) throws(DiffError) -> TrainingPlan.Position {
-    let reader = try StateReader(path)
+    let reader = try StateReader(path, ranks)
     guard try reader.takeBytes() == Array(identity.utf8) else {
-      throw DiffError(
-        .mismatch,
-        "is the state of a training with another base, other settings, threads or data",
-        path: path)
+      throw ranks.common(
+        DiffError(
+          .mismatch,
+          "is the state of a training with another base, other settings, threads or data",
+          path: path))
     }
+    let count = try reader.takeInt(in: 1...Int(Int32.max))
+    if count != ranks.count { otherRanks?(count) }
     let position = TrainingPlan.Position(
       stage: try reader.takeInt(in: 0...plan.stages.count - 1),
       step: try reader.takeInt(in: 0...plan.steps))

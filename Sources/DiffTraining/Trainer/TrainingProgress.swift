@@ -37,6 +37,8 @@ public struct TrainingProgress: Sendable, Hashable {
   /// While gates learn, the share of elements whose gate is open without chance; not of rows that
   /// were never read, or of what is frozen.
   public var openDensity: Double?
+  /// With several ranks, the payload bytes that this one handed to MPI for the step.
+  public var traffic: UInt64?
   /// At the end of an epoch, what `Trainer.evaluate` said.
   public var scores: [String: Double]?
 }

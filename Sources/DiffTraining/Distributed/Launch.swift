@@ -1,0 +1,31 @@
+import Platform
+
+/// The number of processes that a launcher started this one among, as its variables say.
+package struct Launch: Sendable, Hashable {
+  /// The number of this process, and of all.
+  package let rank, count: Int
+
+  /// - Parameter variables: Those of the process's environment.
+  package init(_ variable: (String) -> String?) {
+    // Open MPI's mpirun; MPICH's and Slurm's PMI; MVAPICH; srun, with or without a plugin for MPI.
+    let names = [
+      ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
+      ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ]
+    for (rank, count) in names {
+      guard let count = variable(count).flatMap({ Int($0) }), count > 1 else { continue }
+      self.rank = variable(rank).flatMap { Int($0) } ?? 0
+      self.count = count
+      return
+    }
+    (rank, count) = (0, 1)
+  }
+
+  /// That of this process.
+  static var current: Launch {
+    Launch { name in
+      guard let value = unsafe getenv(name) else { return nil }
+      return unsafe String(cString: value)
+    }
+  }
+}
