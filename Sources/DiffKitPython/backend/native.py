@@ -50,6 +50,9 @@ def build(scratch: Path, training: bool) -> Native:
         training: whether `diffkit` can train, which takes oneDNN.
     """
     folder = Path(os.environ.get("DIFFKIT_WHEEL_BUILD") or REPOSITORY / ".build-wheel")
+    if not training:
+        # Each has its own objects: with one folder, every change of mind would build everything.
+        folder = folder.with_name(folder.name + "-small")
     environment = dict(os.environ, PKG_CONFIG_PATH=str(_static_libraries(folder)))
     flags = [
         "-c", "release", "--scratch-path", str(folder), "-Xswiftc", "-static-stdlib",
@@ -175,7 +178,7 @@ def _licences(folder: Path, grafted: dict[str, Path]) -> dict[str, bytes]:
         "swift.txt": swift / "share/swift/LICENSE.txt",
     }
     for checkout in sorted((folder / "checkouts").iterdir()):
-        texts[f"{checkout.name}.txt"] = checkout / "LICENSE.txt"
+        (texts[f"{checkout.name}.txt"],) = checkout.glob("LICENSE*")
     for name, package in DEBIAN.items():
         if not name.startswith("lib") or name == "libaec" or any(
             library.startswith(name) for library in grafted

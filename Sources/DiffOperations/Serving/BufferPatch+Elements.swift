@@ -14,9 +14,8 @@ extension BufferPatch {
     return overflow ? nil : Int(exactly: size)
   }
 
-  /// Refuses entries that do not change some elements of a tensor that stays, and room for another
-  /// number of elements than change.
-  private func check(elements count: Int) throws(DiffError) {
+  /// Refuses entries that do not change some elements of a tensor that stays.
+  package func requireSparse() throws(DiffError) {
     switch entry.operation {
     case .add, .replace, .xor: break
     default:
@@ -24,6 +23,11 @@ extension BufferPatch {
         .unsupported, "changes as a whole, not in some elements", path: diff.path,
         tensor: entry.name)
     }
+  }
+
+  /// The same, and refuses another number of elements than change.
+  private func check(elements count: Int) throws(DiffError) {
+    try requireSparse()
     guard count == elementBytes else {
       throw DiffError(
         .usage, "\(count) bytes for \(entry.count) elements of \(entry.type)", path: diff.path,
