@@ -41,7 +41,7 @@ def test_the_library_shows_its_own_functions_only() -> None:
 def test_licences_and_types_are_there() -> None:
     (information,) = INSTALLED.parent.glob("diffkit-*.dist-info")
     licences = {path.stem for path in (information / "licenses").iterdir()}
-    assert {"diffkit", "swift", "hdf5", "libaec", "zlib", "xxhash"} <= licences
+    assert {"diffkit", "swift", "hdf5", "libaec", "zlib", "zstd", "xxhash", "libyaml"} <= licences
     assert (INSTALLED / "py.typed").exists()
 
 

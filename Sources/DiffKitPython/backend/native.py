@@ -1,5 +1,5 @@
 """The native part of the wheel: built by `swift build`, with Swift's runtime, libhdf5, libaec, zlib,
-zstd and xxHash linked in, and oneDNN beside it.
+zstd, libyaml and xxHash linked in, and oneDNN beside it.
 
 What stays with the host is what manylinux leaves there: the C library, libstdc++ and libgcc_s.
 """
@@ -25,13 +25,15 @@ STATIC = {
     "zlib": ("z",),
     "libzstd": ("zstd",),
     "libxxhash": ("xxhash",),
+    "yaml-0.1": ("yaml",),
 }
-#: The Debian package, whose `copyright` is the licence, of each library in the wheel.
-DEBIAN = {
+#: The Debian packages, whose `copyright` is the licence, of the libraries that are linked in, and
+#: of those that are beside the programs.
+LINKED = {
     "hdf5": "libhdf5-dev", "libaec": "libaec-dev", "zlib": "zlib1g-dev", "zstd": "libzstd-dev",
-    "xxhash": "libxxhash-dev", "libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1",
-    "libgomp": "libgomp1",
+    "xxhash": "libxxhash-dev", "libyaml": "libyaml-dev",
 }  # fmt: skip
+BESIDE = {"libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1", "libgomp": "libgomp1"}
 
 
 @dataclass
@@ -179,9 +181,7 @@ def _licences(folder: Path, grafted: dict[str, Path]) -> dict[str, bytes]:
     }
     for checkout in sorted((folder / "checkouts").iterdir()):
         (texts[f"{checkout.name}.txt"],) = checkout.glob("LICENSE*")
-    for name, package in DEBIAN.items():
-        if not name.startswith("lib") or name == "libaec" or any(
-            library.startswith(name) for library in grafted
-        ):  # fmt: skip
-            texts[f"{name}.txt"] = Path("/usr/share/doc") / package / "copyright"
+    present = {n: p for n, p in BESIDE.items() if any(lib.startswith(n) for lib in grafted)}
+    for name, package in (LINKED | present).items():
+        texts[f"{name}.txt"] = Path("/usr/share/doc") / package / "copyright"
     return {name: path.read_bytes() for name, path in texts.items()}
