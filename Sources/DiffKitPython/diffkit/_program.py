@@ -664,14 +664,16 @@ def compare(
 
 
 def merge(
-    *diffs: Path, output: Path, overwrite: bool = False, method: str = "sum",
+    *diffs: Path, output: Path, overwrite: bool = False, method: str | None = None,
     weights: Sequence[float] | None = None, scale: float | None = None,
     density: float | None = None, **options: Any,
 ) -> Merged:  # fmt: skip
     """Combines additive diffs of one base into one.
 
     Args:
-        method: ``"sum"``, ``"average"``, ``"ties"``, ``"dare-linear"``, … (README.md).
+        diffs: two or more; or one recipe in mergekit's vocabulary (.yml, .yaml, .json).
+        method: ``"sum"`` (the default), ``"average"``, ``"ties"``, ``"dare-linear"``, …
+            (README.md).
         weights: one for each diff.
         scale, density, options: as the program's options of that name, with ``_`` for ``-``.
     """
