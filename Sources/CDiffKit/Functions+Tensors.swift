@@ -14,7 +14,7 @@ import TensorCore
 
   /// Decodes the entry and keeps the old elements: whatever can be refused, is.
   func prepare() throws(DiffError) {
-    try patch.requireSparse()
+    try unsafe patch.requireSparse()
     if let old = unsafe old {
       var elements = unsafe old.mutableSpan
       try unsafe patch.gather(tensor.span, into: &elements)
@@ -25,7 +25,7 @@ import TensorCore
 
   func store() throws(DiffError) {
     var bytes = unsafe tensor.mutableSpan
-    try patch.storeDecodable(into: &bytes)
+    try unsafe patch.storeDecodable(into: &bytes)
   }
 }
 
