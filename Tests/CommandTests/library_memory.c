@@ -118,6 +118,49 @@ static void wrong_arguments(void) {
   diffkit_writer_free(NULL);
 }
 
+/* Two tensors changed by one call, one of them keeping its old elements; all or none. `is_exact`:
+ * whether there is a way back. */
+static void several(const diffkit_diff *diff, size_t index, int is_exact) {
+  diffkit_entry w = entry(diff, index, "w");
+  size_t size = sizeof weights;
+  float *one = malloc(size), *two = malloc(size), *after = malloc(size);
+  char *old = malloc(4 * w.changes), *wanted = malloc(4 * w.changes);
+  memcpy(one, weights, size), memcpy(two, weights, size), memcpy(after, weights, size);
+  EXPECT(diffkit_apply(diff, index, after, size, 0) == DIFFKIT_OK);
+  EXPECT(diffkit_gather(diff, index, weights, size, wanted, w.changes) == DIFFKIT_OK);
+  size_t indices[] = {index, index}, sizes[] = {size, size - 4}, refused = 9;
+  void *tensors[] = {one, two}, *olds[] = {NULL, old};
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_WRONG_BASE);
+  EXPECT(refused == 1 && memcmp(one, weights, size) == 0);
+  sizes[1] = size;
+  indices[1] = 99;
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_ARGUMENT);
+  indices[1] = 2; /* the head, which changes its shape */
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_UNSUPPORTED);
+  indices[1] = 0; /* comes */
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_UNSUPPORTED);
+  indices[1] = index;
+  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 4, NULL) == DIFFKIT_ARGUMENT);
+  EXPECT(diffkit_apply_all(diff, NULL, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_ARGUMENT);
+  EXPECT(diffkit_apply_all(diff, NULL, NULL, NULL, NULL, 0, 0, NULL) == DIFFKIT_OK);
+  EXPECT(memcmp(one, weights, size) == 0 && memcmp(two, weights, size) == 0);
+  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) == DIFFKIT_OK);
+  EXPECT(memcmp(one, after, size) == 0 && memcmp(two, after, size) == 0);
+  EXPECT(memcmp(old, wanted, 4 * w.changes) == 0);
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, DIFFKIT_BACKWARDS, NULL) ==
+      (is_exact ? DIFFKIT_OK : DIFFKIT_UNSUPPORTED));
+  EXPECT(memcmp(one, is_exact ? weights : after, size) == 0);
+  free(one), free(two), free(after), free(old), free(wanted);
+}
+
 static void sources(const void *bytes, size_t size) {
   diffkit_diff *diff;
   diffkit_source source = {
@@ -225,49 +268,6 @@ static void elements(const diffkit_diff *diff, size_t index) {
   diffkit_exchange_free(exchange);
   diffkit_exchange_free(NULL);
   free(old), free(new), free(work), free(after), free(positions);
-}
-
-/* Two tensors changed by one call, one of them keeping its old elements; all or none. `is_exact`:
- * whether there is a way back. */
-static void several(const diffkit_diff *diff, size_t index, int is_exact) {
-  diffkit_entry w = entry(diff, index, "w");
-  size_t size = sizeof weights;
-  float *one = malloc(size), *two = malloc(size), *after = malloc(size);
-  char *old = malloc(4 * w.changes), *wanted = malloc(4 * w.changes);
-  memcpy(one, weights, size), memcpy(two, weights, size), memcpy(after, weights, size);
-  EXPECT(diffkit_apply(diff, index, after, size, 0) == DIFFKIT_OK);
-  EXPECT(diffkit_gather(diff, index, weights, size, wanted, w.changes) == DIFFKIT_OK);
-  size_t indices[] = {index, index}, sizes[] = {size, size - 4}, refused = 9;
-  void *tensors[] = {one, two}, *olds[] = {NULL, old};
-  EXPECT(
-      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
-      DIFFKIT_WRONG_BASE);
-  EXPECT(refused == 1 && memcmp(one, weights, size) == 0);
-  sizes[1] = size;
-  indices[1] = 99;
-  EXPECT(
-      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
-      DIFFKIT_ARGUMENT);
-  indices[1] = 2; /* the head, which changes its shape */
-  EXPECT(
-      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
-      DIFFKIT_UNSUPPORTED);
-  indices[1] = 0; /* comes */
-  EXPECT(
-      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_UNSUPPORTED);
-  indices[1] = index;
-  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 4, NULL) == DIFFKIT_ARGUMENT);
-  EXPECT(diffkit_apply_all(diff, NULL, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_ARGUMENT);
-  EXPECT(diffkit_apply_all(diff, NULL, NULL, NULL, NULL, 0, 0, NULL) == DIFFKIT_OK);
-  EXPECT(memcmp(one, weights, size) == 0 && memcmp(two, weights, size) == 0);
-  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) == DIFFKIT_OK);
-  EXPECT(memcmp(one, after, size) == 0 && memcmp(two, after, size) == 0);
-  EXPECT(memcmp(old, wanted, 4 * w.changes) == 0);
-  EXPECT(
-      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, DIFFKIT_BACKWARDS, NULL) ==
-      (is_exact ? DIFFKIT_OK : DIFFKIT_UNSUPPORTED));
-  EXPECT(memcmp(one, is_exact ? weights : after, size) == 0);
-  free(one), free(two), free(after), free(old), free(wanted);
 }
 
 static void shapes(const diffkit_diff *diff) {
