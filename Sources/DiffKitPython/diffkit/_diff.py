@@ -418,9 +418,9 @@ class Diff(Mapping[str, Entry]):
         """Makes a dict of arrays what the diff makes of it.
 
         Arrays are changed where they are, also those that are not contiguous; an array with several
-        names is changed once. What the diff
-        inserts or reshapes is put into the dict as a new array, what it deletes is taken out.
-        All tensors are verified, and all of the diff is decoded, before the first one is touched.
+        names is changed once. What the diff inserts or reshapes is put into the dict as a new
+        array, what it deletes is taken out. All tensors are verified, and all of the diff is
+        decoded, before the first one is touched.
 
         Args:
             tensors: arrays by name; those that the diff does not change stay as they are.
@@ -449,7 +449,7 @@ class Diff(Mapping[str, Entry]):
             elif entry.operation == "delete":
                 entry._check_pages()
         undo = Undo(tensors)
-        sparse = [(entry, name) for entry, name, _ in work if name and entry._is_sparse]
+        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
         undo._old = self._apply_all(sparse, tensors, False)
         for entry, name, _ in work:
             if not entry._is_sparse:
@@ -519,7 +519,7 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], True, verify)
             elif entry.operation == "insert":
                 entry._check_pages()
-        sparse = [(entry, name) for entry, name, _ in work if name and entry._is_sparse]
+        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
         self._apply_all(sparse, tensors, True)
         for entry, name, _ in work:
             if entry.operation == "insert" and name is not None:
@@ -616,7 +616,9 @@ def _distinct(
     first: dict[tuple[int, int], tuple[Entry, str]] = {}
     for entry, name in work:
         array = tensors[name]
-        other, known = first.setdefault((_pointer(array), array.nbytes), (entry, name))
+        # Empty ones are nowhere.
+        place = (_pointer(array), array.nbytes) if array.size else (id(entry), 0)
+        other, known = first.setdefault(place, (entry, name))
         if not entry._does_what(other):
             raise Unsupported(
                 f"is tied to '{known}', which the diff changes otherwise", code="unsupported",
