@@ -22,9 +22,7 @@ final class Exchange: Handled {
   private var pieces: [Piece] = []
   private var tensorCount = 0
 
-  private static let pieceCount = 1 << 15
-  /// Changes whose cache lines stay at hand between the look at them and the change.
-  private static let chunkCount = 1 << 11
+  private static let pieceCount = 1 << 13
 
   /// - Throws: `usage` if positions do not ascend.
   func add(
@@ -107,19 +105,17 @@ final class Exchange: Handled {
     let buffer = unsafe bytes.bindMemory(to: UInt8.self)
     var block = unsafe buffer.mutableSpan
     let start = elements.start
-    for first in stride(from: 0, to: elements.count, by: chunkCount) {
-      let chunk = first..<min(first + chunkCount, elements.count)
-      if let expected {
-        let wanted = expected.view.extracting(chunk)
-        let found = wanted.gathered(from: block.span, width: piece.width, at: start)
-        if found.span.compared(with: wanted.values) != 0 {
-          expected.view.extracting(0..<first).scatter(.replace, into: &block, at: start)
-          return false
-        }
-      }
-      elements.view.extracting(chunk).scatter(.replace, into: &block, at: start)
+    guard let expected else {
+      elements.view.scatter(.replace, into: &block, at: start)
+      return true
     }
-    return true
+    let stored = Kernels.exchange(
+      &block, width: piece.width, at: elements.offsets.span, expected.values.span,
+      for: elements.values.span)
+    if stored < elements.count {
+      expected.view.extracting(0..<stored).scatter(.replace, into: &block, at: start)
+    }
+    return stored == elements.count
   }
 }
 

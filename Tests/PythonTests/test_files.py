@@ -103,7 +103,7 @@ def test_a_recipe_merges(floats: tuple[Tensors, Tensors], tmp_path: Path) -> Non
     made = diffkit.merge(recipe, output=tmp_path / "made.diff")
     same = diffkit.merge(
         tmp_path / "a.diff", tmp_path / "b.diff", output=tmp_path / "same.diff",
-        method="sum", weights=[0.5, 0.25],
+        method="sum", weights=[0.5, 0.25], values="f32",
     )  # fmt: skip
     assert made.output == str(tmp_path / "made.diff") and made.output != same.output
     with diffkit.open(made.output) as one, diffkit.open(same.output) as other:

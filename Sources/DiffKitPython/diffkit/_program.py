@@ -162,6 +162,9 @@ class CreatedFile:
     infinite: int = 0
     #: Rules of the map of names that no name matches.
     vain_rules: list[str] = field(default_factory=list)
+    #: The fingerprints of the whole base, and of what the diff makes of it.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,9 @@ class Verified:
     vain_rules: list[str]
     checkpoint: str | None = None
     state: str | None = None
+    #: The fingerprints of the whole base and result, as the diff says.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,9 @@ class InspectedDiff:
     metadata: dict[str, str]
     tensors: list[InspectedEntry]
     extensions: list[Extension] = field(default_factory=list)
+    #: The fingerprints of the whole base and result.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +278,8 @@ class InspectedCheckpoint:
     elements: int
     tensors: list[InspectedTensor]
     skipped: list[Skipped]
+    #: With `hash`: of the whole checkpoint.
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -437,6 +448,9 @@ class CheckpointComparison:
     tensors_alone: bool | None = None
     #: Rules of the map of names that no name matches.
     vain_rules: list[str] = field(default_factory=list)
+    #: Of the whole checkpoints.
+    fingerprint: str | None = None
+    other_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
