@@ -112,33 +112,32 @@ def apply(folder: Path) -> None:
     flats = [parameter.detach().view(-1) for parameter in model]
     arrays = {str(i): flat.numpy().reshape(SHAPES[i]) for i, flat in enumerate(flats)}
     with diffkit.open(paths[0]) as diff:
+        entries = [(entry, arrays[name]) for name, entry in diff.items()]
+        olds = [entry._gather(array) for entry, array in entries]
+        found = c_int()
         for verify in (True, False):
-            undo: list[Any] = []
-            whole = median(
-                lambda: undo.append(diff.apply(arrays, verify=verify)), 11,
-                lambda: undo and undo.pop().restore(),
-            )  # fmt: skip
-            undo.pop().restore()
-            entries = [(entry, arrays[name]) for name, entry in diff.items()]
-            found = c_int()
 
             def calls() -> None:
                 for entry, array in entries:
-                    if verify:
+                    if verify:  # noqa: B023
                         entry._call("verify", array.ctypes.data, array.nbytes, found)
                 for entry, array in entries:
                     entry._call("apply", array.ctypes.data, array.nbytes, 1)
 
-            olds = [entry._gather(array) for entry, array in entries]
-            alone = median(
-                calls, 11,
-                lambda: [e._scatter(a, old, None) for (e, a), old in zip(entries, olds)],
-            )  # fmt: skip
-            for (entry, array), old in zip(entries, olds):
-                entry._scatter(array, old, None)
+            def restore() -> None:
+                for (entry, array), old in zip(entries, olds):
+                    entry._scatter(array, old, None)
+
+            whole, alone = [], []
+            for _ in range(21):  # In turns, so that both see the same of what else goes on.
+                whole += taken(lambda: diff.apply(arrays, verify=verify), 1)  # noqa: B023
+                restore()
+                alone += taken(calls, 1)
+                restore()
+            ratio = statistics.median(one / other for one, other in zip(whole, alone))
             print(
-                f"diff.apply, verify={verify}: {whole:.1f} ms; a C call for each tensor "
-                f"{alone:.1f} ms; {whole / alone:.2f}"
+                f"diff.apply, verify={verify}: {spread(sorted(whole))}; a C call for each tensor: "
+                f"{spread(sorted(alone))}; {ratio:.2f}"
             )
 
 
