@@ -142,6 +142,19 @@ assert {{"libswiftCore.so", "libDiffKit.so", "libother.so"}} <= loaded
 
 
 @needs_wheel
+def test_programs_take_their_own_libraries(tmp_path: Path) -> None:
+    for path in (INSTALLED / "lib").iterdir():
+        (tmp_path / path.name).write_bytes(b"that of somebody else")
+    for name in ("diffkit", "diffkit-hdf5"):
+        ended = subprocess.run(
+            [INSTALLED / "bin" / name, "--version"],
+            env={"LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert "shared" not in ended.stderr and "invalid ELF" not in ended.stderr
+        assert name != "diffkit" or ended.stdout.strip() == diffkit.version()
+
+
+@needs_wheel
 def test_a_server_is_one_clear_line(tmp_path: Path) -> None:
     # The wheel has no libcurl: see spec/RELEASING.md.
     base = tmp_path / "base.safetensors"
