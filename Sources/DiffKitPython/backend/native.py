@@ -158,7 +158,7 @@ def _grafted(programs: list[Path], old_libm: Path, scratch: Path) -> dict[str, P
     for program in programs:
         for line in _run(["ldd", str(program)]).splitlines():
             parts = line.split()
-            if "=>" not in parts or parts[0].startswith(HOST):
+            if "=>" not in parts or parts[0].startswith(HOST) or parts[0] in copies:
                 continue
             copies[parts[0]] = scratch / parts[0]
             shutil.copyfile(os.path.realpath(parts[2]), copies[parts[0]])
