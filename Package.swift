@@ -11,7 +11,6 @@ let swift: [SwiftSetting] = [
 let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let algorithms = Target.Dependency.product(name: "Algorithms", package: "swift-algorithms")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -41,7 +40,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-algorithms", from: "1.2.1"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .systemLibrary(
@@ -59,6 +57,9 @@ let package = Package(
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
+    .systemLibrary(
+      name: "CYAML", pkgConfig: "yaml-0.1",
+      providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
     .systemLibrary(
       name: "CMPI", pkgConfig: "ompi-c",
@@ -129,7 +130,7 @@ let package = Package(
     .target(
       name: "MergeRecipes",
       dependencies: [
-        "DiffOperations", "DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", yams,
+        "DiffOperations", "DiffFormat", "Checkpoints", "SystemSupport", "TensorCore", "CYAML",
       ], swiftSettings: swift),
     .target(
       name: "DiffCommands",

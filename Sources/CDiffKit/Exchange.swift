@@ -23,9 +23,7 @@ final class Exchange: Handled {
   private var tensorCount = 0
 
   /// The maximum number of changes of a part.
-  private static let partCount = 1 << 15
-  /// The number of changes whose cache lines stay cached between the comparison and the change.
-  private static let cachedCount = 1 << 11
+  private static let partCount = 1 << 13
 
   /// - Throws: `usage` if positions do not ascend.
   func add(
@@ -110,19 +108,17 @@ final class Exchange: Handled {
     let buffer = unsafe bytes.bindMemory(to: UInt8.self)
     var block = unsafe buffer.mutableSpan
     let start = elements.start
-    for first in stride(from: 0, to: elements.count, by: cachedCount) {
-      let range = first..<min(first + cachedCount, elements.count)
-      if let expected {
-        let wanted = expected.view.extracting(range)
-        let found = wanted.gathered(from: block.span, width: part.width, at: start)
-        if found.span.compared(with: wanted.values) != 0 {
-          expected.view.extracting(0..<first).scatter(.replace, into: &block, at: start)
-          return false
-        }
-      }
-      elements.view.extracting(range).scatter(.replace, into: &block, at: start)
+    guard let expected else {
+      elements.view.scatter(.replace, into: &block, at: start)
+      return true
     }
-    return true
+    let stored = Kernels.exchange(
+      &block, width: part.width, at: elements.offsets.span, expected.values.span,
+      for: elements.values.span)
+    if stored < elements.count {
+      expected.view.extracting(0..<stored).scatter(.replace, into: &block, at: start)
+    }
+    return stored == elements.count
   }
 }
 

@@ -72,7 +72,7 @@ extern "C" {
 
 /* Flag: do not verify that the tensor is the right one. */
 #define DIFFKIT_UNVERIFIED 1u
-/* Flag of diffkit_reshape and diffkit_exchange_run: from the result to the base. */
+/* Flag of diffkit_reshape, diffkit_apply_all and diffkit_exchange_run: from the result to the base. */
 #define DIFFKIT_BACKWARDS 2u
 /* Flag of diffkit_writer_file: replace an existing file. */
 #define DIFFKIT_OVERWRITE 4u
@@ -281,6 +281,17 @@ int diffkit_change(const diffkit_diff *diff, size_t index, void *elements, size_
 int diffkit_scatter(
     const diffkit_diff *diff, size_t index, void *tensor, size_t size, const void *elements,
     const void *expected, size_t capacity);
+
+/* Makes `count` tensors what the diff makes of them, on all cores: of ADD, REPLACE and XOR, or with
+ * DIFFKIT_BACKWARDS, of XOR, the way back. Entry indices[i] changes the tensor at tensors[i], of
+ * sizes[i] bytes; no two tensors overlap. They are not hashed: diffkit_verify says what they are.
+ * Everything is decoded before the first tensor is changed; where that fails none is, and `refused`
+ * (which may be NULL) becomes the number of the first that it fails for. Where `old` and old[i] are
+ * not NULL, the elements before go there, as diffkit_gather gives them, for diffkit_scatter;
+ * entry.changes elements fit. */
+int diffkit_apply_all(
+    const diffkit_diff *diff, const size_t *indices, void *const *tensors, const size_t *sizes,
+    void *const *old, size_t count, uint32_t flags, size_t *refused);
 
 /* The fingerprint of a tensor: XXH3-128 as in spec/FORMAT.md. Uses all cores. */
 int diffkit_fingerprint(

@@ -46,6 +46,30 @@ CLONES void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t 
   FOR_WIDTH(SCATTER)
 }
 
+// So many at a time that their cache lines are still at hand when they are stored to. Those of the
+// next batch are fetched meanwhile: the elements are far apart, and waiting for them is nearly all
+// that takes time.
+enum { EXCHANGE_BATCH = 128 };
+
+CLONES size_t dk_exchange(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
+                          uint32_t shift, const uint8_t *expected, const uint8_t *values) {
+#define EXCHANGE(W)                                                                           \
+  for (size_t from = 0; from < n; from += EXCHANGE_BATCH) {                                   \
+    size_t to = n - from < EXCHANGE_BATCH ? n : from + EXCHANGE_BATCH;                        \
+    int differs = 0;                                                                          \
+    for (size_t i = from; i < to; i++)                                                        \
+      differs |= memcmp(dst + PLACE(W), expected + i * W, W) != 0;                            \
+    if (differs) return from;                                                                 \
+    for (size_t i = from; i < to; i++) {                                                      \
+      size_t next = i + EXCHANGE_BATCH;                                                       \
+      if (next < n) __builtin_prefetch(dst + (size_t)(uint32_t)(at[next] + shift) * W, 1);    \
+      memcpy(dst + PLACE(W), values + i * W, W);                                              \
+    }                                                                                         \
+  }
+  FOR_WIDTH(EXCHANGE)
+  return n;
+}
+
 CLONES void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n,
                            uint32_t shift, const uint8_t *values) {
 #define SCATTER_XOR(W)                                                                        \

@@ -107,6 +107,25 @@ extension Kernels {
     }
   }
 
+  /// Stores `values` at the `offsets` of `block`, which must ascend, where the elements of `expected`
+  /// are.
+  ///
+  /// - Returns: how many were stored: all, or those before others were found than expected.
+  package static func exchange(
+    _ block: inout MutableSpan<UInt8>, width: Int, at offsets: Span<UInt32>,
+    _ expected: Span<UInt8>, for values: Span<UInt8>
+  ) -> Int {
+    check(offsets, 0, block.count / width)
+    precondition(min(values.count, expected.count) >= offsets.count * width)
+    return unsafe memory(offsets, expected) { at, expected in
+      unsafe memory(values, &block) { values, block in
+        unsafe dk_exchange(
+          block.baseAddress, UInt32(width), at.baseAddress, at.count, 0, expected.baseAddress,
+          values.baseAddress)
+      }
+    }
+  }
+
   /// Returns whether all bytes are zero; stops at the first that is not.
   package static func isZero(_ bytes: Span<UInt8>) -> Bool {
     unsafe memory(bytes) { unsafe dk_is_zero($0.baseAddress, $0.count) != 0 }

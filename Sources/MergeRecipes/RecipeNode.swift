@@ -1,23 +1,20 @@
 import TensorCore
-import Yams
 
 /// A value of a recipe, with its line.
 struct RecipeNode {
-  private let node: Node
+  private let node: YAMLValue
 
   /// Parses a text in YAML, which includes JSON; returns nil for an empty text.
   ///
   /// - Throws: `malformed` with the line.
   static func parse(_ text: String) throws(DiffError) -> RecipeNode? {
-    do { return try compose(yaml: text).map(RecipeNode.init(node:)) } catch {
-      throw DiffError(.malformed, (error as? YamlError)?.line ?? "is not YAML: \(error)")
-    }
+    try YAMLValue.parse(text).map(RecipeNode.init(node:))
   }
 
-  private init(node: Node) { self.node = node }
+  private init(node: YAMLValue) { self.node = node }
 
   /// The line number, starting at 1.
-  var line: Int { node.mark?.line ?? 1 }
+  var line: Int { node.line }
 
   /// Returns the error of this value.
   func refusal(_ message: String, _ code: DiffError.Code = .usage) -> DiffError {
@@ -26,13 +23,13 @@ struct RecipeNode {
 
   /// True if the value is null or empty.
   var isNull: Bool {
-    guard case .scalar(let scalar) = node else { return false }
-    return scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+    guard case .scalar(let text, let isPlain) = node.content else { return false }
+    return isPlain && ["", "~", "null", "Null", "NULL"].contains(text)
   }
 
   /// The text of a scalar; nil for other values.
   var text: String? {
-    if case .scalar(let scalar) = node, !isNull { scalar.string } else { nil }
+    if case .scalar(let text, _) = node.content, !isNull { text } else { nil }
   }
 
   /// The finite number, quoted or not; nil for other values.
@@ -52,7 +49,7 @@ struct RecipeNode {
 
   /// The elements of a list; nil for other values.
   var elements: [RecipeNode]? {
-    guard case .sequence(let sequence) = node else { return nil }
+    guard case .sequence(let sequence) = node.content else { return nil }
     return sequence.map(RecipeNode.init(node:))
   }
 
@@ -64,7 +61,7 @@ struct RecipeNode {
     _ what: String, _ keys: [String], refusing reasons: [String: String] = [:]
   ) throws(DiffError) -> [String: RecipeNode] {
     if isNull { return [:] }
-    guard case .mapping(let mapping) = node else {
+    guard case .mapping(let mapping) = node.content else {
       throw refusal("\(what) must be a mapping of names to values")
     }
     var members: [String: RecipeNode] = [:]
@@ -78,21 +75,5 @@ struct RecipeNode {
       members[name] = RecipeNode(node: value)
     }
     return members
-  }
-}
-
-extension YamlError {
-  /// The message with the line.
-  fileprivate var line: String {
-    switch self {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-      .composer(_, let problem, let mark, _):
-      return "line \(mark.line): \(problem)"
-    case .duplicatedKeysInMapping(let duplicates, let context):
-      let names = duplicates.sorted().map { "'\($0)'" }.joined(separator: ", ")
-      return "line \(context.mark.line): \(names) is given twice in one mapping"
-    case .reader(let problem, _, _, _): return problem
-    default: return "is not YAML: \(self)"
-    }
   }
 }

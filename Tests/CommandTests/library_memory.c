@@ -1,6 +1,7 @@
 /* Makes diffs from tensors in memory and calls every function of diffkit.h on them:
  * library_memory FOLDER */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@ static diffkit_entry entry(const diffkit_diff *diff, size_t index, const char *n
 }
 
 static int calls, releases;
+static pthread_t caller;
 
 static int stop_at_second(void *context, const char *phase, uint64_t done, uint64_t total) {
   EXPECT(strlen(phase) > 0 && done <= total);
@@ -57,6 +59,7 @@ static int stop_at_second(void *context, const char *phase, uint64_t done, uint6
 }
 
 static int reads(void *context, uint64_t offset, void *buffer, size_t count) {
+  EXPECT(pthread_equal(pthread_self(), caller));
   calls++;
   memcpy(buffer, (char *)context + offset, count);
   return 0;
@@ -115,12 +118,56 @@ static void wrong_arguments(void) {
   diffkit_writer_free(NULL);
 }
 
+/* Two tensors changed by one call, one of them keeping its old elements; all or none. `is_exact`:
+ * whether there is a way back. */
+static void several(const diffkit_diff *diff, size_t index, int is_exact) {
+  diffkit_entry w = entry(diff, index, "w");
+  size_t size = sizeof weights;
+  float *one = malloc(size), *two = malloc(size), *after = malloc(size);
+  char *old = malloc(4 * w.changes), *wanted = malloc(4 * w.changes);
+  memcpy(one, weights, size), memcpy(two, weights, size), memcpy(after, weights, size);
+  EXPECT(diffkit_apply(diff, index, after, size, 0) == DIFFKIT_OK);
+  EXPECT(diffkit_gather(diff, index, weights, size, wanted, w.changes) == DIFFKIT_OK);
+  size_t indices[] = {index, index}, sizes[] = {size, size - 4}, refused = 9;
+  void *tensors[] = {one, two}, *olds[] = {NULL, old};
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_WRONG_BASE);
+  EXPECT(refused == 1 && memcmp(one, weights, size) == 0);
+  sizes[1] = size;
+  indices[1] = 99;
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_ARGUMENT);
+  indices[1] = 2; /* the head, which changes its shape */
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) ==
+      DIFFKIT_UNSUPPORTED);
+  indices[1] = 0; /* comes */
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_UNSUPPORTED);
+  indices[1] = index;
+  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, 4, NULL) == DIFFKIT_ARGUMENT);
+  EXPECT(diffkit_apply_all(diff, NULL, tensors, sizes, NULL, 2, 0, NULL) == DIFFKIT_ARGUMENT);
+  EXPECT(diffkit_apply_all(diff, NULL, NULL, NULL, NULL, 0, 0, NULL) == DIFFKIT_OK);
+  EXPECT(memcmp(one, weights, size) == 0 && memcmp(two, weights, size) == 0);
+  EXPECT(diffkit_apply_all(diff, indices, tensors, sizes, olds, 2, 0, &refused) == DIFFKIT_OK);
+  EXPECT(memcmp(one, after, size) == 0 && memcmp(two, after, size) == 0);
+  EXPECT(memcmp(old, wanted, 4 * w.changes) == 0);
+  EXPECT(
+      diffkit_apply_all(diff, indices, tensors, sizes, NULL, 2, DIFFKIT_BACKWARDS, NULL) ==
+      (is_exact ? DIFFKIT_OK : DIFFKIT_UNSUPPORTED));
+  EXPECT(memcmp(one, is_exact ? weights : after, size) == 0);
+  free(one), free(two), free(after), free(old), free(wanted);
+}
+
 static void sources(const void *bytes, size_t size) {
   diffkit_diff *diff;
   diffkit_source source = {
       sizeof source, (void *)(uintptr_t)bytes, size, "a name", reads, releases_it};
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_OK && calls == 3);
   EXPECT(diffkit_read(diff, 3, NULL, NULL, COUNT) == DIFFKIT_OK && calls > 3 && releases == 0);
+  several(diff, 3, 1);
   diffkit_close(diff);
   EXPECT(releases == 1);
   source.length--;
@@ -270,6 +317,7 @@ int main(int count, char **arguments) {
   for (int i = 0; i < 12; i++) head[i] = (float)i;
   for (int i = 0; i < 20; i++) tuned_head[i] = (float)(i % 7);
 
+  caller = pthread_self();
   wrong_arguments();
   diffkit_options options = {.size = sizeof options, .operation = DIFFKIT_XOR};
   diffkit_summary summary = {.size = sizeof summary};
@@ -299,6 +347,7 @@ int main(int count, char **arguments) {
   diffkit_entry w = entry(diff, 3, "w");
   fingerprints(&w);
   elements(diff, 3);
+  several(diff, 3, 1);
   shapes(diff);
   sources(bytes, size);
   diffkit_close(diff);
@@ -336,6 +385,7 @@ int main(int count, char **arguments) {
     EXPECT(w.operation == DIFFKIT_ADD && w.value_type == types[i] && w.changes == COUNT / 1000);
     EXPECT(w.value_width == (types[i] == F32 ? 4u : 2u));
     elements(diff, 3);
+    several(diff, 3, 0);
     diffkit_close(diff);
   }
   return 0;

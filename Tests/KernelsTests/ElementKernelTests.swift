@@ -74,6 +74,43 @@ import TestSupport
     }
   }
 
+  @Test("exchange stores where what is expected is, in whole batches, and no further")
+  func exchange() {
+    var random = SplitMix64(seed: 10)
+    for width in 1...8 {
+      for count in [0, 1, 127, 128, 129, 1000] {
+        let offsets = (0..<UInt32(count)).map { 3 * $0 + 1 }
+        let block = random.bytes((3 * count + 2) * width)
+        let old = Kernels.gathered(block.span, width: width, at: offsets.span)
+        let values = random.bytes(count * width)
+        var expected = elements(block, width)
+        for (offset, value) in zip(offsets, elements(values, width)) {
+          expected[Int(offset)] = value
+        }
+        var changed = block
+        var span = changed.mutableSpan
+        let all = Kernels.exchange(
+          &span, width: width, at: offsets.span, old.span, for: values.span)
+        #expect(all == count && changed == expected.flatMap { $0 })
+        // The last byte of one element is another one.
+        guard count > 0 else { continue }
+        let wrong = Int(random.next() % UInt64(count))
+        var other = old
+        other[wrong * width + width - 1] ^= 1
+        var partly = block
+        var part = partly.mutableSpan
+        let stored = Kernels.exchange(
+          &part, width: width, at: offsets.span, other.span, for: values.span)
+        #expect(stored <= wrong && wrong - stored < 128)
+        var some = elements(block, width)
+        for (offset, value) in zip(offsets.prefix(stored), elements(values, width)) {
+          some[Int(offset)] = value
+        }
+        #expect(partly == some.flatMap { $0 })
+      }
+    }
+  }
+
   @Test("exclusive-or and swapping of bytes")
   func bytes() {
     var random = SplitMix64(seed: 8)

@@ -63,6 +63,11 @@ import TestSupport
       ("merge_method: ties\ndtype: int8\n", "line 2", "bfloat16"),
       ("merge_method: ties\nmerge_method: sce\n", "line", "twice"),
       ("merge_method: [ties\n", "line", ""),
+      ("merge_method: *method\n", "line 1", "alias"),
+      ("merge_method: ties\nmodels: &all\n  - *all\n", "line 2", "alias"),
+      ("merge_method: ties\n---\nmerge_method: ties\n", "line 3", "another document"),
+      ("merge_method: \u{1}\n", "", "control characters"),
+      ("merge_method: {[a]: b, 'c': d, c: e}\n", "line 1", "'c' is given twice"),
       ("- 1\n", "line 1", "mapping"),
       ("", "", "empty"),
     ])
@@ -254,6 +259,25 @@ import TestSupport
     ] {
       #expect(!refusal(text).isEmpty)
     }
+  }
+
+  @Test("aliases stand for what they name, however often, in no more memory")
+  func aliases() throws {
+    let recipe = try MergeRecipe(
+      """
+      merge_method: ties
+      models:
+        - {model: a.diff, parameters: &same {weight: "0.5", density: 0.25}}
+        - {model: b.diff, parameters: *same}
+      """)
+    #expect(recipe.method == .ties)
+    // Each line is nine times the one before: 9^30 values.
+    var bomb = "merge_method: ties\nx0: &x0 a\n"
+    for level in 1...30 {
+      let names = [String](repeating: "*x\(level - 1)", count: 9).joined(separator: ", ")
+      bomb += "x\(level): &x\(level) [\(names)]\n"
+    }
+    #expect(refusal(bomb).contains("'x0' is not known"))
   }
 
   /// Two diffs on one base, as files.

@@ -34,7 +34,10 @@ import numpy as np
 
 assert not any(
     os.path.exists(f"/usr/lib/x86_64-linux-gnu/{name}")
-    for name in ("libhdf5_serial.so.103", "libaec.so.0", "libdnnl.so.2", "libgomp.so.1")
+    for name in (
+        "libhdf5_serial.so.103", "libaec.so.0", "libdnnl.so.2", "libgomp.so.1", "libyaml-0.so.2",
+        "libcurl.so.4",
+    )
 ), "this Debian is not bare"
 base = {"w": np.arange(100_000, dtype="f4"), "b": np.zeros(10, "f4")}
 tuned = {name: array.copy() for name, array in base.items()}
@@ -77,6 +80,15 @@ assert diffkit.verify("task.diff", "made.h5").state == "applied"
 assert diffkit.compare("made.h5", "tuned.safetensors").same
 diffkit.revert("made.h5", "task.diff", output="back.h5")
 assert diffkit.compare("back.h5", "base.safetensors").same
+# Recipes, by libyaml; servers, by nothing, in one line.
+diffkit.create(base, tuned, "add.diff", operation="add")
+with open("recipe.yml", "w") as file:
+    file.write("merge_method: linear\nmodels:\n  - {model: add.diff, parameters: {weight: 1}}\n")
+diffkit.merge("recipe.yml", output="merged.diff")
+try:
+    diffkit.apply("base.h5", "https://127.0.0.1:1/task.diff", output="none.h5")
+except diffkit.Unsupported as refused:
+    assert "fetch the file first" in str(refused) and "\n" not in str(refused)
 # oneDNN is found: what needs it starts, and says what it lacks.
 answer = subprocess.run(["diffkit", "train", "--help"], capture_output=True, text=True)
 assert answer.returncode == 0, answer.stderr

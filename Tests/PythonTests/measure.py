@@ -1,12 +1,13 @@
 """Measures the package beside what it stands on; not a test. Run it alone on a quiet machine:
 
-python Tests/PythonTests/measure.py
+python Tests/PythonTests/measure.py [attach] [apply] [create] [cycles]
 """
 
 from __future__ import annotations
 
 import copy
 import statistics
+import sys
 import tempfile
 import time
 from ctypes import c_int
@@ -21,15 +22,26 @@ import torch
 SHAPES = [(768, 768)] * 48 + [(3072, 768)] * 24 + [(30522, 768)]
 
 
-def median(work: Callable[[], Any], times: int = 15, prepare: Callable[[], Any] = int) -> float:
-    """Milliseconds."""
-    taken = []
+def taken(work: Callable[[], Any], times: int = 15, prepare: Callable[[], Any] = int) -> list[float]:
+    """Milliseconds, ascending."""
+    found = []
     for _ in range(times):
         prepare()
         start = time.perf_counter()
         work()
-        taken.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(taken)
+        found.append(1e3 * (time.perf_counter() - start))
+    return sorted(found)
+
+
+def median(work: Callable[[], Any], times: int = 15, prepare: Callable[[], Any] = int) -> float:
+    """Milliseconds."""
+    return statistics.median(taken(work, times, prepare))
+
+
+def spread(found: list[float]) -> str:
+    """The median, and between which values a half of all lies."""
+    low, high = found[len(found) // 4], found[-1 - len(found) // 4]
+    return f"{statistics.median(found):.2f} ms ({low:.2f} to {high:.2f})"
 
 
 def models(folder: Path) -> tuple[Any, list[Path]]:
@@ -63,9 +75,9 @@ def attach(folder: Path) -> None:
 
     on()
     off()
-    print(f"attach: {median(on, prepare=lambda: state['on'].is_attached and off()):.2f} ms")
+    print("attach:", spread(taken(on, 31, lambda: state["on"].is_attached and off())))
     off()
-    print(f"detach: {median(off, prepare=on):.2f} ms")
+    print("detach:", spread(taken(off, 31, on)))
     on()
     state["next"] = 1
 
@@ -73,8 +85,16 @@ def attach(folder: Path) -> None:
         state["on"] = state["on"].switch(tasks[state["next"]])
         state["next"] = 1 - state["next"]
 
-    print(f"switch: {median(switch):.2f} ms")
+    print("switch:", spread(taken(switch, 31)))
     off()
+    prepared = tasks[0]
+    side = [True]
+
+    def exchange() -> None:
+        prepared._exchange.run(backwards=not side[0])
+        side[0] = not side[0]
+
+    print("the C call of attach and detach alone:", spread(taken(exchange, 30)))
     flats = [parameter.detach().view(-1) for parameter in model]
     with diffkit.open(paths[0]) as diff:
         index = [torch.from_numpy(diff[str(i)].positions.astype("i8")) for i in range(len(flats))]
@@ -84,35 +104,41 @@ def attach(folder: Path) -> None:
         for flat, at, value in zip(flats, index, values):
             flat[at] = value
 
-    print(f"torch's index_put alone: {median(plain):.2f} ms")
+    print("torch's index_put alone:", spread(taken(plain, 31)))
 
+
+def apply(folder: Path) -> None:
+    model, paths = models(folder)
+    flats = [parameter.detach().view(-1) for parameter in model]
     arrays = {str(i): flat.numpy().reshape(SHAPES[i]) for i, flat in enumerate(flats)}
     with diffkit.open(paths[0]) as diff:
+        entries = [(entry, arrays[name]) for name, entry in diff.items()]
+        olds = [entry._gather(array) for entry, array in entries]
+        found = c_int()
         for verify in (True, False):
-            undo: list[Any] = []
-            whole = median(
-                lambda: undo.append(diff.apply(arrays, verify=verify)), 5,
-                lambda: undo and undo.pop().restore(),
-            )  # fmt: skip
-            undo.pop().restore()
-            entries = [(entry, arrays[name]) for name, entry in diff.items()]
-            found = c_int()
 
             def calls() -> None:
                 for entry, array in entries:
-                    if verify:
+                    if verify:  # noqa: B023
                         entry._call("verify", array.ctypes.data, array.nbytes, found)
                 for entry, array in entries:
                     entry._call("apply", array.ctypes.data, array.nbytes, 1)
 
-            olds = [entry._gather(array) for entry, array in entries]
-            alone = median(
-                calls, 5,
-                lambda: [e._scatter(a, old, None) for (e, a), old in zip(entries, olds)],
-            )  # fmt: skip
-            for (entry, array), old in zip(entries, olds):
-                entry._scatter(array, old, None)
-            print(f"diff.apply, verify={verify}: {whole:.0f} ms; C calls alone {alone:.0f} ms")
+            def restore() -> None:
+                for (entry, array), old in zip(entries, olds):
+                    entry._scatter(array, old, None)
+
+            whole, alone = [], []
+            for _ in range(21):  # In turns, so that both see the same of what else goes on.
+                whole += taken(lambda: diff.apply(arrays, verify=verify), 1)  # noqa: B023
+                restore()
+                alone += taken(calls, 1)
+                restore()
+            ratio = statistics.median(one / other for one, other in zip(whole, alone))
+            print(
+                f"diff.apply, verify={verify}: {spread(sorted(whole))}; a C call for each tensor: "
+                f"{spread(sorted(alone))}; {ratio:.2f}"
+            )
 
 
 def create(folder: Path) -> None:
@@ -133,6 +159,68 @@ def create(folder: Path) -> None:
     print(f"create of two 1 GB dicts: {memory:.0f} ms; `diffkit create` of files {files:.0f} ms")
 
 
+def cycles(folder: Path) -> None:
+    """A thousand times on and off again: what is left of it, beside PEFT's merge and unmerge."""
+    import peft
+    import transformers
+
+    config = transformers.LlamaConfig(
+        vocab_size=1000, hidden_size=256, intermediate_size=512, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=False,
+    )  # fmt: skip
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "gate_proj", "down_proj"]
+    adapters = {
+        "PEFT, SHiRA": peft.ShiraConfig(r=1, target_modules=targets, random_seed=1),
+        "PEFT, LoRA": peft.LoraConfig(r=8, target_modules=targets),
+    }
+    print("type      what          elements that differ   largest difference   a cycle")
+    for dtype in (torch.float32, torch.bfloat16):
+        for name in ("diffkit", *adapters):
+            torch.manual_seed(0)
+            model = transformers.LlamaForCausalLM(config).to(dtype)
+            before = {n: p.detach().clone() for n, p in model.named_parameters()}
+            if name == "diffkit":
+                tuned = copy.deepcopy(model)
+                with torch.no_grad():
+                    for parameter in tuned.parameters():
+                        at = torch.randperm(parameter.numel())[: parameter.numel() // 200 + 1]
+                        parameter.view(-1)[at] += 0.02
+                path = folder / f"{dtype}.diff"
+                dt.create(model, tuned, path, operation="add")
+                prepared = dt.prepare(model, path)
+
+                def cycle() -> None:
+                    dt.attach(model, prepared).detach()  # noqa: B023
+
+                after = model
+            else:
+                after = peft.get_peft_model(model, adapters[name])
+                with torch.no_grad():
+                    for n, p in after.named_parameters():
+                        if "lora_B" in n or "shira_weight" in n:
+                            p.normal_(0, 0.02)
+
+                def cycle() -> None:
+                    after.merge_adapter()  # noqa: B023
+                    after.unmerge_adapter()  # noqa: B023
+
+            start = time.perf_counter()
+            for _ in range(1000):
+                cycle()
+            each = time.perf_counter() - start
+            differ, largest, total = 0, 0.0, 0
+            for n, p in after.named_parameters():
+                key = n.removeprefix("base_model.model.").replace(".base_layer", "")
+                if key in before:
+                    there, was = p.detach().float(), before[key].float()
+                    differ += int((there != was).sum())
+                    largest = max(largest, float((there - was).abs().max()))
+                    total += p.numel()
+            assert total == sum(p.numel() for p in before.values())
+            kind = str(dtype).removeprefix("torch.")
+            print(f"{kind:9} {name:12} {differ:9} of {total}   {largest:18.2g}   {each:.2f} ms")
+
+
 def _save(path: Path, tensors: dict[str, Any]) -> None:
     from safetensors.numpy import save_file
 
@@ -140,6 +228,7 @@ def _save(path: Path, tensors: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        attach(Path(scratch))
-        create(Path(scratch))
+    parts = {"attach": attach, "apply": apply, "create": create, "cycles": cycles}
+    for part in sys.argv[1:] or parts:
+        with tempfile.TemporaryDirectory() as scratch:
+            parts[part](Path(scratch))

@@ -190,6 +190,52 @@ def test_arrays_that_are_not_contiguous(base: Tensors, tuned: Tensors) -> None:
     assert_same(work, base)
 
 
+@pytest.mark.parametrize("operation", ["xor", "replace", "add"])
+def test_an_array_with_several_names_changes_once(operation: str) -> None:
+    before = np.arange(1000, dtype="f4")
+    after, other = before.copy(), before.copy()
+    after[::7] += 1
+    other[::9] += 1
+    tied = {"a": before.copy(), "c": before.copy()}
+    tied["b"] = tied["a"]
+    base = {name: before for name in "abc"}
+    tuned = {"a": after, "b": after, "c": other}
+    with diffkit.open(diffkit.dumps(base, tuned, operation=operation)) as diff:
+        undo = diff.apply(tied)
+        assert_same(tied, tuned)
+        assert undo.tensors == ["a", "c"]
+        if operation == "xor":
+            diff.revert(tied)
+        else:
+            undo.restore()
+        assert_same(tied, base)
+        tied["c"] = tied["a"]
+        with pytest.raises(diffkit.Unsupported, match="tied to 'a'") as refused:
+            diff.apply(tied)
+        assert refused.value.tensor == "c"
+        assert_same(tied, base)
+
+
+def test_a_damaged_page_changes_nothing(base: Tensors, tuned: Tensors) -> None:
+    made = bytearray(diffkit.dumps(base, tuned))
+    with diffkit.open(bytes(made)) as diff:
+        sparse = [name for name, entry in diff.items() if entry.operation == "xor"]
+        assert len(sparse) > 2
+    for verify in (True, False):
+        for place in range(24, len(made) // 2, 11):
+            damaged = made.copy()
+            damaged[place] ^= 4
+            weights = copy(base)
+            try:
+                with diffkit.open(bytes(damaged)) as diff:
+                    diff.apply(weights, verify=verify)
+            except diffkit.DiffkitError as problem:
+                assert isinstance(problem, diffkit.Damaged), problem
+                assert_same(weights, base)
+            else:
+                assert_same(weights, tuned)
+
+
 def test_types_that_numpy_lacks() -> None:
     bits = np.arange(100, dtype="u2")
     changed = bits.copy()

@@ -88,6 +88,34 @@ def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     assert diffkit.open(tmp_path / "c.diff")["encoder/w"].changes > 0
 
 
+def test_a_recipe_merges(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
+    before, after = floats
+    for name in ("a", "b"):
+        diffkit.create(before, after, tmp_path / f"{name}.diff", operation="add", values="f32")
+    recipe = tmp_path / "recipe.yml"
+    recipe.write_text(
+        "merge_method: task_arithmetic\nmodels:\n"
+        + "".join(
+            f"  - model: {tmp_path / name}.diff\n    parameters: {{weight: {weight}}}\n"
+            for name, weight in (("a", 0.5), ("b", 0.25))
+        )
+    )
+    made = diffkit.merge(recipe, output=tmp_path / "made.diff")
+    same = diffkit.merge(
+        tmp_path / "a.diff", tmp_path / "b.diff", output=tmp_path / "same.diff",
+        method="sum", weights=[0.5, 0.25], values="f32",
+    )  # fmt: skip
+    assert made.output == str(tmp_path / "made.diff") and made.output != same.output
+    with diffkit.open(made.output) as one, diffkit.open(same.output) as other:
+        assert list(one) == list(other)
+        for name, entry in one.items():
+            assert (entry.positions == other[name].positions).all()
+            assert (entry.values == other[name].values).all()
+    recipe.write_text("merge_method: slerp\n")
+    with pytest.raises(diffkit.DiffkitError, match="line 1"):
+        diffkit.merge(recipe, output=tmp_path / "none.diff")
+
+
 def test_compose(files: Path, base: Tensors, tuned: Tensors) -> None:
     names = ("encoder/w", "ids")
     steps = [{name: base[name] for name in names}, {name: tuned[name] for name in names}]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import diffkit
@@ -39,7 +42,7 @@ def test_the_library_shows_its_own_functions_only() -> None:
 def test_licences_and_types_are_there() -> None:
     (information,) = INSTALLED.parent.glob("diffkit-*.dist-info")
     licences = {path.stem for path in (information / "licenses").iterdir()}
-    assert {"diffkit", "swift", "hdf5", "libaec", "zlib", "xxhash"} <= licences
+    assert {"diffkit", "swift", "hdf5", "libaec", "zlib", "zstd", "xxhash", "libyaml"} <= licences
     assert (INSTALLED / "py.typed").exists()
 
 
@@ -72,6 +75,137 @@ if __name__ == "__main__":
     assert sum(float(row) for row in loader) == 8
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=300).returncode == 0
+
+
+OTHER = """
+protocol Named { var name: String { get } }
+struct One: Named { let name: String }
+enum Refusal: Error { case odd(Int) }
+func half(_ number: Int) throws -> Int {
+  guard number.isMultiple(of: 2) else { throw Refusal.odd(number) }
+  return number / 2
+}
+@_cdecl("other_count") public func count(_ wanted: Int32) -> Int32 {
+  var table: [String: any Named] = [:]
+  for index in 0..<Int(wanted) {
+    do { table["\\(index)"] = One(name: "\\(try half(index))") } catch { table["\\(error)"] = nil }
+  }
+  return Int32(table.values.filter { ($0 as? One).map { Int($0.name) != nil } ?? false }.count)
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("swiftc") is None, reason="there is no swiftc here")
+@pytest.mark.parametrize("order", ["the other first", "diffkit first"])
+def test_beside_another_swift_library(order: str, tmp_path: Path) -> None:
+    (tmp_path / "other.swift").write_text(OTHER)
+    made = subprocess.run(
+        ["swiftc", "-O", "-emit-library", "other.swift", "-o", "libother.so"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    program = f"""
+import ctypes, sys, threading
+import numpy as np
+import diffkit
+
+def other():
+    library = ctypes.CDLL({str(tmp_path / "libother.so")!r}, mode=ctypes.RTLD_GLOBAL)
+    assert library.other_count(1001) == 501
+
+def ours():
+    base = {{"w": np.arange(300000, dtype="f4")}}
+    tuned = {{"w": base["w"] + (np.arange(300000) % 100 == 0)}}
+    tuned["w"] = tuned["w"].astype("f4")
+    weights = {{"w": base["w"].copy()}}
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    diff.apply(weights)
+    assert np.array_equal(weights["w"], tuned["w"])
+    try:
+        diff.apply(weights)
+    except diffkit.AlreadyApplied:
+        return
+    sys.exit("applied twice")
+
+for turn in (other, ours)[:: {1 if order == "the other first" else -1}]:
+    turn()
+threads = [threading.Thread(target=turn) for turn in (other, ours) * 4]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+with open("/proc/self/maps") as maps:
+    loaded = {{line.split("/")[-1].strip() for line in maps}}
+assert {{"libswiftCore.so", "libDiffKit.so", "libother.so"}} <= loaded
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@needs_wheel
+def test_programs_take_their_own_libraries(tmp_path: Path) -> None:
+    for path in (INSTALLED / "lib").iterdir():
+        (tmp_path / path.name).write_bytes(b"that of somebody else")
+    for name in ("diffkit", "diffkit-hdf5"):
+        ended = subprocess.run(
+            [INSTALLED / "bin" / name, "--version"],
+            env={"LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert "shared" not in ended.stderr and "invalid ELF" not in ended.stderr
+        assert name != "diffkit" or ended.stdout.strip() == diffkit.version()
+
+
+@needs_wheel
+def test_a_server_is_one_clear_line(tmp_path: Path) -> None:
+    # The wheel has no libcurl: see spec/RELEASING.md.
+    base = tmp_path / "base.safetensors"
+    base.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    with pytest.raises(diffkit.Unsupported, match="fetch the file first") as refused:
+        diffkit.apply(base, "https://127.0.0.1:1/task.diff", output=tmp_path / "made.safetensors")
+    assert "\n" not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["base.safetensors"]
+
+
+def test_the_readmes_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    found = re.search(r"### From Python\n.*?```python\n(.*?)```", text, re.S)
+    assert found is not None
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = torch.nn.Linear(40, 50)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    base = {name: tensor.numpy().copy() for name, tensor in state.items()}
+    tuned = {name: array + (array > 0) for name, array in base.items()}
+    other = {name: array + (array < 0) for name, array in base.items()}
+    weights = {name: array.copy() for name, array in base.items()}
+    safetensors.save_file(state, "base.safetensors")
+    diffkit.create(base, other, "other.diff")
+    exec(found[1], {"base": base, "tuned": tuned, "weights": weights, "model": model})
+    assert all((weights[name] == base[name]).all() for name in base)
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    changed = safetensors.load_file("tuned.safetensors")
+    assert sum(int((changed[name] != state[name]).sum()) for name in base) == int(0.005 * 2050)
+    # Ten lines: comments and blank ones apart.
+    assert len([line for line in found[1].splitlines() if line.strip()]) <= 10
+
+
+def test_applying_to_an_archive(tmp_path: Path) -> None:
+    base = {"w": np.arange(1000, dtype="f4"), "gone": np.ones(3, "u1")}
+    tuned = {"w": base["w"] * 2, "come": np.zeros(2, "f8")}
+    np.savez(tmp_path / "base.npz", **base)
+    diffkit.create(base, tuned, tmp_path / "task.diff")
+    program = Path(__file__).resolve().parents[2] / "samples/python/apply_diff.py"
+    command = [sys.executable, str(program), "task.diff", "base.npz", "made.npz"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    made = dict(np.load(tmp_path / "made.npz"))
+    assert sorted(made) == ["come", "w"] and all((made[n] == tuned[n]).all() for n in tuned)
+    command[3] = "made.npz"
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1 and "already applied" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("sample", ["serve_tasks.py", "finetune.py", "diff_pruning.py"])

@@ -419,7 +419,8 @@ def test_fingerprints(device: str) -> None:
     assert dt.fingerprint(torch.tensor(1.5)) == diffkit.fingerprint(np.array(1.5, "f4"))
 
 
-def test_load_for_transformers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [{}, {"max_shard_size": "4KB"}], ids=["one file", "shards"])
+def test_load_for_transformers(shards: dict[str, str], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
         vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
@@ -427,12 +428,10 @@ def test_load_for_transformers(tmp_path: Path) -> None:
     )  # fmt: skip
     model = transformers.BertModel(config)
     tuned = changed(model)
-    model.save_pretrained(tmp_path / "base")
-    tuned.save_pretrained(tmp_path / "tuned")
-    diffkit.create(
-        tmp_path / "base/model.safetensors", tmp_path / "tuned/model.safetensors",
-        tmp_path / "d.diff",
-    )  # fmt: skip
+    model.save_pretrained(tmp_path / "base", **shards)
+    tuned.save_pretrained(tmp_path / "tuned", **shards)
+    assert (len(list((tmp_path / "base").glob("*.safetensors"))) > 1) == bool(shards)
+    diffkit.create(tmp_path / "base", tmp_path / "tuned", tmp_path / "d.diff")
     loaded = dt.load(tmp_path / "base", tmp_path / "d.diff")
     assert type(loaded).__name__ == "BertModel" and bits(loaded) == bits(tuned)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "d.diff", "tuned"]

@@ -66,6 +66,10 @@ void dk_gather(const uint8_t *src, unsigned width, const uint32_t *at, size_t n,
                uint8_t *out);
 void dk_scatter(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
                 const uint8_t *values);
+/// Stores values where the elements of `expected` are, in batches; returns the index of the first of
+/// a batch that has another one, which is left as it is with all that follow, or n.
+size_t dk_exchange(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
+                   const uint8_t *expected, const uint8_t *values);
 void dk_scatter_xor(uint8_t *dst, unsigned width, const uint32_t *at, size_t n, uint32_t shift,
                     const uint8_t *values);
 void dk_xor(uint8_t *dst, const uint8_t *other, size_t bytes);

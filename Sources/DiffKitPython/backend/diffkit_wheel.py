@@ -95,7 +95,7 @@ def _write(wheel: Path, files: dict[str, tuple[bytes, int]], record: str) -> Non
 
 
 def _version() -> str:
-    text = (native.REPOSITORY / "Sources/TensorCore/DiffKitVersion.swift").read_text()
+    text = (native.REPOSITORY / "Sources/DiffOperations/DiffKitVersion.swift").read_text()
     found = re.search(r'current = "([^"]+)"', text)
     assert found is not None
     return found[1]

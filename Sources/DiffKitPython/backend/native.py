@@ -1,5 +1,6 @@
-"""The native part of the wheel: built by `swift build`, with Swift's runtime, libhdf5, libaec, zlib,
-zstd and xxHash linked in, and oneDNN beside it.
+"""The native part of the wheel: built by `swift build`, with libhdf5, libaec, zlib, zstd, libyaml and
+xxHash linked in, and oneDNN beside it. Swift's runtime is inside of the library, since other libraries
+of a process may have another one; the programs share one that is beside them, which is smaller.
 
 What stays with the host is what manylinux leaves there: the C library, libstdc++ and libgcc_s.
 """
@@ -25,13 +26,15 @@ STATIC = {
     "zlib": ("z",),
     "libzstd": ("zstd",),
     "libxxhash": ("xxhash",),
+    "yaml-0.1": ("yaml",),
 }
-#: The Debian package, whose `copyright` is the licence, of each library in the wheel.
-DEBIAN = {
+#: The Debian packages, whose `copyright` is the licence, of the libraries that are linked in, and
+#: of those that are beside the programs.
+LINKED = {
     "hdf5": "libhdf5-dev", "libaec": "libaec-dev", "zlib": "zlib1g-dev", "zstd": "libzstd-dev",
-    "xxhash": "libxxhash-dev", "libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1",
-    "libgomp": "libgomp1",
+    "xxhash": "libxxhash-dev", "libyaml": "libyaml-dev",
 }  # fmt: skip
+BESIDE = {"libdnnl": "libdnnl2", "libOpenCL": "ocl-icd-libopencl1", "libgomp": "libgomp1"}
 
 
 @dataclass
@@ -50,44 +53,39 @@ def build(scratch: Path, training: bool) -> Native:
         training: whether `diffkit` can train, which takes oneDNN.
     """
     folder = Path(os.environ.get("DIFFKIT_WHEEL_BUILD") or REPOSITORY / ".build-wheel")
+    if not training:
+        # Each has its own objects: with one folder, every change of mind would build everything.
+        folder = folder.with_name(folder.name + "-small")
     environment = dict(os.environ, PKG_CONFIG_PATH=str(_static_libraries(folder)))
-    flags = [
-        "-c", "release", "--scratch-path", str(folder), "-Xswiftc", "-static-stdlib",
-        "-Xlinker", "--gc-sections",
-        "-Xlinker", "--wrap=hypot", "-Xlinker", "--wrap=hypotf",
-        "-Xlinker", str(_object("old_libm.c", folder / "static")),
-        # Without the network: libcurl and what it needs would make the wheel twice as large.
+    old_libm = _object("old_libm.c", folder / "static")
+    common = [
+        "-c", "release", "-Xswiftc", "-Xfrontend", "-Xswiftc", "-function-sections",
+        "-Xlinker", "--gc-sections", "-Xlinker", "--wrap=hypot", "-Xlinker", "--wrap=hypotf",
+        "-Xlinker", str(old_libm),
+        # Without the network: libcurl and what it needs would make the wheel a quarter larger.
         *(["--traits", "Training"] if training else ["--disable-default-traits"]),
     ]  # fmt: skip
-    # Only the library hides what it does not export; of a program nothing is visible anyway.
-    script = Path(__file__).with_name("exports.map")
-    products = {
-        "DiffKit": ["-Xlinker", f"--version-script={script}"],
-        "diffkit": [],
-        "diffkit-hdf5": [],
-    }
-    for product, more in products.items():
-        _run(["swift", "build", "--product", product, *flags, *more], environment)
-
+    exports = Path(__file__).with_name("exports.map")
+    static = ["-Xswiftc", "-static-stdlib", "-Xlinker", f"--version-script={exports}"]
     files: dict[str, Path] = {}
-    for source, name in (
-        ("libDiffKit.so", "lib/libDiffKit.so"),
-        ("diffkit", "bin/diffkit"),
-        ("diffkit-hdf5", "bin/diffkit-hdf5"),
+    for product, kind, name, flags in (
+        ("DiffKit", "library", "lib/libDiffKit.so", static),
+        ("diffkit", "programs", "bin/diffkit", []),
+        ("diffkit-hdf5", "programs", "bin/diffkit-hdf5", []),
     ):
-        copy = scratch / source
-        shutil.copyfile(folder / "release" / source, copy)
-        copy.chmod(0o755)
-        _run(["strip", "--strip-unneeded", str(copy)])
-        files[name] = copy
-    grafted = _grafted(files["bin/diffkit"], scratch)
-    for name, library in grafted.items():
-        files[f"lib/{name}"] = library
-    for name in ("bin/diffkit", "bin/diffkit-hdf5"):
-        _run(["patchelf", "--set-rpath", "$ORIGIN/../lib", str(files[name])])
-    for name in files:
-        if name.startswith("lib/"):
-            _run(["patchelf", "--set-rpath", "$ORIGIN", str(files[name])])
+        command = ["swift", "build", "--product", product, "--scratch-path", str(folder / kind)]
+        _run([*command, *common, *flags], environment)
+        files[name] = scratch / Path(name).name
+        shutil.copyfile(folder / kind / "release" / Path(name).name, files[name])
+        files[name].chmod(0o755)
+    grafted = _grafted([files["bin/diffkit"], files["bin/diffkit-hdf5"]], old_libm, scratch)
+    files |= {f"lib/{name}": library for name, library in grafted.items()}
+    for name, file in files.items():
+        file.chmod(0o755)
+        _run(["strip", "--strip-unneeded", str(file)])
+        # DT_RPATH, which goes before what LD_LIBRARY_PATH names: another Swift, say.
+        place = "$ORIGIN/../lib" if name.startswith("bin/") else "$ORIGIN"
+        _run(["patchelf", "--force-rpath", "--set-rpath", place, str(file)])
     for name, file in files.items():
         foreign = [need for need in _needed(file) if not need.startswith(HOST)]
         missing = [need for need in foreign if need not in grafted]
@@ -154,31 +152,48 @@ def _needed(file: Path) -> list[str]:
     return _run(["patchelf", "--print-needed", str(file)]).split()
 
 
-def _grafted(program: Path, scratch: Path) -> dict[str, Path]:
-    """Copies of the libraries that a program needs and a host may lack, by name."""
+def _grafted(programs: list[Path], old_libm: Path, scratch: Path) -> dict[str, Path]:
+    """Copies of the libraries that programs need and a host may lack, by name."""
     copies: dict[str, Path] = {}
-    for line in _run(["ldd", str(program)]).splitlines():
-        parts = line.split()
-        if "=>" not in parts or parts[0].startswith(HOST):
-            continue
-        copies[parts[0]] = scratch / parts[0]
-        shutil.copyfile(os.path.realpath(parts[2]), copies[parts[0]])
-        copies[parts[0]].chmod(0o755)
+    for program in programs:
+        for line in _run(["ldd", str(program)]).splitlines():
+            parts = line.split()
+            if "=>" not in parts or parts[0].startswith(HOST) or parts[0] in copies:
+                continue
+            copies[parts[0]] = scratch / parts[0]
+            shutil.copyfile(os.path.realpath(parts[2]), copies[parts[0]])
+    overlay = copies.get("libswiftGlibc.so")
+    if overlay is not None:
+        _link_overlay(overlay, old_libm)
     return copies
+
+
+def _link_overlay(library: Path, old_libm: Path) -> None:
+    """Links Swift's module of the C library from its objects: that of the toolchain calls glibc
+    2.35's hypot."""
+    _run([
+        "clang", "-shared", "-fuse-ld=lld", "-Wl,-soname,libswiftGlibc.so", "-Wl,--wrap=hypot",
+        "-Wl,--wrap=hypotf", "-Wl,--whole-archive",
+        str(_swift() / "lib/swift_static/linux/libswiftGlibc.a"), "-Wl,--no-whole-archive",
+        str(_swift() / "lib/swift/linux/x86_64/swiftrt.o"), str(old_libm),
+        f"-L{_swift() / 'lib/swift/linux'}", "-lswiftCore", "-lm", "-o", str(library),
+    ])  # fmt: skip
+
+
+def _swift() -> Path:
+    """Where the toolchain is."""
+    return Path(os.path.realpath(shutil.which("swift") or "swift")).parents[1]
 
 
 def _licences(folder: Path, grafted: dict[str, Path]) -> dict[str, bytes]:
     """The licences of diffkit and of all that is in the wheel."""
-    swift = Path(os.path.realpath(shutil.which("swift") or "swift")).parents[1]
     texts = {
         "diffkit.txt": REPOSITORY / "LICENSE",
-        "swift.txt": swift / "share/swift/LICENSE.txt",
+        "swift.txt": _swift() / "share/swift/LICENSE.txt",
     }
-    for checkout in sorted((folder / "checkouts").iterdir()):
-        texts[f"{checkout.name}.txt"] = checkout / "LICENSE.txt"
-    for name, package in DEBIAN.items():
-        if not name.startswith("lib") or name == "libaec" or any(
-            library.startswith(name) for library in grafted
-        ):  # fmt: skip
-            texts[f"{name}.txt"] = Path("/usr/share/doc") / package / "copyright"
+    for checkout in sorted((folder / "programs/checkouts").iterdir()):
+        (texts[f"{checkout.name}.txt"],) = checkout.glob("LICENSE*")
+    present = {n: p for n, p in BESIDE.items() if any(lib.startswith(n) for lib in grafted)}
+    for name, package in (LINKED | present).items():
+        texts[f"{name}.txt"] = Path("/usr/share/doc") / package / "copyright"
     return {name: path.read_bytes() for name, path in texts.items()}

@@ -17,6 +17,7 @@ from ._library import CEntry, call
 from .errors import (
     AlreadyApplied,
     ChangedInBetween,
+    DiffkitError,
     FileError,
     Mismatch,
     PartlyApplied,
@@ -135,6 +136,11 @@ class Entry:
         return _dtypes.dtype(self._code)
 
     @property
+    def _is_sparse(self) -> bool:
+        """Whether it changes some elements of a tensor that stays."""
+        return self.operation in ("add", "replace", "xor")
+
+    @property
     def density(self) -> float:
         """Changes per element of the tensor."""
         return self.changes / max(1, self.elements)
@@ -178,6 +184,15 @@ class Entry:
         except FileError:
             self._diff._raise_own()
             raise
+
+    def _does_what(self, other: Entry) -> bool:
+        """Whether both change the same elements in the same way."""
+        if other is self:
+            return True
+        ways = [(e.operation, e.type, e.value_type, e.scale, e.changes) for e in (self, other)]
+        return ways[0] == ways[1] and all(
+            one.tobytes() == two.tobytes() for one, two in zip(self.read(), other.read())
+        )
 
     def _check_pages(self) -> None:
         """Refuses a damaged entry."""
@@ -402,9 +417,10 @@ class Diff(Mapping[str, Entry]):
     ) -> Undo:
         """Makes a dict of arrays what the diff makes of it.
 
-        Arrays are changed where they are, also those that are not contiguous. What the diff
-        inserts or reshapes is put into the dict as a new array, what it deletes is taken out.
-        All tensors are verified, and all of the diff is decoded, before the first one is touched.
+        Arrays are changed where they are, also those that are not contiguous; an array with several
+        names is changed once. What the diff inserts or reshapes is put into the dict as a new
+        array, what it deletes is taken out. All tensors are verified, and all of the diff is
+        decoded, before the first one is touched.
 
         Args:
             tensors: arrays by name; those that the diff does not change stay as they are.
@@ -423,22 +439,59 @@ class Diff(Mapping[str, Entry]):
             Damaged: if the diff is.
         """
         work = self._begin(tensors, verify, False, allow_other_base)
-        # New arrays, and of those that stay the elements that change: what can fail, fails here.
-        staged: dict[str, Array] = {}
+        # New arrays, and the elements that change: what can fail, fails before anything is touched.
+        new: dict[str, Array] = {}
         for entry, name, _ in work:
             if entry.operation == "insert":
-                staged[entry.name] = entry._whole("apply")
+                new[entry.name] = entry._whole("apply")
             elif entry.operation == "reshape" and name is not None:
-                staged[entry.name] = entry._reshaped(tensors[name], False, verify)
+                new[entry.name] = entry._reshaped(tensors[name], False, verify)
             elif entry.operation == "delete":
                 entry._check_pages()
-            elif name is not None:
-                _require_writeable(tensors[name], name)
-                staged[entry.name] = entry._gather(np.ascontiguousarray(tensors[name]))
-        undo = Undo(self, tensors)
+        undo = Undo(tensors)
+        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
+        undo._old = self._apply_all(sparse, tensors, False)
         for entry, name, _ in work:
-            undo._apply(entry, name, staged.get(entry.name))
+            if not entry._is_sparse:
+                undo._replace(entry, name or entry.name, new.get(entry.name))
         return undo
+
+    def _apply_all(
+        self, work: list[tuple[Entry, str]], tensors: Mapping[str, Array], backwards: bool
+    ) -> list[tuple[Entry, str, Array | None]]:
+        """Changes elements of arrays where they are, in all of them or in none.
+
+        Returns:
+            Each entry, the name of its array, and the elements before; the way back keeps none.
+        """
+        work = _distinct(work, tensors)
+        for _, name in work:
+            _require_writeable(tensors[name], name)
+        arrays = [tensors[name] for _, name in work]
+        pieces = [np.ascontiguousarray(array) for array in arrays]
+        old: list[Array | None] = [
+            None if backwards else np.empty(entry.changes * entry._width, np.uint8)
+            for entry, _ in work
+        ]
+        count = len(work)
+        refused = c_size_t(count)
+        try:
+            call(
+                "apply_all", self._handle, (c_size_t * count)(*(entry._index for entry, _ in work)),
+                (c_void_p * count)(*map(_pointer, pieces)),
+                (c_size_t * count)(*(piece.nbytes for piece in pieces)),
+                (c_void_p * count)(*(None if kept is None else _pointer(kept) for kept in old)),
+                count, lib.BACKWARDS if backwards else 0, byref(refused),
+            )  # fmt: skip
+        except DiffkitError as problem:
+            self._raise_own()
+            if refused.value < count:
+                problem.tensor = work[refused.value][1]
+            raise
+        for array, piece in zip(arrays, pieces):
+            if piece is not array:
+                array[...] = piece
+        return [(entry, name, kept) for (entry, name), kept in zip(work, old)]
 
     def revert(self, tensors: MutableMapping[str, Array], *, verify: bool = True) -> None:
         """Makes a dict of arrays, at the result of an exact diff, the base again, bit for bit.
@@ -458,23 +511,21 @@ class Diff(Mapping[str, Entry]):
                     code="unsupported", tensor=entry.name,
                 )  # fmt: skip
         work = self._begin(tensors, verify, True, False)
-        staged: dict[str, Array] = {}
+        new: dict[str, Array] = {}
         for entry, name, _ in work:
-            entry._check_pages()
             if entry.operation == "delete":
-                staged[entry.name] = entry._whole("revert")
+                new[entry.name] = entry._whole("revert")
             elif entry.operation == "reshape" and name is not None:
-                staged[entry.name] = entry._reshaped(tensors[name], True, verify)
-            elif entry.operation == "xor" and name is not None:
-                _require_writeable(tensors[name], name)
+                new[entry.name] = entry._reshaped(tensors[name], True, verify)
+            elif entry.operation == "insert":
+                entry._check_pages()
+        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
+        self._apply_all(sparse, tensors, True)
         for entry, name, _ in work:
             if entry.operation == "insert" and name is not None:
                 del tensors[name]
-            elif entry.operation in ("delete", "reshape"):
-                tensors[name or entry.name] = staged[entry.name]
-            elif name is not None:
-                with _Contiguous(tensors[name]) as array:
-                    entry._call("revert", _pointer(array), array.nbytes, lib.UNVERIFIED)
+            elif entry.name in new:
+                tensors[name or entry.name] = new[entry.name]
 
     def _begin(
         self, tensors: Mapping[str, Array], verify: bool, backwards: bool, allow_other_base: bool
@@ -558,6 +609,24 @@ def _check_shape(entry: Entry, name: str, array: Array, known: tuple[Any, ...]) 
         )  # fmt: skip
 
 
+def _distinct(
+    work: list[tuple[Entry, str]], tensors: Mapping[str, Array]
+) -> list[tuple[Entry, str]]:
+    """Each array once: of names that are one in memory (tied weights) the first."""
+    first: dict[tuple[int, int], tuple[Entry, str]] = {}
+    for entry, name in work:
+        array = tensors[name]
+        # Empty ones are nowhere.
+        place = (_pointer(array), array.nbytes) if array.size else (id(entry), 0)
+        other, known = first.setdefault(place, (entry, name))
+        if not entry._does_what(other):
+            raise Unsupported(
+                f"is tied to '{known}', which the diff changes otherwise", code="unsupported",
+                tensor=name,
+            )  # fmt: skip
+    return list(first.values())
+
+
 def _require_writeable(array: Array, name: str) -> None:
     if not array.flags.writeable:
         raise UsageError("is read-only; copy the array", tensor=name)
@@ -581,8 +650,7 @@ class _Contiguous:
 class Undo:
     """What `Diff.apply` changed, to be restored bit for bit, additions too."""
 
-    def __init__(self, diff: Diff, tensors: MutableMapping[str, Array]) -> None:
-        self._diff = diff
+    def __init__(self, tensors: MutableMapping[str, Array]) -> None:
         self._tensors = tensors
         self._old: list[tuple[Entry, str, Array | None]] = []
         self._is_done = False
@@ -592,21 +660,13 @@ class Undo:
         """The names of the tensors that were changed."""
         return [name for _, name, _ in self._old]
 
-    def _apply(self, entry: Entry, name: str | None, staged: Array | None) -> None:
-        if entry.operation in ("insert", "reshape"):
-            key = name or entry.name
-            self._old.append((entry, key, self._tensors.get(key)))
-            assert staged is not None
-            self._tensors[key] = staged
-            return
-        assert name is not None
-        if entry.operation == "delete":
-            self._old.append((entry, name, self._tensors.pop(name)))
-            return
-        assert staged is not None
-        with _Contiguous(self._tensors[name]) as array:
-            self._old.append((entry, name, staged))
-            entry._call("apply", _pointer(array), array.nbytes, lib.UNVERIFIED)
+    def _replace(self, entry: Entry, name: str, new: Array | None) -> None:
+        """Puts a new array into the dict, or takes one out."""
+        self._old.append((entry, name, self._tensors.get(name)))
+        if new is None:
+            del self._tensors[name]
+        else:
+            self._tensors[name] = new
 
     def restore(self) -> None:
         """Makes the dict what it was, bit for bit. Once.
@@ -619,7 +679,7 @@ class Undo:
             raise UsageError("has been restored already")
         new: dict[str, Array] = {}
         for entry, name, old in self._old:
-            if entry.operation in ("add", "replace", "xor") and old is not None:
+            if entry._is_sparse and old is not None:
                 new[name] = old.copy()
                 entry._change(new[name])
                 array = np.ascontiguousarray(self._tensors[name])

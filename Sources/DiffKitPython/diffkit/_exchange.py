@@ -24,7 +24,7 @@ class Exchange:
         self._closer = weakref.finalize(
             self, lib.library().diffkit_exchange_free, c_void_p(self._handle.value)
         )
-        self._count = 0
+        self.bind([], [])
 
     def add(self, width: int, positions: Array, before: Array, after: Array) -> None:
         """Adds a tensor: ascending uint64 positions, and the bytes of as many elements."""
@@ -32,31 +32,30 @@ class Exchange:
             "exchange_add", self._handle, width, positions.ctypes.data, before.ctypes.data,
             after.ctypes.data, positions.size,
         )  # fmt: skip
-        self._count += 1
 
-    def run(
-        self,
-        addresses: Sequence[int],
-        sizes: Sequence[int],
-        backwards: bool = False,
-        verify: bool = True,
-    ) -> int | None:
-        """Brings the elements after into the tensors, or those before.
+    def bind(self, addresses: Sequence[int], sizes: Sequence[int]) -> None:
+        """Says where the tensors are, in the order of `add`, and how many bytes each has."""
+        count = len(addresses)
+        self._tensors = (c_void_p * count)(*addresses)
+        self._sizes = (c_size_t * count)(*sizes)
+        self._count = count
+
+    def run(self, backwards: bool = False, verify: bool = True) -> int | None:
+        """Brings the elements after into the bound tensors, or those before.
 
         Returns:
             The number of the first tensor in which others stand than should; then all tensors are
             as they were. None if it is done.
         """
-        count = len(addresses)
-        refused = c_size_t(count)
+        refused = c_size_t(self._count)
         flags = (lib.BACKWARDS if backwards else 0) | (0 if verify else lib.UNVERIFIED)
         try:
             call(
-                "exchange_run", self._handle, (c_void_p * count)(*addresses),
-                (c_size_t * count)(*sizes), count, flags, byref(refused),
+                "exchange_run", self._handle, self._tensors, self._sizes, self._count, flags,
+                byref(refused),
             )  # fmt: skip
         except WrongBase:
-            if refused.value == count:
+            if refused.value == self._count:
                 raise
             return int(refused.value)
         return None

@@ -119,6 +119,10 @@ _FUNCTIONS: dict[str, Sequence[Any]] = {
     "hash_new": (c_uint32, c_uint32, POINTER(c_uint64), POINTER(c_void_p)),
     "hash_update": (c_void_p, c_void_p, c_size_t),
     "hash_finish": (c_void_p, c_uint8 * 16),
+    "apply_all": (
+        c_void_p, POINTER(c_size_t), POINTER(c_void_p), POINTER(c_size_t), POINTER(c_void_p),
+        c_size_t, c_uint32, POINTER(c_size_t),
+    ),
     "exchange_new": (POINTER(c_void_p),),
     "exchange_add": (c_void_p, c_uint32, c_void_p, c_void_p, c_void_p, c_size_t),
     "exchange_run": (

@@ -162,6 +162,9 @@ class CreatedFile:
     infinite: int = 0
     #: Rules of the map of names that no name matches.
     vain_rules: list[str] = field(default_factory=list)
+    #: The fingerprints of the whole base, and of what the diff makes of it.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,9 @@ class Verified:
     vain_rules: list[str]
     checkpoint: str | None = None
     state: str | None = None
+    #: The fingerprints of the whole base and result, as the diff says.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,9 @@ class InspectedDiff:
     metadata: dict[str, str]
     tensors: list[InspectedEntry]
     extensions: list[Extension] = field(default_factory=list)
+    #: The fingerprints of the whole base and result.
+    base: str | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +278,8 @@ class InspectedCheckpoint:
     elements: int
     tensors: list[InspectedTensor]
     skipped: list[Skipped]
+    #: With `hash`: of the whole checkpoint.
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -437,6 +448,9 @@ class CheckpointComparison:
     tensors_alone: bool | None = None
     #: Rules of the map of names that no name matches.
     vain_rules: list[str] = field(default_factory=list)
+    #: Of the whole checkpoints.
+    fingerprint: str | None = None
+    other_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -664,14 +678,16 @@ def compare(
 
 
 def merge(
-    *diffs: Path, output: Path, overwrite: bool = False, method: str = "sum",
+    *diffs: Path, output: Path, overwrite: bool = False, method: str | None = None,
     weights: Sequence[float] | None = None, scale: float | None = None,
     density: float | None = None, **options: Any,
 ) -> Merged:  # fmt: skip
     """Combines additive diffs of one base into one.
 
     Args:
-        method: ``"sum"``, ``"average"``, ``"ties"``, ``"dare-linear"``, … (README.md).
+        diffs: two or more; or one recipe in mergekit's vocabulary (.yml, .yaml, .json).
+        method: ``"sum"`` (the default), ``"average"``, ``"ties"``, ``"dare-linear"``, …
+            (README.md).
         weights: one for each diff.
         scale, density, options: as the program's options of that name, with ``_`` for ``-``.
     """

@@ -15,8 +15,8 @@ extension BufferPatch {
     return overflow ? nil : Int(exactly: size)
   }
 
-  /// Refuses entries that insert, delete or reshape a tensor, and a buffer of the wrong size.
-  private func check(elements count: Int) throws(DiffError) {
+  /// Refuses entries that insert, delete or reshape a tensor.
+  package func requireSparse() throws(DiffError) {
     switch entry.operation {
     case .add, .replace, .xor: break
     default:
@@ -24,6 +24,11 @@ extension BufferPatch {
         .unsupported, "is inserted, deleted or reshaped, not changed in some elements",
         path: diff.path, tensor: entry.name)
     }
+  }
+
+  /// The same, and refuses another number of elements than change.
+  private func check(elements count: Int) throws(DiffError) {
+    try requireSparse()
     guard count == elementBytes else {
       throw DiffError(
         .usage, "\(count) bytes for \(entry.count) elements of \(entry.type)", path: diff.path,

@@ -76,15 +76,30 @@ package struct BufferPatch {
     }
     // The first pass checks every page, so that the second cannot fail halfway.
     if verifying && isNew { try diff.requireConsistent(entry) }
-    let width = entry.type.width
+    try requireDecodable()
+    try storeDecodable(into: &bytes)
+    return true
+  }
+
+  /// Refuses a tensor of another size, and an entry with a damaged page. O(changes).
+  package func requireDecodable(for count: Int) throws(DiffError) {
+    try Self.check(count, entry, diff)
+    try requireDecodable()
+  }
+
+  private func requireDecodable() throws(DiffError) {
     var pages = diff.pages(of: entry)
     while try pages.next() != nil {}
-    pages = diff.pages(of: entry)
+  }
+
+  /// Changes a tensor of which, and of whose entry, everything has been checked. O(changes).
+  package func storeDecodable(into bytes: inout MutableSpan<UInt8>) throws(DiffError) {
+    let width = entry.type.width
+    var pages = diff.pages(of: entry)
     while let changes = try pages.next() {
       var block = bytes._mutatingExtracting(changes.bytes(width: width))
       changes.apply(entry, to: &block, at: changes.start)
     }
-    return true
   }
 
   static func check(

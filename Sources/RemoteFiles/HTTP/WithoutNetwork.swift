@@ -6,7 +6,8 @@ final class Connection {
   static let isIncluded = false
 
   init(_ options: RemoteOptions) throws(DiffError) {
-    throw DiffError(.unsupported, "this diffkit was built without its trait Network")
+    throw DiffError(
+      .unsupported, "this diffkit was built without its trait Network: fetch the file first")
   }
 
   func exchange(

@@ -9,7 +9,7 @@ import torch
 
 from ..errors import ChangedInBetween, Unsupported, UsageError
 from . import _tensors as tensors
-from ._prepare import AnyDiff, Prepared, prepare, state_of
+from ._prepare import AnyDiff, Prepared, State, prepare, state_of
 
 
 class Attached:
@@ -22,6 +22,7 @@ class Attached:
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self._options: dict[str, Any] = {}
+        self._fingerprints: dict[tuple[Any, ...], tuple[int, str]] = {}
         self._attach()
 
     @property
@@ -68,7 +69,7 @@ class Attached:
             for replacement in self.prepared.replacements:
                 replacement.take_back()
             state.stack.remove(self)
-            self._restore_fingerprints()
+            self._restore_fingerprints(state)
 
     def switch(self, diff: Union[AnyDiff, Prepared], **options: Any) -> Attached:
         """Detaches this diff and attaches another one: O(changes of both) if it is prepared.
@@ -98,38 +99,25 @@ class Attached:
         with state.lock:
             if self in state.stack or any(other.prepared is prepared for other in state.stack):
                 raise UsageError("the diff is attached already")
-            known = {
-                place: state.fingerprints[place]
-                for place in map(tensors.place, self._tensors())
-                if place in state.fingerprints
-            }
+            known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
             prepared.move(after=True)
             for replacement in prepared.replacements:
                 replacement.put()
             # What is remembered of the tensors holds again when the diff is off, if nobody else
             # has changed them by then.
             self._fingerprints = {
-                place: (_versions(tensor), known[place][1])
-                for tensor in self._tensors()
-                if (place := tensors.place(tensor)) in known
-                and known[place][0] + 1 == _versions(tensor)
+                patch.place: (version, was[1])
+                for patch in prepared.patches
+                if (was := known.get(patch.place)) is not None
+                and was[0] + 1 == (version := tensors.version(patch.tensor))
             }
             state.stack.append(self)
 
-    def _tensors(self) -> list[torch.Tensor]:
-        return [patch.tensor for patch in self.prepared.patches]
-
-    def _restore_fingerprints(self) -> None:
-        state = state_of(self.prepared.model)
-        for tensor in self._tensors():
-            place = tensors.place(tensor)
-            known = self._fingerprints.get(place)
-            if known is not None and known[0] + 1 == _versions(tensor):
-                state.fingerprints[place] = (_versions(tensor), known[1])
-
-
-def _versions(tensor: torch.Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version
+    def _restore_fingerprints(self, state: State) -> None:
+        for patch in self.prepared.patches:
+            known = self._fingerprints.get(patch.place)
+            if known is not None and known[0] + 1 == tensors.version(patch.tensor):
+                state.fingerprints[patch.place] = (known[0] + 1, known[1])
 
 
 def _require_apart(one: Prepared, later: Prepared) -> None:

@@ -41,13 +41,24 @@ def uniform(
     """
     if first < 0 or first + count > 1 << 32:
         raise ValueError("positions are from 0 to 2^32 - 1")
+    if count > 1 << 30:
+        half = count // 2
+        return torch.cat(
+            [
+                uniform(seed, step, stream, first, half, device),
+                uniform(seed, step, stream, first + half, count - half, device),
+            ]
+        )
     low, high = keys(seed, step, stream)
-    # int64 wraps at 2^64, so that the low 32 bits of products are right.
-    x = torch.arange(first, first + count, dtype=torch.int64, device=device)
-    x.add_(low).bitwise_and_(_MASK32)
-    x.bitwise_xor_(x >> 16)
-    x.mul_(0x7FEB352D).bitwise_and_(_MASK32)
-    x.bitwise_xor_(x >> 15).add_(high).bitwise_and_(_MASK32)
-    x.mul_(0x846CA68B).bitwise_and_(_MASK32)
-    x.bitwise_xor_(x >> 16)
-    return (x >> 9).to(torch.float32).add_(0.5).mul_(2.0**-23)
+    # int32 wraps at 2^32; its shifts copy the sign, which a mask takes away again.
+    x = torch.arange(count, dtype=torch.int32, device=device).add_(_signed(first + low))
+    x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF)).mul_(0x7FEB352D)
+    x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF)).add_(_signed(high)).mul_(_signed(0x846CA68B))
+    x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
+    return (x >> 9).bitwise_and_(0x7FFFFF).to(torch.float32).add_(0.5).mul_(2.0**-23)
+
+
+def _signed(number: int) -> int:
+    """The int32 with the lower 32 bits of a number."""
+    number &= _MASK32
+    return number - (1 << 32) if number >> 31 else number

@@ -129,28 +129,28 @@ def load(folder: Path, *diffs: Path, model_class: Any = None, **options: Any) ->
     loaded; names, shards and tied weights are those of the checkpoint.
 
     Args:
-        folder: as `from_pretrained` takes it: the configuration and safetensors weights.
+        folder: as `from_pretrained` takes it: the configuration and safetensors weights, in one
+            file or in shards.
         diffs: files.
         model_class: whose `from_pretrained` loads it; by default the one that the configuration
             names, else `AutoModel`.
         options: of `from_pretrained`.
 
     Raises:
-        WrongBase, Damaged, …: as of `diffkit.apply`.
+        WrongBase, Damaged, NotACheckpoint, …: as of `diffkit.apply`.
     """
     import transformers
 
     from .._program import apply
 
-    if model_class is None:
-        config = transformers.AutoConfig.from_pretrained(folder)
-        named = (config.architectures or ["AutoModel"])[0]
-        model_class = getattr(transformers, named, transformers.AutoModel)
     with tempfile.TemporaryDirectory(prefix="diffkit-", dir=_beside(folder)) as scratch:
         made = FilePath(scratch) / "model"
-        _copy_small(FilePath(folder), made)
-        weights = _weights(FilePath(folder))
-        apply(weights, *diffs, output=made / weights.name)
+        apply(folder, *diffs, output=made)
+        if model_class is None:
+            # What the diffs made of the configuration: with a head it names another class.
+            config = transformers.AutoConfig.from_pretrained(made)
+            named = (config.architectures or ["AutoModel"])[0]
+            model_class = getattr(transformers, named, transformers.AutoModel)
         return model_class.from_pretrained(made, **options)
 
 
@@ -158,17 +158,3 @@ def _beside(folder: Path) -> str | None:
     """A place on the file system of the folder, where clones of files are free."""
     parent = os.path.dirname(os.path.abspath(folder))
     return parent if os.access(parent, os.W_OK) else None
-
-
-def _weights(folder: FilePath) -> FilePath:
-    path = folder / "model.safetensors"
-    if path.exists():
-        return path
-    raise UsageError(f"{folder} has no model.safetensors")
-
-
-def _copy_small(folder: FilePath, made: FilePath) -> None:
-    made.mkdir()
-    for path in folder.iterdir():
-        if path.is_file() and path.suffix not in (".safetensors", ".bin", ".h5", ".msgpack"):
-            (made / path.name).write_bytes(path.read_bytes())

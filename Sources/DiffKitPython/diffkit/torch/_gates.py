@@ -81,13 +81,69 @@ class AdamStep:
         )
 
 
-class Gated:
-    """A tensor under gates, float32, of the shape and on the device of its base."""
+#: What tensors of transformers have to do with attention heads, by their names: outputs of the
+#: first are rows of heads, inputs of the second columns.
+_PROJECTIONS = {
+    "query", "key", "value", "q_lin", "k_lin", "v_lin", "q_proj", "k_proj", "v_proj",
+}  # fmt: skip
+_BEHIND_HEADS = {"out_lin", "o_proj", "out_proj"}
 
-    def __init__(self, base: torch.Tensor, position: int, group: int, is_table: bool) -> None:
+
+def box(grouping: str, name: str, shape: torch.Size) -> tuple[int, int]:
+    """The rows and columns of a group, in a tensor seen as rows as long as its last extent.
+
+    Args:
+        grouping: ``"none"``, ``"tensor"``, ``"row"``, ``"column"`` or ``"head:SIZE"``.
+    """
+    columns = shape[-1] if shape else 1
+    rows = shape.numel() // max(1, columns)
+    whole = (rows, columns)
+    if rows * columns == 0 or grouping in ("none", "tensor"):
+        return whole
+    if grouping == "row":
+        return (1, columns) if rows > 1 else whole
+    if grouping == "column":
+        return (rows, 1) if rows > 1 else whole
+    size = int(grouping.removeprefix("head:"))
+    parts = name.replace("/", ".").split(".")[-3:]
+    if not _PROJECTIONS.isdisjoint(parts):
+        if rows > 1:
+            return (size, columns) if rows % size == 0 else whole
+        return (rows, size) if columns % size == 0 else whole
+    is_behind = not _BEHIND_HEADS.isdisjoint(parts) or (
+        "attention" in name and parts[:2] == ["output", "dense"]
+    )
+    if is_behind and parts[-1] == "weight":
+        return (rows, size) if columns % size == 0 else whole
+    return whole
+
+
+class Gated:
+    """A tensor under gates, float32, of the shape and on the device of its base.
+
+    Args:
+        base: the values that the differences are added to.
+        position: of its first element, in draws.
+        first_group: the number of its first group.
+        box: the extents of a group; see `box`.
+        is_table: whether rows count when a batch first reads them.
+    """
+
+    def __init__(
+        self,
+        base: torch.Tensor,
+        position: int,
+        first_group: int,
+        box: tuple[int, int],
+        is_table: bool,
+    ) -> None:
         self.base = base.detach().to(torch.float32, copy=True)
         self.position = position
-        self.group = group
+        self._columns = base.shape[-1] if base.dim() else 1
+        rows = base.numel() // max(1, self._columns)
+        self._down, self._across = rows // max(1, box[0]), self._columns // max(1, box[1])
+        count = max(1, self._down * self._across)
+        self.groups = slice(first_group, first_group + count)
         zeros = torch.zeros_like
         self.weight, self.weight_mean, self.weight_square = (zeros(self.base) for _ in range(3))
         self.location = torch.full_like(self.base, START)
@@ -100,30 +156,72 @@ class Gated:
         )
         self.gradients: tuple[torch.Tensor, torch.Tensor] | None = None
 
+    @property
+    def has_rows_in_common(self) -> bool:
+        """Whether `diffkit train` keeps a group more, that of the rows of a table that were never
+        read: it takes a number, behind those of the tensor's groups."""
+        return self.seen is not None and self._down > 1
+
+    def spread(self, groups: torch.Tensor) -> torch.Tensor:
+        """The number of its group for each element: of a shape that broadcasts against the base's.
+
+        Args:
+            groups: a number for each group, on any device.
+        """
+        mine = groups.to(self.base.device)
+        if self._across > 1:
+            return mine.repeat_interleave(self._columns // self._across)
+        if self._down > 1:
+            rows = self.base.numel() // self._columns
+            return mine.repeat_interleave(rows // self._down).view(*self.base.shape[:-1], 1)
+        return mine.view((1,) * self.base.dim())
+
+    def sums(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of each group, in float64."""
+        if self._across > 1:
+            boxes = values.reshape(-1, self._across, self._columns // self._across)
+            return boxes.sum((0, 2), dtype=torch.float64)
+        return values.reshape(max(1, self._down), -1).sum(1, dtype=torch.float64)
+
     def uniform(self, seed: int, step: int) -> torch.Tensor:
         """The numbers of a step."""
         count = self.base.numel()
         drawn = _draw.uniform(seed, step, 0, self.position, count, self.base.device)
         return drawn.view(self.base.shape)
 
+    #: What `update` changes, by name.
+    _STATE = ("weight", "weight_mean", "weight_square", "location", "mean", "square")
+
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on needs."""
+        return {name: getattr(self, name) for name in ("base", *self._STATE)} | {"seen": self.seen}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes up a `state`."""
+        for name in ("base", *self._STATE):
+            getattr(self, name).copy_(state[name])
+        if self.seen is not None:
+            self.seen.copy_(state["seen"])
+
 
 class Gates:
     """The gated tensors of a model, and the gates that groups of them share.
 
     Args:
-        tensors: the bases in the order of their positions, each with whether it is a table, whose
-            rows count when they are first read. Positions are those of all elements one after the
-            other, where each tensor begins at a multiple of 16.
+        tensors: names and bases in the order of their positions, each with whether it is a table,
+            whose rows count when they are first read. Positions are those of all elements one after
+            the other, where each tensor begins at a multiple of 16.
         positions: where each begins.
         elements: of the body, of which densities are shares; by default those of `tensors`.
-        grouping: ``"tensor"`` (structured: a gate more for each tensor) or ``"none"``.
+        grouping: what has a gate more: ``"none"``, each ``"tensor"``, ``"row"`` or ``"column"`` of
+            a matrix, or attention head, ``"head:SIZE"``.
         penalty: ``"product"`` (the paper's formula) or ``"additive"``.
         expected: whether gates learn by the slope of their expectation.
     """
 
     def __init__(
         self,
-        tensors: list[tuple[torch.Tensor, bool]],
+        tensors: list[tuple[str, torch.Tensor, bool]],
         positions: list[int],
         *,
         elements: int | None = None,
@@ -133,37 +231,43 @@ class Gates:
         seed: int = 0,
     ) -> None:
         self.seed = seed
-        self.grouped = grouping == "tensor"
+        self.grouped = grouping != "none"
         self.penalty = penalty
         self.expected = expected
-        self.tensors = [
-            Gated(base, position, group, is_table)
-            for group, ((base, is_table), position) in enumerate(zip(tensors, positions))
-        ]
+        self.tensors: list[Gated] = []
+        count = 0
+        for (name, base, is_table), position in zip(tensors, positions):
+            gated = Gated(base, position, count, box(grouping, name, base.shape), is_table)
+            self.tensors.append(gated)
+            count = gated.groups.stop + (1 if gated.has_rows_in_common else 0)
         self.elements = elements or sum(gated.base.numel() for gated in self.tensors)
-        zeros = torch.zeros(len(self.tensors))
+        zeros = torch.zeros(count)
         self.group_location = zeros + START
         self.group_mean, self.group_square = zeros.clone(), zeros.clone()
         self.group_gradient = zeros.clone()
 
     def _group_uniform(self, step: int) -> torch.Tensor:
-        return _draw.uniform(self.seed, step, 1, 0, len(self.tensors))
+        return _draw.uniform(self.seed, step, 1, 0, self.group_location.numel())
 
-    def _group_z(self, step: int) -> list[float]:
+    def _group_z(self, step: int) -> torch.Tensor:
         if not self.grouped:
-            return [1.0] * len(self.tensors)
-        return list(gate(self._group_uniform(step), self.group_location).tolist())
+            return torch.ones_like(self.group_location)
+        return gate(self._group_uniform(step), self.group_location)
 
-    def _group_chance(self) -> list[float]:
-        if not self.grouped:
-            return [1.0] * len(self.tensors)
-        return list(torch.sigmoid(self.group_location.double()).tolist())
+    def _group_chance(self) -> torch.Tensor:
+        """In float64."""
+        chance = torch.sigmoid(self.group_location.double())
+        return chance if self.grouped else torch.ones_like(chance)
 
     def values(self, step: int) -> list[torch.Tensor]:
         """The values of a step's draw."""
+        z = self._group_z(step)
         return [
-            gated.base + gate(gated.uniform(self.seed, step), gated.location) * z * gated.weight
-            for gated, z in zip(self.tensors, self._group_z(step))
+            gated.base
+            + gate(gated.uniform(self.seed, step), gated.location)
+            * gated.spread(z[gated.groups])
+            * gated.weight
+            for gated in self.tensors
         ]
 
     def measure(self, step: int, gradients: list[torch.Tensor], price: float) -> Measure:
@@ -176,70 +280,56 @@ class Gates:
         """
         found = Measure()
         sums: list[torch.Tensor] = []
-        seen_elements: list[int | torch.Tensor] = []
         zs, chances = self._group_z(step), self._group_chance()
-        for gated, raw, z_group, chance in zip(self.tensors, gradients, zs, chances):
+        for gated, raw in zip(self.tensors, gradients):
             gradient = raw.to(torch.float32)
             u = gated.uniform(self.seed, step)
             z = gate(u, gated.location)
+            z_group = gated.spread(zs[gated.groups])
             e = torch.exp(-gated.location)
             p = 1 / (1 + e)
             pull = gradient * gated.weight
-            penalty = price * (chance if self.penalty == "product" else 1.0)
+            chance = chances[gated.groups]
+            share = chance if self.penalty == "product" else torch.ones_like(chance)
+            penalty = gated.spread((price * share).float())
             weight_gradient = gradient * z * z_group
             gate_gradient = pull * slope(u, gated.location, self.expected) * z_group + penalty * (
                 p * p * e
             )
             gated.gradients = (weight_gradient, gate_gradient)
+            is_open = gated.location > 0
+            counted = p
+            seen = torch.tensor(float(gated.base.numel()))
             if gated.seen is not None:
                 gated.seen |= (gradient != 0).flatten(1).any(1, keepdim=True)
-                counted = p * gated.seen
-                is_open = (gated.location > 0) & gated.seen
-                seen_elements.append(gated.seen.sum() * gated.base.shape[1:].numel())
-            else:
-                counted, is_open = p, gated.location > 0
-                seen_elements.append(gated.base.numel())
-            sums.append(
-                torch.stack(
-                    [
-                        _squares(weight_gradient),
-                        _squares(gate_gradient),
-                        (pull * z).sum(dtype=torch.float64),
-                        p.sum(dtype=torch.float64),
-                        counted.sum(dtype=torch.float64),
-                        _squares(counted),
-                        is_open.sum(dtype=torch.float64),
-                    ]
-                )
-            )
+                rows = gated.seen.view(-1, *(1,) * (gated.base.dim() - 1))
+                counted, is_open = p * rows, is_open & rows
+                seen = gated.seen.sum() * gated.base.shape[1:].numel()
+            totals = torch.stack([_squares(weight_gradient), _squares(gate_gradient), seen.double()])
+            by_group = (pull * z, p, counted, counted * counted, is_open)
+            sums.append(torch.cat([totals.to(p.device), *map(gated.sums, by_group)]))
         # One wait for the devices.
-        table = torch.stack([row.cpu() for row in sums]).tolist() if sums else []
-        for index, (row, seen) in enumerate(zip(table, seen_elements)):
-            weights, gates, pull_, openness, counted_, twice, open_ = row
+        for gated, row in zip(self.tensors, [row.cpu() for row in sums]):
+            weights, gates, seen_ = row[:3].tolist()
+            pulls, openness, counted_, twice, open_ = row[3:].view(5, -1)
+            groups, chance = gated.groups, chances[gated.groups]
             found.weight_norm += weights
             found.gate_norm += gates
-            chance = chances[index]
-            found.expected_density += counted_ * chance
-            found.twice_open_density += twice * chance * chance
-            found.seen_density += float(seen)
+            found.expected_density += float((counted_ * chance).sum())
+            found.twice_open_density += float((twice * chance * chance).sum())
+            found.seen_density += seen_
             if self.grouped:
-                members = openness if self.penalty == "product" else 1.0
-                location = float(self.group_location[index])
-                derivative = float(
-                    slope(
-                        self._group_uniform(step)[index],
-                        torch.tensor(location),
-                        self.expected,
-                    )
-                )
-                gradient_ = pull_ * derivative + price * members * chance * (1 - chance)
-                self.group_gradient[index] = gradient_
-                found.gate_norm += gradient_ * gradient_
-                open_ = open_ if location > 0 else 0
-            found.open_density += open_
+                location = self.group_location[groups]
+                members = openness if self.penalty == "product" else torch.ones_like(openness)
+                derivative = slope(self._group_uniform(step)[groups], location, self.expected)
+                gradient_ = pulls * derivative.double() + price * members * chance * (1 - chance)
+                self.group_gradient[groups] = gradient_.float()
+                found.gate_norm += float((gradient_**2).sum())
+                open_ = open_ * (location > 0)
+            found.open_density += float(open_.sum())
         for name in ("expected", "twice_open", "seen", "open"):
-            share = getattr(found, f"{name}_density") / max(1, self.elements)
-            setattr(found, f"{name}_density", share)
+            share_ = getattr(found, f"{name}_density") / max(1, self.elements)
+            setattr(found, f"{name}_density", share_)
         return found
 
     def update(self, weights: AdamStep, gates: AdamStep, shared: AdamStep) -> None:
@@ -257,13 +347,28 @@ class Gates:
 
     def differences(self) -> list[torch.Tensor]:
         """z · z_group · w without chance."""
-        if self.grouped:
-            groups = list(settled(self.group_location).tolist())
-        else:
-            groups = [1.0] * len(self.tensors)
+        z = settled(self.group_location)
+        if not self.grouped:
+            z = torch.ones_like(z)
         return [
-            settled(gated.location) * z * gated.weight for gated, z in zip(self.tensors, groups)
+            settled(gated.location) * gated.spread(z[gated.groups]) * gated.weight
+            for gated in self.tensors
         ]
+
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on needs."""
+        return {
+            "tensors": [gated.state() for gated in self.tensors],
+            "groups": [self.group_location, self.group_mean, self.group_square],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes up a `state` of gates that were made with the same arguments."""
+        for gated, saved in zip(self.tensors, state["tensors"], strict=True):
+            gated.restore(saved)
+        groups = (self.group_location, self.group_mean, self.group_square)
+        for mine, saved in zip(groups, state["groups"]):
+            mine.copy_(saved)
 
 
 def _squares(values: torch.Tensor) -> torch.Tensor:
@@ -323,6 +428,19 @@ class DensityController:
         wanted = self._first + (end - self._first) * progress
         excess = odds + self._foresight * self._trend - wanted
         self.price *= math.exp(min(0.3, max(-0.5, 0.1 * excess)))
+
+    def state(self) -> dict[str, float]:
+        """What a training that goes on needs."""
+        return {
+            "price": self.price, "trend": self._trend, "noise": self._noise, "last": self._last,
+            "first": self._first,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Takes up a `state`."""
+        self.price = state["price"]
+        self._trend, self._noise = state["trend"], state["noise"]
+        self._last, self._first = state["last"], state["first"]
 
 
 def _log_odds(share: float) -> float:

@@ -90,12 +90,12 @@ class Replacement:
         self.kept = [tensor.data for tensor in self.tensors]
         for tensor in self.tensors:
             tensor.data = self.data
-        self._versions = [_version(tensor) for tensor in self.tensors]
+        self._versions = [tensors.version(tensor) for tensor in self.tensors]
 
     def is_changed(self) -> bool:
         """Whether it has been changed since `put`."""
         return any(
-            tensor.data_ptr() != self.data.data_ptr() or _version(tensor) != version
+            tensor.data_ptr() != self.data.data_ptr() or tensors.version(tensor) != version
             for tensor, version in zip(self.tensors, self._versions)
         )
 
@@ -104,10 +104,6 @@ class Replacement:
         for tensor, data in zip(self.tensors, self.kept):
             tensor.data = data
         self.kept = []
-
-
-def _version(tensor: torch.Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
 
 
 class State:
@@ -121,7 +117,7 @@ class State:
 
     def fingerprint(self, tensor: torch.Tensor) -> str:
         """The fingerprint of a tensor as it is; remembered as long as its version is the same."""
-        place, version = tensors.place(tensor), _version(tensor)
+        place, version = tensors.place(tensor), tensors.version(tensor)
         known = self.fingerprints.get(place)
         if known is None or known[0] != version or tensor.is_inference():
             known = (version, tensors.fingerprint(tensor))
@@ -314,6 +310,16 @@ class Prepared:
         self._elsewhere = [patch for patch in self.patches if patch.tensor.device.type != "cpu"]
         for patch in self.patches:
             patch.bind(self._exchange)
+        memory = [tensors.storage(patch.tensor) for patch in self._bound]
+        self._exchange.bind(
+            [flat.data_ptr() for flat in memory],
+            [flat.numel() * patch.width for flat, patch in zip(memory, self._bound)],
+        )
+        # What every exchange looks at, at hand: a few microseconds for each tensor would be more
+        # than the exchange itself takes.
+        self._tensors = [patch.tensor for patch in self.patches]
+        self._places = [patch.place for patch in self.patches]
+        self._counted = [p.tensor for p in self._bound if not p.tensor.is_inference()]
 
     # MARK: Exchange
 
@@ -323,22 +329,16 @@ class Prepared:
         Raises:
             ChangedInBetween: if others stand there than those of the other side.
         """
-        if any(tensors.place(patch.tensor) != patch.place for patch in self.patches):
+        if list(map(tensors.place, self._tensors)) != self._places:
             self._rebind()
-        self._compare(not after)
-        data = [tensors.storage(patch.tensor) for patch in self._bound]
-        refused = self._exchange.run(
-            [flat.data_ptr() for flat in data],
-            [flat.numel() * patch.width for flat, patch in zip(data, self._bound)],
-            backwards=not after,
-        )
+        if self._elsewhere:
+            self._compare(not after)
+        refused = self._exchange.run(backwards=not after)
         if refused is not None:
             raise _changed(self._bound[refused])
         for patch in self._elsewhere:
             patch.store(after)
-        for patch in self._bound:
-            if not patch.tensor.is_inference():
-                torch.autograd.graph.increment_version(patch.tensor)
+        tensors.count_change(self._counted)
 
     def _compare(self, after: bool) -> None:
         """Refuses other elements than those of a side, on other devices than the CPU."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from typing import Any, Iterable, Sequence
 
 import torch
@@ -31,6 +32,8 @@ class DiffPruning:
         ...     pruning.step()
         >>> pruning.save("task.diff")
 
+    `state_dict` and `load_state_dict` take an interrupted training up again.
+
     Under DistributedDataParallel, wrap the model first, or pass the model inside; every rank makes
     one, with the same arguments. All that is drawn is a function of `seed`, and all that is learned
     a function of the gradients, which are reduced by then: the ranks stay equal, bit for bit.
@@ -45,7 +48,10 @@ class DiffPruning:
         gate_steps, fixed_steps: how many steps each stage has.
         head: patterns (``*``, ``?``) of the names of parameters that the base lacks.
         frozen: patterns of parameters that stay as they are.
-        grouping: ``"tensor"`` (structured: each tensor has a gate more) or ``"none"``.
+        grouping: what has a gate more, so that it can close as a whole: each ``"tensor"``, each
+            ``"row"`` or ``"column"`` of a matrix, each attention head (``"head:SIZE"``, SIZE wide:
+            rows of the projections to queries, keys and values, columns of the one behind them, by
+            the names that BERT's family and Llama's use), or ``"none"``.
         penalty: ``"product"`` (the paper's formula) or ``"additive"``.
         slope: what gates learn by: ``"expected"`` or ``"drawn"`` (the paper's).
         price: λ; None: led to the density.
@@ -87,7 +93,7 @@ class DiffPruning:
         seed: int = 0,
     ) -> None:
         _require("density", density, 0 < density <= 1)
-        _require("grouping", grouping, grouping in ("tensor", "none"))
+        _require("grouping", grouping, re.fullmatch(_GROUPING, grouping) is not None)
         _require("penalty", penalty, penalty in ("product", "additive"))
         _require("slope", slope, slope in ("expected", "drawn"))
         _require("landing", landing, 0 <= start < landing < 1)
@@ -103,7 +109,8 @@ class DiffPruning:
             "fixed": fixed_learning_rate, "head": head_learning_rate,
         }  # fmt: skip
         self._facts = {
-            "diffkit.train.method": "structured" if grouping == "tensor" else "unstructured",
+            "diffkit.train.method": "unstructured" if grouping == "none" else "structured",
+            "diffkit.train.grouping": grouping,
             "diffkit.train.density": repr(density),
             "diffkit.train.seed": str(seed),
             "diffkit.train.penalty": penalty,
@@ -115,7 +122,7 @@ class DiffPruning:
         self.elements = sum(p.numel() for name, p in self._named() if not _matches(name, head))
         tables = _tables(self.model)
         self._gates: Gates | None = Gates(
-            [(p, id(p) in tables) for p in self._body.values()],
+            [(name, p, id(p) in tables) for name, p in self._body.items()],
             positions,
             elements=self.elements,
             grouping=grouping,
@@ -310,6 +317,72 @@ class DiffPruning:
             adam.take(value, gradients[name], *self._moments[name])
             parameter.copy_(value)
 
+    # MARK: Going on
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training that was interrupted needs to go on bit for bit, for `torch.save`.
+
+        Numbers, texts and tensors, by reference: save them before the next step. Buffers of the
+        model, the states of PyTorch's own random numbers (dropout) and of `head_optimizer` are
+        their owner's.
+        """
+        return {
+            "facts": dict(self._facts),
+            "steps": self.steps,
+            "base": self._base,
+            "buffers": self._buffers,
+            "head": {name: p.detach() for name, p in self._head.items()},
+            "moments": self._moments,
+            "gates": None if self._gates is None else self._gates.state(),
+            "controller": None if self.controller is None else self.controller.state(),
+            "kept": self._kept,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where a `state_dict` was taken: the model gets the values that it had then.
+
+        Args:
+            state: of a training with the same arguments, of a model with the same parameters; on
+                any devices.
+
+        Raises:
+            UsageError: if it is of another training; nothing is changed then.
+        """
+        shapes = {name: tuple(base.shape) for name, base in self._base.items()}
+        heads = {name: tuple(p.shape) for name, p in self._head.items()}
+        if state["facts"] != self._facts:
+            raise UsageError("the state is of a training with other arguments")
+        if shapes != {name: tuple(base.shape) for name, base in state["base"].items()} or (
+            heads != {name: tuple(p.shape) for name, p in state["head"].items()}
+        ):
+            raise UsageError("the state is of another model")
+        if self._gates is None and state["gates"] is not None:
+            raise UsageError("the training has gone past the state: make another DiffPruning")
+        self.steps = state["steps"]
+        with torch.no_grad():
+            for mine, theirs in (
+                (self._base, state["base"]), (self._buffers, state["buffers"]),
+                (self._head, state["head"]),
+            ):  # fmt: skip
+                for name, tensor in mine.items():
+                    tensor.copy_(theirs[name])
+            for name, moments in self._moments.items():
+                for moment, saved in zip(moments, state["moments"][name]):
+                    moment.copy_(saved)
+        if self.controller is not None:
+            self.controller.restore(state["controller"])
+        self._kept = {
+            name: [tensor.to(self._body[name].device, copy=True) for tensor in kept]
+            for name, kept in state["kept"].items()
+        }
+        if state["gates"] is None:
+            self._gates = None
+            self._put(self._base.values())
+            self._put_kept()
+        elif self._gates is not None:
+            self._gates.restore(state["gates"])
+            self._draw()
+
     # MARK: Results
 
     @property
@@ -392,6 +465,9 @@ class DiffPruning:
                 flat[index] = tensors.from_bytes(elements, entry._code, (entry.changes,)).to(
                     flat.device
                 )
+
+
+_GROUPING = "none|tensor|row|column|head:[1-9][0-9]*"
 
 
 def _require(name: str, value: object, holds: bool) -> None:

@@ -97,6 +97,20 @@ def place(tensor: torch.Tensor) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def version(tensor: torch.Tensor) -> int:
+    """How often PyTorch has counted a change of a tensor; -1 of one that it counts none of."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def count_change(changed: list[torch.Tensor]) -> None:
+    """Makes PyTorch count a change of each tensor."""
+    try:
+        torch.autograd.graph.increment_version(changed)
+    except TypeError:  # Before 2.7 it takes one.
+        for tensor in changed:
+            torch.autograd.graph.increment_version(tensor)
+
+
 def storage(tensor: torch.Tensor) -> torch.Tensor:
     """The elements of a tensor as a vector of integers that shares their memory: the tensor's own
     in row-major order, or if they are not in one piece, all of its storage."""
