@@ -4,7 +4,7 @@ package struct DropoutMask: Sendable {
   package var key: UInt64
   /// The share that is dropped, 0 ..< 1.
   package var rate: Float
-  /// How many elements of the batch come before: those of the rows that other ranks read.
+  /// The number of elements of the batch before these: those of the rows that other ranks read.
   package var start: Int
 
   package init(key: UInt64, rate: Float, start: Int = 0) {

@@ -109,7 +109,7 @@ extension Kernels {
 
   /// Sets out = base + dropout(x); `out` may be x or base.
   ///
-  /// - Parameter first: The number of the first element in the place that the mask is for, among
+  /// - Parameter first: The index of the first element in the matrix that the mask is for, among
   ///   those of the rows that this rank reads.
   package static func dropout(
     _ x: FloatMatrix, _ mask: DropoutMask, first: Int, base: FloatMatrix? = nil,

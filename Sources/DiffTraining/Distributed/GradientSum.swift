@@ -10,7 +10,7 @@ package enum GradientSelection {
   case positions([Int], with: [Int])
 }
 
-/// Sums the gradients of all ranks, in place: afterwards every rank has the sums.
+/// The sum of the gradients of all ranks, in place: afterwards every rank has the sums.
 ///
 /// Gradients are cut into blocks. Each rank gets a part of every block from all ranks, adds them up
 /// in the order of the ranks, and gives the sum to all. So the order of sums depends on nothing but
@@ -18,7 +18,7 @@ package enum GradientSelection {
 /// as the backward pass has completed its gradients; positions and rows of tables are packed and
 /// follow at the end.
 package final class GradientSum {
-  /// The most values of a block.
+  /// The maximum number of values in a block.
   static let blockSize = 1 << 20
 
   private let ranks: Ranks
@@ -50,7 +50,7 @@ package final class GradientSum {
       for parameter in indices.sorted(by: >).map({ gradients.layout.parameters[$0] })
       where !parameter.isTable && !parameter.range.isEmpty {
         let (range, index) = (parameter.range, parameter.index)
-        // Neighbours go together, with the zeros between them.
+        // Neighbours are joined, with the zeros between them.
         if let next = ranges.last,
           next.range.lowerBound - range.upperBound < ParameterLayout.alignment,
           next.range.upperBound - range.lowerBound <= Self.blockSize
@@ -92,7 +92,7 @@ package final class GradientSum {
 
   // MARK: A step
 
-  /// Watches the last batch of a step: what it completes goes on its way.
+  /// Starts to transfer the gradients that the last batch of a step completes.
   package func begin() {
     awaited = Set(blocks.flatMap(\.parameters))
     gradients.onComplete = { [unowned self] index in
@@ -147,7 +147,7 @@ package final class GradientSum {
     if let transfer { exchanges.append((travelling, transfer)) }
   }
 
-  /// Moves transfers on, each kind in its order.
+  /// Advances the transfers, each kind in its order.
   private func advance() throws(DiffError) {
     while let first = exchanges.first, try first.transfer.isOver() {
       exchanges.removeFirst()

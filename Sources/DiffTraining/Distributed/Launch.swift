@@ -1,11 +1,13 @@
 import Platform
 
-/// The number of processes that a launcher started this one among, as its variables say.
+/// The rank of this process and the number of processes, as the variables of a launcher specify.
 package struct Launch: Sendable, Hashable {
-  /// The number of this process, and of all.
+  /// The rank of this process, and the number of all.
   package let rank, count: Int
 
-  /// - Parameter variables: Those of the process's environment.
+  /// Reads the variables of a launcher.
+  ///
+  /// - Parameter variable: Returns a variable of the process's environment.
   package init(_ variable: (String) -> String?) {
     // Open MPI's mpirun; MPICH's and Slurm's PMI; MVAPICH; srun, with or without a plugin for MPI.
     let names = [
@@ -21,7 +23,7 @@ package struct Launch: Sendable, Hashable {
     (rank, count) = (0, 1)
   }
 
-  /// That of this process.
+  /// The launch of this process.
   static var current: Launch {
     Launch { name in
       guard let value = unsafe getenv(name) else { return nil }

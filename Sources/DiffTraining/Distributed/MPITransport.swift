@@ -3,9 +3,9 @@ import CMPI
 import Platform
 import TensorCore
 
-/// Open MPI's transfers. They are for one thread alone.
+/// The transport of Open MPI, for use by one thread.
 @safe final class MPITransport: Transport {
-  /// Whether this build has it.
+  /// True if this build includes MPI.
   static let isIncluded = true
 
   let rank, count, neighbours: Int
@@ -74,7 +74,7 @@ import TensorCore
     guard status != 0 else { return }
     var words = [CChar](repeating: 0, count: Int(DK_MPI_TEXT) + 1)
     unsafe dk_mpi_error(status, &words)
-    throw DiffError(.io, "MPI says: \(text(words))")
+    throw DiffError(.io, "MPI reported: \(text(words))")
   }
 
   private static func text(_ characters: [CChar]) -> String {
@@ -83,11 +83,11 @@ import TensorCore
   }
 }
 
-/// A request of MPI, and the numbers that it reads meanwhile.
+/// A request of MPI, and the numbers that it reads until it is complete.
 @safe private final class MPITransfer: Transfer {
   var request: MPI_Request?
   private let numbers: UnsafeMutablePointer<Int32>
-  /// Where each list begins.
+  /// The index of the first number of each list.
   private let starts: [Int]
   private var over = false
 

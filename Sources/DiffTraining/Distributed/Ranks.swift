@@ -6,11 +6,11 @@ import TensorCore
 ///
 /// Each has all parameters and reads its share of the rows of every batch. Gradients are summed, in
 /// the order of the ranks, and everything else is a function of sums: so all ranks take the same
-/// steps. A process that trains alone is the only rank, and nothing here costs it anything.
+/// steps. A process that trains alone is the only rank, without any cost.
 ///
 /// Ranks are used by one thread.
 public final class Ranks {
-  /// The number of this process, from 0.
+  /// The rank of this process, counted from 0.
   public let rank: Int
   /// The number of processes.
   public let count: Int
@@ -18,12 +18,12 @@ public final class Ranks {
   public let host: String
   /// The number of ranks on this machine.
   public let neighbours: Int
-  /// Seconds that a rank waits for the others before it gives up; ten times as many while inputs
-  /// are read.
+  /// The number of seconds that a rank waits for the others before it gives up; ten times as many
+  /// while inputs are read.
   public var timeout = 60.0
   /// The type that gradients are sent in; sums are taken in float32.
   public var precision = Precision.f32
-  /// Payload bytes that this rank has handed to MPI, each once.
+  /// The number of payload bytes that this rank has passed to MPI, each counted once.
   public private(set) var traffic: UInt64 = 0
   /// A Boolean that is true if all ranks are ending: none waits for another.
   public private(set) var areLeaving = false
@@ -32,7 +32,7 @@ public final class Ranks {
   /// Memory for small transfers.
   private var memory = FloatBuffer(count: 0)
 
-  /// A process alone.
+  /// Creates the ranks of a single process.
   public init() {
     (rank, count, neighbours, host) = (0, 1, 1, "")
     transport = nil
@@ -45,8 +45,8 @@ public final class Ranks {
     self.transport = transport
   }
 
-  /// The ranks that a launcher of MPI (`mpirun`, `srun`) started; a process that none started is
-  /// alone. To be called once.
+  /// Returns the ranks that a launcher of MPI (`mpirun`, `srun`) started, or a single one without a
+  /// launcher. Must be called once.
   ///
   /// - Throws: `unsupported` in a build without the trait `Distributed`, which would train once for
   ///   each process, over one output; `io` if MPI fails.
@@ -63,13 +63,13 @@ public final class Ranks {
     guard transport.count == launch.count else {
       throw DiffError(
         .unsupported,
-        "was started as one of \(launch.count) processes, of which MPI knows \(transport.count); "
+        "was started as one of \(launch.count) processes, but MPI reports \(transport.count); "
           + "start them with mpirun, or with srun --mpi=pmix")
     }
     return Ranks(transport)
   }
 
-  /// Whether this build has MPI.
+  /// True if this build includes MPI.
   public static var areIncluded: Bool { MPITransport.isIncluded }
 
   /// Whether a launcher started this process as another one than the first: the first one reports
@@ -79,7 +79,7 @@ public final class Ranks {
   /// A Boolean that is true for the rank that writes files and prints messages.
   public var isFirst: Bool { rank == 0 }
 
-  /// The processors that every rank may count on.
+  /// The number of processors that every rank may use.
   public var processors: Int {
     get throws(DiffError) {
       // Launchers bind ranks to cores of their own, or leave all of them to all ranks.
@@ -91,7 +91,7 @@ public final class Ranks {
 
   // MARK: Small transfers
 
-  /// The bytes of each rank.
+  /// Returns the bytes of each rank.
   func gather(_ bytes: [UInt8], patience: Double = 1) throws(DiffError) -> [[UInt8]] {
     guard let transport else { return [bytes] }
     let counts = try gather(UInt64(bytes.count), patience: patience).map { Int($0) }
@@ -107,7 +107,7 @@ public final class Ranks {
     return zip(parts, counts).map { words.bytes($0, count: $1) }
   }
 
-  /// The number of each rank.
+  /// Returns the number of each rank.
   func gather(_ number: UInt64, patience: Double = 1) throws(DiffError) -> [UInt64] {
     guard let transport else { return [number] }
     let words = scratch(2 * count)
@@ -121,7 +121,7 @@ public final class Ranks {
     }
   }
 
-  /// The sum of a number over the ranks, in their order.
+  /// Returns the sum of a number over the ranks, in their order.
   func sum(_ number: Double) throws(DiffError) -> Double {
     guard transport != nil else { return number }
     return try gather(number.bitPattern).reduce(0) { $0 + Double(bitPattern: $1) }
@@ -133,14 +133,14 @@ public final class Ranks {
     return try gather(isSo ? 1 : 0).contains(1)
   }
 
-  /// The answers of the first rank, whose files and clock count.
+  /// Returns the answers of the first rank, whose files and clock are used.
   public func first(_ answers: [Bool]) throws(DiffError) -> [Bool] {
     guard transport != nil else { return answers }
     return try gather(isFirst ? answers.map { $0 ? 1 : 0 } : [], patience: Self.whileReading)[0]
       .map { $0 != 0 }
   }
 
-  /// Makes the first rank's values those of all.
+  /// Sends the first rank's values to all.
   func broadcast(_ values: FloatBuffer, _ range: Range<Int>) throws(DiffError) {
     guard let transport else { return }
     var rest = range
@@ -152,7 +152,7 @@ public final class Ranks {
     }
   }
 
-  /// Makes the first rank's bytes those of all, as many as they have everywhere.
+  /// Sends the first rank's bytes to all; their number must be the same everywhere.
   func broadcast(_ bytes: inout [UInt8]) throws(DiffError) {
     guard transport != nil else { return }
     let words = scratch((bytes.count + 3) / 4)
@@ -177,7 +177,7 @@ public final class Ranks {
     return try transport?.exchange(values, parts, into: received)
   }
 
-  /// Begins to make each rank's part that of all.
+  /// Begins to send each rank's part to all.
   func gatherSums(
     _ values: FloatBuffer, _ parts: [Range<Int>]
   ) throws(DiffError) -> (any Transfer)? {
@@ -187,7 +187,7 @@ public final class Ranks {
 
   // MARK: Waiting
 
-  /// How many times longer ranks wait for each other while they read their inputs.
+  /// The factor of the time that ranks wait for each other while they read their inputs.
   static let whileReading = 10.0
 
   private func wait(_ transfer: any Transfer, patience: Double) throws(DiffError) {
@@ -198,7 +198,7 @@ public final class Ranks {
     try wait(transfer, patience: 1)
   }
 
-  /// Waits until something is over that depends on the other ranks.
+  /// Waits until a transfer with other ranks is over.
   func wait(
     patience: Double = 1, _ isOver: () throws(DiffError) -> Bool
   ) throws(DiffError) {
@@ -215,7 +215,7 @@ public final class Ranks {
           "waited for \(Int(patience * timeout)) s for the other ranks: one has died, is too slow, "
             + "or cannot be reached", remedy: .resume)
       }
-      // Ranks may share cores; MPI moves transfers on while it is asked.
+      // Ranks may share cores; MPI advances transfers while it is tested.
       if waited < 0.02 { sched_yield() } else { usleep(50) }
     }
   }
@@ -241,13 +241,13 @@ public final class Ranks {
       .mismatch, "rank \(failed): \(String(decoding: texts[failed], as: UTF8.self))")
   }
 
-  /// An error that every rank has found.
+  /// Returns an error that every rank has found.
   func common(_ error: DiffError) -> DiffError {
     areLeaving = true
     return error
   }
 
-  /// Notes that all ranks stop because one was asked to.
+  /// Records that all ranks stop because one was requested to.
   func leave() { areLeaving = true }
 
   /// Refuses ranks that are not alike.
@@ -275,12 +275,12 @@ public final class Ranks {
     }
   }
 
-  /// Leaves MPI, when all ranks do.
+  /// Leaves MPI; all ranks must call it.
   public func finish() { transport?.finish() }
 
   /// Ends all ranks, this one last.
   public func abort() -> Never {
-    // MPI may wait for what cannot be reached any more.
+    // MPI may wait for ranks that cannot be reached any more.
     _ = BackgroundThread.start {
       sleep(3)
       _exit(2)
@@ -297,7 +297,7 @@ extension FloatBuffer {
     for index in bytes.indices { span[index] = bytes[index] }
   }
 
-  /// The first bytes of some words.
+  /// Returns the first bytes of some words.
   fileprivate func bytes(_ range: Range<Int>, count: Int) -> [UInt8] {
     let span = bytes(range)
     return (0..<count).map { span[$0] }

@@ -1,14 +1,16 @@
 /// The extent of some examples of a batch.
 public struct BatchExtent: Sendable, Hashable {
-  /// How many they are.
+  /// The number of examples.
   public var examples = 0
   /// The sum of their lengths, and of the squares of those.
   public var tokens = 0, squares = 0
 
-  /// None.
+  /// Creates an empty extent.
   public init() {}
 
-  /// - Parameter lengths: Of each example.
+  /// Creates the extent of some examples.
+  ///
+  /// - Parameter lengths: The length of each example.
   public init(_ lengths: some Sequence<Int>) {
     for length in lengths {
       examples += 1
@@ -19,17 +21,17 @@ public struct BatchExtent: Sendable, Hashable {
 }
 
 extension Ranks {
-  /// The part of a batch that this rank reads: neighbours, so that ranks have about as many tokens.
+  /// Returns the range of a batch that this rank reads, so that ranks have about as many tokens.
   ///
-  /// - Parameter lengths: Of each example of the batch.
+  /// - Parameter lengths: The length of each example of the batch.
   func share(of lengths: [Int]) -> Range<Int> {
     if count == 1 { return lengths.indices }
     let shares = Self.shares(of: lengths, among: count)
     return shares[rank]
   }
 
-  /// The share of each rank: an example is that of the rank in whose stretch of the tokens its middle
-  /// lies.
+  /// Returns the share of each rank: an example belongs to the rank whose range of the tokens holds
+  /// its middle.
   package static func shares(of lengths: [Int], among count: Int) -> [Range<Int>] {
     let total = max(1, lengths.reduce(0, +))
     var (before, next) = (0, 0)

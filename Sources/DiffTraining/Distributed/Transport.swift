@@ -1,10 +1,10 @@
 import TensorCore
 
-/// Moves words of 32 bits between the ranks of a training while the caller does other work. Each
-/// kind of transfer begins in the same order on every rank; the kinds do not wait for each other.
-/// Memory stays as it is until the transfer is over.
+/// A transport of words of 32 bits between the ranks of a training, concurrent with other work of
+/// the caller. Each kind of transfer begins in the same order on every rank; the kinds do not wait
+/// for each other. Memory must not be changed until the transfer is over.
 package protocol Transport: AnyObject {
-  /// The number of this process, and of all.
+  /// The rank of this process, and the number of all.
   var rank: Int { get }
   var count: Int { get }
   /// The number of ranks on this machine.
@@ -18,26 +18,26 @@ package protocol Transport: AnyObject {
     _ words: FloatBuffer, _ parts: [Range<Int>], into received: FloatBuffer
   ) throws(DiffError) -> any Transfer
 
-  /// Makes each rank's part of `words` that of all.
+  /// Sends each rank's part of `words` to all.
   ///
-  /// - Parameter isSum: Whether the parts are sums of gradients, which are a kind of their own.
+  /// - Parameter isSum: True if the parts are sums of gradients, which are a separate kind.
   func gather(
     _ words: FloatBuffer, _ parts: [Range<Int>], isSum: Bool
   ) throws(DiffError) -> any Transfer
 
-  /// Makes rank 0's words those of all.
+  /// Sends rank 0's words to all.
   func broadcast(
     _ words: FloatBuffer, _ range: Range<Int>
   ) throws(DiffError) -> any Transfer
 
-  /// Leaves the ranks when all do.
+  /// Leaves the ranks; all must call it.
   func finish()
   /// Ends all ranks; returns if that fails.
   func abort()
 }
 
-/// A transfer that goes on.
+/// A transfer in progress.
 package protocol Transfer: AnyObject {
-  /// Moves it on and says whether it is over.
+  /// Advances the transfer and returns whether it is over.
   func isOver() throws(DiffError) -> Bool
 }

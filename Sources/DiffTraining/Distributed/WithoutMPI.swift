@@ -1,9 +1,9 @@
 #if !Distributed
 import TensorCore
 
-/// What stands for MPI in builds without it. None is ever made: `Ranks` refuses first.
+/// A replacement for MPI in builds without it, which is never created: `Ranks` throws first.
 final class MPITransport: Transport {
-  /// Whether this build has it.
+  /// True if this build includes MPI.
   static let isIncluded = false
 
   let rank = 0

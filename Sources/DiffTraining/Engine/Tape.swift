@@ -11,13 +11,13 @@ public final class Tape {
   public struct Variable: Sendable, Hashable {
     /// The number of rows and of columns.
     public let rows, columns: Int
-    /// What a row is of.
+    /// The unit that a row represents.
     public let unit: RowUnit
     let index: Int
   }
 
-  /// What the rows of a matrix are of. Ranks that share a batch number rows, and so what dropout
-  /// sets to zero, as a process alone does.
+  /// The unit that each row of a matrix represents. Ranks that share a batch number rows, and so
+  /// the elements that dropout sets to zero, as a single process does.
   public enum RowUnit: Sendable, Hashable {
     case example
     case token
@@ -32,7 +32,7 @@ public final class Tape {
     let isVariable: Bool
     /// True if its memory is the arena's.
     let isOwned: Bool
-    /// The parameters that were read for it, of those whose gradients are wanted.
+    /// The parameters that were read for it, of those whose gradients are required.
     var parameters: [Int] = []
   }
 
@@ -41,7 +41,7 @@ public final class Tape {
   let gradients: Gradients?
   private let dropout: Dropout?
   private var dropouts: UInt64 = 0
-  /// How many operations that are not pulled back yet read each parameter.
+  /// The number of operations not pulled back yet that read each parameter.
   private var uses: [Int: Int] = [:]
   private var entries: [Entry] = []
   private var operations: [any Operation] = []
@@ -67,13 +67,13 @@ public final class Tape {
     engine.arena.reset()
   }
 
-  /// A matrix that no gradient is taken by, with a row for each example.
+  /// Returns a matrix with a row for each example as a variable without a gradient.
   public func constant(_ value: FloatMatrix) -> Variable {
     append(value, .example, isVariable: false, isOwned: false)
   }
 
-  /// A matrix of given numbers, row-major, with a row for each example, that no gradient is taken
-  /// by.
+  /// Returns numbers in row-major order, with a row for each example, as a variable without a
+  /// gradient.
   public func constant(_ numbers: [Float], rows: Int, columns: Int) -> Variable {
     precondition(numbers.count == rows * columns)
     let value = engine.arena.take(rows: rows, columns: columns)
@@ -86,11 +86,11 @@ public final class Tape {
   /// Returns the values of a variable, valid until the engine's next tape is created.
   public func value(of variable: Variable) -> FloatMatrix { entries[variable.index].value }
 
-  /// Adds the gradients of `scale` times all losses on the tape to those of the parameters. What
-  /// is on the tape is gone then.
+  /// Adds the gradients of `scale` times all losses on the tape to those of the parameters, and
+  /// empties the tape.
   ///
-  /// - Parameter completing: Whether nothing but this tape adds to the gradients of the batch: they
-  ///   are then sent to other ranks as soon as the tape has completed them.
+  /// - Parameter completing: True if only this tape adds to the gradients of the batch; they are
+  ///   then sent to other ranks as soon as the tape has completed them.
   public func pullBack(scale: Float, completing: Bool = false) {
     self.scale = scale
     while let operation = operations.popLast() {
@@ -111,7 +111,7 @@ public final class Tape {
     entries = []
   }
 
-  /// Reports parameters that no operation will add to.
+  /// Reports parameters to which no further operation will add.
   private func complete(_ parameters: [Int]) {
     guard let report = gradients?.onComplete else { return }
     for parameter in parameters {
@@ -120,7 +120,7 @@ public final class Tape {
     }
   }
 
-  /// Lets go of the memory of all variables but one, if no gradients are wanted.
+  /// Releases the memory of all variables but one, unless gradients are required.
   func forget(allBut kept: Variable) {
     guard gradients == nil else { return }
     for index in entries.indices where index != kept.index && entries[index].isOwned {
@@ -137,9 +137,10 @@ extension Tape {
   /// True if operations must keep what their gradients need.
   var isRecording: Bool { gradients != nil }
 
-  /// A new variable, its elements undefined, that depends on these variables and parameters.
+  /// Returns a new variable with undefined elements, which depends on these variables and
+  /// parameters.
   ///
-  /// - Parameter unit: What its rows are of; nil: as those of the first input.
+  /// - Parameter unit: The unit of its rows; nil for that of the first input.
   func variable(
     rows: Int, columns: Int, unit: RowUnit? = nil, of inputs: [Variable],
     _ parameters: [ParameterLayout.Parameter] = []
@@ -200,16 +201,16 @@ extension Tape {
     return Self.matrix(parameter, in: gradients.values)
   }
 
-  /// The mask of the next dropout on this tape, in the place of a variable.
+  /// Returns the mask of the next dropout on this tape, of a variable.
   func nextMask(rate: Float, of x: Variable) -> DropoutMask {
     let before = dropout?.preceding ?? BatchExtent()
     let rows = x.unit == .example ? before.examples : before.tokens
     return nextMask(rate: rate, start: rows * x.columns)
   }
 
-  /// The mask of the next dropout on this tape, in the place of attention's weights.
+  /// Returns the mask of the next dropout on this tape, of attention's weights.
   ///
-  /// - Parameter queries: A row for each query.
+  /// - Parameter queries: A variable with a row for each query.
   func nextMask(rate: Float, queries: Variable, heads: Int) -> DropoutMask {
     let before = dropout?.preceding ?? BatchExtent()
     let weights = queries.unit == .example ? before.tokens : before.squares

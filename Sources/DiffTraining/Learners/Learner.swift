@@ -9,7 +9,7 @@ protocol Learner: AnyObject {
   /// The gradients that `update` reads.
   var reads: GradientSelection { get }
 
-  /// Takes a step with the gradients that are there.
+  /// Takes a step with the current gradients.
   ///
   /// - Parameters:
   ///   - step: The step, counted from 0 within the stage.

@@ -109,7 +109,7 @@ public struct Dropout: Sendable, Hashable {
   public var seed: UInt64
   /// The index of the batch in the run; accumulated batches count separately.
   public var step: UInt64
-  /// What of the batch comes before these examples, which other ranks read.
+  /// The extent of the examples of the batch before these, which other ranks read.
   public var preceding = BatchExtent()
 
   /// Creates the dropout of one batch of a run.

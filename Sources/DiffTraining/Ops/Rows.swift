@@ -1,7 +1,7 @@
 import Kernels
 
 extension Tape {
-  /// Some rows of x, one of each example: [chosen, columns].
+  /// Returns some rows of x, one of each example: [chosen, columns].
   ///
   /// - Parameter chosen: Indices of rows, ascending, each at most once.
   public func rows(_ chosen: [Int], of x: Variable) -> Variable {

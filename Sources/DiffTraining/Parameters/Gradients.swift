@@ -10,7 +10,7 @@ public final class Gradients {
   public let values: FloatBuffer
   /// True for each parameter whose gradient is required; all, until `want` is called.
   public private(set) var isWanted: [Bool]
-  /// Called with the place of a parameter whose gradient a tape has completed; see `Tape.pullBack`.
+  /// Called with the index of a parameter whose gradient a tape has completed; see `Tape.pullBack`.
   var onComplete: ((Int) -> Void)?
   private var tables: [Int: TouchedRows] = [:]
 

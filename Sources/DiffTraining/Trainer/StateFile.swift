@@ -1,14 +1,14 @@
 import SystemSupport
 import TensorCore
 
-/// Writes all that a training needs to go on, as a file that appears when it is complete.
+/// A writer of the state that a training needs to continue, to a file that appears when complete.
 ///
 /// After the signature, parts follow one another without names, in the order in which
 /// `StateReader` takes them; the last 8 bytes are a checksum. The file is for the same build on
 /// the same machine.
 final class StateWriter {
-  /// The last byte is the version: 4 since the number of ranks is in it, 3 since the best epoch is, 2
-  /// since values are hashed by XXH3; files of version 1 have no signature.
+  /// The last byte is the version: 4 added the number of ranks, 3 the best epoch, 2 hashes values
+  /// by XXH3; files of version 1 have no signature.
   fileprivate static let signature = Array("DKSTATE".utf8) + [4]
 
   private let output: OutputFile
@@ -35,14 +35,14 @@ final class StateWriter {
 
   func put(_ flags: [Bool]) throws(DiffError) { try put(flags.map { $0 ? UInt8(1) : 0 }) }
 
-  /// Parts of a buffer; by default all of it.
+  /// Writes ranges of a buffer; by default all of it.
   func put(_ values: FloatBuffer, _ ranges: [Range<Int>]? = nil) throws(DiffError) {
     for range in ranges ?? [0..<values.count] {
       try write(values.bytes(range))
     }
   }
 
-  /// The values of the head.
+  /// Writes the values of the head.
   func putHead(_ values: FloatBuffer, _ layout: ParameterLayout) throws(DiffError) {
     try put(values, layout.headIndices.map { layout.parameters[$0].range })
   }
@@ -102,7 +102,7 @@ final class StateReader {
     return (0..<count).map { Double(bitPattern: bytes.littleEndian(at: $0 * 8)) }
   }
 
-  /// Whole numbers in a range; the checksum, which comes last, does not protect them yet.
+  /// Reads whole numbers in a range; the checksum, which is read last, does not protect them yet.
   func takeInts(_ count: Int, in range: ClosedRange<Int>) throws(DiffError) -> [Int] {
     var numbers: [Int] = []
     for double in try takeDoubles(count) {
@@ -145,7 +145,7 @@ final class StateReader {
     try take(values, layout.headIndices.map { layout.parameters[$0].range })
   }
 
-  /// Checks that everything was taken, and was what had been written.
+  /// Checks that everything was read, and equals what was written.
   func finish() throws(DiffError) {
     let sum = XXH3.hash64(checksums.span).littleEndianBytes
     guard offset + 8 == size, try read(8) == sum else { throw damaged }

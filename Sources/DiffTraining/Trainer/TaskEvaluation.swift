@@ -1,10 +1,10 @@
 import TensorCore
 
 extension EncoderModel {
-  /// What the model says to examples, so many at a time.
+  /// Returns the model's outputs for examples, in batches.
   ///
-  /// - Parameter ranks: The processes that share the batches; all get all predictions, which are
-  ///   bit by bit those of a process alone.
+  /// - Parameter ranks: The processes that share the batches; all get all predictions, which have
+  ///   the bits of those of a single process.
   public func predictions(
     of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64,
     sharedBy ranks: Ranks = Ranks()
@@ -27,12 +27,12 @@ extension EncoderModel {
 }
 
 extension TaskFacts {
-  /// The class of the largest score; the first of several.
+  /// Returns the class of the largest score; of several, the first.
   public static func chosenClass(_ scores: [Float]) -> Int {
     scores.indices.max { scores[$0] < scores[$1] } ?? 0
   }
 
-  /// How often each class was predicted for each.
+  /// Returns the numbers of predictions of each class for each true class.
   func confusion(_ predictions: [[Float]], _ targets: [Target]) -> Confusion {
     Confusion(
       predictions: predictions.map(Self.chosenClass),
@@ -40,8 +40,8 @@ extension TaskFacts {
       classes: labels.count)
   }
 
-  /// What predictions are worth: `accuracy`, `macro_f1`, `matthews`, and with two classes `f1` of
-  /// the second; or `pearson`, `spearman`, `mean_squared_error`. Answers: see `TaskSet`.
+  /// Returns the scores of predictions: `accuracy`, `macro_f1`, `matthews`, and with two classes
+  /// `f1` of the second; or `pearson`, `spearman`, `mean_squared_error`. For answers see `TaskSet`.
   public func scores(
     _ predictions: [[Float]], _ targets: [Target]
   ) -> [String: Double] {

@@ -36,14 +36,14 @@ public final class Trainer<Model: TrainableModel> {
   public var statePath: String?
   /// The number of seconds between two saves.
   public var secondsBetweenSaves = 300.0
-  /// Called when the state could not be saved meanwhile; the training goes on.
+  /// Called when the state could not be saved; the training continues.
   public var saveFailed: ((DiffError) -> Void)?
-  /// The processes that train together; each calls the same of its trainer.
+  /// The processes that train together; each makes the same calls to its trainer.
   public var ranks = Ranks()
-  /// Called when a state of another number of ranks is resumed: sums are then rounded otherwise.
+  /// Called when a state of another number of ranks is resumed, whose sums are rounded differently.
   public var otherRanks: ((Int) -> Void)?
-  /// Which of the scores says what epoch of the last stage is kept: the one where it is highest. Nil:
-  /// the last. Needs `evaluate` and a `statePath`, beside which that epoch is stored meanwhile.
+  /// The name of a score: the epoch of the last stage in which it is highest is kept; nil to keep
+  /// the last. Requires `evaluate` and a `statePath`, beside which that epoch is stored.
   public var bestScore: String?
 
   let examples: [Model.Example]
@@ -61,7 +61,7 @@ public final class Trainer<Model: TrainableModel> {
   }
   /// The sum of the gradients of all ranks.
   private var sum: GradientSum?
-  /// What the selection of the last stage was made from.
+  /// The selection of the last stage.
   var selection = SelectionFacts()
   /// The epoch of the last stage whose score is the highest so far.
   public private(set) var best: (epoch: Int, score: Double)?
@@ -192,8 +192,8 @@ public final class Trainer<Model: TrainableModel> {
     }
     try sum?.finish()
     loss = try ranks.sum(loss)
-    // What has no gradient does not move under Adam, and is not chosen either. Models need not
-    // have left out what is not wanted.
+    // Parameters without gradient do not move under Adam, and are not selected either. Models may
+    // calculate gradients that are not required.
     for index in frozen {
       for range in gradients.ranges(of: index) { gradients.values.clear(range) }
     }
@@ -212,7 +212,7 @@ public final class Trainer<Model: TrainableModel> {
       traffic: sum == nil ? nil : ranks.traffic - traffic)
   }
 
-  /// Refuses to go on where ranks have come apart, as they might on processors that round otherwise.
+  /// Throws if the values of ranks differ, as they might on processors that round differently.
   private func checkRanks(_ report: TrainingProgress) throws(DiffError) {
     guard ranks.count > 1 else { return }
     let values = values

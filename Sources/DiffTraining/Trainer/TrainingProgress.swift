@@ -34,18 +34,18 @@ public struct TrainingProgress: Sendable, Hashable {
   public var expectedDensity: Double?
   /// While gates are trained, the share of elements open in two successive draws, which λ follows.
   public var twiceOpenDensity: Double?
-  /// While gates learn, the share of elements whose gate is open without chance; not of rows that
-  /// were never read, or of what is frozen.
+  /// While gates are trained, the share of elements whose gate is open when settled; rows that were
+  /// never read and frozen parameters do not count.
   public var openDensity: Double?
-  /// With several ranks, the payload bytes that this one handed to MPI for the step.
+  /// With several ranks, the number of payload bytes that this one passed to MPI in the step.
   public var traffic: UInt64?
-  /// At the end of an epoch, what `Trainer.evaluate` said.
+  /// At the end of an epoch, the result of `Trainer.evaluate`.
   public var scores: [String: Double]?
 }
 
 /// The decision to continue or stop a training.
 public enum TrainingDecision: Sendable, Hashable {
   case more
-  /// Save and stop; the same call with `resuming` goes on.
+  /// Save and stop; the same call with `resuming` continues.
   case stop
 }
