@@ -58,12 +58,12 @@ CLONES size_t dk_exchange(uint8_t *dst, unsigned width, const uint32_t *at, size
     size_t to = n - from < EXCHANGE_BATCH ? n : from + EXCHANGE_BATCH;                        \
     int differs = 0;                                                                          \
     for (size_t i = from; i < to; i++)                                                        \
-      differs |= memcmp(dst + PLACE(W), expected + i * W, W) != 0;                            \
+      differs |= memcmp(dst + OFFSET(W), expected + i * W, W) != 0;                            \
     if (differs) return from;                                                                 \
     for (size_t i = from; i < to; i++) {                                                      \
       size_t next = i + EXCHANGE_BATCH;                                                       \
       if (next < n) __builtin_prefetch(dst + (size_t)(uint32_t)(at[next] + shift) * W, 1);    \
-      memcpy(dst + PLACE(W), values + i * W, W);                                              \
+      memcpy(dst + OFFSET(W), values + i * W, W);                                              \
     }                                                                                         \
   }
   FOR_WIDTH(EXCHANGE)
