@@ -1,3 +1,4 @@
+import DiffCommands
 import Platform
 import SystemSupport
 import TensorCore

@@ -1,3 +1,4 @@
+import DiffCommands
 import DiffFormat
 import Platform
 import SystemSupport

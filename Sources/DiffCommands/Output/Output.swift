@@ -32,20 +32,20 @@ extension CommandOutput {
 
 /// Standard output, for results. Unlike with `print`, a full device is an error.
 enum StandardOutput {
-  static func write(_ text: String) throws(DiffError) { try write(Array(text.utf8)) }
-
   /// Writes what people or programs read; a reader that has had enough, such as `head`, ends the
   /// process as it ends others.
-  static func write(_ bytes: [UInt8]) throws(DiffError) {
-    do throws(DiffError) {
-      try writeAll(bytes, to: STDOUT_FILENO, "standard output")
-    } catch {
+  static func write(_ text: String) throws(DiffError) {
+    do { try write(Array(text.utf8)) } catch {
       if error.errno == EPIPE {
         signal(SIGPIPE, SIG_DFL)
         raise(SIGPIPE)
       }
       throw error
     }
+  }
+
+  static func write(_ bytes: [UInt8]) throws(DiffError) {
+    try writeAll(bytes, to: STDOUT_FILENO, "standard output")
   }
 }
 

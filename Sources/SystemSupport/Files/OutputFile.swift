@@ -38,7 +38,8 @@ package final class OutputFile {
     let replaces = unsafe lstat(destination, &status) == 0
     if replaces {
       if status.st_mode & S_IFMT == S_IFDIR {
-        throw DiffError(.exists, "is a folder; choose another name", path: destination)
+        throw DiffError(
+          overwriting ? .io : .exists, "is a folder; choose another name", path: destination)
       }
       guard overwriting else { throw .outputExists(destination) }
       guard status.st_mode & S_IFMT == S_IFREG else {
