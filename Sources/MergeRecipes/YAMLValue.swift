@@ -22,6 +22,20 @@ struct YAMLValue {
   /// - Throws: `malformed` with the line, also for a key that is given twice, an alias inside of
   ///   what it stands for, and values inside each other more than 100 levels deep.
   static func parse(_ text: String) throws(DiffError) -> YAMLValue? {
+    // A first look at the events, since libyaml takes quadratic time for deep nesting.
+    try unsafe reading(text) { parser throws(DiffError) in try unsafe checkDepth(&parser) }
+    return try unsafe reading(text) { parser throws(DiffError) in
+      let value = try unsafe next(&parser)
+      if value != nil, let more = try unsafe next(&parser) {
+        throw DiffError(.malformed, "line \(more.line): another document, where one is to be")
+      }
+      return value
+    }
+  }
+
+  private static func reading<Result>(
+    _ text: String, _ body: (inout yaml_parser_t) throws(DiffError) -> Result
+  ) throws(DiffError) -> Result {
     try unsafe Array(text.utf8).withUnsafeBufferPointer { bytes throws(DiffError) in
       var parser = unsafe yaml_parser_t()
       guard unsafe yaml_parser_initialize(&parser) == 1 else {
@@ -30,12 +44,30 @@ struct YAMLValue {
       defer { unsafe yaml_parser_delete(&parser) }
       unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
       unsafe yaml_parser_set_input_string(&parser, bytes.baseAddress, bytes.count)
-      let value = try unsafe next(&parser)
-      if value != nil, let more = try unsafe next(&parser) {
-        throw DiffError(.malformed, "line \(more.line): another document, where one is to be")
-      }
-      return value
+      return try unsafe body(&parser)
     }
+  }
+
+  private static func checkDepth(_ parser: inout yaml_parser_t) throws(DiffError) {
+    var depth = 0
+    var event = unsafe yaml_event_t()
+    repeat {
+      guard unsafe yaml_parser_parse(&parser, &event) == 1 else {
+        throw unsafe DiffError(.malformed, problem(parser))
+      }
+      defer { unsafe yaml_event_delete(&event) }
+      switch unsafe event.type {
+      case YAML_STREAM_END_EVENT: return
+      case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT: depth += 1
+      case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: depth -= 1
+      default: break
+      }
+      guard depth <= 100 else {
+        let line = unsafe event.start_mark.line + 1
+        throw DiffError(
+          .malformed, "line \(line): values inside each other more than 100 levels deep")
+      }
+    } while true
   }
 
   /// The value of the next document.
