@@ -121,10 +121,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_cutting_store(self, number, data, part, first, last, tag, content):
         """Cuts 100 connections at a random byte, and none of the index."""
         is_index = self.path.endswith("/store.json")
-        if is_index or len(part) < 2 or self.count("cuts") > 100:
+        # What is left of a block becomes so small that a cut would be no progress for the client, which
+        # gives up after some of those.
+        if is_index or len(part) <= 1 << 16 or self.count("cuts") > 100:
             return self.do_plain(number, data, part, first, last, tag, content)
-        # Less than 4 KiB is no progress for the client, which gives up after some of those.
-        most = min(len(part) - 1, max(len(data) // 50, 1 << 16))
+        most = min(len(part) - 1, max(len(data) // 100, 1 << 16))
         self.answer(206, part[: RANDOM.randrange(most)], tag + content, length=len(part))
         with LOCK:
             LOG.append("cut here")

@@ -98,7 +98,8 @@ final class StoreFiles: Sendable {
     let known = readNotes()
     let rest = files.indices.filter { number in
       let (path, file) = files[number]
-      return again || known[path] != Self.note(file, FileStamp(path))
+      let stamp = FileStamp(path)
+      return again || stamp == nil || known[path] != Self.note(file, stamp)
     }
     guard !rest.isEmpty else { return }
     try parallelFor(rest.count) { index throws(DiffError) in

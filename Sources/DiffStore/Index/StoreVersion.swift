@@ -71,8 +71,9 @@ extension String {
     guard (1...200).contains(utf8.count), let first = utf8.first else { return false }
     return first != UInt8(ascii: ".") && first != UInt8(ascii: "-")
       && unicodeScalars.allSatisfy {
-        $0 != "/" && $0 != "\\" && !$0.properties.isWhitespace && $0.value >= 0x20
-          && !(0x7F...0x9F).contains($0.value) && !$0.properties.isBidiControl
+        // To look a character up takes long.
+        if $0.isASCII { return "!"..."~" ~= $0 && $0 != "/" && $0 != "\\" }
+        return !$0.properties.isWhitespace && !$0.properties.isBidiControl && $0.value > 0x9F
       }
   }
 
