@@ -33,7 +33,7 @@ import TestSupport
       let text = try Self.block("c").joined(separator: "\n") + "\n"
       try write(Array(text.utf8), toFile: files("list.c"))
       try CLibrary.compile(files("list.c"), to: files("list"))
-      #expect(rename(files("exact.diff"), files("task.diff")) == 0)
+      #expect(unsafe rename(files("exact.diff"), files("task.diff")) == 0)
       let answer = Answer(
         try .run("sh", ["-c", "cd \"$1\" && ./list", "sh", files.folder.path]))
       #expect((answer.code, answer.errors) == (0, ""))
@@ -56,7 +56,7 @@ import TestSupport
       if link.contains("://") { continue }
       let parts = link.split(separator: "#", omittingEmptySubsequences: false).map(String.init)
       let target = parts[0].isEmpty ? document : folder + parts[0]
-      #expect(access(Repository.path + "/" + target, F_OK) == 0, "\(link)")
+      #expect(unsafe access(Repository.path + "/" + target, F_OK) == 0, "\(link)")
       guard parts.count > 1, target.hasSuffix(".md") else { continue }
       let headings = try Self.text(target).split(separator: "\n")
         .filter { $0.hasPrefix("#") }.map { Self.anchor(of: $0) }
