@@ -233,9 +233,9 @@ import Foundation
     try Fixture.with { files in
       let bytes = littleEndian([1, 2] as [Float])
       for (names, words) in [
-        ([".c"], "tensor '.c': would be '/c': not a name that HDF5 can hold"),
-        (["d."], "tensor 'd.': would be 'd/': not a name that HDF5 can hold"),
-        (["a", "a.b"], "tensor 'a.b': would be 'a/b': 'a' is there and is not a group"),
+        ([".c"], "tensor '.c': would be '/c': not a valid name in HDF5"),
+        (["d."], "tensor 'd.': would be 'd/': not a valid name in HDF5"),
+        (["a", "a.b"], "tensor 'a.b': would be 'a/b': 'a' exists and is not a group"),
       ] {
         let name = names.joined(separator: "+") + ".safetensors"
         try files.make(name, names.map { MemoryTensor(TensorName($0), .f32, bytes) })

@@ -90,7 +90,7 @@ import TestSupport
       let best = try #require(steps.max { $0[4] < $1[4] })
       #expect(metadata["diffkit.merge.densities"] == "\(best[2]),\(best[3])")
       for (arguments, words) in [
-        (diffs + tune + ties, "means nothing to 'sum'"),
+        (diffs + tune + ties, "does not apply to 'sum'"),
         (diffs + ties + ["--method", "ties", "--base", model.path], "needs --tune"),
         (
           diffs + tune + ties + [

@@ -63,8 +63,11 @@ import TestSupport
         #expect(rank.positions == all[0].positions)
       }
       #expect(all[0].losses.count == one.losses.count && all[0].stages == one.stages)
-      let distance = zip(all[0].losses, one.losses).reduce(0) { max($0, abs($1.0 - $1.1)) }
-      #expect(distance < 1e-3, "\(count) ranks")
+      let distances = zip(all[0].losses, one.losses).map { abs($0 - $1) }
+      let selecting = zip(distances, one.stages).filter { $1 != .fixed }.map(\.0)
+      #expect(selecting.allSatisfy { $0 < 1e-3 }, "\(count) ranks")
+      // Rounding may decide which of two positions at the cut is kept.
+      #expect(distances.allSatisfy { $0 < 0.02 }, "\(count) ranks")
       let common = Set(all[0].positions).intersection(one.positions)
       #expect(Double(common.count) >= 0.97 * Double(one.positions.count), "\(count) ranks")
       // Once more, the same.

@@ -19,13 +19,13 @@ struct StoreFetchCommand: ParsableCommand {
 
   @OptionGroup var store: StoreArgument
   @Argument(help: "The version.") var name: String
-  @Option(help: "The store that it is brought to, made if there is none.", completion: .directory)
+  @Option(help: "The destination store, created if it does not exist.", completion: .directory)
   var to: String
 
-  @Flag(help: "Go on with each version that comes from this one, until the end by a signal.")
+  @Flag(help: "Continue with each version that descends from this one, until a signal ends it.")
   var watch = false
 
-  @Option(help: "Seconds between two looks at the store.")
+  @Option(help: "The interval of polling the store, in seconds.")
   var every = 2.0
 
   @OptionGroup var report: ReportOptions
@@ -64,12 +64,11 @@ struct StoreFetchCommand: ParsableCommand {
   private func following(
     _ brought: [String: Fingerprint], _ index: StoreIndex
   ) -> [String] {
-    let fingerprints = Set(brought.values)
     var line: Set<String> = []
     var new: [String] = []
     for version in index.versions {
       let follows = version.parent.map { line.contains($0) } ?? false
-      guard follows || fingerprints.contains(version.fingerprint) else { continue }
+      guard follows || brought[version.name] == version.fingerprint else { continue }
       line.insert(version.name)
       if follows, brought[version.name] != version.fingerprint { new.append(version.name) }
     }

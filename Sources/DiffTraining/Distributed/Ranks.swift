@@ -64,7 +64,7 @@ public final class Ranks {
       throw DiffError(
         .unsupported,
         "was started as one of \(launch.count) processes, but MPI reports \(transport.count); "
-          + "start them with mpirun, or with srun --mpi=pmix")
+          + "start them with mpirun, or with srun by way of PMIx")
     }
     return Ranks(transport)
   }
