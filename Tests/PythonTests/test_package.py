@@ -170,7 +170,7 @@ def test_the_readmes_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     torch = pytest.importorskip("torch")
     safetensors = pytest.importorskip("safetensors.torch")
     text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    found = re.search(r"### From Python\n.*?```python\n(.*?)```", text, re.S)
+    found = re.search(r"<!-- ci: python -->\n```python\n(.*?)```", text, re.S)
     assert found is not None
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
