@@ -71,7 +71,7 @@ struct S3StoreTests {
         try client.run("store", "add", store, scratch("two"), "--parent", "one"), "from 'one'")
       expectTrouble(
         try client.run("store", "add", store, scratch("two"), "--name", "one"), "'one' already")
-      expectSuccess(try client.run("store", "rename", store, "one", "first"), "'first' now")
+      expectSuccess(try client.run("store", "rename", store, "one", "first"), "renamed to 'first'")
       expectSuccess(try client.run("store", "check", store, "--rebuild"), "sound; 3 versions")
       let served = scratch("served")
       expectSuccess(try client.run("store", "get", store, "base", "-o", served))
