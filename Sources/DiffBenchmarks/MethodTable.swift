@@ -110,10 +110,7 @@ struct MethodTable {
     if table.left > 0 { print("\n\(table.left) runs are left; the same command goes on") }
     print("\n" + summary.places(of: Self.gated))
     if let path = table.figure, let figure = summary.figure(against: Self.full.name, Self.drawn) {
-      let output = try OutputFile(path, overwriting: true)
-      let text = Array((figure.svg + "\n").utf8)
-      try output.file.write(text.span, at: 0)
-      try output.commit()
+      try OutputFile.write(Array((figure.svg + "\n").utf8), to: path, overwriting: true)
     }
   }
 

@@ -181,8 +181,7 @@ enum StoreBenchmarks {
     var rows: [String] = []
     let hash = String(repeating: "0123456789abcdef", count: 4)
     for number in 0...10_000 {
-      let digits = String(number + 1_000_000_000, radix: 16)
-      let name = String(repeating: "0", count: 32 - digits.count) + digits
+      let name = fingerprint(number)
       let file = "\"size\":25000000,\"sha256\":\"\(hash)\""
       let way =
         number == 0
@@ -246,6 +245,11 @@ enum StoreBenchmarks {
     }
   }
 
+  /// The fingerprint that row `number` of an index states.
+  private static func fingerprint(_ number: Int) -> Fingerprint {
+    Fingerprint(high: 0, low: UInt64(number) + 1_000_000_000)
+  }
+
   /// Adds rows to an index that are like its last one but for their names and fingerprints: what is
   /// never gone to is never read.
   private static func pad(_ path: String, with count: Int) throws {
@@ -254,16 +258,13 @@ enum StoreBenchmarks {
     let last = String(rows[rows.count - 2])
     guard let version = try Store(path).index.versions.last else { return }
     let more = (0..<count).map { number in
-      let digits = String(number + 1_000_000_000, radix: 16)
-      return last.replacing("\"\(version.name)\"", with: "\"other-\(number)\"").replacing(
+      last.replacing("\"\(version.name)\"", with: "\"other-\(number)\"").replacing(
         "\"checkpoint\":\"\(version.fingerprint)\"",
-        with: "\"checkpoint\":\"\(String(repeating: "0", count: 32 - digits.count) + digits)\"")
+        with: "\"checkpoint\":\"\(fingerprint(number))\"")
     }
-    let output = try OutputFile(path + "/store.json", overwriting: true)
     let whole =
       rows.dropLast().joined(separator: "\n") + ",\n" + more.joined(separator: ",\n") + "\n]}\n"
-    try output.file.write(Array(whole.utf8).span, at: 0)
-    try output.commit()
+    try OutputFile.write(Array(whole.utf8), to: path + "/store.json", overwriting: true)
   }
 
   /// Switching by a store behind nginx on loopback, beside the same store in a folder.

@@ -67,9 +67,7 @@ final class CachedObject {
     ])
     do throws(DiffError) {
       try file.sync()
-      let output = try OutputFile(statePath, overwriting: true)
-      try output.file.write(Array(json.compact.utf8).span, at: 0)
-      try output.commit()
+      try OutputFile.write(Array(json.compact.utf8), to: statePath, overwriting: true)
     } catch {
       // The next time it is fetched again.
     }

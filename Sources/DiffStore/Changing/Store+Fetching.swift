@@ -100,9 +100,8 @@ extension Store {
     let table = TensorTable(try CheckpointFile.open(files.path(of: anchor)).fingerprints())
     try require(table, version, files.path(of: anchor))
     guard try files.table(of: anchor) != table else { return table }
-    let output = try OutputFile(files.tablePath(of: anchor), overwriting: false)
-    try output.file.write(Array(table.text.utf8).span, at: 0)
-    try output.commit()
+    try OutputFile.write(
+      Array(table.text.utf8), to: files.tablePath(of: anchor), overwriting: false)
     return table
   }
 

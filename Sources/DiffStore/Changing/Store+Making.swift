@@ -146,9 +146,8 @@ extension Store {
         anchor.files.append(
           StoreFile(name: name, size: try file.size, sha256: try SHA256.of(file)))
       }
-      let output = try OutputFile(files.tablePath(of: anchor), overwriting: false)
-      try output.file.write(Array(table.text.utf8).span, at: 0)
-      try output.commit()
+      try OutputFile.write(
+        Array(table.text.utf8), to: files.tablePath(of: anchor), overwriting: false)
       return (anchor, fingerprint)
     } catch {
       remove(anchor)

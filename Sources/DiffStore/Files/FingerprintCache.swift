@@ -60,8 +60,6 @@ struct FingerprintCache {
     guard stamps == known else { return }
     let files = JSONValue.array(stamps.map { .string($0) }).compact
     let text = "{\"files\":\(files),\n" + table.text.dropFirst()
-    guard let output = try? OutputFile(path, overwriting: true) else { return }
-    try? output.file.write(Array(text.utf8).span, at: 0)
-    try? output.commit()
+    try? OutputFile.write(Array(text.utf8), to: path, overwriting: true)
   }
 }

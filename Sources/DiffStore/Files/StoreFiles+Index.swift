@@ -69,9 +69,7 @@ extension StoreFiles {
       let now = try File.contents(of: indexPath, limit: StoreIndex.sizeLimit)
       guard now == before.bytes else { throw changed }
     }
-    let output = try OutputFile(indexPath, overwriting: before != nil)
-    try output.file.write(bytes.span, at: 0)
-    try output.commit()
+    try OutputFile.write(bytes, to: indexPath, overwriting: before != nil)
   }
 
   private var changed: DiffError {

@@ -234,9 +234,7 @@ final class StoreFiles: Sendable {
       JSONValue.Member(String(file.dropFirst(path.count + 1)), .string(note))
     }
     let text = JSONValue.object([.init("files", .object(members))]).compact + "\n"
-    guard let output = try? OutputFile(notes, overwriting: true) else { return }
-    try? output.file.write(Array(text.utf8).span, at: 0)
-    try? output.commit()
+    try? OutputFile.write(Array(text.utf8), to: notes, overwriting: true)
   }
 }
 

@@ -100,6 +100,15 @@ package final class OutputFile {
     Interruption.remove(temporary: temporaryPath)
   }
 
+  /// Writes a whole file, which appears when it is complete and durable.
+  package static func write(
+    _ bytes: [UInt8], to destination: String, overwriting: Bool
+  ) throws(DiffError) {
+    let output = try OutputFile(destination, overwriting: overwriting)
+    try output.file.write(bytes.span, at: 0)
+    try output.commit()
+  }
+
   /// Changes the name under which the file will appear in the same folder, for names that depend on
   /// the contents.
   package func appear(as name: String) {

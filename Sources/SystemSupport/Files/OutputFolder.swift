@@ -71,9 +71,7 @@ package final class OutputFolder: Sendable {
 
   /// Writes a file of the folder.
   package func write(_ bytes: [UInt8], as name: String) throws(DiffError) {
-    let output = try OutputFile(temporaryPath(of: name), overwriting: false)
-    try output.file.write(bytes.span, at: 0)
-    try output.commit()
+    try OutputFile.write(bytes, to: temporaryPath(of: name), overwriting: false)
   }
 
   /// Moves the folder to its destination. Its files must have been committed.
