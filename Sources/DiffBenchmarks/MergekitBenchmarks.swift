@@ -23,8 +23,7 @@ struct MergekitBenchmarks {
   }
 
   private func measure() throws {
-    guard let python = unsafe getenv("DIFFKIT_MERGEKIT_PYTHON").map({ unsafe String(cString: $0) })
-    else {
+    guard let python = ProgramFiles.environmentVariable("DIFFKIT_MERGEKIT_PYTHON") else {
       report.row("mergekit", "", "skipped: DIFFKIT_MERGEKIT_PYTHON names no Python")
       return
     }

@@ -1,4 +1,4 @@
-import Platform
+import SystemSupport
 
 /// The variables of the process.
 enum Environment {
@@ -11,7 +11,7 @@ enum Environment {
   static var current: [String: String] {
     var found: [String: String] = [:]
     for name in names {
-      if let value = unsafe getenv(name) { found[name] = unsafe String(cString: value) }
+      found[name] = ProgramFiles.environmentVariable(name)
     }
     return found.filter { !$0.value.isEmpty }
   }

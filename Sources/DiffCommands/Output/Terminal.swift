@@ -1,4 +1,5 @@
 import Platform
+import SystemSupport
 
 /// The properties of the terminal on standard output.
 enum Terminal {
@@ -7,7 +8,9 @@ enum Terminal {
   /// The maximum width of tables: `COLUMNS`, or the columns of the terminal; nil if lines may be of
   /// any length, as in a file.
   static let width: Int? = {
-    if let columns = variable("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
+    if let columns = ProgramFiles.environmentVariable("COLUMNS").flatMap({ Int($0) }), columns > 0 {
+      return columns
+    }
     var size = winsize()
     guard isTerminal, unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0
     else { return nil }
@@ -16,12 +19,8 @@ enum Terminal {
 
   /// True if escape sequences are supported and not disabled (https://no-color.org).
   static let hasColors =
-    isTerminal && (variable("NO_COLOR") ?? "").isEmpty
-    && !["", "dumb"].contains(variable("TERM") ?? "")
-
-  private static func variable(_ name: String) -> String? {
-    unsafe getenv(name).map { unsafe String(cString: $0) }
-  }
+    isTerminal && (ProgramFiles.environmentVariable("NO_COLOR") ?? "").isEmpty
+    && !["", "dumb"].contains(ProgramFiles.environmentVariable("TERM") ?? "")
 }
 
 /// A text style, for terminals that support it.

@@ -59,7 +59,7 @@ final class TemporaryFolder {
   let path: String
 
   init() throws(DiffError) {
-    let environment = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
+    let environment = ProgramFiles.environmentVariable("TMPDIR") ?? ""
     let parent =
       !environment.isEmpty ? environment : Folder.exists("/var/tmp") ? "/var/tmp" : "/tmp"
     var template = Array("\(parent)/diffkit-XXXXXX".utf8CString)

@@ -1,4 +1,4 @@
-import Platform
+import SystemSupport
 
 /// The rank of this process and the number of processes, as the variables of a launcher specify.
 package struct Launch: Sendable, Hashable {
@@ -25,9 +25,6 @@ package struct Launch: Sendable, Hashable {
 
   /// The launch of this process.
   static var current: Launch {
-    Launch { name in
-      guard let value = unsafe getenv(name) else { return nil }
-      return unsafe String(cString: value)
-    }
+    Launch(ProgramFiles.environmentVariable)
   }
 }
