@@ -6,7 +6,6 @@ import TensorCore
 /// The one chunk of a dataset, unpacked to be read. By libhdf5 it would take twice its size: the
 /// library reads the whole stored chunk before it unpacks it.
 final class HDF5StreamedChunk {
-  private let tensor: StoredTensor
   private let codec: ChunkCodec
   private let chunk: StoredTensor.Chunk
   private let file: File
@@ -15,14 +14,9 @@ final class HDF5StreamedChunk {
 
   /// Nil if the tensor is not in one chunk of its own shape, or libhdf5 has to unpack it.
   init?(_ tensor: StoredTensor, in file: File) {
-    guard case .chunked(let chunks) = tensor.storage, chunks.chunks.count == 1,
-      chunks.shape == tensor.shape, chunks.chunks[0].filterMask == 0,
-      let codec = ChunkCodec(tensor, largest: .max)
-    else { return nil }
-    self.tensor = tensor
-    self.codec = codec
+    guard let only = tensor.onlyChunk else { return nil }
     self.file = file
-    chunk = chunks.chunks[0]
+    (chunk, codec) = only
   }
 
   /// Reads little-endian elements.

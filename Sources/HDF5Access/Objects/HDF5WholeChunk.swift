@@ -14,13 +14,9 @@ final class HDF5WholeChunk {
 
   /// Nil if the tensor is not a single chunk of its shape, or libhdf5 must unpack it.
   init?(_ tensor: StoredTensor) {
-    guard case .chunked(let chunks) = tensor.storage, chunks.chunks.count == 1,
-      chunks.shape == tensor.shape, chunks.chunks[0].filterMask == 0,
-      let codec = ChunkCodec(tensor, largest: .max), codec.isFiltered
-    else { return nil }
+    guard let only = tensor.onlyChunk, only.codec.isFiltered else { return nil }
     self.tensor = tensor
-    self.codec = codec
-    chunk = chunks.chunks[0]
+    (chunk, codec) = only
   }
 
   func read(
@@ -61,4 +57,15 @@ final class HDF5WholeChunk {
   }
 
   private var origin: [hsize_t] { tensor.shape.extents.map { _ in 0 } }
+}
+
+extension StoredTensor {
+  /// The chunk of a tensor that is a single chunk of its shape, with all its filters, and its codec;
+  /// nil if it is not, or libhdf5 must unpack it.
+  var onlyChunk: (chunk: Chunk, codec: ChunkCodec)? {
+    guard case .chunked(let chunks) = storage, chunks.chunks.count == 1, chunks.shape == shape,
+      chunks.chunks[0].filterMask == 0, let codec = ChunkCodec(self, largest: .max)
+    else { return nil }
+    return (chunks.chunks[0], codec)
+  }
 }
