@@ -190,12 +190,8 @@ public final class Ranks {
   /// The factor of the time that ranks wait for each other while they read their inputs.
   static let whileReading = 10.0
 
-  private func wait(_ transfer: any Transfer, patience: Double) throws(DiffError) {
+  private func wait(_ transfer: any Transfer, patience: Double = 1) throws(DiffError) {
     try wait(patience: patience) { () throws(DiffError) in try transfer.isOver() }
-  }
-
-  private func wait(_ transfer: any Transfer) throws(DiffError) {
-    try wait(transfer, patience: 1)
   }
 
   /// Waits until a transfer with other ranks is over.
