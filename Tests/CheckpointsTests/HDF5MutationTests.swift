@@ -3,6 +3,7 @@ import Foundation
 import SystemSupport
 import TensorCore
 import Testing
+import TestSupport
 
 /// Files with damaged chunk indexes and object headers, compared with the results of h5py from
 /// `mutations.py`: a tensor is the one that h5py reads, or is refused; where h5py refuses it, it is

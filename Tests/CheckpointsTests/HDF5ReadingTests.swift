@@ -3,6 +3,7 @@ import HDF5Access
 import SystemSupport
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite struct HDF5ReadingTests {
   @Test("tensors are what h5py reads", arguments: Oracle.names(in: "Resources"))

@@ -124,9 +124,7 @@ import Foundation
         let row = try #require(right.tensors[tensor.name.description])
         #expect(tensor.shape.extents == row.shape)
         #expect("\(tensor.type)".uppercased() == row.dtype)
-        var elements: [UInt8] = .init(repeating: 0, count: Int(tensor.byteCount))
-        var span = elements.mutableSpan
-        try made.read(tensor, at: 0, into: &span)
+        let elements = try made.bytes(of: tensor)
         #expect(XXH3.hash128(elements.span).description == row.hash)
       }
     }
@@ -207,9 +205,7 @@ import Foundation
           let w = try #require(made.tensors.first { $0.name == "w" })
           #expect(w.type == to.elementType)
           #expect(made.tensors.first { $0.name == "ids" }?.type == .i64)
-          var bytes = [UInt8](repeating: 0, count: Int(w.byteCount))
-          var span = bytes.mutableSpan
-          try made.read(w, at: 0, into: &span)
+          let bytes = try made.bytes(of: w)
           var infinite = 0
           for (old, new) in zip(elements, FloatOracle.elements(bytes, to)) {
             let number = FloatOracle.widened(old, from)

@@ -68,10 +68,7 @@ struct Fixture {
   func bytes(of tensor: TensorName, _ name: String) throws -> [UInt8] {
     let checkpoint = try CheckpointFile.open(folder(name))
     let stored = try #require(checkpoint.tensors.first { $0.name == tensor })
-    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-    var span = bytes.mutableSpan
-    try checkpoint.read(stored, at: 0, into: &span)
-    return bytes
+    return try checkpoint.bytes(of: stored)
   }
 
   /// Returns whether two checkpoints have the same tensors.

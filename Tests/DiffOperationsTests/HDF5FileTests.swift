@@ -27,10 +27,7 @@ import TestSupport
   }
 
   private func allBytes(_ tensor: StoredTensor, _ file: any Checkpoint) throws -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-    var span = bytes.mutableSpan
-    try file.read(tensor, at: 0, into: &span)
-    return bytes
+    return try file.bytes(of: tensor)
   }
 
   @Test(

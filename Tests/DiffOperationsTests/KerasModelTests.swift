@@ -266,9 +266,7 @@ import TestSupport
         AttributeChange(object: content.name, name: name, old: value, new: nil))
     }
     for tensor in source.tensors where moved(tensor.name) != tensor.name {
-      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-      var span = bytes.mutableSpan
-      try source.read(tensor, at: 0, into: &span)
+      let bytes = try source.bytes(of: tensor)
       try output.delete(tensor)
       let new = try output.insert(moved(tensor.name), tensor.type, tensor.shape)
       try output.write(bytes.span, to: new, at: 0)

@@ -47,9 +47,7 @@ import TestSupport
       _ = try Diffs.apply([diff], to: CheckpointFile.open(scratch("base")), output: scratch("made"))
       let made = try CheckpointFile.open(scratch("made"))
       let stored = try #require(made.tensors.first { $0.name == tensor })
-      var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-      var span = bytes.mutableSpan
-      try made.read(stored, at: 0, into: &span)
+      let bytes = try made.bytes(of: stored)
       return stride(from: 0, to: bytes.count, by: 4).map {
         Float(bitPattern: bytes.span.littleEndian(at: $0))
       }

@@ -61,9 +61,7 @@ import TestSupport
     var random = SplitMix64(seed: 1)
     let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
     for tensor in base.tensors {
-      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-      var span = bytes.mutableSpan
-      try base.read(tensor, at: 0, into: &span)
+      var bytes = try base.bytes(of: tensor)
       for element in 0..<Int(tensor.shape.count) where random.next() % 200 == 0 {
         // Bits of the fraction and of the exponent.
         let width = tensor.type.width

@@ -26,10 +26,7 @@ import TestSupport
   /// An array of int32 or float32 of a file.
   private static func bytes(_ name: TensorName, of file: any Checkpoint) throws -> [UInt8] {
     let stored = try #require(file.tensors.first { $0.name == name })
-    var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-    var span = bytes.mutableSpan
-    try file.read(stored, at: 0, into: &span)
-    return bytes
+    return try file.bytes(of: stored)
   }
 
   @Test("the matrix with most changes gives r, the others are filled with zeros")

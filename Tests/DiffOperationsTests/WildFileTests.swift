@@ -43,9 +43,7 @@ import Foundation
   private func tune(_ base: any Checkpoint, _ path: String) throws {
     let output = try base.makeOutput(at: path, rewriting: [], overwriting: false)
     for tensor in base.tensors where tensor.shape.count > 0 {
-      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-      var span = bytes.mutableSpan
-      try base.read(tensor, at: 0, into: &span)
+      var bytes = try base.bytes(of: tensor)
       for index in stride(from: 0, to: bytes.count, by: 97 * tensor.type.width) {
         bytes[index] ^= 1
       }

@@ -139,9 +139,7 @@ import TestSupport
   private func tensors(_ path: String) throws -> [MemoryTensor] {
     let checkpoint = try CheckpointFile.open(path)
     return try checkpoint.tensors.map { stored in
-      var bytes = [UInt8](repeating: 0, count: Int(stored.byteCount))
-      var span = bytes.mutableSpan
-      try checkpoint.read(stored, at: 0, into: &span)
+      let bytes = try checkpoint.bytes(of: stored)
       return MemoryTensor(stored.name, stored.type, stored.shape, bytes)
     }
   }

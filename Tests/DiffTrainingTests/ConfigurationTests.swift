@@ -86,9 +86,7 @@ import TestSupport
     let path = Repository.path + "/Tests/DiffTrainingTests/Resources/encoder-bert.safetensors"
     let source = try CheckpointFile.open(path)
     let model = try source.tensors.map { tensor in
-      var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-      var span = bytes.mutableSpan
-      try source.read(tensor, at: 0, into: &span)
+      let bytes = try source.bytes(of: tensor)
       return MemoryTensor(tensor.name, tensor.type, tensor.shape, bytes)
     }
     let configuration = try self.configuration(Self.bert)

@@ -28,10 +28,7 @@ import TestSupport
 
   private static func bytes(_ checkpoint: TunedCheckpoint, _ name: TensorName) throws -> [UInt8] {
     let tensor = try #require(checkpoint.tensors.first { $0.name == name })
-    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-    var span = bytes.mutableSpan
-    try checkpoint.read(tensor, at: 0, into: &span)
-    return bytes
+    return try checkpoint.bytes(of: tensor)
   }
 
   @Test("every position counts, also one whose value is or becomes zero")

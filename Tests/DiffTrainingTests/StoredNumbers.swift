@@ -2,6 +2,7 @@ import Checkpoints
 import DiffTraining
 import TensorCore
 import Testing
+import TestSupport
 
 /// The tensors of a file with PyTorch's results.
 struct StoredNumbers {
@@ -31,9 +32,7 @@ struct StoredNumbers {
   private func bytes(_ name: TensorName, _ type: ElementType) throws -> [UInt64] {
     let tensor = try tensor(name)
     try #require(tensor.type == type)
-    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-    var span = bytes.mutableSpan
-    try checkpoint.read(tensor, at: 0, into: &span)
+    let bytes = try checkpoint.bytes(of: tensor)
     return stride(from: 0, to: bytes.count, by: type.width).map { start in
       bytes[start..<start + type.width].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }

@@ -55,9 +55,7 @@ import Foundation
     guard let tensor = file.tensors.first(where: { $0.name == TensorName(name) }) else {
       return nil
     }
-    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-    var span = bytes.mutableSpan
-    try file.read(tensor, at: 0, into: &span)
+    let bytes = try file.bytes(of: tensor)
     guard let float = tensor.type.float else { return bytes.map { Double($0) } }
     return Kernels.widened(bytes.span, float, 0)
   }

@@ -228,12 +228,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_more(self, number, data, part, first, last, tag, content):
         """Sends more than the range that it states."""
-        self.send_response(206)
-        for name, value in tag + content:
-            self.send_header(name, value)
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.endless()
+        self.do_endless(number, data, part, first, last, tag, content)
 
     def do_huge(self, number, data, part, first, last, tag, content):
         """States an exabyte."""

@@ -6,9 +6,7 @@ import TensorCore
 package func copy(_ source: any Checkpoint, to path: String, suffix: String) throws {
   let output = try source.makeOutput(at: path, rewriting: [], overwriting: false)
   for tensor in source.tensors {
-    var bytes = [UInt8](repeating: 0, count: Int(tensor.byteCount))
-    var span = bytes.mutableSpan
-    try source.read(tensor, at: 0, into: &span)
+    let bytes = try source.bytes(of: tensor)
     try output.delete(tensor)
     let parts = tensor.name.description.split(separator: "/")
     let renamed = try output.insert(

@@ -3,7 +3,8 @@ import TensorCore
 
 extension Checkpoint {
   /// Returns all bytes of a tensor, read in blocks of at most `blockSize` elements.
-  func bytes(of tensor: StoredTensor, blockSize: Int = 1 << 20) throws(DiffError) -> [UInt8] {
+  package func bytes(of tensor: StoredTensor, blockSize: Int = 1 << 20) throws(DiffError) -> [UInt8]
+  {
     var all: [UInt8] = []
     let step = UInt64(blockSize * tensor.type.width)
     for offset in stride(from: 0, to: tensor.byteCount, by: Int(step)) {
@@ -15,12 +16,13 @@ extension Checkpoint {
     return all
   }
 
-  subscript(name: TensorName) -> StoredTensor? { tensors.first { $0.name == name } }
+  /// The tensor of a name, or nil.
+  package subscript(name: TensorName) -> StoredTensor? { tensors.first { $0.name == name } }
 }
 
 extension CheckpointOutput {
   /// Changes elements of a checkpoint in place, all of a range.
-  func patch(
+  package func patch(
     _ bytes: Span<UInt8>, of tensor: StoredTensor, at offset: UInt64, in source: any Checkpoint
   ) throws(DiffError) {
     var old = [UInt8](repeating: 0, count: bytes.count)
