@@ -92,6 +92,7 @@ public final class Store: Sendable {
     withExtendedLifetime(lock) {}
     let written = index
     state.withLock { $0 = (written, nil) }
+    files.writeNotes()
     return result
   }
 }

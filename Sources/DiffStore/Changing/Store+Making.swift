@@ -69,6 +69,7 @@ extension Store {
       throw error
     }
     store.state.withLock { $0 = (index, nil) }
+    files.writeNotes()
     return store
   }
 
@@ -142,9 +143,12 @@ extension Store {
           path: place)
       }
       for name in isFolder ? try Self.files(below: place) : [name] {
-        let file = try File(isFolder ? "\(place)/\(name)" : place)
-        anchor.files.append(
-          StoreFile(name: name, size: try file.size, sha256: try SHA256.of(file)))
+        let path = isFolder ? "\(place)/\(name)" : place
+        let (file, stamp) = (try File(path), FileStamp(path))
+        let found = StoreFile(name: name, size: try file.size, sha256: try SHA256.of(file))
+        anchor.files.append(found)
+        // It was read to be hashed, which is what its first reader would do.
+        if let stamp { files.note(path, found, at: stamp) }
       }
       try OutputFile.write(
         Array(table.text.utf8), to: files.tablePath(of: anchor), overwriting: false)

@@ -114,11 +114,17 @@ final class StoreFiles: Sendable {
       } else if origin == nil {
         try Self.compare(File(path), file)
       }
-      guard FileStamp(path) == stamp else { return }
-      self.known.withLock { known in
-        known.files?[path] = Self.note(file, stamp)
-        known.isNew = true
-      }
+      if let stamp { note(path, file, at: stamp) }
+    }
+  }
+
+  /// Notes that a file which had this stamp is the one of the index, if it has not changed since.
+  func note(_ path: String, _ file: StoreFile, at stamp: FileStamp) {
+    _ = readNotes()
+    guard FileStamp(path) == stamp else { return }
+    known.withLock { known in
+      known.files?[path] = Self.note(file, stamp)
+      known.isNew = true
     }
   }
 

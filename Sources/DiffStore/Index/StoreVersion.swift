@@ -79,9 +79,11 @@ extension String {
 
   /// Whether this names a file in a folder, or in folders below it, and nothing else.
   var isPathBelow: Bool {
-    let parts = split(separator: "/", omittingEmptySubsequences: false)
-    return utf8.count < 4096
-      && parts.allSatisfy { !["", ".", ".."].contains($0) && !$0.utf8.contains(0) }
+    let parts = utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return utf8.count < 4096 && !utf8.contains(0)
+      && parts.allSatisfy { part in
+        part.contains { $0 != UInt8(ascii: ".") } || part.count > 2
+      }
   }
 
   var isSHA256: Bool {
