@@ -42,12 +42,26 @@ import TestSupport
       expectSuccess(
         try Diffkit.run(
           "apply", files("tuned.h5"), exact, "-o", out, "--force", "--undo", undo),
-        "tuned.h5: already applied, ", "out.h5 is a copy")
+        "tuned.h5: already applied, ", "out.h5 is a copy", "undo.diff has no changes")
       #expect(try files.bytes("out.h5") == files.bytes("tuned.h5"))
       #expect(try DiffReader(undo).count == 0)
       expectSuccess(
         try Diffkit.run("revert", files("base.h5"), exact, "-o", files("back.h5")), "is a copy")
       #expect(try files.bytes("back.h5") == files.bytes("base.h5"))
+    }
+  }
+
+  @Test("to revert an undo file does nothing, and what was meant is said")
+  func revertedUndo() throws {
+    try Fixture.with { files in
+      let (tuned, undo) = (files("made.h5"), files("undo.diff"))
+      expectSuccess(
+        try Diffkit.run(
+          "apply", files("base.h5"), files("exact.diff"), "-o", tuned, "--undo", undo))
+      expectSuccess(
+        try Diffkit.run("revert", tuned, undo), "already reverted", "undo.diff undoes", "apply it")
+      expectSuccess(try Diffkit.run("apply", tuned, undo, "-o", files("back.h5")))
+      #expect(try files.sameTensors("back.h5", "base.h5"))
     }
   }
 

@@ -315,12 +315,20 @@ import TestSupport
         "urteil", "-o", scratch("task.diff"), "--method", "bitfit", "--fixed-epochs", "1", "-q",
       ])
       #expect(trained.code == 0, "\(trained.errors)")
-      expectSuccess(try run(["apply", folder, scratch("task.diff"), "-o", scratch("tuned")]))
+      expectSuccess(
+        try run([
+          "apply", folder, scratch("task.diff"), "-o", scratch("tuned"), "--undo",
+          scratch("undo.diff"),
+        ]))
       let config = try JSONValue(parsing: contents(ofFile: scratch("tuned/config.json")))
       #expect(config["id2label"]?.compact == "{\"0\":\"gut\",\"1\":\"schlecht\"}")
       #expect(config["num_labels"]?.unsigned == 2)
       #expect(config["architectures"]?.compact == "[\"BertForSequenceClassification\"]")
       #expect(config["hidden_size"]?.unsigned == 64)
+      // The way back leaves it.
+      expectSuccess(
+        try run(["apply", scratch("tuned"), scratch("undo.diff"), "-o", scratch("back")]),
+        "config.json is a copy")
       // A head with another number of labels is replaced by a reshape.
       let rows = (0..<12).map { "the \(Self.words[$0 % 6])\t\($0 % 3)" }.joined(separator: "\n")
       try rows.write(toFile: scratch("three.tsv"), atomically: true, encoding: .utf8)

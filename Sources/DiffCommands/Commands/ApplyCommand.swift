@@ -174,6 +174,11 @@ struct TransferOptions: ParsableArguments {
     if outcome != .alreadyDone && outcome != .copied {
       notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
       notes += moreNotes
+    } else {
+      notes += Self.notes(onNothingDone: readers, direction, undo: options.undoPath)
+    }
+    if !inPlace && outcome != .alreadyDone {
+      notes += Self.notes(onConfigurationOf: base, readers, direction)
     }
     try report.print(
       TransferOutput(
@@ -182,17 +187,22 @@ struct TransferOptions: ParsableArguments {
 }
 
 extension TransferOptions {
+  /// The `config.json` of a checkpoint that is a folder, if there is one.
+  private static func configurationPath(of base: any Checkpoint) -> String? {
+    guard let folder = base as? SafeTensorsFolder else { return nil }
+    let parent = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
+    let path = parent + "/config.json"
+    return File.exists(path) ? path : nil
+  }
+
   /// Returns the `config.json` of a folder, adapted to the head of a task; nil if there is no such
   /// file, or no task.
   private static func configuration(
     for base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
   ) throws(DiffError) -> TransformersConfiguration? {
-    guard direction == .apply, let folder = base as? SafeTensorsFolder,
+    guard direction == .apply, let path = configurationPath(of: base),
       let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
     else { return nil }
-    let parent = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
-    let path = parent + "/config.json"
-    guard File.exists(path) else { return nil }
     let facts = try TaskFacts(diff.metadata, path: diff.path)
     let words = diffs.flatMap { Array($0) }.last { entry in
       entry.newShape != nil && "\(entry.name)".hasSuffix("word_embeddings.weight")
@@ -201,6 +211,32 @@ extension TransferOptions {
       try TransformersConfiguration(
         bytes, to: facts, vocabulary: words?.newShape.map { Int($0.extents[0]) })
     }
+  }
+
+  /// Explains why nothing was done where something else was probably meant.
+  private static func notes(
+    onNothingDone diffs: [DiffReader], _ direction: Direction, undo: String?
+  ) -> [String] {
+    var notes: [String] = []
+    if direction == .revert, let diff = diffs.first(where: \.isUndo) {
+      notes.append("\(diff.path ?? "-") undoes an earlier apply; apply it to do so")
+    }
+    if let undo { notes.append("\(undo) has no changes, since there was nothing to undo") }
+    return notes
+  }
+
+  /// A `config.json` describes the head of a task that a diff takes back, and is copied as it is.
+  private static func notes(
+    onConfigurationOf base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
+  ) -> [String] {
+    guard configurationPath(of: base) != nil else { return [] }
+    let takesBack = diffs.contains { diff in
+      direction == .revert
+        ? diff.metadata["task.kind"] != nil
+        : diff.isUndo && diff.contains { $0.operation == .delete || $0.newShape != nil }
+    }
+    return takesBack
+      ? ["config.json is a copy, and may describe the task's head: take the base's instead"] : []
   }
 
   /// Prints what would be done.
@@ -218,6 +254,11 @@ extension TransferOptions {
     try report.print(output)
     if output.conflicts { throw ExitStatus.different }
   }
+}
+
+extension DiffReader {
+  /// True of what `apply --undo` wrote.
+  fileprivate var isUndo: Bool { metadata["diffkit.undo-of"] != nil }
 }
 
 /// The output of `apply` and `revert`.
