@@ -20,8 +20,8 @@ public final class RemoteFile: ByteSource {
 
   /// Requests the size and the first bytes of an object.
   ///
-  /// - Throws: `notFound`, `denied` if the server reports that; `io` if it cannot be reached or sends an
-  ///   invalid response; `unsupported` in a build without libcurl.
+  /// - Throws: `notFound`, `denied` if the server reports that; `io` if it cannot be reached or
+  ///   sends an invalid response; `unsupported` in a build without libcurl.
   public init(
     _ address: RemoteAddress, _ options: RemoteOptions = RemoteOptions()
   ) throws(DiffError) {
