@@ -2,16 +2,16 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A stretch of gradients that ranks sum at once.
+/// A block of gradients that ranks sum at once.
 struct GradientBlock {
   let buffer: FloatBuffer
   /// The part of each rank.
   let parts: [Range<Int>]
-  /// The parameters whose gradients lie in it.
+  /// The parameters whose gradients are in the block.
   let parameters: [Int]
 
   /// - Parameters:
-  ///   - range: Where it lies in the buffer.
+  ///   - range: The range of the block in the buffer.
   ///   - count: The number of ranks.
   init(_ buffer: FloatBuffer, _ range: Range<Int>, _ parameters: [Int], among count: Int) {
     self.buffer = buffer
