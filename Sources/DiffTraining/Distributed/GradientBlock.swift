@@ -10,6 +10,8 @@ struct GradientBlock {
   /// The parameters whose gradients are in the block.
   let parameters: [Int]
 
+  /// Creates a block and divides it into parts.
+  ///
   /// - Parameters:
   ///   - range: The range of the block in the buffer.
   ///   - count: The number of ranks.
@@ -31,6 +33,8 @@ struct TravellingBlock {
   /// A buffer for the parts that other ranks send to this one.
   let received: FloatBuffer
 
+  /// Prepares a block for sending, and rounds its values if they are sent in bf16.
+  ///
   /// - Parameter take: Returns a buffer of at least the given number of words.
   init(_ block: GradientBlock, _ precision: Precision, rank: Int, _ take: (Int) -> FloatBuffer) {
     self.block = block
