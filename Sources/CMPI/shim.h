@@ -1,6 +1,6 @@
-// Open MPI, and what diffkit asks of it: transfers of words of 32 bits among all ranks that go on
-// while the caller does other work. MPI's communicators and types are macros, which Swift does not
-// see: they stay in this file. Every function returns MPI_SUCCESS, which is 0, or an error.
+// Open MPI, and the functions that diffkit uses: transfers of 32-bit words among all ranks,
+// concurrent with other work of the caller. MPI's communicators and types are macros, which Swift
+// does not see: they stay in this file. Every function returns MPI_SUCCESS, which is 0, or an error.
 #ifndef DIFFKIT_MPI_H
 #define DIFFKIT_MPI_H
 #include <mpi.h>
@@ -9,7 +9,7 @@
 enum { DK_MPI_TEXT = MPI_MAX_PROCESSOR_NAME > MPI_MAX_ERROR_STRING ? MPI_MAX_PROCESSOR_NAME
                                                                    : MPI_MAX_ERROR_STRING };
 
-// The ranks, seen from one of them: its number, how many there are, how many of them are on this
+// The ranks, seen from one of them: its number, the number of all, the number of those on this
 // machine; and a communicator for each kind of transfer, since transfers of one communicator must
 // begin in the same order everywhere.
 typedef struct {
@@ -45,15 +45,15 @@ static inline int dk_mpi_host(char *name) {
   return MPI_Get_processor_name(name, &length);
 }
 
-// What an error means: DK_MPI_TEXT characters at most.
+// The text of an error: DK_MPI_TEXT characters at most.
 static inline void dk_mpi_error(int status, char *text) {
   int length = 0;
   text[0] = 0;
   MPI_Error_string(status, text, &length);
 }
 
-// Each rank gets a part of `from` and gives a part of `to`, both cut by counts and starts, which
-// stay until the transfer is over.
+// Sends each rank a part of `from` and receives a part of `to` from each, both divided by counts
+// and starts, which must exist until the transfer is over.
 static inline int dk_mpi_exchange(MPI_Comm ranks, const void *from, const int *from_counts,
                                   const int *from_starts, void *to, const int *to_counts,
                                   const int *to_starts, MPI_Request *request) {
@@ -61,20 +61,20 @@ static inline int dk_mpi_exchange(MPI_Comm ranks, const void *from, const int *f
                         MPI_UINT32_T, ranks, request);
 }
 
-// Each rank's part of `words` becomes that of all.
+// Sends each rank's part of `words` to all.
 static inline int dk_mpi_gather(MPI_Comm ranks, void *words, const int *counts,
                                 const int *starts, MPI_Request *request) {
   return MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, words, counts, starts, MPI_UINT32_T,
                          ranks, request);
 }
 
-// Rank 0's words become those of all.
+// Sends rank 0's words to all.
 static inline int dk_mpi_broadcast(MPI_Comm ranks, void *words, int count,
                                    MPI_Request *request) {
   return MPI_Ibcast(words, count, MPI_UINT32_T, 0, ranks, request);
 }
 
-// Moves transfers on and says whether this one is over.
+// Advances transfers and reports whether this one is over.
 static inline int dk_mpi_test(MPI_Request *request, int *is_over) {
   return MPI_Test(request, is_over, MPI_STATUS_IGNORE);
 }

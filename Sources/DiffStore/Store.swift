@@ -1,8 +1,8 @@
 import SystemSupport
 import TensorCore
 
-/// Versions of a checkpoint in a folder: full copies (anchors), the diffs between them (links), and an
-/// index, which is replaced last.
+/// A store of versions of a checkpoint in a folder: full copies (anchors), the diffs between
+/// versions (links), and an index, which is replaced last.
 ///
 ///     let store = try Store("runs")
 ///     var options = AddOptions()
@@ -10,25 +10,24 @@ import TensorCore
 ///     let added = try store.add(CheckpointFile.open("step-7"), options)
 ///     try store.get("step-3", to: "old")
 ///
-/// Files never change, and the index is replaced as a whole: whoever reads sees the store as it was at
-/// one moment, and needs no lock. Of two processes that change a store at the same time one gets an
-/// error, and neither loses anything. `spec/STORE.md` describes the files.
+/// Files never change, and the index is replaced as a whole: readers see the store as it was at one
+/// moment, and need no lock. If two processes change a store at the same time, one gets an error,
+/// and neither loses anything. `spec/STORE.md` describes the files.
 public final class Store: Sendable {
-  /// The folder; of a store that is elsewhere, the one that holds what has been needed of it.
+  /// The folder; of a remote store, the folder that holds the files that have been needed.
   public let path: String
-  /// What messages call it: the folder, or the address.
+  /// The name of the store in messages: the folder, or the address.
   public var name: String { files.name }
-  /// What it held when it was opened, or last changed by this object.
+  /// The index as it was last read, or written by this object.
   public var index: StoreIndex { state.withLock { $0.index } }
 
   let state: Guarded<(index: StoreIndex, tag: String?)>
-  /// Which files were found to be whole, and where the others are.
+  /// The files of the store.
   let files: StoreFiles
 
   /// Opens a store.
   ///
-  /// - Throws: `not-found` if there is none, `malformed` or `limit` for an index that breaks a rule;
-  ///   `io`.
+  /// - Throws: `notFound` if there is none, `malformed` or `limit` for an invalid index; `io`.
   /// - Complexity: O(versions).
   public convenience init(_ path: String) throws(DiffError) {
     let files = StoreFiles(File.withoutFinalSlashes(path))
@@ -36,10 +35,10 @@ public final class Store: Sendable {
     self.init(files, found.index)
   }
 
-  /// Opens a store that is elsewhere.
+  /// Opens a remote store.
   ///
-  /// - Parameter folder: keeps what has been needed of it; made if it is not there. It may serve many
-  ///   processes, and stay for later ones.
+  /// - Parameter folder: holds the files that have been needed; created if it does not exist.
+  ///   Several processes may share it, and later ones use it again.
   package convenience init(_ origin: any StoreOrigin, keptIn folder: String) throws(DiffError) {
     try Self.makeFolders(folder)
     let files = StoreFiles(folder, origin)
@@ -53,18 +52,18 @@ public final class Store: Sendable {
     state = Guarded((index, tag))
   }
 
-  /// Makes the folders of a store where they are not there.
+  /// Creates the folders of a store that do not exist.
   static func makeFolders(_ path: String) throws(DiffError) {
     for folder in [path, "\(path)/anchors", "\(path)/links"] { try Folder.create(folder) }
   }
 
-  /// Reads the index anew: what other processes have added since.
+  /// Reads the index again, with the versions that other processes have added.
   public func refresh() throws(DiffError) {
     let found = try files.readIndex(besides: state.withLock { $0 })
     state.withLock { $0 = (found.index, found.tag) }
   }
 
-  /// The version of a name.
+  /// Returns the version of a name.
   public func version(_ name: String) throws(DiffError) -> StoreVersion {
     let index = index
     do { return index.versions[try index.number(of: name)] } catch {
@@ -72,12 +71,12 @@ public final class Store: Sendable {
     }
   }
 
-  /// Changes the index under the store's lock: what `body` makes of it takes its place in one step.
-  /// Files that it refers to must be in the folder, and durable; where the store is elsewhere they are
-  /// taken there first.
+  /// Changes the index under the store's lock: the index that `body` leaves replaces the present
+  /// one in one step. Files that it refers to must be in the folder, and durable; for a remote
+  /// store they are uploaded first.
   ///
-  /// - Throws: `locked` or `changed` if another process is changing the store; what `body` throws, and
-  ///   then the index stays.
+  /// - Throws: `locked` or `changed` if another process is changing the store; the errors of
+  ///   `body`. The index is unchanged then.
   func edit<Result>(
     _ body: (inout StoreIndex) throws(DiffError) -> Result
   ) throws(DiffError) -> Result {

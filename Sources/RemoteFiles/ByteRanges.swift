@@ -1,14 +1,15 @@
 import Algorithms
 
-/// A set of bytes by their offsets.
+/// A set of byte offsets.
 package struct ByteRanges: Sendable, Hashable {
-  /// Ascending; no two touch each other.
+  /// The ranges of the set, ascending; no two touch each other.
   package private(set) var ranges: [Range<UInt64>] = []
 
-  /// No bytes.
+  /// Creates an empty set.
   package init() {}
 
-  /// Adds bytes; returns how many were not there. O(log n) where ranges grow at their ends.
+  /// Adds a range; returns the number of bytes that were not in the set. O(log n) if it extends a
+  /// range at its end.
   @discardableResult
   package mutating func insert(_ range: Range<UInt64>) -> UInt64 {
     guard !range.isEmpty else { return 0 }
@@ -30,7 +31,7 @@ package struct ByteRanges: Sendable, Hashable {
     return UInt64(joined.count) - before
   }
 
-  /// The first bytes of a range that are not in the set; nil if all are.
+  /// Returns the first bytes of a range that are not in the set, or nil if all are.
   package func firstMissing(in range: Range<UInt64>) -> Range<UInt64>? {
     var start = range.lowerBound
     var next = ranges.partitioningIndex { $0.upperBound > start }

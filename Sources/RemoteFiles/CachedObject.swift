@@ -2,10 +2,10 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// An object in a folder that keeps what was fetched: its bytes, as far as they have arrived, and
-/// beside them what is known of it. In use by one process at a time.
+/// An object in a cache folder: a file of the bytes that have arrived, and beside it a file of the
+/// object's state. In use by one process at a time.
 final class CachedObject {
-  /// What is known of an object.
+  /// The state of an object: its size, its version and the bytes that have arrived.
   struct State {
     var size: UInt64
     var validator: Validator
@@ -16,7 +16,7 @@ final class CachedObject {
   let state: State?
   private let statePath: String
 
-  /// Opens what the folder has of an address; nil while another process has it.
+  /// Opens the object of an address, or returns nil while another process uses it.
   init?(_ address: RemoteAddress, in folder: String) throws(DiffError) {
     try Folder.create(folder)
     let name = address.cacheName
@@ -26,7 +26,7 @@ final class CachedObject {
       file = try File(path, writable: true)
     } else {
       do throws(DiffError) { file = try File(creating: path) } catch {
-        // Another process was faster.
+        // Another process created it meanwhile.
         file = try File(path, writable: true)
       }
     }
@@ -53,7 +53,7 @@ final class CachedObject {
     return state
   }
 
-  /// Notes what the file holds, after that is durable. A cache that cannot be written is none.
+  /// Records the bytes that the file holds, after making them durable. Errors are ignored.
   func save(_ state: State, of file: File) {
     func number(_ value: UInt64) -> JSONValue { .number("\(value)") }
     func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
@@ -69,7 +69,7 @@ final class CachedObject {
       try file.sync()
       try OutputFile.write(Array(json.compact.utf8), to: statePath, overwriting: true)
     } catch {
-      // The next time it is fetched again.
+      // The bytes are fetched again the next time.
     }
   }
 }

@@ -1,8 +1,7 @@
 import SystemSupport
 
-/// The variables of the process.
+/// The environment variables of the process that this module reads.
 enum Environment {
-  /// Those that this module looks at.
   private static let names = [
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
     "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "SSL_CERT_FILE", "TMPDIR",

@@ -1,14 +1,14 @@
 import SystemSupport
 import TensorCore
 
-/// Brings an object of a server to a local file, range by range; each byte once, whatever cuts the
-/// connection. Used by one thread at a time.
+/// Fetches an object from a server into a local file, range by range; each byte once, however often
+/// the connection is cut. Used by one thread at a time.
 final class Fetch: BodyReceiver {
   private let session: RemoteSession
   private let cached: CachedObject?
-  /// The most bytes that the object may have.
+  /// The maximum size of the object in bytes.
   private let limit: UInt64
-  /// What has arrived stands where it stands in the object.
+  /// The local file, in which every byte has the offset that it has in the object.
   let local: File
   /// The object's size, after `open`.
   private(set) var size: UInt64 = 0
@@ -16,18 +16,19 @@ final class Fetch: BodyReceiver {
   private var isRevalidating = false
   private var validator = Validator()
   private var present = ByteRanges()
-  /// Bytes that have arrived for the first time, and those of them that the cache has not been told of.
+  /// The number of bytes that have arrived for the first time.
   private(set) var received: UInt64 = 0
+  /// The number of received bytes that are not recorded in the cache.
   private var unsaved: UInt64 = 0
 
-  // The answer that is arriving.
+  // The response that is arriving: the requested range, the offset of the next byte, the end.
   private var wanted: Range<UInt64> = 0..<0
-  private var place: UInt64 = 0
+  private var offset: UInt64 = 0
   private var end: UInt64 = 0
-  /// Bytes of a body that is no part of the object.
-  private var idle: Int?
+  /// The number of received bytes of a body that is not part of the object, as that of an error.
+  private var ignored: Int?
 
-  /// Ranges are asked for in blocks of this size.
+  /// The unit of requested ranges in bytes.
   private static let blockSize: UInt64 = 1 << 16
   private static let saveInterval: UInt64 = 1 << 24
 
@@ -43,7 +44,7 @@ final class Fetch: BodyReceiver {
 
   deinit { save() }
 
-  /// Learns the object's size, and whether what the cache has of it is still right.
+  /// Requests the object's size and its first bytes, and revalidates what the cache has.
   func open() throws(DiffError) {
     if let state = cached?.state, !state.validator.isEmpty {
       (size, validator, present) = (state.size, state.validator, state.present)
@@ -55,7 +56,7 @@ final class Fetch: BodyReceiver {
         return request(rest)
       }
       guard isRevalidating else { return request(0..<Self.blockSize) }
-      // What the server sends all the same had better be something new.
+      // A server that sends bytes all the same sends some that are missing.
       let rest = present.firstMissing(in: 0..<size) ?? 0..<1
       var request = request(
         rest.lowerBound..<min(rest.upperBound, rest.lowerBound + Self.blockSize))
@@ -70,7 +71,7 @@ final class Fetch: BodyReceiver {
     try require(0..<min(size, Self.blockSize))
   }
 
-  /// Makes sure that bytes are in the local file.
+  /// Fetches the bytes of a range that are not in the local file.
   func require(_ range: Range<UInt64>) throws(DiffError) {
     do throws(DiffError) {
       while let missing = present.firstMissing(in: range) {
@@ -85,7 +86,7 @@ final class Fetch: BodyReceiver {
         if let response, ![200, 206].contains(response.status) {
           throw DiffError.answered(response)
         }
-        guard received > before else { throw DiffError(.io, "the server sends none of its bytes") }
+        guard received > before else { throw DiffError(.io, "the server sends no bytes") }
       }
     } catch {
       save()
@@ -100,12 +101,12 @@ final class Fetch: BodyReceiver {
       ("Accept-Encoding", "identity"),
       ("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"),
     ]
-    // What was changed comes whole, under another tag.
+    // An object that was changed is sent as a whole, with another tag.
     if isOpen, let tag = validator.strongTag { request.headers.append(("If-Range", tag)) }
     return request
   }
 
-  /// Tells the cache what has arrived.
+  /// Records in the cache the bytes that have arrived.
   func save() {
     guard unsaved > 0 else { return }
     unsaved = 0
@@ -113,10 +114,10 @@ final class Fetch: BodyReceiver {
       CachedObject.State(size: size, validator: validator, present: present), of: local)
   }
 
-  // MARK: Answers
+  // MARK: Responses
 
   func begin(_ response: HTTPResponse) throws(DiffError) {
-    (place, end, idle) = (0, 0, nil)
+    (offset, end, ignored) = (0, 0, nil)
     switch response.status {
     case 206:
       guard let (range, whole) = response.contentRange else {
@@ -129,31 +130,31 @@ final class Fetch: BodyReceiver {
             + "\(wanted.lowerBound) to \(wanted.upperBound)")
       }
       try take(response, size: whole)
-      (place, end) = (range.lowerBound, range.upperBound)
+      (offset, end) = (range.lowerBound, range.upperBound)
     case 200:
       guard let whole = response.contentLength else {
         throw DiffError(.io, "the server does not state the length of what it sends")
       }
       try take(response, size: whole)
-      // All of it comes, wanted or not.
+      // The server sends the whole object.
       try FreeSpace.require(whole, at: local.path)
       end = whole
     case 416 where response.sizeBeyondRange == 0:
-      // Of nothing there is no range; what is said about that is no part of it.
+      // An empty object has no range; the body is a message about that.
       try take(response, size: 0)
-      idle = 0
-    default: idle = 0
+      ignored = 0
+    default: ignored = 0
     }
   }
 
-  /// Compares an answer with what is known of the object.
+  /// Checks a response against the known state of the object, and takes over what it states.
   private func take(_ response: HTTPResponse, size whole: UInt64) throws(DiffError) {
     if let coding = response.headers["content-encoding"], coding.lowercased() != "identity" {
-      throw DiffError(.io, "the server sends it in another coding (\(coding.prefix(16)))")
+      throw DiffError(.io, "the server sends it with the content encoding '\(coding.prefix(16))'")
     }
     guard whole <= limit else {
       throw DiffError(
-        .limit, "the server states a size of \(whole) bytes, and \(limit) are the most")
+        .limit, "the server states a size of \(whole) bytes; the maximum is \(limit)")
     }
     let isSame = whole == size && validator.agrees(with: response.validator)
     if isOpen {
@@ -167,19 +168,19 @@ final class Fetch: BodyReceiver {
   }
 
   func receive(_ bytes: Span<UInt8>) throws(DiffError) {
-    if let count = idle {
+    if let count = ignored {
       guard count < 1 << 20 else {
-        throw DiffError(.io, "the server sends an endless message instead of bytes")
+        throw DiffError(.io, "the server sends an endless error message")
       }
-      idle = count + bytes.count
+      ignored = count + bytes.count
       return
     }
-    guard UInt64(bytes.count) <= end - place else {
+    guard UInt64(bytes.count) <= end - offset else {
       throw DiffError(.io, "the server sends more bytes than it stated")
     }
-    try local.write(bytes, at: place)
-    let new = present.insert(place..<place + UInt64(bytes.count))
-    place += UInt64(bytes.count)
+    try local.write(bytes, at: offset)
+    let new = present.insert(offset..<offset + UInt64(bytes.count))
+    offset += UInt64(bytes.count)
     received += new
     unsaved += new
     if unsaved >= Self.saveInterval { save() }

@@ -3,15 +3,15 @@ import TensorCore
 
 /// The address of an object on a server: `http://…`, `https://…` or `s3://BUCKET/KEY`.
 public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
-  /// How the server is spoken to.
+  /// The scheme of an address.
   public enum Scheme: String, Sendable, CaseIterable { case http, https, s3 }
 
-  /// How the server is spoken to.
+  /// The scheme of the address.
   public let scheme: Scheme
   /// The whole address.
   let text: String
 
-  /// The address that a text is; nil for a path.
+  /// Parses an address; returns nil for a path.
   public init?(_ text: String) {
     guard let scheme = Scheme.allCases.first(where: { text.lowercased().hasPrefix("\($0)://") })
     else { return nil }
@@ -19,16 +19,16 @@ public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
     self.text = text
   }
 
-  /// What follows the scheme.
+  /// The text after the scheme.
   private var rest: Substring { text.dropFirst(scheme.rawValue.count + 3) }
 
-  /// The host with its port and what a password may stand before, and the path with what follows.
+  /// The host, with any user, password and port, and the path, with any query and fragment.
   var parts: (host: Substring, path: Substring) {
     let end = rest.firstIndex { "/?#".contains($0) } ?? rest.endIndex
     return (rest[..<end], rest[end...])
   }
 
-  /// Fit for messages: without user, password, query and fragment, which may be secrets.
+  /// The address for messages: without user, password, query and fragment, which may be secrets.
   public var description: String {
     let (host, path) = parts
     let shown = host.lastIndex(of: "@").map { host[host.index(after: $0)...] } ?? host
@@ -37,6 +37,6 @@ public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension RemoteAddress {
-  /// The name of what a cache keeps of it: nothing in it is secret.
+  /// The name under which a cache keeps the object; it contains no secrets.
   package var cacheName: String { SHA256.hash(Array(text.utf8)).hexadecimal }
 }

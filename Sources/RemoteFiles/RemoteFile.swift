@@ -3,25 +3,25 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// An object on a server, read by ranges as a file is; what has arrived is kept in a local file, and
-/// in memory nothing. What it holds is not checked here: a diff has checksums of its own.
+/// An object on a server, read by ranges like a file. Bytes that have arrived are kept in a local
+/// file, not in memory. The contents are not checked: a diff has its own checksums.
 ///
 ///     let diff = try DiffReader(RemoteFile(address))
 public final class RemoteFile: ByteSource {
-  /// The address, without what may be secret in it.
+  /// The address, without parts that may be secret.
   public let name: String?
   /// The size in bytes.
   public let size: UInt64
   private let local: File
   private let fetch: Guarded<Fetch>
 
-  /// Whether this build can speak to servers.
+  /// True if this build can connect to servers.
   public static var isIncluded: Bool { Connection.isIncluded }
 
-  /// Asks for the beginning of an object, and its size.
+  /// Requests the size and the first bytes of an object.
   ///
-  /// - Throws: `notFound`, `denied` as the server says; `io` if it cannot be reached, or answers what
-  ///   it was not asked for; `unsupported` in a build without libcurl.
+  /// - Throws: `notFound`, `denied` if the server reports that; `io` if it cannot be reached or
+  ///   sends an invalid response; `unsupported` in a build without libcurl.
   public init(
     _ address: RemoteAddress, _ options: RemoteOptions = RemoteOptions()
   ) throws(DiffError) {
@@ -38,7 +38,7 @@ public final class RemoteFile: ByteSource {
     self.fetch = Guarded(fetch)
   }
 
-  /// A file without a name, on a disk rather than in memory.
+  /// Creates a file without a name, on a disk rather than in memory.
   private static func temporary(_ options: RemoteOptions) throws(DiffError) -> File {
     let usual = Folder.exists("/var/tmp") ? "/var/tmp" : "/tmp"
     let folder = options.environment["TMPDIR"] ?? usual
@@ -48,7 +48,7 @@ public final class RemoteFile: ByteSource {
     return file
   }
 
-  /// Fills `buffer` with the bytes from `offset` on, fetching those that are not here yet.
+  /// Fills `buffer` with the bytes from `offset` on, fetching those that have not arrived.
   public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(DiffError) {
     guard offset <= size, UInt64(buffer.count) <= size - offset else {
       throw DiffError(.truncated, "the object ends too early", path: name, offset: size)
@@ -58,9 +58,9 @@ public final class RemoteFile: ByteSource {
     try local.read(at: offset, into: &buffer)
   }
 
-  /// Fetches all that is not here yet, in as few requests as the connection allows.
+  /// Fetches all bytes that have not arrived, in as few requests as the connection allows.
   ///
-  /// - Throws: `noSpace` if there is no space for it, and what fetching throws.
+  /// - Throws: `noSpace` if the disk has too little free space, and the errors of `init`.
   public func fetchAll() throws(DiffError) {
     let range = 0..<size
     try FreeSpace.require(size, at: local.path)

@@ -1,32 +1,34 @@
 import SystemSupport
 import TensorCore
 
-/// What stands below an address, read and, where it is S3's, written object by object.
+/// The objects below an address, which are read and, on S3, written one by one.
 public final class RemoteFolder: Sendable {
   private let address: RemoteAddress
   let options: RemoteOptions
 
+  /// Creates the folder of an address, without connecting to the server.
+  ///
   /// - Parameter address: `http://…`, `https://…`, or `s3://BUCKET/PREFIX`.
   public init(_ address: RemoteAddress, _ options: RemoteOptions = RemoteOptions()) {
     self.address = address
     self.options = options
   }
 
-  /// The address, without what may be secret in it.
+  /// The address, without parts that may be secret.
   public var name: String {
     let text = "\(address)"
     return text.hasSuffix("/") ? String(text.dropLast()) : text
   }
 
-  /// The address of an object.
+  /// Returns the address of an object.
   public func address(of name: String) throws(DiffError) -> RemoteAddress {
-    // A query, such as a token, goes with every object.
+    // A query, such as a token, applies to every object.
     let path = address.text.prefix { $0 != "?" && $0 != "#" }
     let rest = address.text[path.endIndex...].prefix { $0 != "#" }
     let folder = path.hasSuffix("/") ? path.dropLast() : path
     let name = address.scheme == .s3 ? name : S3Object.encoded(name, keeping: "/")
     guard let object = RemoteAddress("\(folder)/\(name)\(rest)") else {
-      throw DiffError(.usage, "is no address", path: name)
+      throw DiffError(.usage, "is not an address", path: name)
     }
     return object
   }
@@ -35,24 +37,24 @@ public final class RemoteFolder: Sendable {
     try RemoteSession(address(of: name), options)
   }
 
-  /// A small object as it is at one moment.
+  /// The contents of a small object at one moment.
   public struct Contents: Sendable, Hashable {
-    /// All of it.
+    /// All bytes.
     public var bytes: [UInt8]
-    /// The entity tag; nil where it may not tell a later state from this one.
+    /// The entity tag; nil if a later state of the object may have the same one.
     public var tag: String?
 
-    /// Contents that are known.
+    /// Creates contents that are known.
     public init(bytes: [UInt8], tag: String?) {
       self.bytes = bytes
       self.tag = tag
     }
   }
 
-  /// A small object; nil if there is none.
+  /// Returns the contents of a small object, or nil if it does not exist.
   ///
-  /// - Parameter known: what it was, which does not come again.
-  /// - Throws: `limit` for one of more bytes.
+  /// - Parameter known: contents that need not be sent again if they are still the same.
+  /// - Throws: `limit` if the object has more than `limit` bytes.
   public func contents(
     of name: String, limit: Int = 1 << 26, besides known: Contents? = nil
   ) throws(DiffError) -> Contents? {
@@ -66,15 +68,16 @@ public final class RemoteFolder: Sendable {
     guard let response, response.status != 404 else { return nil }
     if response.status == 304, let known { return known }
     guard response.status == 200 else { throw receiver.error(response, session) }
-    // Tags that are made of the time, in seconds, do not tell what changes later in this second.
+    // A tag made of the time in seconds stays the same if the object changes again in this second.
     let isRecent = response.headers["last-modified"].map { $0 == response.headers["date"] } ?? false
-    let tells = address.scheme == .s3 || !isRecent
-    return Contents(bytes: receiver.bytes, tag: tells ? response.headers["etag"] : nil)
+    let isReliable = address.scheme == .s3 || !isRecent
+    return Contents(bytes: receiver.bytes, tag: isReliable ? response.headers["etag"] : nil)
   }
 
-  /// Brings an object into an empty file.
+  /// Fetches an object into an empty file.
   ///
-  /// - Throws: `limit` for one of more bytes than `limit`; `no-space`; what fetching throws.
+  /// - Throws: `limit` if the object has more than `limit` bytes; `noSpace`; the errors of
+  ///   `RemoteFile`.
   package func fetch(_ name: String, limit: UInt64, into file: File) throws(DiffError) {
     let fetch = Fetch(try session(name), nil, file, limit: limit)
     try fetch.open()
@@ -84,14 +87,14 @@ public final class RemoteFolder: Sendable {
 }
 
 extension TextReceiver {
-  /// The error of an answer that is not what was asked for: S3 says in its text what is wrong.
+  /// Returns the error of an unexpected response, with the code of S3 in its text.
   func error(_ response: HTTPResponse, _ session: RemoteSession) -> DiffError {
     var error = DiffError.answered(response)
     if let code = element("Code") { error.message += ": \(code.prefix(64))" }
     return error.at(path: "\(session.address)")
   }
 
-  /// What stands in the first element of a name, of a text of XML.
+  /// Returns the content of the first XML element of a name.
   func element(_ name: String) -> Substring? {
     let text = text
     guard let start = text.firstRange(of: "<\(name)>"),

@@ -1,18 +1,19 @@
-/// How servers are spoken to.
+/// The options of connections to servers.
 public struct RemoteOptions: Sendable {
-  /// Seconds without any progress after which a connection is given up.
+  /// The number of seconds without progress after which a connection is given up.
   public var timeout = 30
-  /// How many attempts in a row may fail without any progress.
+  /// The number of attempts after which a request fails if none of them made progress.
   public var attempts = 6
-  /// Seconds before the second attempt; each further one waits twice as long, at most 8 s.
+  /// The number of seconds before the second attempt; each further one waits twice as long, at most
+  /// 8 s.
   public var backOff = 0.25
-  /// A folder that keeps what was fetched, and unfinished fetches; nil to keep nothing.
+  /// A folder that caches what was fetched, also in part; nil to cache nothing.
   public var cache: String?
-  /// The server that `s3://` addresses are on; nil for Amazon's.
+  /// The server of `s3://` addresses; nil for Amazon's.
   public var endpoint: String?
-  /// Where credentials and settings come from that are not given: the process's environment.
+  /// The variables of credentials and settings; by default the process's environment.
   public var environment: [String: String]
 
-  /// The defaults.
+  /// Creates the default options.
   public init() { environment = Environment.current }
 }

@@ -97,7 +97,7 @@ struct RemoteCommandTests {
       try refusal("\(server)/plain/base.h5", "base.h5: byte 0: not a diff")
       try refusal("\(server)/to_file/exact.diff", "redirects to file:")
       try refusal("\(server)/shifted/exact.diff", "sends bytes")
-      try refusal("\(server)/slow/exact.diff", "next to nothing for 1 s")
+      try refusal("\(server)/slow/exact.diff", "almost nothing for 1 s")
       try refusal("http://user:secret@127.0.0.1:1/x?key=secret", "http://127.0.0.1:1/x: ", "failed")
       try refusal("s3://bucket", "s3://BUCKET/KEY")
       let answer = try Diffkit.run("inspect", "http://user:secret@127.0.0.1:1/x?key=secret")

@@ -9,8 +9,8 @@ import TestSupport
 /// Stores at addresses.
 @Suite(.enabled(if: RemoteFile.isIncluded, "a build without the trait Network"))
 struct RemoteStoreTests {
-  /// Runs `body` with the fixture and a store `runs` of its base, finetune and additive diff, served
-  /// below an address by modes.
+  /// Runs `body` with the fixture and a store `runs` of its base, finetune and additive diff,
+  /// served below an address by modes.
   private func with(_ body: (Fixture, LoopbackServer, String) throws -> Void) throws {
     try Fixture.with { files in
       expectSuccess(try Diffkit.run("store", "init", files("runs"), files("base.h5")))
@@ -225,7 +225,7 @@ struct RemoteStoreTests {
       expectTrouble(
         try Diffkit.run("store", "init", "\(server)/plain/other", files("base.h5")), "read only")
       expectTrouble(try Diffkit.run("store", "prune", address), "not a folder")
-      expectTrouble(try Diffkit.run("store", "log", "\(server)/plain/nothing"), "is no store")
+      expectTrouble(try Diffkit.run("store", "log", "\(server)/plain/nothing"), "is not a store")
       expectTrouble(try Diffkit.run("store", "log", "http://127.0.0.1:1/x", "--timeout", "1"))
     }
   }

@@ -98,7 +98,7 @@ struct S3StoreTests {
       var random = SplitMix64(seed: TestSeed.value &+ 52)
       try make(scratch("base"), &random)
       expectTrouble(
-        try client.run("store", "init", Self.store, scratch("base")), "does not heed")
+        try client.run("store", "init", Self.store, scratch("base")), "ignores the conditions")
     }
   }
 

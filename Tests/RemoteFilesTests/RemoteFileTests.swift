@@ -117,7 +117,7 @@ struct RemoteFileTests {
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
     ("more", .io, "more bytes than it stated"),
     ("header", .limit, "header"), ("packed", .io, "gzip"),
-    ("slow", .io, "next to nothing"), ("to_file", .io, "redirects to file:"),
+    ("slow", .io, "almost nothing"), ("to_file", .io, "redirects to file:"),
     ("to_http", .io, "redirects to http:"), ("nowhere", .io, "302"),
     ("endless_error", .io, "endless"), ("changing", .changed, "was changed"),
     ("growing", .changed, "was changed"),

@@ -113,7 +113,7 @@ private struct DiffInspection: CommandOutput {
         tensor.storedBytes.grouped, tensor.encodings.joined(separator: ", "),
       ])
     }
-    return facts(pairs) + "\n" + table.text
+    return fieldLines(pairs) + "\n" + table.text
   }
 }
 

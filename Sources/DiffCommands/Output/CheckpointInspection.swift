@@ -86,7 +86,7 @@ struct CheckpointInspection: CommandOutput {
           "\(tensor.shape)", tensor.bytes.grouped, tensor.layout,
         ] + (isHashed ? [tensor.fingerprint ?? "–"] : []))
     }
-    var out = facts(pairs) + "\n" + table.text
+    var out = fieldLines(pairs) + "\n" + table.text
     let unreadable = tensors.filter { $0.trouble != nil }
     if !unreadable.isEmpty { out += "\nnot read:\n" }
     for tensor in unreadable {

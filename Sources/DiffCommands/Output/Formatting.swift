@@ -131,7 +131,7 @@ struct TextTable {
 }
 
 /// Returns lines of `name  value` with aligned values.
-func facts(_ pairs: [(String, String)]) -> String {
+func fieldLines(_ pairs: [(String, String)]) -> String {
   let width = pairs.map(\.0.columns).max() ?? 0
   return pairs.map { name, value in
     let padding = String(repeating: " ", count: width - name.columns + 2)

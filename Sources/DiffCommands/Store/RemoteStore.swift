@@ -4,13 +4,12 @@ import RemoteFiles
 import SystemSupport
 import TensorCore
 
-/// A store behind an HTTP server or in an S3 bucket. The one place that knows both stores and servers:
-/// neither module needs the other.
+/// A store on an HTTP server or in an S3 bucket. Only this file depends on both stores and servers.
 final class RemoteStore: StoreOrigin {
   private let folder: RemoteFolder
-  /// The index as it came last, which servers that have tags do not send again.
+  /// The index as last received, which servers with entity tags do not send again.
   private let known = Guarded<RemoteFolder.Contents?>(nil)
-  /// Whether the server was found to heed the conditions of writes.
+  /// True if the server was found to respect the conditions of writes.
   private let isProbed = Guarded(false)
 
   init(_ address: RemoteAddress, _ options: RemoteOptions) {
@@ -54,7 +53,7 @@ final class RemoteStore: StoreOrigin {
   }
 }
 
-/// A folder for files that are needed while a command runs.
+/// A folder that exists while a command runs.
 final class TemporaryFolder {
   let path: String
 
@@ -76,10 +75,10 @@ final class TemporaryFolder {
   }
 }
 
-/// Where a store is: in a folder or at an address.
-enum StorePlace {
+/// A store that a command names: a folder or an address.
+enum StoreTarget {
   case folder(String)
-  /// Keeps what is needed of it in a folder: a part of `--cache`, or one that goes with the command.
+  /// An address, with a folder for the files that are needed: below `--cache`, or a temporary one.
   case address(RemoteStore, kept: String, temporary: TemporaryFolder?)
 
   init(_ argument: String, _ network: NetworkOptions) throws(DiffError) {

@@ -20,7 +20,7 @@ struct StoreCommand: ParsableCommand {
         diffkit store switch runs served.safetensors step-1 --in-place
         diffkit store get runs step-1 -o step-1.safetensors
 
-      A store may be at an address: http and https to read, s3://BUCKET/PREFIX to write, too.
+      A store may be at an address: http and https for reading, s3://BUCKET/PREFIX also for writing.
       """,
     subcommands: [
       StoreInitCommand.self, StoreAddCommand.self, StoreLogCommand.self, StoreSwitchCommand.self,
@@ -30,7 +30,7 @@ struct StoreCommand: ParsableCommand {
     ])
 }
 
-/// The argument that names a store, and how servers are spoken to.
+/// The argument that names a store, and the options of connections to servers.
 struct StoreArgument: ParsableArguments {
   @Argument(help: "The folder of the store, or its address.", completion: .directory)
   var store: String
@@ -38,7 +38,7 @@ struct StoreArgument: ParsableArguments {
 
   /// Calls `body` with the store.
   func with<Result>(_ body: (Store) throws -> Result) throws -> Result {
-    try StorePlace(store, network).with(body)
+    try StoreTarget(store, network).with(body)
   }
 }
 
@@ -73,9 +73,9 @@ struct StoreInitCommand: ParsableCommand {
   func run() throws {
     let made: Store
     let checkpoint = try CheckpointFile.open(base)
-    let place = try StorePlace(store.store, store.network)
-    defer { withExtendedLifetime(place) {} }
-    switch place {
+    let target = try StoreTarget(store.store, store.network)
+    defer { withExtendedLifetime(target) {} }
+    switch target {
     case .folder(let path):
       made = try Store.create(
         path, base: checkpoint, named: name, metadata: metadata.values, anchorShare: anchorShare,

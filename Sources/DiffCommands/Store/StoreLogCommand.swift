@@ -108,7 +108,7 @@ struct StoreLogOutput: CommandOutput {
     }
     let times = stored == 0 ? 0 : Double(full) / Double(stored)
     return table.text + "\n"
-      + facts([
+      + fieldLines([
         ("versions", UInt64(versions.count).grouped), ("store", stored.bytes),
         ("full copies", "\(full.bytes), \(times.fixed(times < 9.95 ? 2 : 1)) times as much"),
       ])

@@ -97,8 +97,8 @@ private struct SwitchOutput: CommandOutput {
     if outcome == "already-there" {
       return "\(output): already at '\(to)', nothing written".escapingControls + "\n"
     }
-    let way = links == 0 ? "a copy" : "from '\(from)' by \(links.counted("link"))"
-    return "\(output): '\(to)', \(way), \(tensors.counted("tensor")) changed".escapingControls
+    let origin = links == 0 ? "a copy" : "from '\(from)' by \(links.counted("link"))"
+    return "\(output): '\(to)', \(origin), \(tensors.counted("tensor")) changed".escapingControls
       + "\n"
   }
 }

@@ -44,7 +44,7 @@ struct EvaluateCommand: ParsableCommand {
     let table = columns.table(trainedAs: diff)
     let tuned: TunedModel
     if let store {
-      tuned = try StorePlace(store, network).with { store in
+      tuned = try StoreTarget(store, network).with { store in
         try TunedModel(base, of: store, files: files, calculation: calculation)
       }
     } else {
@@ -109,7 +109,7 @@ struct EvaluationReport: CommandOutput {
   var labels: [String] = []
 
   var text: String {
-    var out = facts(
+    var out = fieldLines(
       [("examples", UInt64(examples).grouped)]
         + scores.sorted { $0.key < $1.key }.map { name, value in
           let isOfSecond = name == "f1" && labels.count == 2

@@ -8,6 +8,8 @@ struct DeltaHash: ~Copyable {
   private var xxh3 = XXH3Stream()
   private var adler = Adler32()
 
+  /// Creates a checksum of no bytes.
+  ///
   /// - Parameter isDecimal: whether a number is written in decimal.
   init(_ checksum: DeltaChecksum, isDecimal: Bool) {
     self.checksum = checksum

@@ -5,37 +5,39 @@ import Platform
 import SystemSupport
 import TensorCore
 
-/// What was added to a store.
+/// The result of adding a version to a store.
 public struct Addition: Sendable {
   /// The new version.
   public var version: StoreVersion
-  /// What `create` found, if a diff was made.
+  /// The summary of the diff that was created; nil if a diff was added.
   public var summary: CreateSummary?
 }
 
-/// How a version is added.
+/// The options of adding a version.
 public struct AddOptions: Sendable {
-  /// What it is called; by default by its fingerprint, and then it may become part of a longer link.
+  /// The name of the version; by default the beginning of its fingerprint, and then `compact` may
+  /// combine its link with the next one.
   public var name: String?
-  /// The version that it comes from: by default the one that a diff names as its base, or the one
-  /// that was added last.
+  /// The parent version: by default the base of a diff, or the version added last.
   public var parent: String?
-  /// Facts about it.
+  /// The metadata of the version.
   public var metadata: [String: String] = [:]
-  /// How encodings are chosen.
+  /// The profile by which encodings are chosen.
   public var profile = EncodingProfile.size
 
-  /// The defaults.
+  /// Creates the default options.
   public init() {}
 }
 
 extension Store {
-  /// Adds a checkpoint as the exact diff from its parent, and perhaps as an anchor.
+  /// Adds a checkpoint as the exact diff from its parent, and, if the links have grown, as an
+  /// anchor.
   ///
-  /// - Parameter source: the parent as a checkpoint of its own, if there is one: reading it is faster
-  ///   than making it out of the store's links. It must be that version.
-  /// - Throws: `locked` if another process is changing the store; `exists` for a name that is taken;
-  ///   `wrong-base` if `source` is another version; what `create` throws. The store is as it was then.
+  /// - Parameter source: the parent as a checkpoint, if there is one: reading it is faster than
+  ///   rebuilding it from the store's links. It must be that version.
+  /// - Throws: `locked` if another process is changing the store; `exists` for a name that is
+  ///   taken; `wrongBase` if `source` is another version; the errors of `Diffs.create`. The store
+  ///   is unchanged then.
   /// - Complexity: O(bytes of both checkpoints + changes since the last anchor).
   public func add(
     _ checkpoint: any Checkpoint, _ options: AddOptions = AddOptions(),
@@ -68,10 +70,10 @@ extension Store {
     }
   }
 
-  /// Adds a diff as it is: the version that it makes of its parent.
+  /// Adds a diff as it is, as the link from its parent to its result.
   ///
-  /// - Throws: `mismatch` if it was not made for its parent, `checksum` if it does not make what it says;
-  ///   otherwise as for a checkpoint.
+  /// - Throws: `mismatch` if it was not made for its parent, `checksum` if its result does not have
+  ///   the fingerprints in the diff; otherwise as for a checkpoint.
   /// - Complexity: O(bytes of the tensors that change + changes since the last anchor).
   public func add(
     _ diff: DiffReader, _ options: AddOptions = AddOptions(), progress: ProgressHandler? = nil
@@ -99,7 +101,7 @@ extension Store {
     }
   }
 
-  // MARK: Parts of adding
+  // MARK: Steps of adding
 
   private func check(_ options: AddOptions, _ index: StoreIndex) throws(DiffError) {
     guard let name = options.name else { return }
@@ -118,19 +120,19 @@ extension Store {
     if let base = diff.checkpoints?.base {
       if let number = index.versions.lastIndex(where: { $0.fingerprint == base }) { return number }
       throw DiffError(
-        .wrongBase, "was made for the checkpoint \(base), which is no version of the store",
+        .wrongBase, "was made for the checkpoint \(base), which is not a version of the store",
         path: diff.path)
     }
-    // What says nothing about the whole: the first version whose tensors are its base.
+    // Without the fingerprint of a checkpoint: the first version whose tensors are the diff's base.
     for number in index.versions.indices {
       var table = try table(number, index)
       if (try? table.take(diff)) != nil { return number }
     }
     throw DiffError(
-      .wrongBase, "was not made for any version of the store; name its parent", path: diff.path)
+      .wrongBase, "was not made for any version of the store; specify its parent", path: diff.path)
   }
 
-  /// The fingerprint of what a diff makes of a version, by making each tensor that it changes.
+  /// Returns the fingerprint of the version that a diff leads to, by computing each changed tensor.
   private func result(
     of diff: DiffReader, on base: any Checkpoint, _ table: TensorTable
   ) throws(DiffError) -> Fingerprint {
@@ -146,19 +148,20 @@ extension Store {
       guard !tensor.isOptimizerState else { continue }
       guard try made.fingerprint(of: tensor) == after[tensor.name] else {
         throw DiffError(
-          .checksum, "does not become what the diff says", path: diff.path, tensor: tensor.name)
+          .checksum, "does not get the fingerprint that the diff states", path: diff.path,
+          tensor: tensor.name)
       }
     }
     guard let result = after.fingerprint,
       diff.checkpoints.map({ $0.result == result }) ?? true
     else {
       throw DiffError(
-        .checksum, "makes another checkpoint than it says", path: diff.path)
+        .checksum, "leads to another checkpoint than it states", path: diff.path)
     }
     return result
   }
 
-  /// Takes a link that was written, and perhaps an anchor, into the index.
+  /// Adds a version with a written link, and with an anchor if it needs one, to the index.
   private func insert(
     _ sink: LinkSink, _ options: AddOptions, from parent: Int, to fingerprint: Fingerprint,
     elements: UInt64, metadata: [String: String], into index: inout StoreIndex,
@@ -187,7 +190,7 @@ extension Store {
     return number == 1 ? name : "\(name)-\(number)"
   }
 
-  /// Whether the links since the last anchor have become more than a new one is worth.
+  /// Returns whether the links since the last anchor exceed the limits of the index.
   private func needsAnchor(_ link: StoreLink, _ parent: Int, _ index: StoreIndex) -> Bool {
     let (anchor, links) = index.descent(to: parent)
     let bytes = links.compactMap { index.versions[$0].link?.file.size }.clampedSum
@@ -197,5 +200,5 @@ extension Store {
   }
 }
 
-/// Seconds since 1970.
+/// Returns the present time in seconds since 1970.
 func now() -> UInt64 { UInt64(max(0, time(nil))) }

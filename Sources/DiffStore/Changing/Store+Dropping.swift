@@ -4,33 +4,33 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// What was removed from a store.
+/// The result of removing versions or files from a store.
 public struct Removal: Sendable, Hashable {
-  /// Versions that are no longer there.
+  /// The names of the versions that were removed.
   public var versions: [String] = []
-  /// Links that were made in place of several.
+  /// The number of links that were combined from several.
   public var links = 0
-  /// Anchors that were made for versions whose roots went.
+  /// The number of anchors that were made for versions that lost all their ancestors.
   public var anchors = 0
-  /// Files that were removed, and their bytes.
+  /// The number of files that were removed, and their size in bytes.
   public var files = 0, bytes: UInt64 = 0
-  /// Files that nothing refers to and that stay for a while, since others may be reading them.
+  /// The number of unreferenced files that are kept for a while, since others may be reading them.
   public var waiting = 0
 }
 
 extension Store {
-  /// Removes a version. Versions that come from it get a link from its parent, or an anchor.
+  /// Removes a version. Its children get a link from its parent, or an anchor.
   ///
-  /// Its files stay until `prune`, since others may be reading them.
+  /// Its files are kept until `prune`, since others may be reading them.
   ///
-  /// - Throws: `not-found`; `usage` for the only version; `locked`; `io`.
+  /// - Throws: `notFound`; `usage` for the only version; `locked`; `io`.
   public func remove(_ name: String) throws(DiffError) -> Removal {
     try edit { index throws(DiffError) in
       try drop([try index.number(of: name)], &index)
     }
   }
 
-  /// Gives a version another name.
+  /// Renames a version.
   public func rename(_ name: String, to other: String) throws(DiffError) {
     try Self.checkName(other)
     try edit { index throws(DiffError) in
@@ -49,10 +49,10 @@ extension Store {
     }
   }
 
-  /// Makes runs of exact links one link each. Versions that have a name stay, as do those with an
-  /// anchor and those from which several come.
+  /// Combines successive exact links into one link each. Versions with a name are kept, as are
+  /// versions with an anchor or with several children.
   ///
-  /// - Parameter patterns: names that need not stay.
+  /// - Parameter patterns: the names that need not be kept.
   /// - Complexity: O(changes of the links).
   public func compact(dropping patterns: [NamePattern] = []) throws(DiffError) -> Removal {
     try edit { index throws(DiffError) in
@@ -69,20 +69,20 @@ extension Store {
     }
   }
 
-  /// Removes versions that are not to be kept, and files that nothing refers to.
+  /// Removes versions that are not to be kept, and unreferenced files.
   ///
   /// - Parameters:
-  ///   - patterns: names of versions that stay; without any, and without `newest`, all stay.
-  ///   - newest: how many of those stay that were added last.
-  ///   - grace: for how many seconds files stay that nothing refers to any more.
-  /// - Throws: `usage` if nothing would be left.
+  ///   - patterns: the names of versions to keep; without any, and without `newest`, all are kept.
+  ///   - newest: the number of most recently added versions to keep.
+  ///   - grace: the number of seconds for which unreferenced files are kept.
+  /// - Throws: `usage` if no version would be left; `unsupported` for a remote store.
   public func prune(
     keeping patterns: [NamePattern] = [], newest: Int? = nil, grace: UInt64 = 3600
   ) throws(DiffError) -> Removal {
     guard files.origin == nil else {
       throw DiffError(
         .unsupported,
-        "is not a folder, so its files are not removed; versions are, one by one", path: name)
+        "is not a folder, so its files cannot be removed; versions can, one by one", path: name)
     }
     var removal = Removal()
     if !patterns.isEmpty || newest != nil {
@@ -100,9 +100,9 @@ extension Store {
     return removal
   }
 
-  // MARK: Parts
+  // MARK: Steps of removing
 
-  /// Takes versions out of the index.
+  /// Removes versions from the index.
   private func drop(
     _ dropped: Set<Int>, _ index: inout StoreIndex
   ) throws(DiffError) -> Removal {
@@ -116,9 +116,9 @@ extension Store {
       var version = index.versions[number]
       if let parent = index.parent(of: number), dropped.contains(parent) {
         let line = index.ancestry(of: number)
-        if let place = line.dropFirst().firstIndex(where: { !dropped.contains($0) }) {
-          version.link = try joined(Array(line[..<place].reversed()), from: line[place], index)
-          version.parent = index.versions[line[place]].name
+        if let nearest = line.dropFirst().firstIndex(where: { !dropped.contains($0) }) {
+          version.link = try joined(Array(line[..<nearest].reversed()), from: line[nearest], index)
+          version.parent = index.versions[line[nearest]].name
           removal.links += 1
         } else {
           if version.anchor == nil {
@@ -134,12 +134,12 @@ extension Store {
     }
     let before = index
     index.versions = kept
-    // From now on they may be waiting to be removed.
+    // The grace period of `prune` begins now.
     for path in paths(before).subtracting(paths(index)) { File.touch(path) }
     return removal
   }
 
-  /// One link in place of several, which lead one after the other from a version.
+  /// Combines several successive links that begin at a version into one.
   private func joined(
     _ links: [Int], from parent: Int, _ index: StoreIndex
   ) throws(DiffError) -> StoreLink {
@@ -148,12 +148,12 @@ extension Store {
     var sink = try LinkSink(path, files)
     do throws(DiffError) {
       guard stored.allSatisfy({ $0.kind == .exact }) else {
-        throw DiffError(.unsupported, "additions are not composed")
+        throw DiffError(.unsupported, "additive links cannot be combined")
       }
       _ = try Diffs.compose(try files.open(stored), into: sink)
     } catch {
       guard error.code == .unsupported else { throw error }
-      // What links alone do not tell, the checkpoints do.
+      // If the links do not suffice, the checkpoints do.
       sink = try LinkSink(path, files)
       _ = try Diffs.create(
         from: try checkpoint(parent, index), to: try checkpoint(end, index), into: sink)
@@ -167,7 +167,7 @@ extension Store {
     return link
   }
 
-  /// The paths of all files and folders that an index refers to.
+  /// Returns the paths of all files and folders that an index refers to.
   func paths(_ index: StoreIndex) -> Set<String> {
     var paths: Set<String> = []
     for version in index.versions {
@@ -179,7 +179,7 @@ extension Store {
     return paths
   }
 
-  /// Everything in the folders of links and anchors that the index does not refer to.
+  /// Returns the paths in the folders of links and anchors that the index does not refer to.
   func unused(_ index: StoreIndex) throws(DiffError) -> [String] {
     let used = paths(index)
     var unused: [String] = []
@@ -190,7 +190,7 @@ extension Store {
     return unused
   }
 
-  /// Removes files that nothing has referred to for a while.
+  /// Removes files that have been unreferenced for the grace period.
   private func collect(grace: UInt64, _ removal: inout Removal) throws(DiffError) {
     let lock = try files.lock()
     defer { withExtendedLifetime(lock) {} }

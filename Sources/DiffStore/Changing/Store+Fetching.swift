@@ -4,25 +4,26 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// What was brought from one store to another.
+/// The result of fetching a version from another store.
 public struct FetchOutcome: Sendable, Hashable {
-  /// The names of the versions that are new, each after its parent.
+  /// The names of the new versions, each after its parent.
   public var versions: [String] = []
-  /// Links and anchors that were brought, and their bytes.
+  /// The number of links and anchors that were fetched, and their size in bytes.
   public var links = 0, anchors = 0, bytes: UInt64 = 0
 }
 
 extension Store {
-  /// Brings a version from another store to one in a folder, which is made if there is none: links from
-  /// the nearest version that is there, or an anchor and the links from it, whichever are fewer bytes.
+  /// Fetches a version from another store into one in a folder, which is created if it does not
+  /// exist: the links from the nearest version that it has, or an anchor and the links from it,
+  /// whichever are fewer bytes.
   ///
-  /// What is brought is compared with the other store's index, and each version with its fingerprint,
-  /// before this store's index tells of it; nothing of this store changes else. An attempt that ends
-  /// before leaves files for the next one.
+  /// Files are compared with the other store's index, and each version with its fingerprint, before
+  /// this store's index refers to them; nothing else of this store changes. An attempt that fails
+  /// leaves files for the next one.
   ///
-  /// - Throws: `not-found`; `exists` if the folder has another version of that name; `checksum` for
-  ///   what is not as the index says; `locked`, `io`.
-  /// - Complexity: O(bytes that are brought), with those of an anchor read twice more.
+  /// - Throws: `notFound`; `exists` if the folder has another version of that name; `checksum` if a
+  ///   file or version does not match the index; `locked`, `io`.
+  /// - Complexity: O(bytes that are fetched); those of an anchor are read twice more.
   public static func fetch(
     _ name: String, from source: Store, to path: String
   ) throws(DiffError) -> FetchOutcome {
@@ -52,8 +53,8 @@ extension Store {
     for number in plan.versions where made.contains(index.versions[number].name) {
       throw DiffError(
         .exists,
-        "has another version '\(index.versions[number].name)' than the store that it comes from; "
-          + "rename it", path: path)
+        "has another version with the name '\(index.versions[number].name)'; rename one of them",
+        path: path)
     }
     let needed = plan.files(index, source.files, files)
     try FreeSpace.require(needed.map(\.file.size).clampedSum, at: files.indexPath)
@@ -66,7 +67,7 @@ extension Store {
     var table = try parent.map { (name) throws(DiffError) in
       try store.table(try made.number(of: name), made)
     }
-    var brought: [StoreVersion] = []
+    var fetched: [StoreVersion] = []
     for number in plan.versions {
       var version = index.versions[number]
       version.parent = parent
@@ -81,18 +82,19 @@ extension Store {
         fetch.anchors += 1
         fetch.bytes += version.anchor?.size ?? 0
       }
-      brought.append(version)
+      fetched.append(version)
       parent = version.name
     }
-    fetch.versions = brought.map(\.name)
-    made.versions += brought
+    fetch.versions = fetched.map(\.name)
+    made.versions += fetched
     made.generation = (before?.index.generation ?? 0) + 1
     try files.write(made, replacing: before)
     files.writeNotes()
     return fetch
   }
 
-  /// Proves an anchor complete, and keeps the fingerprints of its tensors.
+  /// Verifies an anchor by its fingerprint, and stores the fingerprints of its tensors, which are
+  /// returned.
   private func prove(_ version: StoreVersion) throws(DiffError) -> TensorTable {
     guard let anchor = version.anchor else {
       throw DiffError(.malformed, "no anchor leads to version '\(version.name)'", path: name)
@@ -105,7 +107,7 @@ extension Store {
     return table
   }
 
-  /// Proves that a link leads from a version's tensors to the next version's, which are returned.
+  /// Verifies that a link leads from a version's tensors to the next version's, which are returned.
   private func prove(
     _ version: StoreVersion, after before: TensorTable
   ) throws(DiffError) -> TensorTable {
@@ -118,16 +120,16 @@ extension Store {
   }
 }
 
-/// The versions that are brought from one store to another, by their numbers.
+/// A plan of the versions to fetch from one store into another, by their indices.
 private struct FetchPlan {
-  /// The one of which an anchor is brought; nil if all come by links.
+  /// The version whose anchor is fetched; nil if links suffice.
   let anchor: Int?
-  /// The name, where they are brought to, of the version that the first link leads from.
+  /// The name, in the destination, of the version that the first link leads from.
   let parent: String?
-  /// In order.
+  /// The versions, each after its parent.
   let versions: [Int]
 
-  /// The fewest bytes.
+  /// Plans the fetch of the fewest bytes.
   init(of end: Int, in index: StoreIndex, to known: StoreIndex) {
     let (anchor, links) = index.descent(to: end)
     let names = Dictionary(known.versions.map { ($0.fingerprint, $0.name) }) { $1 }
@@ -136,13 +138,13 @@ private struct FetchPlan {
       links.map { index.versions[$0].link?.file.size ?? 0 }.clampedSum
     }
     let full = [index.versions[anchor].anchor?.size ?? 0, bytes(links)].clampedSum
-    // The version itself is there under another name at most.
-    if let place = line.dropFirst().firstIndex(where: {
+    // The destination has the version itself under another name at most.
+    if let nearest = line.dropFirst().firstIndex(where: {
       names[index.versions[$0].fingerprint] != nil
-    }), bytes(line[..<place]) <= full {
+    }), bytes(line[..<nearest]) <= full {
       self.anchor = nil
-      parent = names[index.versions[line[place]].fingerprint]
-      versions = line[..<place].reversed()
+      parent = names[index.versions[line[nearest]].fingerprint]
+      versions = line[..<nearest].reversed()
     } else {
       self.anchor = anchor
       parent = nil
@@ -150,7 +152,7 @@ private struct FetchPlan {
     }
   }
 
-  /// What has to be copied, from where to where.
+  /// Returns the files to copy, with the paths in the source and in the destination.
   func files(
     _ index: StoreIndex, _ source: StoreFiles, _ destination: StoreFiles
   ) -> [(from: String, file: StoreFile, to: String)] {

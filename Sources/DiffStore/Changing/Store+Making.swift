@@ -5,14 +5,14 @@ import SystemSupport
 import TensorCore
 
 extension Store {
-  /// Makes a store in a new folder, or in an empty one, with a checkpoint as its first version.
+  /// Creates a store in a new folder, or in an empty one, with a checkpoint as its first version.
   ///
   /// - Parameters:
-  ///   - anchorShare: a version gets an anchor when the links since the last one take more than this
-  ///     share of a full copy…
-  ///   - anchorLinks: … or are more than so many.
-  /// - Throws: `exists` if there is a store; `unsupported` for a checkpoint whose names are ambiguous;
-  ///   `io`.
+  ///   - anchorShare: a version gets an anchor when the links since the last one take more than
+  ///     this share of a full copy.
+  ///   - anchorLinks: the maximum number of links between a version and its anchor.
+  /// - Throws: `exists` if there is a store; `unsupported` for a checkpoint whose names are
+  ///   ambiguous; `io`.
   /// - Complexity: O(bytes): the checkpoint is copied and hashed.
   public static func create(
     _ path: String, base checkpoint: any Checkpoint, named name: String = "base",
@@ -28,9 +28,9 @@ extension Store {
       StoreFiles(path), checkpoint, named: name, metadata, index, progress: progress)
   }
 
-  /// Makes a store elsewhere, as in a folder.
+  /// Creates a remote store.
   ///
-  /// - Parameter folder: keeps the new files, too.
+  /// - Parameter folder: a local folder for the new files before they are uploaded.
   package static func create(
     at origin: any StoreOrigin, keptIn folder: String, base checkpoint: any Checkpoint,
     named name: String, metadata: [String: String], anchorShare: Double, anchorLinks: UInt64,
@@ -73,12 +73,12 @@ extension Store {
     return store
   }
 
-  /// Refuses a folder that has something in it, but for what an attempt that failed has left.
+  /// Refuses a folder that is not empty, except for the files that a failed attempt has left.
   static func requireEmpty(_ path: String) throws(DiffError) {
-    let strangers = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
-    guard !strangers.contains("store.json") else { throw .storeExists(path) }
-    guard strangers.isEmpty else {
-      throw DiffError(.exists, "is not empty, so no store is made there", path: path)
+    let others = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
+    guard !others.contains("store.json") else { throw .storeExists(path) }
+    guard others.isEmpty else {
+      throw DiffError(.exists, "is not empty, so no store is created in it", path: path)
     }
   }
 
@@ -86,15 +86,15 @@ extension Store {
     guard name.isVersionName else {
       throw DiffError(
         .usage,
-        "'\(name)' is no name of a version: 1 to 200 bytes without white space, '/' and '\\', "
+        "'\(name)' is not a valid name: 1 to 200 bytes without white space, '/' and '\\', "
           + "not beginning with '.' or '-'")
     }
   }
 
-  /// Copies a checkpoint into the store and proves the copy complete by its fingerprint.
+  /// Copies a checkpoint into the store and verifies the copy by its fingerprint.
   ///
-  /// - Parameter expected: the fingerprint that it must have.
-  /// - Throws: `checksum` if it has another one.
+  /// - Parameter expected: the required fingerprint; nil for any.
+  /// - Throws: `checksum` if the copy has another one.
   func makeAnchor(
     of checkpoint: any Checkpoint, expecting expected: Fingerprint? = nil,
     progress: ProgressHandler? = nil
@@ -107,7 +107,7 @@ extension Store {
     return try finish(name, isFolder: isFolder, expecting: expected, progress: progress)
   }
 
-  /// Writes what steps make of an anchor as another one.
+  /// Writes the result of a route from an anchor as a new anchor.
   func makeAnchor(
     of route: Route, from anchor: any Checkpoint, expecting expected: Fingerprint,
     progress: ProgressHandler? = nil
@@ -119,8 +119,8 @@ extension Store {
     return try finish(name, isFolder: isFolder, expecting: expected, progress: progress).anchor
   }
 
-  /// A name that nothing in the folder of anchors has. What a killed process has left there stays
-  /// until `prune`.
+  /// Returns a name that is unused in the folder of anchors, which may have files of killed
+  /// processes until `prune`.
   private func anchorName(_ format: CheckpointFormat?, isFolder: Bool) -> String {
     let suffix = isFolder ? "" : format == .hdf5 ? ".h5" : ".safetensors"
     while true {
@@ -132,18 +132,18 @@ extension Store {
   private func finish(
     _ name: String, isFolder: Bool, expecting expected: Fingerprint?, progress: ProgressHandler?
   ) throws(DiffError) -> (anchor: StoreAnchor, fingerprint: Fingerprint) {
-    let place = "\(path)/anchors/\(name)"
+    let anchorPath = "\(path)/anchors/\(name)"
     var anchor = StoreAnchor(name: name, isFolder: isFolder, files: [])
     do throws(DiffError) {
-      let table = TensorTable(try CheckpointFile.open(place).fingerprints(progress: progress))
-      guard let fingerprint = table.fingerprint else { throw .noFingerprint(place) }
+      let table = TensorTable(try CheckpointFile.open(anchorPath).fingerprints(progress: progress))
+      guard let fingerprint = table.fingerprint else { throw .noFingerprint(anchorPath) }
       guard expected == nil || expected == fingerprint else {
         throw DiffError(
           .checksum, "the copy has the fingerprint \(fingerprint), not \(expected ?? fingerprint)",
-          path: place)
+          path: anchorPath)
       }
-      for name in isFolder ? try Self.files(below: place) : [name] {
-        let path = isFolder ? "\(place)/\(name)" : place
+      for name in isFolder ? try Self.files(below: anchorPath) : [name] {
+        let path = isFolder ? "\(anchorPath)/\(name)" : anchorPath
         let (file, stamp) = (try File(path), FileStamp(path))
         let found = StoreFile(name: name, size: try file.size, sha256: try SHA256.of(file))
         anchor.files.append(found)
@@ -159,7 +159,7 @@ extension Store {
     }
   }
 
-  /// The files in a folder and in those below it, by their paths from there.
+  /// Returns the files in a folder and its subfolders, as paths relative to the folder.
   private static func files(below folder: String) throws(DiffError) -> [String] {
     var found: [String] = []
     for name in try Folder.names(folder) {
@@ -174,19 +174,20 @@ extension Store {
 
   /// Removes the files of an anchor that no index refers to.
   func remove(_ anchor: StoreAnchor) {
-    let place = files.path(of: anchor)
-    if anchor.isFolder { Folder.remove(place) } else { try? File.remove(place) }
+    let anchorPath = files.path(of: anchor)
+    if anchor.isFolder { Folder.remove(anchorPath) } else { try? File.remove(anchorPath) }
     try? File.remove(files.tablePath(of: anchor))
   }
 }
 
 extension StoreIndex {
-  /// An index without versions.
+  /// Creates an index without versions.
   ///
-  /// - Throws: `usage` for limits that no version keeps.
+  /// - Throws: `usage` for limits that no version can keep.
   init(sharing share: Double, links: UInt64) throws(DiffError) {
     guard share > 0, share.isFinite, links > 0 else {
-      throw DiffError(.usage, "anchors are made by a share above 0, and of one link or more")
+      throw DiffError(
+        .usage, "the share for an anchor must be above 0, and its number of links 1 or more")
     }
     self.init(anchorShare: share, anchorLinks: links)
   }
@@ -197,7 +198,7 @@ extension DiffError {
     DiffError(.exists, "is a store already", path: path)
   }
 
-  /// A checkpoint that cannot be a version.
+  /// The error of a checkpoint that cannot be a version.
   static func noFingerprint(_ path: String) -> DiffError {
     DiffError(
       .unsupported,

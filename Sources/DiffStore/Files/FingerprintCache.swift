@@ -4,10 +4,10 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// The fingerprints of a checkpoint's tensors, kept in a file beside it with the stamps of its files, so
-/// that they are computed once.
+/// A file beside a checkpoint that keeps the fingerprints of its tensors, with the stamps of its
+/// files, so that they are computed once.
 struct FingerprintCache {
-  /// What the name of the file ends with; before it stands that of the checkpoint.
+  /// The suffix of the file's name, after the name of the checkpoint.
   static let suffix = ".diffkit-fingerprints"
 
   private let checkpoint: any Checkpoint
@@ -15,13 +15,14 @@ struct FingerprintCache {
 
   init(_ checkpoint: any Checkpoint) {
     self.checkpoint = checkpoint
-    var place = File.withoutFinalSlashes(checkpoint.path)
-    // An index stands for its folder.
-    if checkpoint.files != [place], !Folder.exists(place) { place = OutputFile.split(place).folder }
-    path = (File.realPath(place) ?? place) + Self.suffix
+    var path = File.withoutFinalSlashes(checkpoint.path)
+    // The path of an index of shards stands for its folder.
+    if checkpoint.files != [path], !Folder.exists(path) { path = OutputFile.split(path).folder }
+    self.path = (File.realPath(path) ?? path) + Self.suffix
   }
 
-  /// The fingerprints, from the file or else by hashing all tensors, which are then written down.
+  /// Returns the fingerprints, from the file or else by hashing all tensors, and then writes the
+  /// file.
   func table(progress: ProgressHandler? = nil) throws(DiffError) -> TensorTable {
     let before = stamps
     if let known = read(before) { return known }
@@ -51,7 +52,7 @@ struct FingerprintCache {
       ? table : nil
   }
 
-  /// Writes the fingerprints that the checkpoint has now, as far as that can be done: they can always
+  /// Writes the present fingerprints of the checkpoint. Errors are ignored: fingerprints can always
   /// be computed again.
   func write(_ table: TensorTable) { write(table, ifStill: stamps) }
 

@@ -4,14 +4,15 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A diff on its way into a store: hashed while it is written, and named when its identity is known.
+/// A writer of a link: the diff is hashed while it is written, and named when its identity is
+/// known.
 final class LinkSink: ByteSink {
   private let output: OutputFile
   private let store: StoreFiles
   private var hash = SHA256()
   private var size: UInt64 = 0
 
-  /// Begins a file in the folder of links.
+  /// Creates a file in the folder of links.
   init(_ folder: String, _ store: StoreFiles) throws(DiffError) {
     output = try OutputFile(OutputFile.hiddenName("\(folder)/links/new"), overwriting: false)
     self.store = store
@@ -23,10 +24,10 @@ final class LinkSink: ByteSink {
     size += UInt64(bytes.count)
   }
 
-  /// The diff as it has been written.
+  /// Returns the diff that has been written.
   func reader() throws(DiffError) -> DiffReader { try DiffReader(output.file) }
 
-  /// Makes the file durable under the name of its identity. One of that name that is the same stays.
+  /// Makes the file durable under the name of its identity, unless the same file exists.
   ///
   /// - Returns: the link, and whether the file is new.
   func commit(_ reader: DiffReader) throws(DiffError) -> (link: StoreLink, isNew: Bool) {
@@ -34,9 +35,9 @@ final class LinkSink: ByteSink {
     let path = store.path(of: link)
     if File.exists(path) {
       guard try !store.isWhole(path, link.file) else { return (link, false) }
-      // Left behind half written, or of another encoding: it is not what the index may refer to.
+      // Incomplete, or in another encoding: the index cannot refer to it.
       throw DiffError(
-        .exists, "is there and is another diff of the same identity; remove it if nothing uses it",
+        .exists, "exists and is another diff of the same identity; remove it if nothing uses it",
         path: path)
     }
     link.file.name = OutputFile.split(path).name
@@ -57,15 +58,15 @@ extension StoreLink {
 }
 
 extension LinkSink {
-  /// Writes a diff as it is.
+  /// Writes a diff as it is, byte by byte.
   func copy(_ diff: DiffReader) throws(DiffError) {
     var offset: UInt64 = 0
     while offset < diff.size {
-      var piece = [UInt8](repeating: 0, count: Int(min(1 << 20, diff.size - offset)))
-      var span = piece.mutableSpan
+      var block = [UInt8](repeating: 0, count: Int(min(1 << 20, diff.size - offset)))
+      var span = block.mutableSpan
       try diff.source.read(at: offset, into: &span)
-      try write(piece.span)
-      offset += UInt64(piece.count)
+      try write(block.span)
+      offset += UInt64(block.count)
     }
   }
 }

@@ -5,7 +5,7 @@ import TensorCore
 struct IndexState {
   let index: StoreIndex
   let bytes: [UInt8]
-  /// What tells this state from others where the store is elsewhere.
+  /// A tag that distinguishes this state from others; nil for a store in a folder.
   let tag: String?
 
   init(index: StoreIndex, bytes: [UInt8], tag: String?) {
@@ -22,25 +22,25 @@ struct IndexState {
 }
 
 extension StoreFiles {
-  /// Where the index is kept.
+  /// The path of the index.
   var indexPath: String { "\(path)/store.json" }
 
-  /// Reads the index as it is now.
+  /// Reads the present index.
   ///
   /// - Parameter known: a state that need not be parsed again.
-  /// - Throws: `not-found` if there is none.
+  /// - Throws: `notFound` if there is none.
   func readIndex(
     besides known: (index: StoreIndex, tag: String?)? = nil
   ) throws(DiffError) -> IndexState {
     guard let origin else {
       guard File.exists(indexPath) else {
-        throw DiffError(.notFound, "is no store: there is no store.json in it", path: path)
+        throw DiffError(.notFound, "is not a store: it has no store.json", path: path)
       }
       let bytes = try File.contents(of: indexPath, limit: StoreIndex.sizeLimit)
       return try IndexState(parsing: bytes, tag: nil, path: indexPath)
     }
     guard let (bytes, tag) = try origin.index(limit: StoreIndex.sizeLimit) else {
-      throw DiffError(.notFound, "is no store: there is no store.json below it", path: origin.name)
+      throw DiffError(.notFound, "is not a store: it has no store.json", path: origin.name)
     }
     if let known, known.tag == tag, !tag.isEmpty {
       return IndexState(index: known.index, bytes: bytes, tag: tag)
@@ -48,24 +48,24 @@ extension StoreFiles {
     return try IndexState(parsing: bytes, tag: tag, path: "\(origin.name)/store.json")
   }
 
-  /// Puts an index in the place of the one that was read, or where there was none.
+  /// Replaces the index that was read, or writes the first one.
   ///
-  /// - Throws: `changed` if another process was faster, and then the index is its.
+  /// - Throws: `changed` if another process has written an index meanwhile; that one is kept.
   func write(_ index: StoreIndex, replacing before: IndexState?) throws(DiffError) {
     let bytes = Array(index.text.utf8)
     guard UInt64(bytes.count) <= StoreIndex.sizeLimit else {
       throw DiffError(
-        .limit, "has so many versions that its index would be larger than is read; remove some",
+        .limit, "has so many versions that its index would exceed the size limit; remove some",
         path: name)
     }
     if let origin {
       guard try !origin.replaceIndex(bytes, ifStill: before?.tag) else { return }
-      // An answer that was lost on the way looks like the write of another.
+      // A response that was lost looks like the write of another process.
       guard try origin.index(limit: StoreIndex.sizeLimit)?.bytes != bytes else { return }
       throw changed
     }
     if let before {
-      // Where a file system has no locks, the one that comes later finds out here.
+      // On a file system without locks, the second of two writers is detected here.
       let now = try File.contents(of: indexPath, limit: StoreIndex.sizeLimit)
       guard now == before.bytes else { throw changed }
     }
@@ -76,7 +76,7 @@ extension StoreFiles {
     DiffError(.changed, "was changed by another process meanwhile; try again", path: name)
   }
 
-  /// Locks the folder against other writers, for as long as the file is open.
+  /// Locks the folder against other writers, as long as the returned file is open.
   ///
   /// - Throws: `locked`.
   func lock() throws(DiffError) -> File {
@@ -86,20 +86,20 @@ extension StoreFiles {
     do throws(DiffError) { try file.lock(.exclusive) } catch {
       guard error.code == .locked else { throw error }
       throw DiffError(
-        .locked, "is being changed by another process; try again when that is done", path: name)
+        .locked, "is being changed by another process; try again when it has finished", path: name)
     }
     return file
   }
 
-  /// Takes to the origin what one index refers to and another does not; nothing where the store is a
-  /// folder.
+  /// Uploads to the origin the files that one index refers to and another does not. Does nothing
+  /// for a store in a folder.
   func publish(_ index: StoreIndex, besides before: StoreIndex?) throws(DiffError) {
     guard let origin else { return }
     let known = Set(before.map { listing($0).map(\.path) } ?? [])
     for (path, file) in listing(index) where !known.contains(path) {
       let name = relative(path)
       guard try !origin.put(File(path), as: name), let file else { continue }
-      // Left behind by an attempt that failed, or by another writer of the same link.
+      // It is of a failed attempt, or of another writer of the same link.
       let found = try OutputFile(path, overwriting: true)
       do throws(DiffError) {
         try origin.fetch(name, limit: file.size, into: found.file)
@@ -108,13 +108,13 @@ extension StoreFiles {
         guard [.checksum, .limit].contains(error.code) else { throw error }
         throw DiffError(
           .exists,
-          "is there and is another diff of the same identity; remove it if nothing uses it",
+          "exists and is another diff of the same identity; remove it if nothing uses it",
           path: "\(origin.name)/\(name)")
       }
     }
   }
 
-  /// All files that an index refers to; of a table, which proves itself, nothing is known.
+  /// Returns all files that an index refers to, with nil for a table, which verifies itself.
   private func listing(_ index: StoreIndex) -> [(path: String, file: StoreFile?)] {
     var list: [(path: String, file: StoreFile?)] = []
     for version in index.versions {

@@ -8,18 +8,18 @@ import TensorCore
 
 /// The files of a store, each of which is compared with its hash when it is first read.
 ///
-/// Which ones were found whole is noted, with their stamps, in `verified.json` in the store, where that
-/// may be written; a file that is another one since is compared again. Of a store that is elsewhere the
-/// folder holds what has been needed so far.
+/// Verified files are recorded, with their stamps, in `verified.json` in the store, if that can be
+/// written; a file with another stamp is compared again. For a remote store, the folder holds the
+/// files that have been needed so far.
 final class StoreFiles: Sendable {
   /// The folder.
   let path: String
-  /// Where the files come from that are not in the folder; nil if it is the store.
+  /// The origin of files that are not in the folder; nil if the folder is the store.
   let origin: (any StoreOrigin)?
   private let known: Guarded<Known>
 
   private struct Known {
-    /// The hash and the stamp of each file that was compared, by its path in the store.
+    /// The hash and the stamp of each verified file, by its path.
     var files: [String: String]?
     var isNew = false
   }
@@ -30,32 +30,34 @@ final class StoreFiles: Sendable {
     known = Guarded(Known())
   }
 
-  /// What messages call the store.
+  /// The name of the store in messages.
   var name: String { origin?.name ?? path }
 
   private var notes: String { "\(path)/verified.json" }
 
-  // MARK: Places
+  // MARK: Paths
 
   func path(of link: StoreLink) -> String { "\(path)/links/\(link.file.name)" }
 
   func path(of anchor: StoreAnchor) -> String { "\(path)/anchors/\(anchor.name)" }
 
-  /// All files of an anchor with their paths.
+  /// Returns all files of an anchor with their paths.
   func files(of anchor: StoreAnchor) -> [(path: String, file: StoreFile)] {
-    let place = path(of: anchor)
-    return anchor.files.map { (anchor.isFolder ? "\(place)/\($0.name)" : place, $0) }
+    let anchorPath = path(of: anchor)
+    return anchor.files.map {
+      (anchor.isFolder ? "\(anchorPath)/\($0.name)" : anchorPath, $0)
+    }
   }
 
-  /// Where the fingerprints of an anchor's tensors are kept.
+  /// Returns the path of the fingerprints of an anchor's tensors.
   func tablePath(of anchor: StoreAnchor) -> String { "\(path(of: anchor)).tensors.json" }
 
-  /// A path from the store's folder on.
+  /// Returns a path relative to the store's folder.
   func relative(_ path: String) -> String { String(path.dropFirst(self.path.count + 1)) }
 
   // MARK: Reading
 
-  /// Opens the diffs of links, whose files have been compared with their hashes.
+  /// Opens the diffs of links, after comparing their files with the hashes.
   func open(_ links: [StoreLink]) throws(DiffError) -> [DiffReader] {
     try verify(links.map { (path(of: $0), $0.file) })
     let opened = try DiffReader.open(links.map(path(of:)))
@@ -69,18 +71,18 @@ final class StoreFiles: Sendable {
     return opened
   }
 
-  /// Opens an anchor, whose files have been compared with their hashes.
+  /// Opens an anchor, after comparing its files with the hashes.
   func open(_ anchor: StoreAnchor) throws(DiffError) -> any Checkpoint {
     try verify(files(of: anchor))
     return try CheckpointFile.open(path(of: anchor))
   }
 
-  /// The fingerprints of an anchor's tensors as they are kept beside it; nil if they are not.
+  /// Returns the stored fingerprints of an anchor's tensors, or nil if there are none.
   func table(of anchor: StoreAnchor) throws(DiffError) -> TensorTable? {
     let path = tablePath(of: anchor)
     if origin != nil && !File.exists(path) {
       do throws(DiffError) {
-        try bring(path, limit: TensorTable.sizeLimit) { (_) throws(DiffError) in }
+        try fetch(path, limit: TensorTable.sizeLimit) { (_) throws(DiffError) in }
       } catch {
         guard [.notFound, .limit].contains(error.code) else { throw error }
         return nil
@@ -89,11 +91,11 @@ final class StoreFiles: Sendable {
     return TensorTable(contentsOf: path)
   }
 
-  /// Compares files with their hashes, those of which it is not known yet, after bringing those that
-  /// are elsewhere.
+  /// Compares files that are not recorded as verified with their hashes, after fetching those that
+  /// are missing from the origin.
   ///
-  /// - Parameter again: whether what is known does not count: files from elsewhere are brought anew.
-  /// - Throws: `checksum` for one that is another, `not-found`, `io`.
+  /// - Parameter again: whether all files are compared; those of an origin are fetched again.
+  /// - Throws: `checksum` if a file is another one, `notFound`, `io`.
   func verify(_ files: [(path: String, file: StoreFile)], again: Bool = false) throws(DiffError) {
     let known = readNotes()
     let rest = files.indices.filter { number in
@@ -107,7 +109,7 @@ final class StoreFiles: Sendable {
       var stamp = FileStamp(path)
       let isMissing = try origin == nil ? false : again ? true : !isWhole(path, file)
       if isMissing {
-        try bring(path, limit: file.size) { (found) throws(DiffError) in
+        try fetch(path, limit: file.size) { (found) throws(DiffError) in
           try Self.compare(found, file)
         }
         stamp = FileStamp(path)
@@ -128,7 +130,7 @@ final class StoreFiles: Sendable {
     }
   }
 
-  /// Whether a file is there and is the one of the index.
+  /// Returns whether a file exists and is the one of the index.
   func isWhole(_ path: String, _ file: StoreFile) throws(DiffError) -> Bool {
     guard File.exists(path) else { return false }
     do throws(DiffError) {
@@ -140,8 +142,8 @@ final class StoreFiles: Sendable {
     }
   }
 
-  /// Brings a file from the origin. It has its name when it is complete and `check` has no objection.
-  private func bring(
+  /// Fetches a file from the origin. It appears when it is complete and `check` does not throw.
+  private func fetch(
     _ path: String, limit: UInt64, check: (File) throws(DiffError) -> Void
   ) throws(DiffError) {
     try makeFolders(to: path)
@@ -150,15 +152,15 @@ final class StoreFiles: Sendable {
     try output.commit()
   }
 
-  /// Makes the folders between this one and a file below it.
+  /// Creates the folders between the store's folder and a file below it.
   func makeFolders(to path: String) throws(DiffError) {
     let below = relative(path)
-    for (place, character) in zip(below.indices, below) where character == "/" {
-      try Folder.create("\(self.path)/\(below[..<place])")
+    for (index, character) in zip(below.indices, below) where character == "/" {
+      try Folder.create("\(self.path)/\(below[..<index])")
     }
   }
 
-  /// Fills an empty file with one of the origin's.
+  /// Fetches a file of the origin into an empty file, and checks it.
   private func receive(
     _ path: String, limit: UInt64, into file: File, check: (File) throws(DiffError) -> Void
   ) throws(DiffError) {
@@ -167,17 +169,18 @@ final class StoreFiles: Sendable {
       try origin.fetch(relative(path), limit: limit, into: file)
       try check(file)
     } catch {
-      // What is wrong with it is wrong where it comes from.
+      // The error is one of the file in the origin.
       var error = error
       if error.path == file.path { error.path = nil }
       throw error.at(path: "\(origin.name)/\(relative(path))")
     }
   }
 
-  /// Copies a file of this store to another place, where it appears when it is complete and the one of
-  /// the index; one that is there and whole stays. What comes from elsewhere is not kept here, too.
+  /// Copies a file of this store to another path, where it appears when it is complete and
+  /// verified; does nothing if the same file exists. A file fetched from the origin is not kept in
+  /// this folder.
   ///
-  /// - Throws: `exists` if another file is there.
+  /// - Throws: `exists` if another file exists at the path.
   func copy(_ path: String, _ file: StoreFile, to destination: String) throws(DiffError) {
     guard try !isWhole(destination, file) else { return }
     let output = try OutputFile(destination, overwriting: false)
@@ -192,19 +195,20 @@ final class StoreFiles: Sendable {
     try output.commit()
   }
 
-  /// Forgets what is known: the files may be others.
+  /// Forgets which files are verified.
   func forget() { known.withLock { $0 = Known() } }
 
   private static func note(_ file: StoreFile, _ stamp: FileStamp?) -> String? {
     stamp.map { "\(file.sha256) \($0.text)" }
   }
 
-  /// Compares a file with what the index says of it.
+  /// Compares a file with its size and hash in the index.
   static func compare(_ found: File, _ file: StoreFile) throws(DiffError) {
     let size = try found.size
     guard size == file.size else {
       throw DiffError(
-        .checksum, "has \(size) bytes, not the \(file.size) that the index says", path: found.path)
+        .checksum, "has \(size) bytes, not the \(file.size) that the index states",
+        path: found.path)
     }
     guard try SHA256.of(found) == file.sha256 else {
       throw DiffError(
@@ -229,7 +233,7 @@ final class StoreFiles: Sendable {
     }
   }
 
-  /// Writes down what was found, as far as that can be done.
+  /// Records the files that were verified. Errors are ignored.
   func writeNotes() {
     let files = known.withLock { known -> [String: String]? in
       defer { known.isNew = false }
@@ -245,7 +249,7 @@ final class StoreFiles: Sendable {
 }
 
 extension SHA256 {
-  /// The hash of a file.
+  /// Returns the hash of a file.
   static func of(_ file: File) throws(DiffError) -> String {
     var hash = SHA256()
     let size = try file.size

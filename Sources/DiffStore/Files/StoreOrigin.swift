@@ -1,35 +1,37 @@
 import SystemSupport
 import TensorCore
 
-/// A place elsewhere that holds the files of a store, such as a server: what a store needs of it, so
-/// that this module knows files and nothing else.
+/// The origin of a remote store, such as a server: the functions that a store needs of it, so that
+/// this module depends on files only.
 ///
-/// Names are paths from the store's own folder, as `links/IDENTITY.diff`. Everything that comes from
-/// here is compared with the index before it is used, and the index is a stranger's as any other.
+/// Names are paths relative to the store, as `links/IDENTITY.diff`. Files from an origin are
+/// compared with the index before they are used, and its index is as untrusted as any other.
 package protocol StoreOrigin: Sendable {
-  /// The address, fit for messages.
+  /// The address in messages, without secrets.
   var name: String { get }
 
-  /// The index, and a tag that another state of it does not have; nil if there is none.
+  /// Returns the index, and a tag that no other state of it has (empty if there is no such tag);
+  /// nil if there is no index.
   ///
-  /// - Throws: `limit` for one of more bytes than `limit`.
+  /// - Throws: `limit` if the index has more than `limit` bytes.
   func index(limit: UInt64) throws(DiffError) -> (bytes: [UInt8], tag: String)?
 
-  /// Brings a file into an empty one.
+  /// Fetches a file into an empty one.
   ///
-  /// - Throws: `limit` for one of more bytes than `limit`, before they are brought; `not-found`, `io`.
+  /// - Throws: `limit` if the file has more than `limit` bytes, before they are fetched;
+  ///   `notFound`, `io`.
   func fetch(_ name: String, limit: UInt64, into file: File) throws(DiffError)
 
-  /// Takes a file there, durable when this returns.
+  /// Uploads a file, which is durable when this returns.
   ///
-  /// - Returns: whether there was none of that name; otherwise that one stays.
-  /// - Throws: `unsupported` if the place is for reading only, or cannot keep two writers apart.
+  /// - Returns: whether it was written: an existing file is not replaced.
+  /// - Throws: `unsupported` if the origin is read-only, or cannot detect a second writer.
   func put(_ file: File, as name: String) throws(DiffError) -> Bool
 
-  /// Puts an index in place of the one of a tag, or where there is none, in one step.
+  /// Replaces the index that has a tag, or writes the first one, in one step.
   ///
-  /// - Returns: whether that was still the state; after a connection that was cut it may have been
-  ///   replaced all the same.
+  /// - Returns: false if the index was another one. If a connection was cut, the index may have
+  ///   been written nevertheless.
   /// - Throws: `unsupported` as for a file.
   func replaceIndex(_ bytes: [UInt8], ifStill tag: String?) throws(DiffError) -> Bool
 }

@@ -5,7 +5,7 @@ import StrictJSON
 import SystemSupport
 import TensorCore
 
-/// The tensors of a version by their keys, and the fingerprint of each.
+/// The fingerprints of the tensors of a version, by the keys of their names.
 struct TensorTable: Sendable, Equatable {
   private var rows: [TensorName.Key: (name: TensorName, fingerprint: Fingerprint)] = [:]
 
@@ -22,7 +22,7 @@ struct TensorTable: Sendable, Equatable {
 
   var names: [TensorName] { rows.values.map(\.name) }
 
-  /// The fingerprint of a tensor; nil if there is none of that name.
+  /// The fingerprint of a tensor; nil if there is no tensor of the name.
   subscript(name: TensorName) -> Fingerprint? {
     get { rows[name.key.bare]?.fingerprint }
     set {
@@ -34,10 +34,10 @@ struct TensorTable: Sendable, Equatable {
   /// The fingerprint of the checkpoint that has these tensors.
   var fingerprint: Fingerprint? { .ofCheckpoint(rows.values) }
 
-  /// Takes a step. Optimizer state does not count.
+  /// Applies a diff to the table. Optimizer state is ignored.
   ///
-  /// - Throws: `mismatch` if a tensor is not the one that the diff was made for, or `unsupported` if the
-  ///   diff does not say what becomes of it.
+  /// - Throws: `mismatch` if a tensor is not the one that the diff was made for, or `unsupported`
+  ///   if the diff lacks a fingerprint of it.
   mutating func take(_ diff: DiffReader, _ direction: Direction = .apply) throws(DiffError) {
     for entry in diff where !entry.name.isOptimizerState {
       let (before, after) =
@@ -50,7 +50,7 @@ struct TensorTable: Sendable, Equatable {
         }
       guard comes || before != nil, goes || after != nil else {
         throw DiffError(
-          .unsupported, "has no fingerprint of the tensor before, or after", path: diff.path,
+          .unsupported, "has no fingerprint of the tensor before or after", path: diff.path,
           tensor: entry.name)
       }
       guard self[entry.name] == (comes ? nil : before) else {
@@ -64,7 +64,7 @@ struct TensorTable: Sendable, Equatable {
 
   // MARK: Text
 
-  /// The most bytes of a table that are read.
+  /// The maximum size of a table in bytes.
   static let sizeLimit: UInt64 = 256 << 20
 
   var text: String {
@@ -74,7 +74,7 @@ struct TensorTable: Sendable, Equatable {
     return JSONValue.object([.init("tensors", .object(members))]).compact + "\n"
   }
 
-  /// The table in a file; nil if it is not there, or is none.
+  /// Reads the table in a file; returns nil if there is no valid one.
   init?(contentsOf path: String) {
     let json = try? File.parse(path, limit: Self.sizeLimit) { bytes throws(DiffError) in
       try JSONValue(parsing: bytes)

@@ -4,22 +4,22 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// Serves a model out of memory and follows a store: the next version is prepared while the present one
-/// is read, and takes its place in milliseconds.
+/// A model in memory that follows a store: the next version is prepared while the present one is
+/// read, and replaces it in milliseconds.
 ///
 ///     let follower = try Follower(Store("runs"), at: "step-7")
 ///     follower.read { view, version in answer(with: view) }
-///     try follower.prepare("step-8")  // on a thread of its own
+///     try follower.prepare("step-8")  // on another thread
 ///     try follower.commit()
 ///
-/// Any number of threads may `read` at the same time; each sees one version from the beginning of its
-/// closure to the end. `commit` waits for those that have begun and lets later ones wait. Inside of
-/// `read` none of the follower's methods may be called.
+/// Any number of threads may `read` at the same time; each sees one version from the beginning of
+/// its closure to the end. `commit` waits for those that have begun and makes later ones wait. The
+/// closure of `read` must not call methods of the follower.
 ///
-/// Where nothing but elements changes, a commit moves the changed ones. Where tensors come, go or get
-/// other shapes, `prepare` makes a whole model beside the one that is served, and needs the memory.
+/// If only elements change, a commit writes the changed ones. If tensors are inserted, deleted or
+/// reshaped, `prepare` reads a second model beside the one that is served, and needs its memory.
 public final class Follower: Sendable {
-  /// The store, whose index is read anew whenever a version is prepared.
+  /// The store, whose index is read again whenever a version is prepared.
   public let store: Store
 
   private let state: Guarded<State>
@@ -31,7 +31,7 @@ public final class Follower: Sendable {
     var prepared: Prepared?
   }
 
-  /// A model and the version that it is at, which changes while no reader is there.
+  /// A model and its version, which changes only while there is no reader.
   private final class Served: Sendable {
     let overlay: Overlay
     let version: Guarded<StoreVersion>
@@ -42,11 +42,11 @@ public final class Follower: Sendable {
     }
   }
 
-  /// What a commit brings, and for which model.
+  /// A prepared version, and the change that commits it.
   private struct Prepared: Sendable {
     let version: StoreVersion
     let change: Change
-    /// The version that it was prepared on.
+    /// The fingerprint of the version that it was prepared on.
     let base: Fingerprint
 
     enum Change: Sendable {
@@ -58,7 +58,7 @@ public final class Follower: Sendable {
 
   /// Reads a version into memory and verifies it.
   ///
-  /// - Throws: what `Store.checkpoint(of:)` throws; `checksum` if it is not what the index says.
+  /// - Throws: the errors of `Store.checkpoint(of:)`; `checksum` if it does not match the index.
   /// - Complexity: O(bytes), twice.
   public init(_ store: Store, at name: String) throws(DiffError) {
     self.store = store
@@ -80,7 +80,7 @@ public final class Follower: Sendable {
     state.withLock { $0.served }.version.withLock { $0 }
   }
 
-  /// The version that the next commit brings, if one is prepared.
+  /// The version that is prepared for the next commit; nil if there is none.
   public var prepared: StoreVersion? { state.withLock { $0.prepared?.version } }
 
   /// Calls `body` with the tensors as they are now, and the name of the version.
@@ -93,10 +93,10 @@ public final class Follower: Sendable {
     }
   }
 
-  /// Gets a version ready, in place of one that was prepared before: reads the links on the way there,
-  /// verifies the tensors that change before and after, and keeps what a commit has to move.
+  /// Prepares a version, instead of one that was prepared before: reads the links to it, verifies
+  /// the tensors that change before and after, and keeps the changes for `commit`.
   ///
-  /// - Throws: what reading the store throws; what is served stays as it is.
+  /// - Throws: the errors of reading the store; the served version does not change.
   /// - Complexity: O(bytes of the tensors that change + changes); memory of the changes.
   public func prepare(_ name: String) throws(DiffError) {
     try work.withLock { () throws(DiffError) in
@@ -117,7 +117,7 @@ public final class Follower: Sendable {
     _ model: ResidentModel, from current: StoreVersion, to end: Int, _ index: StoreIndex
   ) throws(DiffError) -> Prepared.Change {
     if index.versions[end].fingerprint == current.fingerprint { return .nothing }
-    // Its version may be gone from the store, or have another name there.
+    // The store may have removed or renamed the version.
     let begin = index.versions.firstIndex { $0.fingerprint == current.fingerprint }
     if let begin {
       let route = StoreRoute(from: begin, to: end, in: index, copies: false)
@@ -130,17 +130,17 @@ public final class Follower: Sendable {
     return .model(try Self.load(index.versions[end].name, store).0)
   }
 
-  /// Makes the version that was prepared the one that is served.
+  /// Serves the prepared version.
   ///
   /// - Returns: the version.
-  /// - Throws: `usage` if none was prepared.
-  /// - Complexity: O(changes), on all cores, besides the readers that are waited for.
+  /// - Throws: `usage` if none is prepared.
+  /// - Complexity: O(changes), on all cores, after waiting for readers.
   @discardableResult
   public func commit() throws(DiffError) -> StoreVersion {
     try work.withLock { () throws(DiffError) in
       let (served, next) = state.withLock { ($0.served, $0.prepared) }
       guard let next else {
-        throw DiffError(.usage, "no version was prepared to be committed", path: store.name)
+        throw DiffError(.usage, "no version is prepared for a commit", path: store.name)
       }
       precondition(next.base == served.version.withLock { $0.fingerprint })
       switch next.change {

@@ -2,21 +2,21 @@ import StrictJSON
 import TensorCore
 
 extension StoreIndex {
-  /// The most bytes of an index that are read.
+  /// The maximum size of an index in bytes.
   static let sizeLimit: UInt64 = 32 << 20
 
-  /// The most values of JSON in a version: a folder of some 20 000 files. Each takes more memory than
-  /// text.
+  /// The maximum number of JSON values in a version: a folder of some 20 000 files. A value takes
+  /// more memory than its text.
   private static let valuesLimit = 1 << 17
 
-  /// Parses the text of an index and checks all that it says. Rows become versions as they are read, so
-  /// memory is that of the versions.
+  /// Parses and checks the text of an index. Rows become versions as they are read, so memory is
+  /// that of the versions.
   ///
-  /// - Throws: `malformed` naming the version and what is wrong with it.
+  /// - Throws: `malformed` with the version and the error in it.
   init(parsing bytes: [UInt8]) throws(DiffError) {
     var versions: [StoreVersion] = []
     var names: Set<String> = []
-    // What another version of the index says is not looked into, wherever it stands.
+    // An unsupported version of the index is reported first, wherever its member is.
     var failure: DiffError?
     let json = try JSONValue(
       parsing: bytes, elementsOf: "versions", valuesEach: Self.valuesLimit
@@ -27,11 +27,12 @@ extension StoreIndex {
       } catch { failure = error }
     }
     guard let version = json["diffkit-store"] else {
-      throw DiffError(.malformed, "not the index of a store")
+      throw DiffError(.malformed, "is not the index of a store")
     }
     guard version.unsigned == 1 else {
       throw DiffError(
-        .unsupportedVersion, "an index of version \(version.compact); this diffkit reads version 1")
+        .unsupportedVersion,
+        "is an index of version \(version.compact); this diffkit reads version 1")
     }
     guard let generation = json["generation"]?.unsigned,
       let share = json["anchor-share"]?.double, share > 0, share.isFinite,
@@ -57,7 +58,7 @@ extension StoreIndex {
 }
 
 extension StoreVersion {
-  /// A row of the index, whose parent is one of the names before it.
+  /// Parses a row of the index, whose parent must be one of the names before it.
   fileprivate init(
     _ json: JSONValue, number: Int, after names: inout Set<String>
   ) throws(DiffError) {
@@ -67,21 +68,23 @@ extension StoreVersion {
     func refuse(_ message: String) -> DiffError {
       DiffError(.malformed, "version '\(name)': \(message)")
     }
-    // A parent stands before its children: so there are no cycles.
+    // A parent precedes its children, so there are no cycles.
     if let parent, !names.contains(parent) {
-      throw refuse("its parent '\(parent)' is no version before it")
+      throw refuse("its parent '\(parent)' is not an earlier version")
     }
-    guard (parent == nil) == (link == nil) else { throw refuse("a parent goes with a link") }
+    guard (parent == nil) == (link == nil) else {
+      throw refuse("has a parent without a link, or a link without a parent")
+    }
     guard parent != nil || anchor != nil else {
       throw refuse("neither a link nor an anchor leads to it")
     }
-    guard names.insert(name).inserted else { throw refuse("there are two of that name") }
+    guard names.insert(name).inserted else { throw refuse("its name occurs twice") }
   }
 
   private init(_ json: JSONValue) throws(DiffError) {
     let row = Row(json)
     name = try row.text("name")
-    guard name.isVersionName else { throw DiffError(.malformed, "'\(name)' is no name") }
+    guard name.isVersionName else { throw DiffError(.malformed, "'\(name)' is not a valid name") }
     isNamed = json["named"] != .bool(false)
     fingerprint = try row.fingerprint("checkpoint")
     time = try row.number("time")
@@ -160,14 +163,16 @@ extension StoreAnchor {
 }
 
 extension StoreFile {
-  /// - Parameter name: the name, if the place of the file tells it.
+  /// Parses a file.
+  ///
+  /// - Parameter name: the name of the file, if the index does not state it.
   fileprivate init(_ json: JSONValue, named name: String?) throws(DiffError) {
     let row = Row(json)
     if let name { self.name = name } else { self.name = try row.text("name") }
     size = try row.number("size")
     sha256 = try row.text("sha256")
     guard self.name.isPathBelow else {
-      throw DiffError(.malformed, "'\(self.name)' is no file of the store")
+      throw DiffError(.malformed, "'\(self.name)' is not a path below the anchor")
     }
     guard sha256.isSHA256 else { throw row.wrong("sha256") }
   }
@@ -177,7 +182,7 @@ extension StoreFile {
   }
 }
 
-/// An object of the index, whose members are all needed.
+/// An object of the index, whose members are required.
 private struct Row {
   private let json: JSONValue
 
@@ -199,6 +204,6 @@ private struct Row {
   }
 
   func wrong(_ name: String) -> DiffError {
-    DiffError(.malformed, "'\(name)' is missing or wrong")
+    DiffError(.malformed, "'\(name)' is missing or invalid")
   }
 }

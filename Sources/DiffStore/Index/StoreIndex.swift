@@ -1,13 +1,12 @@
 import TensorCore
 
-/// What a store holds: its versions, each after its parent.
+/// The index of a store: its versions, each after its parent.
 public struct StoreIndex: Sendable, Hashable {
-  /// How often the store was changed.
+  /// The number of times that the index was written.
   public internal(set) var generation: UInt64 = 0
-  /// A version gets an anchor when the links since the last one take more than this share of a full
-  /// copy…
+  /// The share of a full copy above which the links since the last anchor lead to a new one.
   public internal(set) var anchorShare: Double
-  /// … or are more than so many.
+  /// The maximum number of links between a version and its anchor.
   public internal(set) var anchorLinks: UInt64
   /// The versions, in the order in which they were added.
   public internal(set) var versions: [StoreVersion] {
@@ -27,9 +26,9 @@ public struct StoreIndex: Sendable, Hashable {
     Dictionary(versions.enumerated().map { ($1.name, $0) }) { first, _ in first }
   }
 
-  /// The number of the version of a name.
+  /// Returns the index in `versions` of the version of a name.
   ///
-  /// - Throws: `usage` if there is none, with the closest names.
+  /// - Throws: `notFound` if there is none.
   public func number(of name: String) throws(DiffError) -> Int {
     if let number = numbers[name] { return number }
     throw DiffError(.notFound, "there is no version '\(name)'" + hint(name))
@@ -40,16 +39,16 @@ public struct StoreIndex: Sendable, Hashable {
     return "; the last one added is '\(last.name)'"
   }
 
-  /// Whether there is a version of a name.
+  /// Returns whether there is a version of a name.
   public func contains(_ name: String) -> Bool { numbers[name] != nil }
 
-  /// The version of a name.
+  /// The version of a name; nil if there is none.
   public subscript(name: String) -> StoreVersion? { numbers[name].map { versions[$0] } }
 
-  /// The number of a version's parent.
+  /// Returns the index of a version's parent.
   func parent(of number: Int) -> Int? { versions[number].parent.flatMap { numbers[$0] } }
 
-  /// The numbers of the versions that come from a version, by its number.
+  /// The indices of the children of each version that has some.
   var children: [Int: [Int]] {
     var children: [Int: [Int]] = [:]
     for number in versions.indices {
@@ -58,15 +57,15 @@ public struct StoreIndex: Sendable, Hashable {
     return children
   }
 
-  /// The numbers of a version and its ancestors, up to its root.
+  /// Returns the indices of a version and its ancestors, up to its root.
   func ancestry(of number: Int) -> [Int] {
     var line = [number]
     while let last = line.last, let parent = parent(of: last) { line.append(parent) }
     return line
   }
 
-  /// The versions whose links lead from an anchor to a version, in order, and the version that has the
-  /// anchor.
+  /// Returns the nearest version with an anchor, and the versions whose links lead from there to a
+  /// version, in order.
   func descent(to number: Int) -> (anchor: Int, links: [Int]) {
     var links: [Int] = []
     var at = number

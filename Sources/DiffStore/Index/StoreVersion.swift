@@ -1,13 +1,13 @@
 import DiffOperations
 import TensorCore
 
-/// A state of a checkpoint that a store keeps.
+/// A version of a checkpoint in a store.
 public struct StoreVersion: Sendable, Hashable {
-  /// What it is called, by whoever added it or else by its fingerprint.
+  /// The name; by default the beginning of the fingerprint.
   public var name: String
-  /// Whether the name was given to it. One without may become part of a longer link.
+  /// True if the name was specified. `compact` may combine the links of other versions.
   public var isNamed: Bool
-  /// That of the whole checkpoint (spec/FORMAT.md, 7.4).
+  /// The fingerprint of the whole checkpoint (spec/FORMAT.md, 7.4).
   public var fingerprint: Fingerprint
   /// The name of the version that the link leads from; nil of a root, which has an anchor.
   public var parent: String?
@@ -15,69 +15,69 @@ public struct StoreVersion: Sendable, Hashable {
   public var link: StoreLink?
   /// A full checkpoint of this version.
   public var anchor: StoreAnchor?
-  /// When it was added, in seconds since 1970.
+  /// The time at which it was added, in seconds since 1970.
   public var time: UInt64
-  /// Facts about it; scores begin with `score.`.
+  /// The metadata of the version; the keys of scores begin with `score.`.
   public var metadata: [String: String]
 }
 
-/// A diff in a store, as the index describes it.
+/// A link: a diff from a version to a child, as the index describes it.
 public struct StoreLink: Sendable, Hashable {
-  /// The ways in which it can be taken.
+  /// The directions in which a link can be applied.
   public enum Kind: String, Sendable, Hashable, CaseIterable {
     /// Bit-exact in both directions.
     case exact
-    /// Forwards only: it adds to floats, or has new bits alone.
+    /// Forward only: an operation adds, or replaces without the old values.
     case additive
   }
 
-  /// The identity of the diff, by which its file is named.
+  /// The identity of the diff, after which its file is named.
   public var identity: Fingerprint
   /// The file.
   public var file: StoreFile
-  /// Which ways it leads.
+  /// The directions in which it can be applied.
   public var kind: Kind
-  /// Elements that change, and elements of the version before.
+  /// The number of changed elements, and of all elements of the parent.
   public var changes, elements: UInt64
 }
 
-/// A full checkpoint in a store: a file, or a folder of files.
+/// An anchor: a full checkpoint in a store, as a file or a folder of files.
 public struct StoreAnchor: Sendable, Hashable {
   /// The name in the folder `anchors`.
   public var name: String
-  /// Whether it is a folder.
+  /// True if it is a folder.
   public var isFolder: Bool
-  /// The file under its own name, or the files of the folder.
+  /// The file, with the anchor's name, or the files of the folder.
   public var files: [StoreFile]
 
-  /// Bytes of all files.
+  /// The size of all files in bytes.
   public var size: UInt64 { files.map(\.size).clampedSum }
 }
 
 /// A file of a store, which never changes.
 public struct StoreFile: Sendable, Hashable {
-  /// Its path in the folder that it belongs to.
+  /// The path relative to the folder `links`, to `anchors`, or to an anchor that is a folder.
   public var name: String
-  /// Bytes.
+  /// The size in bytes.
   public var size: UInt64
-  /// 64 hexadecimal digits.
+  /// The SHA-256 of the contents, in 64 hexadecimal digits.
   public var sha256: String
 }
 
 extension String {
-  /// Whether this may be the name of a version: 1 to 200 bytes that are a word of a command line and
-  /// of a table, and no path.
+  /// True if the string is a valid name of a version: 1 to 200 bytes that are one word on a command
+  /// line and in a table, and not a path.
   package var isVersionName: Bool {
     guard (1...200).contains(utf8.count), let first = utf8.first else { return false }
     return first != UInt8(ascii: ".") && first != UInt8(ascii: "-")
       && unicodeScalars.allSatisfy {
-        // To look a character up takes long.
+        // Looking up the properties of a character is slow.
         if $0.isASCII { return "!"..."~" ~= $0 && $0 != "/" && $0 != "\\" }
         return !$0.properties.isWhitespace && !$0.properties.isBidiControl && $0.value > 0x9F
       }
   }
 
-  /// Whether this names a file in a folder, or in folders below it, and nothing else.
+  /// True if the string is a relative path of a file below a folder.
   var isPathBelow: Bool {
     let parts = utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     return utf8.count < 4096 && !utf8.contains(0)

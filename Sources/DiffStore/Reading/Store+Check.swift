@@ -4,27 +4,28 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// What `check` found.
+/// The result of checking a store.
 public struct CheckReport: Sendable {
-  /// Versions, links and anchors, all of them checked.
+  /// The number of versions, links and anchors that were checked.
   public var versions = 0, links = 0, anchors = 0
-  /// Bytes of files that were read.
+  /// The size in bytes of the files that were read.
   public var bytes: UInt64 = 0
-  /// Versions that were made and compared.
+  /// The number of versions that were rebuilt and compared.
   public var rebuilt = 0
-  /// What is wrong, each with the version and the file concerned.
+  /// The problems found, each with its version.
   public var problems: [(version: String, error: DiffError)] = []
-  /// Files that the index does not refer to: `prune` removes them.
+  /// The paths of unreferenced files, which `prune` removes.
   public var unused: [String] = []
 }
 
 extension Store {
-  /// Reads every byte of a store, and tells what is wrong with it: files that are not those of the
-  /// index, diffs that are not sound, versions to which no anchor leads, links that do not lead to
-  /// their version by the fingerprints that they state.
+  /// Reads every byte of a store, and reports the problems found: files that are not those of the
+  /// index, damaged diffs, versions to which no anchor leads, links whose fingerprints do not lead
+  /// to their version.
   ///
-  /// - Parameter rebuilding: whether every version is made, too, and compared with its fingerprint.
-  /// - Throws: what reading the index throws.
+  /// - Parameter rebuilding: whether every version is also rebuilt and compared with its
+  ///   fingerprint.
+  /// - Throws: the errors of reading the index.
   /// - Complexity: O(bytes of all files); to rebuild, O(bytes of a checkpoint) for each version.
   public func check(
     rebuilding: Bool = false, progress: ProgressHandler? = nil
@@ -47,7 +48,7 @@ extension Store {
           try require(made, version, name)
           report.rebuilt += 1
         }
-        // Needed as long as a version comes from it.
+        // Needed until the last child has been checked.
         if lastChild[number] != nil { tables[number] = table }
       } catch {
         report.problems.append((version.name, error))
@@ -60,7 +61,7 @@ extension Store {
     return report
   }
 
-  /// Checks the files of a version, and returns its tensors as the links before it tell them.
+  /// Checks the files of a version, and returns its tensors according to the links to it.
   private func check(
     _ number: Int, of index: StoreIndex, parents tables: [Int: TensorTable],
     report: inout CheckReport
@@ -72,13 +73,13 @@ extension Store {
       report.bytes += link.file.size
       try files.verify([(files.path(of: link), link.file)], again: true)
       guard let diff = try files.open([link]).first else {
-        throw DiffError(.notFound, "is not there", path: files.path(of: link))
+        throw DiffError(.notFound, "is missing", path: files.path(of: link))
       }
       _ = try Diffs.verify(diff)
       if let parent = index.parent(of: number) {
         guard var before = tables[parent] else {
           throw DiffError(
-            .malformed, "its parent '\(version.parent ?? "")' cannot be made", path: name)
+            .malformed, "its parent '\(version.parent ?? "")' cannot be rebuilt", path: name)
         }
         try before.take(diff)
         try require(before, version, diff.path)
@@ -87,7 +88,7 @@ extension Store {
           claimed == nil || claimed?.result == version.fingerprint
         else {
           throw DiffError(
-            .mismatch, "leads from or to another checkpoint than the index says", path: diff.path)
+            .mismatch, "leads from or to another checkpoint than the index states", path: diff.path)
         }
         table = before
       }

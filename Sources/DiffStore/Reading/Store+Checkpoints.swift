@@ -5,10 +5,10 @@ import SystemSupport
 import TensorCore
 
 extension Store {
-  /// A version as a checkpoint, for reading: its anchor, or the nearest one before it with the links
-  /// from there applied while it is read. Not verified; `get` verifies.
+  /// Returns a version as a checkpoint to read: its anchor, or the nearest one before it with the
+  /// links from there applied while it is read. It is not verified, unlike in `get`.
   ///
-  /// - Throws: `not-found` for a name; `checksum` for a file that is not the one of the index.
+  /// - Throws: `notFound` for a name; `checksum` for a file that is not the one of the index.
   /// - Complexity: O(entries of the links).
   public func checkpoint(of name: String) throws(DiffError) -> any Checkpoint {
     let index = index
@@ -20,7 +20,7 @@ extension Store {
     return steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps)
   }
 
-  /// The nearest anchor of a version and the steps from there.
+  /// Returns the nearest anchor of a version and the steps from there.
   func descent(
     to number: Int, _ index: StoreIndex
   ) throws(DiffError) -> (anchor: any Checkpoint, steps: [DiffStep]) {
@@ -35,7 +35,7 @@ extension Store {
       .malformed, "no anchor leads to version '\(index.versions[number].name)'", path: name)
   }
 
-  /// The fingerprints of a version's tensors.
+  /// Returns the fingerprints of a version's tensors.
   ///
   /// - Throws: `mismatch` or `checksum` if the links do not lead there.
   func table(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
@@ -49,7 +49,7 @@ extension Store {
     return table
   }
 
-  /// The fingerprints of an anchor's tensors, as they are kept beside it or else by hashing it.
+  /// Returns the fingerprints of an anchor's tensors, as stored beside it or else by hashing it.
   func anchorTable(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
     let version = index.versions[number]
     guard let anchor = version.anchor else { throw unreachable(number, index) }

@@ -4,35 +4,36 @@ import DiffOperations
 import SystemSupport
 import TensorCore
 
-/// What `switch` and `get` did.
+/// The result of `switch` and `get`.
 public struct SwitchOutcome: Sendable, Hashable {
-  /// The version that the checkpoint was at, or the anchor that the result was made from.
+  /// The version of the checkpoint before, or the one whose anchor the result was made from.
   public var from: String
-  /// The version that it is at now.
+  /// The version of the result.
   public var to: String
-  /// Links that were applied.
+  /// The number of links that were applied.
   public var links = 0
-  /// Tensors that changed.
+  /// The number of tensors that changed.
   public var tensors = 0
-  /// Bytes of links and anchors that were read on the way.
+  /// The number of bytes of links and anchors that were read.
   public var cost: UInt64 = 0
-  /// Whether nothing was to be done, but perhaps a copy.
+  /// True if there was nothing to do except, for an output, a copy.
   public var isThere = false
 }
 
 extension Store {
-  /// Makes of a checkpoint, which is at some version of the store, another version.
+  /// Switches a checkpoint from its version in the store to another one.
   ///
-  /// Where it is is told by its fingerprints, which are computed once and then kept beside it. Every
-  /// tensor on the way is verified before and after, and the result as a whole before it becomes
-  /// visible.
+  /// The version is recognised by the checkpoint's fingerprints, which are computed once and then
+  /// kept beside it. Every tensor that changes is verified before and after, and the result as a
+  /// whole before it becomes visible.
   ///
-  /// - Parameter output: where the result is written; nil to change the checkpoint where it is: behind
-  ///   a redo journal, so that it is the old version, or the new one, perhaps after `recover`.
-  /// - Throws: `wrong-base` with the nearest version if the checkpoint is at none; what
-  ///   `Diffs.apply` and `Diffs.applyInPlace` throw.
+  /// - Parameter output: the path of the result; nil to change the checkpoint in place, with a redo
+  ///   journal, so that it is either the old version or, perhaps after `recover`, the new one.
+  /// - Throws: `wrongBase` with the nearest version if the checkpoint is not a version of the
+  ///   store; the errors of `Diffs.apply` and `Diffs.applyInPlace`.
   /// - Complexity: O(bytes + changes of the links) to write, in place O(bytes of the tensors that
-  ///   change + changes); memory is a window of blocks and the pages of the links that reach into it.
+  ///   change + changes); memory is a window of blocks and the pages of the links that reach into
+  ///   it.
   public func `switch`(
     _ checkpoint: any Checkpoint, to name: String, output: String? = nil,
     overwriting: Bool = false, progress: ProgressHandler? = nil
@@ -110,14 +111,14 @@ extension Store {
         try self.route(route, index), from: start, to: output, overwriting: overwriting,
         progress: progress, check: check)
     }
-    // An open checkpoint keeps its lock, so the written one is opened anew only where it is another.
+    // An open checkpoint keeps its lock, so the written one is opened only if it is another file.
     if let written = output.map({ try? CheckpointFile.open($0) }) ?? checkpoint {
       FingerprintCache(written).write(table)
     }
     return made
   }
 
-  /// The diffs of a route, with the versions to which steps lead that do not know what they take away.
+  /// Returns the diffs of a route, with the results of steps that revert a diff without old values.
   func route(_ route: StoreRoute, _ index: StoreIndex) throws(DiffError) -> Route {
     let diffs = try files.open(route.steps.compactMap { index.versions[$0.link].link })
     var made = Route(
@@ -131,9 +132,9 @@ extension Store {
     return made
   }
 
-  // MARK: Where a checkpoint is
+  // MARK: The version of a checkpoint
 
-  /// The version that a checkpoint is at; nil if it is at none.
+  /// Returns the version of a checkpoint, or nil if it is not one of the store.
   ///
   /// - Complexity: O(bytes) the first time, then O(tensors).
   public func version(
@@ -150,22 +151,22 @@ extension Store {
     return index.versions.firstIndex { $0.fingerprint == fingerprint }
   }
 
-  /// The error of a checkpoint that is at no version.
+  /// Returns the error of a checkpoint that is not a version of the store.
   private func unknown(
     _ checkpoint: any Checkpoint, _ table: TensorTable, _ index: StoreIndex
   ) throws(DiffError) -> DiffError {
     var error = DiffError(
-      .wrongBase, "is at no version of the store \(name)", path: checkpoint.path)
-    // What is elsewhere is not brought for a message.
+      .wrongBase, "is not a version of the store \(name)", path: checkpoint.path)
+    // Files of a remote store are not fetched for a message.
     if files.origin == nil, let (number, equal) = try? nearest(to: table, index) {
       error.message +=
-        "; the nearest is '\(index.versions[number].name)', of which \(equal) of \(table.count) tensors "
-        + "are the same"
+        "; the nearest is '\(index.versions[number].name)', which shares \(equal) of "
+        + "\(table.count) tensors with it"
     }
     return error
   }
 
-  /// The version that has the most tensors in common with a checkpoint.
+  /// Returns the version that has the most tensors in common with a checkpoint.
   ///
   /// - Complexity: O(entries of all links).
   private func nearest(
@@ -192,12 +193,12 @@ extension Store {
 }
 
 extension TensorTable {
-  /// How many tensors are the same.
+  /// Returns the number of equal tensors.
   func common(with other: TensorTable) -> Int {
     names.count { self[$0] == other[$0] && self[$0] != nil }
   }
 
-  /// The tensors that are not what they are in another table, with what they are there and here.
+  /// Returns the tensors that differ from another table, with their fingerprints there and here.
   func differences(
     from other: TensorTable
   ) -> [(name: TensorName, before: Fingerprint?, after: Fingerprint?)] {

@@ -2,16 +2,18 @@ import Kernels
 import SystemSupport
 import TensorCore
 
-/// A stretch of gradients that ranks sum at once.
+/// A block of gradients that ranks sum at once.
 struct GradientBlock {
   let buffer: FloatBuffer
   /// The part of each rank.
   let parts: [Range<Int>]
-  /// The parameters whose gradients lie in it.
+  /// The parameters whose gradients are in the block.
   let parameters: [Int]
 
+  /// Creates a block and divides it into parts.
+  ///
   /// - Parameters:
-  ///   - range: Where it lies in the buffer.
+  ///   - range: The range of the block in the buffer.
   ///   - count: The number of ranks.
   init(_ buffer: FloatBuffer, _ range: Range<Int>, _ parameters: [Int], among count: Int) {
     self.buffer = buffer
@@ -31,6 +33,8 @@ struct TravellingBlock {
   /// A buffer for the parts that other ranks send to this one.
   let received: FloatBuffer
 
+  /// Prepares a block for sending, and rounds its values if they are sent in bf16.
+  ///
   /// - Parameter take: Returns a buffer of at least the given number of words.
   init(_ block: GradientBlock, _ precision: Precision, rank: Int, _ take: (Int) -> FloatBuffer) {
     self.block = block

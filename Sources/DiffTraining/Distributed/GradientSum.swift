@@ -6,7 +6,8 @@ import TensorCore
 package enum GradientSelection {
   /// The gradients of some parameters; of tables only the rows that a rank has touched.
   case parameters([Int])
-  /// The gradients at some positions of the flat buffers, and of some parameters that are no tables.
+  /// The gradients at some positions of the flat buffers, and of some parameters that are not
+  /// tables.
   case positions([Int], with: [Int])
 }
 
@@ -14,9 +15,9 @@ package enum GradientSelection {
 ///
 /// Gradients are cut into blocks. Each rank gets a part of every block from all ranks, adds them up
 /// in the order of the ranks, and gives the sum to all. So the order of sums depends on nothing but
-/// the number of ranks, and a rank hands every gradient to MPI once. A block begins its way as soon
-/// as the backward pass has completed its gradients; positions and rows of tables are packed and
-/// follow at the end.
+/// the number of ranks, and a rank passes every gradient to MPI once. The transfer of a block
+/// begins as soon as the backward pass has completed its gradients; positions and rows of tables
+/// are packed and follow at the end.
 package final class GradientSum {
   /// The maximum number of values in a block.
   static let blockSize = 1 << 20
@@ -24,13 +25,14 @@ package final class GradientSum {
   private let ranks: Ranks
   private let gradients: Gradients
   private let selection: GradientSelection
-  /// Of parameters that are no tables, in the order in which the backward pass completes them.
+  /// The blocks of parameters that are not tables, in the order in which the backward pass
+  /// completes them.
   private let blocks: [GradientBlock]
   /// The parameters that are not complete yet.
   private var awaited: Set<Int> = []
-  /// How many blocks have begun their way in this step, and those that wait for what other ranks have,
-  /// then for the sums of other ranks.
+  /// The number of blocks whose transfer has begun in this step.
   private var begun = 0
+  /// The blocks that wait for the parts of other ranks, and those that wait for their sums.
   private var exchanges: [(block: TravellingBlock, transfer: any Transfer)] = []
   private var gathers: [(block: TravellingBlock, transfer: any Transfer)] = []
   /// Buffers that no transfer uses.

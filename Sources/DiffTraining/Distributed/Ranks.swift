@@ -38,7 +38,7 @@ public final class Ranks {
     transport = nil
   }
 
-  /// Ranks that are joined already.
+  /// Creates the ranks of a transport that has joined them.
   package init(_ transport: any Transport) {
     (rank, count) = (transport.rank, transport.count)
     (neighbours, host) = (transport.neighbours, transport.host)
@@ -72,8 +72,8 @@ public final class Ranks {
   /// True if this build includes MPI.
   public static var areIncluded: Bool { MPITransport.isIncluded }
 
-  /// Whether a launcher started this process as another one than the first: the first one reports
-  /// errors that all have.
+  /// True if a launcher started this process as one other than the first, which reports the errors
+  /// that all ranks have.
   public static var isLaunchedAsOther: Bool { Launch.current.rank > 0 }
 
   /// A Boolean that is true for the rank that writes files and prints messages.

@@ -1,33 +1,34 @@
 import TensorCore
 
-/// Takes the body of an answer, piece by piece.
+/// A receiver of the body of a response, in the parts in which it arrives.
 package protocol BodyReceiver: AnyObject {
-  /// Learns what answer it is, before the first piece.
+  /// Takes the status and headers of the response, before the first bytes.
   func begin(_ response: HTTPResponse) throws(DiffError)
   /// Takes the next bytes.
   func receive(_ bytes: Span<UInt8>) throws(DiffError)
 }
 
-/// Why there was no answer.
+/// The error of a request without a response.
 enum ExchangeFailure: Error {
-  /// Another attempt may succeed.
+  /// An error after which another attempt may succeed.
   case passing(DiffError)
+  /// An error that another attempt would meet again.
   case final(DiffError)
 }
 
-/// A short body, held in memory.
+/// A receiver that holds a short body in memory.
 package final class TextReceiver: BodyReceiver {
   private(set) var bytes: [UInt8] = []
   private let limit: Int
 
   package init(limit: Int = 1 << 20) { self.limit = limit }
 
-  /// A new answer: what an attempt before left does not count.
+  /// Discards the body of an earlier attempt.
   package func begin(_ response: HTTPResponse) { bytes = [] }
 
   package func receive(_ bytes: Span<UInt8>) throws(DiffError) {
     guard bytes.count <= limit - self.bytes.count else {
-      throw DiffError(.limit, "the server's answer has more than \(limit) bytes")
+      throw DiffError(.limit, "the server's response has more than \(limit) bytes")
     }
     self.bytes.append(copying: bytes)
   }

@@ -3,20 +3,20 @@ import CCurl
 import Platform
 import TensorCore
 
-/// A connection to servers, by libcurl: one exchange after the other, by one thread at a time.
-/// Certificates are always verified, and nothing is followed or sent that was not asked for.
+/// A connection to servers by libcurl: one exchange at a time, by one thread at a time.
+/// Certificates are always verified; redirections are not followed.
 @safe final class Connection {
   private let handle: UnsafeMutableRawPointer
   private let options: RemoteOptions
 
-  /// Whether this build has it.
+  /// True if this build includes libcurl.
   static let isIncluded = true
 
   private static let isStarted: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
   init(_ options: RemoteOptions) throws(DiffError) {
     guard Self.isStarted, let made = unsafe curl_easy_init() else {
-      throw DiffError(.io, "libcurl cannot start")
+      throw DiffError(.io, "libcurl cannot be initialized")
     }
     unsafe handle = made
     self.options = options
@@ -24,9 +24,9 @@ import TensorCore
 
   deinit { unsafe curl_easy_cleanup(handle) }
 
-  /// Asks, and hands the body of the answer to `receiver` as it arrives.
+  /// Sends a request, and passes the body of the response to `receiver` as it arrives.
   ///
-  /// - Throws: a failure that another attempt may mend or not, and what the receiver throws.
+  /// - Throws: a failure, with whether another attempt may succeed; the errors of the receiver.
   func exchange(
     _ request: HTTPRequest, _ receiver: any BodyReceiver
   ) throws(ExchangeFailure) -> HTTPResponse {
@@ -34,10 +34,10 @@ import TensorCore
     let reception = Reception(receiver, request.body ?? [])
     var lines: UnsafeMutablePointer<curl_slist>?
     defer { unsafe curl_slist_free_all(lines) }
-    // curl waits for a leave that few servers give before it sends a large body.
+    // Otherwise curl waits for a response «100 Continue», which few servers send.
     for (name, value) in request.headers + [("Expect", "")] {
       guard !name.utf8.contains(where: { $0 < 0x20 }), !value.utf8.contains(where: { $0 < 0x20 })
-      else { throw .final(DiffError(.usage, "a line break in '\(name)'")) }
+      else { throw .final(DiffError(.usage, "the header '\(name)' contains a control character")) }
       let line = value.isEmpty ? "\(name):" : "\(name): \(value)"
       guard let longer = unsafe curl_slist_append(lines, line) else {
         throw .final(DiffError(.io, "out of memory"))
@@ -64,8 +64,8 @@ import TensorCore
     unsafe dk_curl_set_callback(handle, CURLOPT_READFUNCTION) { bytes, size, count, context in
       guard let context = unsafe context, let bytes = unsafe bytes else { return 0 }
       let reception = unsafe Unmanaged<Reception>.fromOpaque(context).takeUnretainedValue()
-      let room = unsafe UnsafeMutableRawBufferPointer(start: bytes, count: size * count)
-      return unsafe reception.send(into: room)
+      let buffer = unsafe UnsafeMutableRawBufferPointer(start: bytes, count: size * count)
+      return unsafe reception.send(into: buffer)
     }
     let code = unsafe curl_easy_perform(handle)
     withExtendedLifetime(reception) {}
@@ -87,7 +87,7 @@ import TensorCore
     unsafe dk_curl_set_text(handle, CURLOPT_URL, request.url)
     unsafe dk_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
     unsafe dk_curl_set_text(handle, CURLOPT_USERAGENT, "diffkit")
-    // Keys of S3 may look like ways up and down.
+    // Keys of S3 may contain '.' and '..' as parts.
     unsafe dk_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1)
     unsafe dk_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
     unsafe dk_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
@@ -120,20 +120,20 @@ import TensorCore
     switch code {
     case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM:
       return .final(
-        DiffError(.io, "its certificate is not one that is trusted: \(reason)"))
+        DiffError(.io, "the server's certificate is not trusted: \(reason)"))
     case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
-      return .final(DiffError(.usage, "is no address that can be read: \(reason)"))
+      return .final(DiffError(.usage, "is not an address that can be fetched: \(reason)"))
     case CURLE_OPERATION_TIMEDOUT:
       return .passing(
-        DiffError(.io, "the server has sent next to nothing for \(options.timeout) s"))
+        DiffError(.io, "the server has sent almost nothing for \(options.timeout) s"))
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
-      return .passing(DiffError(.io, "the server's name is not known: \(reason)"))
+      return .passing(DiffError(.io, "the server's name cannot be resolved: \(reason)"))
     default: return .passing(DiffError(.io, "the connection failed: \(reason)"))
     }
   }
 }
 
-/// An answer that arrives.
+/// A response that is arriving.
 private final class Reception {
   private let receiver: any BodyReceiver
   private let body: [UInt8]
@@ -143,7 +143,7 @@ private final class Reception {
   private var headerBytes = 0
   private var hasBegun = false
 
-  /// More than any header that means well.
+  /// The maximum size of a header in bytes.
   private static let headerLimit = 1 << 18
 
   init(_ receiver: any BodyReceiver, _ body: [UInt8]) {
@@ -154,14 +154,14 @@ private final class Reception {
   func take(line: String) -> Bool {
     headerBytes += line.utf8.count
     guard headerBytes <= Self.headerLimit else {
-      error = DiffError(.limit, "the server's answer has a header without an end")
+      error = DiffError(.limit, "the server's response has an endless header")
       return false
     }
     response.take(line: line[...])
     return true
   }
 
-  /// Tells the receiver what arrives, once.
+  /// Passes status and headers to the receiver, once.
   func begin() throws(DiffError) {
     guard !hasBegun else { return }
     hasBegun = true
@@ -179,10 +179,10 @@ private final class Reception {
     }
   }
 
-  func send(into room: UnsafeMutableRawBufferPointer) -> Int {
-    let count = min(room.count, body.count - sent)
+  func send(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    let count = min(buffer.count, body.count - sent)
     unsafe body.withUnsafeBytes {
-      unsafe room.copyMemory(from: .init(rebasing: $0[sent..<sent + count]))
+      unsafe buffer.copyMemory(from: .init(rebasing: $0[sent..<sent + count]))
     }
     sent += count
     return count

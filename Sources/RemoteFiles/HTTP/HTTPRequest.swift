@@ -1,4 +1,4 @@
-/// What a server is asked.
+/// A request to a server.
 package struct HTTPRequest: Sendable {
   package enum Method: String, Sendable {
     case get = "GET"
@@ -12,7 +12,7 @@ package struct HTTPRequest: Sendable {
   package var url: String
   /// Names and values, in the order in which they are sent.
   package var headers: [(name: String, value: String)]
-  /// What is sent after the headers; nil for nothing.
+  /// The body, sent after the headers; nil for none.
   package var body: [UInt8]?
 
   package init(

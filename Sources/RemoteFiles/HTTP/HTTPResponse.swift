@@ -1,22 +1,22 @@
 import TensorCore
 
-/// What a server answered, without the body.
+/// The status and headers of a response.
 package struct HTTPResponse: Sendable {
   package var status = 0
-  /// By lower-case names; of a name that occurs twice the last.
+  /// The headers by lower-case names; the last one of a name that occurs twice.
   package var headers: [String: String] = [:]
-  /// Where a redirection leads, as a whole address.
+  /// The target of a redirection, as an absolute address.
   var redirection: String?
 
-  /// The length of the body, if it is stated.
+  /// The stated length of the body.
   var contentLength: UInt64? { headers["content-length"].flatMap { UInt64($0) } }
 
-  /// What tells one state of the object from another.
+  /// The validator of the object's present state.
   var validator: Validator {
     Validator(entityTag: headers["etag"], lastModified: headers["last-modified"])
   }
 
-  /// The part of the object that follows, and the object's size: of `Content-Range: bytes 0-9/10`.
+  /// The range of the object in the body, and the object's size: of `Content-Range: bytes 0-9/10`.
   var contentRange: (range: Range<UInt64>, size: UInt64)? {
     guard let text = headers["content-range"], text.lowercased().hasPrefix("bytes ") else {
       return nil
@@ -30,7 +30,7 @@ package struct HTTPResponse: Sendable {
     return (first..<last + 1, size)
   }
 
-  /// The size in `Content-Range: bytes */10`, which goes with 416.
+  /// The size in `Content-Range: bytes */10`, the header of status 416.
   var sizeBeyondRange: UInt64? {
     guard let text = headers["content-range"], text.lowercased().hasPrefix("bytes */") else {
       return nil
@@ -38,10 +38,10 @@ package struct HTTPResponse: Sendable {
     return UInt64(text.dropFirst(8))
   }
 
-  /// Takes a line of the header.
+  /// Parses a line of the header.
   mutating func take(line: Substring) {
     if line.hasPrefix("HTTP/") {
-      // The next answer: what came before it was an interim one.
+      // A further response: the one before was an interim one.
       self = HTTPResponse(
         status: line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0)
       return
@@ -52,11 +52,11 @@ package struct HTTPResponse: Sendable {
   }
 }
 
-/// What tells one state of an object from another.
+/// The properties by which states of an object are distinguished.
 struct Validator: Sendable, Hashable {
   var entityTag, lastModified: String?
 
-  /// Whether two answers may be about one state: what both state is the same.
+  /// Returns whether two responses may be about the same state: what both state is equal.
   func agrees(with other: Validator) -> Bool {
     if let one = entityTag, let two = other.entityTag { return one == two }
     if let one = lastModified, let two = other.lastModified { return one == two }
@@ -65,12 +65,12 @@ struct Validator: Sendable, Hashable {
 
   var isEmpty: Bool { entityTag == nil && lastModified == nil }
 
-  /// An entity tag by which parts may be put together.
+  /// The entity tag, if it is strong: ranges with the same one may be combined.
   var strongTag: String? { entityTag.flatMap { $0.hasPrefix("\"") ? $0 : nil } }
 }
 
 extension String {
-  /// Without white space at both ends.
+  /// The string without white space at both ends.
   var trimmed: String {
     let isSpace: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0.isNewline }
     let start = drop(while: isSpace)

@@ -1,24 +1,27 @@
 import Platform
 import TensorCore
 
-/// Asks the server of an address until it answers: once more after failures that may pass, after
-/// pauses that grow, and elsewhere where it redirects to.
+/// A session with the server of an address: repeats requests after transient failures, with growing
+/// pauses, and follows redirections.
 package final class RemoteSession {
   let address: RemoteAddress
   private let options: RemoteOptions
   private let connection: Connection
-  /// The address as HTTP has it.
+  /// The URL of the address.
   package let url: String
-  /// Signs what is asked of S3.
+  /// Signs requests to S3; nil for other servers, and without credentials.
   private let signer: S3Signer?
 
-  /// So many redirections are followed, and attempts made that bring something.
+  /// The maximum number of redirections that are followed.
   private static let redirections = 5
+  /// The maximum number of attempts, with or without progress.
   private static let mostAttempts = 1000
-  /// Fewer bytes are no progress.
+  /// The number of bytes from which an attempt counts as progress.
   private static let leastProgress: UInt64 = 4096
 
-  /// - Throws: `usage` for an address that is none, `unsupported` in a build without libcurl.
+  /// Creates a session, without connecting to the server.
+  ///
+  /// - Throws: `usage` for an invalid address, `unsupported` in a build without libcurl.
   package init(_ address: RemoteAddress, _ options: RemoteOptions) throws(DiffError) {
     self.address = address
     self.options = options
@@ -33,14 +36,15 @@ package final class RemoteSession {
     } catch { throw error.at(path: "\(address)") }
   }
 
-  /// Asks.
+  /// Sends a request until it succeeds or fails for good.
   ///
   /// - Parameters:
-  ///   - receiver: takes the body of every answer.
-  ///   - progress: how many bytes of what is wanted have arrived so far: an attempt that brought some
+  ///   - receiver: takes the body of every response.
+  ///   - progress: returns the number of bytes that have arrived so far: an attempt that raises it
   ///     does not count as failed.
-  ///   - make: what to ask, before each attempt; nil if there is nothing left to ask.
-  /// - Returns: the first answer that is no passing failure; nil if nothing was left to ask.
+  ///   - make: returns the request of the next attempt, or nil if there is nothing left to request.
+  /// - Returns: the first response that is not a transient failure; nil if nothing was left to
+  ///   request.
   package func ask(
     _ receiver: any BodyReceiver, progress: () -> UInt64 = { 0 },
     _ make: () throws(DiffError) -> HTTPRequest?
@@ -54,7 +58,7 @@ package final class RemoteSession {
       do throws(ExchangeFailure) {
         let response = try follow(request, receiver)
         guard response.isPassingFailure else { return response }
-        failure = DiffError(.io, "the server answers \(response.status)")
+        failure = DiffError(.io, "the server responded with status \(response.status)")
         pause = response.headers["retry-after"].flatMap { Double($0) } ?? 0
       } catch {
         switch error {
@@ -91,13 +95,13 @@ package final class RemoteSession {
         throw .final(
           DiffError(
             .io,
-            "the server redirects what was signed for it"
+            "the server redirects a request that was signed for it"
               + (response.headers["x-amz-bucket-region"].map { "; the region is \($0)" } ?? "")))
       }
       guard let next = RemoteAddress(target), next.scheme == .https else {
         let scheme = target.prefix { $0 != ":" }.prefix(16)
         throw .final(
-          DiffError(.io, "the server redirects to \(scheme):, and only https: is followed"))
+          DiffError(.io, "the server redirects to \(scheme):; only https: is followed"))
       }
       request.url = next.withoutUser
     }
@@ -107,7 +111,7 @@ package final class RemoteSession {
 }
 
 extension HTTPResponse {
-  /// Whether the server may answer otherwise in a moment.
+  /// True if the server may respond differently in a moment.
   fileprivate var isPassingFailure: Bool { [408, 429, 500, 502, 503, 504].contains(status) }
 
   fileprivate var isRedirection: Bool { [301, 302, 303, 307, 308].contains(status) }
@@ -123,13 +127,13 @@ extension RemoteAddress {
 }
 
 extension DiffError {
-  /// The error of an answer that is not what was asked for.
+  /// Returns the error of an unexpected response.
   static func answered(_ response: HTTPResponse) -> DiffError {
     switch response.status {
     case 404, 410: DiffError(.notFound, "is not on the server (\(response.status))")
-    case 401, 403: DiffError(.denied, "is not given out by the server (\(response.status))")
-    case 412: DiffError(.changed, "was changed on the server in between")
-    default: DiffError(.io, "the server answers \(response.status)")
+    case 401, 403: DiffError(.denied, "the server denies access (\(response.status))")
+    case 412: DiffError(.changed, "was changed on the server meanwhile")
+    default: DiffError(.io, "the server responded with status \(response.status)")
     }
   }
 }

@@ -1,7 +1,7 @@
 #if !Network
 import TensorCore
 
-/// What stands for libcurl in a build without it.
+/// A replacement for libcurl in builds without it, whose `init` throws.
 final class Connection {
   static let isIncluded = false
 

@@ -1,12 +1,12 @@
 import SystemSupport
 import TensorCore
 
-/// Writes a large file to S3 in parts, each of which is sent again by itself where a connection fails;
-/// the object appears as a whole, at the end.
+/// An upload of a large file to S3 in parts, each of which is sent again if a connection fails. The
+/// object appears as a whole, at the end.
 package struct MultipartUpload {
-  /// Bytes of a part; what is smaller is written at once.
+  /// The size of a part in bytes; smaller files are written at once.
   package static let usualPartSize = 16 << 20
-  /// S3 takes no more.
+  /// The maximum number of parts in S3.
   private static let mostParts: UInt64 = 10_000
 
   private let session: RemoteSession
@@ -17,19 +17,21 @@ package struct MultipartUpload {
     self.partSize = partSize
   }
 
-  /// - Returns: whether there was no object of that name; otherwise that one stays.
+  /// Uploads a file as a new object.
+  ///
+  /// - Returns: whether it was written: an existing object is not replaced.
   func run(_ file: File, size: UInt64) throws(DiffError) -> Bool {
     let begun = try ask(.post, query: "uploads=", [])
     guard let identity = begun.receiver.element("UploadId") else {
       throw DiffError(
-        .io, "the server begins no upload in parts", path: "\(session.address)")
+        .io, "the server did not start a multipart upload", path: "\(session.address)")
     }
     let upload = "uploadId=" + S3Object.encoded(String(identity))
     do throws(DiffError) {
       let tags = try send(file, size: size, to: upload)
       return try complete(tags, upload)
     } catch {
-      // Otherwise the parts are kept, and paid for.
+      // Otherwise the parts are kept, and charged for.
       _ = try? ask(.delete, query: upload, nil)
       throw error
     }
@@ -45,7 +47,8 @@ package struct MultipartUpload {
       let part = try file.bytes(at: offset, count: Int(min(length, size - offset)))
       let sent = try ask(.put, query: "partNumber=\(tags.count + 1)&\(upload)", part)
       guard let tag = sent.response.headers["etag"] else {
-        throw DiffError(.io, "the server gives a part no tag", path: "\(session.address)")
+        throw DiffError(
+          .io, "the server returned no entity tag for a part", path: "\(session.address)")
       }
       tags.append(tag)
       offset += UInt64(part.count)
@@ -64,7 +67,7 @@ package struct MultipartUpload {
       request(.post, query: upload, Array(text.utf8), [condition])
     }
     let tag = try RemoteFolder.tag(response, receiver, session, isConditional: true)
-    // This one is answered before it is done: what is wrong stands in the text.
+    // The server sends the status before it completes the upload: an error is in the body.
     if tag != nil, let response, receiver.element("Code") != nil {
       throw receiver.error(response, session)
     }
@@ -80,7 +83,7 @@ package struct MultipartUpload {
     _ method: HTTPRequest.Method, query: String, _ body: [UInt8]?,
     _ headers: [(name: String, value: String)] = []
   ) -> HTTPRequest {
-    // Without a type libcurl says that it is a form.
+    // Without a type libcurl states that of a form.
     let type = method == .post ? [(name: "Content-Type", value: "application/octet-stream")] : []
     return HTTPRequest(
       method: method, url: "\(session.url)?\(query)", headers: type + headers, body: body)

@@ -2,11 +2,11 @@ import SystemSupport
 import TensorCore
 
 extension RemoteFolder {
-  /// What an object must be for a write to take place.
+  /// A condition under which an object is written.
   public enum Condition: Sendable, Hashable {
-    /// There must be none.
+    /// There is no object of the name.
     case absent
-    /// It must have this entity tag.
+    /// The object has this entity tag.
     case unchanged(String)
 
     var header: (name: String, value: String) {
@@ -19,9 +19,9 @@ extension RemoteFolder {
 
   /// Writes an object.
   ///
-  /// - Returns: its new entity tag, or nil if the condition did not hold. After a connection that was
-  ///   cut it may have been written all the same: the caller looks at what is there.
-  /// - Throws: `denied`, `io`; `unsupported` for a server that is no S3.
+  /// - Returns: its new entity tag, or nil if the condition did not hold. If a connection was cut,
+  ///   the object may have been written nevertheless: the caller must compare its contents.
+  /// - Throws: `denied`, `io`; `unsupported` for a server other than S3.
   public func write(
     _ bytes: [UInt8], as name: String, if condition: Condition? = nil
   ) throws(DiffError) -> String? {
@@ -37,7 +37,7 @@ extension RemoteFolder {
 
   /// Writes a file as a new object, in parts if it is large.
   ///
-  /// - Returns: whether there was none of that name; otherwise that one stays.
+  /// - Returns: whether it was written: an existing object is not replaced.
   package func write(
     _ file: File, as name: String, partSize: Int = MultipartUpload.usualPartSize
   ) throws(DiffError) -> Bool {
@@ -45,13 +45,13 @@ extension RemoteFolder {
     guard size > partSize else {
       return try write(file.contents(), as: name, if: .absent) != nil
     }
-    // Servers that know no condition here still do not lose what is there.
+    // For servers that ignore the condition of a multipart upload.
     guard try !exists(name) else { return false }
     let session = try writingSession(name)
     return try MultipartUpload(session, partSize: partSize).run(file, size: size)
   }
 
-  /// Whether there is an object.
+  /// Returns whether an object exists.
   func exists(_ name: String) throws(DiffError) -> Bool {
     let session = try session(name)
     let receiver = TextReceiver()
@@ -63,7 +63,7 @@ extension RemoteFolder {
     return true
   }
 
-  /// Removes an object, if there is one.
+  /// Removes an object, if it exists.
   public func remove(_ name: String) throws(DiffError) {
     let session = try writingSession(name)
     let receiver = TextReceiver()
@@ -74,10 +74,10 @@ extension RemoteFolder {
     throw receiver.error(response, session)
   }
 
-  /// Finds out, by writing an object and trying to replace it, whether the server heeds conditions:
-  /// without them two writers would overwrite each other.
+  /// Checks, by writing an object and trying to replace it, that the server respects conditions:
+  /// without them two writers would overwrite each other's objects.
   ///
-  /// - Throws: `unsupported` if it does not.
+  /// - Throws: `unsupported` if it ignores them.
   public func requireConditions() throws(DiffError) {
     let probe = ".diffkit-probe-\(UInt64.random(in: 0 ... .max))"
     let first = try write([1], as: probe, if: .absent)
@@ -90,8 +90,8 @@ extension RemoteFolder {
     guard first != nil, second == nil, third == nil, fourth != nil else {
       throw DiffError(
         .unsupported,
-        "the server does not heed the conditions of a write (If-None-Match, If-Match), so it is not "
-          + "written to", path: name)
+        "the server ignores the conditions of a write (If-None-Match, If-Match), so nothing is "
+          + "written to it", path: name)
     }
   }
 
@@ -99,18 +99,18 @@ extension RemoteFolder {
     let session = try session(name)
     guard session.address.scheme == .s3 else {
       throw DiffError(
-        .unsupported, "is on a server that is read only; folders and s3 addresses are written to",
+        .unsupported, "is read only; only folders and s3 addresses can be written to",
         path: self.name)
     }
     return session
   }
 
-  /// The entity tag of what was written; nil if the condition did not hold.
+  /// Returns the entity tag of a written object, or nil if the condition did not hold.
   static func tag(
     _ response: HTTPResponse?, _ receiver: TextReceiver, _ session: RemoteSession,
     isConditional: Bool
   ) throws(DiffError) -> String? {
-    // 409: another write of the object was under way; 404: what was to be unchanged is gone.
+    // 409: another write of the object was in progress; 404: the object to replace is gone.
     guard let response, !isConditional || ![409, 412].contains(response.status) else { return nil }
     if response.status == 404, isConditional, receiver.element("Code") != "NoSuchBucket" {
       return nil

@@ -1,7 +1,7 @@
-/// Who asks S3.
+/// The credentials of requests to S3.
 package struct S3Credentials: Sendable, Hashable {
   package var key, secret: String
-  /// Of a session that ends.
+  /// The token of temporary credentials.
   package var token: String?
 
   package init(key: String, secret: String, token: String? = nil) {
@@ -10,8 +10,8 @@ package struct S3Credentials: Sendable, Hashable {
     self.token = token
   }
 
-  /// The credentials in the variables that Amazon's own programs read; nil to ask without any, which
-  /// is enough for public objects.
+  /// Reads the variables that Amazon's own programs read; returns nil if they are not set, which is
+  /// enough for public objects.
   package init?(_ environment: [String: String]) {
     guard let key = environment["AWS_ACCESS_KEY_ID"],
       let secret = environment["AWS_SECRET_ACCESS_KEY"]

@@ -1,21 +1,22 @@
 import TensorCore
 
-/// An object of S3, or a prefix of some, by its address.
+/// The URL and the signer of an object of S3.
 package struct S3Object: Sendable {
-  /// The address as HTTP has it.
+  /// The URL of the object.
   package let url: String
-  /// Nil without credentials.
+  /// The signer of requests; nil without credentials.
   package let signer: S3Signer?
 
-  /// Finds out where `s3://BUCKET/KEY` is: on the server that the options or the variable
-  /// `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name, or Amazon's, in the region of `AWS_REGION`.
+  /// Locates `s3://BUCKET/KEY`: on the server that the options or the variable
+  /// `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name, or on Amazon's in the region of
+  /// `AWS_REGION`.
   ///
-  /// - Throws: `usage` for an address without a bucket or a key, an endpoint that is no address.
+  /// - Throws: `usage` for an address without a bucket or a key, and for an invalid endpoint.
   package init(_ address: RemoteAddress, _ options: RemoteOptions) throws(DiffError) {
     let (bucket, rest) = address.parts
     let key = rest.drop { $0 == "/" }
     guard !bucket.isEmpty, !key.isEmpty, bucket.allSatisfy(Self.isOfBucket) else {
-      throw DiffError(.usage, "names no object: s3://BUCKET/KEY")
+      throw DiffError(.usage, "does not name an object: s3://BUCKET/KEY")
     }
     let variables = options.environment
     let region = variables["AWS_REGION"] ?? variables["AWS_DEFAULT_REGION"] ?? "us-east-1"
@@ -26,12 +27,13 @@ package struct S3Object: Sendable {
       guard let server = RemoteAddress(endpoint), server.scheme != .s3,
         !endpoint.contains(where: { "?#@".contains($0) })
       else {
-        throw DiffError(.usage, "no address of a server: http://… or https://…", path: endpoint)
+        throw DiffError(
+          .usage, "is not the address of a server: http://… or https://…", path: endpoint)
       }
       let root = server.parts.path.hasSuffix("/") ? server.parts.path.dropLast() : server.parts.path
       url = "\(server.scheme)://\(server.hostWithoutUsualPort)\(root)/\(bucket)/\(path)"
     } else if bucket.contains(".") {
-      // Amazon's certificate is not for names below names.
+      // Amazon's certificate does not cover names with further dots.
       url = "https://s3.\(region).amazonaws.com/\(bucket)/\(path)"
     } else {
       url = "https://\(bucket).s3.\(region).amazonaws.com/\(path)"
@@ -43,7 +45,7 @@ package struct S3Object: Sendable {
     character.isASCII && (character.isLetter || character.isNumber || ".-_".contains(character))
   }
 
-  /// Percent-encoded as S3 wants it: all but unreserved characters (RFC 3986).
+  /// Returns a text percent-encoded as S3 requires: all but unreserved characters (RFC 3986).
   static func encoded(_ text: String, keeping kept: String = "") -> String {
     let plain = Set("-._~\(kept)".utf8)
     let digits = Array("0123456789ABCDEF".utf8)
@@ -64,8 +66,8 @@ package struct S3Object: Sendable {
 }
 
 extension RemoteAddress {
-  /// The host with a port only where it is not the scheme's own, which no client names to the server:
-  /// it would be signed and not be sent.
+  /// The host, with a port only if it is not the default of the scheme: clients do not send that
+  /// one, so it must not be signed.
   fileprivate var hostWithoutUsualPort: Substring {
     let usual = scheme == .https ? ":443" : ":80"
     return parts.host.hasSuffix(usual) ? parts.host.dropLast(usual.count) : parts.host

@@ -2,8 +2,8 @@ import Kernels
 import Platform
 import TensorCore
 
-/// Signs requests to S3 (AWS Signature Version 4: docs.aws.amazon.com, «Authenticating Requests»,
-/// with the hash of the payload among the headers).
+/// A signer of requests to S3 (AWS Signature Version 4: docs.aws.amazon.com, «Authenticating
+/// Requests», with the hash of the payload among the headers).
 package struct S3Signer: Sendable {
   let credentials: S3Credentials
   let region: String
@@ -13,10 +13,10 @@ package struct S3Signer: Sendable {
     self.region = region
   }
 
-  /// Adds the headers of a signature to a request whose address is one that `S3Object` made: its
-  /// path is percent-encoded, its query ascending and encoded.
+  /// Adds the headers of a signature to a request with a URL of `S3Object`: its path is
+  /// percent-encoded, its query ascending and encoded.
   ///
-  /// - Parameter seconds: the time, since 1970.
+  /// - Parameter seconds: the present time in seconds since 1970.
   package func sign(_ request: inout HTTPRequest, at seconds: Int = time(nil)) {
     guard let address = RemoteAddress(request.url) else { return }
     let (host, rest) = address.parts
@@ -48,7 +48,7 @@ package struct S3Signer: Sendable {
       ))
   }
 
-  /// Signs a text with a key for a day, a region and a service.
+  /// Returns the signature of a text with the key for a day, a region and a service.
   package static func signature(of text: String, scope: String, secret: String) -> String {
     var key = Array("AWS4\(secret)".utf8)
     for part in scope.split(separator: "/") {
@@ -57,13 +57,13 @@ package struct S3Signer: Sendable {
     return SHA256.authentication(text, key: key).hexadecimal
   }
 
-  /// Headers that nothing between here and the server changes.
+  /// Returns whether a header is signed: no proxy may change it.
   private static func isSigned(_ name: String) -> Bool {
     ["host", "range", "if-match", "if-none-match", "content-type", "date"].contains(name)
       || name.hasPrefix("x-amz-")
   }
 
-  /// `20130524T000000Z`.
+  /// Returns a time in the form `20130524T000000Z`.
   private static func stamp(_ seconds: Int) -> String {
     var seconds = time_t(seconds)
     var parts = unsafe tm()
