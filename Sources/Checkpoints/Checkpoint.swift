@@ -51,6 +51,7 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// Starts a new file at `path`: a copy of this one, to be changed; see `CheckpointOutput`.
   ///
   /// - Parameters:
+  ///   - path: the path of the copy.
   ///   - rewriting: names of tensors that the caller writes completely: contiguous ones are not
   ///     copied and read as zeros until they are written.
   ///   - changing: all changes for which `insert`, `delete` and `reshape` will be called. Formats

@@ -15,6 +15,9 @@ public protocol CheckpointOutput: AnyObject, Sendable {
   /// ones.
   ///
   /// - Parameters:
+  ///   - bytes: the new bytes of a range of elements, little-endian.
+  ///   - tensor: the tensor, which the source has.
+  ///   - offset: the offset of `bytes` in the tensor, in bytes.
   ///   - positions: the elements that may change, ascending, relative to the start of `bytes`.
   ///   - old: the old values of these elements.
   func write(

@@ -6,11 +6,12 @@ extension CheckpointFile {
   /// caller has written all of them; returns it with the tensors as they will be stored.
   ///
   /// - Parameters:
+  ///   - path: the path of the new file.
+  ///   - format: the format of the file.
   ///   - tensors: names, types and shapes, each name once.
   ///   - metadata: metadata of the file: `__metadata__` in safetensors, attributes of the root
-  ///     group
-  ///     in HDF5.
-  ///   - hdf5: the host of libhdf5.
+  ///     group in HDF5.
+  ///   - host: the host of libhdf5.
   ///   - overwriting: whether an existing file may be replaced.
   /// - Throws: `exists` or `io`; `unsupported` for a name or type that the format does not support.
   public static func make(

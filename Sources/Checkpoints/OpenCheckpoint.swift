@@ -5,7 +5,9 @@ extension CheckpointFile {
   /// Opens a checkpoint and detects its format: an HDF5 file, a safetensors file, or a folder of
   /// safetensors files (or the index in it).
   ///
-  /// - Parameter hdf5: the host of libhdf5, used if the file is HDF5.
+  /// - Parameters:
+  ///   - path: the path of the file, folder or index.
+  ///   - host: the host of libhdf5, used if the file is HDF5.
   /// - Throws: `io` if it cannot be read, `notACheckpoint` with a description of the file, or the
   ///   errors of that format.
   public static func open(

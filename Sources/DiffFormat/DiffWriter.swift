@@ -43,8 +43,12 @@ public final class DiffWriter {
 
   /// Starts a diff on `sink`.
   ///
-  /// - Parameter packed: whether an entry may have elements that are not whole bytes, which the
-  ///   header declares; readers of version 1.0 refuse such a file.
+  /// - Parameters:
+  ///   - sink: the destination of the diff.
+  ///   - metadata: the metadata of the diff, which may be changed until `finish`.
+  ///   - profile: the profile by which encodings are chosen.
+  ///   - packed: whether an entry may have elements that are not whole bytes, which the header
+  ///     declares; readers of version 1.0 refuse such a file.
   public init(
     _ sink: any ByteSink, metadata: [String: String] = [:], profile: EncodingProfile = .size,
     packed: Bool = false

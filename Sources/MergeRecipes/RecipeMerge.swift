@@ -17,10 +17,12 @@ public struct RecipeMerge {
   /// unnamed file.
   ///
   /// - Parameters:
+  ///   - recipe: the recipe to follow.
   ///   - path: the path of the recipe; models are looked up in the current folder, then in that of
   ///     the recipe.
   ///   - scratch: a path beside which the deltas are written.
   ///   - options: the options that a recipe does not specify: types, heads, the seed.
+  ///   - handler: called repeatedly with the progress.
   /// - Throws: `notFound` for models that do not exist, `usage` for a missing or unsuitable base,
   ///   both with the line; the errors of `Diffs.create`.
   public init(

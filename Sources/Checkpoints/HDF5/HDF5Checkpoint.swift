@@ -27,7 +27,9 @@ public final class HDF5Checkpoint: Checkpoint {
 
   /// Opens a file and reads its table of tensors.
   ///
-  /// - Parameter hdf5: the host of libhdf5.
+  /// - Parameters:
+  ///   - path: the path of the file.
+  ///   - host: the host of libhdf5.
   /// - Throws: `io` if it cannot be read or the helper is missing; `notACheckpoint` if libhdf5 does
   ///   not open it; `malformed` or `unsupportedCheckpoint` if its structure is damaged.
   /// - Complexity: O(n log n) in objects and chunks.

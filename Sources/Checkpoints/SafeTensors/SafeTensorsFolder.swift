@@ -25,8 +25,9 @@ public final class SafeTensorsFolder: Checkpoint {
 
   /// Opens a folder, or an index and the files that it names.
   ///
-  /// - Parameter replaced: contents that an output has instead of other files of the folder, by
-  ///   name.
+  /// - Parameters:
+  ///   - path: the path of the folder, or of its index.
+  ///   - replaced: contents that an output has instead of other files of the folder, by name.
   /// - Throws: `io`; `notACheckpoint` if the folder holds none; `malformed`, `truncated` or
   ///   `limit` if a header or the index breaks a rule.
   /// - Complexity: O(n log n) in the length of all headers.

@@ -22,7 +22,10 @@ extension Diffs {
   /// The changes of all diffs in a window of a tensor are sorted by position, which makes all
   /// changes of one position adjacent, so that only pairs that share a position take time.
   ///
-  /// - Parameter base: the base of the exact diffs, or nil.
+  /// - Parameters:
+  ///   - diffs: the diffs to compare.
+  ///   - base: the base of the exact diffs, or nil.
+  ///   - options: the tolerance and the map of names.
   /// - Throws: the errors of reading a diff; `wrong-base` with the name of a tensor; `mismatch`.
   /// - Complexity: O(changes + pairs of changes at one position), on all cores; memory for some
   ///   windows of half a million changes and O(diffs²) counters.

@@ -7,8 +7,15 @@ extension Diffs {
   /// Composes any chain of exact diffs: applies them to the base one after the other and creates
   /// the XOR diff from the base to the last result.
   ///
-  /// - Parameter scratch: a path beside which two temporary checkpoints are written, and removed in
-  ///   the end.
+  /// - Parameters:
+  ///   - diffs: the diffs, in the order of application.
+  ///   - base: the base of the first diff.
+  ///   - scratch: a path beside which two temporary checkpoints are written, and removed in the
+  ///     end.
+  ///   - sink: the destination of the composed diff.
+  ///   - profile: the profile by which encodings are chosen.
+  ///   - metadata: further metadata to store.
+  ///   - handler: called repeatedly with the progress.
   /// - Throws: the errors of `apply` and `create`; `unsupported` for additions.
   /// - Complexity: O(size of the base) for each diff.
   public static func compose(

@@ -23,8 +23,13 @@ extension Checkpoint {
   /// A diff made on either checkpoint applies to the other, unless types are changed.
   ///
   /// - Parameters:
-  ///   - type: the type to convert all float tensors to, each element rounded to nearest even.
+  ///   - path: the path of the new file.
+  ///   - format: the format of the file.
+  ///   - wanted: the type to convert all float tensors to, each element rounded to nearest even;
+  ///     nil to keep the types.
   ///   - except: the tensors to leave out.
+  ///   - overwriting: whether an existing file may be replaced.
+  ///   - handler: called repeatedly with the progress.
   /// - Throws: `mismatch` if two names would become equal; `unsupported` for names and types that
   ///   the format does not support; `exists`, `io`.
   /// - Complexity: O(bytes); memory for a window of blocks.

@@ -21,9 +21,14 @@ extension Diffs {
   /// Writes the changes of a diff to its base as a delta of another tool.
   ///
   /// - Parameters:
+  ///   - diff: the diff to convert.
   ///   - base: the base of the diff, in safetensors.
   ///   - path: for a versioned folder its name, `weight_vNNNNNN`, where N is one more than the base
   ///     version; for Fireworks a file, or a folder if the base is one.
+  ///   - format: the format of the delta.
+  ///   - options: the checksum, and the map from names in the diff to names in the base.
+  ///   - overwriting: whether an existing file may be replaced; a folder never is.
+  ///   - handler: called repeatedly with the progress.
   /// - Throws: `unsupported` for tensors that are inserted, deleted or reshaped, and for a base
   ///   that is not safetensors; `wrongBase`; `usage` for a name without a version; `exists`, `io`.
   /// - Complexity: O(bytes of the tensors that change), for Fireworks of all tensors; memory for a

@@ -8,7 +8,12 @@ extension Diffs {
   /// Writes the exact diff equivalent to a delta of another tool on its base. The new bytes of each
   /// tensor must have the checksum in the delta, which detects a wrong base.
   ///
-  /// - Parameter options: names, profile and metadata; values are exact.
+  /// - Parameters:
+  ///   - delta: the delta to convert.
+  ///   - base: the base of the delta.
+  ///   - sink: the destination of the diff.
+  ///   - options: names, profile and metadata; values are exact.
+  ///   - handler: called repeatedly with the progress.
   /// - Throws: `mismatch` for tensors that the base lacks; `wrongBase` or `checksum` if the new
   ///   bytes do not match; `malformed` for damaged payloads; `io`.
   /// - Complexity: O(bytes of the tensors that change); memory for a few blocks.

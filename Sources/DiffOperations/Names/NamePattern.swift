@@ -9,8 +9,9 @@ public struct NamePattern: Sendable, Hashable {
 
   /// Creates a pattern.
   ///
-  /// - Parameter joiningSeparators: whether '/' and '.' are equal, as for names of different
-  ///   checkpoints.
+  /// - Parameters:
+  ///   - text: the pattern, in which `*` and `?` are wildcards.
+  ///   - joiningSeparators: whether '/' and '.' are equal, as for names of different checkpoints.
   public init(_ text: String, joiningSeparators: Bool = true) {
     self.text = text
     joinsSeparators = joiningSeparators

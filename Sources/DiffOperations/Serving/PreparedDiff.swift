@@ -25,10 +25,13 @@ public struct PreparedDiff: Sendable {
   /// in order, additions to one base are summed, as in `apply`.
   ///
   /// - Parameters:
+  ///   - diffs: the diffs to decode.
+  ///   - model: the model whose base they are to change.
   ///   - verification: `full` hashes each tensor that changes, `touched` only the elements that
   ///     change (for a single exact diff).
   ///   - allowsOtherBase: whether additions may be applied to a base other than theirs, though not
   ///     to their result.
+  ///   - names: maps names in the diffs to names in the model.
   /// - Throws: the errors of `apply`: `wrong-base`, `mismatch`, `unsupported`; `unsupported` for
   ///   tensors that change their shape.
   /// - Complexity: O(changes) in time and memory, plus the verification.

@@ -34,9 +34,11 @@ public final class ResidentModel: Checkpoint {
 
   /// Reads all tensors of a checkpoint.
   ///
-  /// - Parameter mapping: whether to map tensors that are contiguous in their file and in the
-  ///   machine's byte order, instead of reading them. Mapped pages are shared with other processes
-  ///   until a diff changes them; the files must not be changed while the model exists.
+  /// - Parameters:
+  ///   - checkpoint: the checkpoint to read.
+  ///   - mapping: whether to map tensors that are contiguous in their file and in the machine's
+  ///     byte order, instead of reading them. Mapped pages are shared with other processes until a
+  ///     diff changes them; the files must not be changed while the model exists.
   /// - Throws: `io` or `unsupported` for a tensor larger than memory can address.
   /// - Complexity: O(bytes); O(tensors) if all are mapped.
   public init(_ checkpoint: any Checkpoint, mapping: Bool = false) throws(DiffError) {

@@ -14,9 +14,11 @@ extension Diffs {
   /// including fingerprints.
   ///
   /// - Parameters:
+  ///   - diff: the diff to extract from.
   ///   - patterns: the names to take, with wildcards as in `NamePattern`; none takes all.
   ///   - exceptions: the names to leave out of these.
   ///   - metadata: further metadata to store.
+  ///   - sink: the destination of the new diff.
   /// - Throws: `usage` if a pattern matches no tensor, or nothing is left; the errors of reading
   ///   and writing.
   /// - Complexity: O(bytes extracted); memory for a page.

@@ -6,12 +6,14 @@ import CKernels
 public struct AdamStep: Sendable {
   let numbers: dk_adam
 
-  /// Creates a step with a learning rate.
+  /// Creates a step.
   ///
   /// - Parameters:
+  ///   - learningRate: The learning rate.
   ///   - number: The number of the step, counted from 1.
   ///   - beta1: The decay rate of the mean of the gradients; by default 0.9 as a float32.
   ///   - beta2: The decay rate of the mean of their squares; by default 0.999 as a float32.
+  ///   - epsilon: Added to the corrected root, so that the quotient is finite.
   ///   - decay: The weight decay, which is multiplied by the learning rate; 0 for gates.
   ///   - scale: A factor of the gradients, for clipping.
   public init(

@@ -11,8 +11,10 @@ import Platform
 
   /// Creates a buffer of zeros. Memory is taken from the system only when it is first written.
   ///
-  /// - Parameter hugePages: True if all of it will be written, so that the system should use large
-  ///   memory pages where it can.
+  /// - Parameters:
+  ///   - count: The number of values.
+  ///   - hugePages: True if all of it will be written, so that the system should use large memory
+  ///     pages where it can.
   public init(count: Int, hugePages: Bool = false) {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride

@@ -89,8 +89,10 @@ public final class Tape {
   /// Adds the gradients of `scale` times all losses on the tape to those of the parameters, and
   /// empties the tape.
   ///
-  /// - Parameter completing: True if only this tape adds to the gradients of the batch; they are
-  ///   then sent to other ranks as soon as the tape has completed them.
+  /// - Parameters:
+  ///   - scale: The factor of the losses.
+  ///   - completing: True if only this tape adds to the gradients of the batch; they are then sent
+  ///     to other ranks as soon as the tape has completed them.
   public func pullBack(scale: Float, completing: Bool = false) {
     self.scale = scale
     while let operation = operations.popLast() {

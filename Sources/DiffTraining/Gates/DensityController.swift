@@ -29,6 +29,8 @@ public struct DensityController: Sendable, Hashable {
   ///   - target: The density to end with, above 0.
   ///   - elements: The number of elements of the model without the head.
   ///   - steps: The number of steps.
+  ///   - start: The share of the steps in which gates cost nothing.
+  ///   - landing: The share of the steps after which the density is to be `target`.
   public init(
     target: Double, elements: Int, steps: Int, start: Double = 0.2, landing: Double = 0.8
   ) {
@@ -45,9 +47,7 @@ public struct DensityController: Sendable, Hashable {
     return min(1, max(0, (step - begin) / max(1, end - begin)))
   }
 
-  /// Sets λ for the next step.
-  ///
-  /// - Parameter found: The measurements of a step.
+  /// Sets λ for the next step from the measurements of `step`, which is counted from 0.
   public mutating func update(step: Int, found: GatedParameters.Measure) {
     let seen = max(found.seenDensity, 1e-12)
     let odds = Self.logOdds(found.twiceOpenDensity / seen)

@@ -70,10 +70,15 @@ public final class GatedParameters {
   /// Creates gates for parameters that are not of the head. At first all are open and w is zero.
   ///
   /// - Parameters:
+  ///   - layout: The layout of the model's parameters.
   ///   - values: The base, which is copied; from now on the values of the draw.
   ///   - gradients: The gradients that the model adds to.
   ///   - learning: The indices of the parameters, nil for all. The others are not changed, and
   ///     densities are shares of all that are not of the head.
+  ///   - grouping: The sets of parameters that share a gate beside their own.
+  ///   - penalty: The way in which the penalty counts a parameter in a group.
+  ///   - slope: The derivative of z by which the locations of the gates are trained.
+  ///   - seed: The seed of the draws.
   public init(
     _ layout: ParameterLayout, _ values: FloatBuffer, _ gradients: Gradients,
     of learning: [Int]? = nil, grouping: GateGrouping = .tensor, penalty: GatePenalty = .product,
@@ -162,6 +167,7 @@ public final class GatedParameters {
   ///
   /// - Parameters:
   ///   - step: The step that was measured.
+  ///   - weights: The step of w.
   ///   - gates: The step of the gates of elements.
   ///   - shared: The step of the gates of groups.
   public func update(step: Int, weights: AdamStep, gates: AdamStep, shared: AdamStep) {

@@ -42,8 +42,10 @@ public final class AdamW {
   /// Creates an optimizer.
   ///
   /// - Parameters:
+  ///   - layout: The layout of the model's parameters.
   ///   - parameters: The indices in `layout.parameters` of those to be moved, without those that
   ///     are frozen.
+  ///   - options: The hyperparameters of the steps.
   public init(_ layout: ParameterLayout, parameters: [Int], options: Options = Options()) {
     self.options = options
     self.parameters = parameters

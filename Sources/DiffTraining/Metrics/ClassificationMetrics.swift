@@ -9,6 +9,8 @@ public struct Confusion: Sendable, Hashable {
   /// Counts predictions.
   ///
   /// - Parameters:
+  ///   - predictions: The predicted class of each example.
+  ///   - truths: The correct class of each example.
   ///   - classes: The number of classes; pairs with a class outside 0 ..< classes are not counted.
   public init(predictions: some Sequence<Int>, truths: some Sequence<Int>, classes: Int) {
     self.classes = classes

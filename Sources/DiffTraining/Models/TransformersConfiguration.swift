@@ -12,6 +12,7 @@ public struct TransformersConfiguration: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - contents: The contents of the base's `config.json`.
+  ///   - facts: The properties of the task.
   ///   - vocabulary: The number of rows of the token table; nil to keep it.
   /// - Throws: `malformed`.
   public init(

@@ -7,7 +7,8 @@ extension Tape {
   ///
   /// - Parameters:
   ///   - queries: [rows, width]; all tokens, or one of each sequence.
-  ///   - keys, values: [tokens, width]; not the same variable, nor that of the queries.
+  ///   - keys: [tokens, width]; not the variable of the queries.
+  ///   - values: [tokens, width]; not the variable of the queries or of the keys.
   ///   - queryOffsets: The first query of each sequence, and the end of the last sequence.
   ///   - offsets: The first token of each sequence, and the end of the last sequence.
   ///   - heads: The number of heads; the width is divided among them.

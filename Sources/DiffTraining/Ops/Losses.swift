@@ -26,7 +26,9 @@ extension Tape {
 
   /// Records the squared difference between each row's only element and its target as a loss.
   ///
-  /// - Parameter outputs: [examples, 1].
+  /// - Parameters:
+  ///   - outputs: [examples, 1].
+  ///   - targets: The target of each example.
   /// - Returns: The sum over the examples.
   public func squaredError(_ outputs: Variable, targets: [Float]) -> Double {
     precondition(targets.count == outputs.rows && outputs.columns == 1)

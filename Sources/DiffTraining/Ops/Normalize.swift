@@ -8,7 +8,8 @@ extension Tape {
   ///   - x: [rows, width].
   ///   - residual: Added before the normalization, [rows, width].
   ///   - dropout: The share of x that is set to zero.
-  ///   - gain, shift: [width].
+  ///   - gain: The factor of each column after the normalization, [width].
+  ///   - shift: Added to each column after that, [width].
   ///   - epsilon: Added to the variance.
   /// - Returns: [rows, width].
   public func normalize(

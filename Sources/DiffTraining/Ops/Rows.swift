@@ -3,7 +3,9 @@ import Kernels
 extension Tape {
   /// Returns some rows of x, one of each example: [chosen, columns].
   ///
-  /// - Parameter chosen: Indices of rows, ascending, each at most once.
+  /// - Parameters:
+  ///   - chosen: Indices of rows, ascending, each at most once.
+  ///   - x: [rows, columns].
   public func rows(_ chosen: [Int], of x: Variable) -> Variable {
     let input = value(of: x)
     let output = variable(rows: chosen.count, columns: x.columns, unit: .example, of: [x])

@@ -15,7 +15,10 @@ public final class ParameterCheckpoint: Checkpoint {
 
   /// Creates a checkpoint.
   ///
-  /// - Parameter values: The values in the order of the layout, which are copied.
+  /// - Parameters:
+  ///   - layout: The layout of the model's parameters.
+  ///   - values: The values in the order of the layout, which are copied.
+  ///   - path: The name of the checkpoint in messages.
   public init(_ layout: ParameterLayout, _ values: FloatBuffer, path: String = "parameters") {
     self.path = path
     self.values = FloatBuffer(count: layout.count)

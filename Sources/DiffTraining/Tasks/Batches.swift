@@ -25,7 +25,9 @@ public struct Batches: Sendable, Hashable {
   /// Returns the batches of an epoch: indices of examples, every example once. A batch has at most
   /// `size` times the greatest length, since nothing is padded. O(n log n).
   ///
-  /// - Parameter lengths: The number of tokens of each example.
+  /// - Parameters:
+  ///   - lengths: The number of tokens of each example.
+  ///   - epoch: The number of the epoch, which determines the order together with `seed`.
   public func batches(_ lengths: [Int], epoch: Int) -> [[Int]] {
     var random = SplitMix64(
       seed: seed &+ UInt64(truncatingIfNeeded: epoch) &* 0x9E37_79B9_7F4A_7C15)
@@ -54,7 +56,9 @@ extension TaskData {
   /// Splits off a random part: of each class the same share, to the nearest example; numbers and
   /// spans are one class.
   ///
-  /// - Parameter share: The share of the part, 0 ... 1.
+  /// - Parameters:
+  ///   - share: The share of the part, 0 ... 1.
+  ///   - seed: The seed of the choice.
   /// - Returns: The indices of the rest and of the part, ascending.
   public func split(_ share: Double, seed: UInt64) -> (rest: [Int], part: [Int]) {
     var random = SplitMix64(seed: seed)

@@ -19,6 +19,7 @@ extension Questions {
   /// which begins `stride` tokens before the end of the previous one. O(bytes), on all cores.
   ///
   /// - Parameters:
+  ///   - tokenizer: The tokenizer of the model.
   ///   - maxLength: The most tokens in a sequence; a question takes at most half of it.
   ///   - stride: The number of tokens that consecutive windows share.
   public func windows(
@@ -79,6 +80,7 @@ extension Questions {
   /// scores of its ends, if that exceeds the score of no answer by more than `threshold`.
   ///
   /// - Parameters:
+  ///   - windows: Windows of these questions.
   ///   - outputs: For each window, [tokens of the sequence, 2]: the scores of each token as the
   ///     first and as the last of the answer.
   ///   - longest: The maximum number of tokens in an answer.

@@ -46,8 +46,10 @@ public struct TableReader {
 
   /// Opens a file.
   ///
-  /// - Parameter format: By default that of the name's suffix, else TSV. Quoting in TSV is detected
-  ///   by reading the file.
+  /// - Parameters:
+  ///   - path: The path of the file.
+  ///   - format: By default that of the name's suffix, else TSV. Quoting in TSV is detected by
+  ///     reading the file.
   /// - Throws: `io`; `malformed` for files that are known not to be tables.
   public init(_ path: String, format: TableFormat? = nil) throws(DiffError) {
     var known = format ?? TableFormat(suffixOf: path) ?? .tsv

@@ -71,7 +71,9 @@ public struct TaskData: Sendable, Hashable {
 extension [TaskRow] {
   /// Returns the examples as tokens. O(bytes), on all cores.
   ///
-  /// - Parameter maxLength: The number of tokens to which longer sequences are cut.
+  /// - Parameters:
+  ///   - tokenizer: The tokenizer of the model.
+  ///   - maxLength: The number of tokens to which longer sequences are cut.
   /// - Returns: The examples, and the number of those that were cut.
   public func examples(
     _ tokenizer: some Tokenizer, maxLength: Int

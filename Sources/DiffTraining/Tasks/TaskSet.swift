@@ -18,7 +18,10 @@ public struct TaskSet: Sendable {
   /// (`TaskData`).
   ///
   /// - Parameters:
+  ///   - path: The path of the file.
+  ///   - options: The options for reading a table.
   ///   - kind: The required kind of task; nil for any.
+  ///   - tokenizer: The tokenizer of the model.
   ///   - maxLength: The number of tokens to which longer texts are cut, and contexts divided.
   /// - Throws: `io`, `malformed`; `usage` for another kind of task.
   public init(
@@ -85,7 +88,9 @@ public struct TaskSet: Sendable {
   /// Returns the answers to the questions. If every question of the data has an answer, as in SQuAD
   /// 1.1, every one is answered; else the model decides.
   ///
-  /// - Parameter mayBeNone: True if the model decides in any case.
+  /// - Parameters:
+  ///   - predictions: The model's outputs for each of `examples`, [tokens of the sequence, 2].
+  ///   - mayBeNone: True if the model decides in any case.
   public func answers(_ predictions: [[Float]], mayBeNone: Bool = false) -> [String] {
     guard let (all, windows) = questions else { return [] }
     let decides = mayBeNone || all.questions.contains { $0.answers.isEmpty }

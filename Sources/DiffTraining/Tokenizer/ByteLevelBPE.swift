@@ -23,6 +23,7 @@ public struct ByteLevelBPE: Tokenizer {
   ///   - vocabulary: The contents of `vocab.json`: ids by token.
   ///   - merges: The contents of `merges.txt`: pairs of tokens, one on each line, in the order in
   ///     which they are joined.
+  ///   - addsPrefixSpace: True to tokenize a text as if a space preceded it.
   /// - Throws: `malformed` if they are not such files or do not match.
   public init(
     vocabulary: [UInt8], merges: [UInt8], addsPrefixSpace: Bool = false

@@ -3,8 +3,12 @@ import TensorCore
 extension EncoderModel {
   /// Returns the model's outputs for examples, in batches.
   ///
-  /// - Parameter ranks: The processes that share the batches; all get all predictions, which have
-  ///   the bits of those of a single process.
+  /// - Parameters:
+  ///   - examples: The examples, in any order.
+  ///   - values: The parameters.
+  ///   - batchSize: The number of examples in a batch.
+  ///   - ranks: The processes that share the batches; all get all predictions, which have the bits
+  ///     of those of a single process.
   public func predictions(
     of examples: [TokenExample], at values: FloatBuffer, batchSize: Int = 64,
     sharedBy ranks: Ranks = Ranks()
