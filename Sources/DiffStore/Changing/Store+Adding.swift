@@ -33,8 +33,12 @@ extension Store {
   /// Adds a checkpoint as the exact diff from its parent, and, if the links have grown, as an
   /// anchor.
   ///
-  /// - Parameter source: the parent as a checkpoint, if there is one: reading it is faster than
-  ///   rebuilding it from the store's links. It must be that version.
+  /// - Parameters:
+  ///   - checkpoint: the checkpoint to add.
+  ///   - options: the name, parent, metadata and profile of the version.
+  ///   - source: the parent as a checkpoint, if there is one: reading it is faster than rebuilding
+  ///     it from the store's links. It must be that version.
+  ///   - progress: called repeatedly with the progress.
   /// - Throws: `locked` if another process is changing the store; `exists` for a name that is
   ///   taken; `wrongBase` if `source` is another version; the errors of `Diffs.create`. The store
   ///   is unchanged then.

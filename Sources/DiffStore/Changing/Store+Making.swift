@@ -8,9 +8,14 @@ extension Store {
   /// Creates a store in a new folder, or in an empty one, with a checkpoint as its first version.
   ///
   /// - Parameters:
+  ///   - path: the path of the folder.
+  ///   - checkpoint: the first version.
+  ///   - name: the name of the first version.
+  ///   - metadata: the metadata of the first version.
   ///   - anchorShare: a version gets an anchor when the links since the last one take more than
   ///     this share of a full copy.
   ///   - anchorLinks: the maximum number of links between a version and its anchor.
+  ///   - progress: called repeatedly with the progress.
   /// - Throws: `exists` if there is a store; `unsupported` for a checkpoint whose names are
   ///   ambiguous; `io`.
   /// - Complexity: O(bytes): the checkpoint is copied and hashed.

@@ -23,8 +23,9 @@ extension Store {
   /// index, damaged diffs, versions to which no anchor leads, links whose fingerprints do not lead
   /// to their version.
   ///
-  /// - Parameter rebuilding: whether every version is also rebuilt and compared with its
-  ///   fingerprint.
+  /// - Parameters:
+  ///   - rebuilding: whether every version is also rebuilt and compared with its fingerprint.
+  ///   - progress: called repeatedly with the progress of rebuilding a version.
   /// - Throws: the errors of reading the index.
   /// - Complexity: O(bytes of all files); to rebuild, O(bytes of a checkpoint) for each version.
   public func check(

@@ -27,8 +27,13 @@ extension Store {
   /// kept beside it. Every tensor that changes is verified before and after, and the result as a
   /// whole before it becomes visible.
   ///
-  /// - Parameter output: the path of the result; nil to change the checkpoint in place, with a redo
-  ///   journal, so that it is either the old version or, perhaps after `recover`, the new one.
+  /// - Parameters:
+  ///   - checkpoint: the checkpoint to switch.
+  ///   - name: the name of the version to switch to.
+  ///   - output: the path of the result; nil to change the checkpoint in place, with a redo
+  ///     journal, so that it is either the old version or, perhaps after `recover`, the new one.
+  ///   - overwriting: whether an existing file at `output` may be replaced.
+  ///   - progress: called repeatedly with the progress.
   /// - Throws: `wrongBase` with the nearest version if the checkpoint is not a version of the
   ///   store; the errors of `Diffs.apply` and `Diffs.applyInPlace`.
   /// - Complexity: O(bytes + changes of the links) to write, in place O(bytes of the tensors that
