@@ -54,6 +54,7 @@ if [ -n "${CUT-}" ]; then cut & fi
 status=0
 ip netns exec $one unshare --uts sh -c 'hostname one; exec "$@"' sh \
   timeout -k 1 60 mpirun --allow-run-as-root --mca plm_rsh_agent "$scratch/agent" --mca btl self,tcp \
+  --mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 2 \
   --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 \
   --host 10.77.0.1:1,10.77.0.2:1 -n 2 "$@" || status=$?
 if [ -n "${CUT-}" ]; then
