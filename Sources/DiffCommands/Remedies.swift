@@ -27,6 +27,7 @@ extension Remedy {
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "name the column of the text with --text (give it twice for pairs of texts)"
+    case .labelColumn: "name the column of the label with --label"
     case .dropTensors(let path, let pattern):
       "leave it out first: diffkit convert '\(path)' OUTPUT --except '\(pattern)'"
     case .resumeOrStartAnew:

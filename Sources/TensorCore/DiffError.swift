@@ -69,7 +69,8 @@ private struct Cause: Sendable, Hashable {
 }
 
 extension DiffError: CustomStringConvertible {
-  /// `path: tensor 'name': byte 12: message; remedy`, on one line.
+  /// `path: tensor 'name': byte 12: message; remedy`, on one line; `path: tensor 'name' is …` if the
+  /// message says something of the tensor.
   public var description: String { line(\.description) }
 
   /// Returns the description with another wording of the remedy, such as a program's options.
@@ -78,9 +79,19 @@ extension DiffError: CustomStringConvertible {
     if let path { parts.append(path.isEmpty ? "''" : path) }
     if let tensor { parts.append("tensor '\(tensor.description.abbreviated())'") }
     if let offset { parts.append("byte \(offset)") }
-    parts.append(advice(words).abbreviated(to: 2000))
+    let message = advice(words).abbreviated(to: 2000)
+    if tensor != nil, offset == nil, Self.verbs.contains(where: message.hasPrefix) {
+      parts[parts.count - 1] += " " + message
+    } else {
+      parts.append(message)
+    }
     return parts.joined(separator: ": ").escapingControls
   }
+
+  /// The beginnings of messages whose subject is the tensor, which no colon separates from them.
+  private static let verbs = [
+    "is ", "has ", "was ", "does ", "changes ", "differs ", "exists ", "occurs ", "cannot ",
+  ]
 
   /// Returns the message, followed by the remedy in the given wording.
   public func advice(_ words: (Remedy) -> String) -> String {

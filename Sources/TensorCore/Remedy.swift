@@ -41,6 +41,8 @@ public enum Remedy: Sendable, Hashable {
   case pruneResult
   /// Name the column that holds the texts.
   case textColumn
+  /// Name the column that holds the labels.
+  case labelColumn
   /// Remove the tensors with this pattern of names from the checkpoint at this path.
   case dropTensors(String, pattern: String)
   /// Resume the work from its saved state, or start again.
@@ -83,6 +85,7 @@ extension Remedy: CustomStringConvertible {
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name the column of the text")
+    case .labelColumn: ("label-column", "name the column of the label")
     case .dropTensors(let path, let pattern):
       ("drop-tensors", "leave '\(pattern)' out of '\(path)' first")
     case .resumeOrStartAnew:

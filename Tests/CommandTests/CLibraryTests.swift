@@ -171,7 +171,7 @@ import TestSupport
     let refused = try python([script, scratch("task.diff"), scratch("2.npz"), scratch("no.npz")])
     #expect(refused.code == 1)
     #expect(
-      refused.errors == "apply_diff: tensor 'a/w': is not the one that the diff was made for\n")
+      refused.errors == "apply_diff: tensor 'a/w' is not the one that the diff was made for\n")
     #expect(!scratch.exists("no.npz"))
   }
 }

@@ -75,7 +75,7 @@ import TestSupport
             try .run(
               Diffkit.path,
               ["apply", files("base.h5"), files("exact.diff"), "-o", files("tuned")] + force)),
-          files("tuned"), "is a folder; choose another name")
+          files("tuned"), "is a folder, but the output is a file")
       }
     }
   }

@@ -64,7 +64,7 @@ struct JSONSchema {
   private static func isOf(_ type: String, _ value: JSONValue) -> Bool {
     switch (type, value) {
     case ("object", .object), ("array", .array), ("string", .string), ("number", .number),
-      ("boolean", .bool):
+      ("boolean", .bool), ("null", .null):
       true
     case ("integer", .number(let digits)): digits.allSatisfy { $0.isNumber || $0 == "-" }
     default: false

@@ -57,6 +57,12 @@ import TestSupport
       #expect(measure.twiceOpenDensity.isClose(to: expected.twice_open, within: 1e-6))
       #expect(measure.seenDensity.isClose(to: expected.seen, within: 1e-8))
       #expect(measure.openDensity.isClose(to: expected.open, within: 1e-8))
+      // Those of the parameters are their parts.
+      let count = Double(gates.count)
+      #expect(
+        (measure.expected.reduce(0, +) / count).isClose(
+          to: measure.expectedDensity, within: 1e-9))
+      #expect((measure.open.reduce(0, +) / count).isClose(to: measure.openDensity, within: 1e-9))
       gates.update(
         step: step,
         weights: AdamStep(

@@ -32,6 +32,9 @@ import Testing
   func constantClasses() {
     let confusion = Confusion(predictions: [1, 1, 1], truths: [0, 1, 1], classes: 2)
     #expect(confusion.isConstant && confusion.matthews == 0 && confusion.f1(of: 0) == 0)
+    #expect(confusion.precision(of: 0) == nil && confusion.recall(of: 0) == 0)
+    let absent = Confusion(predictions: [0, 1], truths: [1, 1], classes: 2)
+    #expect(absent.precision(of: 0) == 0 && absent.recall(of: 0) == nil)
     let nothing = Confusion(predictions: [Int](), truths: [Int](), classes: 2)
     #expect(nothing.accuracy == 0 && nothing.macroF1 == 0 && nothing.matthews == 0)
     #expect(Confusion(predictions: [5, -1, 0], truths: [0, 1, 0], classes: 2).accuracy == 1)

@@ -7,6 +7,11 @@ import Testing
     #expect(DiffError(.io, "no").description == "no")
     let full = DiffError(.io, "no", path: "p", tensor: "t", offset: 3)
     #expect(full.description == "p: tensor 't': byte 3: no")
+    // A message whose subject is the tensor follows its name.
+    let about = DiffError(.mismatch, "is not in the base", path: "p", tensor: "t")
+    #expect(about.description == "p: tensor 't' is not in the base")
+    #expect(about.at(offset: 3).description == "p: tensor 't': byte 3: is not in the base")
+    #expect(DiffError(.io, "is a pipe", path: "p").description == "p: is a pipe")
   }
 
   @Test("the remedy follows the message, in the given words")

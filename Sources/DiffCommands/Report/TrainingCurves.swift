@@ -41,6 +41,7 @@ struct TrainingCurves {
 
   private static let known: Set = [
     "step", "stage", "epoch", "loss", "rate", "norm", "lambda", "expected_density", "open_density",
+    "traffic_bytes", "layers",
   ]
 
   /// The exponential moving average of the losses.

@@ -9,7 +9,8 @@ struct EvaluateCommand: ParsableCommand {
     abstract: "Evaluate a base with a diff on a task.",
     discussion: """
       Computes accuracy, F1 and Matthews correlation for classes, correlations for numbers, and \
-      exact match and F1 for answers. Without a diff, the base must have the task's head.
+      exact match and F1 for answers. Without a diff, the base must have the task's head, whose \
+      classes are those of a folder's config.json, or --labels.
 
         diffkit evaluate base.h5 task.diff --task dev.tsv --json
         diffkit evaluate --store tasks sms --task dev.tsv
@@ -48,12 +49,12 @@ struct EvaluateCommand: ParsableCommand {
         try TunedModel(base, of: store, files: files, calculation: calculation)
       }
     } else {
-      // Without a diff, the data determine the kind of the task.
-      let kind = try diff == nil ? labels.kind ?? Self.kind(of: task, table) : nil
+      let kind = try diff == nil ? kind(table) : nil
       tuned = try TunedModel(
         base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
         kind: kind)
     }
+    for note in tuned.notes { StandardError.write(note.escapingControls + "\n") }
     let data = try TaskSet(
       task, table, kind: tuned.facts.kind, tuned.tokenizer, maxLength: tuned.facts.maxLength)
     try tuned.facts.check(data, path: task)
@@ -65,10 +66,12 @@ struct EvaluateCommand: ParsableCommand {
     ).print(json: json.json)
   }
 
-  private static func kind(
-    of task: String, _ table: TableOptions
-  ) throws -> TaskDescription.Kind {
-    task.hasSuffix(".json") ? .spans : try TaskData(table: task, table).description.kind
+  /// Returns the kind of task of the base's own head: as specified, as in the folder's config.json,
+  /// or as the data have it.
+  private func kind(_ table: TableOptions) throws -> TaskDescription.Kind {
+    if let kind = labels.kind { return kind }
+    if let kind = try files.kind(of: base), !kind.isUnnamed { return kind }
+    return task.hasSuffix(".json") ? .spans : try TaskData(table: task, table).description.kind
   }
 }
 
@@ -78,7 +81,8 @@ struct LabelsOption: ParsableArguments {
     name: .customLong("labels"),
     help: ArgumentHelp(
       "For a checkpoint with a head, without a diff: its classes in the order of its outputs, "
-        + "separated by commas.", valueName: "a,b,c"))
+        + "separated by commas; of a folder by default those of its config.json.",
+      valueName: "a,b,c"))
   var list: String?
 
   /// The kind of task with the specified classes; nil without the option.
@@ -119,10 +123,9 @@ struct EvaluationReport: CommandOutput {
     var table = TextTable(
       ["class", "rows", "precision", "recall", "f1"], rightAligned: [1, 2, 3, 4])
     for (one, label) in labels.enumerated() {
-      table.add([
-        label, UInt64(confusion.truths(of: one)).grouped, confusion.precision(of: one).fixed(4),
-        confusion.recall(of: one).fixed(4), confusion.f1(of: one).fixed(4),
-      ])
+      let scores = ClassScores(label, one, confusion)
+      let numbers = [scores.precision, scores.recall, scores.f1]
+      table.add([label, UInt64(scores.rows).grouped] + numbers.map { $0?.fixed(4) ?? "–" })
     }
     out += "\n" + table.text
     guard labels.count <= Self.mostShown else { return out }
@@ -145,25 +148,11 @@ struct EvaluationReport: CommandOutput {
     for (name, value) in scores { try container.encode(value, forKey: Name(name)) }
     guard let confusion else { return }
     try container.encode(
-      labels.indices.map { Class(labels[$0], $0, confusion) }, forKey: Name("classes"))
+      labels.indices.map { ClassScores(labels[$0], $0, confusion) }, forKey: Name("classes"))
     try container.encode(
       labels.indices.map { truth in
         labels.indices.map { confusion.count(truth: truth, prediction: $0) }
       }, forKey: Name("confusion"))
-  }
-
-  private struct Class: Encodable {
-    let label: String
-    let rows: Int
-    let precision, recall, f1: Double
-
-    init(_ label: String, _ one: Int, _ confusion: Confusion) {
-      self.label = label
-      rows = confusion.truths(of: one)
-      precision = confusion.precision(of: one)
-      recall = confusion.recall(of: one)
-      f1 = confusion.f1(of: one)
-    }
   }
 
   private struct Name: CodingKey {
@@ -172,5 +161,32 @@ struct EvaluationReport: CommandOutput {
     init(_ name: String) { stringValue = name }
     init?(stringValue: String) { self.stringValue = stringValue }
     init?(intValue: Int) { nil }
+  }
+}
+
+/// The scores of a class; nil where they are undefined, since it neither occurs nor is predicted.
+private struct ClassScores: Encodable {
+  let label: String
+  let rows: Int
+  let precision, recall, f1: Double?
+
+  init(_ label: String, _ one: Int, _ confusion: Confusion) {
+    self.label = label
+    rows = confusion.truths(of: one)
+    precision = confusion.precision(of: one)
+    recall = confusion.recall(of: one)
+    f1 = precision == nil && recall == nil ? nil : confusion.f1(of: one)
+  }
+
+  private enum CodingKeys: CodingKey { case label, rows, precision, recall, f1 }
+
+  // An undefined score is null, where the derived function would leave it out.
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(label, forKey: .label)
+    try container.encode(rows, forKey: .rows)
+    try container.encode(precision, forKey: .precision)
+    try container.encode(recall, forKey: .recall)
+    try container.encode(f1, forKey: .f1)
   }
 }

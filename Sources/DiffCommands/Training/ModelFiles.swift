@@ -21,6 +21,13 @@ struct ModelFiles: ParsableArguments {
     try EncoderConfiguration(contentsOf: config ?? Self.folder(of: checkpoint) + "/config.json")
   }
 
+  /// Returns the kind of task that the head of a folder's checkpoint is for; nil if `config.json`
+  /// specifies none, or the checkpoint is a file, which may have another head than its folder's.
+  func kind(of checkpoint: String) throws -> TaskDescription.Kind? {
+    guard Folder.exists(checkpoint) else { return nil }
+    return try TaskDescription.Kind(configuration: config ?? checkpoint + "/config.json")
+  }
+
   /// Opens the tokenizer of the model of a checkpoint.
   func tokenizer(beside checkpoint: String) throws(DiffError) -> any Tokenizer {
     try TokenizerFiles.open(vocab ?? Self.folder(of: checkpoint))

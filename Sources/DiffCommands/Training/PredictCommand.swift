@@ -2,6 +2,7 @@ import ArgumentParser
 import DiffFormat
 import DiffTraining
 import Platform
+import StrictJSON
 import SystemSupport
 import TensorCore
 
@@ -16,19 +17,30 @@ struct PredictCommand: ParsableCommand {
       by a tab. Lines from a pipe are answered as they arrive.
 
         diffkit predict base.h5 task.diff "Free entry in a weekly draw!"
-        diffkit predict base.h5 task.diff --input new.csv --text review -o predictions.csv
+        diffkit predict base.h5 task.diff --input new.csv --text review -o out.csv
+        diffkit predict base.h5 task.diff --input new.csv --keep id,shop -o out.csv
         diffkit predict tuned.h5 --labels ham,spam --input texts.txt --format jsonl
+        diffkit predict tuned/ "Free entry in a weekly draw!"
       """)
 
   @Argument(help: "The base checkpoint.", completion: .file()) var base: String
   @Argument(
     help:
-      "The diff of the task, unless --labels is given; then texts. Without texts, lines are read.",
+      """
+      The diff of the task, unless the base has a head and its classes are in its config.json or \
+      in --labels; then texts. Without texts, lines are read.
+      """,
     completion: .file())
   var words: [String] = []
   @Option(
     help: "A table or a file of lines; '-', the default, is standard input.", completion: .file())
   var input: String?
+  @Option(
+    help: ArgumentHelp(
+      "Columns of the table to write beside the prediction, by name or number, separated by commas.",
+      valueName: "a,b"))
+  var keep: [String] = []
+  @Flag(help: "Write all columns of the table beside the prediction.") var keepAll = false
   @OptionGroup var outputs: OutputOptions
   @Option(help: "text, tsv, csv or jsonl; by default by the suffix of the output, or text.")
   var format: PredictionFormat?
@@ -39,16 +51,13 @@ struct PredictCommand: ParsableCommand {
   @Flag(help: "Allow a base other than the diff's.") var allowOtherBase = false
   @OptionGroup var report: ReportOptions
 
-  private var diff: String? { labels.list == nil ? words.first : nil }
-  private var texts: ArraySlice<String> { words.dropFirst(labels.list == nil ? 1 : 0) }
-
   func validate() throws {
     try labels.check(nil)
-    guard labels.list != nil || !words.isEmpty else {
-      throw ValidationError("give the diff of the task, or the --labels of the checkpoint")
-    }
-    guard texts.isEmpty || input == nil else {
+    guard words.count < (labels.list == nil ? 2 : 1) || input == nil else {
       throw ValidationError("texts and --input exclude each other")
+    }
+    guard keep.isEmpty || !keepAll else {
+      throw ValidationError("--keep and --keep-all exclude each other")
     }
     guard !report.json.json || format == nil && outputs.output == nil else {
       throw ValidationError("--json prints to standard output only; give --format jsonl")
@@ -57,26 +66,43 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     try Engine.requireAvailable()
+    // A folder may name the classes of its own head; what is the diff is seen from the first word.
+    let isDiffNamed = words.first.map { $0.hasSuffix(".diff") || File.exists($0) } ?? false
+    let kind = try labels.kind ?? (isDiffNamed ? nil : files.kind(of: base))
+    let diff = kind == nil ? words.first : nil
+    let texts = words.dropFirst(diff == nil ? 0 : 1)
+    guard texts.isEmpty || input == nil && keep.isEmpty && !keepAll else {
+      throw ValidationError("texts exclude --input, --keep and --keep-all")
+    }
     let tuned = try TunedModel(
       base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
-      kind: labels.kind)
+      kind: kind)
     if let output = outputs.output, output != "-" {
       try check(output: output, isNoneOf: [base, diff, input].compactMap { $0 })
     }
+    var rows = try rows(texts, tuned.facts, trainedAs: diff)
     let writer = try PredictionWriter(
       to: outputs.output,
       as: format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
-      of: tuned.facts, force: outputs.force, isJSON: report.json.json)
-    var rows = try rows(tuned.facts)
+      of: tuned.facts, keeping: rows.keptNames, force: outputs.force, isJSON: report.json.json)
+    if !report.quiet.quiet {
+      for note in tuned.notes + rows.notes {
+        StandardError.write(note.escapingControls + "\n")
+      }
+    }
     try tuned.model.engine.fixing(tuned.values) { () throws(DiffError) in
-      var batch: [TaskRow] = []
+      var batch: [Row] = []
       while let first = try rows.next(waiting: true) {
         batch.append(first)
         // The rows that are available now, so that lines from a pipe are answered at once.
         while batch.count < Self.mostAtOnce, let next = try rows.next(waiting: false) {
           batch.append(next)
         }
-        for prediction in try tuned.predictions(for: batch) { writer.write(prediction) }
+        for (row, prediction) in zip(batch, try tuned.predictions(for: batch.map(\.texts))) {
+          var prediction = prediction
+          prediction.kept = row.kept
+          writer.write(prediction)
+        }
         try writer.flush()
         batch.removeAll(keepingCapacity: true)
       }
@@ -87,7 +113,10 @@ struct PredictCommand: ParsableCommand {
   /// The maximum number of rows that are computed together, sorted by length.
   private static let mostAtOnce = 4096
 
-  private func rows(_ facts: TaskFacts) throws -> Rows {
+  /// Returns the texts of the command line, or a reader of the input.
+  private func rows(
+    _ texts: ArraySlice<String>, _ facts: TaskFacts, trainedAs diff: String?
+  ) throws -> Rows {
     if !texts.isEmpty {
       return Rows(
         words: try texts.enumerated().map { number, text in
@@ -99,27 +128,36 @@ struct PredictCommand: ParsableCommand {
           return row
         })
     }
-    let options = columns.table(trainedAs: diff)
+    var options = columns.table(trainedAs: diff)
+    options.kept = keepAll ? .all : keep.isEmpty ? .none : .columns(keep)
     guard let input, input != "-" else {
       return Rows(reader: try TextReader.standardInput(facts, options))
     }
     let reader = try TextReader(input, facts, options)
-    if !reader.summary.isEmpty && !report.quiet.quiet {
-      StandardError.write("\(input): \(reader.summary)".escapingControls + "\n")
-    }
-    return Rows(reader: reader)
+    return Rows(
+      reader: reader, notes: reader.summary.isEmpty ? [] : ["\(input): \(reader.summary)"])
+  }
+
+  /// A row to predict, with the values of the columns that are kept.
+  private struct Row {
+    let texts: TaskRow
+    let kept: [JSONValue]
   }
 
   /// The rows to predict: texts of the command line, or those of a reader.
   private struct Rows {
-    var words: ArraySlice<TaskRow> = []
-    var reader: TextReader?
+    private var words: ArraySlice<TaskRow> = []
+    private var reader: TextReader?
+    /// Notes for the user.
+    var notes: [String] = []
+    var keptNames: [String] { reader?.keptNames ?? [] }
 
     init(words: [TaskRow]) { self.words = words[...] }
-    init(reader: TextReader) { self.reader = reader }
+    init(reader: TextReader, notes: [String] = []) { (self.reader, self.notes) = (reader, notes) }
 
-    mutating func next(waiting: Bool) throws(DiffError) -> TaskRow? {
-      reader == nil ? words.popFirst() : try reader?.next(waiting: waiting)
+    mutating func next(waiting: Bool) throws(DiffError) -> Row? {
+      let texts = try reader == nil ? words.popFirst() : reader?.next(waiting: waiting)
+      return texts.map { Row(texts: $0, kept: reader?.kept ?? []) }
     }
   }
 }

@@ -9,6 +9,8 @@ import TensorCore
 /// The prediction of a model for a text.
 struct Prediction {
   let row: TaskRow
+  /// The values of the columns of the row that are kept.
+  var kept: [JSONValue] = []
   /// The predicted class and the probability of each class, if the task has classes.
   var label: String?
   var probabilities: [Double] = []
@@ -70,6 +72,7 @@ enum PredictionFormat: String, ExpressibleByArgument, CaseIterable {
 final class PredictionWriter {
   private let format: PredictionFormat
   private let facts: TaskFacts
+  private let keptNames: [String]
   private let output: String?
   private let sink: FileSink?
   private let isJSON: Bool
@@ -77,18 +80,26 @@ final class PredictionWriter {
   private var count = 0
   private var text = ""
 
+  /// - Parameter keeping: The names of the columns that are kept, which come first.
   init(
-    to output: String?, as format: PredictionFormat, of facts: TaskFacts, force: Bool, isJSON: Bool
+    to output: String?, as format: PredictionFormat, of facts: TaskFacts, keeping: [String],
+    force: Bool, isJSON: Bool
   ) throws(DiffError) {
     self.output = output == "-" ? nil : output
     self.format = format
     self.facts = facts
     self.isJSON = isJSON
+    var used = Self.members.union(Self.header(facts))
+    keptNames = keeping.map { name in
+      var name = name
+      while !used.insert(name).inserted { name = "input " + name }
+      return name
+    }
     sink = try self.output.map { path throws(DiffError) in
       try FileSink(path, overwriting: force)
     }
     switch format {
-    case .csv, .tsv: text = line(header)
+    case .csv, .tsv: text = line(keptNames + Self.header(facts))
     case .text, .jsonl: break
     }
   }
@@ -99,10 +110,11 @@ final class PredictionWriter {
     if isJSON { return all.append(prediction) }
     switch format {
     case .text:
-      text += "\(prediction.said)\t\(prediction.text)".escapingControls(but: "\t") + "\n"
-    case .jsonl: text += prediction.json(facts.labels).compact + "\n"
+      let fields = prediction.kept.map(\.field) + [prediction.said, prediction.text]
+      text += fields.joined(separator: "\t").escapingControls(but: "\t") + "\n"
+    case .jsonl: text += prediction.json(facts.labels, keptNames).compact + "\n"
     case .csv, .tsv:
-      var fields = [prediction.said]
+      var fields = prediction.kept.map(\.field) + [prediction.said]
       if let most = prediction.probability {
         fields += ([most] + prediction.probabilities).map { $0.fixed(6) }
       }
@@ -125,14 +137,20 @@ final class PredictionWriter {
   func finish(_ report: ReportOptions) throws {
     try flush()
     if isJSON {
-      return try PredictionReport(predictions: all, labels: facts.labels).print(json: true)
+      return try PredictionReport(
+        predictions: all, labels: facts.labels, keptNames: keptNames
+      ).print(json: true)
     }
     guard let output, let sink else { return }
     try sink.commit()
     try report.quiet.say("\(output): \(count.counted("prediction"))")
   }
 
-  private var header: [String] {
+  /// The columns of CSV and TSV after those that are kept, and the members of JSON Lines.
+  private static let members: Set = [
+    "label", "probability", "probabilities", "value", "answer", "text", "text2",
+  ]
+  private static func header(_ facts: TaskFacts) -> [String] {
     let texts = facts.isPair == true ? ["text1", "text2"] : ["text"]
     return switch facts.kind {
     case .classification(let labels):
@@ -159,8 +177,8 @@ final class PredictionWriter {
 
 extension Prediction {
   /// Returns the prediction as a JSON object.
-  fileprivate func json(_ labels: [String]) -> JSONValue {
-    var members: [JSONValue.Member] = []
+  fileprivate func json(_ labels: [String], _ keptNames: [String]) -> JSONValue {
+    var members = zip(keptNames, kept).map { JSONValue.Member($0, $1) }
     func add(_ name: String, _ value: JSONValue?) {
       if let value { members.append(JSONValue.Member(name, value)) }
     }
@@ -182,6 +200,11 @@ extension Prediction {
   }
 }
 
+extension JSONValue {
+  /// The value as a field of a table.
+  fileprivate var field: String { self == .null ? "" : text ?? compact }
+}
+
 /// Predictions as one JSON object.
 private struct PredictionReport: CommandOutput {
   let predictions: [Entry]
@@ -193,16 +216,21 @@ private struct PredictionReport: CommandOutput {
     let probabilities: [String: Double]?
     let value: Double?
     let answer: String?
+    let kept: [String: String]?
   }
 
-  init(predictions: [Prediction], labels: [String]) {
+  init(predictions: [Prediction], labels: [String], keptNames: [String]) {
     self.predictions = predictions.map { one in
       Entry(
         text: one.text, label: one.label, probability: one.probability,
         probabilities: one.probabilities.isEmpty
           ? nil
           : Dictionary(zip(labels, one.probabilities), uniquingKeysWith: { first, _ in first }),
-        value: one.value, answer: one.answer)
+        value: one.value, answer: one.answer,
+        kept: keptNames.isEmpty
+          ? nil
+          : Dictionary(
+            zip(keptNames, one.kept.map(\.field)), uniquingKeysWith: { first, _ in first }))
     }
   }
 

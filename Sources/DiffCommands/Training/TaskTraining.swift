@@ -99,6 +99,7 @@ struct TaskTraining {
         path: task)
     }
     line.say("\(task): \(data.description.summary)")
+    if let balance = data.description.balance { line.say("\(task): \(balance)") }
     for note in data.description.notes { line.note("\(task): \(note)") }
     var facts = TaskFacts(
       kind: data.description.kind, pooling: job.pooling, maxLength: maxLength,
@@ -113,7 +114,8 @@ struct TaskTraining {
     facts.pooling = model.pooling
     for note in model.notes { line.note(note) }
     if data.truncated > 0 {
-      line.note("\(task): \(data.truncated) texts are truncated to \(maxLength) tokens")
+      let what = data.truncated == 1 ? "1 text is" : "\(data.truncated) texts are"
+      line.note("\(task): \(what) truncated to \(maxLength) tokens")
     }
     let dev = try job.dev.map { path throws(DiffError) in
       let dev = try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
@@ -177,15 +179,17 @@ struct TaskTraining {
   private func noteGates(_ progress: TrainingProgress) {
     guard let open = progress.openDensity else { return }
     let density = job.options.density
+    let isFixed = job.options.lambda != nil
     if open > 3 * density {
       line.note(
         "\(open.percent) of the gates are open at the end of their stage, far above the density of "
-          + "\(density.percent); to close more, give more --epochs, or a greater --lambda if fixed"
-      )
+          + "\(density.percent); to close more, give "
+          + (isFixed ? "a greater --lambda" : "more --epochs"))
     } else if open < 0.5 * density {
       line.note(
         "\(open.percent) of the gates are open at the end of their stage, far below the density of "
-          + "\(density.percent); to keep more, give more --epochs, or a smaller --lambda if fixed")
+          + "\(density.percent); to keep more, give "
+          + (isFixed ? "a smaller --lambda" : "more --epochs"))
     }
   }
 
@@ -222,7 +226,7 @@ struct TaskTraining {
     let size = try ranks.together { try write(diff, metadata) }
     if let wanted = finetune.wanted, finetune.positions.count < wanted {
       line.note(
-        "\(UInt64(finetune.positions.count).grouped) positions are left, fewer than the "
+        "\(finetune.positions.count.counted("position")) left, fewer than the "
           + "\(UInt64(wanted).grouped) that the density allows")
     }
     guard let size else { return nil }

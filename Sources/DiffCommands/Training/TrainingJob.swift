@@ -43,8 +43,9 @@ struct TrainingJob: Codable {
   /// The path of the diff; nil without a task.
   var destination: String? { output ?? task.map { stem($0) + ".diff" } }
 
-  /// Refuses settings out of range; `options` are checked by the trainer.
+  /// Refuses settings out of range, before anything is read.
   func check() throws(DiffError) {
+    try options.check()
     guard (3...1 << 20).contains(maxLength) else {
       throw DiffError(.usage, "texts must have at least 3 tokens, not \(maxLength)")
     }
@@ -127,6 +128,7 @@ struct TrainingJob: Codable {
         throw DiffError(.usage, "must be a list of tasks")
       }
       let jobs = try list.flatMap { try expanded($0).map { try TrainingJob($0, over: defaults) } }
+      for job in jobs { try job.check() }
       var outputs: Set<String> = []
       for output in jobs.compactMap(\.destination) where !outputs.insert(output).inserted {
         throw DiffError(.usage, "two tasks have the output '\(output)'")

@@ -12,6 +12,8 @@ struct TunedModel {
   let model: EncoderModel
   let values: FloatBuffer
   let tokenizer: any Tokenizer
+  /// Notes for the user.
+  let notes: [String]
 
   /// - Parameters:
   ///   - diff: The path of the diff of a task.
@@ -23,17 +25,32 @@ struct TunedModel {
     let checkpoint = try CheckpointFile.open(base)
     let configuration = try files.configuration(beside: base)
     let (facts, tuned): (TaskFacts, any Checkpoint)
+    var notes: [String] = []
     if let diff {
       let reader = try DiffReader(diff)
       facts = try TaskFacts(reader.metadata, path: diff)
-      tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
+      do {
+        tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
+      } catch {
+        guard (try? Diffs.verify(reader, against: checkpoint).checkpoint) == .applied else {
+          throw error
+        }
+        notes.append("\(base): is the result, the diff is already applied; used as it is")
+        tuned = checkpoint
+      }
     } else {
-      guard let kind else { throw DiffError(.usage, "needs the diff of a task", path: base) }
+      guard let kind else {
+        throw DiffError(
+          .usage,
+          "needs the diff of a task, or for its own head --labels, the classes in the order of its "
+            + "outputs", path: base)
+      }
       facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
       tuned = checkpoint
     }
     try self.init(
-      tuned, facts, configuration, beside: base, files: files, calculation: calculation)
+      tuned, facts, configuration, beside: base, files: files, calculation: calculation,
+      notes: notes)
   }
 
   /// - Parameter version: The name of a version of a store, which was added as the diff of a task.
@@ -51,16 +68,24 @@ struct TunedModel {
 
   private init(
     _ tuned: any Checkpoint, _ facts: TaskFacts, _ configuration: EncoderConfiguration,
-    beside place: String, files: ModelFiles, calculation: CalculationOptions
+    beside place: String, files: ModelFiles, calculation: CalculationOptions,
+    notes: [String] = []
   ) throws {
+    self.notes = notes
     self.facts = facts
     model = try EncoderModel(
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
       engine: calculation.engine())
     guard model.headIsStored else {
+      let advice = "give the diff that was trained for it"
+      guard let outputs = model.storedOutputs, !facts.labels.isEmpty else {
+        throw DiffError(.mismatch, "has no head for this task: \(advice)", path: place)
+      }
       throw DiffError(
-        .mismatch, "has no head for this task: give the diff that was trained for it", path: place)
+        .mismatch,
+        "has a head of \(outputs.counted("output")), but the task has \(facts.labels.count) classes: "
+          + "name those of the head, in its order, with --labels, or \(advice)", path: place)
     }
     values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 0)

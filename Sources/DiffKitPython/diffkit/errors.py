@@ -47,7 +47,15 @@ class DiffkitError(Exception):
         ]
         # What the library says has the location in it.
         parts = [part for part in location if part and part not in self.message]
+        if parts and self.tensor and self.offset is None and self.message.startswith(_VERBS):
+            return f"{': '.join(parts)} {self.message}"
         return ": ".join([*parts, self.message])
+
+
+# The beginnings of messages whose subject is the tensor, as in the library's DiffError.
+_VERBS = (
+    "is ", "has ", "was ", "does ", "changes ", "differs ", "exists ", "occurs ", "cannot ",
+)
 
 
 class WrongBase(DiffkitError):

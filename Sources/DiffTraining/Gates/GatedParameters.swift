@@ -35,6 +35,9 @@ public final class GatedParameters {
     /// The share of elements whose gate, together with its group's, is open when settled; rows that
     /// were never read do not count.
     public internal(set) var openDensity = 0.0
+    /// The number of elements of each parameter of the layout that are expected to be open, and that
+    /// are when settled; of the elements that the densities count.
+    public internal(set) var expected: [Double] = [], open: [Double] = []
 
     /// Creates the measurements that a `DensityController` reads.
     public init(gateNorm: Double = 0, twiceOpenDensity: Double = 0, seenDensity: Double = 0) {
@@ -45,6 +48,8 @@ public final class GatedParameters {
 
   /// The number of elements of the model without the head, of which densities are shares.
   public let count: Int
+  /// The number of parameters, including the head's.
+  private let parameterCount: Int
   let penalty: GatePenalty
   let seed: UInt64
   let gradients: Gradients
@@ -88,6 +93,7 @@ public final class GatedParameters {
     self.seed = seed
     self.gradients = gradients
     count = layout.bodyCount
+    parameterCount = layout.parameters.count
     groups = GateGroups(areGated: grouping != .none, slope)
     let base = FloatBuffer(count: layout.count)
     base.copy(values)
@@ -287,13 +293,22 @@ public final class GatedParameters {
         groups.sums[group].open += Double(sums[place + 3 * slots])
       }
     }
+    measure.expected = Array(repeating: 0, count: parameterCount)
+    measure.open = measure.expected
+    // The groups of a region follow those of the region before.
+    var region = 0
     for group in groups.sums.indices {
       let gradient = groups.gradient(of: group, lambda, penalty)
       measure.gateNorm += gradient * gradient * groups.multiplicity[group]
       let chance = groups.chance(of: group)
-      measure.expectedDensity += groups.sums[group].seenOpenness * chance
+      let expected = groups.sums[group].seenOpenness * chance
+      let open = groups.locations[group] > 0 ? groups.sums[group].open : 0
+      measure.expectedDensity += expected
       measure.twiceOpenDensity += groups.sums[group].seenTwice * chance * chance
-      if groups.locations[group] > 0 { measure.openDensity += groups.sums[group].open }
+      measure.openDensity += open
+      while region + 1 < regions.count, group >= firstGroup(of: regions[region + 1]) { region += 1 }
+      measure.expected[regions[region].parameter.index] += expected
+      measure.open[regions[region].parameter.index] += open
     }
     let all = Double(max(1, count))
     measure.expectedDensity /= all
@@ -302,6 +317,8 @@ public final class GatedParameters {
     measure.openDensity /= all
     return measure
   }
+
+  private func firstGroup(of region: GateRegion) -> Int { groups.groupOfSlot[region.firstSlot] }
 }
 
 extension GateRun {

@@ -63,7 +63,13 @@ final class GatedLearner: Learner {
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
     drawn = step + 1
     controller?.update(step: step, found: found)
-    return LearnerFacts(norm: found.weightNorm.squareRoot(), lambda: lambda, gates: found)
+    let parts = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
+      var part = TrainingProgress.Part(parameter)
+      (part.expected, part.open) = (found.expected[parameter.index], found.open[parameter.index])
+      return part
+    }
+    return LearnerFacts(
+      norm: found.weightNorm.squareRoot(), lambda: lambda, gates: found, parts: parts)
   }
 
   func save(to state: StateWriter) throws(DiffError) {

@@ -31,6 +31,8 @@ struct LearnerFacts {
   /// In gated training, λ and the measurements of the gates.
   var lambda: Double?
   var gates: GatedParameters.Measure?
+  /// The parameters of the body, if only some of their elements change.
+  var parts: [TrainingProgress.Part] = []
 }
 
 extension TrainingOptions {

@@ -7,6 +7,7 @@ final class MaskedLearner: Learner {
   private let head: AdamW
   private let values: FloatBuffer
   private let gradients: Gradients
+  private let parts: [TrainingProgress.Part]
 
   init(
     _ mask: MaskedParameters, of values: FloatBuffer, _ gradients: Gradients,
@@ -17,6 +18,12 @@ final class MaskedLearner: Learner {
     self.values = values
     self.gradients = gradients
     head = options.optimizer(gradients.layout, gradients.layout.headIndices)
+    let counts = gradients.layout.counts(of: mask.positions)
+    parts = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
+      var part = TrainingProgress.Part(parameter)
+      part.kept = counts[parameter.index]
+      return part
+    }
   }
 
   var reads: GradientSelection {
@@ -32,7 +39,7 @@ final class MaskedLearner: Learner {
       options.adam(
         rate * options.usedFixedLearningRate, step: step, scale: options.clipping(norm)))
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
-    return LearnerFacts(norm: norm.squareRoot())
+    return LearnerFacts(norm: norm.squareRoot(), parts: parts)
   }
 
   func save(to state: StateWriter) throws(DiffError) {

@@ -41,13 +41,13 @@ public struct Confusion: Sendable, Hashable {
   /// The share of predictions that are right; 0 if there are none.
   public var accuracy: Double { total == 0 ? 0 : right / total }
 
-  /// Returns the share of the predictions of one class that are right; 0 if there are none.
-  public func precision(of one: Int) -> Double {
-    predictions(one) == 0 ? 0 : both(one) / predictions(one)
+  /// Returns the share of the predictions of one class that are right; nil if there are none.
+  public func precision(of one: Int) -> Double? {
+    predictions(one) == 0 ? nil : both(one) / predictions(one)
   }
 
-  /// Returns the share of the examples of one class that are found; 0 if there are none.
-  public func recall(of one: Int) -> Double { truths(one) == 0 ? 0 : both(one) / truths(one) }
+  /// Returns the share of the examples of one class that are found; nil if there are none.
+  public func recall(of one: Int) -> Double? { truths(one) == 0 ? nil : both(one) / truths(one) }
 
   /// Returns the harmonic mean of precision and recall of one class; 0 if it neither occurs nor is
   /// predicted.

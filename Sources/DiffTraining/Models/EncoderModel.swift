@@ -132,6 +132,11 @@ public final class EncoderModel: TrainableModel {
     layout.parameters.allSatisfy { !$0.isHead || storedHead($0) != nil }
   }
 
+  /// The number of outputs of the checkpoint's head for this kind of task; nil if it has none.
+  public var storedOutputs: UInt64? {
+    tensors.head("\(head.name).weight")?.shape.extents.first
+  }
+
   /// Reads the checkpoint, and draws random values for the head if the checkpoint lacks it.
   public func initialize(_ values: FloatBuffer, seed: UInt64) throws(DiffError) {
     let headIsStored = headIsStored

@@ -1,4 +1,5 @@
 import StrictJSON
+import SystemSupport
 import TensorCore
 
 /// The `config.json` that the transformers library requires for a model with the head of a task.
@@ -60,6 +61,40 @@ public struct TransformersConfiguration: Sendable, Hashable {
     self.notes = notes
     let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
     bytes = Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
+  }
+}
+
+extension TaskDescription.Kind {
+  /// Reads the kind of task that a model's `config.json` is for; nil if it specifies none.
+  ///
+  /// - Throws: `io`, `malformed`.
+  public init?(configuration path: String) throws(DiffError) {
+    let json = try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
+      try JSONValue(parsing: bytes)
+    }
+    let classes = (json["architectures"]?.elements ?? []).compactMap(\.text)
+    if classes.contains(where: { $0.hasSuffix("ForQuestionAnswering") }) {
+      self = .spans
+      return
+    }
+    let members = json["id2label"]?.members ?? []
+    let named = Dictionary(
+      members.map { ($0.name, $0.value.text) }, uniquingKeysWith: { first, _ in first })
+    let labels = members.indices.compactMap { named["\($0)"] ?? nil }
+    guard !labels.isEmpty, labels.count == members.count, Set(labels).count == labels.count
+    else { return nil }
+    switch (json["problem_type"]?.text, labels.count) {
+    case ("regression", 1), (nil, 1): self = .regression
+    case ("single_label_classification", 2...), (nil, 2...):
+      self = .classification(labels: labels)
+    default: return nil
+    }
+  }
+
+  /// True if the classes have the names that the transformers library gives to those without one.
+  public var isUnnamed: Bool {
+    guard case .classification(let labels) = self else { return false }
+    return labels.indices.allSatisfy { labels[$0] == "LABEL_\($0)" }
   }
 }
 

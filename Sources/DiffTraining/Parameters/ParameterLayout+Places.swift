@@ -13,12 +13,17 @@ extension ParameterLayout {
 
   /// Returns the indices of the parameters that hold some ascending positions, and the head's.
   func indices(holding places: [Int]) -> [Int] {
+    let counts = counts(of: places)
+    return parameters.indices.filter { parameters[$0].isHead || counts[$0] > 0 }
+  }
+
+  /// Returns the number of ascending positions that each parameter holds.
+  func counts(of places: [Int]) -> [Int] {
     var next = places[...]
-    return parameters.indices.filter { index in
-      let range = parameters[index].range
+    return parameters.map { parameter in
       let before = next.count
-      next = next.drop { $0 < range.upperBound }
-      return parameters[index].isHead || next.count < before
+      next = next.drop { $0 < parameter.range.upperBound }
+      return before - next.count
     }
   }
 

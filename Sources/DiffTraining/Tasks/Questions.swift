@@ -78,10 +78,14 @@ public struct Questions: Sendable, Hashable {
     let unanswered = questions.count { $0.answers.isEmpty }
     description = TaskDescription(
       kind: .spans, isPair: true,
-      summary: "\(questions.count) questions about contexts, \(unanswered) without an answer")
+      summary: "\(questions.count.counted("question")) about contexts, \(unanswered) without an "
+        + "answer")
     if misplaced > 0 {
       description.notes.append(
-        "\(misplaced) answers are not where the file specifies: they count in scores only")
+        (misplaced == 1
+          ? "1 answer is not where the file specifies: it counts"
+          : "\(misplaced) answers are not where the file specifies: they count")
+          + " in scores only")
     }
     var stream = XXH3Stream()
     for question in questions {

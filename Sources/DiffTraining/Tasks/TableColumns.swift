@@ -58,7 +58,8 @@ struct TableColumns {
         }
       throw DiffError(
         .usage,
-        "\(width) columns\(list), of which \(texts.count) would be texts: expected \(need)",
+        "\(width.counted("column"))\(list), of which \(texts.count) would be "
+          + "\(texts.count == 1 ? "a text" : "texts"): expected \(need)",
         remedy: .textColumn)
     }
   }
@@ -86,7 +87,10 @@ struct TableColumns {
     return texts.count == 1 && required != 2 ? texts : others
   }
 
-  private static func index(
+  /// Returns the index of a column.
+  ///
+  /// - Throws: `usage` if there is none.
+  static func index(
     of column: TableOptions.Column, _ width: Int, _ names: [String]?
   ) throws(DiffError) -> Int {
     switch column {

@@ -13,6 +13,15 @@ public struct TableOptions: Sendable, Hashable {
     }
   }
 
+  /// The columns that are returned with the texts of a table to predict.
+  public enum Kept: Sendable, Hashable {
+    case none
+    /// All but those of the texts.
+    case all
+    /// Columns by name or number; a text that is no name is a list with commas.
+    case columns([String])
+  }
+
   /// The format of the rows.
   public var format: TableFormat?
   /// The columns of the texts: one, or two for pairs. Nil for those with common names in the
@@ -32,6 +41,9 @@ public struct TableOptions: Sendable, Hashable {
   /// The kind of the labels. Those of a classification are taken in this order, and others are
   /// refused: evaluation data must be read as the training data were.
   public var kind: TaskDescription.Kind?
+
+  /// The columns that are returned with the texts, see `TextReader.kept`.
+  public var kept = Kept.none
 
   private var usualTexts: [String] = []
   private var usualLabel: String?

@@ -109,6 +109,11 @@ public struct TableReader {
     }
   }
 
+  /// Returns a field as JSON: the value of a member, null if there is none, or a text.
+  package func value(_ column: Int) throws(DiffError) -> JSONValue {
+    format == .jsonl ? members[column] ?? .null : .string(try text(column))
+  }
+
   /// Advances to the next row.
   ///
   /// - Parameter waiting: True to read on if the row has not been read completely.

@@ -27,7 +27,8 @@ struct TableText {
       if lines.isEmpty { width = reader.count }
       guard reader.count == width else {
         throw reader.error(
-          "has \(reader.count) columns where line \(lines[0]) has \(width); \(Self.hint(format))")
+          "has \(reader.count.counted("column")) where line \(lines[0]) has \(width); "
+            + Self.hint(format))
       }
       lines.append(reader.line)
       for column in 0..<width {

@@ -19,6 +19,8 @@ public struct TaskDescription: Sendable, Hashable {
   public var isPair: Bool
   /// One line for people: the properties that were detected, and the reasons.
   public var summary: String
+  /// One line for people: the number of rows of each class, if classes were detected.
+  public var balance: String?
   /// Notes on irregularities of the file, one line each.
   public var notes: [String] = []
 

@@ -33,7 +33,12 @@ extension TaskData {
       options, width: table.width, names: table.names,
       label: options.isLabelled ? table.width - 1 : nil, holdsIDs: table.holdsIDs)
     var labels: [String]?
-    if options.isLabelled, let column = columns.label { labels = try table.labels(column) }
+    var notes = table.notes
+    for column in columns.texts { notes += try table.doubts(texts: column) }
+    if options.isLabelled, let column = columns.label {
+      labels = try table.labels(column)
+      if options.kind == nil, let labels { notes += try table.doubts(labels: labels, column) }
+    }
     let (kind, why) = try Self.kind(of: labels, table, options)
     let targets = try Self.targets(labels, table, kind)
 
@@ -51,13 +56,18 @@ extension TaskData {
       stream.update(Array(line.utf8).span)
     }
     fingerprint = stream.digest
-    let what = columns.texts.count > 1 ? "pairs of texts" : "texts"
-    description = TaskDescription(
-      kind: kind, isPair: columns.texts.count > 1,
-      summary: "\(rows.count) \(what), \(why); \(header.why)\(table.choice(columns))",
-      notes: table.notes)
+    let isPair = columns.texts.count > 1
+    let what = isPair ? rows.count.counted("pair") + " of texts" : rows.count.counted("text")
     let empty = rows.count { $0.first.isEmpty || $0.second?.isEmpty == true }
-    if empty > 0 { description.notes.append("\(empty) texts are empty") }
+    if empty > 0 { notes.append(empty == 1 ? "1 text is empty" : "\(empty) texts are empty") }
+    var balance: ClassBalance?
+    if options.kind == nil, case .classification(let labels) = kind, let targets {
+      balance = ClassBalance(labels, targets)
+    }
+    description = TaskDescription(
+      kind: kind, isPair: isPair,
+      summary: "\(what), \(why); \(header.why)\(table.choice(columns))",
+      balance: balance?.summary, notes: notes + (balance?.notes(table.line) ?? []))
   }
 
   /// Returns whether the first row names the columns, and the reason.
@@ -132,11 +142,12 @@ extension TaskData {
       isWhole
       ? distinct.sorted { (number($0) ?? 0, $0) < (number($1) ?? 0, $1) }
       : distinct.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    guard distinct.count <= max(mostClasses, labels.count / 4) else {
+    // A few rows may well have a class each.
+    guard distinct.count <= max(mostClasses, labels.count / 4),
+      distinct.count < 5 || distinct.count * 10 < labels.count * 9
+    else {
       throw DiffError(
-        .malformed,
-        "\(distinct.count) labels in \(labels.count) rows: specify the column of the label if it "
-          + "is not the last")
+        .malformed, "\(distinct.count) labels in \(labels.count) rows", remedy: .labelColumn)
     }
     let shown = sorted.prefix(6).joined(separator: ", ") + (sorted.count > 6 ? ", …" : "")
     return (
@@ -162,7 +173,7 @@ extension TaskData {
   }
 
   /// The maximum number of different numbers that are taken as classes.
-  private static let mostClasses = 20
+  fileprivate static let mostClasses = 20
 
   private static func targets(
     _ labels: [String]?, _ table: TableText, _ kind: TaskDescription.Kind
@@ -236,13 +247,49 @@ extension TableText {
     return true
   }
 
+  /// Returns notes on a column of texts that seems to hold other things.
+  ///
+  /// - Throws: `usage` if it numbers the rows.
+  fileprivate func doubts(texts column: Int) throws(DiffError) -> [String] {
+    // Of fewer rows, nothing follows.
+    guard count > 4 else { return [] }
+    let (areIDs, name) = (holdsIDs(column), self.name(column))
+    guard (0..<count).allSatisfy({ Double(self[$0, column]) != nil }) else {
+      return areIDs ? ["each text in \(name) is one word with digits: are these ids?"] : []
+    }
+    guard !areIDs else {
+      throw DiffError(
+        .usage, "\(name) has another number in each row: these are no texts", remedy: .textColumn)
+    }
+    return ["all texts in \(name) are numbers: is it the column of the text?"]
+  }
+
+  /// Returns notes on numbers that seem to be no labels.
+  ///
+  /// - Throws: `usage` if they number the rows, or the column is named as one that does.
+  fileprivate func doubts(labels: [String], _ column: Int) throws(DiffError) -> [String] {
+    let numbers = labels.compactMap { Int32($0).map(Double.init) }
+    guard numbers.count == labels.count, count > TaskData.mostClasses, Set(numbers).count == count
+    else { return [] }
+    let ascend = zip(numbers, numbers.dropFirst()).allSatisfy(<)
+    let areDense = numbers[count - 1] - numbers[0] < Double(2 * count)
+    let isNamed = names.map { ColumnNames.ids.contains($0[column].lowercased()) } ?? false
+    let what = "\(name(column)) has another whole number in each row"
+    guard !isNamed && !(ascend && areDense) else {
+      throw DiffError(.usage, "\(what), as ids are: these are no labels", remedy: .labelColumn)
+    }
+    return ["\(what): are these ids, not the values of a regression?"]
+  }
+
+  /// Returns the name of a column in messages.
+  private func name(_ column: Int) -> String {
+    names.map { "'\($0[column])'" } ?? "column \(column + 1)"
+  }
+
   /// Returns a description of the chosen columns; empty if there was no choice.
   fileprivate func choice(_ columns: TableColumns) -> String {
     guard width > columns.texts.count + (columns.label == nil ? 0 : 1) || names != nil else {
       return ""
-    }
-    func name(_ column: Int) -> String {
-      names.map { "'\($0[column])'" } ?? "column \(column + 1)"
     }
     let texts = columns.texts.map(name).joined(separator: " and ")
     return "; text \(texts)" + (columns.label.map { ", label \(name($0))" } ?? "")

@@ -1,3 +1,4 @@
+import StrictJSON
 import SystemSupport
 import TensorCore
 
@@ -6,6 +7,11 @@ import TensorCore
 public struct TextReader {
   /// One line for people: the chosen columns of a table, and the reason. Empty for lines.
   public let summary: String
+  /// The names of the columns that are kept.
+  public let keptNames: [String]
+  /// The values in the kept columns of the row that was returned last.
+  package private(set) var kept: [JSONValue] = []
+  private let keptColumns: [Int]
   private var reader: TableReader
   private let facts: TaskFacts
   private let columns: TableColumns?
@@ -38,8 +44,16 @@ public struct TextReader {
   ) throws(DiffError) {
     self.facts = facts
     var reader = opened
+    guard reader.format != .lines || options.kept == .none else {
+      throw DiffError(
+        .usage,
+        "is read as lines, which have no columns to keep; name the format of the table, or give "
+          + "its file the suffix of one",
+        path: reader.name)
+    }
     guard reader.format != .lines, try reader.next() else {
       (self.reader, columns, width, summary) = (reader, nil, 0, "")
+      (keptNames, keptColumns) = ([], [])
       return
     }
     var first: [String] = []
@@ -57,7 +71,10 @@ public struct TextReader {
         texts: facts.isPair.map { $0 ? 2 : 1 },
         label: isHeader ? nil : Self.labelColumn(of: first, facts),
         holdsIDs: { TextReader.seemsID(first[$0]) })
+      keptColumns = try Self.columns(
+        options.kept, but: columns?.texts ?? [], width: first.count, isHeader ? first : nil)
     } catch { throw error.at(path: reader.name) }
+    keptNames = keptColumns.map { isHeader ? first[$0] : "column \($0 + 1)" }
     width = first.count
     isFirstWaiting = reader.names != nil || !isHeader
     let chosen = (columns?.texts ?? []).map { isHeader ? "'\(first[$0])'" : "\($0 + 1)" }
@@ -65,6 +82,27 @@ public struct TextReader {
       "texts of column " + chosen.joined(separator: " and ")
       + (isHeader ? "; line 1 names the columns" : "; line 1 is not a header")
     self.reader = reader
+  }
+
+  /// Returns the columns to keep, each once.
+  private static func columns(
+    _ kept: TableOptions.Kept, but texts: [Int], width: Int, _ names: [String]?
+  ) throws(DiffError) -> [Int] {
+    switch kept {
+    case .none: return []
+    case .all: return (0..<width).filter { !texts.contains($0) }
+    case .columns(let words):
+      var columns: [Int] = []
+      for word in words {
+        let isName = names?.contains(word) == true
+        for part in isName ? [word[...]] : word.split(separator: ",") {
+          let column = TableOptions.Column(String(part.drop { $0 == " " }))
+          let index = try TableColumns.index(of: column, width, names)
+          if !columns.contains(index) { columns.append(index) }
+        }
+      }
+      return columns
+    }
   }
 
   private static func isHeader(
@@ -110,8 +148,10 @@ public struct TextReader {
     do throws(DiffError) {
       guard let columns else { return try row(ofLine: reader.text(0)) }
       guard reader.count == width else {
-        throw reader.error("has \(reader.count) columns where line 1 has \(width)")
+        throw reader.error("has \(reader.count.counted("column")) where line 1 has \(width)")
       }
+      kept.removeAll(keepingCapacity: true)
+      for column in keptColumns { kept.append(try reader.value(column)) }
       let first = try reader.text(columns.texts[0])
       return TaskRow(first, columns.texts.count > 1 ? try reader.text(columns.texts[1]) : nil)
     } catch { throw error.at(path: reader.name) }

@@ -49,7 +49,7 @@ public enum ClassWeights: Sendable, Hashable, Codable {
     switch self {
     case .given(let weights):
       guard weights.count == classes else {
-        throw DiffError(.usage, "\(weights.count) weights for \(classes) classes")
+        throw DiffError(.usage, "\(weights.count.counted("weight")) for \(classes) classes")
       }
       return weights
     case .balanced:

@@ -77,12 +77,16 @@ struct TrainingPlan {
 }
 
 extension TrainingOptions {
-  /// Checks that the settings are valid.
-  func check() throws(DiffError) {
+  /// Checks that the settings are in their ranges.
+  ///
+  /// - Throws: `usage`.
+  public func check() throws(DiffError) {
     func require(_ isRight: Bool, _ message: String) throws(DiffError) {
       if !isRight { throw DiffError(.usage, message) }
     }
-    try require(density > 0 && density <= 1, "the density must be above 0 and at most 1")
+    try require(
+      density > 0 && density <= 1,
+      "the density must be above 0 and at most 1, as 0.005 for 0.5 %, not \(density)")
     try require(epochs > 0 && fixedEpochs > 0, "there must be at least one epoch")
     try require(epochs <= 1 << 20 && fixedEpochs <= 1 << 20, "too many epochs")
     try require(

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The progress of a training, with the measurements of its last step.
 public struct TrainingProgress: Sendable, Hashable {
   /// A stage of a training.
@@ -10,6 +12,23 @@ public struct TrainingProgress: Sendable, Hashable {
     case fisher
     /// A fixed selection is trained.
     case fixed
+  }
+
+  /// A parameter that is not of the head, and the number of its elements that change.
+  public struct Part: Sendable, Hashable {
+    /// The name of the parameter.
+    public let name: TensorName
+    /// The number of its elements.
+    public let elements: Int
+    /// While gates are trained, the number of elements that are expected to be open, and the number
+    /// of those that are when settled; see `expectedDensity` and `openDensity`.
+    public var expected, open: Double?
+    /// While a fixed selection is trained, the number of its elements.
+    public var kept: Int?
+
+    init(_ parameter: ParameterLayout.Parameter) {
+      (name, elements) = (parameter.name, parameter.range.count)
+    }
   }
 
   /// The stage.
@@ -37,6 +56,8 @@ public struct TrainingProgress: Sendable, Hashable {
   /// While gates are trained, the share of elements whose gate is open when settled; rows that were
   /// never read and frozen parameters do not count.
   public var openDensity: Double?
+  /// The parts that densities are about: empty while all parameters are trained.
+  public var parts: [Part] = []
   /// With several ranks, the number of payload bytes that this one passed to MPI in the step.
   public var traffic: UInt64?
   /// At the end of an epoch, the result of `Trainer.evaluate`.

@@ -32,6 +32,11 @@ package final class OutputFile {
         .usage, "cannot be written to standard output; name a file (./- for a file of that name)",
         path: "-")
     }
+    guard !destination.hasSuffix("/") || Folder.exists(destination) else {
+      throw DiffError(
+        .usage, "names a folder, but the output is a file; add the name of the file",
+        path: destination)
+    }
     self.destination = destination
     self.overwriting = overwriting
     var status = stat()
@@ -39,7 +44,8 @@ package final class OutputFile {
     if replaces {
       if status.st_mode & S_IFMT == S_IFDIR {
         throw DiffError(
-          overwriting ? .io : .exists, "is a folder; choose another name", path: destination)
+          overwriting ? .io : .exists,
+          "is a folder, but the output is a file; add the name of the file", path: destination)
       }
       guard overwriting else { throw .outputExists(destination) }
       guard status.st_mode & S_IFMT == S_IFREG else {

@@ -79,12 +79,12 @@ import TestSupport
     arguments: [
       ("", "no rows: the file is empty"),
       ("\n\n", "no rows: the file is empty"),
-      ("a\t1\nb\n", "line 2 has 1 columns where line 1 has 2"),
+      ("a\t1\nb\n", "line 2 has 1 column where line 1 has 2"),
       ("a\t1\n\nb\t0\n", "line 2 is empty"),
       ("a\t1\nb\0\t0\n", "line 2 contains a NUL byte"),
       ("a\t1\nb\t1\n", "all labels are '1': there is nothing to learn"),
       ("text\tlabel\n", "no rows after the header"),
-      ("a\n", "1 columns, of which 0 would be texts"),
+      ("a\n", "1 column, of which 0 would be texts"),
       ("a\tb\tc\t0\n", "4 columns, of which 3 would be texts"),
       ((0..<50).map { "a\tlabel\($0)\n" }.joined(), "50 labels in 50 rows"),
     ])
@@ -112,6 +112,66 @@ import TestSupport
     options.kind = .regression
     #expect { try Self.data("a\t1\nb\tx\nc\t2\n", options) } throws: {
       "\($0)".contains("line 2 has label 'x' where a number is expected")
+    }
+  }
+
+  @Test("rows of each class are counted, and a class of a single row is noted with its line")
+  func balance() throws {
+    let data = try Self.data((0..<20).map { "t\t\($0 % 2)\n" }.joined() + "t\tx\nu\t1\n")
+    #expect(data.description.balance == "rows of each class: 0: 10, 1: 11, x: 1")
+    #expect(
+      data.description.notes == [
+        "line 21 is the only row with the label 'x': check that it is not a typing error"
+      ])
+    // Few rows, and data that are read with the labels of others, have no note.
+    #expect(try Self.data("a\tx\nb\ty\nc\ty\n").description.notes == [])
+    var options = TableOptions()
+    options.kind = .classification(labels: ["0", "1", "x"])
+    let dev = try Self.data("a\t0\nb\tx\n", options).description
+    #expect(dev.balance == nil && dev.notes == [])
+    let many = try Self.data(
+      (0..<14).map { label in
+        (0...label).map { _ in "t\tlabel\(label + 10)\n" }.joined()
+      }.joined())
+    let balance = try #require(many.description.balance)
+    #expect(balance.hasPrefix("rows of each class: label23: 14, label22: 13, "))
+    #expect(balance.hasSuffix(", label12: 3, … (2 more with 2 to 1)"))
+    let empty = try Self.data("a\tx\n\ty\n").description
+    #expect(empty.notes == ["1 text is empty"] && empty.summary.hasPrefix("2 texts, "))
+  }
+
+  @Test("a column of ids is neither a text nor a label; values of a regression are labels")
+  func ids() throws {
+    func table(_ row: (Int) -> String) -> String { (0..<30).map { row($0) + "\n" }.joined() }
+    var options = TableOptions()
+    options.texts = [.number(1)]
+    #expect { try Self.data(table { "\($0 * 7)\tgood\t\($0 % 2)" }, options) } throws: {
+      "\($0)".contains("column 1 has another number in each row")
+        && ($0 as? DiffError)?.remedy == .textColumn
+    }
+    let notes: [(row: (Int) -> String, note: String)] = [
+      ({ "\($0 / 2)\tgood\t\($0 % 2)" }, "all texts in column 1 are numbers"),
+      ({ "u\($0)\tgood\t\($0 % 2)" }, "one word with digits"),
+      ({ "good\tx\t\(($0 * 7919) % 30011)" }, "column 3 has another whole number in each row"),
+    ]
+    for (row, note) in notes {
+      let found = try Self.data(table(row), options).description.notes
+      #expect(found.count == 1 && found[0].contains(note), "\(found)")
+    }
+    for text in [
+      table { "good\tx\t\($0 + 100)" },
+      "text\tmore\tid\n" + table { "good\tx\t\(($0 * 7919) % 30011)" },
+    ] {
+      #expect { try Self.data(text, options) } throws: {
+        "\($0)".contains("these are no labels") && ($0 as? DiffError)?.remedy == .labelColumn
+      }
+    }
+    #expect { try Self.data((1...12).map { "t\t\($0)\n" }.joined()) } throws: {
+      "\($0)".contains("12 labels in 12 rows")
+    }
+    for values in [table { "good\tx\t\(Double($0) / 4)" }, table { "good\tx\t\($0 % 25)" }] {
+      let data = try Self.data(values, options).description
+      #expect(data.kind == .regression && data.notes == [])
     }
   }
 
