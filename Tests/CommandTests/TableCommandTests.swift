@@ -327,7 +327,7 @@ import TestSupport
       #expect(config["hidden_size"]?.unsigned == 64)
       // The way back leaves it.
       expectSuccess(
-        try run(["apply", scratch("tuned"), scratch("undo.diff"), "-o", scratch("back")]),
+        try run(["apply", scratch("tuned"), scratch("undo.diff"), "-o", scratch("undone")]),
         "config.json is a copy")
       // A head with another number of labels is replaced by a reshape.
       let rows = (0..<12).map { "the \(Self.words[$0 % 6])\t\($0 % 3)" }.joined(separator: "\n")

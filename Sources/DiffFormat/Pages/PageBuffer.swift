@@ -49,6 +49,14 @@ public struct PageBuffer: Sendable {
     }
   }
 
+  /// Frees the memory that only decoding needs, more than half of all, for callers that hold many
+  /// pages. The next `load` takes it again.
+  package mutating func trim() {
+    stored = []
+    offsetScratch = []
+    valueScratch = []
+  }
+
   private mutating func read(
     _ page: PageInfo, from source: any ByteSource
   ) throws(DiffError) {
@@ -98,14 +106,17 @@ public struct PageBuffer: Sendable {
   }
 
   private mutating func growBuffers() {
-    if offsets.count < count {
-      offsets = [UInt32](repeating: 0, count: count)
-      offsetScratch = offsets
-    }
-    if values.count < count * valueWidth {
-      values = [UInt8](repeating: 0, count: count * valueWidth)
-      valueScratch = values
-    }
+    offsets.grow(to: count)
+    offsetScratch.grow(to: count)
+    values.grow(to: count * valueWidth)
+    valueScratch.grow(to: count * valueWidth)
+  }
+}
+
+extension Array where Element: FixedWidthInteger {
+  /// Replaces the array by one of `count` zeros, if it has fewer elements.
+  fileprivate mutating func grow(to count: Int) {
+    if self.count < count { self = Array(repeating: 0, count: count) }
   }
 }
 

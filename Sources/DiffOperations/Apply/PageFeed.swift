@@ -13,8 +13,14 @@ struct PageFeed: Sendable {
   /// The buffers, of which the first `active` hold pages of the window, in order.
   private var buffers: [PageBuffer] = []
   private var active = 0
+  /// True if so many feeds move together that their memory is to be small rather than reused.
+  private let isOneOfMany: Bool
 
-  init(_ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes) {
+  /// - Parameter count: the number of feeds that move together.
+  init(
+    _ reader: DiffReader, _ entry: DiffEntry, _ stream: DiffStream = .changes, among count: Int = 1
+  ) {
+    isOneOfMany = count > 16
     source = reader.source
     self.entry = entry
     self.stream = stream
@@ -36,8 +42,9 @@ struct PageFeed: Sendable {
     let (source, entry, stream, pages) = (source, entry, stream, pages)
     var fresh = Array(buffers[active..<active + end - begin])
     buffers.removeSubrange(active..<active + end - begin)
-    try parallelForEach(&fresh) { index, buffer throws(DiffError) in
+    try parallelForEach(&fresh) { [isOneOfMany] index, buffer throws(DiffError) in
       try buffer.load(pages[begin + index], of: entry, stream, from: source)
+      if isOneOfMany { buffer.trim() }
     }
     buffers.insert(contentsOf: fresh, at: active)
     active += end - begin

@@ -40,7 +40,7 @@ struct Patch: Sendable {
   private let isSum: Bool
 
   init(_ entries: [DirectedEntry], isSum: Bool) {
-    feeds = entries.map { PageFeed($0.reader, $0.entry) }
+    feeds = entries.map { PageFeed($0.reader, $0.entry, among: entries.count) }
     self.isSum = isSum
   }
 

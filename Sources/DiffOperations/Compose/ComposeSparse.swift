@@ -42,7 +42,7 @@ extension EntryChain {
   ) throws(DiffError) {
     let width = entries[0].entry.type.width
     let length = UInt64(Blocks.size(width: width) / width)
-    var feeds = entries.map { PageFeed($0.reader, $0.entry) }
+    var feeds = entries.map { PageFeed($0.reader, $0.entry, among: entries.count) }
     var block = ComposedBlock(count: Int(min(length, entries[0].entry.shape.count)), width: width)
     func change(_ elements: Range<UInt64>) throws(DiffError) {
       for index in feeds.indices { try feeds[index].move(to: elements) }
