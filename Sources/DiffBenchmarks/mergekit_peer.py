@@ -47,7 +47,16 @@ def merge(folder):
     from mergekit.config import MergeConfiguration
     from mergekit.merge import run_merge
     from mergekit.options import MergeOptions
+    from mergekit.plan import MergePlanner
 
+    # mergekit 0.1.5 adds a tuple to a list for a tensor that has other names.
+    plan_tensor = MergePlanner.plan_tensor
+
+    def planned(self, weight, *arguments, **more):
+        weight = weight.model_copy(update={"aliases": list(weight.aliases or [])})
+        return plan_tensor(self, weight, *arguments, **more)
+
+    MergePlanner.plan_tensor = planned
     os.chdir(folder)
     with open("recipe.yml") as file:
         recipe = MergeConfiguration.model_validate(yaml.safe_load(file))
