@@ -90,7 +90,8 @@ extension DiffError: CustomStringConvertible {
 
   /// The beginnings of messages whose subject is the tensor, which no colon separates from them.
   private static let verbs = [
-    "is ", "has ", "was ", "does ", "changes ", "differs ", "exists ", "occurs ", "cannot ",
+    "is ", "has ", "was ", "does ", "becomes ", "cannot ", "changes ", "differs ", "exists ",
+    "keeps ", "matches ", "occurs ", "states ",
   ]
 
   /// Returns the message, followed by the remedy in the given wording.

@@ -1,5 +1,6 @@
 import DiffFormat
 import DiffOperations
+import Kernels
 import TensorCore
 import Testing
 import TestSupport
@@ -33,6 +34,25 @@ import TestSupport
     #expect(one.allSatisfy { ($0.operation == .xor) == (mode == .xor) })
     #expect(one.allSatisfy { $0.base != nil && $0.result != nil })
     if mode == .xor { #expect(same(try patched(steps[4], [one], .revert), steps[0])) }
+  }
+
+  @Test("a long chain, of several pages in each window, is applied and composed as step by step")
+  func longChain() throws {
+    var random = SplitMix64(seed: TestSeed.value &+ 20)
+    var bytes = (0..<3 << 20).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    func model(_ bytes: [UInt8]) -> MemoryCheckpoint {
+      MemoryCheckpoint([MemoryTensor("t", .u8, bytes)])
+    }
+    var steps = [model(bytes)]
+    for _ in 0..<20 {
+      for _ in 0..<100_000 { bytes[Int(random.next(below: UInt64(bytes.count)))] &+= 1 }
+      steps.append(model(bytes))
+    }
+    let diffs = try zip(steps, steps.dropFirst()).map { try diff($0, $1) }
+    #expect(diffs.allSatisfy { $0.first?.pages[.changes]?.count ?? 0 > 2 })
+    #expect(same(try patched(steps[0], diffs), steps[20]))
+    #expect(same(try patched(steps[20], diffs, .revert), steps[0]))
+    #expect(same(try patched(steps[0], [try composed(diffs)]), steps[20]))
   }
 
   @Test("a change and its inverse compose to nothing")

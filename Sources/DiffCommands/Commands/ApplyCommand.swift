@@ -174,11 +174,9 @@ struct TransferOptions: ParsableArguments {
     if outcome != .alreadyDone && outcome != .copied {
       notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
       notes += moreNotes
+      if !inPlace { notes += Self.notes(onConfigurationOf: base, readers, direction) }
     } else {
       notes += Self.notes(onNothingDone: readers, direction, undo: options.undoPath)
-    }
-    if !inPlace && outcome != .alreadyDone {
-      notes += Self.notes(onConfigurationOf: base, readers, direction)
     }
     try report.print(
       TransferOutput(
@@ -190,8 +188,7 @@ extension TransferOptions {
   /// The `config.json` of a checkpoint that is a folder, if there is one.
   private static func configurationPath(of base: any Checkpoint) -> String? {
     guard let folder = base as? SafeTensorsFolder else { return nil }
-    let parent = Folder.exists(folder.path) ? folder.path : OutputFile.split(folder.path).folder
-    let path = parent + "/config.json"
+    let path = ModelFiles.folder(of: folder.path) + "/config.json"
     return File.exists(path) ? path : nil
   }
 

@@ -33,7 +33,7 @@ struct ModelFiles: ParsableArguments {
     try TokenizerFiles.open(vocab ?? Self.folder(of: checkpoint))
   }
 
-  private static func folder(of checkpoint: String) -> String {
+  static func folder(of checkpoint: String) -> String {
     Folder.exists(checkpoint) ? checkpoint : OutputFile.split(checkpoint).folder
   }
 }

@@ -1,5 +1,15 @@
 import TensorCore
 
+/// Memory that decoding a page takes besides the page itself. It serves one page after the other, so
+/// that callers who hold many pages need one for each thread.
+package struct PageScratch: Sendable {
+  fileprivate var stored: [UInt8] = []
+  fileprivate var offsets: [UInt32] = []
+  fileprivate var values: [UInt8] = []
+
+  package init() {}
+}
+
 /// Memory for one decoded page, reused for the next one: about a megabyte, regardless of the file.
 public struct PageBuffer: Sendable {
   /// The encoding of the page.
@@ -8,12 +18,10 @@ public struct PageBuffer: Sendable {
   private var start: UInt64 = 0
   private var count = 0
   private var valueWidth = 1
-  private var stored: [UInt8] = []
   // Buffers of which the elements of the page's changes are in use.
   private var offsets: [UInt32] = []
   private var values: [UInt8] = []
-  private var offsetScratch: [UInt32] = []
-  private var valueScratch: [UInt8] = []
+  private var scratch = PageScratch()
 
   /// Creates an empty buffer.
   public init() {}
@@ -35,52 +43,49 @@ public struct PageBuffer: Sendable {
     _ page: PageInfo, of entry: DiffEntry, _ stream: DiffStream = .changes,
     from source: any ByteSource
   ) throws(DiffError) {
-    try read(page, from: source)
-    guard checksumsMatch(XXH3.hash64(stored.span), page.checksum) else {
+    var own = PageScratch()
+    swap(&own, &scratch)
+    defer { swap(&own, &scratch) }
+    try load(page, of: entry, stream, from: source, using: &own)
+  }
+
+  /// Reads and decodes a page as `load` does, in memory that other pages use, too.
+  package mutating func load(
+    _ page: PageInfo, of entry: DiffEntry, _ stream: DiffStream = .changes,
+    from source: any ByteSource, using scratch: inout PageScratch
+  ) throws(DiffError) {
+    try scratch.read(page, from: source)
+    guard checksumsMatch(XXH3.hash64(scratch.stored.span), page.checksum) else {
       throw DiffError(
         .checksum, "a page does not match its checksum", path: source.name, tensor: entry.name,
         offset: page.offset)
     }
     do throws(DiffError) {
-      try decode(page, entry.grid(of: stream), valueWidth: entry.valueWidth)
+      try decode(page, entry.grid(of: stream), valueWidth: entry.valueWidth, using: &scratch)
     } catch {
       count = 0
       throw error.inFile(source.name, page, of: entry)
     }
   }
 
-  /// Frees the memory that only decoding needs, more than half of all, for callers that hold many
-  /// pages. The next `load` takes it again.
-  package mutating func trim() {
-    stored = []
-    offsetScratch = []
-    valueScratch = []
-  }
-
-  private mutating func read(
-    _ page: PageInfo, from source: any ByteSource
-  ) throws(DiffError) {
-    let size = Int(page.storedSize)
-    if stored.count > size { stored.removeLast(stored.count - size) }
-    stored.append(contentsOf: repeatElement(0, count: size - stored.count))
-    var buffer = stored.mutableSpan
-    try source.read(at: page.offset, into: &buffer)
-  }
-
   private mutating func decode(
-    _ page: PageInfo, _ grid: Grid, valueWidth: Int
+    _ page: PageInfo, _ grid: Grid, valueWidth: Int, using scratch: inout PageScratch
   ) throws(DiffError) {
     start = page.start
     count = page.count
     self.valueWidth = valueWidth
-    growBuffers()
-    let head = try PageHead(stored)
+    offsets.grow(to: count)
+    scratch.offsets.grow(to: count)
+    values.grow(to: count * valueWidth)
+    scratch.values.grow(to: count * valueWidth)
+    let head = try PageHead(scratch.stored)
     encoding = PageEncoding(positions: head.coding, traversal: head.traversal)
     encoding.positionBytes = head.positions.count
     let positions = PagePositions(start: start, span: page.span, count: count, grid: grid)
-    try Self.decode(positions, head, stored, into: &offsets, scratch: &offsetScratch)
+    try Self.decode(positions, head, scratch.stored, into: &offsets, scratch: &scratch.offsets)
     try Self.decode(
-      values: count, width: valueWidth, head, stored, into: &values, scratch: &valueScratch)
+      values: count, width: valueWidth, head, scratch.stored, into: &values,
+      scratch: &scratch.values)
   }
 
   private static func decode(
@@ -104,12 +109,17 @@ public struct PageBuffer: Sendable {
       bytes, head.positions.upperBound..<bytes.count, width: width, into: &values,
       scratch: &scratch)
   }
+}
 
-  private mutating func growBuffers() {
-    offsets.grow(to: count)
-    offsetScratch.grow(to: count)
-    values.grow(to: count * valueWidth)
-    valueScratch.grow(to: count * valueWidth)
+extension PageScratch {
+  fileprivate mutating func read(
+    _ page: PageInfo, from source: any ByteSource
+  ) throws(DiffError) {
+    let size = Int(page.storedSize)
+    if stored.count > size { stored.removeLast(stored.count - size) }
+    stored.append(contentsOf: repeatElement(0, count: size - stored.count))
+    var buffer = stored.mutableSpan
+    try source.read(at: page.offset, into: &buffer)
   }
 }
 

@@ -54,7 +54,8 @@ class DiffkitError(Exception):
 
 # The beginnings of messages whose subject is the tensor, as in the library's DiffError.
 _VERBS = (
-    "is ", "has ", "was ", "does ", "changes ", "differs ", "exists ", "occurs ", "cannot ",
+    "is ", "has ", "was ", "does ", "becomes ", "cannot ", "changes ", "differs ", "exists ",
+    "keeps ", "matches ", "occurs ", "states ",
 )
 
 

@@ -36,17 +36,17 @@ struct DirectedEntry: Sendable {
 /// several additions.
 struct Patch: Sendable {
   private var feeds: [PageFeed]
+  private let scratches = Guarded<[PageScratch]>([])
   /// True if all feeds are additions to one base, to be summed.
   private let isSum: Bool
 
   init(_ entries: [DirectedEntry], isSum: Bool) {
-    feeds = entries.map { PageFeed($0.reader, $0.entry, among: entries.count) }
+    feeds = entries.map { PageFeed($0.reader, $0.entry) }
     self.isSum = isSum
   }
 
   mutating func move(to elements: Range<UInt64>) throws(DiffError) {
-    // In parallel over feeds: in a long chain, each has only a page or two in a window.
-    try parallelForEach(&feeds) { _, feed throws(DiffError) in try feed.move(to: elements) }
+    try feeds.move(to: elements, using: scratches)
   }
 
   func touches(_ elements: Range<UInt64>) -> Bool {

@@ -1,5 +1,6 @@
 import DiffFormat
 import Kernels
+import SystemSupport
 import TensorCore
 
 extension EntryChain {
@@ -42,10 +43,11 @@ extension EntryChain {
   ) throws(DiffError) {
     let width = entries[0].entry.type.width
     let length = UInt64(Blocks.size(width: width) / width)
-    var feeds = entries.map { PageFeed($0.reader, $0.entry, among: entries.count) }
+    var feeds = entries.map { PageFeed($0.reader, $0.entry) }
+    let scratches = Guarded<[PageScratch]>([])
     var block = ComposedBlock(count: Int(min(length, entries[0].entry.shape.count)), width: width)
     func change(_ elements: Range<UInt64>) throws(DiffError) {
-      for index in feeds.indices { try feeds[index].move(to: elements) }
+      try feeds.move(to: elements, using: scratches)
       for feed in feeds {
         feed.forEachRun(of: elements) { changes in
           block.add(feed.entry.operation, changes, at: elements.lowerBound)

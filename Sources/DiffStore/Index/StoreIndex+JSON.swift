@@ -139,7 +139,7 @@ extension StoreAnchor {
   fileprivate init(_ json: JSONValue) throws(DiffError) {
     let row = Row(json)
     name = try row.text("name")
-    guard name.isPathBelow, !name.contains("/") else { throw row.wrong("name") }
+    guard name.isPathBelow, !name.utf8.contains(UInt8(ascii: "/")) else { throw row.wrong("name") }
     isFolder = json["folder"] == .bool(true)
     guard let files = json["files"]?.elements, !files.isEmpty, isFolder || files.count == 1 else {
       throw row.wrong("files")
