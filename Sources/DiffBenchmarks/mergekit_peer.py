@@ -49,12 +49,12 @@ def merge(folder):
     from mergekit.options import MergeOptions
     from mergekit.plan import MergePlanner
 
-    # mergekit 0.1.5 adds a tuple to a list for a tensor that has other names.
+    # mergekit 0.1.5 fails on an optional tensor that has other names: no model here has this one.
     plan_tensor = MergePlanner.plan_tensor
 
     def planned(self, weight, *arguments, **more):
-        weight = weight.model_copy(update={"aliases": list(weight.aliases or [])})
-        return plan_tensor(self, weight, *arguments, **more)
+        if not weight.name.endswith("position_ids"):
+            plan_tensor(self, weight, *arguments, **more)
 
     MergePlanner.plan_tensor = planned
     os.chdir(folder)
