@@ -74,6 +74,13 @@ import TestSupport
       try text.write(toFile: path, atomically: true, encoding: .utf8)
       let turned = try run(["predict", scratch("tuned"), "the red river"])
       #expect(turned.code == 0 && turned.output != said.output)
+      // The head of another class is not used, though its tensors have the same names.
+      try text.replacingOccurrences(of: "ForSequenceClassification", with: "ForTokenClassification")
+        .write(toFile: path, atomically: true, encoding: .utf8)
+      expectTrouble(try run(["predict", scratch("tuned")]), "tuned", "--labels")
+      expectTrouble(
+        try run(["evaluate", scratch("tuned")] + task), "BertForTokenClassification", "--labels")
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
 
       // The rows have but one class: what is undefined is a dash, and null.
       try makeTable(scratch, "one.csv", rows: 1..<6)

@@ -71,12 +71,12 @@ struct TunedModel {
     beside place: String, files: ModelFiles, calculation: CalculationOptions,
     notes: [String] = []
   ) throws {
-    self.notes = notes
     self.facts = facts
     model = try EncoderModel(
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
       engine: calculation.engine())
+    self.notes = notes + model.notes
     guard model.headIsStored else {
       let advice = "give the diff that was trained for it"
       guard let outputs = model.storedOutputs, !facts.labels.isEmpty else {
