@@ -31,6 +31,10 @@ import TestSupport
   }
 
   private func train(_ scratch: Scratch, _ base: String, _ more: String...) throws -> Answer {
+    try train(scratch, base, with: more)
+  }
+
+  private func train(_ scratch: Scratch, _ base: String, with more: [String]) throws -> Answer {
     try run(
       [
         "train", base, "--task", scratch("reviews.csv"), "-o", scratch("task.diff"), "--epochs",
@@ -39,7 +43,7 @@ import TestSupport
   }
 
   /// Makes a folder as Hugging Face's, and another one, tuned, with the diff in between.
-  private func makeFolders(_ scratch: Scratch) throws {
+  private func makeFolders(_ scratch: Scratch, _ more: [String] = []) throws {
     _ = try TinyModel(scratch)
     try makeTable(scratch)
     try makeFolder(scratch("hf"))
@@ -47,7 +51,8 @@ import TestSupport
       ("base.safetensors", "model.safetensors"), ("config.json", "config.json"),
       ("vocab.txt", "vocab.txt"),
     ] { try FileManager.default.moveItem(atPath: scratch(from), toPath: scratch("hf/" + to)) }
-    #expect(try train(scratch, scratch("hf"), "--density", "0.05", "-q").code == 0)
+    let trained = try train(scratch, scratch("hf"), with: ["--density", "0.05", "-q"] + more)
+    #expect(trained.code == 0, "\(trained.errors)")
     expectSuccess(
       try run(["apply", scratch("hf"), scratch("task.diff"), "-o", scratch("tuned")]))
   }
@@ -94,6 +99,35 @@ import TestSupport
       let lines = try run(["evaluate", scratch("tuned"), "--task", scratch("one.csv")])
       let line = lines.output.split(separator: "\n").first { $0.hasPrefix("gut ") }
       #expect(line?.contains("–") == true, "\(lines.output)")
+    }
+  }
+
+  @Test("a folder has the pooling and the maximum length of its task in its config.json")
+  func settingsOfFolder() throws {
+    try Scratch.with { scratch in
+      try makeFolders(scratch, ["--pooling", "mean", "--max-length", "6"])
+      let path = scratch("tuned/config.json")
+      let config = try JSONValue(parsing: contents(ofFile: path))
+      #expect(config["diffkit"]?.compact == #"{"pooling":"mean","max_length":6}"#)
+      #expect(config["hidden_size"]?.unsigned == 64)
+      func said(_ model: String...) throws -> Answer {
+        try run(["predict"] + model + ["the red river, the old house", "--format", "jsonl"])
+      }
+      let expected = try said(scratch("hf"), scratch("task.diff"))
+      expectSuccess(expected, "probabilities")
+      #expect(try said(scratch("tuned")).output == expected.output)
+      #expect(try said(scratch("tuned"), "--labels", "gut,schlecht").output == expected.output)
+      // Both have an effect.
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      for (old, new) in [(#""mean""#, #""pooler""#), (#""max_length":6"#, #""max_length":60"#)] {
+        try text.replacingOccurrences(of: old, with: new)
+          .write(toFile: path, atomically: true, encoding: .utf8)
+        let other = try said(scratch("tuned"))
+        #expect(other.code == 0 && other.output != expected.output, "\(new)")
+      }
+      try text.replacingOccurrences(of: #""mean""#, with: #""most""#)
+        .write(toFile: path, atomically: true, encoding: .utf8)
+      expectTrouble(try said(scratch("tuned")), "config.json", "'diffkit'")
     }
   }
 

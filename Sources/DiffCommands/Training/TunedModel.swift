@@ -45,7 +45,10 @@ struct TunedModel {
           "needs the diff of a task, or for its own head --labels, the classes in the order of its "
             + "outputs", path: base)
       }
-      facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
+      let settings = try files.settings(of: base)
+      facts = TaskFacts(
+        kind: kind, pooling: settings.pooling ?? .pooler,
+        maxLength: min(settings.maxLength ?? 128, configuration.longest))
       tuned = checkpoint
     }
     try self.init(

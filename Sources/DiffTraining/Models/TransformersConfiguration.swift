@@ -57,9 +57,49 @@ public struct TransformersConfiguration: Sendable, Hashable {
         "problem_type",
         .string(facts.kind == .regression ? "regression" : "single_label_classification"))
     }
+    set(
+      HeadSettings.member,
+      .object([
+        JSONValue.Member("pooling", .string(facts.pooling.rawValue)),
+        JSONValue.Member("max_length", .number("\(facts.maxLength)")),
+      ]))
     self.notes = notes
     let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
     bytes = Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
+  }
+}
+
+/// The properties of a task that a `config.json` has for diffkit alone, beside those that the
+/// transformers library knows; nil where it has none.
+public struct HeadSettings: Sendable, Hashable {
+  /// The way in which the tokens of a text are pooled.
+  public let pooling: EncoderModel.Pooling?
+  /// The maximum number of tokens in a text.
+  public let maxLength: Int?
+
+  /// The name of the member that has them.
+  fileprivate static let member = "diffkit"
+
+  /// Creates settings, by default those of a `config.json` that has none.
+  public init(pooling: EncoderModel.Pooling? = nil, maxLength: Int? = nil) {
+    self.pooling = pooling
+    self.maxLength = maxLength
+  }
+
+  /// Reads the settings in a `config.json`.
+  ///
+  /// - Throws: `io`, `malformed`.
+  public init(configuration path: String) throws(DiffError) {
+    guard let json = try TransformersConfiguration.read(path)[Self.member] else {
+      self = HeadSettings()
+      return
+    }
+    guard let pooling = (json["pooling"]?.text).flatMap({ EncoderModel.Pooling(rawValue: $0) }),
+      let length = json["max_length"]?.unsigned, (3...1 << 20).contains(length)
+    else {
+      throw DiffError(.malformed, "the settings in '\(Self.member)' are invalid", path: path)
+    }
+    self = HeadSettings(pooling: pooling, maxLength: Int(length))
   }
 }
 
