@@ -178,10 +178,19 @@ import TestSupport
       #expect(
         trained.errors.contains("reviews.csv: line 9 is the only row with the label 'gud'"),
         "\(trained.errors)")
-      for (option, words) in [("--text", "no texts"), ("--label", "no labels")] {
+      // A column of ids is noted if it is named, else refused.
+      for (option, words) in [("--text", "are numbers"), ("--label", "are these ids")] {
+        let noted = try train(scratch, model.path, option, "id", "--force")
+        #expect(noted.code == 0 && noted.errors.contains(words), "\(noted.errors)")
+      }
+      for (row, words, option) in [
+        ({ "\($0 + 1000),\($0 % 2)" }, "no texts", "--text"),
+        ({ "the red river,\($0 + 1000)" }, "no labels", "--label"),
+      ] as [((Int) -> String, String, String)] {
+        try (0..<48).map(row).joined(separator: "\n")
+          .write(toFile: scratch("reviews.csv"), atomically: true, encoding: .utf8)
         expectTrouble(
-          try train(scratch, model.path, option, "id", "--force"), "reviews.csv", "'id'", words,
-          option)
+          try train(scratch, model.path, "--force"), "reviews.csv", words, option)
       }
     }
   }
