@@ -152,11 +152,11 @@ import TestSupport
       try makeFolders(scratch)
       let (task, diff) = (["--task", scratch("reviews.csv"), "--json"], scratch("task.diff"))
       let again = try run(["evaluate", scratch("tuned"), diff] + task)
-      #expect(again.code == 0 && again.errors.contains("the diff is already applied"))
+      #expect(again.code == 0 && again.errors.contains("is at the result of the diff already"))
       #expect(again.errors.count(where: { $0 == "\n" }) == 1)
       #expect(again.output == (try run(["evaluate", scratch("hf"), diff] + task)).output)
       let said = try run(["predict", scratch("tuned"), diff, "the red river"])
-      #expect(said.code == 0 && said.errors.contains("the diff is already applied"))
+      #expect(said.code == 0 && said.errors.contains("is at the result of the diff already"))
       // Another diff is refused, and says so without a colon after the tensor.
       _ = try train(
         scratch, scratch("tuned"), "--density", "0.05", "-q", "--seed", "1", "--force")

@@ -32,10 +32,10 @@ struct TunedModel {
       do {
         tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
       } catch {
-        guard (try? Diffs.verify(reader, against: checkpoint).checkpoint) == .applied else {
-          throw error
-        }
-        notes.append("\(base): is the result, the diff is already applied; used as it is")
+        guard Self.mayBeApplied.contains(error.code),
+          (try? Diffs.verify(reader, against: checkpoint).checkpoint) == .applied
+        else { throw error }
+        notes.append("\(base): is at the result of the diff already, and is used as it is")
         tuned = checkpoint
       }
     } else {
@@ -55,6 +55,9 @@ struct TunedModel {
       tuned, facts, configuration, beside: base, files: files, calculation: calculation,
       notes: notes)
   }
+
+  /// The errors by which a diff that is applied already is refused.
+  private static let mayBeApplied: [DiffError.Code] = [.wrongBase, .mismatch, .partlyApplied]
 
   /// - Parameter version: The name of a version of a store, which was added as the diff of a task.
   init(
@@ -82,7 +85,9 @@ struct TunedModel {
     self.notes = notes + model.notes
     guard model.headIsStored else {
       let advice = "give the diff that was trained for it"
-      guard let outputs = model.storedOutputs, !facts.labels.isEmpty else {
+      guard let outputs = model.storedOutputs, !facts.labels.isEmpty,
+        outputs != UInt64(facts.labels.count)
+      else {
         throw DiffError(.mismatch, "has no head for this task: \(advice)", path: place)
       }
       throw DiffError(
