@@ -231,6 +231,12 @@ import TestSupport
       #expect(schema.faults(whole, "predict") == [])
       #expect(whole["predictions"]?.elements?[0]["kept"]?["id"]?.text == "7")
 
+      let every = try JSONValue(
+        parsing: Array(lines("reviews.csv", "--keep-all", "--json").joined(separator: "\n").utf8))
+      #expect(schema.faults(every, "predict") == [])
+      let kept = try #require(every["predictions"]?.elements?[1]["kept"]?.members)
+      #expect(Set(kept.map(\.name)) == ["id", "shop", "label"])
+
       expectTrouble(
         try run(predict + ["--input", scratch("reviews.csv"), "--keep", "none"]), "'none'",
         "id, text, shop, label")
