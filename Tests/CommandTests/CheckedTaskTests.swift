@@ -261,11 +261,11 @@ import TestSupport
           ["train", scratch("none.h5"), "--task", scratch("none.tsv")] + options)
         expectTrouble(answer, word)
       }
-      try #"[{"task": "none.tsv", "options": {"density": 5}}]"#.write(
+      try #"[{"task": "a.tsv"}, {"task": "none.tsv", "options": {"density": 5}}]"#.write(
         toFile: scratch("tasks.json"), atomically: true, encoding: .utf8)
       expectTrouble(
         try run(["train", scratch("none.h5"), "--tasks", scratch("tasks.json")]), "tasks.json",
-        "density")
+        "none.diff: ", "density")
       try makeFolder(scratch("folder"))
       for output in ["folder", "folder/", "other/"] {
         expectTrouble(
@@ -273,6 +273,9 @@ import TestSupport
             "train", scratch("none.h5"), "--task", scratch("none.tsv"), "-o", scratch(output),
           ]), output, "add the name of the file")
       }
+      expectTrouble(
+        try run(["predict", scratch("none.h5"), "none.diff", "-o", scratch("tasks.json")]),
+        "tasks.json", "exists already", "--force")
       #expect(try scratch.names == ["folder", "tasks.json"])
     }
   }
