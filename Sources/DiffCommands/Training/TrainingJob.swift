@@ -129,7 +129,7 @@ struct TrainingJob: Codable {
       }
       let jobs = try list.flatMap { try expanded($0).map { try TrainingJob($0, over: defaults) } }
       for job in jobs {
-        do { try job.check() } catch {
+        do throws(DiffError) { try job.check() } catch {
           var error = error
           error.message = "\(job.destination ?? "a task"): \(error.message)"
           throw error

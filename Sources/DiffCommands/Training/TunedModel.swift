@@ -29,7 +29,7 @@ struct TunedModel {
     if let diff {
       let reader = try DiffReader(diff)
       facts = try TaskFacts(reader.metadata, path: diff)
-      do {
+      do throws(DiffError) {
         tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
       } catch {
         guard Self.mayBeApplied.contains(error.code),
