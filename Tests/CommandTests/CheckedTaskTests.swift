@@ -31,6 +31,10 @@ import TestSupport
   }
 
   private func train(_ scratch: Scratch, _ base: String, _ more: String...) throws -> Answer {
+    try train(scratch, base, with: more)
+  }
+
+  private func train(_ scratch: Scratch, _ base: String, with more: [String]) throws -> Answer {
     try run(
       [
         "train", base, "--task", scratch("reviews.csv"), "-o", scratch("task.diff"), "--epochs",
@@ -39,7 +43,7 @@ import TestSupport
   }
 
   /// Makes a folder as Hugging Face's, and another one, tuned, with the diff in between.
-  private func makeFolders(_ scratch: Scratch) throws {
+  private func makeFolders(_ scratch: Scratch, _ more: [String] = []) throws {
     _ = try TinyModel(scratch)
     try makeTable(scratch)
     try makeFolder(scratch("hf"))
@@ -47,7 +51,8 @@ import TestSupport
       ("base.safetensors", "model.safetensors"), ("config.json", "config.json"),
       ("vocab.txt", "vocab.txt"),
     ] { try FileManager.default.moveItem(atPath: scratch(from), toPath: scratch("hf/" + to)) }
-    #expect(try train(scratch, scratch("hf"), "--density", "0.05", "-q").code == 0)
+    let trained = try train(scratch, scratch("hf"), with: ["--density", "0.05", "-q"] + more)
+    #expect(trained.code == 0, "\(trained.errors)")
     expectSuccess(
       try run(["apply", scratch("hf"), scratch("task.diff"), "-o", scratch("tuned")]))
   }
@@ -74,6 +79,13 @@ import TestSupport
       try text.write(toFile: path, atomically: true, encoding: .utf8)
       let turned = try run(["predict", scratch("tuned"), "the red river"])
       #expect(turned.code == 0 && turned.output != said.output)
+      // The head of another class is not used, though its tensors have the same names.
+      try text.replacingOccurrences(of: "ForSequenceClassification", with: "ForTokenClassification")
+        .write(toFile: path, atomically: true, encoding: .utf8)
+      expectTrouble(try run(["predict", scratch("tuned")]), "tuned", "--labels")
+      expectTrouble(
+        try run(["evaluate", scratch("tuned")] + task), "BertForTokenClassification", "--labels")
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
 
       // The rows have but one class: what is undefined is a dash, and null.
       try makeTable(scratch, "one.csv", rows: 1..<6)
@@ -87,6 +99,35 @@ import TestSupport
       let lines = try run(["evaluate", scratch("tuned"), "--task", scratch("one.csv")])
       let line = lines.output.split(separator: "\n").first { $0.hasPrefix("gut ") }
       #expect(line?.contains("–") == true, "\(lines.output)")
+    }
+  }
+
+  @Test("a folder has the pooling and the maximum length of its task in its config.json")
+  func settingsOfFolder() throws {
+    try Scratch.with { scratch in
+      try makeFolders(scratch, ["--pooling", "mean", "--max-length", "6"])
+      let path = scratch("tuned/config.json")
+      let config = try JSONValue(parsing: contents(ofFile: path))
+      #expect(config["diffkit"]?.compact == #"{"pooling":"mean","max_length":6}"#)
+      #expect(config["hidden_size"]?.unsigned == 64)
+      func said(_ model: String...) throws -> Answer {
+        try run(["predict"] + model + ["the red river, the old house", "--format", "jsonl"])
+      }
+      let expected = try said(scratch("hf"), scratch("task.diff"))
+      expectSuccess(expected, "probabilities")
+      #expect(try said(scratch("tuned")).output == expected.output)
+      #expect(try said(scratch("tuned"), "--labels", "gut,schlecht").output == expected.output)
+      // Both have an effect.
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      for (old, new) in [(#""mean""#, #""pooler""#), (#""max_length":6"#, #""max_length":60"#)] {
+        try text.replacingOccurrences(of: old, with: new)
+          .write(toFile: path, atomically: true, encoding: .utf8)
+        let other = try said(scratch("tuned"))
+        #expect(other.code == 0 && other.output != expected.output, "\(new)")
+      }
+      try text.replacingOccurrences(of: #""mean""#, with: #""most""#)
+        .write(toFile: path, atomically: true, encoding: .utf8)
+      expectTrouble(try said(scratch("tuned")), "config.json", "'diffkit'")
     }
   }
 
@@ -111,11 +152,11 @@ import TestSupport
       try makeFolders(scratch)
       let (task, diff) = (["--task", scratch("reviews.csv"), "--json"], scratch("task.diff"))
       let again = try run(["evaluate", scratch("tuned"), diff] + task)
-      #expect(again.code == 0 && again.errors.contains("the diff is already applied"))
+      #expect(again.code == 0 && again.errors.contains("is at the result of the diff already"))
       #expect(again.errors.count(where: { $0 == "\n" }) == 1)
       #expect(again.output == (try run(["evaluate", scratch("hf"), diff] + task)).output)
       let said = try run(["predict", scratch("tuned"), diff, "the red river"])
-      #expect(said.code == 0 && said.errors.contains("the diff is already applied"))
+      #expect(said.code == 0 && said.errors.contains("is at the result of the diff already"))
       // Another diff is refused, and says so without a colon after the tensor.
       _ = try train(
         scratch, scratch("tuned"), "--density", "0.05", "-q", "--seed", "1", "--force")
@@ -137,10 +178,19 @@ import TestSupport
       #expect(
         trained.errors.contains("reviews.csv: line 9 is the only row with the label 'gud'"),
         "\(trained.errors)")
-      for (option, words) in [("--text", "no texts"), ("--label", "no labels")] {
+      // A column of ids is noted if it is named, else refused.
+      for (option, words) in [("--text", "are numbers"), ("--label", "are these ids")] {
+        let noted = try train(scratch, model.path, option, "id", "--force")
+        #expect(noted.code == 0 && noted.errors.contains(words), "\(noted.errors)")
+      }
+      for (row, words, option) in [
+        ({ "\($0 + 1000),\($0 % 2)" }, "no texts", "--text"),
+        ({ "the red river,\($0 + 1000)" }, "no labels", "--label"),
+      ] as [((Int) -> String, String, String)] {
+        try (0..<48).map(row).joined(separator: "\n")
+          .write(toFile: scratch("reviews.csv"), atomically: true, encoding: .utf8)
         expectTrouble(
-          try train(scratch, model.path, option, "id", "--force"), "reviews.csv", "'id'", words,
-          option)
+          try train(scratch, model.path, "--force"), "reviews.csv", words, option)
       }
     }
   }
@@ -181,6 +231,12 @@ import TestSupport
       #expect(schema.faults(whole, "predict") == [])
       #expect(whole["predictions"]?.elements?[0]["kept"]?["id"]?.text == "7")
 
+      let every = try JSONValue(
+        parsing: Array(lines("reviews.csv", "--keep-all", "--json").joined(separator: "\n").utf8))
+      #expect(schema.faults(every, "predict") == [])
+      let kept = try #require(every["predictions"]?.elements?[1]["kept"]?.members)
+      #expect(Set(kept.map(\.name)) == ["id", "shop", "label"])
+
       expectTrouble(
         try run(predict + ["--input", scratch("reviews.csv"), "--keep", "none"]), "'none'",
         "id, text, shop, label")
@@ -205,11 +261,11 @@ import TestSupport
           ["train", scratch("none.h5"), "--task", scratch("none.tsv")] + options)
         expectTrouble(answer, word)
       }
-      try #"[{"task": "none.tsv", "options": {"density": 5}}]"#.write(
+      try #"[{"task": "a.tsv"}, {"task": "none.tsv", "options": {"density": 5}}]"#.write(
         toFile: scratch("tasks.json"), atomically: true, encoding: .utf8)
       expectTrouble(
         try run(["train", scratch("none.h5"), "--tasks", scratch("tasks.json")]), "tasks.json",
-        "density")
+        "none.diff: ", "density")
       try makeFolder(scratch("folder"))
       for output in ["folder", "folder/", "other/"] {
         expectTrouble(
@@ -217,6 +273,9 @@ import TestSupport
             "train", scratch("none.h5"), "--task", scratch("none.tsv"), "-o", scratch(output),
           ]), output, "add the name of the file")
       }
+      expectTrouble(
+        try run(["predict", scratch("none.h5"), "none.diff", "-o", scratch("tasks.json")]),
+        "tasks.json", "exists already", "--force")
       #expect(try scratch.names == ["folder", "tasks.json"])
     }
   }

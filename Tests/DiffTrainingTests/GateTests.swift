@@ -116,6 +116,59 @@ import TestSupport
     }
   }
 
+  @Test(
+    "what is measured of a parameter is of its own elements",
+    arguments: [GateGrouping.row, .column])
+  func measuresOfParameters(_ grouping: GateGrouping) throws {
+    let sizes = [(rows: 6, columns: 4), (rows: 1, columns: 5), (rows: 3, columns: 8)]
+    var layout = ParameterLayout()
+    try layout.append("first", #require(Shape([6, 4])))
+    try layout.append("bias", #require(Shape([5])))
+    try layout.append("second", #require(Shape([3, 8])))
+    try layout.append("classifier", #require(Shape([2, 4])), isHead: true)
+    let gradients = Gradients(layout)
+    let gates = GatedParameters(
+      layout, FloatBuffer(count: layout.count), gradients, grouping: grouping, seed: 3)
+    let buffers = gates.buffers[0]
+    var random = SplitMix64(seed: 4)
+    for parameter in layout.parameters where !parameter.isHead {
+      for buffer in [buffers.gates, buffers.weights, gradients.values] {
+        let numbers = parameter.range.map { _ in Float(random.gaussian()) }
+        buffer.set(numbers, at: parameter.range.lowerBound)
+      }
+    }
+    // A step that opens some groups and closes others, since Adam's first is as long as its rate.
+    gates.sample(step: 0)
+    _ = gates.measure(step: 0, lambda: 0)
+    gates.update(
+      step: 0, weights: AdamStep(learningRate: 0.1, number: 1),
+      gates: AdamStep(learningRate: 0.1, number: 1), shared: AdamStep(learningRate: 6, number: 1))
+    let locations = gates.groupLocations
+    #expect(locations.contains { $0 > 0 } && locations.contains { $0 < 0 })
+    let measure = gates.measure(step: 1, lambda: 0.01)
+    var firstGroup = 0
+    for (parameter, size) in zip(layout.parameters, sizes) {
+      var expected = 0.0
+      var open = 0.0
+      var groups: Set<Int> = []
+      for i in 0..<parameter.range.count {
+        let number = grouping == .row ? i / size.columns : i % size.columns
+        let group = firstGroup + (size.rows == 1 ? 0 : number)
+        groups.insert(group)
+        let shared = locations[group]
+        let own = buffers.gates.span[parameter.range.lowerBound + i]
+        expected += 1 / ((1 + exp(-Double(own))) * (1 + exp(-Double(shared))))
+        if own > 0 && shared > 0 { open += 1 }
+      }
+      firstGroup += groups.count
+      let found = (measure.expected[parameter.index], measure.open[parameter.index])
+      #expect(found.0.isClose(to: expected, within: 1e-5), "\(parameter.name)")
+      #expect(found.1 == open, "\(parameter.name)")
+    }
+    #expect(locations.count == firstGroup)
+    #expect(measure.expected.last == 0 && measure.open.last == 0)
+  }
+
   @Test("as many gates open in 10^6 draws as expected", arguments: [Float(-3), 0, 2])
   func expectationMatchesTheMean(location: Float) {
     var open = 0

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DiffStore
 import DiffTraining
+import TensorCore
 
 /// `diffkit evaluate`.
 struct EvaluateCommand: ParsableCommand {
@@ -71,6 +72,12 @@ struct EvaluateCommand: ParsableCommand {
   private func kind(_ table: TableOptions) throws -> TaskDescription.Kind {
     if let kind = labels.kind { return kind }
     if let kind = try files.kind(of: base), !kind.isUnnamed { return kind }
+    if let name = try files.otherHead(of: base) {
+      throw DiffError(
+        .usage,
+        "is a \(name), whose head may not be one of diffkit's: give the diff of a task, or for a head "
+          + "of one product --labels, the classes in the order of its outputs", path: base)
+    }
     return task.hasSuffix(".json") ? .spans : try TaskData(table: task, table).description.kind
   }
 }

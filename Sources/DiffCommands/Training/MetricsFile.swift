@@ -56,34 +56,34 @@ extension TrainingProgress {
     add("expected_density", expectedDensity)
     add("open_density", openDensity)
     if let traffic { add("traffic_bytes", Int(clamping: traffic)) }
-    if !parts.isEmpty { members.append(JSONValue.Member("layers", layers)) }
+    if !shares.isEmpty { members.append(JSONValue.Member("layers", layers)) }
     for (name, value) in (scores ?? [:]).sorted(by: { $0.key < $1.key }) { add(name, value) }
     return .object(members)
   }
 
-  /// The parts by layer, as `stats` has them: the share of the elements of a layer that are open, or
+  /// The shares of parameters by layer, as `stats` has them: the share of the elements of a layer that are open, or
   /// the number and the share of those that are kept.
   private var layers: JSONValue {
     var layers: [DensityGrid.Section: LayerShare] = [:]
-    for part in parts {
-      layers[DensityGrid.section(of: part.name).section, default: LayerShare()].add(part)
+    for share in shares {
+      layers[DensityGrid.section(of: share.name).section, default: LayerShare()].add(share)
     }
     return .object(
       layers.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key.name, $0.value.json) })
   }
 }
 
-/// The sums of the parts of a layer.
+/// The sums of the parameters of a layer.
 private struct LayerShare {
   private var elements = 0
   private var expected, open: Double?
   private var kept: Int?
 
-  mutating func add(_ part: TrainingProgress.Part) {
-    elements += part.elements
-    if let more = part.expected { expected = (expected ?? 0) + more }
-    if let more = part.open { open = (open ?? 0) + more }
-    if let more = part.kept { kept = (kept ?? 0) + more }
+  mutating func add(_ share: TrainingProgress.ParameterShare) {
+    elements += share.elements
+    if let more = share.expected { expected = (expected ?? 0) + more }
+    if let more = share.open { open = (open ?? 0) + more }
+    if let more = share.kept { kept = (kept ?? 0) + more }
   }
 
   var json: JSONValue {

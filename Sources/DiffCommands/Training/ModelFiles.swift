@@ -28,6 +28,20 @@ struct ModelFiles: ParsableArguments {
     return try TaskDescription.Kind(configuration: config ?? checkpoint + "/config.json")
   }
 
+  /// Returns the settings of the head of a folder's checkpoint; empty for a file, as above.
+  func settings(of checkpoint: String) throws -> HeadSettings {
+    guard Folder.exists(checkpoint) else { return HeadSettings() }
+    return try HeadSettings(configuration: config ?? checkpoint + "/config.json")
+  }
+
+  /// Returns the class that the `config.json` of a folder's checkpoint names for a head that diffkit
+  /// does not have; nil if there is none, or the checkpoint is a file.
+  func otherHead(of checkpoint: String) throws -> String? {
+    guard Folder.exists(checkpoint) else { return nil }
+    return try TransformersConfiguration.otherHead(
+      configuration: config ?? checkpoint + "/config.json")
+  }
+
   /// Opens the tokenizer of the model of a checkpoint.
   func tokenizer(beside checkpoint: String) throws(DiffError) -> any Tokenizer {
     try TokenizerFiles.open(vocab ?? Self.folder(of: checkpoint))

@@ -74,12 +74,13 @@ struct PredictCommand: ParsableCommand {
     guard texts.isEmpty || input == nil && keep.isEmpty && !keepAll else {
       throw ValidationError("texts exclude --input, --keep and --keep-all")
     }
+    if let output = outputs.output, output != "-" {
+      try check(output: output, isNoneOf: [base, diff, input].compactMap { $0 })
+      try outputs.checkOutput(output)
+    }
     let tuned = try TunedModel(
       base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
       kind: kind)
-    if let output = outputs.output, output != "-" {
-      try check(output: output, isNoneOf: [base, diff, input].compactMap { $0 })
-    }
     var rows = try rows(texts, tuned.facts, trainedAs: diff)
     let writer = try PredictionWriter(
       to: outputs.output,

@@ -72,7 +72,8 @@ enum PredictionFormat: String, ExpressibleByArgument, CaseIterable {
 final class PredictionWriter {
   private let format: PredictionFormat
   private let facts: TaskFacts
-  private let keptNames: [String]
+  /// The names of the columns that are kept, and those that they have beside the prediction.
+  private let columns, keptNames: [String]
   private let output: String?
   private let sink: FileSink?
   private let isJSON: Bool
@@ -89,6 +90,7 @@ final class PredictionWriter {
     self.format = format
     self.facts = facts
     self.isJSON = isJSON
+    columns = keeping
     var used = Self.members.union(Self.header(facts))
     keptNames = keeping.map { name in
       var name = name
@@ -138,7 +140,7 @@ final class PredictionWriter {
     try flush()
     if isJSON {
       return try PredictionReport(
-        predictions: all, labels: facts.labels, keptNames: keptNames
+        predictions: all, labels: facts.labels, columns: columns
       ).print(json: true)
     }
     guard let output, let sink else { return }
@@ -219,7 +221,7 @@ private struct PredictionReport: CommandOutput {
     let kept: [String: String]?
   }
 
-  init(predictions: [Prediction], labels: [String], keptNames: [String]) {
+  init(predictions: [Prediction], labels: [String], columns: [String]) {
     self.predictions = predictions.map { one in
       Entry(
         text: one.text, label: one.label, probability: one.probability,
@@ -227,10 +229,10 @@ private struct PredictionReport: CommandOutput {
           ? nil
           : Dictionary(zip(labels, one.probabilities), uniquingKeysWith: { first, _ in first }),
         value: one.value, answer: one.answer,
-        kept: keptNames.isEmpty
+        kept: columns.isEmpty
           ? nil
           : Dictionary(
-            zip(keptNames, one.kept.map(\.field)), uniquingKeysWith: { first, _ in first }))
+            zip(columns, one.kept.map(\.field)), uniquingKeysWith: { first, _ in first }))
     }
   }
 

@@ -128,7 +128,13 @@ struct TrainingJob: Codable {
         throw DiffError(.usage, "must be a list of tasks")
       }
       let jobs = try list.flatMap { try expanded($0).map { try TrainingJob($0, over: defaults) } }
-      for job in jobs { try job.check() }
+      for job in jobs {
+        do throws(DiffError) { try job.check() } catch {
+          var error = error
+          error.message = "\(job.destination ?? "a task"): \(error.message)"
+          throw error
+        }
+      }
       var outputs: Set<String> = []
       for output in jobs.compactMap(\.destination) where !outputs.insert(output).inserted {
         throw DiffError(.usage, "two tasks have the output '\(output)'")

@@ -29,13 +29,13 @@ struct TunedModel {
     if let diff {
       let reader = try DiffReader(diff)
       facts = try TaskFacts(reader.metadata, path: diff)
-      do {
+      do throws(DiffError) {
         tuned = try TunedCheckpoint(checkpoint, [reader], allowsOtherBase: allowsOtherBase)
       } catch {
-        guard (try? Diffs.verify(reader, against: checkpoint).checkpoint) == .applied else {
-          throw error
-        }
-        notes.append("\(base): is the result, the diff is already applied; used as it is")
+        guard Self.mayBeApplied.contains(error.code),
+          (try? Diffs.verify(reader, against: checkpoint).checkpoint) == .applied
+        else { throw error }
+        notes.append("\(base): is at the result of the diff already, and is used as it is")
         tuned = checkpoint
       }
     } else {
@@ -45,13 +45,19 @@ struct TunedModel {
           "needs the diff of a task, or for its own head --labels, the classes in the order of its "
             + "outputs", path: base)
       }
-      facts = TaskFacts(kind: kind, pooling: .pooler, maxLength: min(128, configuration.longest))
+      let settings = try files.settings(of: base)
+      facts = TaskFacts(
+        kind: kind, pooling: settings.pooling ?? .pooler,
+        maxLength: min(settings.maxLength ?? 128, configuration.longest))
       tuned = checkpoint
     }
     try self.init(
       tuned, facts, configuration, beside: base, files: files, calculation: calculation,
       notes: notes)
   }
+
+  /// The errors by which a diff that is applied already is refused.
+  private static let mayBeApplied: [DiffError.Code] = [.wrongBase, .mismatch, .partlyApplied]
 
   /// - Parameter version: The name of a version of a store, which was added as the diff of a task.
   init(
@@ -71,15 +77,17 @@ struct TunedModel {
     beside place: String, files: ModelFiles, calculation: CalculationOptions,
     notes: [String] = []
   ) throws {
-    self.notes = notes
     self.facts = facts
     model = try EncoderModel(
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
       engine: calculation.engine())
+    self.notes = notes + model.notes
     guard model.headIsStored else {
       let advice = "give the diff that was trained for it"
-      guard let outputs = model.storedOutputs, !facts.labels.isEmpty else {
+      guard let outputs = model.storedOutputs, !facts.labels.isEmpty,
+        outputs != UInt64(facts.labels.count)
+      else {
         throw DiffError(.mismatch, "has no head for this task: \(advice)", path: place)
       }
       throw DiffError(

@@ -63,13 +63,14 @@ final class GatedLearner: Learner {
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
     drawn = step + 1
     controller?.update(step: step, found: found)
-    let parts = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
-      var part = TrainingProgress.Part(parameter)
-      (part.expected, part.open) = (found.expected[parameter.index], found.open[parameter.index])
-      return part
+    let shares = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
+      var share = TrainingProgress.ParameterShare(parameter)
+      share.expected = found.expected[parameter.index]
+      share.open = found.open[parameter.index]
+      return share
     }
     return LearnerFacts(
-      norm: found.weightNorm.squareRoot(), lambda: lambda, gates: found, parts: parts)
+      norm: found.weightNorm.squareRoot(), lambda: lambda, gates: found, shares: shares)
   }
 
   func save(to state: StateWriter) throws(DiffError) {

@@ -32,7 +32,7 @@ struct LearnerFacts {
   var lambda: Double?
   var gates: GatedParameters.Measure?
   /// The parameters of the body, if only some of their elements change.
-  var parts: [TrainingProgress.Part] = []
+  var shares: [TrainingProgress.ParameterShare] = []
 }
 
 extension TrainingOptions {

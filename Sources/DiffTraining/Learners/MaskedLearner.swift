@@ -7,7 +7,7 @@ final class MaskedLearner: Learner {
   private let head: AdamW
   private let values: FloatBuffer
   private let gradients: Gradients
-  private let parts: [TrainingProgress.Part]
+  private let shares: [TrainingProgress.ParameterShare]
 
   init(
     _ mask: MaskedParameters, of values: FloatBuffer, _ gradients: Gradients,
@@ -19,10 +19,10 @@ final class MaskedLearner: Learner {
     self.gradients = gradients
     head = options.optimizer(gradients.layout, gradients.layout.headIndices)
     let counts = gradients.layout.counts(of: mask.positions)
-    parts = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
-      var part = TrainingProgress.Part(parameter)
-      part.kept = counts[parameter.index]
-      return part
+    shares = gradients.layout.parameters.filter { !$0.isHead }.map { parameter in
+      var share = TrainingProgress.ParameterShare(parameter)
+      share.kept = counts[parameter.index]
+      return share
     }
   }
 
@@ -39,7 +39,7 @@ final class MaskedLearner: Learner {
       options.adam(
         rate * options.usedFixedLearningRate, step: step, scale: options.clipping(norm)))
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
-    return LearnerFacts(norm: norm.squareRoot(), parts: parts)
+    return LearnerFacts(norm: norm.squareRoot(), shares: shares)
   }
 
   func save(to state: StateWriter) throws(DiffError) {

@@ -33,9 +33,8 @@ public struct TransformersConfiguration: Sendable, Hashable {
       }
     }
     if let vocabulary { set("vocab_size", .number("\(vocabulary)")) }
-    let family = json["model_type"]?.text.flatMap(EncoderConfiguration.Family.init)
     var notes: [String] = []
-    if let name = family?.className(facts.kind) {
+    if let name = json.family?.className(facts.kind) {
       set("architectures", .array([.string(name)]))
       if facts.kind != .spans && facts.pooling != .pooler {
         notes.append(
@@ -58,22 +57,102 @@ public struct TransformersConfiguration: Sendable, Hashable {
         "problem_type",
         .string(facts.kind == .regression ? "regression" : "single_label_classification"))
     }
+    set(
+      HeadSettings.member,
+      .object([
+        JSONValue.Member("pooling", .string(facts.pooling.rawValue)),
+        JSONValue.Member("max_length", .number("\(facts.maxLength)")),
+      ]))
     self.notes = notes
     let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
     bytes = Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
   }
 }
 
+/// The properties of a task that a `config.json` has for diffkit alone, beside those that the
+/// transformers library knows; nil where it has none.
+public struct HeadSettings: Sendable, Hashable {
+  /// The way in which the tokens of a text are pooled.
+  public let pooling: EncoderModel.Pooling?
+  /// The maximum number of tokens in a text.
+  public let maxLength: Int?
+
+  /// The name of the member that has them.
+  fileprivate static let member = "diffkit"
+
+  /// Creates settings, by default those of a `config.json` that has none.
+  public init(pooling: EncoderModel.Pooling? = nil, maxLength: Int? = nil) {
+    self.pooling = pooling
+    self.maxLength = maxLength
+  }
+
+  /// Reads the settings in a `config.json`.
+  ///
+  /// - Throws: `io`, `malformed`.
+  public init(configuration path: String) throws(DiffError) {
+    guard let json = try TransformersConfiguration.read(path)[Self.member] else {
+      self = HeadSettings()
+      return
+    }
+    guard let pooling = (json["pooling"]?.text).flatMap({ EncoderModel.Pooling(rawValue: $0) }),
+      let length = json["max_length"]?.unsigned, (3...1 << 20).contains(length)
+    else {
+      throw DiffError(.malformed, "the settings in '\(Self.member)' are invalid", path: path)
+    }
+    self = HeadSettings(pooling: pooling, maxLength: Int(length))
+  }
+}
+
+extension TransformersConfiguration {
+  /// Returns the class that a model's `config.json` names for a head that diffkit does not have,
+  /// though tensors may have the names of one that it has; nil if there is none.
+  ///
+  /// - Throws: `io`, `malformed`.
+  public static func otherHead(configuration path: String) throws(DiffError) -> String? {
+    let json = try read(path)
+    let known = [TaskDescription.Kind.spans, .regression].compactMap { json.family?.className($0) }
+    return json.classes.first { name in
+      heads.contains { name.hasSuffix($0) } && !known.contains(name)
+    }
+  }
+
+  private static let heads = [
+    "ForSequenceClassification", "ForTokenClassification", "ForMultipleChoice",
+    "ForQuestionAnswering",
+  ]
+
+  fileprivate static func read(_ path: String) throws(DiffError) -> JSONValue {
+    try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
+      try JSONValue(parsing: bytes)
+    }
+  }
+}
+
+extension JSONValue {
+  /// The family and the classes of the model of a `config.json`.
+  fileprivate var family: EncoderConfiguration.Family? {
+    self["model_type"]?.text.flatMap(EncoderConfiguration.Family.init)
+  }
+  fileprivate var classes: [String] {
+    (self["architectures"]?.elements ?? []).compactMap(\.text)
+  }
+}
+
 extension TaskDescription.Kind {
-  /// Reads the kind of task that a model's `config.json` is for; nil if it specifies none.
+  /// Reads the kind of task that a model's `config.json` is for; nil if it specifies none, or one
+  /// for which the model's class has another head than diffkit's.
   ///
   /// - Throws: `io`, `malformed`.
   public init?(configuration path: String) throws(DiffError) {
-    let json = try File.parse(path, limit: 1 << 20) { bytes throws(DiffError) in
-      try JSONValue(parsing: bytes)
-    }
-    let classes = (json["architectures"]?.elements ?? []).compactMap(\.text)
-    if classes.contains(where: { $0.hasSuffix("ForQuestionAnswering") }) {
+    let json = try TransformersConfiguration.read(path)
+    guard let kind = Self(json), let name = json.family?.className(kind),
+      json.classes.contains(name)
+    else { return nil }
+    self = kind
+  }
+
+  private init?(_ json: JSONValue) {
+    if json.classes.contains(where: { $0.hasSuffix("ForQuestionAnswering") }) {
       self = .spans
       return
     }

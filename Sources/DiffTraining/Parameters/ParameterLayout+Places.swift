@@ -12,14 +12,14 @@ extension ParameterLayout {
   }
 
   /// Returns the indices of the parameters that hold some ascending positions, and the head's.
-  func indices(holding places: [Int]) -> [Int] {
-    let counts = counts(of: places)
+  func indices(holding positions: [Int]) -> [Int] {
+    let counts = counts(of: positions)
     return parameters.indices.filter { parameters[$0].isHead || counts[$0] > 0 }
   }
 
   /// Returns the number of ascending positions that each parameter holds.
-  func counts(of places: [Int]) -> [Int] {
-    var next = places[...]
+  func counts(of positions: [Int]) -> [Int] {
+    var next = positions[...]
     return parameters.map { parameter in
       let before = next.count
       next = next.drop { $0 < parameter.range.upperBound }

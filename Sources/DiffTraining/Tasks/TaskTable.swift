@@ -34,10 +34,15 @@ extension TaskData {
       label: options.isLabelled ? table.width - 1 : nil, holdsIDs: table.holdsIDs)
     var labels: [String]?
     var notes = table.notes
-    for column in columns.texts { notes += try table.doubts(texts: column) }
+    if options.kind == nil {
+      let isChosen = options.texts != nil
+      for column in columns.texts { notes += try table.doubts(texts: column, isChosen: isChosen) }
+    }
     if options.isLabelled, let column = columns.label {
       labels = try table.labels(column)
-      if options.kind == nil, let labels { notes += try table.doubts(labels: labels, column) }
+      if options.kind == nil, let labels {
+        notes += try table.doubts(labels: labels, column, isChosen: options.label != nil)
+      }
     }
     let (kind, why) = try Self.kind(of: labels, table, options)
     let targets = try Self.targets(labels, table, kind)
@@ -249,15 +254,16 @@ extension TableText {
 
   /// Returns notes on a column of texts that seems to hold other things.
   ///
+  /// - Parameter isChosen: True if the user named the column, which is then never refused.
   /// - Throws: `usage` if it numbers the rows.
-  fileprivate func doubts(texts column: Int) throws(DiffError) -> [String] {
+  fileprivate func doubts(texts column: Int, isChosen: Bool) throws(DiffError) -> [String] {
     // Of fewer rows, nothing follows.
     guard count > 4 else { return [] }
     let (areIDs, name) = (holdsIDs(column), self.name(column))
     guard (0..<count).allSatisfy({ Double(self[$0, column]) != nil }) else {
       return areIDs ? ["each text in \(name) is one word with digits: are these ids?"] : []
     }
-    guard !areIDs else {
+    guard !areIDs || isChosen else {
       throw DiffError(
         .usage, "\(name) has another number in each row: these are no texts", remedy: .textColumn)
     }
@@ -266,16 +272,19 @@ extension TableText {
 
   /// Returns notes on numbers that seem to be no labels.
   ///
-  /// - Throws: `usage` if they number the rows, or the column is named as one that does.
-  fileprivate func doubts(labels: [String], _ column: Int) throws(DiffError) -> [String] {
-    let numbers = labels.compactMap { Int32($0).map(Double.init) }
+  /// - Parameter isChosen: True if the user named the column, which is then never refused.
+  /// - Throws: `usage` if they number the rows, or the column has the name of one that does.
+  fileprivate func doubts(
+    labels: [String], _ column: Int, isChosen: Bool
+  ) throws(DiffError) -> [String] {
+    let numbers = labels.compactMap { Int($0) }
     guard numbers.count == labels.count, count > TaskData.mostClasses, Set(numbers).count == count
     else { return [] }
     let ascend = zip(numbers, numbers.dropFirst()).allSatisfy(<)
-    let areDense = numbers[count - 1] - numbers[0] < Double(2 * count)
+    let areDense = Double(numbers[count - 1]) - Double(numbers[0]) < Double(2 * count)
     let isNamed = names.map { ColumnNames.ids.contains($0[column].lowercased()) } ?? false
     let what = "\(name(column)) has another whole number in each row"
-    guard !isNamed && !(ascend && areDense) else {
+    guard isChosen || !isNamed && !(ascend && areDense) else {
       throw DiffError(.usage, "\(what), as ids are: these are no labels", remedy: .labelColumn)
     }
     return ["\(what): are these ids, not the values of a regression?"]

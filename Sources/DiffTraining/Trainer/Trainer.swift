@@ -209,7 +209,7 @@ public final class Trainer<Model: TrainableModel> {
       epoch: position.step / stage.stepsPerEpoch, loss: loss, examples: count, rate: rate,
       norm: facts.norm, lambda: facts.lambda, expectedDensity: facts.gates?.expectedDensity,
       twiceOpenDensity: facts.gates?.twiceOpenDensity, openDensity: facts.gates?.openDensity,
-      parts: facts.parts, traffic: sum == nil ? nil : ranks.traffic - traffic)
+      shares: facts.shares, traffic: sum == nil ? nil : ranks.traffic - traffic)
   }
 
   /// Throws if the values of ranks differ, as they might on processors that round differently.

@@ -15,7 +15,7 @@ public struct TrainingProgress: Sendable, Hashable {
   }
 
   /// A parameter that is not of the head, and the number of its elements that change.
-  public struct Part: Sendable, Hashable {
+  public struct ParameterShare: Sendable, Hashable {
     /// The name of the parameter.
     public let name: TensorName
     /// The number of its elements.
@@ -56,8 +56,8 @@ public struct TrainingProgress: Sendable, Hashable {
   /// While gates are trained, the share of elements whose gate is open when settled; rows that were
   /// never read and frozen parameters do not count.
   public var openDensity: Double?
-  /// The parts that densities are about: empty while all parameters are trained.
-  public var parts: [Part] = []
+  /// The parameters that densities are about: empty while all are trained as a whole.
+  public var shares: [ParameterShare] = []
   /// With several ranks, the number of payload bytes that this one passed to MPI in the step.
   public var traffic: UInt64?
   /// At the end of an epoch, the result of `Trainer.evaluate`.

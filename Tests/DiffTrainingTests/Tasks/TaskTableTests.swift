@@ -144,22 +144,37 @@ import TestSupport
   func ids() throws {
     func table(_ row: (Int) -> String) -> String { (0..<30).map { row($0) + "\n" }.joined() }
     var options = TableOptions()
-    options.texts = [.number(1)]
-    #expect { try Self.data(table { "\($0 * 7)\tgood\t\($0 % 2)" }, options) } throws: {
+    #expect { try Self.data(table { "\($0 * 7)\t\($0 % 2)" }) } throws: {
       "\($0)".contains("column 1 has another number in each row")
         && ($0 as? DiffError)?.remedy == .textColumn
     }
+    // Rows to evaluate are read as those of the training were.
+    options.kind = .classification(labels: ["0", "1"])
+    #expect(try Self.data(table { "\($0 * 7)\t\($0 % 2)" }, options).description.notes == [])
+    // A column that the user names is noted, not refused.
+    options = TableOptions()
+    options.label = .number(1)
+    let chosen = try Self.data(table { "\($0 + 100)\tgood" }, options).description
+    #expect(chosen.kind == .regression)
+    #expect(chosen.notes.count == 1 && chosen.notes[0].contains("are these ids"))
+    options = TableOptions()
+    options.texts = [.number(1)]
     let notes: [(row: (Int) -> String, note: String)] = [
       ({ "\($0 / 2)\tgood\t\($0 % 2)" }, "all texts in column 1 are numbers"),
+      ({ "\($0 * 7)\tgood\t\($0 % 2)" }, "all texts in column 1 are numbers"),
       ({ "u\($0)\tgood\t\($0 % 2)" }, "one word with digits"),
       ({ "good\tx\t\(($0 * 7919) % 30011)" }, "column 3 has another whole number in each row"),
+      (
+        { "good\tx\t\(($0 * 7919) % 30011 + (1 << 33))" },
+        "column 3 has another whole number in each row"
+      ),
     ]
     for (row, note) in notes {
       let found = try Self.data(table(row), options).description.notes
       #expect(found.count == 1 && found[0].contains(note), "\(found)")
     }
     for text in [
-      table { "good\tx\t\($0 + 100)" },
+      table { "good\tx\t\($0 + 100)" }, table { "good\tx\t\($0 + (1 << 40))" },
       "text\tmore\tid\n" + table { "good\tx\t\(($0 * 7919) % 30011)" },
     ] {
       #expect { try Self.data(text, options) } throws: {
