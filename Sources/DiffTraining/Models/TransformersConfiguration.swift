@@ -145,9 +145,13 @@ extension TaskDescription.Kind {
   /// - Throws: `io`, `malformed`.
   public init?(configuration path: String) throws(DiffError) {
     let json = try TransformersConfiguration.read(path)
-    guard let kind = Self(json), let name = json.family?.className(kind),
-      json.classes.contains(name)
-    else { return nil }
+    guard let kind = Self(json) else { return nil }
+    if let name = json.family?.className(kind) {
+      guard json.classes.contains(name) else { return nil }
+    } else {
+      // A head that the transformers library does not have was written by diffkit, or is another.
+      guard json[HeadSettings.member] != nil else { return nil }
+    }
     self = kind
   }
 
