@@ -84,7 +84,8 @@ import TestSupport
         .write(toFile: path, atomically: true, encoding: .utf8)
       expectTrouble(try run(["predict", scratch("tuned")]), "tuned", "--labels")
       expectTrouble(
-        try run(["evaluate", scratch("tuned")] + task), "BertForTokenClassification", "--labels")
+        try run(["evaluate", scratch("tuned"), "--task", scratch("reviews.csv")]),
+        "BertForTokenClassification", "--labels")
       try text.write(toFile: path, atomically: true, encoding: .utf8)
 
       // The rows have but one class: what is undefined is a dash, and null.
