@@ -12,6 +12,7 @@ enum SignalHandling {
   static func begin() {
     guard channel.input >= 0 else { return }
     Interruption.begin()
+    useOwnStack()
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let old = signal(number) { number in
         let before = errno
@@ -22,8 +23,24 @@ enum SignalHandling {
       let isIgnored =
         unsafe unsafeBitCast(old, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
       if isIgnored { signal(number, SIG_IGN) }
+      var action = sigaction()
+      unsafe sigaction(number, nil, &action)
+      action.sa_flags |= SA_ONSTACK
+      unsafe sigaction(number, &action, nil)
     }
     _ = BackgroundThread.start { wait() }
+  }
+
+  /// Gives the handler of the main thread a stack of its own. Kernels that oneDNN generates use the
+  /// stack pointer for other purposes: what the system stores below it would overwrite the heap.
+  private static func useOwnStack() {
+    // Where processors have AMX, the state that is stored takes 11 kB.
+    let size = 1 << 16
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+    var stack = unsafe stack_t()
+    unsafe stack.ss_sp = unsafe memory
+    unsafe stack.ss_size = numericCast(size)
+    unsafe sigaltstack(&stack, nil)
   }
 
   private static func makeChannel() -> (input: Int32, output: Int32) {

@@ -127,6 +127,20 @@ import TestSupport
     }
   }
 
+  @Test("numbers of metrics that cannot be drawn are refused", arguments: ["step", "loss"])
+  func hugeMetrics(_ member: String) throws {
+    try Fixture.with { files in
+      for number in ["1e30", "9223372036854775807", "1e999", "-1e308"] {
+        let line = #"{"step":1,"loss":1}"#.replacing(
+          #""\#(member)":1"#, with: #""\#(member)":\#(number)"#)
+        try write(Array((line + "\n").utf8), toFile: files("m.jsonl"))
+        let answer = try Diffkit.run(
+          "report", files("add.diff"), "--metrics", files("m.jsonl"), "-o", files("r.html"))
+        expectTrouble(answer, "m.jsonl", "line 1")
+      }
+    }
+  }
+
   @Test("Chromium draws it", .enabled(if: chromium != nil, "there is no Chromium here"))
   func screenshot() throws {
     try Fixture.with { files in

@@ -12,11 +12,14 @@ import random
 import socket
 import sys
 import threading
+import time
 import urllib.parse
 
 FOLDER = sys.argv[1]
 LOCK = threading.Lock()
 LOG = []
+# The requests that are being answered; their lines follow when all is sent.
+BUSY = set()
 COUNTS = {}
 RANDOM = random.Random(21)
 
@@ -62,8 +65,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # `Connection: close` in an answer sets close_connection, before its body.
         self.is_gone = False
         if path == "/log":
-            with LOCK:
-                text = "".join(line + "\n" for line in LOG)
+            # A client has its bytes before the line is there; some requests never end.
+            for _ in range(100):
+                with LOCK:
+                    text = "".join(line + "\n" for line in LOG)
+                    if not BUSY:
+                        break
+                time.sleep(0.01)
             return self.answer(200, text.encode())
         _, mode, name = path.split("/", 2)
         asked = self.headers.get("Range")
@@ -80,9 +88,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         tag = [("ETag", f'"{len(data)}-{name}"'), ("Accept-Ranges", "bytes")]
         part = data[first : last + 1]
         content = [("Content-Range", f"bytes {first}-{last}/{len(data)}")]
-        getattr(self, "do_" + mode)(number, data, part, first, last, tag, content)
         with LOCK:
-            LOG.append(f"{mode} {asked} {self.sent}")
+            BUSY.add(self)
+        try:
+            getattr(self, "do_" + mode)(number, data, part, first, last, tag, content)
+        finally:
+            with LOCK:
+                BUSY.discard(self)
+                LOG.append(f"{mode} {asked} {self.sent}")
 
     # MARK: Modes
 

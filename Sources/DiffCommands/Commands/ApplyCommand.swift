@@ -230,7 +230,7 @@ extension TransferOptions {
     let takesBack = diffs.contains { diff in
       direction == .revert
         ? diff.metadata["task.kind"] != nil
-        : diff.isUndo && diff.contains { $0.operation == .delete || $0.newShape != nil }
+        : diff.isUndo && diff.contains { $0.operation == .delete }
     }
     return takesBack
       ? ["config.json is a copy, and may describe the task's head: take the base's instead"] : []

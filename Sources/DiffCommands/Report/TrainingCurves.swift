@@ -21,7 +21,7 @@ struct TrainingCurves {
     var stage: String?
     for (number, line) in bytes.split(separator: 0x0A).enumerated() {
       guard let json = try? JSONValue(parsing: Array(line)), let step = json["step"]?.double,
-        let loss = json["loss"]?.double
+        let loss = json["loss"]?.double, Self.canBeDrawn(step), Self.canBeDrawn(loss)
       else {
         throw DiffError(
           .malformed, "line \(number + 1) is not a line of training metrics", path: path)
@@ -30,14 +30,19 @@ struct TrainingCurves {
       if let stage, name != stage { stages.append(step) }
       stage = name
       losses.append((step, loss))
-      if let share = json["open_density"]?.double { open.append((step, share)) }
+      if let share = json["open_density"]?.double, Self.canBeDrawn(share) {
+        open.append((step, share))
+      }
       for member in json.members ?? [] where !Self.known.contains(member.name) {
-        if let score = member.value.double {
+        if let score = member.value.double, Self.canBeDrawn(score) {
           scores[member.name, default: []].append((step, score))
         }
       }
     }
   }
+
+  /// Whether differences of such numbers are finite, and whole ones exact.
+  private static func canBeDrawn(_ number: Double) -> Bool { number.magnitude < 1e15 }
 
   private static let known: Set = [
     "step", "stage", "epoch", "loss", "rate", "norm", "lambda", "expected_density", "open_density",

@@ -2,6 +2,7 @@ import ArgumentParser
 import DiffFormat
 import DiffTraining
 import Platform
+import RemoteFiles
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -70,6 +71,12 @@ struct PredictCommand: ParsableCommand {
     let isDiffNamed = words.first.map { $0.hasSuffix(".diff") || File.exists($0) } ?? false
     let kind = try labels.kind ?? (isDiffNamed ? nil : files.kind(of: base))
     let diff = kind == nil ? words.first : nil
+    if let diff, !isDiffNamed, diff != "-", RemoteAddress(diff) == nil {
+      throw DiffError(
+        .notFound,
+        "is no file; give the diff of the task before a text, or the classes of the base's own head "
+          + "with --labels", path: diff)
+    }
     let texts = words.dropFirst(diff == nil ? 0 : 1)
     guard texts.isEmpty || input == nil && keep.isEmpty && !keepAll else {
       throw ValidationError("texts exclude --input, --keep and --keep-all")

@@ -384,7 +384,7 @@ def _large(values: torch.Tensor) -> torch.Tensor:
 
 
 class DensityController:
-    """Finds λ, the price of an open gate, that brings the gates to a density: as
+    """Finds λ, the penalty of an open gate, that brings the gates to a density: as
     `DensityController` in DiffTraining.
 
     For the share `start` of the steps gates are free. Then the log-odds of finding a gate open
