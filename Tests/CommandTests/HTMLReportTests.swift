@@ -133,10 +133,11 @@ import TestSupport
       for number in ["1e30", "9223372036854775807", "1e999", "-1e308"] {
         let line = #"{"step":1,"loss":1}"#.replacing(
           #""\#(member)":1"#, with: #""\#(member)":\#(number)"#)
-        try write(Array((line + "\n").utf8), toFile: files("m.jsonl"))
+        try write(Array((line + "\n").utf8), toFile: files("\(number).jsonl"))
         let answer = try Diffkit.run(
-          "report", files("add.diff"), "--metrics", files("m.jsonl"), "-o", files("r.html"))
-        expectTrouble(answer, "m.jsonl", "line 1")
+          "report", files("add.diff"), "--metrics", files("\(number).jsonl"), "-o",
+          files("r.html"))
+        expectTrouble(answer, "\(number).jsonl", "line 1")
       }
     }
   }
