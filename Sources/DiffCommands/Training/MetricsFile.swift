@@ -61,8 +61,8 @@ extension TrainingProgress {
     return .object(members)
   }
 
-  /// The shares of parameters by layer, as `stats` has them: the share of the elements of a layer that are open, or
-  /// the number and the share of those that are kept.
+  /// The shares of parameters by layer, as `stats` has them: the share of the elements of a layer
+  /// that are open, or the number and the share of those that are kept.
   private var layers: JSONValue {
     var layers: [DensityGrid.Section: LayerShare] = [:]
     for share in shares {

@@ -22,24 +22,29 @@ struct ModelFiles: ParsableArguments {
   }
 
   /// Returns the kind of task that the head of a folder's checkpoint is for; nil if `config.json`
-  /// specifies none, or the checkpoint is a file, which may have another head than its folder's.
-  func kind(of checkpoint: String) throws -> TaskDescription.Kind? {
-    guard Folder.exists(checkpoint) else { return nil }
-    return try TaskDescription.Kind(configuration: config ?? checkpoint + "/config.json")
+  /// specifies none.
+  func kind(of checkpoint: String) throws(DiffError) -> TaskDescription.Kind? {
+    guard let path = headConfiguration(of: checkpoint) else { return nil }
+    return try TaskDescription.Kind(configuration: path)
   }
 
-  /// Returns the settings of the head of a folder's checkpoint; empty for a file, as above.
-  func settings(of checkpoint: String) throws -> HeadSettings {
-    guard Folder.exists(checkpoint) else { return HeadSettings() }
-    return try HeadSettings(configuration: config ?? checkpoint + "/config.json")
+  /// Returns the settings of the head of a folder's checkpoint.
+  func settings(of checkpoint: String) throws(DiffError) -> HeadSettings {
+    guard let path = headConfiguration(of: checkpoint) else { return HeadSettings() }
+    return try HeadSettings(configuration: path)
   }
 
   /// Returns the class that the `config.json` of a folder's checkpoint names for a head that diffkit
-  /// does not have; nil if there is none, or the checkpoint is a file.
-  func otherHead(of checkpoint: String) throws -> String? {
-    guard Folder.exists(checkpoint) else { return nil }
-    return try TransformersConfiguration.otherHead(
-      configuration: config ?? checkpoint + "/config.json")
+  /// does not have; nil if there is none.
+  func otherHead(of checkpoint: String) throws(DiffError) -> String? {
+    guard let path = headConfiguration(of: checkpoint) else { return nil }
+    return try TransformersConfiguration.otherHead(configuration: path)
+  }
+
+  /// The `config.json` that describes the head of a folder's checkpoint; nil for a file, which may
+  /// have another head than its folder's.
+  private func headConfiguration(of checkpoint: String) -> String? {
+    Folder.exists(checkpoint) ? config ?? checkpoint + "/config.json" : nil
   }
 
   /// Opens the tokenizer of the model of a checkpoint.

@@ -22,13 +22,12 @@ struct ClassBalance {
     let isLong = labels.count > Self.mostShown
     let order = isLong ? labels.indices.sorted { counts[$0] > counts[$1] } : Array(labels.indices)
     let shown = order.prefix(Self.mostShown)
-    let text = shown.map { "\(labels[$0].abbreviated(to: 40)): \(counts[$0])" }
+    let text =
+      "rows of each class: "
+      + shown.map { "\(labels[$0].abbreviated(to: 40)): \(counts[$0])" }.joined(separator: ", ")
     let rest = order.dropFirst(Self.mostShown)
-    guard let most = rest.first, let least = rest.last else {
-      return "rows of each class: " + text.joined(separator: ", ")
-    }
-    return "rows of each class: " + text.joined(separator: ", ")
-      + ", … (\(rest.count) more with \(counts[most]) to \(counts[least]))"
+    guard let most = rest.first, let least = rest.last else { return text }
+    return text + ", … (\(rest.count) more with \(counts[most]) to \(counts[least]))"
   }
 
   /// Notes on classes of a single row among classes of many: the label may be a typing error.
