@@ -134,7 +134,7 @@ private struct JSONParser {
       if names.count == 16 { set = Set(names.map { Array($0.utf8) }) }
       let isNew =
         set?.insert(Array(name.utf8)).inserted
-        ?? !names.contains { $0.utf8.elementsEqual(name.utf8) }
+        ?? !names.contains { $0.hasBytes(of: name) }
       guard isNew else {
         position = start
         throw error("duplicate member '\(name)'")

@@ -104,7 +104,9 @@ struct TextTable {
         let cell = isLong ? cell.shortened(to: widths[i]) : cell
         let padding = String(
           repeating: " ", count: widths[i] - (isLong ? cell.columns : columns))
-        line += rightAligned.contains(i) ? padding + cell : cell + padding
+        let isRight = rightAligned.contains(i)
+        line += isRight ? padding : cell
+        line += isRight ? cell : padding
         line += "  "
       }
       let end = line.utf8.lastIndex { $0 != UInt8(ascii: " ") }
