@@ -68,6 +68,12 @@ public protocol Checkpoint: AnyObject, Sendable {
   ///
   /// - Throws: `locked` if the files are in use, `unsupported` for checkpoints without files.
   func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput
+
+  /// Starts new files that replace those of the checkpoint itself, on which `makeInPlaceOutput` has
+  /// taken locks.
+  func makeReplacement(
+    rewriting: Set<TensorName>
+  ) throws(DiffError) -> any CheckpointOutput
 }
 
 extension Checkpoint {
@@ -79,6 +85,13 @@ extension Checkpoint {
     at path: String, rewriting: Set<TensorName>, overwriting: Bool
   ) throws(DiffError) -> any CheckpointOutput {
     try makeOutput(at: path, rewriting: rewriting, changing: [], overwriting: overwriting)
+  }
+
+  /// Starts a new file at `path`.
+  public func makeReplacement(
+    rewriting: Set<TensorName>
+  ) throws(DiffError) -> any CheckpointOutput {
+    try makeOutput(at: path, rewriting: rewriting, overwriting: true)
   }
 
   /// Throws `unsupported`.

@@ -141,6 +141,59 @@ struct FaultTests {
     }
   }
 
+  @Test(
+    "files of a folder that are replaced are all old or all new, or are refused until recovered",
+    arguments: Fault.kinds)
+  func replaced(kind: Fault.Kind) throws {
+    try Fixture.with { files in
+      let (parts, index) = (["a.safetensors", "b.safetensors"], "model.safetensors.index.json")
+      let map = parts.map { #""\($0.prefix(1))":"\($0)""# }.joined(separator: ",")
+      for (folder, value) in [("old", 1), ("new", 200)] as [(String, UInt8)] {
+        try makeFolder(files(folder))
+        for part in parts {
+          let bytes = [UInt8](repeating: value, count: 9 << 20)
+          try files.make(
+            "\(folder)/\(part)", [MemoryTensor(TensorName(part.prefix(1)), .u8, bytes)])
+        }
+        try write(Array(#"{"weight_map":{\#(map)}}"#.utf8), toFile: files("\(folder)/\(index)"))
+      }
+      let diff = files("dense.diff")
+      expectSuccess(try Diffkit.run("create", files("old"), files("new"), "-o", diff))
+      func contents(_ folder: String) throws -> [[UInt8]] {
+        try parts.map { try files.bytes("\(folder)/\($0)") }
+      }
+      let (old, new) = (try contents("old"), try contents("new"))
+      var (call, interrupted) = (0, 0)
+      while true {
+        _ = try ChildProcess.run("rm", ["-rf", files("m")])
+        _ = try ChildProcess.run("cp", ["-r", files("old"), files("m")])
+        call += 1
+        let arguments = ["apply", files("m"), diff, "--in-place"]
+        guard let child = try Fault(folder: files.folder, kind: kind).run(arguments, at: call)
+        else { break }
+        let what: Comment = "\(kind) at call \(call)"
+        if kind == .kill { #expect(child.ending == .signal(9), what) }
+        if try Folder.names(files("m")).contains(where: { $0.hasSuffix(Journal.suffix) }) {
+          interrupted += 1
+          #expect(child.ending != .exit(0), what)
+          expectTrouble(try Diffkit.run("verify", diff, files("m")), "diffkit recover")
+          expectSuccess(try Diffkit.run("recover", files("m")), "completed")
+          #expect(try contents("m") == new, what)
+        } else {
+          let found = try contents("m")
+          #expect(found == old || found == new, what)
+          if child.ending == .exit(2) { #expect(found == old, what) }
+          // New files that a killed process left are removed.
+          if kind == .kill { _ = try Diffkit.run("recover", files("m")) }
+        }
+        #expect(try Folder.names(files("m")) == parts + [index], what)
+      }
+      #expect(try contents("m") == new)
+      #expect(call > 10)
+      if kind == .kill { #expect(interrupted > 0) }
+    }
+  }
+
   /// Expects that an interrupted change is refused, and completed by `recover`, even if `recover`
   /// is interrupted.
   private func expectRecovery(

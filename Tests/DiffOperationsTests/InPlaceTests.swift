@@ -35,9 +35,9 @@ import TestSupport
 
   private func make(
     _ path: String, _ format: CheckpointFormat, _ names: some Sequence<TensorName>, seed: UInt64,
-    changing: Bool
+    changing: Bool, _ types: [(name: TensorName, type: ElementType, extents: [UInt64])] = types
   ) throws {
-    let rows = try Self.types.filter { names.contains($0.name) }.map {
+    let rows = try types.filter { names.contains($0.name) }.map {
       ($0.name, $0.type, try #require(Shape($0.extents)))
     }
     let (output, tensors) = try CheckpointFile.make(at: path, format, rows)
@@ -109,6 +109,54 @@ import TestSupport
       #expect(back == .patched(tensors: 4))
       #expect(try files.bytes(files.base) == before)
       #expect(try files.scratch.names == names)
+    }
+  }
+
+  @Test(
+    "where most of the bytes may change, new files replace the old ones; the contents are the same",
+    arguments: Kind.allCases, Verification.allCases)
+  func replaced(kind: Kind, verification: Verification) throws {
+    try with(kind) { files in
+      // Beside the files of the other tests, so that a folder has a part that stays as it is.
+      let path = kind == .folder ? files.base + "/3.safetensors" : files.base
+      let rows = [("wide", .u8, [24 << 20])] as [(TensorName, ElementType, [UInt64])]
+      try? remove(path)
+      try make(
+        path, kind == .hdf5 ? .hdf5 : .safetensors, ["wide"], seed: 1, changing: false, rows)
+      if kind == .folder {
+        let index = files.base + "/model.safetensors.index.json"
+        let text = String(decoding: try contents(ofFile: index), as: UTF8.self)
+        try remove(index)
+        let map = text.replacing(
+          "{\"weight_map\":{", with: #"{"weight_map":{"wide":"3.safetensors","#)
+        try write(Array(map.utf8), toFile: index)
+      }
+      let base = try CheckpointFile.open(files.base)
+      let tuned = MemoryCheckpoint(
+        try base.tensors.map { tensor in
+          let bytes = try base.bytes(of: tensor)
+          return MemoryTensor(
+            tensor.name, tensor.type, tensor.shape,
+            tensor.name == "wide" ? bytes.map { $0 ^ 1 } : bytes)
+        })
+      let made = try DiffOperationsTests.diff(base, tuned)
+      let before = try files.bytes(files.base)
+      var options = ApplyOptions()
+      options.verification = verification
+      let new = files.scratch("new")
+      _ = try Diffs.apply([made], to: CheckpointFile.open(files.base), output: new, options)
+      let names = try files.scratch.names
+      for (direction, wanted) in [
+        (.apply, try files.bytes(new)), (.revert, before),
+      ] as [(Direction, [String: [UInt8]])] {
+        let old = try File(path)
+        let done = try Diffs.applyInPlace(
+          [made], direction, to: CheckpointFile.open(files.base), options)
+        #expect(done == .written(tensors: 1))
+        #expect(try files.bytes(files.base) == wanted)
+        #expect(try !old.isSame(as: File(path)))
+        #expect(try files.scratch.names == names)
+      }
     }
   }
 

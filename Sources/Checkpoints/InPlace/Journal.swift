@@ -9,14 +9,15 @@ import TensorCore
 /// little-endian:
 ///
 ///     signature     8 bytes
-///     version       u32, 2
+///     version       u32, 2 or 3
 ///     files         u32; for each: u32 length of its name, the name, u64 size of the file
 ///     records       u32 file, u32 length of the runs, the runs (see `JournalRun`)
 ///     end           u32 and u32: all bits set, no bits set
 ///     checksum      XXH3-128 of everything before it
 ///
 /// It also holds samples of the old bytes, by which the file it belongs to is recognized without
-/// the diff. Journals of version 1, which hold all old bytes, revert the change.
+/// the diff. Journals of version 1, which hold all old bytes, revert the change. One of version 3 has
+/// no records: the files are complete, beside the old ones, and wait to be renamed.
 package enum Journal {
   /// The suffix of a journal's name; the rest is the name of the checkpoint's file or of the
   /// folder's index.
@@ -25,6 +26,9 @@ package enum Journal {
   static let signature: [UInt8] = [0x89] + Array("DKJ\r\n".utf8) + [0x1A, 0x0A]
   static let version: UInt32 = 2
   static let undoVersion: UInt32 = 1
+  static let renamingVersion: UInt32 = 3
+  /// The suffix of a new file that waits to replace the one of the same name without it.
+  static let newSuffix = ".diffkit-new"
   static let end = UInt32.max
   /// The maximum number of bytes of a record's runs; a record holds one block of a tensor.
   static let maximumRecord = 64 << 20
@@ -52,6 +56,11 @@ package enum Journal {
       if reader.files.contains(where: { $0.name == name }) { return reader.path }
     }
     return nil
+  }
+
+  /// Removes the new files that wait to replace files, for a change that was not committed.
+  static func removeNewFiles(of files: [String]) {
+    for file in files { try? File.remove(file + newSuffix) }
   }
 
   /// Refuses a file whose change in place was interrupted.

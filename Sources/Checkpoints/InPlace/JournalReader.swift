@@ -9,6 +9,8 @@ struct JournalReader {
   let files: [(name: String, size: UInt64)]
   /// True if it holds the old bytes, to revert the change, and not the new ones.
   let isUndo: Bool
+  /// True if it stands for the renaming of new files.
+  private let isRenaming: Bool
   private let file: File
   private let records: Range<UInt64>
 
@@ -26,7 +28,8 @@ struct JournalReader {
       guard start.starts(with: Journal.signature) else { throw Self.damaged(path) }
       let version: UInt32 = start.littleEndian(at: 8)
       isUndo = version == Journal.undoVersion
-      guard isUndo || version == Journal.version else {
+      isRenaming = version == Journal.renamingVersion
+      guard isUndo || isRenaming || version == Journal.version else {
         throw DiffError(
           .unsupportedVersion, "a journal of another version of diffkit", path: path)
       }
@@ -94,8 +97,22 @@ struct JournalReader {
       path: file.path)
   }
 
-  /// Writes the bytes of all runs and makes them durable.
+  /// Gives the new files the names of the old ones. Those that have them already stay as they are.
+  func renameFiles() throws(DiffError) {
+    let folder = OutputFile.split(path).folder
+    for (name, size) in files {
+      let new = "\(folder)/\(name)\(Journal.newSuffix)"
+      guard File.exists(new) else { continue }
+      guard try File(new).size == size else { throw Self.damaged(path) }
+      try File.rename(new, to: "\(folder)/\(name)")
+    }
+    try OutputFile.syncFolder(of: path)
+  }
+
+  /// Completes the change, and makes it durable: writes the bytes of all runs, or renames the new
+  /// files.
   func write(to files: [File]) throws(DiffError) {
+    if isRenaming { return try renameFiles() }
     try forEachRecord { number, runs throws(DiffError) in
       for run in runs { try run.write(to: files[number]) }
       let ranges = runs.map(\.range)

@@ -28,10 +28,12 @@ final class JournalWriter: Sendable {
   /// Starts the journal of files in one folder.
   ///
   /// - Throws: `exists` if there is already a journal.
-  init(_ path: String, _ files: [File]) throws(DiffError) {
+  init(
+    _ path: String, _ files: [File], version: UInt32 = Journal.version
+  ) throws(DiffError) {
     self.path = path
     var header = Journal.signature
-    header.append(littleEndian: Journal.version)
+    header.append(littleEndian: version)
     header.append(littleEndian: UInt32(files.count))
     for file in files {
       let name = OutputFile.split(file.path).name

@@ -139,7 +139,7 @@ final class PatchOutput: CheckpointOutput {
       do throws(DiffError) {
         try reader.write(to: files)
         try File.remove(journal.path)
-      } catch { throw unfinished(error) }
+      } catch { throw .unfinished(journal.path, error) }
       // After a power failure the journal may exist again; writing its bytes once more is harmless.
       try? OutputFile.syncFolder(of: journal.path)
     }
@@ -155,15 +155,10 @@ final class PatchOutput: CheckpointOutput {
     } catch {
       // Nothing has changed yet, but the journal may be at its path without being durable or valid.
       guard error.code != .exists, File.exists(journal.path) else { throw error }
-      do throws(DiffError) { try File.remove(journal.path) } catch { throw unfinished(error) }
+      do throws(DiffError) { try File.remove(journal.path) } catch {
+        throw .unfinished(journal.path, error)
+      }
       throw error
     }
-  }
-
-  private func unfinished(_ cause: DiffError) -> DiffError {
-    DiffError(
-      .interrupted, "the change in place was not completed: \(cause.message)",
-      path: cause.path, remedy: .recover(String(journal.path.dropLast(Journal.suffix.count))),
-      cause: cause)
   }
 }

@@ -38,13 +38,18 @@ extension CheckpointFile {
       try OutputFile.syncFolder(of: journal)
       if reader.isUndo { outcome.restored += files.count } else { outcome.completed += files.count }
     }
-    if outcome == RecoverOutcome() { try refuseChanging(path) }
+    if outcome == RecoverOutcome() {
+      let files = try filesOfChange(path)
+      // New files without a journal are those of a change that was not committed.
+      Journal.removeNewFiles(of: files)
+    }
     return outcome
   }
 }
 
-/// Refuses a checkpoint whose change is still running: its journal is not at its path yet.
-private func refuseChanging(_ path: String) throws(DiffError) {
+/// Returns the files of a checkpoint, or refuses it if its change is still running: its journal is not
+/// at its path yet.
+private func filesOfChange(_ path: String) throws(DiffError) -> [String] {
   let files =
     Folder.exists(path)
     ? try Folder.names(path).filter { CheckpointFormat(suffixOf: $0) != nil }.map {
@@ -52,6 +57,7 @@ private func refuseChanging(_ path: String) throws(DiffError) {
     }
     : [path]
   for file in files { try File(file).lock(.shared) }
+  return files
 }
 
 /// Returns the paths of the journals of a checkpoint.

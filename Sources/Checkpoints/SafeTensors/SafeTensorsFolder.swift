@@ -115,7 +115,8 @@ public final class SafeTensorsFolder: Checkpoint {
     get throws(DiffError) {
       let known = Set(index.parts + [index.name].compactMap { $0 })
       return try Folder.names(folder).filter {
-        !known.contains($0) && !($0.hasPrefix(".") && Folder.exists("\(folder)/\($0)"))
+        !known.contains($0) && !$0.hasSuffix(Journal.newSuffix)
+          && !($0.hasPrefix(".") && Folder.exists("\(folder)/\($0)"))
       }
     }
   }
@@ -175,6 +176,16 @@ public final class SafeTensorsFolder: Checkpoint {
 
   /// Starts to change the files themselves, through one journal.
   public func makeInPlaceOutput() throws(DiffError) -> any CheckpointOutput {
-    try PatchOutput(index.name.map { "\(folder)/\($0)" } ?? files[0], parts.map(\.file))
+    try PatchOutput(journalled, parts.map(\.file))
   }
+
+  /// Starts new files that replace the old ones together.
+  public func makeReplacement(
+    rewriting: Set<TensorName>
+  ) throws(DiffError) -> any CheckpointOutput {
+    try ReplacingOutput(journalled, parts, rewriting: rewriting)
+  }
+
+  /// The path that the journal of a change is named after.
+  private var journalled: String { index.name.map { "\(folder)/\($0)" } ?? files[0] }
 }

@@ -62,8 +62,8 @@ extension Diffs {
 extension Diffs {
   /// Changes `base` itself to the checkpoint that `apply` would write. If only elements of
   /// contiguous tensors or of unfiltered chunks change, they are changed in place, with a redo
-  /// journal; otherwise a new file replaces the old one, which is not possible for a folder of
-  /// files.
+  /// journal, unless they are most of the bytes; otherwise new files replace the old ones, which in
+  /// a folder of files is possible only if nothing but elements changes.
   ///
   /// Whatever interrupts it, the checkpoint is the old or the new one, or is refused when it is
   /// opened until `recover` has completed the change. The base is verified, under a lock, before
@@ -78,8 +78,12 @@ extension Diffs {
   ) throws(DiffError) -> ApplyOutcome {
     try applyAll(diffs, direction, from: base, to: base.path, options, progress: handler) {
       plans throws(DiffError) in
-      try Target(inPlaceOf: base, unpatchable: plans.first { !$0.isPatchable }?.name) {
-        () throws(DiffError) in
+      try Target(
+        inPlaceOf: base, unpatchable: plans.first { !$0.isPatchable }?.name,
+        changing: plans.map(\.changedBytes).clampedSum,
+        rewriting: options.verification == .touched
+          ? [] : Set(plans.filter(\.isRewritten).map(\.name))
+      ) { () throws(DiffError) in
         try Target(plans, of: base, at: base.path, options, overwriting: true)
       }
     }
@@ -147,27 +151,51 @@ extension Target {
     self.init(output: output, copiesAll: copiesAll, isPatch: false)
   }
 
-  /// Opens the files of `base` themselves if only elements change; otherwise creates a new file
-  /// that replaces the old one, which is not possible for a folder of files.
+  /// Opens the files of `base` themselves if only elements change, and not most of them; otherwise
+  /// creates new files that replace the old ones. In a folder of files, only elements can change.
   ///
-  /// - Parameter unpatchable: a tensor that cannot be changed in place, if there is one.
+  /// - Parameters:
+  ///   - unpatchable: a tensor that cannot be changed in place, if there is one.
+  ///   - changed: the most bytes that change.
+  ///   - rewriting: the tensors that are written whole in new files.
+  ///   - replacement: makes the new file if more than elements changes.
   init(
-    inPlaceOf base: any Checkpoint, unpatchable: TensorName?,
-    _ replacement: () throws(DiffError) -> Target
+    inPlaceOf base: any Checkpoint, unpatchable: TensorName?, changing changed: UInt64,
+    rewriting: Set<TensorName>, _ replacement: () throws(DiffError) -> Target
   ) throws(DiffError) {
     let patch = try base.makeInPlaceOutput()
-    guard let unpatchable else {
+    if let unpatchable {
+      if Folder.exists(base.path) || base.files.count > 1 {
+        throw DiffError(
+          .unsupported,
+          "cannot be changed in place in a folder of files: more than elements changes",
+          path: base.path, tensor: unpatchable, remedy: .newOutput)
+      }
+      self = try replacement()
+    } else if try Self.isReplacementShorter(changed, base) {
+      self.init(
+        output: try base.makeReplacement(rewriting: rewriting), copiesAll: rewriting.isEmpty,
+        isPatch: false)
+    } else {
       self.init(output: patch, copiesAll: true, isPatch: true)
       return
     }
-    if Folder.exists(base.path) || base.files.count > 1 {
-      throw DiffError(
-        .unsupported,
-        "cannot be changed in place in a folder of files: more than elements changes",
-        path: base.path, tensor: unpatchable, remedy: .newOutput)
-    }
-    self = try replacement()
     lock = patch
+  }
+
+  /// Returns whether new files are written in less time than a journal of the changed bytes and then
+  /// the bytes themselves, and there is space for them.
+  private static func isReplacementShorter(
+    _ changed: UInt64, _ base: any Checkpoint
+  ) throws(DiffError) -> Bool {
+    // Small files are changed at once either way, and keep their identity.
+    guard changed >= 16 << 20, changed > (try base.allocatedSize) / 2 else { return false }
+    do throws(DiffError) { try FreeSpace.require(try base.allocatedSize, at: base.files[0]) } catch
+    {
+      guard error.code == .noSpace else { throw error }
+      return false
+    }
+    return true
   }
 }
 

@@ -51,6 +51,11 @@ struct TensorPlan: Sendable {
     tableChange == nil && (byteCount == 0 || stored?.isChangeableInPlace == true)
   }
 
+  /// The most bytes that change.
+  var changedBytes: UInt64 {
+    min(byteCount, entries.map { $0.entry.count }.clampedSum &* UInt64(type.width))
+  }
+
   /// The change of the tensor's row in the checkpoint's table; nil if there is none.
   var tableChange: TableChange? {
     if isReshape { return .reshape(name, entries[0].shapeAfter) }
@@ -178,10 +183,8 @@ extension TensorPlan {
     throw DiffError(
       .unsupported,
       "becomes " + entries.map(what).joined(separator: ", ")
-        + (isNew
-          ? "; merge the diffs, where one of them can be chosen"
-          : "; apply them one after the other, or combine them first"),
-      path: path, tensor: name, remedy: isNew ? .chooseHead : nil)
+        + (isNew ? "" : "; apply them one after the other, or combine them first"),
+      path: path, tensor: name, remedy: isNew ? .mergeFirst : nil)
   }
 
   private func check(on path: String) throws(DiffError) {

@@ -148,6 +148,8 @@ private protocol RouteTensor {
   var byteCount: UInt64 { get }
   var isRewritten: Bool { get }
   var isPatchable: Bool { get }
+  /// The most bytes that change.
+  var changedBytes: UInt64 { get }
   var tableChange: TableChange? { get }
 
   /// Writes the tensor to the output; returns its fingerprint, or nil if it is deleted.
@@ -194,7 +196,9 @@ extension RoutePlan {
       target = try copy(path, overwriting)
     } else {
       target = try Target(
-        inPlaceOf: base, unpatchable: tensors.first { !$0.isPatchable }?.name
+        inPlaceOf: base, unpatchable: tensors.first { !$0.isPatchable }?.name,
+        changing: tensors.map(\.changedBytes).clampedSum,
+        rewriting: Set(tensors.filter(\.isRewritten).map(\.name))
       ) { () throws(DiffError) in try copy(base.path, true) }
     }
     try stamps.check()

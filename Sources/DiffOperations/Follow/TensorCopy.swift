@@ -23,6 +23,7 @@ struct TensorCopy {
   }
 
   var byteCount: UInt64 { source?.tensor.byteCount ?? 0 }
+  var changedBytes: UInt64 { byteCount }
 
   private var keepsShape: Bool { stored != nil && stored?.shape == source?.tensor.shape }
 

@@ -70,6 +70,13 @@ extension File {
     _ = unsafe utimensat(AT_FDCWD, path, nil, 0)
   }
 
+  /// Gives a file another name, in place of a file that has it.
+  package static func rename(_ path: String, to other: String) throws(DiffError) {
+    guard unsafe Platform.rename(path, other) == 0 else {
+      throw .system("cannot rename to", other)
+    }
+  }
+
   /// Removes a file.
   package static func remove(_ path: String) throws(DiffError) {
     guard unsafe unlink(path) == 0 else { throw .system("cannot remove", path) }

@@ -134,7 +134,7 @@ package final class OutputFile {
       try link(to: path)
     }
     if let path = temporaryPath {
-      try overwriting ? move(path) : moveExclusively(path)
+      try overwriting ? File.rename(path, to: destination) : moveExclusively(path)
       Interruption.remove(temporary: path)
       temporaryPath = nil
     } else {
@@ -151,12 +151,6 @@ package final class OutputFile {
   /// operation leaves no output.
   package func withdraw() { if !overwriting { unsafe unlink(destination) } }
 
-  private func move(_ path: String) throws(DiffError) {
-    guard unsafe rename(path, destination) == 0 else {
-      throw .system("cannot rename to", destination)
-    }
-  }
-
   private func moveExclusively(_ path: String) throws(DiffError) {
     guard unsafe linkat(AT_FDCWD, path, AT_FDCWD, destination, 0) != 0 else {
       unsafe unlink(path)
@@ -168,7 +162,7 @@ package final class OutputFile {
     // Some file systems, such as FAT, have no hard links; there the check and the move are
     // separate.
     guard hasNoLinks else { throw error }
-    try move(path)
+    try File.rename(path, to: destination)
   }
 
   private func link(to path: String) throws(DiffError) {
