@@ -57,6 +57,26 @@ public final class Store: Sendable {
     for folder in [path, "\(path)/anchors", "\(path)/links"] { try Folder.create(folder) }
   }
 
+  /// Refuses a path that is a file of a store, or would be, since such files never change.
+  ///
+  /// - Throws: `usage`.
+  /// - Complexity: O(depth of the path).
+  public static func refuseFile(_ path: String) throws(DiffError) {
+    let split = OutputFile.split(path)
+    guard let folder = File.realPath(split.folder) else { return }
+    var parts = folder.split(separator: "/", omittingEmptySubsequences: false)[...]
+    var inside = split.name[...]
+    while !parts.isEmpty {
+      let store = parts.joined(separator: "/")
+      if ["anchors", "links", "store.json"].contains(inside),
+        File.isRegular(StoreFiles(store).indexPath)
+      {
+        throw DiffError(.usage, "is in the store \(store), whose files never change", path: path)
+      }
+      inside = parts.removeLast()
+    }
+  }
+
   /// Reads the index again, with the versions that other processes have added.
   public func refresh() throws(DiffError) {
     let found = try files.readIndex(besides: state.withLock { $0 })

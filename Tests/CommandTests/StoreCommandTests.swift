@@ -37,6 +37,24 @@ import TestSupport
     }
   }
 
+  @Test("no command changes a file of a store")
+  func untouched() throws {
+    try with { files, store in
+      let anchor = store + "/anchors/" + (try #require(Folder.names(store + "/anchors").first))
+      for arguments in [
+        ["store", "switch", store, anchor, "tuned", "--in-place"],
+        ["store", "get", store, "tuned", "-o", anchor, "--force"],
+        ["apply", anchor, files("exact.diff"), "--in-place"],
+        ["apply", files("base.h5"), files("exact.diff"), "-o", anchor, "--force"],
+        ["convert", files("base.h5"), store + "/anchors/new.h5"],
+        ["create", files("base.h5"), files("tuned.h5"), "-o", store + "/links/new.diff"],
+      ] {
+        expectTrouble(Answer(try .run(Diffkit.path, arguments)), "never change")
+      }
+      expectSuccess(try Diffkit.run("store", "check", store, "--rebuild"), "sound")
+    }
+  }
+
   @Test("the JSON output of each command matches the schema")
   func schema() throws {
     try with { files, store in

@@ -185,29 +185,17 @@ struct TransferOptions: ParsableArguments {
 }
 
 extension TransferOptions {
-  /// The `config.json` of a checkpoint that is a folder, if there is one.
-  private static func configurationPath(of base: any Checkpoint) -> String? {
-    guard let folder = base as? SafeTensorsFolder else { return nil }
-    let path = ModelFiles.folder(of: folder.path) + "/config.json"
-    return File.exists(path) ? path : nil
-  }
-
   /// Returns the `config.json` of a folder, adapted to the head of a task; nil if there is no such
   /// file, or no task.
   private static func configuration(
     for base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
   ) throws(DiffError) -> TransformersConfiguration? {
-    guard direction == .apply, let path = configurationPath(of: base),
-      let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
+    guard direction == .apply, let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
     else { return nil }
-    let facts = try TaskFacts(diff.metadata, path: diff.path)
-    let words = diffs.flatMap { Array($0) }.last { entry in
-      entry.newShape != nil && "\(entry.name)".hasSuffix("word_embeddings.weight")
-    }
-    return try File.parse(path, limit: 1 << 24) { bytes throws(DiffError) in
-      try TransformersConfiguration(
-        bytes, to: facts, vocabulary: words?.newShape.map { Int($0.extents[0]) })
-    }
+    let words = diffs.flatMap { Array($0) }.last { $0.newShape != nil && $0.name.isTokenTable }
+    return try TransformersConfiguration(
+      of: base, for: diff.metadata, path: diff.path,
+      vocabulary: words?.newShape.map { Int($0.extents[0]) })
   }
 
   /// Explains why nothing was done where something else was probably meant.
@@ -226,7 +214,7 @@ extension TransferOptions {
   private static func notes(
     onConfigurationOf base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
   ) -> [String] {
-    guard configurationPath(of: base) != nil else { return [] }
+    guard TransformersConfiguration.path(of: base) != nil else { return [] }
     let takesBack = diffs.contains { diff in
       direction == .revert
         ? diff.metadata["task.kind"] != nil

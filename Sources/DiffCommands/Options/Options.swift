@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import DiffStore
 import RemoteFiles
 import SystemSupport
 import TensorCore
@@ -100,10 +101,11 @@ func isDiff(_ path: String) throws(DiffError) -> Bool {
   return Folder.exists(path) ? false : try DiffReader.isDiff(path)
 }
 
-/// Throws if the output is one of the inputs, under any name, since `--force` replaces outputs, or
-/// if it awaits `recover`, since its journal would no longer match.
+/// Throws if the output is one of the inputs, under any name, since `--force` replaces outputs, if
+/// it awaits `recover`, since its journal would no longer match, or if it is a file of a store.
 func check(output: String, isNoneOf inputs: [String]) throws {
   try Journal.refuseOutput(output)
+  try Store.refuseFile(output)
   for input in inputs where File.areSame(output, input) {
     throw DiffError(.usage, "is an input; choose another name for the output", path: output)
   }

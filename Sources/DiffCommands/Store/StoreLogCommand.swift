@@ -57,7 +57,9 @@ struct StoreLogOutput: CommandOutput {
 
     var scores: String {
       metadata.filter { $0.key.hasPrefix("score.") }.sorted { $0.key < $1.key }
-        .map { "\($0.key.dropFirst("score.".count)) \($0.value)" }.joined(separator: ", ")
+        .map { key, value in
+          "\(key.dropFirst("score.".count)) \(Double(value)?.fixed(4) ?? value)"
+        }.joined(separator: ", ")
     }
   }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import DiffOperations
 import DiffStore
+import DiffTraining
 import TensorCore
 
 /// `diffkit store switch`.
@@ -37,10 +38,12 @@ struct StoreSwitchCommand: ParsableCommand {
   }
 
   func run() throws {
-    if let output = outputs.output { try check(output: output, isNoneOf: []) }
+    try check(output: outputs.output ?? checkpoint, isNoneOf: [])
     let outcome = try store.with { store in
-      try store.switch(
-        CheckpointFile.open(checkpoint), to: name, output: outputs.output,
+      let base = try CheckpointFile.open(checkpoint)
+      return try store.switch(
+        base, to: name, output: outputs.output,
+        replacing: inPlace ? [:] : store.replacedFiles(of: base, for: name),
         overwriting: outputs.force, progress: report.progress.show)
     }
     try report.print(SwitchOutput(outputs.output ?? checkpoint, outcome, isCopy: !inPlace))
@@ -67,8 +70,10 @@ struct StoreGetCommand: ParsableCommand {
     }
     try check(output: output, isNoneOf: [])
     let outcome = try store.with { store in
-      try store.get(
-        name, to: output, overwriting: outputs.force, progress: report.progress.show)
+      let anchor = try CheckpointFile.open(store.checkpoint(of: name).path)
+      return try store.get(
+        name, to: output, replacing: store.replacedFiles(of: anchor, for: name),
+        overwriting: outputs.force, progress: report.progress.show)
     }
     try report.print(SwitchOutput(output, outcome, isCopy: true))
   }
@@ -100,5 +105,26 @@ private struct SwitchOutput: CommandOutput {
     let origin = links == 0 ? "a copy" : "from '\(from)' by \(links.counted("link"))"
     return "\(output): '\(to)', \(origin), \(tensors.counted("tensor")) changed".escapingControls
       + "\n"
+  }
+}
+
+extension Store {
+  /// Returns the files of a folder that differ in a version: `config.json`, if the version was added
+  /// as the diff of a task.
+  fileprivate func replacedFiles(
+    of base: any Checkpoint, for name: String
+  ) throws(DiffError) -> [String: [UInt8]] {
+    let metadata = try version(name).metadata
+    guard metadata["task.kind"] != nil, TransformersConfiguration.path(of: base) != nil else {
+      return [:]
+    }
+    func rows(_ checkpoint: any Checkpoint) -> UInt64? {
+      checkpoint.tensors.first(where: \.name.isTokenTable)?.shape.extents.first
+    }
+    let (before, after) = (rows(base), rows(try checkpoint(of: name)))
+    let adapted = try TransformersConfiguration(
+      of: base, for: metadata, path: path,
+      vocabulary: after.flatMap { before == $0 ? nil : Int(exactly: $0) })
+    return adapted.map { ["config.json": $0.bytes] } ?? [:]
   }
 }

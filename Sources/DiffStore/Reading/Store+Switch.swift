@@ -23,7 +23,7 @@ public struct SwitchOutcome: Sendable, Hashable {
 extension Store {
   /// Switches a checkpoint from its version in the store to another one.
   ///
-  /// The version is recognised by the checkpoint's fingerprints, which are computed once and then
+  /// The version is recognized by the checkpoint's fingerprints, which are computed once and then
   /// kept beside it. Every tensor that changes is verified before and after, and the result as a
   /// whole before it becomes visible.
   ///
@@ -32,6 +32,7 @@ extension Store {
   ///   - name: the name of the version to switch to.
   ///   - output: the path of the result; nil to change the checkpoint in place, with a redo
   ///     journal, so that it is either the old version or, perhaps after `recover`, the new one.
+  ///   - replaced: contents that an output folder has instead of other files, by name.
   ///   - overwriting: whether an existing file at `output` may be replaced.
   ///   - progress: called repeatedly with the progress.
   /// - Throws: `wrongBase` with the nearest version if the checkpoint is not a version of the
@@ -41,7 +42,8 @@ extension Store {
   ///   it.
   public func `switch`(
     _ checkpoint: any Checkpoint, to name: String, output: String? = nil,
-    overwriting: Bool = false, progress: ProgressHandler? = nil
+    replacing replaced: [String: [UInt8]] = [:], overwriting: Bool = false,
+    progress: ProgressHandler? = nil
   ) throws(DiffError) -> SwitchOutcome {
     let index = index
     let end = try index.number(of: name)
@@ -57,7 +59,7 @@ extension Store {
     if begin == end && output == nil { return outcome }
     let made = try carry(
       checkpoint, table, along: route, to: end, of: index, output: output,
-      overwriting: overwriting, progress: progress)
+      replacing: replaced, overwriting: overwriting, progress: progress)
     outcome.tensors = made.tensors
     files.writeNotes()
     return outcome
@@ -67,7 +69,8 @@ extension Store {
   ///
   /// - Throws: as `switch`.
   public func get(
-    _ name: String, to output: String, overwriting: Bool = false, progress: ProgressHandler? = nil
+    _ name: String, to output: String, replacing replaced: [String: [UInt8]] = [:],
+    overwriting: Bool = false, progress: ProgressHandler? = nil
   ) throws(DiffError) -> SwitchOutcome {
     let index = index
     let end = try index.number(of: name)
@@ -78,7 +81,7 @@ extension Store {
     let table = try anchorTable(anchor, index)
     let made = try carry(
       try files.open(stored), table, along: route, to: end, of: index, output: output,
-      overwriting: overwriting, progress: progress)
+      replacing: replaced, overwriting: overwriting, progress: progress)
     files.writeNotes()
     return SwitchOutcome(
       from: index.versions[anchor].name, to: name, links: route.steps.count,
@@ -90,7 +93,8 @@ extension Store {
   /// - Parameter table: the fingerprints of the checkpoint's tensors.
   private func carry(
     _ checkpoint: any Checkpoint, _ table: TensorTable, along route: StoreRoute, to end: Int,
-    of index: StoreIndex, output: String?, overwriting: Bool, progress: ProgressHandler?
+    of index: StoreIndex, output: String?, replacing replaced: [String: [UInt8]],
+    overwriting: Bool, progress: ProgressHandler?
   ) throws(DiffError) -> RouteOutcome {
     var table = table
     func check(_ outcome: RouteOutcome) throws(DiffError) {
@@ -110,6 +114,9 @@ extension Store {
       var (start, before) = (checkpoint, table)
       if let anchor = route.anchor, let stored = index.versions[anchor].anchor {
         (start, before) = (try files.open(stored), try anchorTable(anchor, index))
+      }
+      if !replaced.isEmpty, let folder = start as? SafeTensorsFolder {
+        start = try SafeTensorsFolder(folder.path, replacing: replaced)
       }
       table = before
       made = try Diffs.follow(
