@@ -128,7 +128,9 @@ import TestSupport
       }
       try text.replacingOccurrences(of: #""mean""#, with: #""most""#)
         .write(toFile: path, atomically: true, encoding: .utf8)
-      expectTrouble(try said(scratch("tuned")), "config.json", "'diffkit'")
+      expectTrouble(
+        try said(scratch("tuned")), "config.json", "'diffkit'", "pooler, cls, mean", "3 ... 1048576"
+      )
     }
   }
 
@@ -143,7 +145,59 @@ import TestSupport
         "--labels")
       expectTrouble(try run(["predict", file]), "--labels")
       expectTrouble(
-        try run(["evaluate", scratch("hf"), "--task", scratch("three.csv")]), "has no head")
+        try run(["evaluate", scratch("hf"), "--task", scratch("three.csv")]), "names no classes",
+        "a,b,c")
+      try makeTable(scratch, "numbered.csv") { "\($0 % 2)" }
+      let numbered = try run(["evaluate", file, "--task", scratch("numbered.csv")])
+      #expect(numbered.code == 0, "\(numbered.errors)")
+      expectTrouble(
+        try run(["evaluate", file, "--task", scratch("reviews.csv")]), "gut,schlecht", "--labels")
+    }
+  }
+
+  @Test("a vocabulary and a configuration that seem to be another model's are noted")
+  func otherModel() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      try makeTable(scratch)
+      #expect(try train(scratch, model.path, "-q").code == 0)
+      func said() throws -> Answer {
+        try run(["predict", model.path, scratch("task.diff"), "the red river"])
+      }
+      let before = try said()
+      #expect((before.code, before.errors) == (0, ""))
+      let vocabulary = try String(contentsOfFile: scratch("vocab.txt"), encoding: .utf8)
+      let few = vocabulary.split(separator: "\n").prefix(20).joined(separator: "\n")
+      for text in [vocabulary + "more\n", few] {
+        try text.write(toFile: scratch("vocab.txt"), atomically: true, encoding: .utf8)
+        let answer = try said()
+        #expect(answer.code == 0 && answer.errors.contains("another model's?"), "\(answer.errors)")
+      }
+
+      // The base, with one layer more.
+      _ = try TinyModel(scratch, layers: 2)
+      let noted = try train(scratch, model.path, "-q", "--force", "--json")
+      let notes = try JSONValue(parsing: Array(noted.output.utf8))["notes"]
+      #expect(notes?.compact.contains("has 2 layers") == true, "\(noted.output)")
+    }
+  }
+
+  @Test("a version of a store that is the result of a task has its config.json, as apply writes it")
+  func storedTask() throws {
+    try Scratch.with { scratch in
+      try makeFolders(scratch)
+      let store = scratch("runs")
+      expectSuccess(try run(["store", "init", store, scratch("hf")]))
+      expectSuccess(try run(["store", "add", store, scratch("task.diff"), "--name", "task"]))
+      expectSuccess(try run(["store", "get", store, "task", "-o", scratch("got")]))
+      expectSuccess(
+        try run(["store", "switch", store, scratch("hf"), "task", "-o", scratch("switched")]))
+      expectSuccess(try run(["store", "get", store, "base", "-o", scratch("base")]))
+      for (made, model) in [("got", "tuned"), ("switched", "tuned"), ("base", "hf")] {
+        #expect(
+          try contents(ofFile: scratch(made + "/config.json"))
+            == contents(ofFile: scratch(model + "/config.json")), "\(made)")
+      }
     }
   }
 
@@ -187,6 +241,8 @@ import TestSupport
       for (row, words, option) in [
         ({ "\($0 + 1000),\($0 % 2)" }, "no texts", "--text"),
         ({ "the red river,\($0 + 1000)" }, "no labels", "--label"),
+        ({ "the red river,\(max(1, $0) + 1000)" }, "nearly each row", "--label"),
+        ({ "the red river,0x\(String($0 + 1000, radix: 16))" }, "48 labels in 48 rows", "--label"),
       ] as [((Int) -> String, String, String)] {
         try (0..<48).map(row).joined(separator: "\n")
           .write(toFile: scratch("reviews.csv"), atomically: true, encoding: .utf8)
@@ -238,6 +294,27 @@ import TestSupport
       let kept = try #require(every["predictions"]?.elements?[1]["kept"]?.members)
       #expect(Set(kept.map(\.name)) == ["id", "shop", "label"])
 
+      // A member that the first line lacks is one of the columns.
+      let rows = [#"{"text": "the red river"}"#, #"{"shop": 3, "text": "the big dog"}"#]
+      try rows.joined(separator: "\n").write(
+        toFile: scratch("later.jsonl"), atomically: true, encoding: .utf8)
+      for keep in [["--keep-all"], ["--keep", "shop"]] {
+        let answer = try run(
+          predict + ["--input", scratch("later.jsonl"), "--format", "csv"] + keep)
+        let lines = answer.output.split(separator: "\n")
+        #expect(lines.count == 3 && lines[0].hasPrefix("shop,label,"), "\(answer.errors)")
+        #expect(lines[1].hasPrefix(",") && lines[2].hasPrefix("3,"))
+      }
+      let piped = Answer(
+        try ChildProcess.run(
+          "sh",
+          ["-c", "\"$0\" \"$@\" --input-format jsonl --keep-all <\(scratch("later.jsonl"))"]
+            + [Diffkit.path] + predict))
+      expectTrouble(piped, "line 2 has the member 'shop'")
+      expectTrouble(
+        try run(predict + ["--input", scratch("later.jsonl"), "--keep", "shup"]), "'shup'",
+        "text, shop")
+
       expectTrouble(
         try run(predict + ["--input", scratch("reviews.csv"), "--keep", "none"]), "'none'",
         "id, text, shop, label")
@@ -247,6 +324,10 @@ import TestSupport
         try run(predict + ["--input", scratch("lines.txt"), "--keep", "id"]), "lines.txt",
         "no columns")
       #expect(try run(predict + ["the red river", "--keep", "id"]).errors.contains("--keep"))
+      for options in [["--keep", ""], ["--keep", ","], ["-o", scratch("out.xlsx")]] {
+        let answer = try run(predict + ["--input", scratch("reviews.csv")] + options)
+        expectTrouble(answer, options[0] == "-o" ? "out.xlsx" : "--keep")
+      }
     }
   }
 
@@ -277,6 +358,13 @@ import TestSupport
       expectTrouble(
         try run(["predict", scratch("none.h5"), "none.diff", "-o", scratch("tasks.json")]),
         "tasks.json", "exists already", "--force")
+      expectTrouble(
+        try run(["train", scratch("none.h5"), "--task", scratch("none.tsv"), "--metrics", "-"]),
+        "--metrics")
+      expectTrouble(
+        try run([
+          "train", scratch("none.h5"), "--task", scratch("none.tsv"), "--meta", "diffkit.by=me",
+        ]), "reserved")
       #expect(try scratch.names == ["folder", "tasks.json"])
     }
   }
@@ -315,6 +403,15 @@ import TestSupport
         ]))
       let page = try String(contentsOfFile: scratch("r.html"), encoding: .utf8)
       #expect(page.contains("accuracy") && !page.contains("layers"))
+      try "".write(toFile: scratch("none.jsonl"), atomically: true, encoding: .utf8)
+      expectTrouble(
+        try run(["report", scratch("task.diff"), "--metrics", scratch("none.jsonl"), "--force"]),
+        "none.jsonl", "no metrics")
+      expectTrouble(
+        try train(scratch, model.path, "--force", "--metrics", scratch("task.diff")), "task.diff")
+      expectTrouble(
+        try train(scratch, model.path, "--metrics", scratch("m.jsonl"), "-o", scratch("b.diff")),
+        "m.jsonl", "--force")
     }
   }
 }

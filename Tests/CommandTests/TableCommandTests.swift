@@ -192,8 +192,10 @@ import TestSupport
       try write(Array("state".utf8), toFile: scratch("task.diff.state"))
       expectTrouble(try train(scratch, model), "task.diff.state", "--resume", "--anew")
       #expect(try contents(ofFile: scratch("task.diff.state")) == Array("state".utf8))
-      #expect(try train(scratch, model, "--anew").code == 0)
+      try write(Array("{}\n".utf8), toFile: scratch("m.jsonl"))
+      #expect(try train(scratch, model, "--anew", "--metrics", scratch("m.jsonl")).code == 0)
       #expect(!scratch.exists("task.diff.state"))
+      #expect(try contents(ofFile: scratch("m.jsonl")).starts(with: Array("{\"step\":1,".utf8)))
       try remove(scratch("task.diff"))
       // A state is saved at the end of every step; the output appears when the first state
       // exists.

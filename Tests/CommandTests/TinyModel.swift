@@ -12,8 +12,8 @@ struct TinyModel {
   /// Questions on contexts, in the format of SQuAD.
   static let questions = resources + "questions.json"
 
-  /// Writes base.safetensors, config.json and vocab.txt.
-  init(_ scratch: Scratch) throws {
+  /// Writes base.safetensors, with a number of layers, and config.json, of one layer, and vocab.txt.
+  init(_ scratch: Scratch, layers: Int = 1) throws {
     path = scratch("base.safetensors")
     let vocabulary = try String(contentsOfFile: Self.resources + "vocab.txt", encoding: .utf8)
     try vocabulary.write(toFile: scratch("vocab.txt"), atomically: true, encoding: .utf8)
@@ -51,15 +51,17 @@ struct TinyModel {
     weight("embeddings.position_embeddings.weight", [64, width])
     weight("embeddings.token_type_embeddings.weight", [2, width])
     norm("embeddings.LayerNorm")
-    let layer = "encoder.layer.0."
-    for name in ["query", "key", "value"] {
-      linear(layer + "attention.self." + name, width, width)
+    for number in 0..<layers {
+      let layer = "encoder.layer.\(number)."
+      for name in ["query", "key", "value"] {
+        linear(layer + "attention.self." + name, width, width)
+      }
+      linear(layer + "attention.output.dense", width, width)
+      norm(layer + "attention.output.LayerNorm")
+      linear(layer + "intermediate.dense", 2 * width, width)
+      linear(layer + "output.dense", width, 2 * width)
+      norm(layer + "output.LayerNorm")
     }
-    linear(layer + "attention.output.dense", width, width)
-    norm(layer + "attention.output.LayerNorm")
-    linear(layer + "intermediate.dense", 2 * width, width)
-    linear(layer + "output.dense", width, 2 * width)
-    norm(layer + "output.LayerNorm")
     linear("pooler.dense", width, width)
     let json = Data("{\(header.joined(separator: ","))}".utf8)
     let length = Data(UInt64(json.count).littleEndianBytes)

@@ -68,7 +68,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Returns the kind of task of the base's own head: as specified, as in the folder's config.json,
-  /// or as the data have it.
+  /// or as the data have it, unless its classes could be in any order.
   private func kind(_ table: TableOptions) throws -> TaskDescription.Kind {
     if let kind = labels.kind { return kind }
     if let kind = try files.kind(of: base), !kind.isUnnamed { return kind }
@@ -78,7 +78,17 @@ struct EvaluateCommand: ParsableCommand {
         "is a \(name), whose head may not be one of diffkit's: give the diff of a task, or for a head "
           + "of one product --labels, the classes in the order of its outputs", path: base)
     }
-    return task.hasSuffix(".json") ? .spans : try TaskData(table: task, table).description.kind
+    if task.hasSuffix(".json") { return .spans }
+    let kind = try TaskData(table: task, table).description.kind
+    if case .classification(let labels) = kind,
+      !labels.indices.allSatisfy({ labels[$0] == "\($0)" })
+    {
+      throw DiffError(
+        .usage,
+        "names no classes: give them with --labels in the order of the head's outputs; the rows have "
+          + labels.prefix(6).joined(separator: ",") + (labels.count > 6 ? ",..." : ""), path: base)
+    }
+    return kind
   }
 }
 

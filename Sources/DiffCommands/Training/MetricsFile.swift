@@ -13,7 +13,10 @@ final class MetricsFile {
   /// - Parameter resuming: Whether to keep the lines of finished steps, and to append to them.
   init(_ path: String, resuming: Bool, overwriting: Bool) throws(DiffError) {
     guard resuming || overwriting, let old = try? File(path, writable: true) else {
-      file = try File(creating: path)
+      do throws(DiffError) { file = try File(creating: path) } catch {
+        throw error.code == .exists
+          ? DiffError(.exists, "exists already", path: path, remedy: .overwrite) : error
+      }
       return
     }
     file = old

@@ -15,6 +15,8 @@ struct TaskTraining {
   private let task: String
   private let expectedData: String?
   private let isResuming: Bool
+  /// True if there was the state of a stopped training.
+  private let hadState: Bool
   let output: String
   private let statePath: String
   private let line: TrainingLine
@@ -54,7 +56,8 @@ struct TaskTraining {
         throw DiffError(.usage, "is the diff; choose another name for the metrics", path: metrics)
       }
     }
-    guard resuming || command.anew || !ranks.isFirst || !job.hasState else {
+    hadState = job.hasState
+    guard resuming || command.anew || !ranks.isFirst || !hadState else {
       throw DiffError(
         .exists, "is the state of a stopped training", path: statePath,
         remedy: .resumeOrStartAnew)
@@ -112,7 +115,7 @@ struct TaskTraining {
     if let weights = job.options.classWeights { try model.weigh(weights, data.examples) }
     // Without a pooler, it differs from the one specified.
     facts.pooling = model.pooling
-    for note in model.notes { line.note(note) }
+    for note in model.notes + [model.note(on: tokenizer)].compactMap(\.self) { line.note(note) }
     if data.truncated > 0 {
       let what = data.truncated == 1 ? "1 text is" : "\(data.truncated) texts are"
       line.note("\(task): \(what) truncated to \(maxLength) tokens")
@@ -150,7 +153,9 @@ struct TaskTraining {
     }
     let metrics = try ranks.together {
       guard let path = job.metrics, ranks.isFirst else { return nil as MetricsFile? }
-      return try MetricsFile(path, resuming: isResuming, overwriting: command.outputs.force)
+      // A training that starts anew replaces the metrics of the stopped one.
+      return try MetricsFile(
+        path, resuming: isResuming, overwriting: command.outputs.force || hadState)
     }
     var trouble: DiffError?
     var last: TrainingProgress?

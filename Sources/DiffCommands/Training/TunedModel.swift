@@ -82,7 +82,8 @@ struct TunedModel {
       configuration, checkpoint: tuned, head: facts.head,
       pooling: facts.pooling,
       engine: calculation.engine())
-    self.notes = notes + model.notes
+    tokenizer = try files.tokenizer(beside: place)
+    self.notes = notes + model.notes + [model.note(on: tokenizer)].compactMap(\.self)
     guard model.headIsStored else {
       let advice = "give the diff that was trained for it"
       guard let outputs = model.storedOutputs, !facts.labels.isEmpty,
@@ -97,6 +98,5 @@ struct TunedModel {
     }
     values = FloatBuffer(count: model.layout.count)
     try model.initialize(values, seed: 0)
-    tokenizer = try files.tokenizer(beside: place)
   }
 }

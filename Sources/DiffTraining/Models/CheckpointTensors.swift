@@ -62,6 +62,13 @@ struct CheckpointTensors: Sendable {
   /// The tensor of a name in the model, or nil.
   subscript(name: TensorName) -> StoredTensor? { tensors["\(prefix)\(name)"] }
 
+  /// Returns the number of the encoder's layers.
+  func layers(_ names: EncoderNames) -> Int {
+    var count = 0
+    while self[TensorName(names.query(count) + ".weight")] != nil { count += 1 }
+    return count
+  }
+
   /// Returns a tensor of the task's head, whose names have no prefix, or nil.
   func head(_ name: TensorName) -> StoredTensor? { tensors[name] }
 

@@ -84,6 +84,12 @@ public final class EncoderModel: TrainableModel {
     if isReplaced {
       notes.append("\(checkpoint.path) has no pooler: texts are pooled by the mean of their tokens")
     }
+    let layers = tensors.layers(names)
+    if layers > configuration.layers {
+      notes.append(
+        "\(checkpoint.path) has \(layers) layers, of which config.json uses the first "
+          + "\(configuration.layers)")
+    }
     let weight = parameters.head.weight
     if let old = tensors.head("\(head.name).weight"), old.shape != weight.shape {
       notes.append(
@@ -104,6 +110,16 @@ public final class EncoderModel: TrainableModel {
     var grown = configuration
     grown.vocabulary = Int(rows)
     return grown
+  }
+
+  /// Returns a note for the user if a tokenizer seems to be another model's: it has tokens without a
+  /// row in the checkpoint, or far fewer than there are rows.
+  public func note(on tokenizer: any Tokenizer) -> String? {
+    let (tokens, rows) = (tokenizer.vocabularyCount, configuration.vocabulary)
+    // Rows are added to make their number a multiple of 64, say.
+    guard tokens > rows || tokens * 10 < rows * 9 else { return nil }
+    return "\(tensors.checkpoint.path) has rows for \(rows.counted("token")), but its vocabulary "
+      + "\(tokens): is it another model's?"
   }
 
   /// Checks that a diff can replace the checkpoint's head by the task's, which is f32.

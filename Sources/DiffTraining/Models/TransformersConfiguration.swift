@@ -97,7 +97,11 @@ public struct HeadSettings: Sendable, Hashable {
     guard let pooling = (json["pooling"]?.text).flatMap({ EncoderModel.Pooling(rawValue: $0) }),
       let length = json["max_length"]?.unsigned, (3...1 << 20).contains(length)
     else {
-      throw DiffError(.malformed, "the settings in '\(Self.member)' are invalid", path: path)
+      let known = EncoderModel.Pooling.allCases.map(\.rawValue).joined(separator: ", ")
+      throw DiffError(
+        .malformed,
+        "'\(Self.member)' is \(json.compact.abbreviated()), but must have a pooling (\(known)) and a "
+          + "max_length (3 ... \(1 << 20))", path: path)
     }
     self = HeadSettings(pooling: pooling, maxLength: Int(length))
   }
