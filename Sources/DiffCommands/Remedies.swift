@@ -25,6 +25,8 @@ extension Remedy {
     case .chooseRows: "--rows first, --rows NAME, --rows average or --rows drop"
     case .allowLosses: "without --strict they are counted and allowed"
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
+    case .mergeFirst:
+      "merge them first, and choose one: diffkit merge DIFF ... -o merged.diff --head first"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "name the column of the text with --text (give it twice for pairs of texts)"
     case .labelColumn: "name the column of the label with --label"

@@ -37,6 +37,8 @@ public enum Remedy: Sendable, Hashable {
   case allowLosses
   /// Choose the head of a merge's result.
   case chooseHead
+  /// Merge the diffs, and choose the head of the result.
+  case mergeFirst
   /// Prune the result of a merge instead of its inputs.
   case pruneResult
   /// Name the column that holds the texts.
@@ -83,6 +85,7 @@ extension Remedy: CustomStringConvertible {
     case .standardInput: ("standard-input", "only a diff can be piped, through standard input")
     case .allowLosses: ("allow-losses", "allow losses to continue anyway")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
+    case .mergeFirst: ("merge-first", "merge the diffs first, and choose one of the heads")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name the column of the text")
     case .labelColumn: ("label-column", "name the column of the label")

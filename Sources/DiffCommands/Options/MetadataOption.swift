@@ -9,6 +9,9 @@ struct MetadataOption: ParsableArguments {
     guard list.allSatisfy({ $0.contains("=") && $0.first != "=" }) else {
       throw ValidationError("--meta takes KEY=VALUE")
     }
+    guard !list.contains(where: { $0.hasPrefix("diffkit.") }) else {
+      throw ValidationError("keys that begin with 'diffkit.' are reserved for diffkit itself")
+    }
     guard values.count == list.count else {
       throw ValidationError("--meta is given twice for one key")
     }

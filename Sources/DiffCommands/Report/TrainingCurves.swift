@@ -18,6 +18,9 @@ struct TrainingCurves {
   init(_ path: String) throws(DiffError) {
     self.path = path
     let bytes = try File.contents(of: path)
+    guard !bytes.isEmpty else {
+      throw DiffError(.malformed, "has no metrics: it is empty", path: path)
+    }
     var stage: String?
     for (number, line) in bytes.split(separator: 0x0A).enumerated() {
       guard let json = try? JSONValue(parsing: Array(line)), let step = json["step"]?.double,

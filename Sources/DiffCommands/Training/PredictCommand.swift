@@ -57,8 +57,16 @@ struct PredictCommand: ParsableCommand {
     guard words.count < (labels.list == nil ? 2 : 1) || input == nil else {
       throw ValidationError("texts and --input exclude each other")
     }
+    guard !keep.contains(where: { $0.allSatisfy { $0 == "," || $0 == " " } }) else {
+      throw ValidationError("--keep takes the names or numbers of columns")
+    }
     guard keep.isEmpty || !keepAll else {
       throw ValidationError("--keep and --keep-all exclude each other")
+    }
+    if let output = outputs.output, format == nil, PredictionFormat.isForeign(output) {
+      throw ValidationError(
+        "'\(output)' has the suffix of a format that is not written: use .csv, .tsv or .jsonl, or "
+          + "give --format")
     }
     guard !report.json.json || format == nil && outputs.output == nil else {
       throw ValidationError("--json prints to standard output only; give --format jsonl")

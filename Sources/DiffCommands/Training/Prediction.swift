@@ -65,6 +65,13 @@ enum PredictionFormat: String, ExpressibleByArgument, CaseIterable {
     case nil, .quotedTSV, .lines: return nil
     }
   }
+
+  /// Returns whether a file has the suffix of a format that predictions are not written in.
+  static func isForeign(_ path: String) -> Bool {
+    let path = path.lowercased()
+    return [".json", ".xls", ".xlsx", ".ods", ".parquet", ".feather", ".arrow", ".gz", ".zip"]
+      .contains { path.hasSuffix($0) }
+  }
 }
 
 /// Writes predictions as they come, to standard output or to a file that appears when it is

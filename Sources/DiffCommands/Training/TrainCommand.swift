@@ -34,7 +34,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Rows to evaluate on.", completion: .file()) var dev: String?
 
   @Option(
-    help: "A JSON file of several tasks: objects with task, dev, output, options.",
+    help: "A JSON file of several tasks: objects with task, dev, output, options (spec/GUIDE.md).",
     completion: .file())
   var tasks: String?
 
@@ -92,6 +92,9 @@ struct TrainCommand: ParsableCommand {
     }
     guard !resume || !anew else {
       throw ValidationError("--resume and --anew exclude each other")
+    }
+    guard metrics != "-" else {
+      throw ValidationError("--metrics names a file; standard output has the result")
     }
     guard saveEvery > 0 else { throw ValidationError("--save-every must be above 0") }
     guard timeout >= 1 && timeout <= 86400 else {

@@ -15,8 +15,11 @@ public struct TableReader {
   public var name: String { stream.name }
   /// The line in which the row begins, counted from 1.
   public private(set) var line = 0
-  /// The names of the fields in JSON Lines: the members of the first object; nil for others.
+  /// The names of the fields in JSON Lines: the members of the first object, unless others were
+  /// specified; nil for other formats.
   public private(set) var names: [String]?
+  /// A member of the row that is not one of `names`; nil without one.
+  package private(set) var unknownMember: String?
   /// Notes on irregularities.
   public private(set) var notes: [String] = []
 
@@ -55,6 +58,28 @@ public struct TableReader {
     var known = format ?? TableFormat(suffixOf: path) ?? .tsv
     if format == nil, known == .tsv, try Self.isQuoted(path) { known = .quotedTSV }
     try self.init(ByteStream(path), known)
+  }
+
+  /// Returns the names of the members of all rows of JSON Lines, in order of appearance.
+  ///
+  /// - Throws: `io`; `malformed` with the number of the line.
+  /// - Complexity: O(bytes).
+  package static func memberNames(of path: String) throws(DiffError) -> [String] {
+    var reader = try TableReader(path, format: .jsonl)
+    while try reader.next() {
+      // The row is read again with each name that is new, so that none of its members is missed.
+      while let name = reader.unknownMember {
+        reader.names?.append(name)
+        try reader.parseObject()
+      }
+    }
+    return reader.names ?? []
+  }
+
+  /// Opens a file of JSON Lines whose rows have the members `names`, or some of them.
+  package init(_ path: String, members names: [String]) throws(DiffError) {
+    try self.init(path, format: .jsonl)
+    if !names.isEmpty { self.names = names }
   }
 
   /// Reads a stream.
@@ -287,6 +312,8 @@ public struct TableReader {
       return
     }
     members = names.map { value[$0] }
+    let isComplete = found.count == members.count { $0 != nil }
+    unknownMember = isComplete ? nil : found.first { !names.contains($0.name) }?.name
   }
 
   // MARK: Detection

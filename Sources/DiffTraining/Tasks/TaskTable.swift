@@ -106,8 +106,11 @@ extension TaskData {
     return (false, "no header, since line 1 has a label like the others")
   }
 
+  /// Returns the number in a field; hexadecimal digits are those of an id.
   private static func number(_ text: some StringProtocol) -> Double? {
-    guard let value = Double(text), value.isFinite else { return nil }
+    guard let value = Double(text), value.isFinite,
+      !text.contains(where: { $0 == "x" || $0 == "X" })
+    else { return nil }
     return value
   }
 
@@ -278,12 +281,16 @@ extension TableText {
     labels: [String], _ column: Int, isChosen: Bool
   ) throws(DiffError) -> [String] {
     let numbers = labels.compactMap { Int($0) }
-    guard numbers.count == labels.count, count > TaskData.mostClasses, Set(numbers).count == count
+    // A few rows may stand there twice.
+    guard numbers.count == labels.count, count > TaskData.mostClasses,
+      Set(numbers).count * 10 >= count * 9
     else { return [] }
-    let ascend = zip(numbers, numbers.dropFirst()).allSatisfy(<)
+    let ascend = zip(numbers, numbers.dropFirst()).allSatisfy(<=)
     let areDense = Double(numbers[count - 1]) - Double(numbers[0]) < Double(2 * count)
     let isNamed = names.map { ColumnNames.ids.contains($0[column].lowercased()) } ?? false
-    let what = "\(name(column)) has another whole number in each row"
+    let what =
+      "\(name(column)) has another whole number in "
+      + (Set(numbers).count == count ? "each row" : "nearly each row")
     guard isChosen || !isNamed && !(ascend && areDense) else {
       throw DiffError(.usage, "\(what), as ids are: these are no labels", remedy: .labelColumn)
     }

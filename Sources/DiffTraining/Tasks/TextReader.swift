@@ -12,6 +12,7 @@ public struct TextReader {
   /// The values in the kept columns of the row that was returned last.
   package private(set) var kept: [JSONValue] = []
   private let keptColumns: [Int]
+  private let keepsAll: Bool
   private var reader: TableReader
   private let facts: TaskFacts
   private let columns: TableColumns?
@@ -27,8 +28,15 @@ public struct TextReader {
     _ path: String, _ facts: TaskFacts, _ options: TableOptions
   ) throws(DiffError) {
     let isTable = options.format != nil || TableFormat(suffixOf: path) != nil
-    let format = isTable ? options.format : .lines
-    try self.init(TableReader(path, format: format), facts, options)
+    let format = isTable ? options.format ?? TableFormat(suffixOf: path) : .lines
+    guard format == .jsonl, options.kept != .none else {
+      try self.init(
+        TableReader(path, format: isTable ? options.format : .lines), facts, options)
+      return
+    }
+    // Any row may have a member to keep that the first one lacks.
+    let names = try TableReader.memberNames(of: path)
+    try self.init(TableReader(path, members: names), facts, options)
   }
 
   /// Returns a reader of standard input: lines, unless the options specify another format.
@@ -43,6 +51,7 @@ public struct TextReader {
     _ opened: TableReader, _ facts: TaskFacts, _ options: TableOptions
   ) throws(DiffError) {
     self.facts = facts
+    keepsAll = options.kept == .all
     var reader = opened
     guard reader.format != .lines || options.kept == .none else {
       throw DiffError(
@@ -149,6 +158,11 @@ public struct TextReader {
       guard let columns else { return try row(ofLine: reader.text(0)) }
       guard reader.count == width else {
         throw reader.error("has \(reader.count.counted("column")) where line 1 has \(width)")
+      }
+      if keepsAll, let name = reader.unknownMember {
+        throw reader.error(
+          "has the member '\(name)', which line 1 lacks; name a file, which is searched for all "
+            + "members first")
       }
       kept.removeAll(keepingCapacity: true)
       for column in keptColumns { kept.append(try reader.value(column)) }
