@@ -196,6 +196,8 @@ def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     changed[::3] = np.arange(len(changed[::3]))
     safetensors.save_file({"w": changed}, tmp_path / "tuned.safetensors")
     program = (
+        # Background jobs of some shells ignore the signal.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import diffkit, sys; print('ready', flush=True); "
         "diffkit.create('base.safetensors', 'tuned.safetensors', 'd.diff')"
     )

@@ -160,6 +160,8 @@ class CreatedFile:
     not_carried: list[Skipped] = field(default_factory=list)
     #: Elements that become infinite, since stored values are rounded.
     infinite: int = 0
+    #: Changes that are left out, since stored values are rounded to zero.
+    rounded: int = 0
     #: Rules of the map of names that no name matches.
     vain_rules: list[str] = field(default_factory=list)
     #: The fingerprints of the whole base, and of what the diff makes of it.
