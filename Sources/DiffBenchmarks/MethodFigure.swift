@@ -7,11 +7,11 @@ import Platform
 /// table; its bar is the 95 % interval over tasks. The band around zero is the deviation of full
 /// finetuning's mean over its seeds.
 struct MethodFigure {
-  /// Methods that share a colour and are joined by a line, in the order of their densities.
+  /// Methods that share a color and are joined by a line, in the order of their densities.
   struct Series {
     let name: String
-    /// A member of `colours`.
-    let colour: Int
+    /// A member of `colors`.
+    let color: Int
     let points: [(density: Double, difference: Double, interval: Double)]
   }
 
@@ -87,7 +87,7 @@ struct MethodFigure {
 
   private func draw(_ one: Series, _ svg: inout Markup) {
     // Series side by side, so that intervals of one density do not cover each other.
-    let shift = Double(one.colour) * 7 - Double(series.count - 1) * 3.5
+    let shift = Double(one.color) * 7 - Double(series.count - 1) * 3.5
     let points = one.points.map { (x: x($0.density) + shift, point: $0) }
     if points.count > 1 {
       let text = points.map { "\(number($0.x)),\(number(y($0.point.difference)))" }
@@ -124,7 +124,7 @@ struct MethodFigure {
 
   private func percent(_ density: Double) -> String { "\((density * 1e5).rounded() / 1e3) %" }
 
-  private func of(_ series: Series) -> String { "s\(series.colour)" }
+  private func of(_ series: Series) -> String { "s\(series.color)" }
 
   private func line(
     _ svg: inout Markup, _ start: (Double, Double), _ end: (Double, Double), _ kind: String

@@ -72,7 +72,7 @@ struct MethodSummary {
           .map { (point.density, $0.difference, $0.interval) }
       }
       guard !found.isEmpty else { continue }
-      series.append(MethodFigure.Series(name: name, colour: series.count, points: found))
+      series.append(MethodFigure.Series(name: name, color: series.count, points: found))
     }
     // Seeds that every task has.
     let seeds = reference.runs.map { Set($0.map(\.seed)) }

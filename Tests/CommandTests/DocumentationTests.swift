@@ -1,5 +1,7 @@
 import Algorithms
+import DiffFormat
 import Platform
+import StrictJSON
 import Testing
 import TestSupport
 
@@ -38,6 +40,37 @@ import TestSupport
         try .run("sh", ["-c", "cd \"$1\" && ./list", "sh", files.folder.path]))
       #expect((answer.code, answer.errors) == (0, ""))
       #expect(answer.output.contains("model/big: 1 changes\n"))
+    }
+  }
+
+  @Test("the guide's settings of several tasks are accepted, and are all that a diff records")
+  func settings() throws {
+    let guide = try Self.text("spec/GUIDE.md")
+    let start = try #require(guide.firstRange(of: "### Settings of a training"))
+    let section = String(guide[start.upperBound...].prefix { $0 != "#" })
+    let example = try #require(section.firstMatch(of: #/```json\n(.+?)```/#.dotMatchesNewlines()))
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      let rows = (0..<12).map { "the \($0 % 2 == 0 ? "red river" : "old house")\t\($0 % 2)\n" }
+      let named = ["message,kind\n"] + rows.map { $0.replacing("\t", with: ",") }
+      for (name, rows) in [
+        ("sms.csv", named), ("sms-dev.csv", named), ("mr.tsv", rows), ("subj.tsv", rows),
+      ] { try write(Array(rows.joined().utf8), toFile: scratch(name)) }
+      try write(Array(example.1.utf8), toFile: scratch("tasks.json"))
+      let answer = Answer(
+        try .run(
+          "sh",
+          [
+            "-c", "cd \"$1\" && \"$2\" train \"$3\" --tasks tasks.json --epochs 1 --threads 2 -q",
+            "sh", scratch.path, Diffkit.path, model.path,
+          ]))
+      #expect(answer.code == 0, "\(answer.errors)")
+      #expect(try scratch.names.count { $0.hasSuffix(".diff") } == 8)
+      let settings = try #require(try DiffReader(scratch("sms.diff")).metadata["train.settings"])
+      let json = try JSONValue(parsing: Array(settings.utf8))
+      let members = (json.members ?? []) + (json["options"]?.members ?? [])
+      #expect(members.count > 25)
+      for member in members { #expect(section.contains("`\(member.name)`"), "\(member.name)") }
     }
   }
 

@@ -60,7 +60,7 @@ import TestSupport
     #expect(refusal(Steps.base, diffs)?.code == .unsupported)
   }
 
-  @Test("a chain that restores one tensor is recognised at its base and at its result")
+  @Test("a chain that restores one tensor is recognized at its base and at its result")
   func back() throws {
     let (a, b, c) = (Steps.base.all[0], Steps.first.all[1], Steps.second.all[2])
     let last = MemoryCheckpoint([a, b, c])

@@ -112,7 +112,7 @@ import TestSupport
     #expect(CloseNames.distance(words[0], words[1]) == slow(words[0][...], words[1][...]))
   }
 
-  @Test("insertions and deletions without fingerprints are recognised by their stored elements")
+  @Test("insertions and deletions without fingerprints are recognized by their stored elements")
   func wholeWithoutFingerprints() throws {
     let sink = MemorySink()
     let writer = try DiffWriter(sink)

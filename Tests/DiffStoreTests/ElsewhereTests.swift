@@ -44,7 +44,7 @@ import TestSupport
   @Test("a payload whose checksum is right and whose result is not is refused: NaN and all")
   func resultNotPayload() throws {
     try chain(2, seed: 22) { folder, store, models in
-      // Where the checkpoint was changed since it was recognised, the same bytes lead elsewhere.
+      // Where the checkpoint was changed since it was recognized, the same bytes lead elsewhere.
       var altered = models[1]
       let place = try #require(altered.firstIndex { $0.name == "a.weight" })
       altered[place].bytes.replaceSubrange(0..<2, with: [0xC0, 0x7F])

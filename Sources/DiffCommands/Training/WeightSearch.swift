@@ -56,7 +56,7 @@ struct WeightSearch {
       for (index, number) in numbers.enumerated() {
         for sign in [1.0, -1] where trace.count < budget {
           var point = best.point
-          // On a grid, so that the same numbers are recognised.
+          // On a grid, so that the same numbers are recognized.
           let moved = ((point[keyPath: number] + sign * width) * 100).rounded() / 100
           point[keyPath: number] =
             index < weights.count ? moved : min(1, max(Self.leastDensity, moved))
