@@ -112,6 +112,19 @@ import TestSupport
     }
   }
 
+  /// Returns a diff that changes every byte of a tensor.
+  private func changing(_ name: TensorName, of path: String) throws -> DiffReader {
+    let base = try CheckpointFile.open(path)
+    let tuned = MemoryCheckpoint(
+      try base.tensors.map { tensor in
+        let bytes = try base.bytes(of: tensor)
+        return MemoryTensor(
+          tensor.name, tensor.type, tensor.shape, tensor.name == name ? bytes.map { $0 ^ 1 } : bytes
+        )
+      })
+    return try DiffOperationsTests.diff(base, tuned)
+  }
+
   @Test(
     "where most of the bytes may change, new files replace the old ones; the contents are the same",
     arguments: Kind.allCases, Verification.allCases)
@@ -131,15 +144,7 @@ import TestSupport
           "{\"weight_map\":{", with: #"{"weight_map":{"wide":"3.safetensors","#)
         try write(Array(map.utf8), toFile: index)
       }
-      let base = try CheckpointFile.open(files.base)
-      let tuned = MemoryCheckpoint(
-        try base.tensors.map { tensor in
-          let bytes = try base.bytes(of: tensor)
-          return MemoryTensor(
-            tensor.name, tensor.type, tensor.shape,
-            tensor.name == "wide" ? bytes.map { $0 ^ 1 } : bytes)
-        })
-      let made = try DiffOperationsTests.diff(base, tuned)
+      let made = try changing("wide", of: files.base)
       let before = try files.bytes(files.base)
       var options = ApplyOptions()
       options.verification = verification

@@ -21,10 +21,12 @@ final class ReplacingOutput: CheckpointOutput {
   ) throws(DiffError) {
     journalPath = Journal.path(of: path)
     files = parts.map(\.file)
+    // Those of a change that was not committed; without them, new ones get their names in one step.
+    Journal.removeNewFiles(of: files.map(\.path))
     self.parts = try parts.map { (part) throws(DiffError) in
       try SafeTensorsOutput(
         part.file.path + Journal.newSuffix, copying: part, rewriting: rewriting, changing: [],
-        overwriting: true)
+        overwriting: false)
     }
   }
 
