@@ -29,6 +29,7 @@ extension Remedy {
       "merge them first, and choose one: diffkit merge DIFF ... -o merged.diff --head first"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "name the column of the text with --text (give it twice for pairs of texts)"
+    case .inputFormat: "name its format with --input-format: csv, tsv, jsonl, or lines of text"
     case .labelColumn: "name the column of the label with --label"
     case .dropTensors(let path, let pattern):
       "leave it out first: diffkit convert '\(path)' OUTPUT --except '\(pattern)'"

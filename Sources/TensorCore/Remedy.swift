@@ -43,6 +43,8 @@ public enum Remedy: Sendable, Hashable {
   case pruneResult
   /// Name the column that holds the texts.
   case textColumn
+  /// Name the format of the rows of a file.
+  case inputFormat
   /// Name the column that holds the labels.
   case labelColumn
   /// Remove the tensors with this pattern of names from the checkpoint at this path.
@@ -88,6 +90,7 @@ extension Remedy: CustomStringConvertible {
     case .mergeFirst: ("merge-first", "merge the diffs first, and choose one of the heads")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name the column of the text")
+    case .inputFormat: ("input-format", "name the format of its rows")
     case .labelColumn: ("label-column", "name the column of the label")
     case .dropTensors(let path, let pattern):
       ("drop-tensors", "leave '\(pattern)' out of '\(path)' first")

@@ -50,7 +50,12 @@ public struct Questions: Sendable, Hashable {
 
   /// Reads the contents of a file.
   public init(json: [UInt8]) throws(DiffError) {
-    guard let articles = try JSONValue(parsing: json)["data"]?.elements else {
+    let parsed: JSONValue
+    do throws(DiffError) { parsed = try JSONValue(parsing: json) } catch {
+      // An object on each line is not one value.
+      throw error.advising(.inputFormat)
+    }
+    guard let articles = parsed["data"]?.elements else {
       throw DiffError(.malformed, "no questions: expected an object with an array 'data'")
     }
     var questions: [Question] = []

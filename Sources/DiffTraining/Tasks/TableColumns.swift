@@ -40,9 +40,11 @@ struct TableColumns {
       texts =
         !indices.isEmpty && indices.count == trained.texts.count
         ? indices : Self.found(known, width: width, label: label, required: required)
-      if texts.count == 2, indices.isEmpty, holdsIDs(texts[0]), names == nil || !isKnown(known) {
+      if texts.count == 2, indices.isEmpty, names == nil || !isKnown(known),
+        let column = texts.first(where: holdsIDs)
+      {
         throw DiffError(
-          .usage, "column \(texts[0] + 1) seems to hold row numbers or ids, not texts",
+          .usage, "column \(column + 1) seems to hold row numbers or ids, not texts",
           remedy: .textColumn)
       }
     }

@@ -76,6 +76,23 @@ public struct TableReader {
     return reader.names ?? []
   }
 
+  /// Returns the first rows of a table, up to one that is malformed.
+  static func firstRows(
+    of path: String, format: TableFormat?
+  ) throws(DiffError) -> [[String]] {
+    var reader = try TableReader(path, format: format)
+    var rows: [[String]] = []
+    // What is malformed is reported where it is read.
+    while reader.format != .jsonl, rows.count < TableHeader.sampleSize,
+      (try? reader.next()) == true, rows.first.map({ $0.count == reader.count }) ?? true
+    {
+      var row: [String] = []
+      for column in 0..<reader.count { row.append(try reader.text(column)) }
+      rows.append(row)
+    }
+    return rows
+  }
+
   /// Opens a file of JSON Lines whose rows have the members `names`, or some of them.
   package init(_ path: String, members names: [String]) throws(DiffError) {
     try self.init(path, format: .jsonl)

@@ -73,6 +73,11 @@ struct TableText {
 
   private func index(_ row: Int, _ column: Int) -> Int { (row + headers) * width + column + 1 }
 
+  /// Returns the first rows, at most `most`.
+  func firstRows(_ most: Int) -> [[String]] {
+    (0..<min(most, count)).map { row in (0..<width).map { self[row, $0] } }
+  }
+
   /// Takes the first row as the names of the columns.
   mutating func takeHeader() {
     names = (0..<width).map { self[0, $0] }

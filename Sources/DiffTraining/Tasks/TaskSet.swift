@@ -14,8 +14,8 @@ public struct TaskSet: Sendable {
   public var count: Int { questions?.all.questions.count ?? examples.count }
   private let questions: (all: Questions, windows: [QuestionWindow])?
 
-  /// Reads a file: questions as SQuAD stores them if it ends in `.json`, else a table
-  /// (`TaskData`).
+  /// Reads a file: questions as SQuAD stores them if it ends in `.json` and the options specify no
+  /// format, else a table (`TaskData`).
   ///
   /// - Parameters:
   ///   - path: The path of the file.
@@ -28,7 +28,7 @@ public struct TaskSet: Sendable {
     _ path: String, _ options: TableOptions = TableOptions(), kind: TaskDescription.Kind? = nil,
     _ tokenizer: some Tokenizer, maxLength: Int
   ) throws(DiffError) {
-    let holdsQuestions = path.hasSuffix(".json")
+    let holdsQuestions = path.hasSuffix(".json") && options.format == nil
     guard kind.map({ ($0 == .spans) == holdsQuestions }) ?? true else {
       throw DiffError(
         .usage,
@@ -62,6 +62,17 @@ public struct TaskSet: Sendable {
     examples = windows.map(\.example)
     truncated = 0
     self.questions = (questions, windows)
+  }
+
+  /// Returns notes for the user: those on the rows, and one on texts that are cut.
+  public func notes(_ path: String, maxLength: Int) -> [String] {
+    (description.notes + Self.notes(cut: truncated, to: maxLength)).map { "\(path): \($0)" }
+  }
+
+  /// Returns a note on this many texts that are cut; none if there are none.
+  package static func notes(cut count: Int, to maxLength: Int) -> [String] {
+    guard count > 0 else { return [] }
+    return ["\(count == 1 ? "1 text is" : "\(count) texts are") truncated to \(maxLength) tokens"]
   }
 
   /// Returns the scores of predictions for `examples`: see `TaskFacts.scores`; of answers

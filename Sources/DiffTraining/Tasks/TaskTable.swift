@@ -26,12 +26,16 @@ extension TaskData {
 
   private init(_ reader: inout TableReader, _ options: TableOptions) throws(DiffError) {
     var table = try TableText(&reader)
-    let header = Self.findHeader(table, options)
-    if header.isThere && table.names == nil { table.takeHeader() }
+    var header = (isThere: true, why: "JSON names its members")
+    if table.names == nil {
+      let found = TableHeader(table.firstRows(TableHeader.sampleSize), options)
+      header = (found.isThere, found.why)
+      if found.isThere { table.takeHeader() }
+    }
     guard table.count > 0 else { throw DiffError(.malformed, "no rows after the header") }
     let columns = try TableColumns(
       options, width: table.width, names: table.names,
-      label: options.isLabelled ? table.width - 1 : nil, holdsIDs: table.holdsIDs)
+      label: options.isLabelled ? table.width - 1 : nil, holdsIDs: { table.holdsIDs($0) })
     var labels: [String]?
     var notes = table.notes
     if options.kind == nil {
@@ -75,39 +79,8 @@ extension TaskData {
       balance: balance?.summary, notes: notes + (balance?.notes(table.line) ?? []))
   }
 
-  /// Returns whether the first row names the columns, and the reason.
-  private static func findHeader(
-    _ table: TableText, _ options: TableOptions
-  ) -> (isThere: Bool, why: String) {
-    if table.names != nil { return (true, "JSON names its members") }
-    if let specified = options.hasHeader {
-      return (specified, specified ? "a header, as specified" : "no header, as specified")
-    }
-    let isNamed = ((options.texts ?? []) + [options.label].compactMap(\.self)).contains {
-      if case .name = $0 { true } else { false }
-    }
-    if isNamed { return (true, "a header, since columns are named") }
-    let first = (0..<table.width).map { table[0, $0] }
-    let column =
-      if case .number(let number) = options.label { max(0, number) - 1 } else { table.width - 1 }
-    if options.isLabelled, first.indices.contains(column), number(first[column]) == nil,
-      table.count > 2, (1..<table.count).allSatisfy({ number(table[$0, column]) != nil })
-    {
-      return (true, "a header, since all labels but '\(first[column])' in line 1 are numbers")
-    }
-    let usual = options.usual.texts
-    if !usual.isEmpty, usual.allSatisfy(first.contains) {
-      return (true, "a header, since line 1 has the names of the training columns")
-    }
-    if let name = ColumnNames.named(by: first) {
-      return (true, "a header, since line 1 has the name of a column, '\(name)'")
-    }
-    guard options.isLabelled else { return (false, "no header, since none was specified") }
-    return (false, "no header, since line 1 has a label like the others")
-  }
-
   /// Returns the number in a field; hexadecimal digits are those of an id.
-  private static func number(_ text: some StringProtocol) -> Double? {
+  static func number(_ text: some StringProtocol) -> Double? {
     guard let value = Double(text), value.isFinite,
       !text.contains(where: { $0 == "x" || $0 == "X" })
     else { return nil }
@@ -241,15 +214,19 @@ extension TableText {
     return labels
   }
 
-  /// Returns whether a column identifies rows: numbers or words with digits, each once.
-  fileprivate func holdsIDs(_ column: Int) -> Bool {
+  /// Returns whether a column identifies rows: numbers, words or times, each once.
+  ///
+  /// - Parameter needsDigits: True if words without a digit may well be texts.
+  fileprivate func holdsIDs(_ column: Int, needsDigits: Bool = false) -> Bool {
     guard count > 1 else { return false }
+    // Of fewer rows, words follow each other by chance.
+    let needsDigits = needsDigits || count < 5
     var seen: Set<String> = []
     for row in 0..<count {
       let text = self[row, column]
       let isID =
-        text.utf8.count <= 64 && !text.contains(where: \.isWhitespace)
-        && text.contains(where: \.isNumber)
+        text.utf8.count <= 64 && (!text.contains(where: \.isWhitespace) || text.isTime)
+        && (!needsDigits || text.contains(where: \.isNumber))
       guard isID, seen.insert(text).inserted else { return false }
     }
     return true
@@ -262,7 +239,7 @@ extension TableText {
   fileprivate func doubts(texts column: Int, isChosen: Bool) throws(DiffError) -> [String] {
     // Of fewer rows, nothing follows.
     guard count > 4 else { return [] }
-    let (areIDs, name) = (holdsIDs(column), self.name(column))
+    let (areIDs, name) = (holdsIDs(column, needsDigits: true), self.name(column))
     guard (0..<count).allSatisfy({ Double(self[$0, column]) != nil }) else {
       return areIDs ? ["each text in \(name) is one word with digits: are these ids?"] : []
     }
@@ -322,6 +299,11 @@ extension ColumnNames {
 }
 
 extension String {
+  /// True of `2024-01-03 10:02` and the like.
+  fileprivate var isTime: Bool {
+    contains(where: \.isNumber) && allSatisfy { $0.isNumber || "-:./ TZ+".contains($0) }
+  }
+
   /// The text as a field of TSV: quoted if it contains a tab or a line feed.
   fileprivate var oneLine: String {
     guard utf8.contains(where: { $0 == 0x09 || $0 == 0x0A }) else { return self }

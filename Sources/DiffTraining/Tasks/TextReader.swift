@@ -30,8 +30,10 @@ public struct TextReader {
     let isTable = options.format != nil || TableFormat(suffixOf: path) != nil
     let format = isTable ? options.format ?? TableFormat(suffixOf: path) : .lines
     guard format == .jsonl, options.kept != .none else {
+      let format = isTable ? options.format : .lines
       try self.init(
-        TableReader(path, format: isTable ? options.format : .lines), facts, options)
+        TableReader(path, format: format), facts, options,
+        sample: isTable ? try TableReader.firstRows(of: path, format: format) : [])
       return
     }
     // Any row may have a member to keep that the first one lacks.
@@ -47,8 +49,9 @@ public struct TextReader {
     return try TextReader(reader, facts, options)
   }
 
+  /// - Parameter sample: The first rows of a table, with which the first one is compared.
   private init(
-    _ opened: TableReader, _ facts: TaskFacts, _ options: TableOptions
+    _ opened: TableReader, _ facts: TaskFacts, _ options: TableOptions, sample: [[String]] = []
   ) throws(DiffError) {
     self.facts = facts
     keepsAll = options.kept == .all
@@ -61,6 +64,10 @@ public struct TextReader {
         path: reader.name)
     }
     guard reader.format != .lines, try reader.next() else {
+      if reader.format == .lines, options.format == nil, try reader.next() {
+        try Self.refuseTable(reader, facts)
+        isFirstWaiting = true
+      }
       (self.reader, columns, width, summary) = (reader, nil, 0, "")
       (keptNames, keptColumns) = ([], [])
       return
@@ -73,13 +80,19 @@ public struct TextReader {
         first.append(try reader.text(column))
       }
     }
-    let isHeader = Self.isHeader(first, reader, options)
+    var unlabelled = options
+    unlabelled.isLabelled = false
+    let rows = sample.isEmpty ? [first] : sample
+    let isHeader =
+      reader.names != nil || TableHeader(rows, unlabelled, labels: facts.labels).isThere
+    // The first row with texts, if it is known.
+    let texts = isHeader ? rows.dropFirst().first : first
     do throws(DiffError) {
       columns = try TableColumns(
         options, width: first.count, names: isHeader ? first : nil,
         texts: facts.isPair.map { $0 ? 2 : 1 },
-        label: isHeader ? nil : Self.labelColumn(of: first, facts),
-        holdsIDs: { TextReader.seemsID(first[$0]) })
+        label: texts.flatMap { Self.labelColumn(of: $0, facts) },
+        holdsIDs: { column in texts.map { Self.seemsID($0[column]) } ?? false })
       keptColumns = try Self.columns(
         options.kept, but: columns?.texts ?? [], width: first.count, isHeader ? first : nil)
     } catch { throw error.at(path: reader.name) }
@@ -114,17 +127,18 @@ public struct TextReader {
     }
   }
 
-  private static func isHeader(
-    _ first: [String], _ reader: TableReader, _ options: TableOptions
-  ) -> Bool {
-    if reader.names != nil { return true }
-    if let specified = options.hasHeader { return specified }
-    let isNamed = ((options.texts ?? []) + [options.label].compactMap(\.self)).contains {
-      if case .name = $0 { true } else { false }
-    }
-    let isUsual = !options.usual.texts.isEmpty && options.usual.texts.allSatisfy(first.contains)
-    return isNamed || isUsual || ColumnNames.named(by: first) != nil
-      || first.count == 1 && ColumnNames.texts.contains(first[0].lowercased())
+  /// Refuses lines the first of which is a row of a table.
+  ///
+  /// - Throws: `usage`.
+  private static func refuseTable(_ reader: TableReader, _ facts: TaskFacts) throws(DiffError) {
+    let line = try reader.text(0)
+    let isObject =
+      line.hasPrefix("{") && (try? JSONValue(parsing: Array(line.utf8)))?.members != nil
+    guard isObject || facts.isPair == false && line.contains("\t") else { return }
+    throw DiffError(
+      .usage,
+      "is read as lines of text, but line 1 \(isObject ? "is a JSON object" : "has a tab")",
+      path: reader.name, remedy: .inputFormat)
   }
 
   /// Returns the last column, if the row has one of the task's labels there.

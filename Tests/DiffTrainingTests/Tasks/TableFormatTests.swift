@@ -37,7 +37,6 @@ import TestSupport
     // Columns by number depend on the order, and on the column of the index.
     options.texts = [.number(name == "pandas-index.csv" ? 3 : 2)]
     options.label = nil
-    options.hasHeader = true
     #expect(try TaskData(table: Self.file(name), options).fingerprint == first.fingerprint)
   }
 
