@@ -112,7 +112,7 @@ import TestSupport
       #expect(config["diffkit"]?.compact == #"{"pooling":"mean","max_length":6}"#)
       #expect(config["hidden_size"]?.unsigned == 64)
       func said(_ model: String...) throws -> Answer {
-        try run(["predict"] + model + ["the red river, the old house", "--format", "jsonl"])
+        try run(["predict"] + model + ["the red river, the old house", "--format", "jsonl", "-q"])
       }
       let expected = try said(scratch("hf"), scratch("task.diff"))
       expectSuccess(expected, "probabilities")
@@ -141,8 +141,8 @@ import TestSupport
       let file = scratch("tuned/model.safetensors")
       try makeTable(scratch, "three.csv") { ["a", "b", "c"][$0 % 3] }
       expectTrouble(
-        try run(["evaluate", file, "--task", scratch("three.csv")]), "2 outputs", "3 classes",
-        "--labels")
+        try run(["evaluate", file, "--task", scratch("three.csv"), "--labels", "a,b,c"]),
+        "2 outputs", "3 classes", "--labels")
       expectTrouble(try run(["predict", file]), "--labels")
       expectTrouble(
         try run(["evaluate", scratch("hf"), "--task", scratch("three.csv")]), "names no classes",
@@ -201,6 +201,11 @@ import TestSupport
     }
   }
 
+  /// The members of the output, but for the notes.
+  private func scores(_ answer: Answer) throws -> [JSONValue.Member] {
+    try JSONValue(parsing: Array(answer.output.utf8)).members?.filter { $0.name != "notes" } ?? []
+  }
+
   @Test("a diff that is applied already is reported, and the checkpoint is used as it is")
   func applied() throws {
     try Scratch.with { scratch in
@@ -209,7 +214,8 @@ import TestSupport
       let again = try run(["evaluate", scratch("tuned"), diff] + task)
       #expect(again.code == 0 && again.errors.contains("is at the result of the diff already"))
       #expect(again.errors.count(where: { $0 == "\n" }) == 1)
-      #expect(again.output == (try run(["evaluate", scratch("hf"), diff] + task)).output)
+      let expected = try run(["evaluate", scratch("hf"), diff] + task)
+      #expect(try scores(again) == scores(expected))
       let said = try run(["predict", scratch("tuned"), diff, "the red river"])
       #expect(said.code == 0 && said.errors.contains("is at the result of the diff already"))
       // Another diff is refused, and says so without a colon after the tensor.
@@ -310,7 +316,7 @@ import TestSupport
           "sh",
           ["-c", "\"$0\" \"$@\" --input-format jsonl --keep-all <\(scratch("later.jsonl"))"]
             + [Diffkit.path] + predict))
-      expectTrouble(piped, "line 2 has the member 'shop'")
+      #expect(piped.code == 2 && piped.errors.contains("line 2 has the member 'shop'"))
       expectTrouble(
         try run(predict + ["--input", scratch("later.jsonl"), "--keep", "shup"]), "'shup'",
         "text, shop")
@@ -326,7 +332,8 @@ import TestSupport
       #expect(try run(predict + ["the red river", "--keep", "id"]).errors.contains("--keep"))
       for options in [["--keep", ""], ["--keep", ","], ["-o", scratch("out.xlsx")]] {
         let answer = try run(predict + ["--input", scratch("reviews.csv")] + options)
-        expectTrouble(answer, options[0] == "-o" ? "out.xlsx" : "--keep")
+        let word = options[0] == "-o" ? "out.xlsx" : "--keep"
+        #expect(answer.code != 0 && answer.errors.contains(word))
       }
     }
   }
@@ -356,15 +363,17 @@ import TestSupport
           ]), output, "add the name of the file")
       }
       expectTrouble(
-        try run(["predict", scratch("none.h5"), "none.diff", "-o", scratch("tasks.json")]),
-        "tasks.json", "exists already", "--force")
-      expectTrouble(
-        try run(["train", scratch("none.h5"), "--task", scratch("none.tsv"), "--metrics", "-"]),
-        "--metrics")
-      expectTrouble(
         try run([
-          "train", scratch("none.h5"), "--task", scratch("none.tsv"), "--meta", "diffkit.by=me",
-        ]), "reserved")
+          "predict", scratch("none.h5"), "none.diff", "-o", scratch("tasks.json"), "--format",
+          "csv",
+        ]), "tasks.json", "exists already", "--force")
+      for (options, word) in [
+        (["--metrics", "-"], "--metrics"), (["--meta", "diffkit.by=me"], "reserved"),
+      ] {
+        let answer = try run(
+          ["train", scratch("none.h5"), "--task", scratch("none.tsv")] + options)
+        #expect(answer.code != 0 && answer.errors.contains(word))
+      }
       #expect(try scratch.names == ["folder", "tasks.json"])
     }
   }
@@ -410,7 +419,8 @@ import TestSupport
       expectTrouble(
         try train(scratch, model.path, "--force", "--metrics", scratch("task.diff")), "task.diff")
       expectTrouble(
-        try train(scratch, model.path, "--metrics", scratch("m.jsonl"), "-o", scratch("b.diff")),
+        try train(
+          scratch, model.path, "-q", "--metrics", scratch("m.jsonl"), "-o", scratch("b.diff")),
         "m.jsonl", "--force")
     }
   }

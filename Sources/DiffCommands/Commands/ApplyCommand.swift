@@ -39,11 +39,19 @@ struct ApplyCommand: ParsableCommand {
       """, completion: .file())
   var without: [String] = []
 
+  @OptionGroup var metadata: MetadataOption
   @OptionGroup var transfer: TransferOptions
+
+  func validate() throws {
+    guard metadata.list.isEmpty || undo != nil else {
+      throw ValidationError("--meta is stored in the diff that --undo writes; give both")
+    }
+  }
 
   func run() throws {
     var options = try transfer.options()
     options.undoPath = undo
+    options.undoMetadata = metadata.values
     options.allowsOtherBase = allowOtherBase
     let diffs = try remaining()
     try transfer.run(
@@ -138,6 +146,8 @@ struct TransferOptions: ParsableArguments {
     var options = options
     options.copiesWhenDone = outputs.output != nil
     let output = inPlace ? source : outputs.output ?? defaultOutput
+    // What is wrong with the base itself is said first.
+    var base = try CheckpointFile.open(source)
     if let format = CheckpointFormat(suffixOf: source),
       let wanted = CheckpointFormat(suffixOf: output),
       format != wanted
@@ -152,7 +162,6 @@ struct TransferOptions: ParsableArguments {
     if let undo = options.undoPath { try check(output: undo, isNoneOf: [source] + diffs) }
     let remote = network.remote
     let readers = try diffs.map { try openDiff($0, remote) }
-    var base = try CheckpointFile.open(source)
     var moreNotes: [String] = []
     if let adapted = try Self.configuration(for: base, readers, direction), !inPlace {
       base = try SafeTensorsFolder(source, replacing: ["config.json": adapted.bytes])
@@ -185,16 +194,16 @@ struct TransferOptions: ParsableArguments {
 }
 
 extension TransferOptions {
-  /// Returns the `config.json` of a folder, adapted to the head of a task; nil if there is no such
-  /// file, or no task.
+  /// Returns the `config.json` of a folder, adapted to the head of a task and to the size of the
+  /// vocabulary; nil if there is no such file, or neither changes.
   private static func configuration(
     for base: any Checkpoint, _ diffs: [DiffReader], _ direction: Direction
   ) throws(DiffError) -> TransformersConfiguration? {
-    guard direction == .apply, let diff = diffs.last(where: { $0.metadata["task.kind"] != nil })
-    else { return nil }
+    guard direction == .apply else { return nil }
+    let diff = diffs.last { $0.metadata["task.kind"] != nil }
     let words = diffs.flatMap { Array($0) }.last { $0.newShape != nil && $0.name.isTokenTable }
     return try TransformersConfiguration(
-      of: base, for: diff.metadata, path: diff.path,
+      of: base, for: diff?.metadata ?? [:], path: diff?.path,
       vocabulary: words?.newShape.map { Int($0.extents[0]) })
   }
 
@@ -277,6 +286,8 @@ private struct TransferOutput: CommandOutput {
       (tensors, infinite) = (0, 0)
     }
   }
+
+  var notesInText: [String] { notes }
 
   var text: String {
     if outcome.hasPrefix("already") {

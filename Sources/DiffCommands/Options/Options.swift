@@ -31,6 +31,11 @@ struct ReportOptions: ParsableArguments {
 
   /// Prints the output as JSON with `--json`, else as text unless `--quiet` is given.
   func print(_ output: some CommandOutput) throws {
+    if json.json && !quiet.quiet {
+      for note in output.notesInText {
+        StandardError.write("note: \(note.abbreviated(to: 1000).escapingControls)\n")
+      }
+    }
     if json.json || !quiet.quiet { try output.print(json: json.json) }
   }
 

@@ -48,6 +48,8 @@ struct MergeOutput: CommandOutput {
     self.notes = notes
   }
 
+  var notesInText: [String] { notes }
+
   var text: String {
     var out =
       "\(output.escapingControls): \(size.bytes), \(changes.counted("change")) out of \(read.grouped) "

@@ -13,6 +13,13 @@ import Foundation
 protocol CommandOutput: Encodable {
   /// The text for people; lines end with a newline.
   var text: String { get }
+  /// The notes in the text, which standard error has where JSON is printed.
+  var notesInText: [String] { get }
+}
+
+extension CommandOutput {
+  /// None.
+  var notesInText: [String] { [] }
 }
 
 extension CommandOutput {

@@ -58,7 +58,9 @@ struct StoreLogOutput: CommandOutput {
     var scores: String {
       metadata.filter { $0.key.hasPrefix("score.") }.sorted { $0.key < $1.key }
         .map { key, value in
-          "\(key.dropFirst("score.".count)) \(Double(value)?.fixed(4) ?? value)"
+          let isLong = value.utf8.count > 6
+          return "\(key.dropFirst("score.".count)) "
+            + (isLong ? Double(value)?.fixed(4) ?? value : value)
         }.joined(separator: ", ")
     }
   }

@@ -33,6 +33,7 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup var calculation: CalculationOptions
   @Flag(help: "Allow a base other than the diff's.") var allowOtherBase = false
   @OptionGroup var json: JSONOption
+  @Flag(name: .shortAndLong, help: "Print the scores and errors only.") var quiet = false
 
   func validate() throws {
     guard store == nil || diff == nil else {
@@ -43,33 +44,36 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     try Engine.requireAvailable()
-    let table = columns.table(trainedAs: diff)
     let tuned: TunedModel
     if let store {
       tuned = try StoreTarget(store, network).with { store in
         try TunedModel(base, of: store, files: files, calculation: calculation)
       }
     } else {
-      let kind = try diff == nil ? kind(table) : nil
+      let kind = try diff == nil ? kind() : nil
       tuned = try TunedModel(
         base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
         kind: kind)
     }
-    for note in tuned.notes { StandardError.write(note.escapingControls + "\n") }
     let data = try TaskSet(
-      task, table, kind: tuned.facts.kind, tuned.tokenizer, maxLength: tuned.facts.maxLength)
+      task, columns.table(tuned.facts.columns), kind: tuned.facts.kind, tuned.tokenizer,
+      maxLength: tuned.facts.maxLength)
+    let notes = tuned.notes + data.notes(task, maxLength: tuned.facts.maxLength)
+    if !quiet {
+      for note in notes { StandardError.write(note.escapingControls + "\n") }
+    }
     try tuned.facts.check(data, path: task)
     let predictions = try tuned.model.predictions(of: data.examples, at: tuned.values)
     let scores = data.scores(predictions, tuned.facts)
     try EvaluationReport(
       examples: data.count, scores: scores,
-      confusion: data.confusion(predictions, tuned.facts), labels: tuned.facts.labels
+      confusion: data.confusion(predictions, tuned.facts), labels: tuned.facts.labels, notes: notes
     ).print(json: json.json)
   }
 
   /// Returns the kind of task of the base's own head: as specified, as in the folder's config.json,
   /// or as the data have it, unless its classes could be in any order.
-  private func kind(_ table: TableOptions) throws -> TaskDescription.Kind {
+  private func kind() throws -> TaskDescription.Kind {
     if let kind = labels.kind { return kind }
     if let kind = try files.kind(of: base), !kind.isUnnamed { return kind }
     if let name = try files.otherHead(of: base) {
@@ -78,7 +82,8 @@ struct EvaluateCommand: ParsableCommand {
         "is a \(name), whose head may not be one of diffkit's: give the diff of a task, or for a head "
           + "of one product --labels, the classes in the order of its outputs", path: base)
     }
-    if task.hasSuffix(".json") { return .spans }
+    let table = columns.table(try files.settings(of: base).columns)
+    if task.hasSuffix(".json"), table.format == nil { return .spans }
     let kind = try TaskData(table: task, table).description.kind
     if case .classification(let labels) = kind,
       !labels.indices.allSatisfy({ labels[$0] == "\($0)" })
@@ -128,6 +133,8 @@ struct EvaluationReport: CommandOutput {
   /// The confusion matrix, for classes.
   var confusion: Confusion?
   var labels: [String] = []
+  /// Notes for the user, which standard error has.
+  var notes: [String] = []
 
   var text: String {
     var out = fieldLines(
@@ -163,6 +170,7 @@ struct EvaluationReport: CommandOutput {
     var container = encoder.container(keyedBy: Name.self)
     try container.encode(examples, forKey: Name("examples"))
     for (name, value) in scores { try container.encode(value, forKey: Name(name)) }
+    try container.encode(notes, forKey: Name("notes"))
     guard let confusion else { return }
     try container.encode(
       labels.indices.map { ClassScores(labels[$0], $0, confusion) }, forKey: Name("classes"))

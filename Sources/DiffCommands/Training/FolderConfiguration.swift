@@ -11,8 +11,8 @@ extension TransformersConfiguration {
     return File.exists(path) ? path : nil
   }
 
-  /// Reads the `config.json` of a folder and adapts it to the head of a task; nil if there is no
-  /// such file, or no task.
+  /// Reads the `config.json` of a folder and adapts it to the head of a task and the size of the
+  /// vocabulary; nil if there is no such file, or neither changes.
   ///
   /// - Parameters:
   ///   - metadata: The metadata of the diff of the task.
@@ -21,8 +21,9 @@ extension TransformersConfiguration {
   init?(
     of base: any Checkpoint, for metadata: [String: String], path: String?, vocabulary: Int?
   ) throws(DiffError) {
-    guard let source = Self.path(of: base), metadata["task.kind"] != nil else { return nil }
-    let facts = try TaskFacts(metadata, path: path)
+    let isTask = metadata["task.kind"] != nil
+    guard let source = Self.path(of: base), isTask || vocabulary != nil else { return nil }
+    let facts = try isTask ? TaskFacts(metadata, path: path) : nil
     self = try File.parse(source, limit: 1 << 24) { bytes throws(DiffError) in
       try TransformersConfiguration(bytes, to: facts, vocabulary: vocabulary)
     }

@@ -81,14 +81,12 @@ struct ColumnOptions: ParsableArguments {
   var header: Bool?
 
   /// Returns the options for a table to evaluate or to predict. Columns that are not specified may
-  /// have the names of those that a diff was trained on.
-  func table(trainedAs diff: String? = nil) -> TableOptions {
+  /// have the names of those that the task was trained on.
+  func table(_ trained: (texts: [String], label: String?) = ([], nil)) -> TableOptions {
     var job = TrainingJob()
     job.take(self)
     var options = job.table
-    if texts.isEmpty, let diff, let trained = try? TrainingJob(repeating: diff) {
-      options.usual = (trained.texts.filter { Int($0) == nil }, trained.label)
-    }
+    options.usual = trained
     return options
   }
 }

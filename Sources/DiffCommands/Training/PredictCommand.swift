@@ -96,16 +96,17 @@ struct PredictCommand: ParsableCommand {
     let tuned = try TunedModel(
       base, diff: diff, files: files, calculation: calculation, allowsOtherBase: allowOtherBase,
       kind: kind)
-    var rows = try rows(texts, tuned.facts, trainedAs: diff)
+    var rows = try rows(texts, tuned.facts)
     let writer = try PredictionWriter(
       to: outputs.output,
       as: format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
       of: tuned.facts, keeping: rows.keptNames, force: outputs.force, isJSON: report.json.json)
-    if !report.quiet.quiet {
-      for note in tuned.notes + rows.notes {
-        StandardError.write(note.escapingControls + "\n")
-      }
+    func say(_ notes: [String]) {
+      if report.quiet.quiet { return }
+      for note in notes { StandardError.write(note.escapingControls + "\n") }
     }
+    say(tuned.notes + rows.notes)
+    var cut = 0
     try tuned.model.engine.fixing(tuned.values) { () throws(DiffError) in
       var batch: [Row] = []
       while let first = try rows.next(waiting: true) {
@@ -114,7 +115,9 @@ struct PredictCommand: ParsableCommand {
         while batch.count < Self.mostAtOnce, let next = try rows.next(waiting: false) {
           batch.append(next)
         }
-        for (row, prediction) in zip(batch, try tuned.predictions(for: batch.map(\.texts))) {
+        let (predictions, truncated) = try tuned.predictions(for: batch.map(\.texts))
+        cut += truncated
+        for (row, prediction) in zip(batch, predictions) {
           var prediction = prediction
           prediction.kept = row.kept
           writer.write(prediction)
@@ -123,16 +126,16 @@ struct PredictCommand: ParsableCommand {
         batch.removeAll(keepingCapacity: true)
       }
     }
-    try writer.finish(report)
+    let note = TaskSet.notes(cut: cut, to: tuned.facts.maxLength)
+    say(note)
+    try writer.finish(report, notes: tuned.notes + rows.notes + note)
   }
 
   /// The maximum number of rows that are computed together, sorted by length.
   private static let mostAtOnce = 4096
 
   /// Returns the texts of the command line, or a reader of the input.
-  private func rows(
-    _ texts: ArraySlice<String>, _ facts: TaskFacts, trainedAs diff: String?
-  ) throws -> Rows {
+  private func rows(_ texts: ArraySlice<String>, _ facts: TaskFacts) throws -> Rows {
     if !texts.isEmpty {
       return Rows(
         words: try texts.enumerated().map { number, text in
@@ -144,7 +147,7 @@ struct PredictCommand: ParsableCommand {
           return row
         })
     }
-    var options = columns.table(trainedAs: diff)
+    var options = columns.table(facts.columns)
     options.kept = keepAll ? .all : keep.isEmpty ? .none : .columns(keep)
     guard let input, input != "-" else {
       return Rows(reader: try TextReader.standardInput(facts, options))
@@ -179,16 +182,19 @@ struct PredictCommand: ParsableCommand {
 }
 
 extension TunedModel {
-  /// Returns the predictions for rows.
-  func predictions(for rows: [TaskRow]) throws(DiffError) -> [Prediction] {
+  /// Returns the predictions for rows, and the number of texts that are cut.
+  func predictions(
+    for rows: [TaskRow]
+  ) throws(DiffError) -> (predictions: [Prediction], truncated: Int) {
     if facts.kind == .spans {
       let asked = rows.map { (question: $0.first, context: $0.second ?? "") }
       let data = TaskSet(Questions(asking: asked), tokenizer, maxLength: facts.maxLength)
       let outputs = try model.predictions(of: data.examples, at: values)
-      return zip(rows, data.answers(outputs, mayBeNone: true)).map { Prediction($0, answer: $1) }
+      let answers = data.answers(outputs, mayBeNone: true)
+      return (zip(rows, answers).map { Prediction($0, answer: $1) }, 0)
     }
-    let (examples, _) = rows.examples(tokenizer, maxLength: facts.maxLength)
+    let (examples, truncated) = rows.examples(tokenizer, maxLength: facts.maxLength)
     let outputs = try model.predictions(of: examples, at: values)
-    return zip(rows, outputs).map { Prediction($0, $1, facts) }
+    return (zip(rows, outputs).map { Prediction($0, $1, facts) }, truncated)
   }
 }

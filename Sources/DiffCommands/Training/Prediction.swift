@@ -143,11 +143,12 @@ final class PredictionWriter {
     text = ""
   }
 
-  func finish(_ report: ReportOptions) throws {
+  /// - Parameter notes: Notes for the user, which standard error has.
+  func finish(_ report: ReportOptions, notes: [String]) throws {
     try flush()
     if isJSON {
       return try PredictionReport(
-        predictions: all, labels: facts.labels, columns: columns
+        predictions: all, labels: facts.labels, columns: columns, notes: notes
       ).print(json: true)
     }
     guard let output, let sink else { return }
@@ -217,6 +218,8 @@ extension JSONValue {
 /// Predictions as one JSON object.
 private struct PredictionReport: CommandOutput {
   let predictions: [Entry]
+  /// Notes for the user, which standard error has.
+  let notes: [String]
 
   struct Entry: Encodable {
     let text: String
@@ -228,7 +231,8 @@ private struct PredictionReport: CommandOutput {
     let kept: [String: String]?
   }
 
-  init(predictions: [Prediction], labels: [String], columns: [String]) {
+  init(predictions: [Prediction], labels: [String], columns: [String], notes: [String]) {
+    self.notes = notes
     self.predictions = predictions.map { one in
       Entry(
         text: one.text, label: one.label, probability: one.probability,

@@ -27,15 +27,17 @@ struct TaskTraining {
   /// - Parameters:
   ///   - ranks: The processes that train; the first one writes.
   ///   - data: The fingerprint that the rows must have, or nil.
+  ///   - notes: Notes for the user on the settings.
   init(
     _ job: TrainingJob, _ command: TrainCommand, _ interrupt: Interrupt, _ ranks: Ranks,
-    resuming: Bool, data: String? = nil
+    resuming: Bool, data: String? = nil, notes: [String] = []
   ) throws {
     guard let task = job.task, let output = job.destination else {
       throw DiffError(.usage, "no task to train on")
     }
     try job.check()
     let line = TrainingLine(command.report, isMute: !ranks.isFirst)
+    for note in notes { line.note(note) }
     var job = job
     job.precision = try command.precision.resolved(or: job.precision, line.note)
     self.job = job
@@ -103,26 +105,29 @@ struct TaskTraining {
     }
     line.say("\(task): \(data.description.summary)")
     if let balance = data.description.balance { line.say("\(task): \(balance)") }
-    for note in data.description.notes { line.note("\(task): \(note)") }
+    for note in data.notes(task, maxLength: maxLength) { line.note(note) }
     var facts = TaskFacts(
       kind: data.description.kind, pooling: job.pooling, maxLength: maxLength,
       isPair: data.description.isPair)
+    facts.columns = (
+      job.texts.filter { Int($0) == nil }, job.label.flatMap { Int($0) == nil ? $0 : nil }
+    )
     let engine = try Engine(threads: job.threads, precision: job.precision)
     let model = try EncoderModel(
       configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,
       engine: engine)
     try model.checkStoredHead()
+    if model.headIsStored {
+      line.note("\(command.base): has a head of the task's shape, which is trained further")
+    }
     if let weights = job.options.classWeights { try model.weigh(weights, data.examples) }
     // Without a pooler, it differs from the one specified.
     facts.pooling = model.pooling
     for note in model.notes + [model.note(on: tokenizer)].compactMap(\.self) { line.note(note) }
-    if data.truncated > 0 {
-      let what = data.truncated == 1 ? "1 text is" : "\(data.truncated) texts are"
-      line.note("\(task): \(what) truncated to \(maxLength) tokens")
-    }
     let dev = try job.dev.map { path throws(DiffError) in
       let dev = try TaskSet(path, job.table, kind: facts.kind, tokenizer, maxLength: maxLength)
       try facts.check(dev, path: path)
+      for note in dev.notes(path, maxLength: maxLength) { line.note(note) }
       return dev
     }
     return Inputs(

@@ -120,7 +120,8 @@ struct TrainCommand: ParsableCommand {
       ("another version of diffkit", DiffKitVersion.current),
       ("another processor", Engine.instructions),
     ])
-    var job = try ranks.together { try makeJob(ranks) }
+    let notes = try source.map { try ranks.isFirst ? repetitionNotes($0, ranks) : [] } ?? []
+    var job = try ranks.together { try makeJob() }
     // What is not given is as every rank has it.
     if ranks.count > 1 {
       let processors = try ranks.processors
@@ -135,17 +136,16 @@ struct TrainCommand: ParsableCommand {
         try task == nil ? source.map { try TrainingJob.data(of: $0) } : nil
       }
       let training = try ranks.together {
-        try TaskTraining(job, self, interrupt, ranks, resuming: resume, data: data)
+        try TaskTraining(job, self, interrupt, ranks, resuming: resume, data: data, notes: notes)
       }
       if let made = try training.run() { try report.print(made) }
     } else {
-      try runTasks(job, interrupt, ranks)
+      try runTasks(job, interrupt, ranks, notes)
     }
   }
 
   /// What is asked for, but for the files of several tasks.
-  private func makeJob(_ ranks: Ranks) throws -> TrainingJob {
-    if let source, ranks.isFirst { try compare(with: source, ranks) }
+  private func makeJob() throws -> TrainingJob {
     var job = try source.map { try TrainingJob(repeating: $0) } ?? TrainingJob()
     job.options = flags.applied(to: job.options)
     job.task = task ?? job.task
@@ -162,8 +162,10 @@ struct TrainCommand: ParsableCommand {
     return job
   }
 
-  /// Trains one task after the other.
-  private func runTasks(_ job: TrainingJob, _ interrupt: Interrupt, _ ranks: Ranks) throws {
+  /// Trains one task after the other, and goes on where another program has written an output.
+  private func runTasks(
+    _ job: TrainingJob, _ interrupt: Interrupt, _ ranks: Ranks, _ notes: [String]
+  ) throws {
     guard let tasks else { return }
     let list = try ranks.together {
       try TrainingJob.list(tasks, over: job).map { job in
@@ -179,30 +181,37 @@ struct TrainCommand: ParsableCommand {
     // All outputs are opened before the work begins.
     let trainings = try ranks.together {
       try list.indices.filter { !areFinished[$0] }.map {
-        try TaskTraining(list[$0], self, interrupt, ranks, resuming: isResuming[$0])
+        try TaskTraining(
+          list[$0], self, interrupt, ranks, resuming: isResuming[$0], notes: $0 == 0 ? notes : [])
       }
     }
     var made: [TrainingOutput] = []
+    var appeared: DiffError?
     for (number, training) in trainings.enumerated() {
       if !report.isQuiet && ranks.isFirst {
         let name = training.output.escapingControls
         StandardError.write("\n\(name) (\(number + 1) of \(trainings.count))\n")
       }
-      guard let output = try training.run() else { continue }
-      made.append(output)
-      try report.print(output)
+      do {
+        guard let output = try training.run() else { continue }
+        made.append(output)
+        try report.print(output)
+      } catch let error as DiffError where error.code == .exists && ranks.count == 1 {
+        if let appeared { StandardError.write("diffkit: \(appeared.line(\.commandLine))\n") }
+        appeared = error
+      }
     }
     if !report.isQuiet && made.count > 1 { try StandardOutput.write("\n" + made.table) }
+    if let appeared { throw appeared }
   }
 
-  /// Says so if the base is not the one that a diff was trained from, or if the bytes will be
+  /// Returns notes if the base is not the one that a diff was trained from, or if the bytes will be
   /// others for another reason.
-  private func compare(with source: String, _ ranks: Ranks) throws {
-    guard !report.quiet.quiet else { return }
+  private func repetitionNotes(_ source: String, _ ranks: Ranks) throws -> [String] {
     let diff = try DiffReader(source)
-    func say(_ note: String) { StandardError.write(note.escapingControls + "\n") }
+    var notes: [String] = []
     if try Diffs.verify(diff, against: CheckpointFile.open(base)).checkpoint != .base {
-      say("\(base): is not the checkpoint that \(source) was trained from")
+      notes.append("\(base): is not the checkpoint that \(source) was trained from")
     }
     var reasons: [String] = []
     if let version = diff.metadata[TrainingJob.versionKey], version != DiffKitVersion.current {
@@ -217,10 +226,11 @@ struct TrainCommand: ParsableCommand {
     if let made = Int(diff.metadata[TrainingJob.ranksKey] ?? "1"), made != ranks.count {
       reasons.append("by \(made == 1 ? "one process" : "\(made) processes")")
     }
-    guard !reasons.isEmpty else { return }
-    say(
+    guard !reasons.isEmpty else { return notes }
+    notes.append(
       "\(source): was made \(reasons.joined(separator: ", and ")); the same training may give "
         + "different bytes")
+    return notes
   }
 
   /// Returns whether one of several tasks is finished, so that it is not resumed; if so, prints it.

@@ -46,9 +46,11 @@ struct TunedModel {
             + "outputs", path: base)
       }
       let settings = try files.settings(of: base)
-      facts = TaskFacts(
+      var own = TaskFacts(
         kind: kind, pooling: settings.pooling ?? .pooler,
         maxLength: min(settings.maxLength ?? 128, configuration.longest))
+      own.columns = settings.columns
+      facts = own
       tuned = checkpoint
     }
     try self.init(

@@ -13,6 +13,8 @@ public struct ApplyOptions: Sendable {
   public var overwriting = false
   /// The path to write the exact inverse to, or nil.
   public var undoPath: String?
+  /// Metadata of the undo diff, beside its own.
+  public var undoMetadata: [String: String] = [:]
   /// Maps names in the diffs to names in the checkpoint.
   public var names = NameMap()
   /// True if additions that make elements infinite are refused.

@@ -15,7 +15,9 @@ final class UndoWriter: @unchecked Sendable {
     sink = try FileSink(path, overwriting: options.overwriting)
     writer = try DiffWriter(
       sink,
-      metadata: ["diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")],
+      metadata: options.undoMetadata.merging([
+        "diffkit.undo-of": diffs.map(\.identity.description).joined(separator: " ")
+      ]) { $1 },
       packed: diffs.contains(where: \.hasPackedElements))
   }
 

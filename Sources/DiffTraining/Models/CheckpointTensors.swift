@@ -72,6 +72,12 @@ struct CheckpointTensors: Sendable {
   /// Returns a tensor of the task's head, whose names have no prefix, or nil.
   func head(_ name: TensorName) -> StoredTensor? { tensors[name] }
 
+  /// A tensor of the library's head of two layers, for RoBERTa or DistilBERT; nil without one.
+  var libraryHead: StoredTensor? {
+    ["pre_classifier.weight", "classifier.dense.weight", "classifier.out_proj.weight"]
+      .lazy.compactMap { head(TensorName($0)) }.first
+  }
+
   /// Whether a tensor is of a head that the transformers library puts beside the encoder.
   private static func isHead(_ name: String) -> Bool {
     let heads = [

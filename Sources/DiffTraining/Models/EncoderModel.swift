@@ -126,6 +126,13 @@ public final class EncoderModel: TrainableModel {
   ///
   /// - Throws: `unsupported`.
   public func checkStoredHead() throws(DiffError) {
+    if head != .span, let other = tensors.libraryHead {
+      throw DiffError(
+        .unsupported,
+        "is part of a head of the transformers library, beside which the task's would stand",
+        path: tensors.checkpoint.path, tensor: other.name,
+        remedy: .dropTensors(tensors.checkpoint.path, pattern: "*classifier*"))
+    }
     for part in ["weight", "bias"] {
       guard let old = tensors.head("\(head.name).\(part)"), old.type != .f32 else { continue }
       throw DiffError(

@@ -13,11 +13,11 @@ public struct TransformersConfiguration: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - contents: The contents of the base's `config.json`.
-  ///   - facts: The properties of the task.
+  ///   - facts: The properties of the task; nil to keep the head.
   ///   - vocabulary: The number of rows of the token table; nil to keep it.
   /// - Throws: `malformed`.
   public init(
-    _ contents: [UInt8], to facts: TaskFacts, vocabulary: Int? = nil
+    _ contents: [UInt8], to facts: TaskFacts?, vocabulary: Int? = nil
   ) throws(DiffError) {
     let json = try JSONValue(parsing: contents)
     guard var members = json.members else {
@@ -34,35 +34,38 @@ public struct TransformersConfiguration: Sendable, Hashable {
     }
     if let vocabulary { set("vocab_size", .number("\(vocabulary)")) }
     var notes: [String] = []
-    if let name = json.family?.className(facts.kind) {
-      set("architectures", .array([.string(name)]))
-      if facts.kind != .spans && facts.pooling != .pooler {
-        notes.append(
-          "the library's \(name) uses the pooled first token of a text, but this task uses its "
-            + (facts.pooling == .mean ? "mean" : "first token"))
+    if let facts {
+      if let name = json.family?.className(facts.kind) {
+        set("architectures", .array([.string(name)]))
+        if facts.kind != .spans && facts.pooling != .pooler {
+          notes.append(
+            "the library's \(name) uses the pooled first token of a text, but this task uses its "
+              + (facts.pooling == .mean ? "mean" : "first token"))
+        }
+      } else {
+        notes.append("the library's models of this type have a different head from this task's")
       }
-    } else {
-      notes.append("the library's models of this type have a different head from this task's")
+      let labels = facts.kind == .regression ? ["LABEL_0"] : facts.labels
+      if facts.kind != .spans {
+        set(
+          "id2label",
+          .object(labels.enumerated().map { JSONValue.Member("\($0)", .string($1)) }))
+        set(
+          "label2id",
+          .object(labels.enumerated().map { JSONValue.Member($1, .number("\($0)")) }))
+        set("num_labels", .number("\(labels.count)"))
+        set(
+          "problem_type",
+          .string(facts.kind == .regression ? "regression" : "single_label_classification"))
+      }
+      set(
+        HeadSettings.member,
+        .object(
+          [
+            JSONValue.Member("pooling", .string(facts.pooling.rawValue)),
+            JSONValue.Member("max_length", .number("\(facts.maxLength)")),
+          ] + HeadSettings.columns(of: facts)))
     }
-    let labels = facts.kind == .regression ? ["LABEL_0"] : facts.labels
-    if facts.kind != .spans {
-      set(
-        "id2label",
-        .object(labels.enumerated().map { JSONValue.Member("\($0)", .string($1)) }))
-      set(
-        "label2id",
-        .object(labels.enumerated().map { JSONValue.Member($1, .number("\($0)")) }))
-      set("num_labels", .number("\(labels.count)"))
-      set(
-        "problem_type",
-        .string(facts.kind == .regression ? "regression" : "single_label_classification"))
-    }
-    set(
-      HeadSettings.member,
-      .object([
-        JSONValue.Member("pooling", .string(facts.pooling.rawValue)),
-        JSONValue.Member("max_length", .number("\(facts.maxLength)")),
-      ]))
     self.notes = notes
     let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
     bytes = Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
@@ -76,14 +79,21 @@ public struct HeadSettings: Sendable, Hashable {
   public let pooling: EncoderModel.Pooling?
   /// The maximum number of tokens in a text.
   public let maxLength: Int?
+  /// The names of the columns that were trained on; see `TaskFacts.columns`.
+  public var columns: (texts: [String], label: String?) { (texts, label) }
+  private let texts: [String]
+  private let label: String?
 
   /// The name of the member that has them.
   fileprivate static let member = "diffkit"
 
-  /// Creates settings, by default those of a `config.json` that has none.
-  public init(pooling: EncoderModel.Pooling? = nil, maxLength: Int? = nil) {
-    self.pooling = pooling
-    self.maxLength = maxLength
+  /// Creates the settings of a `config.json` that has none.
+  public init() { (pooling, maxLength, texts, label) = (nil, nil, [], nil) }
+
+  fileprivate static func columns(of facts: TaskFacts) -> [JSONValue.Member] {
+    let (texts, label) = facts.columns
+    return (texts.isEmpty ? [] : [.init("texts", .array(texts.map { .string($0) }))])
+      + (label.map { [.init("label", .string($0))] } ?? [])
   }
 
   /// Reads the settings in a `config.json`.
@@ -103,7 +113,10 @@ public struct HeadSettings: Sendable, Hashable {
         "'\(Self.member)' is \(json.compact.abbreviated()), but must have a pooling (\(known)) and a "
           + "max_length (3 ... \(1 << 20))", path: path)
     }
-    self = HeadSettings(pooling: pooling, maxLength: Int(length))
+    self.pooling = pooling
+    maxLength = Int(length)
+    texts = json["texts"]?.elements?.compactMap(\.text) ?? []
+    label = json["label"]?.text
   }
 }
 

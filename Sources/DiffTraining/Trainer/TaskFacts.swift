@@ -12,6 +12,14 @@ public struct TaskFacts: Sendable, Hashable {
   public var maxLength: Int
   /// True if each example has two texts; nil if the diff does not specify it.
   public var isPair: Bool?
+  /// The names of the columns that were trained on, where they were specified; see
+  /// `TableOptions.usual`.
+  public var columns: (texts: [String], label: String?) {
+    get { (textColumns, labelColumn) }
+    set { (textColumns, labelColumn) = newValue }
+  }
+  private var textColumns: [String] = []
+  private var labelColumn: String?
 
   /// Creates the properties of a task.
   public init(
@@ -66,6 +74,10 @@ public struct TaskFacts: Sendable, Hashable {
       "task.max-length": String(maxLength),
     ]
     metadata["task.pair"] = isPair.map { "\($0)" }
+    if !textColumns.isEmpty {
+      metadata["task.texts"] = JSONValue.array(textColumns.map { .string($0) }).compact
+    }
+    metadata["task.label"] = labelColumn
     return metadata
   }
 
@@ -101,5 +113,15 @@ public struct TaskFacts: Sendable, Hashable {
     self.pooling = pooling
     maxLength = length
     isPair = metadata["task.pair"].flatMap(Bool.init)
+    textColumns =
+      try metadata["task.texts"].map { (text) throws(DiffError) in
+        let list = (try? JSONValue(parsing: Array(text.utf8)))?.elements
+        let names = list?.compactMap(\.text) ?? []
+        guard (1...2).contains(names.count), names.count == list?.count else {
+          throw malformed("task.texts")
+        }
+        return names
+      } ?? []
+    labelColumn = metadata["task.label"]
   }
 }

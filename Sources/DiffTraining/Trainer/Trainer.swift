@@ -163,8 +163,14 @@ public final class Trainer<Model: TrainableModel> {
     guard let bestScore, let bestPath, position.stage == plan.stages.count - 1,
       let score = report.scores?[bestScore], score > best?.score ?? -.infinity
     else { return }
+    if ranks.isFirst {
+      do throws(DiffError) { try save(position, to: bestPath) } catch {
+        // Other ranks would take it for the best.
+        guard ranks.count == 1, let saveFailed else { throw error }
+        return saveFailed(error)
+      }
+    }
     best = (report.epoch, score)
-    if ranks.isFirst { try save(position, to: bestPath) }
   }
 
   /// Takes one step of a stage.
