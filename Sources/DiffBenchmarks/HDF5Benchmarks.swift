@@ -38,6 +38,8 @@ struct HDF5Benchmarks {
         "0.01 % in few rows, tensor by tensor", tuned: "rows", verify: "full", bar: "≥ 5")
       try benchmarks.compare(
         "0.01 % in few rows, rows alone", tuned: "rows", verify: "touched", peer: "rows", bar: "")
+      try benchmarks.compareOneChunk()
+      try benchmarks.compareManyTensors()
     }
   }
 
@@ -61,6 +63,43 @@ struct HDF5Benchmarks {
     report.row(
       "\(title) (--verify \(verify))", "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
       "h5py \(other.seconds.fixed(2)) s", ratio: other.seconds / mine.seconds, bar: bar)
+  }
+
+  /// A tensor in a single chunk, larger than libhdf5's cache: read against read, rewrite against
+  /// rewrite.
+  private func compareOneChunk() throws {
+    try SideBySide.child(python, [Self.peer, "make-one", folder, "\(Self.size)"])
+    let (base, diff, ours) = (path("one.h5"), path("one.diff"), path("out.h5"))
+    try SideBySide.diffkit(["create", base, path("one-tuned.h5"), "-o", diff, "-q"])
+    for (title, arguments, command) in [
+      ("read: `inspect --hash`", ["inspect", "--hash", base], "read-one"),
+      ("rewritten: `apply`", ["apply", base, diff, "-o", ours, "-q"], "apply-one"),
+    ] {
+      let (mine, other) = try SideBySide(runs: 3).measure(
+        { try SideBySide.diffkit(arguments) },
+        { try SideBySide.child(python, [Self.peer, command, folder, "\(Self.size)"]) },
+        removing: ours, prepare: { unsafe unlink(path("out-peer.h5")) })
+      report.row(
+        "one gzip chunk of \(Self.size >> 20) MiB, \(title)",
+        "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
+        "h5py \(other.seconds.fixed(2)) s, \(other.megabytes)", ratio: mine.seconds / other.seconds,
+        bar: "≤ 2")
+    }
+  }
+
+  private func compareManyTensors() throws {
+    let count = 50_000
+    try SideBySide.child(python, [Self.peer, "make-many", folder, "\(count)"])
+    let (source, ours) = (path("many.safetensors"), path("out.h5"))
+    let (mine, other) = try SideBySide(runs: 3).measure(
+      { try SideBySide.diffkit(["convert", source, ours, "-q"]) },
+      { try SideBySide.child(python, [Self.peer, "write-many", folder, "\(count)"]) },
+      removing: ours, prepare: { unsafe unlink(path("out-peer.h5")) })
+    report.row(
+      "50 000 tensors from safetensors to HDF5",
+      "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
+      "h5py \(other.seconds.fixed(2)) s, \(other.megabytes)", ratio: mine.seconds / other.seconds,
+      bar: "≤ 2")
   }
 
   private func holdsSame(_ one: String, _ other: String) throws -> Bool {

@@ -3,7 +3,12 @@
     hdf5_peer.py make FOLDER SIZE     base.h5 of gzip chunks, random.h5 and rows.h5, and the changes
     hdf5_peer.py apply FOLDER WHICH   out-peer.h5: base.h5 with the changes, tensor by tensor
     hdf5_peer.py rows FOLDER WHICH    the same, reading and writing only the rows that change
+    hdf5_peer.py make-one FOLDER SIZE   one.h5, a tensor in one gzip chunk, and one-tuned.h5
+    hdf5_peer.py read-one FOLDER SIZE   reads it; apply-one: out-peer.h5, as one-tuned.h5
+    hdf5_peer.py make-many FOLDER COUNT   many.safetensors; write-many: out-peer.h5 of its tensors
 """
+
+import json
 
 import pathlib
 import shutil
@@ -71,8 +76,57 @@ def apply(folder, which, only_rows):
                 dataset[...] = values
 
 
+def make_one(folder, size):
+    random = np.random.default_rng(2)
+    values = random.standard_normal((size // 4 // COLUMNS, COLUMNS), "f4")
+    for name in ("one", "one-tuned"):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("w", data=values, chunks=values.shape, compression="gzip")
+        values[::100, ::10] += np.float32(1e-3)
+
+
+def apply_one(folder):
+    shutil.copyfile(folder / "one.h5", folder / "out-peer.h5")
+    with h5py.File(folder / "out-peer.h5", "r+") as file:
+        values = file["w"][...]
+        values[::100, ::10] += np.float32(1e-3)
+        file["w"][...] = values
+
+
+def make_many(folder, count):
+    header = {
+        f"layer.{n}.w": {"dtype": "F32", "shape": [4, 4], "data_offsets": [64 * n, 64 * n + 64]}
+        for n in range(count)
+    }
+    text = json.dumps(header).encode()
+    values = np.random.default_rng(3).bytes(64 * count)
+    (folder / "many.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + values)
+
+
+def write_many(folder, count):
+    data = (folder / "many.safetensors").read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    with h5py.File(folder / "out-peer.h5", "w") as file:
+        for name, row in header.items():
+            first = start + row["data_offsets"][0]
+            values = np.frombuffer(data, "<f4", 16, first).reshape(row["shape"])
+            file.create_dataset(name.replace(".", "/"), data=values)
+
+
 command, folder, argument = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 if command == "make":
     make(folder, int(argument))
+elif command == "make-one":
+    make_one(folder, int(argument))
+elif command == "read-one":
+    with h5py.File(folder / "one.h5") as file:
+        file["w"][...]
+elif command == "apply-one":
+    apply_one(folder)
+elif command == "make-many":
+    make_many(folder, int(argument))
+elif command == "write-many":
+    write_many(folder, int(argument))
 else:
     apply(folder, argument, command == "rows")
