@@ -105,10 +105,12 @@ struct RemoteFileTests {
     }
   }
 
-  @Test("failures that pass are waited for")
-  func failing() throws {
+  @Test(
+    "failures that pass are waited for, whatever pause the server asks for",
+    arguments: ["failing", "later"])
+  func failing(_ mode: String) throws {
     try MisbehavingServer.with(300_000) { server in
-      let file = try RemoteFile(server.address("failing"), server.options)
+      let file = try RemoteFile(server.address(mode), server.options)
       try file.fetchAll()
       #expect(try file.bytes(0..<300_000) == server.bytes)
     }

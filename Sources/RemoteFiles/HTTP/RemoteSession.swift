@@ -59,7 +59,7 @@ package final class RemoteSession {
         let response = try follow(request, receiver)
         guard response.isPassingFailure else { return response }
         failure = DiffError(.io, "the server responded with status \(response.status)")
-        pause = response.headers["retry-after"].flatMap { Double($0) } ?? 0
+        pause = response.retryAfter ?? 0
       } catch {
         switch error {
         case .final(let error): throw error.at(path: "\(address)")
