@@ -53,6 +53,7 @@ import TestSupport
         (#""parent":"one","#, "", "a parent without a link"),
         (#""kind":"exact""#, #""kind":"other""#, "'kind'"),
         (#""anchor-share":100.0"#, #""anchor-share":0"#, "out of range"),
+        (#""generation":3"#, #""generation":18446744073709551615"#, "out of range"),
         (#""folder":false"#, #""folder":true"#, "'name'"),
         (#""sha256":""#, #""sha256":"x"#, "'sha256'"),
         (#""size":"#, #""size":-"#, "'size'"),
@@ -107,6 +108,21 @@ import TestSupport
       let row = #"{"name":"v","checkpoint":"","time":1},"#
       let text =
         #"{"diffkit-store":1,"versions":["#
+  @Test("sizes that add up to more than a number holds are problems, not the end of the program")
+  func sizes() throws {
+    try with(seed: 17) { folder, store, _, text in
+      var text = text
+      for file in store.index.versions.flatMap({ [$0.link?.file, $0.anchor?.files[0]] }) {
+        guard let file else { continue }
+        text.replace("\"size\":\(file.size),", with: "\"size\":\(UInt64.max - 1),")
+      }
+      try write(text, folder)
+      let report = try Store(folder("store")).check()
+      #expect(report.problems.count == 3)
+      #expect(report.bytes == .max)
+    }
+  }
+
         + String(repeating: row, count: 1_000_000) + "]}"
       try write(text, folder)
       #expect(refusal { _ = try Store(folder("store")) }?.code == .limit)

@@ -34,7 +34,7 @@ extension StoreIndex {
         .unsupportedVersion,
         "is an index of version \(version.compact); this diffkit reads version 1")
     }
-    guard let generation = json["generation"]?.unsigned,
+    guard let generation = json["generation"]?.unsigned, generation < .max,
       let share = json["anchor-share"]?.double, share > 0, share.isFinite,
       let links = json["anchor-links"]?.unsigned, links > 0, json["versions"]?.elements == []
     else { throw DiffError(.malformed, "the index lacks a member, or one is out of range") }

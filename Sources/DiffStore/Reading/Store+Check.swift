@@ -71,7 +71,7 @@ extension Store {
     var table: TensorTable?
     if let link = version.link {
       report.links += 1
-      report.bytes += link.file.size
+      report.bytes = [report.bytes, link.file.size].clampedSum
       try files.verify([(files.path(of: link), link.file)], again: true)
       guard let diff = try files.open([link]).first else {
         throw DiffError(.notFound, "is missing", path: files.path(of: link))
@@ -96,7 +96,7 @@ extension Store {
     }
     if let anchor = version.anchor {
       report.anchors += 1
-      report.bytes += anchor.size
+      report.bytes = [report.bytes, anchor.size].clampedSum
       try files.verify(files.files(of: anchor), again: true)
       let found = TensorTable(try CheckpointFile.open(files.path(of: anchor)).fingerprints())
       try require(found, version, files.path(of: anchor))
