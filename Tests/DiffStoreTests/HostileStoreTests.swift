@@ -202,19 +202,7 @@ import TestSupport
         _ = try Diffs.create(
           from: MemoryCheckpoint(models[0]), to: MemoryCheckpoint(folder.step(models[0])),
           into: honest)
-        let reader = try DiffReader(bytes: honest.bytes)
-        let sink = MemorySink()
-        let writer = try DiffWriter(sink)
-        for (number, entry) in reader.enumerated() {
-          var entry = entry
-          change(&entry, number)
-          try writer.begin(entry)
-          var pages = reader.pages(of: entry)
-          while let changes = try pages.next() { try writer.append(changes) }
-          try writer.end()
-        }
-        try writer.finish()
-        return try DiffReader(bytes: sink.bytes)
+        return try DiffReader(bytes: DiffReader(bytes: honest.bytes).rewritten(change))
       }
       let before = try contents(ofFile: folder("store/store.json"))
       var options = AddOptions()

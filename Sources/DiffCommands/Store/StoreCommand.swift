@@ -96,18 +96,24 @@ struct StoreAddCommand: ParsableCommand {
     abstract: "Add a checkpoint, as the exact diff from its parent, or a diff as it is.",
     discussion: """
       A version without --name is named by its fingerprint, and 'store compact' may combine its \
-      link with the next one.
+      link with the next one. A delta of another tool (spec/DELTAS.md) becomes the equivalent exact \
+      diff.
 
         diffkit store add runs step-7.safetensors --name step-7 --parent step-6
         diffkit store add runs sms.diff --name sms --meta score.accuracy=0.97
+        diffkit store add runs weight_v000007 --name step-7 --parent step-6
       """)
 
   @OptionGroup var store: StoreArgument
-  @Argument(help: "A checkpoint or a diff.", completion: .file()) var file: String
+  @Argument(help: "A checkpoint, a diff, or a delta of another tool.", completion: .file())
+  var file: String
   @Option(help: "The name of the version.") var name: String?
 
   @Option(
-    help: "The parent version; by default the base of the diff, or the version added last.")
+    help: """
+      The parent version; by default the base of the diff, the base version of the delta if there is \
+      one of this number, or the version added last.
+      """)
   var parent: String?
 
   @Option(
@@ -132,14 +138,19 @@ struct StoreAddCommand: ParsableCommand {
     options.metadata = metadata.values
     let takesDiff = try isDiff(file)
     guard !takesDiff || from == nil else {
-      throw DiffError(.usage, "is a diff; --from applies to checkpoints only", path: file)
+      throw DiffError(
+        .usage, "is a diff; --from applies to checkpoints and deltas only", path: file)
     }
+    let source = try from.map { try CheckpointFile.open($0) }
+    let show = report.progress.show
     let addition =
-      try takesDiff
-      ? store.add(openDiff(file), options, progress: report.progress.show)
-      : store.add(
-        CheckpointFile.open(file), options, from: from.map { try CheckpointFile.open($0) },
-        progress: report.progress.show)
+      if takesDiff {
+        try store.add(openDiff(file), options, progress: show)
+      } else if PublishedDelta.isDelta(file) {
+        try store.add(PublishedDelta(file), options, from: source, progress: show)
+      } else {
+        try store.add(CheckpointFile.open(file), options, from: source, progress: show)
+      }
     try report.print(VersionOutput(store.name, addition.version, addition.summary))
   }
 }

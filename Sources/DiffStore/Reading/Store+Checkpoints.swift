@@ -49,6 +49,25 @@ extension Store {
     return table
   }
 
+  /// Calls `body` with the fingerprints of every version's tensors.
+  ///
+  /// - Complexity: O(entries of all links).
+  func visitTables(
+    of index: StoreIndex, _ body: (_ number: Int, _ table: TensorTable) -> Void
+  ) throws(DiffError) {
+    try index.visit { (number, parent: TensorTable?) throws(DiffError) in
+      var table: TensorTable
+      if let parent, let link = index.versions[number].link {
+        table = parent
+        for diff in try files.open([link]) { try table.take(diff) }
+      } else {
+        table = try anchorTable(number, index)
+      }
+      body(number, table)
+      return table
+    }
+  }
+
   /// Returns the fingerprints of an anchor's tensors, as stored beside it or else by hashing it.
   func anchorTable(_ number: Int, _ index: StoreIndex) throws(DiffError) -> TensorTable {
     let version = index.versions[number]
