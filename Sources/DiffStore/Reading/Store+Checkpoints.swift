@@ -25,9 +25,14 @@ extension Store {
     to number: Int, _ index: StoreIndex
   ) throws(DiffError) -> (anchor: any Checkpoint, steps: [DiffStep]) {
     let (begin, links) = index.descent(to: number)
-    guard let anchor = index.versions[begin].anchor else { throw unreachable(number, index) }
     let diffs = try files.open(links.compactMap { index.versions[$0].link })
-    return (try files.open(anchor), diffs.map { DiffStep($0) })
+    return (try anchor(begin, index), diffs.map { DiffStep($0) })
+  }
+
+  /// Returns the anchor of a version as a checkpoint.
+  func anchor(_ number: Int, _ index: StoreIndex) throws(DiffError) -> any Checkpoint {
+    guard let anchor = index.versions[number].anchor else { throw unreachable(number, index) }
+    return try files.open(anchor)
   }
 
   func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
