@@ -66,6 +66,13 @@ import TestSupport
         #expect(error?.description.contains(reason) == true, "\(new): \(String(describing: error))")
         #expect(error?.path?.hasSuffix("store.json") == true)
       }
+      let file = #"{"size":1,"sha256":"\#(String(repeating: "0", count: 64))","name":"NAME"}"#
+      for (names, reason) in [(["../x"], "not a path below"), (["x", "x"], "occurs twice")] {
+        let model = names.map { file.replacing("NAME", with: $0) }.joined(separator: ",")
+        try write(text.replacing("\"versions\"", with: "\"model\":[\(model)],\"versions\""), folder)
+        let error = refusal { _ = try Store(folder("store")) }
+        #expect(error?.description.contains(reason) == true, "\(names)")
+      }
       let anchor = try #require(store.index.versions[0].anchor)
       for name in ["../../x", "a/b", "/etc/passwd", "", "..", "x\u{2F}\u{301}"] {
         try write(text.replacing(anchor.name, with: name), folder)
@@ -101,13 +108,6 @@ import TestSupport
     }
   }
 
-  @Test("a million versions are refused before they are parsed")
-  func many() throws {
-    try StoreFolder.with(seed: 13) { folder in
-      try Folder.create(folder("store"))
-      let row = #"{"name":"v","checkpoint":"","time":1},"#
-      let text =
-        #"{"diffkit-store":1,"versions":["#
   @Test("sizes that add up to more than a number holds are problems, not the end of the program")
   func sizes() throws {
     try with(seed: 17) { folder, store, _, text in
@@ -123,6 +123,13 @@ import TestSupport
     }
   }
 
+  @Test("a million versions are refused before they are parsed")
+  func many() throws {
+    try StoreFolder.with(seed: 13) { folder in
+      try Folder.create(folder("store"))
+      let row = #"{"name":"v","checkpoint":"","time":1},"#
+      let text =
+        #"{"diffkit-store":1,"versions":["#
         + String(repeating: row, count: 1_000_000) + "]}"
       try write(text, folder)
       #expect(refusal { _ = try Store(folder("store")) }?.code == .limit)

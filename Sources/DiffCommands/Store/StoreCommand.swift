@@ -48,7 +48,8 @@ struct StoreInitCommand: ParsableCommand {
     commandName: "init",
     abstract: "Create a store with a checkpoint as its first version.",
     discussion: """
-      The checkpoint is copied, and the copy is verified by its fingerprint.
+      The checkpoint is copied, and the copy is verified by its fingerprint. The configuration and \
+      the tokenizer of a model are copied too if they are beside the checkpoint.
 
         diffkit store init runs base.safetensors
       """)
@@ -73,19 +74,22 @@ struct StoreInitCommand: ParsableCommand {
   func run() throws {
     let made: Store
     let checkpoint = try CheckpointFile.open(base)
+    let model = ModelFiles.beside(checkpoint)
     let target = try StoreTarget(store.store, store.network)
     defer { withExtendedLifetime(target) {} }
     switch target {
     case .folder(let path):
       made = try Store.create(
-        path, base: checkpoint, named: name, metadata: metadata.values, anchorShare: anchorShare,
-        anchorLinks: anchorLinks, progress: report.progress.show)
+        path, base: checkpoint, named: name, metadata: metadata.values, model: model,
+        anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
     case .address(let origin, let kept, _):
       made = try Store.create(
         at: origin, keptIn: kept, base: checkpoint, named: name, metadata: metadata.values,
-        anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
+        model: model, anchorShare: anchorShare, anchorLinks: anchorLinks,
+        progress: report.progress.show)
     }
-    try report.print(VersionOutput(made.name, made.index.versions[0]))
+    try report.print(
+      VersionOutput(made.name, made.index.versions[0], model: made.index.model.map(\.name)))
   }
 }
 
@@ -161,9 +165,14 @@ private struct VersionOutput: CommandOutput {
   let version: StoreLogOutput.Version
   /// Objects of either checkpoint that are not in the link.
   let notCompared, notCarried: [CheckpointInspection.Skipped]
+  /// The files of the model that were copied into the store.
+  let model: [String]
 
-  init(_ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil) {
+  init(
+    _ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil, model: [String] = []
+  ) {
     self.store = store
+    self.model = model.sorted()
     self.version = StoreLogOutput.Version(version, depth: 0)
     notCompared = summary?.notCompared.map { .init($0) } ?? []
     notCarried = summary?.notCarried.map { .init($0) } ?? []
@@ -179,6 +188,7 @@ private struct VersionOutput: CommandOutput {
     }
     if let anchor = version.anchor { parts.append("an anchor of \(anchor.bytes)") }
     var lines = ["\(store): '\(version.name)', " + parts.joined(separator: ", ")]
+    if !model.isEmpty { lines.append("with the model's \(model.joined(separator: ", "))") }
     for object in notCompared {
       lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
     }

@@ -8,6 +8,8 @@ public struct StoreIndex: Sendable, Hashable {
   public internal(set) var anchorShare: Double
   /// The maximum number of links between a version and its anchor.
   public internal(set) var anchorLinks: UInt64
+  /// The files of the model in the folder `model`, such as its configuration and tokenizer.
+  public internal(set) var model: [StoreFile] = []
   /// The versions, in the order in which they were added.
   public internal(set) var versions: [StoreVersion] {
     get { all }

@@ -15,6 +15,17 @@ extension Store {
     return try checkpoint(try index.number(of: name), index)
   }
 
+  /// Returns the folder of the model's files, each compared with its hash; nil if the store has none.
+  ///
+  /// - Throws: `checksum` for a file that is not the one of the index; `notFound`, `io`.
+  public func modelFolder() throws(DiffError) -> String? {
+    let model = files.modelFiles(index)
+    guard !model.isEmpty else { return nil }
+    try files.verify(model)
+    files.writeNotes()
+    return files.modelPath
+  }
+
   func checkpoint(_ number: Int, _ index: StoreIndex) throws(DiffError) -> any Checkpoint {
     let (anchor, steps) = try descent(to: number, index)
     return steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps)
