@@ -117,7 +117,7 @@ struct RemoteFileTests {
   }
 
   static let refusals: [(mode: String, code: DiffError.Code, word: String)] = [
-    ("dead", .io, "500; given up after 4 attempts"), ("denied", .denied, "403"),
+    ("dead", .io, "500 (given up after 4 attempts)"), ("denied", .denied, "403"),
     ("cutting_whole", .io, "given up"), ("shifted", .io, "sends bytes"),
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
     ("more", .io, "more bytes than it stated"),

@@ -68,13 +68,15 @@ package final class RemoteSession {
       }
       failures = progress() - before >= Self.leastProgress ? 0 : failures + 1
       guard failures < options.attempts else {
-        failure.message += "; given up after \(failures) attempts"
+        failure.message += " (given up after \(failures) attempts)"
+        failure.remedy = .tryLater
         throw failure.at(path: "\(address)")
       }
       if failures > 0 { wait(max(min(pause, 8), back(failures))) }
     }
     throw DiffError(
-      .io, "the connection was cut \(Self.mostAttempts) times", path: "\(address)")
+      .io, "the connection was cut \(Self.mostAttempts) times", path: "\(address)",
+      remedy: .tryLater)
   }
 
   private func back(_ failures: Int) -> Double {
