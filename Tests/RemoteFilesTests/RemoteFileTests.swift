@@ -234,6 +234,33 @@ struct RemoteFileTests {
     }
   }
 
+  @Test("a file of a folder that was given up goes on where it was; the cache is empty afterwards")
+  func resumedFile() throws {
+    try MisbehavingServer.with(150_000) { server in
+      var options = server.options
+      options.cache = server.scratch("cache")
+      options.attempts = 1
+      var failures = 0
+      while true {
+        // Another process.
+        let folder = RemoteFolder(
+          try #require(RemoteAddress("http://127.0.0.1:\(server.port)/tiny")), options)
+        let path = server.scratch("file-\(failures)")
+        do {
+          try folder.fetch("data", limit: 150_000, into: File(creating: path))
+          #expect(try contents(ofFile: path) == server.bytes)
+          break
+        } catch {
+          failures += 1
+          try #require(failures < 100)
+        }
+      }
+      #expect(failures > 40)
+      #expect(try server.log("tiny").map(\.sent).reduce(0, +) <= 153_000)
+      #expect(try Folder.names(server.scratch("cache")) == [])
+    }
+  }
+
   @Test("what changed on the server is fetched anew; what another process holds is left to it")
   func changedCache() throws {
     try MisbehavingServer.with(100_000) { server in
