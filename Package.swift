@@ -239,8 +239,8 @@ let package = Package(
     .testTarget(
       name: "DiffStoreTests",
       dependencies: [
-        "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
-        "StrictJSON", "Platform", "TestSupport", "diffkit-hdf5",
+        "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints", "Kernels", "TensorCore",
+        "SystemSupport", "StrictJSON", "Platform", "TestSupport", "diffkit-hdf5",
       ], swiftSettings: swift),
     .testTarget(
       name: "DiffTrainingTests",
@@ -265,7 +265,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
+        "DiffStore", "DiffOperations", "DiffFormat", "Checkpoints", "TensorCore", "SystemSupport",
         "StrictJSON", "Compression", "Kernels", "Platform", "RemoteFiles", "TestSupport",
         "ForkTrial", "FollowStore",
         "diffkit",

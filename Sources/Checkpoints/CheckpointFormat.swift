@@ -48,3 +48,18 @@ public enum CheckpointFormat: String, Sendable, CaseIterable {
       try ForeignFile.description(of: file) ?? "neither HDF5 nor safetensors", path: path)
   }
 }
+
+extension Checkpoint {
+  /// Refuses a name for a copy of this checkpoint that has the suffix of another format.
+  ///
+  /// - Throws: `usage`.
+  package func requireFormat(ofSuffix output: String) throws(DiffError) {
+    guard let format, let wanted = CheckpointFormat(suffixOf: output), wanted != format else {
+      return
+    }
+    throw DiffError(
+      .usage,
+      "has the suffix of \(wanted.rawValue), but would be \(format.rawValue); use the same suffix, "
+        + "and convert the file afterwards", path: output)
+  }
+}

@@ -36,6 +36,8 @@ extension Remedy {
     case .resumeOrStartAnew:
       "give --resume to continue from it, or --anew to start from the beginning"
     case .recover(let path): "complete that first: diffkit recover '\(path)'"
+    case .parent: "name the parent with --parent"
+    case .tryLater: description
     case .resume: "run the same command with --resume to continue"
     }
   }

@@ -68,7 +68,7 @@ public final class Store: Sendable {
     var inside = split.name[...]
     while !parts.isEmpty {
       let store = parts.joined(separator: "/")
-      if ["anchors", "links", "store.json"].contains(inside),
+      if ["anchors", "links", "model", "store.json"].contains(inside),
         File.isRegular(StoreFiles(store).indexPath)
       {
         throw DiffError(.usage, "is in the store \(store), whose files never change", path: path)

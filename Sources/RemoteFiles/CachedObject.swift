@@ -14,13 +14,13 @@ final class CachedObject {
 
   let file: File
   let state: State?
-  private let statePath: String
+  private let path, statePath: String
 
   /// Opens the object of an address, or returns nil while another process uses it.
   init?(_ address: RemoteAddress, in folder: String) throws(DiffError) {
     try Folder.create(folder)
     let name = address.cacheName
-    let path = "\(folder)/\(name).bytes"
+    path = "\(folder)/\(name).bytes"
     statePath = "\(folder)/\(name).json"
     if File.exists(path) {
       file = try File(path, writable: true)
@@ -51,6 +51,12 @@ final class CachedObject {
       state.present.insert(ends[0]..<ends[1])
     }
     return state
+  }
+
+  /// Removes the object from the cache.
+  func remove() {
+    try? File.remove(statePath)
+    try? File.remove(path)
   }
 
   /// Records the bytes that the file holds, after making them durable. Errors are ignored.

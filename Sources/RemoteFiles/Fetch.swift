@@ -114,6 +114,9 @@ final class Fetch: BodyReceiver {
       CachedObject.State(size: size, validator: validator, present: present), of: local)
   }
 
+  /// Leaves the cache as it is from now on.
+  func forget() { unsaved = 0 }
+
   // MARK: Responses
 
   func begin(_ response: HTTPResponse) throws(DiffError) {

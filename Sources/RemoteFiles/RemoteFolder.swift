@@ -74,15 +74,22 @@ public final class RemoteFolder: Sendable {
     return Contents(bytes: receiver.bytes, tag: isReliable ? response.headers["etag"] : nil)
   }
 
-  /// Fetches an object into an empty file.
+  /// Fetches an object into an empty file. Where there is a cache, an attempt that fails leaves what has
+  /// arrived there for the next one.
   ///
   /// - Throws: `limit` if the object has more than `limit` bytes; `noSpace`; the errors of
   ///   `RemoteFile`.
   package func fetch(_ name: String, limit: UInt64, into file: File) throws(DiffError) {
-    let fetch = Fetch(try session(name), nil, file, limit: limit)
+    var partial: CachedObject?
+    if let cache = options.cache { partial = try CachedObject(address(of: name), in: cache) }
+    let fetch = Fetch(try session(name), partial, partial?.file ?? file, limit: limit)
     try fetch.open()
     try FreeSpace.require(fetch.size, at: file.path)
     try fetch.require(0..<fetch.size)
+    guard let partial else { return }
+    try partial.file.copy(0..<fetch.size, to: file)
+    fetch.forget()
+    partial.remove()
   }
 }
 

@@ -55,6 +55,10 @@ public enum Remedy: Sendable, Hashable {
   case recover(String)
   /// Resume the work from its saved state.
   case resume
+  /// Name the version of a store that is the parent.
+  case parent
+  /// Try again later: the cause may pass.
+  case tryLater
 }
 
 extension Remedy: CustomStringConvertible {
@@ -98,6 +102,8 @@ extension Remedy: CustomStringConvertible {
       ("resume-or-start-anew", "resume to continue from here, or start again")
     case .recover(let path): ("recover", "recover '\(path)' first")
     case .resume: ("resume", "resume to continue from here")
+    case .parent: ("parent", "name the parent")
+    case .tryLater: ("try-later", "try again later")
     }
   }
 }

@@ -153,6 +153,68 @@ struct RemoteStoreTests {
     }
   }
 
+  /// Runs `store fetch --watch` of the base while a program does something; `log` is its output.
+  private func watch(
+    _ files: Fixture, _ address: String, until program: String
+  ) throws -> String {
+    let script = """
+      log=$3/log
+      await() {
+        for n in $(seq 1200); do grep -q "$1" "$log" && return; sleep 0.05; done
+      }
+      "$1" store fetch "$2" base --to "$3/local" --watch --every 0.05 >"$log" 2>&1 & pid=$!
+      \(program)
+      kill $pid
+      cat "$log"
+      """
+    return Answer(
+      try .run("sh", ["-c", script, "sh", Diffkit.path, address, files.folder.path])
+    ).output
+  }
+
+  @Test("a late follower gets the versions that are there already, each after its parent")
+  func lateFollower() throws {
+    try with { files, _, server in
+      expectSuccess(
+        try Diffkit.run(
+          "store", "add", files("runs"), files("base.h5"), "--name", "next", "--parent", "tuned"))
+      let log = try watch(files, "\(server)/plain/runs", until: "await \"'next'\"")
+      for line in ["'base', 1 anchor", "'tuned', 1 link", "'task', 1 link", "'next', 1 link"] {
+        #expect(log.contains(line), "\(log)")
+      }
+      expectSuccess(try Diffkit.run("store", "check", files("local"), "--rebuild"), "4 versions")
+      // What is there is not reported again.
+      try remove(files("log"))
+      let again = try watch(
+        files, "\(server)/plain/runs",
+        until: """
+          "$1" store add "$3/runs" "$3/base.h5" --name last --parent next >/dev/null
+          await "'last'"
+          """)
+      #expect(again.contains("'base', there already") && !again.contains("'tuned'"), "\(again)")
+    }
+  }
+
+  @Test("a follower outlives an outage of the server, and says once that there is one")
+  func outage() throws {
+    try with { files, _, server in
+      let log = try watch(
+        files, "\(server)/outage/runs",
+        until: """
+          await "'task'"
+          : >"$3/outage"
+          await "still watching"
+          "$1" store add "$3/runs" "$3/base.h5" --name next --parent tuned >/dev/null
+          rm "$3/outage"
+          await "'next'"
+          await "watching again"
+          """)
+      #expect(log.contains("'next', 1 link"), "\(log)")
+      #expect(log.split(separator: "\n").count { $0.contains("still watching") } == 1, "\(log)")
+      #expect(log.split(separator: "\n").count { $0.contains("watching again") } == 1, "\(log)")
+    }
+  }
+
   @Test("100 connections of a fetch that are cut at random bytes: each byte arrives once")
   func cuts() throws {
     try Scratch.with { scratch in

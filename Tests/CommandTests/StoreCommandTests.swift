@@ -119,6 +119,66 @@ import TestSupport
     }
   }
 
+  @Test("numbers of an index that no program can show or add up are no crash")
+  func hostileNumbers() throws {
+    try with { files, store in
+      expectSuccess(
+        try Diffkit.run(
+          "store", "add", store, files("tuned.h5"), "--parent", "tuned", "--meta",
+          "score.a=999999999999999", "--meta", "score.b=-1e300", "--meta", "score.c=nan"))
+      expectSuccess(try Diffkit.run("store", "log", store), "scores")
+      let path = store + "/store.json"
+      let text = String(decoding: try contents(ofFile: path), as: UTF8.self)
+      try remove(path)
+      let huge = text.replacing(#""size":"#, with: #""size":18446744073709551615,"was":"#)
+      try write(Array(huge.utf8), toFile: path)
+      expectSuccess(try Diffkit.run("store", "log", store), "full copies")
+      #expect(try Diffkit.run("store", "check", store).code == 2)
+    }
+  }
+
+  @Test("a tree of 1 600 versions of 4 000 tensors is checked in little memory")
+  func largeCheck() throws {
+    try Fixture.with { files in
+      let tensors = (0..<4000).map {
+        MemoryTensor(TensorName("tensor.\($0)"), .u8, [UInt8($0 % 251)])
+      }
+      var tuned = tensors
+      tuned[0] = MemoryTensor("tensor.0", .u8, [7])
+      try files.make("base.safetensors", tensors)
+      try files.make("tuned.safetensors", tuned)
+      let store = files("runs")
+      expectSuccess(
+        try Diffkit.run("store", "init", store, files("base.safetensors"), "--anchor-share", "1e9"))
+      for (name, file) in [("odd", "tuned"), ("even", "base")] {
+        expectSuccess(
+          try Diffkit.run("store", "add", store, files("\(file).safetensors"), "--name", name))
+      }
+      let path = store + "/store.json"
+      let text = String(decoding: try contents(ofFile: path), as: UTF8.self)
+      var rows = text.replacing("\n]}", with: "")
+      let lines = text.split(separator: "\n")
+      let odd = String(try #require(lines.first { $0.contains(#""name":"odd""#) }).dropLast())
+      let even = String(try #require(lines.first { $0.contains(#""name":"even""#) }))
+      func add(_ name: String, _ parent: String, isOdd: Bool) {
+        rows += ",\n"
+        rows += (isOdd ? odd : even)
+          .replacing(isOdd ? #""name":"odd""# : #""name":"even""#, with: "\"name\":\"\(name)\"")
+          .replacing(
+            isOdd ? #""parent":"base""# : #""parent":"odd""#, with: "\"parent\":\"\(parent)\"")
+      }
+      // A chain, and then a child of each of its versions.
+      for number in 1...800 {
+        add("\(number)", number == 1 ? "even" : "\(number - 1)", isOdd: number % 2 == 1)
+      }
+      for number in 1...800 { add("child-\(number)", "\(number)", isOdd: number % 2 == 0) }
+      try remove(path)
+      try write(Array((rows + "\n]}\n").utf8), toFile: path)
+      expectSuccess(
+        try Diffkit.runInLittleMemory("store", "check", store), "sound; 1603 versions")
+    }
+  }
+
   @Test("the sample: one process appends steps, another follows")
   func sample() throws {
     try Fixture.with { files in

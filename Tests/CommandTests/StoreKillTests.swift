@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffOperations
+import DiffStore
 import SystemSupport
 import TensorCore
 import Testing
@@ -14,7 +15,7 @@ import Foundation
 /// `kill -9` at random moments of all commands that change a store or a checkpoint. DIFFKIT_KILLS
 /// sets the number of kills; 200 are required.
 @Suite(.serialized) struct StoreKillTests {
-  private static let rounds =
+  private static let kills =
     ProcessInfo.processInfo.environment["DIFFKIT_KILLS"].flatMap { Int($0) } ?? 24
 
   @Test("a store and a checkpoint are the old or the new ones, whenever a command is killed")
@@ -29,14 +30,18 @@ import Foundation
       expectSuccess(try Diffkit.run("store", "get", store, "base", "-o", served))
       var longest: [String: Double] = [:]
       var (killed, isTuned) = (0, false)
-      for round in 0..<Self.rounds {
+      var round = -1
+      while killed < Self.kills {
+        round += 1
+        try #require(round < 20 * Self.kills, "seed \(seed): hardly a run is killed")
         let kinds = ["add", "switch", "compact", "prune"]
         let kind = kinds[round % kinds.count]
-        let latest = try versions(store)
+        let before = try Store(store).index
+        let latest = before.versions.map(\.name)
         let arguments: [String]
+        let next = isTuned ? model.base : model.tuned
         switch kind {
         case "add":
-          let next = isTuned ? model.base : model.tuned
           isTuned.toggle()
           arguments = ["store", "add", store, next]
         case "switch":
@@ -60,6 +65,19 @@ import Foundation
           #expect(child.ending == .exit(0), what)
           longest[kind] = max(longest[kind] ?? 0, child.seconds)
         }
+        let after = try Store(store).index
+        if after.generation != before.generation {
+          #expect(after.generation == before.generation + 1, what)
+          if kind == "add" {
+            #expect(Array(after.versions.dropLast()) == before.versions, what)
+            let added = try CheckpointFile.open(next).fingerprint()
+            #expect(after.versions.last?.fingerprint == added, what)
+          } else {
+            #expect(kind != "switch" && Set(after.versions.map(\.name)).isSubset(of: latest), what)
+          }
+        } else {
+          #expect(after == before, what)
+        }
         expectSuccess(try Diffkit.run("recover", served))
         let check = try Diffkit.run("store", "check", store)
         #expect(check.code == 0, "\(what.rawValue): \(check.output)")
@@ -68,28 +86,18 @@ import Foundation
         let known = try Self.fingerprints(model)
         #expect(known.contains(hash.fingerprint), what)
       }
-      #expect(killed > 0)
       // The files left by kills are found and removed.
       expectSuccess(try Diffkit.run("store", "prune", store, "--grace", "0"))
       let check = try Diffkit.run("store", "check", store, "--rebuild", "--json")
       #expect(check.code == 0)
       #expect(try check.json(Checked.self).unused == [])
-      print("store: \(killed) of \(Self.rounds) runs killed, all old or new")
+      print("store: \(killed) of \(round + 1) runs killed, all old or new")
     }
   }
 
   private struct Hashed: Decodable { let fingerprint: String }
 
   private struct Checked: Decodable { let unused: [String] }
-
-  private struct Log: Decodable {
-    struct Version: Decodable { let name: String }
-    let versions: [Version]
-  }
-
-  private func versions(_ store: String) throws -> [String] {
-    try Diffkit.run("store", "log", store, "--json").json(Log.self).versions.map(\.name)
-  }
 
   private static func fingerprints(_ model: BigModel) throws -> [String] {
     try [model.base, model.tuned].map {

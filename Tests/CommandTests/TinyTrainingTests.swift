@@ -1,5 +1,8 @@
+import Checkpoints
 import DiffFormat
+import DiffOperations
 import Foundation
+import RemoteFiles
 import StrictJSON
 import SystemSupport
 import TensorCore
@@ -155,6 +158,62 @@ import TestSupport
       expectTrouble(
         try Diffkit.run("evaluate", model.path, output, "--task", scratch("rows.tsv")),
         "rows.tsv", ".json")
+    }
+  }
+
+  @Test("a version of a store is evaluated with the files of the model that the store has")
+  func stores() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      let task = scratch("task.diff")
+      expectSuccess(
+        try Diffkit.run(
+          "train", model.path, "--task", TinyModel.questions, "-o", task, "--method", "full",
+          "--epochs", "2", "--max-length", "48", "--threads", "2", "-q"))
+      // The diff states the base that it was made for.
+      let checkpoints = try #require(try DiffReader(task).checkpoints)
+      #expect(try CheckpointFile.open(model.path).fingerprint() == checkpoints.base)
+      func evaluate(_ arguments: String...) throws -> Answer {
+        try Diffkit.run(["evaluate"] + arguments + ["--task", TinyModel.questions, "--json"])
+      }
+      let wanted = try evaluate(model.path, task)
+      expectSuccess(wanted, "exact_match")
+      expectSuccess(
+        try Diffkit.run("store", "init", scratch("runs"), model.path),
+        "with the model's config.json, vocab.txt")
+      expectSuccess(try Diffkit.run("store", "add", scratch("runs"), task, "--name", "task"))
+      #expect(try evaluate("--store", scratch("runs"), "task").output == wanted.output)
+      // A store of a file that is alone.
+      try makeFolder(scratch("alone"))
+      try write(contents(ofFile: model.path), toFile: scratch("alone/base.safetensors"))
+      expectSuccess(
+        try Diffkit.run("store", "init", scratch("bare"), scratch("alone/base.safetensors")))
+      expectSuccess(try Diffkit.run("store", "add", scratch("bare"), task, "--name", "task"))
+      expectTrouble(
+        try evaluate("--store", scratch("bare"), "task"), scratch("bare"), "--config", "--vocab")
+      let named = try evaluate(
+        "--store", scratch("bare"), "task", "--config", scratch("config.json"), "--vocab",
+        scratch("vocab.txt"))
+      #expect(named.output == wanted.output)
+      if RemoteFile.isIncluded {
+        let script = Repository.path + "/Tests/RemoteFilesTests/servers.py"
+        try LoopbackServer.with([script, scratch.path]) { server in
+          let address = "http://127.0.0.1:\(server.port)/plain"
+          #expect(try evaluate("--store", address + "/runs", "task").output == wanted.output)
+          expectTrouble(
+            try evaluate("--store", address + "/bare", "task"), address + "/bare", "--config")
+          expectSuccess(
+            try Diffkit.run("store", "fetch", address + "/runs", "task", "--to", scratch("local")))
+          #expect(try evaluate("--store", scratch("local"), "task").output == wanted.output)
+          // A file of the model that is not the one of the index.
+          try remove(scratch("runs/model/vocab.txt"))
+          try write([1], toFile: scratch("runs/model/vocab.txt"))
+          expectTrouble(
+            try evaluate("--store", address + "/runs", "task"), address + "/runs/model/vocab.txt")
+        }
+        #expect(try Diffkit.run("store", "check", scratch("runs")).code == 2)
+        expectSuccess(try Diffkit.run("store", "check", scratch("local")), "sound")
+      }
     }
   }
 

@@ -55,6 +55,7 @@ import TestSupport
     let diff = try imported(Self.folder + path, on: base)
     let right = try DiffReader(bytes: diffBytes(base, tuned))
     #expect(try same(diff, right))
+    #expect(diff.checkpoints != nil && diff.checkpoints == right.checkpoints)
     #expect(try prints(try TunedCheckpoint(base, [diff])) == prints(tuned))
   }
 
@@ -70,6 +71,54 @@ import TestSupport
   func checkpoints(_ name: String) throws {
     #expect(!PublishedDelta.isDelta(Self.folder + name))
     #expect(throws: DiffError.self) { try PublishedDelta(Self.folder + name) }
+  }
+
+  @Test("a delta is no checkpoint", arguments: published.indices)
+  func noCheckpoint(_ number: Int) throws {
+    let error = #expect(throws: DiffError.self) { try Self.open(Self.published[number].path) }
+    #expect(error?.code == .notACheckpoint)
+    #expect(error?.message.contains("a delta of another tool") == true)
+  }
+
+  @Test("slime's delta of a tied output layer is that of the embedding")
+  func tiedByTool() throws {
+    let (base, tuned) = (try Self.open("base"), try Self.open("tuned"))
+    let diff = try imported(Self.folder + "tied/weight_v000001", on: base)
+    #expect(diff.map(\.name) == ["model.embed.weight"])
+    let made = try TunedCheckpoint(base, [diff])
+    #expect(
+      try prints(made)["model.embed.weight"] == prints(tuned)["model.embed.weight"])
+  }
+
+  @Test("of tied tensors the base stores one: equal payloads count once, others are refused")
+  func tied() throws {
+    try Scratch.with { scratch in
+      let base = scratch("base.safetensors")
+      let rows: [(TensorName, ElementType, Shape)] = [
+        ("a.w", .u8, Shape(vector: 100)), ("b", .u8, Shape(vector: 10)),
+      ]
+      try CheckpointFile.make(at: base, .safetensors, rows).output.commit()
+      let new = [UInt8](repeating: 7, count: 100)
+      let checksum = XXH3.hash128(new.span).description
+      var number = 0
+      func made(_ other: TensorName, _ payload: [UInt8]) throws -> String {
+        number += 1
+        let path = scratch("weight_v\(number)")
+        try writeVersion(
+          path, "xor", [("a.w", compressed(new)), (other, payload)], checksum: checksum)
+        return path
+      }
+      let checkpoint = try CheckpointFile.open(base)
+      // Another name, which the base lacks, and the same name with another separator.
+      for other in ["z.head", "a/w"] as [TensorName] {
+        let diff = try imported(made(other, compressed(new)), on: checkpoint)
+        #expect(diff.map(\.name) == ["a.w"])
+        let made = try made(other, compressed([UInt8](repeating: 8, count: 100)))
+        let error = #expect(throws: DiffError.self) { try imported(made, on: checkpoint) }
+        #expect(error?.code == .mismatch)
+        #expect(error?.tensor == other)
+      }
+    }
   }
 
   @Test("unsupported formats are refused by name")
@@ -241,16 +290,28 @@ import TestSupport
     _ path: String, _ encoding: String, payload: [UInt8], file: String = "m.safetensors",
     version: String = "\"000001\""
   ) throws {
+    try writeVersion(
+      path, encoding, [("w", payload)], checksum: "0", file: file, version: version)
+  }
+
+  /// Writes a folder of a version of tensors with one checksum.
+  private func writeVersion(
+    _ path: String, _ encoding: String, _ payloads: [(name: TensorName, bytes: [UInt8])],
+    checksum: String, file: String = "m.safetensors", version: String = "\"000001\""
+  ) throws {
     try makeFolder(path)
     let output = try SafeTensorsPayloads(
-      path + "/m.safetensors", ["w"], valueLength: 32, overwriting: false)
-    try output.append(payload.span)
-    output.end("w", value: "0")
+      path + "/m.safetensors", payloads.map(\.name), valueLength: 32, overwriting: false)
+    for (name, bytes) in payloads {
+      try output.append(bytes.span)
+      output.end(name, value: checksum)
+    }
     try output.commit()
+    let map = payloads.map { "\"\($0.name)\": \"\(file)\"" }.joined(separator: ", ")
     let index = """
       {"metadata": {"version": \(version), "base_version": 0, "delta_encoding": "\(encoding)",
       "compression_format": "zstd", "checksum_format": "xxh3-128"},
-      "weight_map": {"w": "\(file)"}}
+      "weight_map": {\(map)}}
       """
     try write(Array(index.utf8), toFile: path + "/model.safetensors.index.json")
   }

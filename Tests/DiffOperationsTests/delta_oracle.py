@@ -144,6 +144,10 @@ def make(folder, disk_delta=None):
         target = folder / f"{encoding}-{checksum}" / "weight_v000001"
         write_version(target, slime, (base, tuned), encoding, checksum)
     write_version(folder / "unchanged" / "weight_v000001", slime, (base, base), "xor", "xxh3-128")
+    # An output layer that is tied to the embedding: the delta names both, the base stores one.
+    name = "model.embed.weight"
+    tied = [{name: side[name], "lm_head.weight": side[name]} for side in (base, tuned)]
+    write_version(folder / "tied" / "weight_v000001", slime, tied, "xor", "xxh3-128")
 
 
 def contents(path):

@@ -2,6 +2,7 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import DiffStore
+import Kernels
 import SystemSupport
 import TensorCore
 import Testing
@@ -41,19 +42,49 @@ import TestSupport
     }
   }
 
-  @Test("a payload whose checksum is right and whose result is not is refused: NaN and all")
+  @Test("a link whose every checksum is right and whose result is not is refused: NaN and all")
   func resultNotPayload() throws {
     try chain(2, seed: 22) { folder, store, models in
-      // Where the checkpoint was changed since it was recognized, the same bytes lead elsewhere.
-      var altered = models[1]
-      let place = try #require(altered.firstIndex { $0.name == "a.weight" })
-      altered[place].bytes.replaceSubrange(0..<2, with: [0xC0, 0x7F])
-      let served = try folder.write("served.safetensors", altered)
-      let error = #expect(throws: DiffError.self) {
-        try store.switch(CheckpointFile.open(served), to: "step-2")
+      let served = try folder.write("served.safetensors", models[1])
+      let two = try #require(store.index["step-2"]?.link)
+      var wrong = models[2]
+      let place = try #require(wrong.firstIndex { $0.name == "a.weight" })
+      wrong[place].bytes.replaceSubrange(0..<2, with: [0xC0, 0x7F])
+      let text = String(
+        decoding: try contents(ofFile: folder("store/store.json")), as: UTF8.self)
+      // The diff states the result that it has, or the one that the version should have.
+      for claims in [nil, models[2][place].fingerprint] {
+        let made = MemorySink()
+        _ = try Diffs.create(
+          from: MemoryCheckpoint(models[1]), to: MemoryCheckpoint(wrong), into: made)
+        let forged = try DiffReader(bytes: made.bytes).rewritten { entry, _ in
+          if let claims, entry.name == "a.weight" { entry.result = claims }
+        }
+        let link = try DiffReader(bytes: forged)
+        try write(forged, toFile: folder("store/links/\(link.identity).diff"))
+        var hash = SHA256()
+        hash.update(forged.span)
+        try remove(folder("store/store.json"))
+        let index = text.replacing(two.identity.description, with: link.identity.description)
+          .replacing(
+            "\"size\":\(two.file.size),\"sha256\":\"\(two.file.sha256)\"",
+            with: "\"size\":\(forged.count),\"sha256\":\"\(hash.digest)\"")
+        try write(Array(index.utf8), toFile: folder("store/store.json"))
+        let opened = try Store(folder("store"))
+        _ = try opened.checkpoint(of: "step-2")
+        for output in [nil, folder("out.safetensors")] {
+          let error = #expect(throws: DiffError.self) {
+            try opened.switch(CheckpointFile.open(served), to: "step-2", output: output)
+          }
+          #expect(error?.code == .checksum)
+        }
+        #expect(throws: DiffError.self) {
+          try opened.get("step-2", to: folder("out.safetensors"))
+        }
+        #expect(!File.exists(folder("out.safetensors")))
+        #expect(try folder.holds(served, models[1]))
+        #expect(try opened.problems().count == 1)
       }
-      #expect(error?.code == .wrongBase)
-      #expect(try folder.holds(served, altered))
     }
   }
 

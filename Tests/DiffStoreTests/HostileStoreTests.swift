@@ -53,6 +53,7 @@ import TestSupport
         (#""parent":"one","#, "", "a parent without a link"),
         (#""kind":"exact""#, #""kind":"other""#, "'kind'"),
         (#""anchor-share":100.0"#, #""anchor-share":0"#, "out of range"),
+        (#""generation":3"#, #""generation":18446744073709551615"#, "out of range"),
         (#""folder":false"#, #""folder":true"#, "'name'"),
         (#""sha256":""#, #""sha256":"x"#, "'sha256'"),
         (#""size":"#, #""size":-"#, "'size'"),
@@ -64,6 +65,13 @@ import TestSupport
         let error = refusal { _ = try Store(folder("store")) }
         #expect(error?.description.contains(reason) == true, "\(new): \(String(describing: error))")
         #expect(error?.path?.hasSuffix("store.json") == true)
+      }
+      let file = #"{"size":1,"sha256":"\#(String(repeating: "0", count: 64))","name":"NAME"}"#
+      for (names, reason) in [(["../x"], "not a path below"), (["x", "x"], "occurs twice")] {
+        let model = names.map { file.replacing("NAME", with: $0) }.joined(separator: ",")
+        try write(text.replacing("\"versions\"", with: "\"model\":[\(model)],\"versions\""), folder)
+        let error = refusal { _ = try Store(folder("store")) }
+        #expect(error?.description.contains(reason) == true, "\(names)")
       }
       let anchor = try #require(store.index.versions[0].anchor)
       for name in ["../../x", "a/b", "/etc/passwd", "", "..", "x\u{2F}\u{301}"] {
@@ -97,6 +105,21 @@ import TestSupport
         try write(text.replacing("NAME", with: name), folder)
         _ = try Store(folder("store"))
       }
+    }
+  }
+
+  @Test("sizes that add up to more than a number holds are problems, not the end of the program")
+  func sizes() throws {
+    try with(seed: 17) { folder, store, _, text in
+      var text = text
+      for file in store.index.versions.flatMap({ [$0.link?.file, $0.anchor?.files[0]] }) {
+        guard let file else { continue }
+        text.replace("\"size\":\(file.size),", with: "\"size\":\(UInt64.max - 1),")
+      }
+      try write(text, folder)
+      let report = try Store(folder("store")).check()
+      #expect(report.problems.count == 3)
+      #expect(report.bytes == .max)
     }
   }
 
@@ -186,19 +209,7 @@ import TestSupport
         _ = try Diffs.create(
           from: MemoryCheckpoint(models[0]), to: MemoryCheckpoint(folder.step(models[0])),
           into: honest)
-        let reader = try DiffReader(bytes: honest.bytes)
-        let sink = MemorySink()
-        let writer = try DiffWriter(sink)
-        for (number, entry) in reader.enumerated() {
-          var entry = entry
-          change(&entry, number)
-          try writer.begin(entry)
-          var pages = reader.pages(of: entry)
-          while let changes = try pages.next() { try writer.append(changes) }
-          try writer.end()
-        }
-        try writer.finish()
-        return try DiffReader(bytes: sink.bytes)
+        return try DiffReader(bytes: DiffReader(bytes: honest.bytes).rewritten(change))
       }
       let before = try contents(ofFile: folder("store/store.json"))
       var options = AddOptions()

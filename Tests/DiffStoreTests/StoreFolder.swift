@@ -117,3 +117,21 @@ extension Store {
     try check(rebuilding: rebuilding).problems.map { "\($0.version): \($0.error)" }
   }
 }
+
+extension DiffReader {
+  /// Returns a diff of the same changes, without extensions, whose entries may state something else.
+  func rewritten(_ change: (inout DiffEntry, Int) -> Void = { _, _ in }) throws -> [UInt8] {
+    let sink = MemorySink()
+    let writer = try DiffWriter(sink)
+    for (number, entry) in enumerated() {
+      var entry = entry
+      change(&entry, number)
+      try writer.begin(entry)
+      var pages = pages(of: entry)
+      while let changes = try pages.next() { try writer.append(changes) }
+      try writer.end()
+    }
+    try writer.finish()
+    return sink.bytes
+  }
+}

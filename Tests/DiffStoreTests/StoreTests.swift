@@ -2,6 +2,7 @@ import Checkpoints
 import DiffFormat
 import DiffOperations
 import DiffStore
+import SystemSupport
 import TensorCore
 import Testing
 import TestSupport
@@ -190,7 +191,7 @@ import TestSupport
       #expect(compacted.versions.count == 6 && compacted.links == 3)
       try expectAll(["base", "step-3", "step-6", "step-9"])
       #expect(try store.check().unused.count == 9)
-      #expect(try store.prune().waiting == 9)
+      for grace in [3600, UInt64.max] { #expect(try store.prune(grace: grace).waiting == 9) }
       #expect(try store.prune(grace: 0).files == 9)
       #expect(try store.check().unused == [])
       try store.rename("step-6", to: "release")
@@ -245,6 +246,137 @@ import TestSupport
       #expect(error?.message.contains("nearest is 'step'") == true)
       #expect(error?.message.contains("4 of 5") == true)
       #expect(try folder.holds(path, other))
+    }
+  }
+
+  // MARK: Routes
+
+  @Test("a route begins at any version that the checkpoint is, and at any anchor, up and down")
+  func routes() throws {
+    try StoreFolder.with(seed: 8) { folder in
+      let base = folder.model()
+      let store = try folder.store(base, share: 100, links: 2)
+      var model = base
+      for number in 1...4 {
+        model = folder.step(model)
+        try store.add(model, "\(number)", in: folder)
+      }
+      #expect(store.index.versions.filter { $0.anchor != nil }.map(\.name) == ["base", "3"])
+      // The anchor is below.
+      let got = try store.get("2", to: folder("got.safetensors"))
+      #expect((got.from, got.links) == ("3", 1))
+      #expect(got.cost == store.index["3"]?.link?.file.size)
+      // The base again, of which the next version is a child.
+      try store.add(base, "again", in: folder)
+      let next = folder.step(base)
+      try store.add(next, "next", in: folder)
+      let served = try folder.write("served.safetensors", base)
+      let outcome = try store.switch(CheckpointFile.open(served), to: "next")
+      #expect((outcome.from, outcome.links) == ("again", 1))
+      #expect(try folder.holds(served, next))
+      let follower = try Follower(store, at: "base")
+      try follower.prepare("next")
+      #expect(try follower.commit().name == "next")
+    }
+  }
+
+  @Test("additions are undone by what differs from an anchor, which is the cost")
+  func additiveBack() throws {
+    try StoreFolder.with(seed: 9) { folder in
+      let base = folder.model()
+      let store = try folder.store(base, share: 100)
+      var creation = CreateOptions()
+      creation.mode = .add(.all, values: .f32)
+      creation.skipsNonfloat = true
+      let sink = MemorySink()
+      _ = try Diffs.create(
+        from: MemoryCheckpoint(base), to: MemoryCheckpoint(folder.step(base, only: ["b.weight"])),
+        into: sink, creation)
+      var options = AddOptions()
+      options.name = "task"
+      _ = try store.add(DiffReader(bytes: sink.bytes), options)
+      let served = folder("served.safetensors")
+      _ = try store.get("task", to: served)
+      let outcome = try store.switch(CheckpointFile.open(served), to: "base")
+      #expect((outcome.from, outcome.links, outcome.tensors) == ("base", 0, 1))
+      #expect(outcome.cost == store.index["base"]?.anchor?.size)
+      #expect(try folder.holds(served, base))
+    }
+  }
+
+  @Test("an output has the container of the checkpoint, over an anchor too")
+  func containers() throws {
+    try StoreFolder.with(seed: 10) { folder in
+      let base = folder.model()
+      let store = try folder.store(base, share: 100, links: 1)
+      var model = base
+      for number in 1...4 {
+        model = folder.step(model, 0.3)
+        try store.add(model, "\(number)", in: folder)
+      }
+      // A folder of two files, with an index and a configuration.
+      try makeFolder(folder("served"))
+      let parts = ["one.safetensors": base.prefix(2), "two.safetensors": base.dropFirst(2)]
+      for (name, part) in parts { try folder.write("served/" + name, Array(part)) }
+      let map = parts.flatMap { name, part in part.map { "\"\($0.name)\":\"\(name)\"" } }
+      let index = "{\"metadata\":{},\"weight_map\":{\(map.sorted().joined(separator: ","))}}"
+      try write(Array(index.utf8), toFile: folder("served/model.safetensors.index.json"))
+      try write(Array("{}".utf8), toFile: folder("served/config.json"))
+      let outcome = try store.switch(
+        CheckpointFile.open(folder("served")), to: "4", output: folder("out"))
+      #expect(outcome.from == "4" && outcome.links == 0)
+      #expect(try Set(Folder.names(folder("out"))) == Set(Folder.names(folder("served"))))
+      #expect(try folder.holds(folder("out"), model))
+      // A file with metadata.
+      let (output, stored) = try CheckpointFile.make(
+        at: folder("file.safetensors"), .safetensors, base.map { ($0.name, $0.type, $0.shape) },
+        metadata: ["format": "pt"])
+      for (tensor, row) in zip(base, stored) where !tensor.bytes.isEmpty {
+        try output.write(tensor.bytes.span, to: row, at: 0)
+      }
+      try output.commit()
+      let file = try CheckpointFile.open(folder("file.safetensors"))
+      let other = try store.switch(file, to: "4", output: folder("other.safetensors"))
+      #expect(other.from == "4")
+      #expect(try CheckpointFile.open(folder("other.safetensors")).metadata == ["format": "pt"])
+      #expect(try folder.holds(folder("other.safetensors"), model))
+      // The suffix of another format.
+      let suffixed = folder("other.h5")
+      let switching = #expect(throws: DiffError.self) {
+        try store.switch(file, to: "4", output: suffixed)
+      }
+      let getting = #expect(throws: DiffError.self) { try store.get("4", to: suffixed) }
+      #expect(switching?.code == .usage && getting?.code == .usage)
+      #expect(!File.exists(suffixed))
+    }
+  }
+
+  // MARK: Parents
+
+  @Test("a diff that states no checkpoint and was made for several versions needs a parent")
+  func severalParents() throws {
+    try StoreFolder.with(seed: 12) { folder in
+      let base = folder.model()
+      let store = try folder.store(base, share: 100)
+      let one = folder.step(base, only: ["a.weight"])
+      try store.add(one, "one", in: folder)
+      try store.add(folder.step(one, only: ["b.weight"]), "two", in: folder)
+      func diff(only name: TensorName) throws -> DiffReader {
+        let sink = MemorySink()
+        _ = try Diffs.create(
+          from: MemoryCheckpoint(base), to: MemoryCheckpoint(folder.step(base, only: [name])),
+          into: sink)
+        return try DiffReader(bytes: DiffReader(bytes: sink.bytes).rewritten())
+      }
+      let bias = try diff(only: "b.bias")
+      let error = #expect(throws: DiffError.self) { try store.add(bias) }
+      #expect(error?.code == .wrongBase && error?.remedy == .parent)
+      #expect(error?.message.contains("'base', 'one', 'two'") == true)
+      var options = AddOptions()
+      options.parent = "one"
+      #expect(try store.add(bias, options).version.parent == "one")
+      #expect(try store.add(diff(only: "a.weight")).version.parent == "base")
+      #expect(try store.problems() == [])
     }
   }
 }

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +235,18 @@ def test_store_samples(tmp_path: Path) -> None:
         return answer.stdout
 
     run(sys.executable, str(samples / "publish_steps.py"), "runs", "3")
-    run("diffkit", "store", "fetch", "runs", "step-3", "--to", "local")
-    said = run(sys.executable, str(samples / "follow_store.py"), "local", "step-0", "step-3")
-    assert "bit for bit step-3" in said
+    # The steps that are there, and those that are published while the worker follows.
+    watch = ["diffkit", "store", "fetch", "runs", "step-0", "--to", "local", "--watch", "-q"]
+    fetching = subprocess.Popen([*watch, "--every", "0.1"], cwd=tmp_path, env=environment)
+    try:
+        while not (tmp_path / "local/store.json").exists():
+            assert fetching.poll() is None
+            time.sleep(0.05)
+        follow = str(samples / "follow_store.py")
+        assert "bit for bit step-3" in run(sys.executable, follow, "local", "step-0", "step-3")
+        run("diffkit", "store", "add", "runs", "steps/even.safetensors", "--name", "step-4")
+        assert "bit for bit step-4" in run(sys.executable, follow, "local", "step-3", "step-4")
+        assert fetching.poll() is None
+    finally:
+        fetching.terminate()
+        fetching.wait()

@@ -105,17 +105,19 @@ struct RemoteFileTests {
     }
   }
 
-  @Test("failures that pass are waited for")
-  func failing() throws {
+  @Test(
+    "failures that pass are waited for, whatever pause the server asks for",
+    arguments: ["failing", "later"])
+  func failing(_ mode: String) throws {
     try MisbehavingServer.with(300_000) { server in
-      let file = try RemoteFile(server.address("failing"), server.options)
+      let file = try RemoteFile(server.address(mode), server.options)
       try file.fetchAll()
       #expect(try file.bytes(0..<300_000) == server.bytes)
     }
   }
 
   static let refusals: [(mode: String, code: DiffError.Code, word: String)] = [
-    ("dead", .io, "500; given up after 4 attempts"), ("denied", .denied, "403"),
+    ("dead", .io, "500 (given up after 4 attempts)"), ("denied", .denied, "403"),
     ("cutting_whole", .io, "given up"), ("shifted", .io, "sends bytes"),
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
     ("more", .io, "more bytes than it stated"),
@@ -229,6 +231,33 @@ struct RemoteFileTests {
       }
       #expect(failures > 40)
       #expect(try server.log("tiny").map(\.sent).reduce(0, +) <= 153_000)
+    }
+  }
+
+  @Test("a file of a folder that was given up goes on where it was; the cache is empty afterwards")
+  func resumedFile() throws {
+    try MisbehavingServer.with(150_000) { server in
+      var options = server.options
+      options.cache = server.scratch("cache")
+      options.attempts = 1
+      var failures = 0
+      while true {
+        // Another process.
+        let folder = RemoteFolder(
+          try #require(RemoteAddress("http://127.0.0.1:\(server.port)/tiny")), options)
+        let path = server.scratch("file-\(failures)")
+        do {
+          try folder.fetch("data", limit: 150_000, into: File(creating: path))
+          #expect(try contents(ofFile: path) == server.bytes)
+          break
+        } catch {
+          failures += 1
+          try #require(failures < 100)
+        }
+      }
+      #expect(failures > 40)
+      #expect(try server.log("tiny").map(\.sent).reduce(0, +) <= 153_000)
+      #expect(try Folder.names(server.scratch("cache")) == [])
     }
   }
 

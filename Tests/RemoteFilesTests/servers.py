@@ -188,6 +188,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(503 if number % 4 == 3 else 500, b"no")
         self.answer(206, part, tag + content)
 
+    def do_later(self, number, data, part, first, last, tag, content):
+        """Answers 503 three times, and asks for pauses that are none."""
+        if number % 4 != 0:
+            pauses = ["nan", "-nan", "inf", "-inf", "-1", "1e999", "soon"]
+            return self.answer(503, b"no", [("Retry-After", pauses[number % len(pauses)])])
+        self.answer(206, part, tag + content)
+
+    def do_outage(self, number, data, part, first, last, tag, content):
+        """Answers 503 while there is a file `outage`."""
+        if os.path.exists(os.path.join(FOLDER, "outage")):
+            return self.answer(503, b"no")
+        self.do_plain(number, data, part, first, last, tag, content)
+
     def do_dead(self, number, data, part, first, last, tag, content):
         self.answer(500, b"no")
 

@@ -1,6 +1,6 @@
 """A worker that follows a store in a folder: weights in memory, changed where they are.
 
-diffkit store fetch s3://bucket/runs step-0 --to local --watch &
+diffkit store fetch s3://bucket/runs step-0 --to local --watch &   # what is there, and what comes
 python follow_store.py local step-0 step-5
 
 The store is that of `publish_steps.py`, brought by `store fetch`, which has checked every link. A server

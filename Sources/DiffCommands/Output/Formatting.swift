@@ -48,8 +48,10 @@ extension Int {
 extension Double {
   /// Returns fixed notation with `digits` digits after the point.
   package func fixed(_ digits: Int) -> String {
-    guard isFinite, magnitude < 1e15 else { return isNaN ? "nan" : "\(self)" }
     let scale = (0..<digits).reduce(1) { scale, _ in scale * 10 }
+    guard isFinite, magnitude < 1e15, magnitude * Double(scale) < 1e18 else {
+      return isNaN ? "nan" : "\(self)"
+    }
     let scaled = Int64((magnitude * Double(scale)).rounded())
     let fraction = String(scaled % Int64(scale))
     let padding = String(repeating: "0", count: Swift.max(0, digits - fraction.count))

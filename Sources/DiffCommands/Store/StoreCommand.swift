@@ -48,7 +48,8 @@ struct StoreInitCommand: ParsableCommand {
     commandName: "init",
     abstract: "Create a store with a checkpoint as its first version.",
     discussion: """
-      The checkpoint is copied, and the copy is verified by its fingerprint.
+      The checkpoint is copied, and the copy is verified by its fingerprint. The configuration and \
+      the tokenizer of a model are copied too if they are beside the checkpoint.
 
         diffkit store init runs base.safetensors
       """)
@@ -73,19 +74,22 @@ struct StoreInitCommand: ParsableCommand {
   func run() throws {
     let made: Store
     let checkpoint = try CheckpointFile.open(base)
+    let model = ModelFiles.beside(checkpoint)
     let target = try StoreTarget(store.store, store.network)
     defer { withExtendedLifetime(target) {} }
     switch target {
     case .folder(let path):
       made = try Store.create(
-        path, base: checkpoint, named: name, metadata: metadata.values, anchorShare: anchorShare,
-        anchorLinks: anchorLinks, progress: report.progress.show)
+        path, base: checkpoint, named: name, metadata: metadata.values, model: model,
+        anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
     case .address(let origin, let kept, _):
       made = try Store.create(
         at: origin, keptIn: kept, base: checkpoint, named: name, metadata: metadata.values,
-        anchorShare: anchorShare, anchorLinks: anchorLinks, progress: report.progress.show)
+        model: model, anchorShare: anchorShare, anchorLinks: anchorLinks,
+        progress: report.progress.show)
     }
-    try report.print(VersionOutput(made.name, made.index.versions[0]))
+    try report.print(
+      VersionOutput(made.name, made.index.versions[0], model: made.index.model.map(\.name)))
   }
 }
 
@@ -96,18 +100,24 @@ struct StoreAddCommand: ParsableCommand {
     abstract: "Add a checkpoint, as the exact diff from its parent, or a diff as it is.",
     discussion: """
       A version without --name is named by its fingerprint, and 'store compact' may combine its \
-      link with the next one.
+      link with the next one. A delta of another tool (spec/DELTAS.md) becomes the equivalent exact \
+      diff.
 
         diffkit store add runs step-7.safetensors --name step-7 --parent step-6
         diffkit store add runs sms.diff --name sms --meta score.accuracy=0.97
+        diffkit store add runs weight_v000007 --name step-7 --parent step-6
       """)
 
   @OptionGroup var store: StoreArgument
-  @Argument(help: "A checkpoint or a diff.", completion: .file()) var file: String
+  @Argument(help: "A checkpoint, a diff, or a delta of another tool.", completion: .file())
+  var file: String
   @Option(help: "The name of the version.") var name: String?
 
   @Option(
-    help: "The parent version; by default the base of the diff, or the version added last.")
+    help: """
+      The parent version; by default the base of the diff, the base version of the delta if there is \
+      one of this number, or the version added last.
+      """)
   var parent: String?
 
   @Option(
@@ -132,14 +142,19 @@ struct StoreAddCommand: ParsableCommand {
     options.metadata = metadata.values
     let takesDiff = try isDiff(file)
     guard !takesDiff || from == nil else {
-      throw DiffError(.usage, "is a diff; --from applies to checkpoints only", path: file)
+      throw DiffError(
+        .usage, "is a diff; --from applies to checkpoints and deltas only", path: file)
     }
+    let source = try from.map { try CheckpointFile.open($0) }
+    let show = report.progress.show
     let addition =
-      try takesDiff
-      ? store.add(openDiff(file), options, progress: report.progress.show)
-      : store.add(
-        CheckpointFile.open(file), options, from: from.map { try CheckpointFile.open($0) },
-        progress: report.progress.show)
+      if takesDiff {
+        try store.add(openDiff(file), options, progress: show)
+      } else if PublishedDelta.isDelta(file) {
+        try store.add(PublishedDelta(file), options, from: source, progress: show)
+      } else {
+        try store.add(CheckpointFile.open(file), options, from: source, progress: show)
+      }
     try report.print(VersionOutput(store.name, addition.version, addition.summary))
   }
 }
@@ -150,9 +165,14 @@ private struct VersionOutput: CommandOutput {
   let version: StoreLogOutput.Version
   /// Objects of either checkpoint that are not in the link.
   let notCompared, notCarried: [CheckpointInspection.Skipped]
+  /// The files of the model that were copied into the store.
+  let model: [String]
 
-  init(_ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil) {
+  init(
+    _ store: String, _ version: StoreVersion, _ summary: CreateSummary? = nil, model: [String] = []
+  ) {
     self.store = store
+    self.model = model.sorted()
     self.version = StoreLogOutput.Version(version, depth: 0)
     notCompared = summary?.notCompared.map { .init($0) } ?? []
     notCarried = summary?.notCarried.map { .init($0) } ?? []
@@ -168,6 +188,7 @@ private struct VersionOutput: CommandOutput {
     }
     if let anchor = version.anchor { parts.append("an anchor of \(anchor.bytes)") }
     var lines = ["\(store): '\(version.name)', " + parts.joined(separator: ", ")]
+    if !model.isEmpty { lines.append("with the model's \(model.joined(separator: ", "))") }
     for object in notCompared {
       lines.append("not compared: \(object.name.abbreviated()), \(object.reason)")
     }

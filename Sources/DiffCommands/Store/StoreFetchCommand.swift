@@ -22,7 +22,11 @@ struct StoreFetchCommand: ParsableCommand {
   @Option(help: "The destination store, created if it does not exist.", completion: .directory)
   var to: String
 
-  @Flag(help: "Continue with each version that descends from this one, until a signal ends it.")
+  @Flag(
+    help: """
+      Continue with each version that descends from this one, until a signal ends it; if the server \
+      does not respond for a while, too.
+      """)
   var watch = false
 
   @Option(help: "The interval of polling the store, in seconds.")
@@ -38,42 +42,60 @@ struct StoreFetchCommand: ParsableCommand {
 
   func run() throws {
     try store.with { source in
-      var fetched: [String: Fingerprint] = [:]
-      try fetch(name, from: source, &fetched)
-      var generation = source.index.generation
+      try fetch(name, from: source)
+      var followed = [name: try source.version(name).fingerprint]
+      var isInterrupted = false
       while watch {
-        usleep(UInt32(every.truncatingRemainder(dividingBy: 1) * 1e6))
-        sleep(UInt32(every))
-        try source.refresh()
-        guard source.index.generation != generation else { continue }
-        generation = source.index.generation
-        for name in following(fetched, source.index) { try fetch(name, from: source, &fetched) }
+        do {
+          for name in try following(&followed, source.index) { try fetch(name, from: source) }
+          pause()
+          try source.refresh()
+          if isInterrupted { note("\(source.name): watching again") }
+          isInterrupted = false
+        } catch let error as DiffError where error.mayPass {
+          if !isInterrupted { note(error.line(\.commandLine) + "; still watching") }
+          isInterrupted = true
+          pause()
+        }
       }
     }
   }
 
-  private func fetch(
-    _ name: String, from source: Store, _ fetched: inout [String: Fingerprint]
-  ) throws {
+  private func pause() {
+    usleep(UInt32(every.truncatingRemainder(dividingBy: 1) * 1e6))
+    sleep(UInt32(every))
+  }
+
+  private func note(_ text: String) { StandardError.write(text.escapingControls + "\n") }
+
+  private func fetch(_ name: String, from source: Store) throws {
     let outcome = try Store.fetch(name, from: source, to: to)
-    fetched[name] = try source.version(name).fingerprint
     try report.print(StoreFetchOutput(from: source.name, to: to, name: name, outcome))
   }
 
-  /// Returns the new versions that descend from one that was fetched, each after its parent.
+  /// Returns the versions that the destination lacks of those that descend from a followed one, each
+  /// after its parent; all descendants are followed from now on.
   private func following(
-    _ fetched: [String: Fingerprint], _ index: StoreIndex
-  ) -> [String] {
+    _ followed: inout [String: Fingerprint], _ index: StoreIndex
+  ) throws(DiffError) -> [String] {
+    let here = try Store(to).index
     var line: Set<String> = []
     var new: [String] = []
     for version in index.versions {
       let follows = version.parent.map { line.contains($0) } ?? false
-      guard follows || fetched[version.name] == version.fingerprint else { continue }
+      guard follows || followed[version.name] == version.fingerprint else { continue }
       line.insert(version.name)
-      if follows, fetched[version.name] != version.fingerprint { new.append(version.name) }
+      followed[version.name] = version.fingerprint
+      if here[version.name]?.fingerprint != version.fingerprint { new.append(version.name) }
     }
     return new
   }
+}
+
+extension DiffError {
+  /// True if the same attempt may succeed later: a server does not respond, or another process is
+  /// changing one of the stores.
+  fileprivate var mayPass: Bool { remedy == .tryLater || code == .locked || code == .changed }
 }
 
 /// The output of `store fetch` for a version.

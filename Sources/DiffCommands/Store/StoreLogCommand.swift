@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiffOperations
 import DiffStore
 import TensorCore
 
@@ -90,8 +91,8 @@ struct StoreLogOutput: CommandOutput {
       depths[version.name] = depth
       let size = version.anchor?.size ?? sizes[parent] ?? 0
       sizes[version.name] = size
-      full &+= size
-      stored &+= (version.link?.file.size ?? 0) &+ (version.anchor?.size ?? 0)
+      full = [full, size].clampedSum
+      stored = [stored, version.link?.file.size ?? 0, version.anchor?.size ?? 0].clampedSum
       versions.append(Version(version, depth: depth))
     }
     (self.versions, self.stored, self.full) = (versions, stored, full)

@@ -70,9 +70,9 @@ struct StoreGetCommand: ParsableCommand {
     }
     try check(output: output, isNoneOf: [])
     let outcome = try store.with { store in
-      let anchor = try CheckpointFile.open(store.checkpoint(of: name).path)
-      return try store.get(
-        name, to: output, replacing: store.replacedFiles(of: anchor, for: name),
+      try store.get(
+        name, to: output,
+        replacing: store.replacedFiles(of: store.container(of: name), for: name),
         overwriting: outputs.force, progress: report.progress.show)
     }
     try report.print(SwitchOutput(output, outcome, isCopy: true))

@@ -52,6 +52,16 @@ struct ModelFiles: ParsableArguments {
     try TokenizerFiles.open(vocab ?? Self.folder(of: checkpoint))
   }
 
+  /// Returns the files of the model that are beside a checkpoint in a single file: the configuration and
+  /// the tokenizer; none without a configuration of a model.
+  static func beside(_ checkpoint: any Checkpoint) -> [String] {
+    guard checkpoint.files == [checkpoint.path] else { return [] }
+    let folder = folder(of: checkpoint.path)
+    guard (try? EncoderConfiguration(contentsOf: folder + "/config.json")) != nil else { return [] }
+    return TokenizerFiles.names.map { "\(folder)/\($0)" }.filter { File.isRegular($0) }
+      + ["\(folder)/config.json"]
+  }
+
   static func folder(of checkpoint: String) -> String {
     Folder.exists(checkpoint) ? checkpoint : OutputFile.split(checkpoint).folder
   }

@@ -67,11 +67,26 @@ struct TunedModel {
   ) throws {
     let facts = try TaskFacts(try store.version(version).metadata, path: store.path)
     let checkpoint = try store.checkpoint(of: version)
-    // The files of the model are in the folder of its anchor, or in the store.
-    let place = Folder.exists(checkpoint.path) ? checkpoint.path : store.path
-    try self.init(
-      checkpoint, facts, try files.configuration(beside: place), beside: place, files: files,
-      calculation: calculation)
+    // The files of the model are in the folder of its anchor, or in the store's own.
+    let folder = try Folder.exists(checkpoint.path) ? checkpoint.path : store.modelFolder()
+    guard folder != nil || files.config != nil && files.vocab != nil else {
+      throw DiffError(
+        .notFound,
+        "has no config.json and no tokenizer, since none were beside its base; give --config and "
+          + "--vocab", path: store.name)
+    }
+    let place = folder ?? store.path
+    do {
+      try self.init(
+        checkpoint, facts, try files.configuration(beside: place), beside: place, files: files,
+        calculation: calculation)
+    } catch let error as DiffError {
+      // Files that were fetched are those of the address.
+      guard let path = error.path, path.hasPrefix(store.path) else { throw error }
+      var error = error
+      error.path = store.name + path.dropFirst(store.path.count)
+      throw error
+    }
   }
 
   private init(

@@ -193,11 +193,15 @@ extension CreateSummary {
 }
 
 /// The result of writing a tensor of two checkpoints to the diff.
-struct WrittenPair {
+package struct WrittenPair: Sendable {
   /// The number of values in the sparse entry; nil if there is no entry.
-  var changes: UInt64?
+  package var changes: UInt64?
   /// The fingerprint before and after; nil if the tensor does not exist.
-  var base, result: Fingerprint?
+  package var base, result: Fingerprint?
+
+  package init(changes: UInt64? = nil, base: Fingerprint? = nil, result: Fingerprint? = nil) {
+    (self.changes, self.base, self.result) = (changes, base, result)
+  }
 }
 
 extension [TensorPair] {

@@ -30,12 +30,13 @@ extension DiffWriter {
   /// Writes the exact, reversible difference of a tensor of the base and one of another checkpoint:
   /// the exclusive-or, or a reshape. Equal tensors have no entry.
   ///
+  /// - Returns: the fingerprints of both.
   /// - Throws: `unsupported` if their types differ.
   /// - Complexity: O(bytes of both).
   package func writeExact(
     _ base: StoredTensor, in baseFile: any Checkpoint, to tuned: StoredTensor,
     in tunedFile: any Checkpoint
-  ) throws(DiffError) {
+  ) throws(DiffError) -> WrittenPair {
     guard base.type == tuned.type else {
       throw DiffError(
         .unsupported,
@@ -44,10 +45,7 @@ extension DiffWriter {
     }
     let pair = TensorPair(
       name: base.name, base: base, tuned: tuned, baseFile: baseFile, tunedFile: tunedFile)
-    if pair.isReshape {
-      _ = try pair.writeReshape(base, tuned, self)
-    } else {
-      _ = try pair.writeExact(.xor, self)
-    }
+    return try pair.isReshape
+      ? pair.writeReshape(base, tuned, self) : pair.writeExact(.xor, self)
   }
 }

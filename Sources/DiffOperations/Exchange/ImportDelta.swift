@@ -5,8 +5,11 @@ import SystemSupport
 import TensorCore
 
 extension Diffs {
-  /// Writes the exact diff equivalent to a delta of another tool on its base. The new bytes of each
-  /// tensor must have the checksum in the delta, which detects a wrong base.
+  /// Writes the exact diff equivalent to a delta of another tool on its base, with the fingerprints of
+  /// both checkpoints. The new bytes of each tensor must have the checksum in the delta, which detects
+  /// a wrong base.
+  ///
+  /// A delta may name tied tensors of which the base stores one: payloads that are equal count once.
   ///
   /// - Parameters:
   ///   - delta: the delta to convert.
@@ -16,7 +19,7 @@ extension Diffs {
   ///   - handler: called repeatedly with the progress.
   /// - Throws: `mismatch` for tensors that the base lacks; `wrongBase` or `checksum` if the new
   ///   bytes do not match; `malformed` for damaged payloads; `io`.
-  /// - Complexity: O(bytes of the tensors that change); memory for a few blocks.
+  /// - Complexity: O(bytes of the base); memory for a few blocks.
   public static func `import`(
     _ delta: PublishedDelta, on base: any Checkpoint, into sink: any ByteSink,
     _ options: ImportOptions = ImportOptions(), progress handler: ProgressHandler? = nil
@@ -24,19 +27,31 @@ extension Diffs {
     let stamps = InputStamps([base])
     let names = TensorNames(base, options.names)
     var found: [(stored: StoredTensor, payload: PublishedDelta.Payload)] = []
-    var missing: [TensorName] = []
-    var taken: [TensorName: TensorName] = [:]
+    var unknown: [PublishedDelta.Payload] = []
+    var taken: [TensorName: PublishedDelta.Payload] = [:]
     for payload in delta.payloads {
       guard let stored = try names.find(payload.name) else {
-        missing.append(payload.name)
+        unknown.append(payload)
         continue
       }
-      if let other = taken.updateValue(payload.name, forKey: stored.name) {
+      guard let other = taken.updateValue(payload, forKey: stored.name) else {
+        found.append((stored, payload))
+        continue
+      }
+      guard try payload.equals(other) else {
         throw DiffError(
-          .mismatch, "is the same tensor as '\(other)' in \(base.path)", path: delta.path,
+          .mismatch, "is the same tensor as '\(other.name)' in \(base.path)", path: delta.path,
           tensor: payload.name)
       }
-      found.append((stored, payload))
+    }
+    var missing: [TensorName] = []
+    let known = Dictionary(found.map { ($0.payload.checksum, $0.payload) }) { first, _ in first }
+    for payload in unknown {
+      // Fireworks' files name unchanged tensors too, which may be equal without being tied.
+      if delta.format.isVersioned, let other = known[payload.checksum], try payload.equals(other) {
+        continue
+      }
+      missing.append(payload.name)
     }
     try names.requireAll(missing)
     found.sort { $0.stored.name < $1.stored.name }
@@ -49,17 +64,33 @@ extension Diffs {
     var summary = ExchangeSummary()
     var progress = ProgressCounter(
       "convert", total: found.map(\.stored.byteCount).clampedSum, handler)
+    var written: [TensorName: WrittenPair] = [:]
     for (stored, payload) in found {
       let pass = DeltaImport(delta: delta, payload: payload, base: base, stored: stored)
-      if let changes = try pass.write(to: writer) {
+      let pair = try pass.write(to: writer)
+      if let changes = pair.changes {
         summary.tensors += 1
         summary.changes += changes
       }
+      written[stored.name] = pair
       progress.add(stored.byteCount)
     }
+    try writer.state(base, written)
     try stamps.check()
     try writer.finish()
     return summary
+  }
+}
+
+extension PublishedDelta.Payload {
+  /// Returns whether two payloads have the same bytes and lead to the same checksum.
+  ///
+  /// - Complexity: O(compressed bytes) if sizes and checksums are equal.
+  fileprivate func equals(_ other: Self) throws(DiffError) -> Bool {
+    guard checksum == other.checksum, stored.byteCount == other.stored.byteCount else {
+      return false
+    }
+    return try file.fingerprint(of: stored) == other.file.fingerprint(of: other.stored)
   }
 }
 
@@ -70,11 +101,13 @@ private struct DeltaImport {
   let base: any Checkpoint
   let stored: StoredTensor
 
-  /// Writes the entry of the tensor. Returns the number of changes, or nil if the tensor is
-  /// unchanged.
-  func write(to writer: DiffWriter) throws(DiffError) -> UInt64? {
+  /// Writes the entry of the tensor, if it changes.
+  func write(to writer: DiffWriter) throws(DiffError) -> WrittenPair {
     // Like Fireworks' own reader, ignores the payload of an empty tensor.
-    guard stored.byteCount > 0 else { return nil }
+    guard stored.byteCount > 0 else {
+      let empty = try base.fingerprint(of: stored)
+      return WrittenPair(base: empty, result: empty)
+    }
     var reader = try DeltaReader(delta, payload, byteCount: stored.byteCount)
     var hash = newHash()
     let width = UInt64(stored.type.width)
@@ -100,7 +133,7 @@ private struct DeltaImport {
     }
     try reader.finish()
     guard checksumsMatch(hash.text, payload.checksum.lowercased()) else { throw try refusal() }
-    return try made.end().changes
+    return try made.end()
   }
 
   private func newHash() -> DeltaHash {

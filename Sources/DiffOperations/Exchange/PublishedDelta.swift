@@ -36,18 +36,9 @@ public struct PublishedDelta: Sendable {
   public static func isDelta(_ path: String) -> Bool {
     if Folder.exists(path), let index = try? Index(path), index.encoding != nil { return true }
     guard Folder.exists(path) || (try? CheckpointFormat(contentsOf: path)) == .safetensors,
-      let file = try? CheckpointFile.open(path)
+      let file = try? CheckpointFile.openAny(path)
     else { return false }
-    return looksLikeArc(file)
-  }
-
-  private static func looksLikeArc(_ file: any Checkpoint) -> Bool {
-    let metadata = file.metadata
-    return !file.tensors.isEmpty && file.skipped.allSatisfy { !$0.mayHoldNumbers }
-      && file.tensors.allSatisfy {
-        $0.type == .u8 && $0.shape.extents.count == 1
-          && metadata[$0.name.description].flatMap { UInt32($0) } != nil
-      }
+    return file.isPublishedDelta
   }
 
   /// Opens a delta, reading only its headers into memory.
@@ -59,8 +50,8 @@ public struct PublishedDelta: Sendable {
     guard Folder.exists(path), File.exists("\(path)/\(Self.indexName)"),
       case let index = try Index(path), index.encoding != nil
     else {
-      let file = try CheckpointFile.open(path)
-      guard Self.looksLikeArc(file) else {
+      let file = try CheckpointFile.openAny(path)
+      guard file.isPublishedDelta else {
         throw DiffError(.unsupported, "is not a delta of a format that diffkit reads", path: path)
       }
       payloads = try Self.payloads(of: file, path)
@@ -196,7 +187,7 @@ public struct PublishedDelta: Sendable {
       }
       var payloads: [Payload] = []
       for (name, tensors) in rest.sorted(by: { $0.key < $1.key }) {
-        let file = try CheckpointFile.open("\(folder)/\(name)")
+        let file = try CheckpointFile.openAny("\(folder)/\(name)")
         let found = try PublishedDelta.payloads(of: file, folder)
         for payload in found where !tensors.contains(payload.name) {
           throw DiffError(

@@ -25,15 +25,14 @@ struct StepChain {
   var first: DirectedEntry { entries[0] }
   var last: DirectedEntry { entries[entries.count - 1] }
 
-  /// The index of the last step that cannot be undone from its own data: a reverted `add` or
-  /// `replace`.
-  var lastIrreversible: Int? {
-    entries.last { $0.isReversed && !$0.entry.operation.isReversible }?.number
+  /// True if no step reverts an `add` or `replace`, which keeps no old values.
+  var isComputable: Bool {
+    entries.allSatisfy { !$0.isReversed || $0.entry.operation.isReversible }
   }
 
   /// True if only elements of an existing tensor change, in steps that can all be computed.
   var changesElementsAlone: Bool {
-    lastIrreversible == nil && !entries.contains { $0.isReshape || $0.inserts || $0.deletes }
+    isComputable && !entries.contains { $0.isReshape || $0.inserts || $0.deletes }
   }
 
   /// Returns the chains of all tensors, in order of names.

@@ -7,13 +7,8 @@ import TensorCore
 package struct Route: Sendable {
   /// The steps, in order.
   package var steps: [DiffStep]
-  /// The checkpoints that steps lead to which cannot be undone from their own data, by step index.
-  package var restored: [Int: any Checkpoint]
 
-  package init(_ steps: [DiffStep] = [], restored: [Int: any Checkpoint] = [:]) {
-    self.steps = steps
-    self.restored = restored
-  }
+  package init(_ steps: [DiffStep] = []) { self.steps = steps }
 }
 
 /// The changes that following a route made.
@@ -53,22 +48,31 @@ extension Diffs {
   ///   - source: the checkpoint to copy the tensors from.
   ///   - changed: the tensors that differ, with their fingerprints before and after.
   ///   - path: the path of the result; nil to change the checkpoint in place.
+  ///   - steps: the steps whose changes of attributes the result gets.
   package static func replace(
     _ base: any Checkpoint, by source: any Checkpoint,
     _ changed: [(name: TensorName, before: Fingerprint?, after: Fingerprint?)], to path: String?,
-    overwriting: Bool = false, progress handler: ProgressHandler? = nil,
+    attributesOf steps: [DiffStep] = [], overwriting: Bool = false,
+    progress handler: ProgressHandler? = nil,
     check: (RouteOutcome) throws(DiffError) -> Void = { _ throws(DiffError) in }
   ) throws(DiffError) -> RouteOutcome {
     let (here, there) = (TensorNames(base), TensorNames(source))
+    let common = try source.tensors.map { (tensor) throws(DiffError) in
+      (diff: tensor.name, checkpoint: try here.find(tensor.name)?.name)
+    }
+    let separator = TensorNames.separator(
+      common.compactMap { pair in pair.checkpoint.map { (pair.diff, $0) } })
     var plan = RoutePlan()
     for (name, before, after) in changed {
+      let stored = try here.find(name)
       plan.tensors.append(
         TensorCopy(
-          name: name, stored: try here.find(name),
+          name: stored?.name ?? separator.map(name.key.spelled) ?? name, stored: stored,
           source: try there.find(name).map { ($0, source) }, before: before, after: after))
     }
     return try plan.carry(
-      base, to: path, attributesOf: [], overwriting: overwriting, progress: handler, check: check)
+      base, to: path, attributesOf: steps, overwriting: overwriting, progress: handler,
+      check: check)
   }
 }
 
@@ -88,7 +92,7 @@ private struct RoutePlan {
       zip(chains, stored).compactMap { chain, stored in
         stored.map { (chain.first.entry.name, $0.name) }
       })
-    var sources: [Int: any Checkpoint] = [:]
+    var source: LinkedCheckpoint?
     for (chain, stored) in zip(chains, stored) {
       let spelled = chain.first.entry.name
       let name = stored?.name ?? separator.map(spelled.key.spelled) ?? spelled
@@ -111,19 +115,8 @@ private struct RoutePlan {
           TensorPlan(name: name, stored: stored, entries: chain.entries, isSum: false))
         continue
       }
-      // Starts from the checkpoint that the last irreversible step leads to, or from the base.
-      let begin = chain.lastIrreversible
-      let origin = begin ?? -1
-      if sources[origin] == nil {
-        let start = begin.map { route.restored[$0] } ?? base
-        guard let start else {
-          throw DiffError(
-            .unsupported, "is reverted by a diff that keeps no old values", path: base.path,
-            tensor: name)
-        }
-        sources[origin] = try LinkedCheckpoint(start, Array(route.steps[(origin + 1)...]))
-      }
-      let content = try sources[origin].flatMap { (source) throws(DiffError) in
+      if source == nil { source = try LinkedCheckpoint(base, route.steps) }
+      let content = try source.flatMap { (source) throws(DiffError) in
         try TensorNames(source).find(spelled).map { ($0, source) }
       }
       tensors.append(
@@ -138,7 +131,7 @@ extension StepChain {
   /// True if the tensor can be changed block by block, or if a single step inserts, deletes or
   /// reshapes it.
   fileprivate var isOnePass: Bool {
-    changesElementsAlone || entries.count == 1 && lastIrreversible == nil
+    changesElementsAlone || entries.count == 1 && isComputable
   }
 }
 

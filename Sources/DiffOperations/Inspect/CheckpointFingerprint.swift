@@ -52,3 +52,27 @@ struct TensorFingerprints {
   /// The fingerprint of the whole checkpoint; nil if one is unknown or names are ambiguous.
   var ofCheckpoint: Fingerprint? { isComplete ? .ofCheckpoint(known) : nil }
 }
+
+extension DiffWriter {
+  /// States the fingerprints of the base and the result as whole checkpoints, unless one is unknown or
+  /// names are ambiguous.
+  ///
+  /// - Parameter written: the tensors that may change, by their names in the base; the others are
+  ///   hashed.
+  /// - Complexity: O(bytes of the other tensors).
+  package func state(
+    _ base: any Checkpoint, _ written: [TensorName: WrittenPair]
+  ) throws(DiffError) {
+    var (before, after) = (TensorFingerprints(), TensorFingerprints())
+    for tensor in base.tensors where !tensor.isOptimizerState {
+      let pair = written[tensor.name]
+      let hash = try pair == nil ? base.fingerprintIfReadable(of: tensor) : nil
+      before.append(tensor.name, pair?.base ?? hash)
+      after.append(tensor.name, pair?.result ?? hash)
+    }
+    for (name, pair) in written where pair.base == nil { after.append(name, pair.result) }
+    guard let base = before.ofCheckpoint, let result = after.ofCheckpoint else { return }
+    extensions.append(
+      DiffExtension(checkpoints: CheckpointFingerprints(base: base, result: result)))
+  }
+}

@@ -18,7 +18,8 @@ public struct AddOptions: Sendable {
   /// The name of the version; by default the beginning of its fingerprint, and then `compact` may
   /// combine its link with the next one.
   public var name: String?
-  /// The parent version: by default the base of a diff, or the version added last.
+  /// The parent version: by default the base of a diff, the version that a delta names, or the
+  /// version added last.
   public var parent: String?
   /// The metadata of the version.
   public var metadata: [String: String] = [:]
@@ -48,7 +49,7 @@ extension Store {
     from source: (any Checkpoint)? = nil, progress: ProgressHandler? = nil
   ) throws(DiffError) -> Addition {
     try edit { index throws(DiffError) in
-      let parent = try parent(options, nil, index)
+      let parent = try parent(options, index)
       try check(options, index)
       let base: any Checkpoint
       if let source { base = source } else { base = try self.checkpoint(parent, index) }
@@ -59,11 +60,7 @@ extension Store {
       let summary = try Diffs.create(
         from: base, to: checkpoint, into: sink, creation, progress: progress)
       guard let found = summary.checkpoints else { throw .noFingerprint(checkpoint.path) }
-      guard found.base == index.versions[parent].fingerprint else {
-        throw DiffError(
-          .wrongBase, "is not version '\(index.versions[parent].name)', the parent", path: base.path
-        )
-      }
+      try require(found.base, isOf: index.versions[parent], base.path)
       let version = try insert(
         sink, options, from: parent, to: found.result, elements: summary.elements,
         metadata: options.metadata, into: &index
@@ -74,10 +71,48 @@ extension Store {
     }
   }
 
+  /// Adds the result of a delta of another tool as the equivalent exact diff from its parent.
+  ///
+  /// - Parameter source: the parent as a checkpoint, if there is one.
+  /// - Throws: the errors of `Diffs.import`; otherwise as for a checkpoint.
+  /// - Complexity: O(bytes of the parent + changes since the last anchor).
+  public func add(
+    _ delta: PublishedDelta, _ options: AddOptions = AddOptions(),
+    from source: (any Checkpoint)? = nil, progress: ProgressHandler? = nil
+  ) throws(DiffError) -> Addition {
+    try edit { index throws(DiffError) in
+      let parent = try parent(options, delta, index)
+      try check(options, index)
+      let base: any Checkpoint
+      if let source { base = source } else { base = try self.checkpoint(parent, index) }
+      var importing = ImportOptions()
+      importing.profile = options.profile
+      importing.metadata = options.metadata
+      let sink = try LinkSink(path, files)
+      _ = try Diffs.import(delta, on: base, into: sink, importing, progress: progress)
+      let diff = try sink.reader()
+      guard let found = diff.checkpoints else { throw .noFingerprint(base.path) }
+      try require(found.base, isOf: index.versions[parent], base.path)
+      var metadata = options.metadata
+      metadata[Self.deltaVersion] = metadata[Self.deltaVersion] ?? delta.version
+      let version = try insert(
+        sink, options, from: parent, to: found.result, elements: base.elementCount,
+        metadata: metadata, into: &index
+      ) { (version, index) throws(DiffError) in
+        try makeAnchor(of: version, from: parent, by: diff, index, progress)
+      }
+      return Addition(version: version)
+    }
+  }
+
+  /// The metadata key of the version that a delta states for its result.
+  private static let deltaVersion = "delta_version"
+
   /// Adds a diff as it is, as the link from its parent to its result.
   ///
   /// - Throws: `mismatch` if it was not made for its parent, `checksum` if its result does not have
-  ///   the fingerprints in the diff; otherwise as for a checkpoint.
+  ///   the fingerprints in the diff; `wrongBase` if no parent is specified and none or several of the
+  ///   versions fit; otherwise as for a checkpoint.
   /// - Complexity: O(bytes of the tensors that change + changes since the last anchor).
   public func add(
     _ diff: DiffReader, _ options: AddOptions = AddOptions(), progress: ProgressHandler? = nil
@@ -91,15 +126,11 @@ extension Store {
       try sink.copy(diff)
       var metadata = diff.metadata.filter { $0.key.hasPrefix("score.") || $0.key.hasPrefix("task") }
       metadata.merge(options.metadata) { $1 }
-      let elements = base.tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
       let version = try insert(
-        sink, options, from: parent, to: result, elements: elements, metadata: metadata,
+        sink, options, from: parent, to: result, elements: base.elementCount, metadata: metadata,
         into: &index
       ) { (version, index) throws(DiffError) in
-        let (anchor, steps) = try descent(to: parent, index)
-        return try makeAnchor(
-          of: Route(steps + [DiffStep(diff)]), from: anchor, expecting: version.fingerprint,
-          progress: progress)
+        try makeAnchor(of: version, from: parent, by: diff, index, progress)
       }
       return Addition(version: version)
     }
@@ -116,24 +147,86 @@ extension Store {
     }
   }
 
+  private func require(
+    _ fingerprint: Fingerprint, isOf parent: StoreVersion, _ path: String
+  ) throws(DiffError) {
+    guard fingerprint == parent.fingerprint else {
+      throw DiffError(.wrongBase, "is not version '\(parent.name)', the parent", path: path)
+    }
+  }
+
+  /// Makes the anchor of a version that a diff leads to.
+  private func makeAnchor(
+    of version: StoreVersion, from parent: Int, by diff: DiffReader, _ index: StoreIndex,
+    _ progress: ProgressHandler?
+  ) throws(DiffError) -> StoreAnchor {
+    let (anchor, steps) = try descent(to: parent, index)
+    return try makeAnchor(
+      of: Route(steps + [DiffStep(diff)]), from: anchor, expecting: version.fingerprint,
+      progress: progress)
+  }
+
+  private func parent(_ options: AddOptions, _ index: StoreIndex) throws(DiffError) -> Int {
+    if let name = options.parent { return try index.number(of: name) }
+    return index.versions.count - 1
+  }
+
+  /// Returns the specified parent, or the last version that has the name or the number of the delta's
+  /// base, or else the version added last.
   private func parent(
-    _ options: AddOptions, _ diff: DiffReader?, _ index: StoreIndex
+    _ options: AddOptions, _ delta: PublishedDelta, _ index: StoreIndex
+  ) throws(DiffError) -> Int {
+    if options.parent == nil, let base = delta.baseVersion {
+      let padded = String(repeating: "0", count: max(0, 6 - base.count)) + base
+      let names = [base, padded, "weight_v" + padded]
+      let named = index.versions.lastIndex {
+        $0.metadata[Self.deltaVersion] == base || names.contains($0.name)
+      }
+      if let named { return named }
+    }
+    return try parent(options, index)
+  }
+
+  private func parent(
+    _ options: AddOptions, _ diff: DiffReader, _ index: StoreIndex
   ) throws(DiffError) -> Int {
     if let name = options.parent { return try index.number(of: name) }
-    guard let diff else { return index.versions.count - 1 }
     if let base = diff.checkpoints?.base {
       if let number = index.versions.lastIndex(where: { $0.fingerprint == base }) { return number }
       throw DiffError(
         .wrongBase, "was made for the checkpoint \(base), which is not a version of the store",
         path: diff.path)
     }
-    // Without the fingerprint of a checkpoint: the first version whose tensors are the diff's base.
-    for number in index.versions.indices {
-      var table = try table(number, index)
-      if (try? table.take(diff)) != nil { return number }
-    }
+    let parents = try versions(fitting: diff, index)
+    let different = Set(parents.map { index.versions[$0].fingerprint })
+    if different.count == 1, let last = parents.max() { return last }
+    let names = parents.sorted().prefix(5).map { "'\(index.versions[$0].name)'" }
     throw DiffError(
-      .wrongBase, "was not made for any version of the store; specify its parent", path: diff.path)
+      .wrongBase,
+      parents.isEmpty
+        ? "was not made for any version of the store"
+        : "does not state the checkpoint that it was made for, and changes only tensors that are equal "
+          + "in \(names.joined(separator: ", "))"
+          + (parents.count > 5 ? " and \(parents.count - 5) more" : ""),
+      path: diff.path, remedy: .parent)
+  }
+
+  /// Returns the versions whose tensors are those that a diff was made for.
+  ///
+  /// - Complexity: O(entries of all links).
+  private func versions(fitting diff: DiffReader, _ index: StoreIndex) throws(DiffError) -> [Int] {
+    if index.versions.count == 1 { return [0] }
+    guard files.origin == nil else {
+      throw DiffError(
+        .usage, "does not state the checkpoint that it was made for", path: diff.path,
+        remedy: .parent)
+    }
+    var found: [Int] = []
+    try visitTables(of: index) { number, table in
+      var table = table
+      if (try? table.take(diff)) != nil { found.append(number) }
+    }
+    return found
   }
 
   /// Returns the fingerprint of the version that a diff leads to, by computing each changed tensor.
@@ -201,6 +294,13 @@ extension Store {
     let full = index.versions[anchor].anchor?.size ?? 0
     return Double(bytes) + Double(link.file.size) > index.anchorShare * Double(full)
       || UInt64(links.count) + 1 > index.anchorLinks
+  }
+}
+
+extension Checkpoint {
+  /// The number of elements, without optimizer state.
+  fileprivate var elementCount: UInt64 {
+    tensors.filter { !$0.isOptimizerState }.map(\.shape.count).clampedSum
   }
 }
 

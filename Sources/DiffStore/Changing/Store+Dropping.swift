@@ -198,8 +198,7 @@ extension Store {
     let time = now()
     for path in try unused(index) {
       guard let stamp = FileStamp(path) else { continue }
-      guard UInt64(max(0, stamp.modified)).addingReportingOverflow(grace).partialValue <= time
-      else {
+      guard [UInt64(max(0, stamp.modified)), grace].clampedSum <= time else {
         removal.waiting += 1
         continue
       }

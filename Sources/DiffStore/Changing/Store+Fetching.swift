@@ -17,7 +17,7 @@ extension Store {
   /// exist: the links from the nearest version that it has, or an anchor and the links from it,
   /// whichever are fewer bytes.
   ///
-  /// Files are compared with the other store's index, and each version with its fingerprint, before
+  /// A store that is created gets the files of the model, too. Files are compared with the other store's index, and each version with its fingerprint, before
   /// this store's index refers to them; nothing else of this store changes. An attempt that fails
   /// leaves files for the next one.
   ///
@@ -56,7 +56,11 @@ extension Store {
         "has another version with the name '\(index.versions[number].name)'; rename one of them",
         path: path)
     }
-    let needed = plan.files(index, source.files, files)
+    var model = source.files.modelFiles(index)
+    if made.model.isEmpty { made.model = index.model } else { model = [] }
+    let needed =
+      plan.files(index, source.files, files)
+      + zip(model, files.modelFiles(made)).map { ($0.path, $0.file, $1.path) }
     try FreeSpace.require(needed.map(\.file.size).clampedSum, at: files.indexPath)
     for (_, _, to) in needed { try files.makeFolders(to: to) }
     try parallelFor(needed.count) { number throws(DiffError) in

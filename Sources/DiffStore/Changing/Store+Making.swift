@@ -12,6 +12,8 @@ extension Store {
   ///   - checkpoint: the first version.
   ///   - name: the name of the first version.
   ///   - metadata: the metadata of the first version.
+  ///   - model: paths of other files of the model to keep, such as `config.json`; a checkpoint in a
+  ///     folder is copied with them.
   ///   - anchorShare: a version gets an anchor when the links since the last one take more than
   ///     this share of a full copy.
   ///   - anchorLinks: the maximum number of links between a version and its anchor.
@@ -21,8 +23,8 @@ extension Store {
   /// - Complexity: O(bytes): the checkpoint is copied and hashed.
   public static func create(
     _ path: String, base checkpoint: any Checkpoint, named name: String = "base",
-    metadata: [String: String] = [:], anchorShare: Double = 0.5, anchorLinks: UInt64 = 1000,
-    progress: ProgressHandler? = nil
+    metadata: [String: String] = [:], model: [String] = [], anchorShare: Double = 0.5,
+    anchorLinks: UInt64 = 1000, progress: ProgressHandler? = nil
   ) throws(DiffError) -> Store {
     let path = File.withoutFinalSlashes(path)
     try checkName(name)
@@ -30,7 +32,7 @@ extension Store {
     try Folder.create(path)
     try requireEmpty(path)
     return try create(
-      StoreFiles(path), checkpoint, named: name, metadata, index, progress: progress)
+      StoreFiles(path), checkpoint, named: name, metadata, model, index, progress: progress)
   }
 
   /// Creates a remote store.
@@ -38,8 +40,8 @@ extension Store {
   /// - Parameter folder: a local folder for the new files before they are uploaded.
   package static func create(
     at origin: any StoreOrigin, keptIn folder: String, base checkpoint: any Checkpoint,
-    named name: String, metadata: [String: String], anchorShare: Double, anchorLinks: UInt64,
-    progress: ProgressHandler? = nil
+    named name: String, metadata: [String: String], model: [String] = [], anchorShare: Double,
+    anchorLinks: UInt64, progress: ProgressHandler? = nil
   ) throws(DiffError) -> Store {
     try checkName(name)
     let index = try StoreIndex(sharing: anchorShare, links: anchorLinks)
@@ -47,12 +49,14 @@ extension Store {
       throw .storeExists(origin.name)
     }
     return try create(
-      StoreFiles(folder, origin), checkpoint, named: name, metadata, index, progress: progress)
+      StoreFiles(folder, origin), checkpoint, named: name, metadata, model, index,
+      progress: progress)
   }
 
   private static func create(
     _ files: StoreFiles, _ checkpoint: any Checkpoint, named name: String,
-    _ metadata: [String: String], _ empty: StoreIndex, progress: ProgressHandler?
+    _ metadata: [String: String], _ model: [String], _ empty: StoreIndex,
+    progress: ProgressHandler?
   ) throws(DiffError) -> Store {
     try makeFolders(files.path)
     let lock = try files.lock()
@@ -67,6 +71,7 @@ extension Store {
           name: name, isNamed: true, fingerprint: made.fingerprint, anchor: made.anchor,
           time: now(), metadata: metadata)
       ]
+      index.model = try model.map { (path) throws(DiffError) in try files.keep(path) }
       try files.publish(index, besides: nil)
       try files.write(index, replacing: nil)
     } catch {
@@ -80,7 +85,7 @@ extension Store {
 
   /// Refuses a folder that is not empty, except for the files that a failed attempt has left.
   static func requireEmpty(_ path: String) throws(DiffError) {
-    let others = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock"])
+    let others = Set(try Folder.names(path)).subtracting(["anchors", "links", "lock", "model"])
     guard !others.contains("store.json") else { throw .storeExists(path) }
     guard others.isEmpty else {
       throw DiffError(.exists, "is not empty, so no store is created in it", path: path)
@@ -182,6 +187,23 @@ extension Store {
     let anchorPath = files.path(of: anchor)
     if anchor.isFolder { Folder.remove(anchorPath) } else { try? File.remove(anchorPath) }
     try? File.remove(files.tablePath(of: anchor))
+  }
+}
+
+extension StoreFiles {
+  /// Copies a file of the model into the store.
+  fileprivate func keep(_ path: String) throws(DiffError) -> StoreFile {
+    let name = OutputFile.split(path).name
+    let destination = "\(modelPath)/\(name)"
+    try makeFolders(to: destination)
+    let source = try File(path)
+    let size = try source.size
+    // A failed attempt may have left one.
+    let output = try OutputFile(destination, overwriting: true)
+    try source.copy(0..<size, to: output.file)
+    let sha256 = try SHA256.of(output.file)
+    try output.commit()
+    return StoreFile(name: name, size: size, sha256: sha256)
   }
 }
 

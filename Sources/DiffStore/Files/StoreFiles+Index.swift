@@ -99,7 +99,7 @@ extension StoreFiles {
     for (path, file) in listing(index) where !known.contains(path) {
       let name = relative(path)
       guard try !origin.put(File(path), as: name), let file else { continue }
-      // It is of a failed attempt, or of another writer of the same link.
+      // It is of a failed attempt, or of another writer of the same file.
       let found = try OutputFile(path, overwriting: true)
       do throws(DiffError) {
         try origin.fetch(name, limit: file.size, into: found.file)
@@ -108,7 +108,7 @@ extension StoreFiles {
         guard [.checksum, .limit].contains(error.code) else { throw error }
         throw DiffError(
           .exists,
-          "exists and is another diff of the same identity; remove it if nothing uses it",
+          "exists and is another file of the same name; remove it if nothing uses it",
           path: "\(origin.name)/\(name)")
       }
     }
@@ -116,7 +116,7 @@ extension StoreFiles {
 
   /// Returns all files that an index refers to, with nil for a table, which verifies itself.
   private func listing(_ index: StoreIndex) -> [(path: String, file: StoreFile?)] {
-    var list: [(path: String, file: StoreFile?)] = []
+    var list: [(path: String, file: StoreFile?)] = modelFiles(index).map { ($0.path, $0.file) }
     for version in index.versions {
       if let link = version.link { list.append((path(of: link), link.file)) }
       if let anchor = version.anchor {

@@ -49,6 +49,14 @@ final class StoreFiles: Sendable {
     }
   }
 
+  /// The folder of the model's files.
+  var modelPath: String { "\(path)/model" }
+
+  /// Returns the files of the model with their paths.
+  func modelFiles(_ index: StoreIndex) -> [(path: String, file: StoreFile)] {
+    index.model.map { ("\(modelPath)/\($0.name)", $0) }
+  }
+
   /// Returns the path of the fingerprints of an anchor's tensors.
   func tablePath(of anchor: StoreAnchor) -> String { "\(path(of: anchor)).tensors.json" }
 

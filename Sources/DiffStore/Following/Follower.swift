@@ -118,14 +118,11 @@ public final class Follower: Sendable {
   ) throws(DiffError) -> Prepared.Change {
     if index.versions[end].fingerprint == current.fingerprint { return .nothing }
     // The store may have removed or renamed the version.
-    let begin = index.versions.firstIndex { $0.fingerprint == current.fingerprint }
-    if let begin {
-      let route = StoreRoute(from: begin, to: end, in: index, copies: false)
-      if route.anchor == nil,
-        let diff = try PreparedDiff(store.route(route, index).steps, for: model)
-      {
-        return .diff(diff)
-      }
+    let route = StoreRoute(from: current.fingerprint, to: end, in: index, anchors: .bytes)
+    if let route, !route.isFromAnchor,
+      let diff = try PreparedDiff(store.open(route.steps, index), for: model)
+    {
+      return .diff(diff)
     }
     return .model(try Self.load(index.versions[end].name, store).0)
   }

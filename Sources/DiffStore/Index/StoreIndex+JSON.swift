@@ -34,22 +34,29 @@ extension StoreIndex {
         .unsupportedVersion,
         "is an index of version \(version.compact); this diffkit reads version 1")
     }
-    guard let generation = json["generation"]?.unsigned,
+    guard let generation = json["generation"]?.unsigned, generation < .max,
       let share = json["anchor-share"]?.double, share > 0, share.isFinite,
       let links = json["anchor-links"]?.unsigned, links > 0, json["versions"]?.elements == []
     else { throw DiffError(.malformed, "the index lacks a member, or one is out of range") }
     if let failure { throw failure }
     self.init(anchorShare: share, anchorLinks: links)
     self.generation = generation
+    model = try (json["model"]?.elements ?? []).map { (json) throws(DiffError) in
+      try StoreFile(json, named: nil)
+    }
+    guard Set(model.map(\.name)).count == model.count else {
+      throw DiffError(.malformed, "a file of the model occurs twice")
+    }
     self.versions = versions
   }
 
   /// The text of the index: a line for each version.
   var text: String {
     let rows = versions.map(\.json.compact)
+    let model = model.isEmpty ? "" : "\"model\":\(JSONValue.array(model.map(\.named)).compact),"
     return """
       {"diffkit-store":1,"generation":\(generation),"anchor-share":\(anchorShare),\
-      "anchor-links":\(anchorLinks),"versions":[
+      "anchor-links":\(anchorLinks),\(model)"versions":[
       \(rows.joined(separator: ",\n"))
       ]}
 
@@ -155,9 +162,7 @@ extension StoreAnchor {
       .init(
         "files",
         .array(
-          files.map {
-            .object((isFolder ? [.init("name", .string($0.name))] : []) + $0.members)
-          })),
+          files.map { isFolder ? $0.named : .object($0.members) })),
     ])
   }
 }
@@ -176,6 +181,8 @@ extension StoreFile {
     }
     guard sha256.isSHA256 else { throw row.wrong("sha256") }
   }
+
+  fileprivate var named: JSONValue { .object([.init("name", .string(name))] + members) }
 
   fileprivate var members: [JSONValue.Member] {
     [.init("size", .number("\(size)")), .init("sha256", .string(sha256))]

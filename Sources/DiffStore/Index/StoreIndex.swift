@@ -8,6 +8,8 @@ public struct StoreIndex: Sendable, Hashable {
   public internal(set) var anchorShare: Double
   /// The maximum number of links between a version and its anchor.
   public internal(set) var anchorLinks: UInt64
+  /// The files of the model in the folder `model`, such as its configuration and tokenizer.
+  public internal(set) var model: [StoreFile] = []
   /// The versions, in the order in which they were added.
   public internal(set) var versions: [StoreVersion] {
     get { all }
@@ -55,6 +57,30 @@ public struct StoreIndex: Sendable, Hashable {
       if let parent = parent(of: number) { children[parent, default: []].append(number) }
     }
     return children
+  }
+
+  /// Calls `body` for every version, each after its parent, with what it returned for the parent.
+  ///
+  /// - Complexity: O(versions) calls; O(log versions) results are held at one time.
+  func visit<Result>(
+    _ body: (_ number: Int, _ parent: Result?) throws(DiffError) -> Result?
+  ) throws(DiffError) {
+    var sizes = [Int](repeating: 1, count: versions.count)
+    for number in versions.indices.reversed() {
+      if let parent = parent(of: number) { sizes[parent] += sizes[number] }
+    }
+    let children = children
+    var waiting: [(number: Int, parent: Result?)] = []
+    for root in versions.indices where versions[root].parent == nil {
+      waiting.append((root, nil))
+      while let (number, parent) = waiting.popLast() {
+        let result = try body(number, parent)
+        // The last one has the most descendants, so few other results wait for them.
+        for child in (children[number] ?? []).sorted(by: { sizes[$0] > sizes[$1] }) {
+          waiting.append((child, result))
+        }
+      }
+    }
   }
 
   /// Returns the indices of a version and its ancestors, up to its root.

@@ -56,7 +56,7 @@ public struct StoreAnchor: Sendable, Hashable {
 
 /// A file of a store, which never changes.
 public struct StoreFile: Sendable, Hashable {
-  /// The path relative to the folder `links`, to `anchors`, or to an anchor that is a folder.
+  /// The path relative to the folder `links`, `anchors` or `model`, or to an anchor that is a folder.
   public var name: String
   /// The size in bytes.
   public var size: UInt64

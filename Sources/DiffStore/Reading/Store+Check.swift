@@ -35,50 +35,51 @@ extension Store {
     files.forget()
     let index = index
     var report = CheckReport()
-    var tables: [Int: TensorTable] = [:]
-    var lastChild: [Int: Int] = [:]
-    for number in index.versions.indices {
-      if let parent = index.parent(of: number) { lastChild[parent] = number }
-    }
-    for (number, version) in index.versions.enumerated() {
+    var problems: [Int: DiffError] = [:]
+    try index.visit { (number, parent: TensorTable?) throws(DiffError) in
       report.versions += 1
       do throws(DiffError) {
-        let table = try check(number, of: index, parents: tables, report: &report)
+        let table = try check(number, of: index, after: parent, report: &report)
         if rebuilding {
           let made = TensorTable(try checkpoint(number, index).fingerprints(progress: progress))
-          try require(made, version, name)
+          try require(made, index.versions[number], name)
           report.rebuilt += 1
         }
-        // Needed until the last child has been checked.
-        if lastChild[number] != nil { tables[number] = table }
+        return table
       } catch {
-        report.problems.append((version.name, error))
+        problems[number] = error
+        return nil
       }
-      if let parent = index.parent(of: number), lastChild[parent] == number {
-        tables[parent] = nil
-      }
+    }
+    do throws(DiffError) { try files.verify(files.modelFiles(index), again: true) } catch {
+      // The files are those of the first version.
+      problems[0] = problems[0] ?? error
+    }
+    report.problems = problems.sorted { $0.key < $1.key }.map {
+      (index.versions[$0.key].name, $0.value)
     }
     if files.origin == nil { report.unused = try unused(index) }
     return report
   }
 
   /// Checks the files of a version, and returns its tensors according to the links to it.
+  ///
+  /// - Parameter before: the tensors of the parent; nil if there is none, or it has a problem.
   private func check(
-    _ number: Int, of index: StoreIndex, parents tables: [Int: TensorTable],
-    report: inout CheckReport
+    _ number: Int, of index: StoreIndex, after before: TensorTable?, report: inout CheckReport
   ) throws(DiffError) -> TensorTable {
     let version = index.versions[number]
     var table: TensorTable?
     if let link = version.link {
       report.links += 1
-      report.bytes += link.file.size
+      report.bytes = [report.bytes, link.file.size].clampedSum
       try files.verify([(files.path(of: link), link.file)], again: true)
       guard let diff = try files.open([link]).first else {
         throw DiffError(.notFound, "is missing", path: files.path(of: link))
       }
       _ = try Diffs.verify(diff)
       if let parent = index.parent(of: number) {
-        guard var before = tables[parent] else {
+        guard var before else {
           throw DiffError(
             .malformed, "its parent '\(version.parent ?? "")' cannot be rebuilt", path: name)
         }
@@ -96,7 +97,7 @@ extension Store {
     }
     if let anchor = version.anchor {
       report.anchors += 1
-      report.bytes += anchor.size
+      report.bytes = [report.bytes, anchor.size].clampedSum
       try files.verify(files.files(of: anchor), again: true)
       let found = TensorTable(try CheckpointFile.open(files.path(of: anchor)).fingerprints())
       try require(found, version, files.path(of: anchor))

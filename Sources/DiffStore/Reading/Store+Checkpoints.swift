@@ -15,6 +15,17 @@ extension Store {
     return try checkpoint(try index.number(of: name), index)
   }
 
+  /// Returns the folder of the model's files, each compared with its hash; nil if the store has none.
+  ///
+  /// - Throws: `checksum` for a file that is not the one of the index; `notFound`, `io`.
+  public func modelFolder() throws(DiffError) -> String? {
+    let model = files.modelFiles(index)
+    guard !model.isEmpty else { return nil }
+    try files.verify(model)
+    files.writeNotes()
+    return files.modelPath
+  }
+
   func checkpoint(_ number: Int, _ index: StoreIndex) throws(DiffError) -> any Checkpoint {
     let (anchor, steps) = try descent(to: number, index)
     return steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps)
@@ -25,9 +36,14 @@ extension Store {
     to number: Int, _ index: StoreIndex
   ) throws(DiffError) -> (anchor: any Checkpoint, steps: [DiffStep]) {
     let (begin, links) = index.descent(to: number)
-    guard let anchor = index.versions[begin].anchor else { throw unreachable(number, index) }
     let diffs = try files.open(links.compactMap { index.versions[$0].link })
-    return (try files.open(anchor), diffs.map { DiffStep($0) })
+    return (try anchor(begin, index), diffs.map { DiffStep($0) })
+  }
+
+  /// Returns the anchor of a version as a checkpoint.
+  func anchor(_ number: Int, _ index: StoreIndex) throws(DiffError) -> any Checkpoint {
+    guard let anchor = index.versions[number].anchor else { throw unreachable(number, index) }
+    return try files.open(anchor)
   }
 
   func unreachable(_ number: Int, _ index: StoreIndex) -> DiffError {
@@ -47,6 +63,25 @@ extension Store {
       try require(table, index.versions[link], diff.path)
     }
     return table
+  }
+
+  /// Calls `body` with the fingerprints of every version's tensors.
+  ///
+  /// - Complexity: O(entries of all links).
+  func visitTables(
+    of index: StoreIndex, _ body: (_ number: Int, _ table: TensorTable) -> Void
+  ) throws(DiffError) {
+    try index.visit { (number, parent: TensorTable?) throws(DiffError) in
+      var table: TensorTable
+      if let parent, let link = index.versions[number].link {
+        table = parent
+        for diff in try files.open([link]) { try table.take(diff) }
+      } else {
+        table = try anchorTable(number, index)
+      }
+      body(number, table)
+      return table
+    }
   }
 
   /// Returns the fingerprints of an anchor's tensors, as stored beside it or else by hashing it.

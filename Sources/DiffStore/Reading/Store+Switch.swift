@@ -25,7 +25,8 @@ extension Store {
   ///
   /// The version is recognized by the checkpoint's fingerprints, which are computed once and then
   /// kept beside it. Every tensor that changes is verified before and after, and the result as a
-  /// whole before it becomes visible.
+  /// whole before it becomes visible. An output is a copy of the checkpoint, in its format and with
+  /// its metadata and other files, whatever the route.
   ///
   /// - Parameters:
   ///   - checkpoint: the checkpoint to switch.
@@ -35,7 +36,7 @@ extension Store {
   ///   - replaced: contents that an output folder has instead of other files, by name.
   ///   - overwriting: whether an existing file at `output` may be replaced.
   ///   - progress: called repeatedly with the progress.
-  /// - Throws: `wrongBase` with the nearest version if the checkpoint is not a version of the
+  /// - Throws: `usage` for an output with the suffix of another format; `wrongBase` with the nearest version if the checkpoint is not a version of the
   ///   store; the errors of `Diffs.apply` and `Diffs.applyInPlace`.
   /// - Complexity: O(bytes + changes of the links) to write, in place O(bytes of the tensors that
   ///   change + changes); memory is a window of blocks and the pages of the links that reach into
@@ -47,101 +48,147 @@ extension Store {
   ) throws(DiffError) -> SwitchOutcome {
     let index = index
     let end = try index.number(of: name)
-    let cache = FingerprintCache(checkpoint)
-    let table = try cache.table(progress: progress)
+    let table = try FingerprintCache(checkpoint).table(progress: progress)
     guard let begin = find(table, preferring: end, index) else {
       throw try unknown(checkpoint, table, index)
     }
-    let route = StoreRoute(from: begin, to: end, in: index, copies: output != nil)
+    if let output { try checkpoint.requireFormat(ofSuffix: output) }
+    // With an output, the tensors that differ are read from an anchor instead of the checkpoint.
+    guard
+      let route = StoreRoute(
+        from: table.fingerprint, to: end, in: index,
+        anchors: output == nil || files.origin != nil ? .bytes : .none)
+    else { throw unreachable(end, index) }
     var outcome = SwitchOutcome(
-      from: index.versions[route.anchor ?? begin].name, to: name, links: route.steps.count,
-      cost: route.cost, isThere: begin == end)
-    if begin == end && output == nil { return outcome }
-    let made = try carry(
-      checkpoint, table, along: route, to: end, of: index, output: output,
-      replacing: replaced, overwriting: overwriting, progress: progress)
+      from: index.versions[route.begin].name, to: name, links: route.steps.count,
+      cost: route.cost, isThere: !route.isFromAnchor && route.steps.isEmpty)
+    if outcome.isThere && output == nil { return outcome }
+    let container = try replacing(replaced, in: checkpoint)
+    let made: RouteOutcome
+    if route.isFromAnchor {
+      made = try replace(
+        container, table, along: route, from: begin, to: end, of: index, output: output,
+        overwriting: overwriting, progress: progress)
+    } else {
+      made = try follow(
+        route, from: container, table, to: end, of: index, output: output,
+        overwriting: overwriting, progress: progress)
+    }
     outcome.tensors = made.tensors
     files.writeNotes()
     return outcome
   }
 
-  /// Writes a version as a new checkpoint.
+  /// Writes a version as a new checkpoint, in the format of an anchor.
   ///
-  /// - Throws: as `switch`.
+  /// - Throws: `usage` for an output with the suffix of another format; otherwise as `switch`.
   public func get(
     _ name: String, to output: String, replacing replaced: [String: [UInt8]] = [:],
     overwriting: Bool = false, progress: ProgressHandler? = nil
   ) throws(DiffError) -> SwitchOutcome {
     let index = index
     let end = try index.number(of: name)
-    let route = StoreRoute(fromAnchorTo: end, in: index)
-    guard let anchor = route.anchor, let stored = index.versions[anchor].anchor else {
-      throw unreachable(end, index)
-    }
-    let table = try anchorTable(anchor, index)
-    let made = try carry(
-      try files.open(stored), table, along: route, to: end, of: index, output: output,
-      replacing: replaced, overwriting: overwriting, progress: progress)
+    let route = try anchorRoute(to: end, index)
+    let anchor = try replacing(replaced, in: anchor(route.begin, index))
+    try anchor.requireFormat(ofSuffix: output)
+    let made = try follow(
+      route, from: anchor, try anchorTable(route.begin, index), to: end, of: index,
+      output: output, overwriting: overwriting, progress: progress)
     files.writeNotes()
     return SwitchOutcome(
-      from: index.versions[anchor].name, to: name, links: route.steps.count,
+      from: index.versions[route.begin].name, to: name, links: route.steps.count,
       tensors: made.tensors, cost: route.cost, isThere: route.steps.isEmpty)
   }
 
-  /// Follows a route.
+  /// Returns the checkpoint whose copy `get` changes to a version: an anchor.
+  ///
+  /// - Throws: `notFound` for a name; `checksum` for a file that is not the one of the index.
+  package func container(of name: String) throws(DiffError) -> any Checkpoint {
+    let index = index
+    return try anchor(anchorRoute(to: index.number(of: name), index).begin, index)
+  }
+
+  /// Returns the route to a version from the anchor with the fewest bytes to read.
+  private func anchorRoute(to end: Int, _ index: StoreIndex) throws(DiffError) -> StoreRoute {
+    let route = StoreRoute(
+      from: nil, to: end, in: index, anchors: files.origin == nil ? .none : .bytes)
+    guard let route else { throw unreachable(end, index) }
+    return route
+  }
+
+  /// Returns a folder of files with other contents of some; other checkpoints as they are.
+  private func replacing(
+    _ replaced: [String: [UInt8]], in checkpoint: any Checkpoint
+  ) throws(DiffError) -> any Checkpoint {
+    guard !replaced.isEmpty, let folder = checkpoint as? SafeTensorsFolder else {
+      return checkpoint
+    }
+    return try SafeTensorsFolder(folder.path, replacing: replaced)
+  }
+
+  /// Takes a checkpoint along the links of a route.
   ///
   /// - Parameter table: the fingerprints of the checkpoint's tensors.
-  private func carry(
-    _ checkpoint: any Checkpoint, _ table: TensorTable, along route: StoreRoute, to end: Int,
-    of index: StoreIndex, output: String?, replacing replaced: [String: [UInt8]],
-    overwriting: Bool, progress: ProgressHandler?
+  private func follow(
+    _ route: StoreRoute, from checkpoint: any Checkpoint, _ table: TensorTable, to end: Int,
+    of index: StoreIndex, output: String?, overwriting: Bool, progress: ProgressHandler?
   ) throws(DiffError) -> RouteOutcome {
     var table = table
-    func check(_ outcome: RouteOutcome) throws(DiffError) {
-      for (name, fingerprint) in outcome.fingerprints where !name.isOptimizerState {
-        table[name] = fingerprint
-      }
+    let made = try Diffs.follow(
+      Route(try open(route.steps, index)), from: checkpoint, to: output,
+      overwriting: overwriting, progress: progress
+    ) { (outcome) throws(DiffError) in
+      table.take(outcome)
       try require(table, index.versions[end], output ?? checkpoint.path)
     }
-    let made: RouteOutcome
-    if route.anchor != nil, output == nil {
-      let source = try self.checkpoint(end, index)
-      let wanted = try self.table(end, index)
-      made = try Diffs.replace(
-        checkpoint, by: source, wanted.differences(from: table), to: nil, progress: progress,
-        check: check)
-    } else {
-      var (start, before) = (checkpoint, table)
-      if let anchor = route.anchor, let stored = index.versions[anchor].anchor {
-        (start, before) = (try files.open(stored), try anchorTable(anchor, index))
-      }
-      if !replaced.isEmpty, let folder = start as? SafeTensorsFolder {
-        start = try SafeTensorsFolder(folder.path, replacing: replaced)
-      }
-      table = before
-      made = try Diffs.follow(
-        try self.route(route, index), from: start, to: output, overwriting: overwriting,
-        progress: progress, check: check)
+    keep(table, of: checkpoint, output)
+    return made
+  }
+
+  /// Replaces the tensors of a checkpoint that differ from those at the end of a route from an anchor.
+  ///
+  /// - Parameters:
+  ///   - table: the fingerprints of the checkpoint's tensors.
+  ///   - begin: the version of the checkpoint.
+  private func replace(
+    _ checkpoint: any Checkpoint, _ table: TensorTable, along route: StoreRoute, from begin: Int,
+    to end: Int, of index: StoreIndex, output: String?, overwriting: Bool,
+    progress: ProgressHandler?
+  ) throws(DiffError) -> RouteOutcome {
+    let steps = try open(route.steps, index)
+    let anchor = try anchor(route.begin, index)
+    var wanted = try anchorTable(route.begin, index)
+    for step in steps { try wanted.take(step.diff, step.direction) }
+    try require(wanted, index.versions[end], name)
+    // Attributes of HDF5 change as along the links from the version of the checkpoint.
+    let between =
+      checkpoint.format == .hdf5 ? StoreRoute.steps(from: begin, to: end, in: index) : nil
+    var table = table
+    let made = try Diffs.replace(
+      checkpoint, by: steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps),
+      wanted.differences(from: table), to: output,
+      attributesOf: try between.map { (steps) throws(DiffError) in try open(steps, index) } ?? [],
+      overwriting: overwriting, progress: progress
+    ) { (outcome) throws(DiffError) in
+      table.take(outcome)
+      try require(table, index.versions[end], output ?? checkpoint.path)
     }
+    keep(table, of: checkpoint, output)
+    return made
+  }
+
+  /// Keeps the fingerprints of a written checkpoint beside it.
+  private func keep(_ table: TensorTable, of checkpoint: any Checkpoint, _ output: String?) {
     // An open checkpoint keeps its lock, so the written one is opened only if it is another file.
     if let written = output.map({ try? CheckpointFile.open($0) }) ?? checkpoint {
       FingerprintCache(written).write(table)
     }
-    return made
   }
 
-  /// Returns the diffs of a route, with the results of steps that revert a diff without old values.
-  func route(_ route: StoreRoute, _ index: StoreIndex) throws(DiffError) -> Route {
-    let diffs = try files.open(route.steps.compactMap { index.versions[$0.link].link })
-    var made = Route(
-      zip(diffs, route.steps).map { DiffStep($0, $1.isBackwards ? .revert : .apply) })
-    for (number, step) in route.steps.enumerated() where step.isBackwards {
-      guard index.versions[step.link].link?.kind != .exact,
-        let parent = index.parent(of: step.link)
-      else { continue }
-      made.restored[number] = try checkpoint(parent, index)
-    }
-    return made
+  /// Returns the diffs of links, in their directions.
+  func open(_ steps: [StoreRoute.Step], _ index: StoreIndex) throws(DiffError) -> [DiffStep] {
+    let diffs = try files.open(steps.compactMap { index.versions[$0.link].link })
+    return zip(diffs, steps).map { DiffStep($0, $1.isBackwards ? .revert : .apply) }
   }
 
   // MARK: The version of a checkpoint
@@ -184,27 +231,23 @@ extension Store {
   private func nearest(
     to table: TensorTable, _ index: StoreIndex
   ) throws(DiffError) -> (number: Int, equal: Int)? {
-    let children = index.children
     var best: (number: Int, equal: Int)?
-    var waiting: [(number: Int, before: TensorTable?)] =
-      index.versions.indices.filter { index.versions[$0].parent == nil }.map { ($0, nil) }
-    while let (number, before) = waiting.popLast() {
-      var here: TensorTable
-      if let before, let link = index.versions[number].link {
-        here = before
-        for diff in try files.open([link]) { try here.take(diff) }
-      } else {
-        here = try anchorTable(number, index)
-      }
+    try visitTables(of: index) { number, here in
       let equal = here.common(with: table)
       if equal > best?.equal ?? -1 { best = (number, equal) }
-      for child in children[number] ?? [] { waiting.append((child, here)) }
     }
     return best
   }
 }
 
 extension TensorTable {
+  /// Sets the fingerprints of the tensors that following a route changed.
+  fileprivate mutating func take(_ outcome: RouteOutcome) {
+    for (name, fingerprint) in outcome.fingerprints where !name.isOptimizerState {
+      self[name] = fingerprint
+    }
+  }
+
   /// Returns the number of equal tensors.
   func common(with other: TensorTable) -> Int {
     names.count { self[$0] == other[$0] && self[$0] != nil }

@@ -27,7 +27,7 @@ package struct HeadTensor: Sendable {
 /// - Returns: The number of values written.
 /// - Throws: `unsupported` if a value is not finite or the base has a head of another type,
 ///   `mismatch` for tensors that the base lacks.
-/// - Complexity: O(bytes of the tensors named), in memory of one tensor's additions.
+/// - Complexity: O(bytes of the base), in memory of one tensor's additions.
 package func writeFinetune(
   of base: any Checkpoint, _ names: [TensorName], head: [HeadTensor], into sink: any ByteSink,
   metadata: [String: String],
@@ -37,10 +37,11 @@ package func writeFinetune(
   let stored = TensorNames(base)
   var written: UInt64 = 0
   let heads = Dictionary(uniqueKeysWithValues: head.map { ($0.name, $0) })
+  var pairs: [TensorName: WrittenPair] = [:]
   for name in (names + head.map(\.name)).sorted() {
     let tensor = try stored.find(name)
     if let head = heads[name] {
-      try write(head, over: tensor, in: base, writer)
+      pairs[tensor?.name ?? name] = try write(head, over: tensor, in: base, writer)
       continue
     }
     guard let tensor else {
@@ -48,9 +49,10 @@ package func writeFinetune(
     }
     let additions = try additions(name)
     guard !additions.isEmpty else { continue }
-    try write(additions, to: tensor, in: base, writer)
+    pairs[tensor.name] = try write(additions, to: tensor, in: base, writer)
     written += UInt64(additions.count)
   }
+  try writer.state(base, pairs)
   try writer.finish()
   return written
 }
@@ -58,7 +60,7 @@ package func writeFinetune(
 private func write(
   _ additions: ChangeRun<Float>, to tensor: StoredTensor, in base: any Checkpoint,
   _ writer: DiffWriter
-) throws(DiffError) {
+) throws(DiffError) -> WrittenPair {
   guard let type = tensor.type.float else {
     throw DiffError(
       .unsupported, "is not of a floating-point type", path: base.path, tensor: tensor.name)
@@ -96,13 +98,15 @@ private func write(
       try writer.append(stored)
     }
   }
-  try writer.end(base: before.fingerprint, result: after.fingerprint)
+  let pair = WrittenPair(base: before.fingerprint, result: after.fingerprint)
+  try writer.end(base: pair.base, result: pair.result)
+  return pair
 }
 
 /// Writes a head: as an insertion, or as an exact change of the base's.
 private func write(
   _ head: HeadTensor, over tensor: StoredTensor?, in base: any Checkpoint, _ writer: DiffWriter
-) throws(DiffError) {
+) throws(DiffError) -> WrittenPair {
   guard head.values.allSatisfy(\.isFinite) else {
     throw DiffError(.unsupported, "a value is not finite: training diverged", tensor: head.name)
   }
@@ -114,5 +118,7 @@ private func write(
   }
   try writer.begin(DiffEntry(head.name, .insert, .f32, head.shape))
   try writer.append(at: 0, every: bytes.span)
-  try writer.end(result: Fingerprint.of(.f32, head.shape, bytes.span))
+  let pair = WrittenPair(result: Fingerprint.of(.f32, head.shape, bytes.span))
+  try writer.end(result: pair.result)
+  return pair
 }

@@ -4,6 +4,11 @@ import TensorCore
 
 /// The tokenizer files that accompany Hugging Face's models.
 public enum TokenizerFiles {
+  /// The names of all files that `open` may read.
+  public static let names = [
+    "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
+  ]
+
   /// Opens the tokenizer of a folder: `tokenizer.json`, else `vocab.txt`, else `vocab.json` with
   /// `merges.txt`; or of one of these files, the others beside it. Vocabularies are used with the
   /// settings of `tokenizer_config.json`, if there is one.

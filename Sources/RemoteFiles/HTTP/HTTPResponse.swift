@@ -11,6 +11,15 @@ package struct HTTPResponse: Sendable {
   /// The stated length of the body.
   var contentLength: UInt64? { headers["content-length"].flatMap { UInt64($0) } }
 
+  /// The number of seconds after which the server is to be asked again; nil for a date and for what is
+  /// no pause.
+  var retryAfter: Double? {
+    guard let seconds = headers["retry-after"].flatMap({ Double($0) }), seconds.isFinite,
+      seconds >= 0
+    else { return nil }
+    return seconds
+  }
+
   /// The validator of the object's present state.
   var validator: Validator {
     Validator(entityTag: headers["etag"], lastModified: headers["last-modified"])

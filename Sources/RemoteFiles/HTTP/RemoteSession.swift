@@ -59,7 +59,7 @@ package final class RemoteSession {
         let response = try follow(request, receiver)
         guard response.isPassingFailure else { return response }
         failure = DiffError(.io, "the server responded with status \(response.status)")
-        pause = response.headers["retry-after"].flatMap { Double($0) } ?? 0
+        pause = response.retryAfter ?? 0
       } catch {
         switch error {
         case .final(let error): throw error.at(path: "\(address)")
@@ -68,13 +68,15 @@ package final class RemoteSession {
       }
       failures = progress() - before >= Self.leastProgress ? 0 : failures + 1
       guard failures < options.attempts else {
-        failure.message += "; given up after \(failures) attempts"
+        failure.message += " (given up after \(failures) attempts)"
+        failure.remedy = .tryLater
         throw failure.at(path: "\(address)")
       }
       if failures > 0 { wait(max(min(pause, 8), back(failures))) }
     }
     throw DiffError(
-      .io, "the connection was cut \(Self.mostAttempts) times", path: "\(address)")
+      .io, "the connection was cut \(Self.mostAttempts) times", path: "\(address)",
+      remedy: .tryLater)
   }
 
   private func back(_ failures: Int) -> Double {
