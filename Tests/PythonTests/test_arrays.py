@@ -216,6 +216,77 @@ def test_an_array_with_several_names_changes_once(operation: str) -> None:
         assert_same(tied, base)
 
 
+def _overlaps() -> dict[str, tuple[Any, Any]]:
+    """Two views of one memory that share some elements, or all in another order."""
+    line = np.arange(100, dtype="f4")
+    square = np.arange(100, dtype="f4").reshape(10, 10)
+    return {
+        "a beginning": (line, line[:10]),
+        "an end": (line[40:], line[:60]),
+        "turned round": (line, line[::-1]),
+        "every other": (line, line[::2]),
+        "transposed": (square, square.T),
+        "a column and all": (square[:, 1], square),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(_overlaps()))
+@pytest.mark.parametrize("operation", ["xor", "replace", "add"])
+def test_overlapping_arrays_are_refused_by_name(kind: str, operation: str) -> None:
+    one, two = _overlaps()[kind]
+    work = {"v": two, "w": one}
+    base = copy(work)
+    tuned = {name: array.copy() for name, array in base.items()}
+    for array in tuned.values():
+        array.reshape(-1)[5] += 4
+    with diffkit.open(diffkit.dumps(base, tuned, operation=operation)) as diff:
+        for verify in (True, False):
+            with pytest.raises(diffkit.Unsupported, match="shares elements with 'v'") as refused:
+                diff.apply(work, verify=verify)
+            assert refused.value.tensor == "w"
+            assert_same(work, base)
+        assert diff.state(work) == "base"
+        if operation == "xor":
+            # On the way back too.
+            one[...], two[...] = 0, 0
+            with pytest.raises(diffkit.Unsupported, match="shares elements"):
+                diff.revert(work, verify=False)
+            assert not one.any()
+
+
+def test_views_that_lie_between_each_other() -> None:
+    whole = np.arange(200, dtype="f4")
+    work = {"even": whole[::2], "odd": whole[1::2], "none": whole[:0]}
+    base = copy(work)
+    tuned = {name: array * 2 for name, array in base.items()}
+    undo = diffkit.open(diffkit.dumps(base, tuned)).apply(work)
+    assert_same(work, tuned)
+    undo.restore()
+    assert_same(work, base)
+
+
+def test_an_array_with_several_elements_in_one_place_is_refused() -> None:
+    from numpy.lib.stride_tricks import as_strided
+
+    line = np.arange(10, dtype="f4")
+    for shape, strides in (((4, 10), (0, 4)), ((8, 3), (4, 4))):
+        work = {"w": as_strided(line, shape, strides)}
+        base = copy(work)
+        tuned = {"w": base["w"] + np.eye(*shape, dtype="f4")}
+        with pytest.raises(diffkit.Unsupported, match="'w'.* several elements in one place"):
+            diffkit.open(diffkit.dumps(base, tuned)).apply(work)
+        assert_same(work, base)
+
+
+def test_entries_that_mean_one_array_are_refused() -> None:
+    base = {"a": np.zeros(3, "f4"), "a:0": np.ones(3, "f4")}
+    diff = diffkit.open(diffkit.dumps(base, {}))
+    work = {"a:0": np.ones(3, "f4")}
+    with pytest.raises(diffkit.Mismatch, match="'a:0'.* 'a'"):
+        diff.apply(work, verify=False)
+    assert list(work) == ["a:0"]
+
+
 def test_a_damaged_page_changes_nothing(base: Tensors, tuned: Tensors) -> None:
     made = bytearray(diffkit.dumps(base, tuned))
     with diffkit.open(bytes(made)) as diff:

@@ -332,6 +332,105 @@ def test_views_of_one_storage(device: str, tmp_path: Path) -> None:
         assert bits(model) == before
 
 
+def _holding(**buffers: Any) -> Any:
+    model = torch.nn.Module()
+    for name, buffer in buffers.items():
+        model.register_buffer(name, buffer)
+    return model
+
+
+def _diff_of(model: Any, positions: dict[str, int], path: Path) -> None:
+    """A diff that adds 4 to an element of each buffer."""
+    base = {name: b.clone() for name, b in model.named_buffers()}
+    tuned = {name: b.clone() for name, b in base.items()}
+    for name, position in positions.items():
+        tuned[name].view(-1)[position] += 4
+    dt.create(base, tuned, path, overwrite=True)
+
+
+def test_overlaps_of_other_types_and_storages(tmp_path: Path) -> None:
+    whole = torch.arange(64, dtype=torch.int32)
+    memory = np.arange(64, dtype="i4")
+    for wide, narrow in (
+        # The second half of an element of the other tensor.
+        (whole, whole.view(torch.int16)),
+        # Two storages of one memory.
+        (torch.from_numpy(memory), torch.from_numpy(memory[1:].view("i2"))),
+    ):
+        model = _holding(narrow=narrow, wide=wide)
+        assert wide.data_ptr() != narrow.data_ptr() or wide.dtype != narrow.dtype
+        shift = (narrow.data_ptr() - wide.data_ptr()) // 2
+        before = bits(model)
+        _diff_of(model, {"wide": 9, "narrow": 19 - shift}, tmp_path / "d.diff")
+        with pytest.raises(diffkit.Unsupported, match="shares elements with 'narrow'"):
+            dt.attach(model, tmp_path / "d.diff")
+        assert bits(model) == before
+        # Beside each other they are.
+        _diff_of(model, {"wide": 9, "narrow": 20 - shift}, tmp_path / "d.diff")
+        with dt.attach(model, tmp_path / "d.diff"):
+            assert int(wide[9]) == 13 and bits(model) != before
+        assert bits(model) == before
+
+
+def test_windows_are_refused(tmp_path: Path) -> None:
+    line = torch.arange(10, dtype=torch.float32)
+    for windows in (line.unfold(0, 3, 1), line.expand(4, 10)):
+        model = _holding(w=windows)
+        _diff_of(model, {"w": 4}, tmp_path / "d.diff")
+        with pytest.raises(diffkit.Unsupported, match="several elements in one place"):
+            dt.attach(model, tmp_path / "d.diff")
+
+
+def test_a_stack_over_one_memory_comes_off_in_order(tmp_path: Path) -> None:
+    memory = np.arange(64, dtype="f4")
+    model = _holding(a=torch.from_numpy(memory), b=torch.from_numpy(memory[10:]))
+    before = bits(model)
+    _diff_of(model, {"a": 12}, tmp_path / "a.diff")
+    _diff_of(model, {"b": 2}, tmp_path / "b.diff")
+    first = dt.attach(model, tmp_path / "a.diff")
+    second = dt.attach(model, tmp_path / "b.diff", verify=False)
+    with pytest.raises(diffkit.Unsupported, match="attached later"):
+        first.detach()
+    second.detach()
+    first.detach()
+    assert bits(model) == before
+
+
+def test_tied_tensors_that_are_replaced(device: str, tmp_path: Path) -> None:
+    # A longer vocabulary, in a diff that has the tied tensor under both of its names.
+    model = Model()
+    longer = torch.cat([model.words.weight.detach(), torch.ones(3, 16)])
+    names = ("words.weight", "out.weight")
+    base = {name: model.words.weight.detach() for name in names}
+    model.to(device)
+    model.out.weight = model.words.weight
+    before = bits(model)
+    dt.create(
+        {name: tensor.clone() for name, tensor in base.items()},
+        {name: longer.clone() for name in names}, tmp_path / "both.diff",
+    )  # fmt: skip
+    with diffkit.open(tmp_path / "both.diff") as diff:
+        assert {entry.operation for entry in diff.values()} == {"reshape"} and len(diff) == 2
+    attached = dt.attach(model, tmp_path / "both.diff")
+    assert torch.equal(model.out.weight.cpu(), longer) and model.out.weight is model.words.weight
+    attached.detach()
+    assert bits(model) == before
+    # What says different things of both is refused: other rows, or other elements.
+    other = longer.clone()
+    other[-1] = 2
+    changed_ = base["words.weight"].clone()
+    changed_[0, 0] += 1
+    for tuned in (other, changed_):
+        for one, two in (names, names[::-1]):
+            dt.create(
+                {name: tensor.clone() for name, tensor in base.items()},
+                {one: longer.clone(), two: tuned}, tmp_path / "apart.diff", overwrite=True,
+            )  # fmt: skip
+            with pytest.raises(diffkit.Unsupported, match="tied to"):
+                dt.attach(model, tmp_path / "apart.diff")
+            assert bits(model) == before
+
+
 def test_names_of_the_model(tmp_path: Path) -> None:
     model = Model()
     dt.create(model, changed(model), tmp_path / "d.diff")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ import numpy as np
 from . import _dtypes
 from . import _library as lib
 from ._library import CEntry, call
+from ._memory import extent, has_overlap, meeting
 from .errors import (
     AlreadyApplied,
     ChangedInBetween,
@@ -436,6 +438,7 @@ class Diff(Mapping[str, Entry]):
             AlreadyApplied: if every tensor is at the result.
             PartlyApplied: if some are.
             WrongBase: if one is neither base nor result.
+            Unsupported: if arrays that the diff changes share some of their elements.
             Damaged: if the diff is.
         """
         work = self._begin(tensors, verify, False, allow_other_base)
@@ -532,6 +535,7 @@ class Diff(Mapping[str, Entry]):
     ) -> _Work:
         """What there is to be done to a dict, after whatever refuses it."""
         work = self._look(tensors, hashing=verify)
+        _require_own_arrays(work)
         if verify:
             _require("result" if backwards else "base", work, tensors, allow_other_base)
         _check_shapes(work, tensors, backwards)
@@ -587,6 +591,17 @@ def _require(
         )
 
 
+def _require_own_arrays(work: _Work) -> None:
+    """Refuses an array that two entries mean, whose names differ in separators."""
+    meant: dict[str, Entry] = {}
+    for entry, name, _ in work:
+        if name is not None and meant.setdefault(name, entry) is not entry:
+            raise Mismatch(
+                f"is meant by '{meant[name].name}' and '{entry.name}' of the diff",
+                code="mismatch", tensor=name,
+            )  # fmt: skip
+
+
 def _check_shapes(work: _Work, tensors: Mapping[str, Array], backwards: bool) -> None:
     """Refuses a dict that lacks a tensor, has one of another shape, or one that is to come."""
     comes = "delete" if backwards else "insert"
@@ -612,19 +627,45 @@ def _check_shape(entry: Entry, name: str, array: Array, known: tuple[Any, ...]) 
 def _distinct(
     work: list[tuple[Entry, str]], tensors: Mapping[str, Array]
 ) -> list[tuple[Entry, str]]:
-    """Each array once: of names that are one in memory (tied weights) the first."""
-    first: dict[tuple[int, int], tuple[Entry, str]] = {}
+    """Each array once: of names that are one in memory (tied weights) the first.
+
+    Raises:
+        Unsupported: if arrays are one that the diff changes differently, or have some elements in
+            common but not all.
+    """
+    first: dict[Any, tuple[Entry, str]] = {}
     for entry, name in work:
         array = tensors[name]
-        # Empty ones are nowhere.
-        place = (_pointer(array), array.nbytes) if array.size else (id(entry), 0)
+        # In one piece it is the same whatever its shape; empty ones are nowhere.
+        layout = array.nbytes if array.flags.c_contiguous else (array.shape, array.strides)
+        place = (_pointer(array), layout, array.itemsize) if array.size else id(entry)
         other, known = first.setdefault(place, (entry, name))
         if not entry._does_what(other):
             raise Unsupported(
                 f"is tied to '{known}', which the diff changes otherwise", code="unsupported",
                 tensor=name,
             )  # fmt: skip
-    return list(first.values())
+    distinct = list(first.values())
+    _require_apart([(name, tensors[name]) for _, name in distinct])
+    return distinct
+
+
+def _require_apart(arrays: list[tuple[str, Array]]) -> None:
+    """Refuses arrays that share some of their elements: each would undo what the other became."""
+    for name, array in arrays:
+        if has_overlap(array.shape, array.strides, array.itemsize):
+            raise Unsupported(
+                "may have several elements in one place; copy the array", code="unsupported",
+                tensor=name,
+            )  # fmt: skip
+    extents = [extent(_pointer(a), a.shape, a.strides, a.itemsize) for _, a in arrays]
+    for group in meeting(extents):
+        for one, two in itertools.combinations(group, 2):
+            if np.shares_memory(arrays[one][1], arrays[two][1]):
+                raise Unsupported(
+                    f"shares elements with '{arrays[one][0]}', which the diff changes too",
+                    code="unsupported", tensor=arrays[two][0],
+                )  # fmt: skip
 
 
 def _require_writeable(array: Array, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Union
 import numpy as np
 import torch
 
+from .._memory import meeting
 from ..errors import ChangedInBetween, Unsupported, UsageError
 from . import _tensors as tensors
 from ._prepare import AnyDiff, Prepared, State, prepare, state_of
@@ -128,9 +129,8 @@ def _require_apart(one: Prepared, later: Prepared) -> None:
                 shared = np.intersect1d(patch.positions, other.positions, assume_unique=True)
                 if shared.size:
                     _refuse(other.names[0])
-            elif (
-                patch.tensor.untyped_storage().data_ptr()
-                == other.tensor.untyped_storage().data_ptr()
+            elif patch.tensor.device == other.tensor.device and meeting(
+                [tensors.extent_of(patch.tensor), tensors.extent_of(other.tensor)]
             ):
                 _refuse(other.names[0])
         for replacement in later.replacements:

@@ -12,6 +12,7 @@ import torch
 from .. import _dtypes
 from .._diff import Diff, DiffSource, Entry
 from .._exchange import Exchange
+from .._memory import meeting
 from ..errors import (
     AlreadyApplied,
     ChangedInBetween,
@@ -64,6 +65,12 @@ class Patch:
             False: tensors.bits(before, self.width, device),
             True: tensors.bits(after, self.width, device),
         }
+
+    def addresses(self) -> Array:
+        """Where the elements are in memory, in the order of the positions."""
+        at = tensors.offsets(self.tensor, self.positions) * self.width
+        storage: Array = at + tensors.storage(self.tensor).data_ptr()
+        return storage
 
     def differs(self, after: bool) -> torch.Tensor:
         """Whether other elements stand there than those of a side; on the tensor's device."""
@@ -257,10 +264,7 @@ class Prepared:
             ):
                 other.names.append(name)
                 return
-            raise Unsupported(
-                f"is tied to '{other.names[0]}', which the diff changes otherwise",
-                code="unsupported", tensor=name,
-            )  # fmt: skip
+            raise _tied(name, other.names[0])
         if positions.size:
             self.patches.append(patch)
 
@@ -283,26 +287,34 @@ class Prepared:
         data = tensors.from_bytes(array, entry._code, shape).to(tensor.device)
         place = tensors.place(tensor)
         tied = {id(other): other for other in found.values() if tensors.place(other) == place}
+        for other in self.replacements:
+            if any(id(tensor) in tied for tensor in other.tensors):
+                if not tensors.same_bits(other.data, data):
+                    raise _tied(name, other.names[0])
+                other.names.append(name)
+                return
         self.replacements.append(Replacement(name, list(tied.values()), data))
 
     def _check_overlap(self) -> None:
-        """Refuses elements that two entries change, through views of one storage."""
-        by_storage: dict[int, list[Patch]] = {}
+        """Refuses elements that two entries change, through views of one memory."""
+        replaced = {id(t): entry.names[0] for entry in self.replacements for t in entry.tensors}
+        by_device: dict[torch.device, list[Patch]] = {}
         for patch in self.patches:
-            by_storage.setdefault(patch.tensor.untyped_storage().data_ptr(), []).append(patch)
-        for shared in by_storage.values():
-            if len(shared) < 2:
-                continue
-            every = []
-            for patch in shared:
-                at = tensors.offsets(patch.tensor, patch.positions)
-                start = patch.tensor.storage_offset() if patch.tensor.is_contiguous() else 0
-                every.append((at + start) * patch.width)
-            if np.unique(np.concatenate(every)).size != sum(at.size for at in every):
-                raise Unsupported(
-                    f"shares elements with '{shared[0].names[0]}', which the diff changes too",
-                    code="unsupported", tensor=shared[1].names[0],
-                )  # fmt: skip
+            if id(patch.tensor) in replaced:
+                raise _tied(patch.names[0], replaced[id(patch.tensor)])
+            by_device.setdefault(patch.tensor.device, []).append(patch)
+        for patches in by_device.values():
+            for group in meeting([tensors.extent_of(patch.tensor) for patch in patches]):
+                shared = [patches[index] for index in group]
+                starts = np.concatenate([patch.addresses() for patch in shared])
+                widths = np.repeat([p.width for p in shared], [p.positions.size for p in shared])
+                order = np.argsort(starts, kind="stable")
+                starts, ends = starts[order], (starts + widths)[order]
+                if (starts[1:] < ends[:-1]).any():
+                    raise Unsupported(
+                        f"shares elements with '{shared[0].names[0]}', which the diff changes too",
+                        code="unsupported", tensor=shared[1].names[0],
+                    )  # fmt: skip
 
     def _bind(self) -> None:
         self._exchange = Exchange()
@@ -363,6 +375,12 @@ class Prepared:
                     code="wrong-base", tensor=patch.names[0],
                 )  # fmt: skip
         self._bind()
+
+
+def _tied(name: str, other: str) -> Unsupported:
+    return Unsupported(
+        f"is tied to '{other}', which the diff changes otherwise", code="unsupported", tensor=name
+    )
 
 
 def _changed(patch: Patch) -> ChangedInBetween:

@@ -13,6 +13,7 @@ from .. import _library as lib
 from .._create import Buffer
 from .._diff import Diff, _find, _hex, _keys
 from .._library import call
+from .._memory import extent, has_overlap
 from ..errors import Mismatch, Unsupported
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -74,8 +75,8 @@ def require_plain(name: str, tensor: torch.Tensor) -> None:
         reason = f"is a {type(data).__name__}"
     elif data.dtype not in CODES:
         reason = f"has elements of {data.dtype}"
-    elif any(stride == 0 and size > 1 for size, stride in zip(data.shape, data.stride())):
-        reason = "is expanded: several of its elements are one in memory"
+    elif has_overlap(data.shape, data.stride(), 1):
+        reason = "may have several elements in one place, as expanded tensors and windows have"
     if reason is not None:
         raise Unsupported(reason, code="unsupported", tensor=name)
 
@@ -95,6 +96,21 @@ def place(tensor: torch.Tensor) -> tuple[Any, ...]:
     return (
         tensor.device, tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
     )  # fmt: skip
+
+
+def extent_of(tensor: torch.Tensor) -> tuple[int, int]:
+    """The addresses on its device between which a tensor's elements are."""
+    width = tensor.element_size()
+    strides = [stride * width for stride in tensor.stride()]
+    return extent(tensor.data_ptr(), tensor.shape, strides, width)
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors on one device have one type and shape and the same bits."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    width = BITS[one.element_size()]
+    return torch.equal(one.contiguous().view(width), other.contiguous().view(width))
 
 
 def version(tensor: torch.Tensor) -> int:
