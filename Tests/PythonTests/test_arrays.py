@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Tensors, assert_same, copy
+from conftest import Tensors, assert_same, copy, interrupted_everywhere
 
 import diffkit
+import diffkit._create
 
 
 def test_exact_diff_goes_both_ways(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
@@ -459,6 +461,86 @@ except KeyboardInterrupt:
         assert shown.stdout == "interrupted True True\n", shown.stderr
         if kind == "told":
             assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_at_the_end_leaves_no_file(
+    base: Tensors, tuned: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(name: str, *arguments: Any, **options: Any) -> int:
+        status = call(name, *arguments, **options)
+        if name == "writer_file":
+            signal.raise_signal(signal.SIGINT)
+        return status
+
+    call = diffkit._create.call
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(diffkit._create, "call", late)
+            with pytest.raises(KeyboardInterrupt):
+                diffkit.create(base, tuned, tmp_path / "d.diff")
+            assert list(tmp_path.iterdir()) == []
+            (tmp_path / "d.diff").write_text("old")
+            with pytest.raises(KeyboardInterrupt):
+                diffkit.create(base, tuned, tmp_path / "d.diff", overwrite=True)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert diffkit.open(tmp_path / "d.diff").state(base) == "base"
+
+
+@pytest.mark.parametrize("way", ["apply", "revert", "restore"])
+def test_ctrl_c_leaves_no_dict_half_changed(way: str, base: Tensors, tuned: Tensors) -> None:
+    before = copy(base)
+    # Not in one piece, so that it is copied back.
+    before["encoder/h"] = np.repeat(base["encoder/h"], 2)[::2]
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    made = copy(before)
+    diff.apply(made)
+    work: Tensors = {}
+    undo: Any = None
+
+    def turn() -> None:
+        nonlocal undo
+        if way == "restore":
+            undo.restore()
+        else:
+            undo = getattr(diff, way)(work)
+
+    times = 0
+    work = copy(made if way == "revert" else before)
+    if way == "restore":
+        undo = diff.apply(work)
+    for is_interrupted in interrupted_everywhere(turn):
+        times += 1
+        if way == "apply":
+            assert_same(work, before if is_interrupted else made)
+        elif way == "revert":
+            assert_same(work, made if is_interrupted else before)
+        else:
+            # It is all restored or not at all, and in that case can be.
+            is_done = undo._is_done
+            assert is_done or is_interrupted
+            assert_same(work, before if is_done else made)
+            if not is_done:
+                undo.restore()
+                assert_same(work, before)
+        work = copy(made if way == "revert" else before)
+        if way == "restore":
+            undo = diff.apply(work)
+    assert times > 50
+
+
+def test_what_a_mapping_refuses_is_taken_back(base: Tensors, tuned: Tensors) -> None:
+    class Refusing(dict[str, Any]):
+        def __delitem__(self, name: str) -> None:
+            raise RuntimeError("nothing goes")
+
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = Refusing(copy(base))
+    with pytest.raises(RuntimeError, match="nothing goes"):
+        diff.apply(work)
+    # What came in between cannot go; the rest is as it was.
+    assert_same({name: work[name] for name in base}, base)
 
 
 def test_from_threads(base: Tensors, tuned: Tensors) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,6 +216,28 @@ def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     _, errors = child.communicate(timeout=60)
     assert child.returncode != 0 and b"KeyboardInterrupt" in errors
     assert sorted(os.listdir(tmp_path)) == ["base.safetensors", "tuned.safetensors"]
+
+
+def test_ctrl_c_before_the_program_runs_ends_it(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    popen = subprocess.Popen
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(diffkit._program.subprocess, "Popen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            diffkit.verify(files / "base.safetensors")
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    # Its end has been waited for.
+    assert started[0].returncode is not None
 
 
 def _children(parent: int) -> list[str]:

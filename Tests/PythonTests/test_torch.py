@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 import numpy as np
 import pytest
+from conftest import interrupted_everywhere
 
 torch = pytest.importorskip("torch")
 
@@ -258,6 +259,62 @@ def test_switch_that_fails_leaves_the_first(tmp_path: Path) -> None:
         attached.switch(tmp_path / "none.diff")
     attached.detach()
     assert bits(model) == before
+
+
+@pytest.mark.parametrize("way", ["attach", "detach", "switch"])
+def test_ctrl_c_leaves_no_model_half_changed(way: str, tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
+    tuned, other = changed(model, 1, 0.5), changed(model, 2, 0.5)
+    tuned[1] = torch.nn.Linear(4, 3)
+    for name, made in (("a", tuned), ("b", other)):
+        dt.create(model, made, tmp_path / f"{name}.diff")
+    states = [bits(model), bits(tuned), bits(other)]
+    one, two = (dt.prepare(model, tmp_path / f"{name}.diff") for name in "ab")
+    on: Any = None if way == "attach" else dt.attach(model, one)
+
+    def turn() -> None:
+        if way == "attach":
+            dt.attach(model, one)
+        elif way == "detach":
+            on.detach()
+        else:
+            on.switch(two)
+
+    times = 0
+    for is_interrupted in interrupted_everywhere(turn):
+        times += 1
+        after = {"attach": 1, "detach": 0, "switch": 2}[way]
+        attached = dt.attached(model)
+        # What is attached is what the model is; of a detach, Ctrl-C may come when it is over.
+        expected = states[0] if not attached else states[1 if attached[0].prepared is one else 2]
+        assert bits(model) == expected and len(attached) <= 1
+        if way != "detach":
+            assert (expected == states[after]) != is_interrupted
+            assert not is_interrupted or len(attached) == (way == "switch")
+        for item in attached:
+            item.detach()
+        assert bits(model) == states[0]
+        on = None if way == "attach" else dt.attach(model, one)
+    assert times > 20
+
+
+def test_switch_keeps_the_options(tmp_path: Path) -> None:
+    model = Model()
+    for seed in range(3):
+        dt.create(model, changed(model, seed), tmp_path / f"{seed}.diff", operation="add")
+    wrapped = torch.nn.ModuleDict({"inner": model})
+    before = bits(wrapped)
+    names = {"names": lambda name: "inner." + name}
+    third = dt.prepare(wrapped, tmp_path / "2.diff", **names)
+    attached = dt.attach(wrapped, tmp_path / "0.diff", **names)
+    attached = attached.switch(tmp_path / "1.diff", verify=False)
+    attached = attached.switch(third)
+    attached = attached.switch(tmp_path / "0.diff")
+    with pytest.raises(diffkit.UsageError, match="another model"):
+        attached.switch(dt.prepare(model, tmp_path / "0.diff", verify=False))
+    assert attached.is_attached
+    attached.detach()
+    assert bits(wrapped) == before
 
 
 def test_heads(device: str, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def create(
     Raises:
         OutputExists: if there is a file and `overwrite` is False.
         Unsupported: if a tensor's type differs, or an additive diff cannot hold a change.
-        KeyboardInterrupt: leaves no file behind.
+        KeyboardInterrupt: leaves no file behind; where one is replaced, the old or the new one.
     """
     if isinstance(base, (str, os.PathLike)) or isinstance(tuned, (str, os.PathLike)):
         if not isinstance(base, (str, os.PathLike)) or not isinstance(tuned, (str, os.PathLike)):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-import threading
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from . import _dtypes
 from . import _library as lib
+from ._interruption import Interruption
 from ._library import call
 from .errors import DiffkitError, UsageError
 
@@ -57,34 +56,6 @@ def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
     return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
 
 
-class _Interruption:
-    """Notes Ctrl-C while C works, instead of raising inside of a callback, from where nothing can
-    be raised; raises when C has returned. In the main thread, where Python handles signals."""
-
-    def __init__(self) -> None:
-        self.is_noted = False
-        self._handler: Any = None
-
-    def __enter__(self) -> None:
-        self.is_noted = False
-        self._handler = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if callable(handler):
-                self._handler = handler
-                signal.signal(signal.SIGINT, self._note)
-
-    def _note(self, *_: object) -> None:
-        self.is_noted = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._handler is None:
-            return
-        signal.signal(signal.SIGINT, self._handler)
-        if self.is_noted:
-            self._handler(signal.SIGINT, None)
-
-
 class Writer:
     """``diffkit_writer``."""
 
@@ -114,7 +85,7 @@ class Writer:
             raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
         self._guard = lib.Guard()
         self._progress = progress
-        self._interruption = _Interruption()
+        self._interruption = Interruption()
         self._tell = lib.PROGRESS(self._told)
         options = lib.COptions(
             operation=operations[operation],
@@ -171,9 +142,14 @@ class Writer:
     def write(self, path: Path, overwrite: bool) -> Created:
         """Writes the diff to a file."""
         summary = lib.CSummary()
-        self._call(
-            "writer_file", os.fsencode(path), lib.OVERWRITE if overwrite else 0, byref(summary)
-        )
+        flags = lib.OVERWRITE if overwrite else 0
+        try:
+            self._call("writer_file", os.fsencode(path), flags, byref(summary))
+        except BaseException:
+            # Ctrl-C after the file was complete. What it replaced is gone, so that one stays.
+            if summary.bytes and not overwrite:
+                os.unlink(path)
+            raise
         return _created(summary)
 
     def bytes(self) -> bytes:

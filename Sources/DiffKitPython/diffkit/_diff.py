@@ -14,6 +14,8 @@ import numpy as np
 
 from . import _dtypes
 from . import _library as lib
+from ._exchange import Exchange
+from ._interruption import Interruption
 from ._library import CEntry, call
 from ._memory import extent, has_overlap, meeting
 from .errors import (
@@ -451,31 +453,45 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], False, verify)
             elif entry.operation == "delete":
                 entry._check_pages()
+        return self._run(work, tensors, new, backwards=False)
+
+    def _run(
+        self,
+        work: _Work,
+        tensors: MutableMapping[str, Array],
+        new: Mapping[str, Array],
+        *,
+        backwards: bool,
+    ) -> Undo:
+        """Changes a dict, or leaves it as it was, also where Ctrl-C comes in between."""
         undo = Undo(tensors)
-        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
-        undo._old = self._apply_all(sparse, tensors, False)
-        for entry, name, _ in work:
-            if not entry._is_sparse:
-                undo._replace(entry, name or entry.name, new.get(entry.name))
-        return undo
+        try:
+            with Interruption():
+                sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
+                undo._sparse = self._apply_all(sparse, tensors, backwards)
+                for entry, name, _ in work:
+                    if not entry._is_sparse:
+                        undo._replace(entry, name or entry.name, new.get(entry.name))
+            return undo
+        except BaseException:
+            with Interruption():
+                undo._roll_back()
+            raise
 
     def _apply_all(
         self, work: list[tuple[Entry, str]], tensors: Mapping[str, Array], backwards: bool
-    ) -> list[tuple[Entry, str, Array | None]]:
+    ) -> list[tuple[Entry, str, Array]]:
         """Changes elements of arrays where they are, in all of them or in none.
 
         Returns:
-            Each entry, the name of its array, and the elements before; the way back keeps none.
+            Each entry, the name of its array, and the elements before.
         """
         work = _distinct(work, tensors)
         for _, name in work:
             _require_writeable(tensors[name], name)
         arrays = [tensors[name] for _, name in work]
         pieces = [np.ascontiguousarray(array) for array in arrays]
-        old: list[Array | None] = [
-            None if backwards else np.empty(entry.changes * entry._width, np.uint8)
-            for entry, _ in work
-        ]
+        old = [np.empty(entry.changes * entry._width, np.uint8) for entry, _ in work]
         count = len(work)
         refused = c_size_t(count)
         try:
@@ -483,7 +499,7 @@ class Diff(Mapping[str, Entry]):
                 "apply_all", self._handle, (c_size_t * count)(*(entry._index for entry, _ in work)),
                 (c_void_p * count)(*map(_pointer, pieces)),
                 (c_size_t * count)(*(piece.nbytes for piece in pieces)),
-                (c_void_p * count)(*(None if kept is None else _pointer(kept) for kept in old)),
+                (c_void_p * count)(*map(_pointer, old)),
                 count, lib.BACKWARDS if backwards else 0, byref(refused),
             )  # fmt: skip
         except DiffkitError as problem:
@@ -522,13 +538,7 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], True, verify)
             elif entry.operation == "insert":
                 entry._check_pages()
-        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
-        self._apply_all(sparse, tensors, True)
-        for entry, name, _ in work:
-            if entry.operation == "insert" and name is not None:
-                del tensors[name]
-            elif entry.name in new:
-                tensors[name or entry.name] = new[entry.name]
+        self._run(work, tensors, new, backwards=True)
 
     def _begin(
         self, tensors: Mapping[str, Array], verify: bool, backwards: bool, allow_other_base: bool
@@ -673,41 +683,30 @@ def _require_writeable(array: Array, name: str) -> None:
         raise UsageError("is read-only; copy the array", tensor=name)
 
 
-class _Contiguous:
-    """An array in one piece, of which changes go back into one that is not."""
-
-    def __init__(self, array: Array) -> None:
-        self._array = array
-        self._piece = array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-    def __enter__(self) -> Array:
-        return self._piece
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if self._piece is not self._array and kind is None:
-            self._array[...] = self._piece
-
-
 class Undo:
-    """What `Diff.apply` changed, to be restored bit for bit, additions too."""
+    """What `Diff.apply` changed, to be restored bit for bit, additions too, while the diff is open."""
 
     def __init__(self, tensors: MutableMapping[str, Array]) -> None:
         self._tensors = tensors
-        self._old: list[tuple[Entry, str, Array | None]] = []
+        #: Each entry, the name of its array, and the elements before.
+        self._sparse: list[tuple[Entry, str, Array]] = []
+        #: Each entry, the name of its array, and the array before, if there was one.
+        self._whole: list[tuple[Entry, str, Array | None]] = []
         self._is_done = False
 
     @property
     def tensors(self) -> list[str]:
         """The names of the tensors that were changed."""
-        return [name for _, name, _ in self._old]
+        return [name for _, name, _ in [*self._sparse, *self._whole]]
 
     def _replace(self, entry: Entry, name: str, new: Array | None) -> None:
         """Puts a new array into the dict, or takes one out."""
-        self._old.append((entry, name, self._tensors.get(name)))
+        old = self._tensors.get(name)
         if new is None:
             del self._tensors[name]
         else:
             self._tensors[name] = new
+        self._whole.append((entry, name, old))
 
     def restore(self) -> None:
         """Makes the dict what it was, bit for bit. Once.
@@ -718,25 +717,55 @@ class Undo:
         """
         if self._is_done:
             raise UsageError("has been restored already")
-        new: dict[str, Array] = {}
-        for entry, name, old in self._old:
-            if entry._is_sparse and old is not None:
-                new[name] = old.copy()
-                entry._change(new[name])
-                array = np.ascontiguousarray(self._tensors[name])
-                if not np.array_equal(entry._gather(array), new[name]):
-                    raise ChangedInBetween(
-                        "has been changed in between", code="wrong-base", tensor=name
-                    )
-        for entry, name, old in reversed(self._old):
-            if name in new and old is not None:
-                with _Contiguous(self._tensors[name]) as array:
-                    entry._scatter(array, old, None)
-            elif old is None:
+        elements = _Elements(self, verify=True)
+        with Interruption():
+            elements.put_back()
+            self._put_back()
+
+    def _roll_back(self) -> None:
+        """Takes back what has been done so far, without a look at it."""
+        _Elements(self, verify=False).put_back()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for _, name, old in reversed(self._whole):
+            if old is None:
                 del self._tensors[name]
             else:
                 self._tensors[name] = old
         self._is_done = True
+
+
+class _Elements:
+    """The elements that an `Undo` puts back, decoded: what can fail, fails before."""
+
+    def __init__(self, undo: Undo, verify: bool) -> None:
+        self._names = [name for _, name, _ in undo._sparse]
+        self._verify = verify
+        self._exchange = Exchange()
+        for entry, _, old in undo._sparse:
+            new = old.copy()
+            if verify:
+                entry._change(new)
+            self._exchange.add(entry._width, entry.positions, old, new)
+        self._arrays = [undo._tensors[name] for name in self._names]
+        self._pieces = [np.ascontiguousarray(array) for array in self._arrays]
+        self._exchange.bind(
+            [_pointer(piece) for piece in self._pieces], [piece.nbytes for piece in self._pieces]
+        )
+
+    def put_back(self) -> None:
+        """Brings them into their arrays: into all or none."""
+        refused = self._exchange.run(backwards=True, verify=self._verify)
+        if refused is not None:
+            raise _changed(self._names[refused])
+        for array, piece in zip(self._arrays, self._pieces):
+            if piece is not array:
+                array[...] = piece
+
+
+def _changed(name: str) -> ChangedInBetween:
+    return ChangedInBetween("has been changed in between", code="wrong-base", tensor=name)
 
 
 class _FileSource:

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any, Mapping, Sequence, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ._interruption import Interruption
 from .errors import DiffkitError, error_of
 
 Path = Union[str, "os.PathLike[str]"]
@@ -56,18 +57,21 @@ def run(command: str, *arguments: str) -> dict[str, Any]:
         DiffkitError: if it ends in trouble, of the class of its error's code.
     """
     program = program_path()
-    process = subprocess.Popen(
-        [program, command, *arguments, "--json"],
-        env=_environment(program),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with Interruption():  # No program without somebody who ends it.
+            process = subprocess.Popen(
+                [program, command, *arguments, "--json"],
+                env=_environment(program),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         output, errors = process.communicate()
     except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
         raise
     try:
         answer = json.loads(output) if output.strip() else {}

@@ -7,6 +7,7 @@ from typing import Any, Union
 import numpy as np
 import torch
 
+from .._interruption import Interruption
 from .._memory import meeting
 from ..errors import ChangedInBetween, Unsupported, UsageError
 from . import _tensors as tensors
@@ -20,9 +21,10 @@ class Attached:
         prepared: the diff, to be attached again without being decoded or verified.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, options: dict[str, Any]) -> None:
         self.prepared = prepared
-        self._options: dict[str, Any] = {}
+        #: What `attach` was called with, for `switch`.
+        self._options = options
         self._fingerprints: dict[tuple[Any, ...], tuple[int, str]] = {}
         self._attach()
 
@@ -66,11 +68,8 @@ class Attached:
                         "has been changed in between", code="wrong-base",
                         tensor=replacement.names[0],
                     )  # fmt: skip
-            self.prepared.move(after=False)
-            for replacement in self.prepared.replacements:
-                replacement.take_back()
-            state.stack.remove(self)
-            self._restore_fingerprints(state)
+            with Interruption():
+                self._take_off(state)
 
     def switch(self, diff: Union[AnyDiff, Prepared], **options: Any) -> Attached:
         """Detaches this diff and attaches another one: O(changes of both) if it is prepared.
@@ -80,39 +79,60 @@ class Attached:
 
         Args:
             diff: `Prepared` before this one was attached, or what `attach` takes.
-            options: as of `attach`, by default those of the first one.
+            options: as of `attach`; those that are not given are those of the first one.
 
         Returns:
             The other one, attached.
         """
-        self.detach()
+        options = {**self._options, **options}
+        model = self.prepared.model
         try:
+            self.detach()
             if isinstance(diff, Prepared):
-                return Attached(diff)
-            return attach(self.prepared.model, diff, **(options or self._options))
+                _require_model(diff, model)
+                return Attached(diff, options)
+            return attach(model, diff, **options)
         except BaseException:
-            self._attach()
+            if not self.is_attached:
+                self._attach()
             raise
 
     def _attach(self) -> None:
+        """Attaches it, or leaves the model as it was, also where Ctrl-C comes in between."""
+        state = state_of(self.prepared.model)
+        if any(other.prepared is self.prepared for other in state.stack):
+            raise UsageError("the diff is attached already")
+        try:
+            with state.lock, Interruption():
+                self._put_on(state)
+        except BaseException:
+            with state.lock, Interruption():
+                if self in state.stack:
+                    self._take_off(state)
+            raise
+
+    def _put_on(self, state: State) -> None:
         prepared = self.prepared
-        state = state_of(prepared.model)
-        with state.lock:
-            if self in state.stack or any(other.prepared is prepared for other in state.stack):
-                raise UsageError("the diff is attached already")
-            known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
-            prepared.move(after=True)
-            for replacement in prepared.replacements:
-                replacement.put()
-            # What is remembered of the tensors holds again when the diff is off, if nobody else
-            # has changed them by then.
-            self._fingerprints = {
-                patch.place: (version, was[1])
-                for patch in prepared.patches
-                if (was := known.get(patch.place)) is not None
-                and was[0] + 1 == (version := tensors.version(patch.tensor))
-            }
-            state.stack.append(self)
+        known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
+        prepared.move(after=True)
+        for replacement in prepared.replacements:
+            replacement.put()
+        # What is remembered of the tensors holds again when the diff is off, if nobody else
+        # has changed them by then.
+        self._fingerprints = {
+            patch.place: (version, was[1])
+            for patch in prepared.patches
+            if (was := known.get(patch.place)) is not None
+            and was[0] + 1 == (version := tensors.version(patch.tensor))
+        }
+        state.stack.append(self)
+
+    def _take_off(self, state: State) -> None:
+        self.prepared.move(after=False)
+        for replacement in self.prepared.replacements:
+            replacement.take_back()
+        state.stack.remove(self)
+        self._restore_fingerprints(state)
 
     def _restore_fingerprints(self, state: State) -> None:
         for patch in self.prepared.patches:
@@ -148,6 +168,11 @@ def _refuse(name: str) -> None:
         "is changed by a diff that was attached later; detach that first", code="unsupported",
         tensor=name,
     )  # fmt: skip
+
+
+def _require_model(prepared: Prepared, model: torch.nn.Module) -> None:
+    if prepared.model is not model:
+        raise UsageError("the diff was prepared for another model")
 
 
 def attach(
@@ -190,16 +215,10 @@ def attach(
     """
     options = {"names": names, "verify": verify, "allow_other_base": allow_other_base}
     if isinstance(diff, Prepared):
-        if diff.model is not model:
-            raise UsageError("the diff was prepared for another model")
-        prepared = diff
-    else:
-        prepared = prepare(
-            model, diff, names=names, verify=verify, allow_other_base=allow_other_base
-        )
-    attached = Attached(prepared)
-    attached._options = options
-    return attached
+        _require_model(diff, model)
+        return Attached(diff, options)
+    prepared = prepare(model, diff, names=names, verify=verify, allow_other_base=allow_other_base)
+    return Attached(prepared, options)
 
 
 def attached(model: torch.nn.Module) -> list[Attached]:

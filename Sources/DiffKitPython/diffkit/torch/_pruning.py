@@ -10,6 +10,7 @@ from typing import Any, Iterable, Sequence
 import torch
 
 from .._create import Created, Path, Writer
+from .._interruption import Interruption
 from ..errors import UsageError
 from . import _tensors as tensors
 from ._files import state_of_model
@@ -211,13 +212,18 @@ class DiffPruning:
     def step(self) -> None:
         """Takes a step with the gradients that the parameters have, and clears them.
 
-        Gradients of several batches are accumulated by calling `backward` for each before.
+        Gradients of several batches are accumulated by calling `backward` for each before. Ctrl-C
+        takes effect at the end of the step, so that the training can be saved and go on.
 
         Raises:
             UsageError: if all steps were taken.
         """
         if self.is_done:
             raise UsageError("all steps were taken")
+        with Interruption():
+            self._step()
+
+    def _step(self) -> None:
         with torch.no_grad():
             if self._gates is not None:
                 self._step_gates(self._gates)
@@ -358,6 +364,10 @@ class DiffPruning:
             raise UsageError("the state is of another model")
         if self._gates is None and state["gates"] is not None:
             raise UsageError("the training has gone past the state: make another DiffPruning")
+        with Interruption():
+            self._load(state)
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
         with torch.no_grad():
             for mine, theirs in (
@@ -444,7 +454,8 @@ class DiffPruning:
                 for name, tensor in state.items():
                     writer.add(side, name, tensors.buffer(name, tensor))
             made = writer.write(path, overwrite)
-        self._take(path)
+        with Interruption():
+            self._take(path)
         return made
 
     def _take(self, path: Path) -> None:
