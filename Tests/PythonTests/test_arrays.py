@@ -192,6 +192,78 @@ def test_arrays_that_are_not_contiguous(base: Tensors, tuned: Tensors) -> None:
     assert_same(work, base)
 
 
+def _put(name: str, change: Any) -> Any:
+    def done(work: Tensors, _: Tensors) -> None:
+        work[name] = change(work[name])
+
+    return done
+
+
+def _set(name: str, place: Any) -> Any:
+    def done(work: Tensors, _: Tensors) -> None:
+        work[name][place] = 77
+
+    return done
+
+
+CHANGES: dict[str, tuple[str, Any]] = {
+    "elements": ("encoder/w", _set("encoder/w", (0, 0))),
+    "reshaped": ("head", _set("head", (4, 3))),
+    "inserted": ("come", _set("come", 0)),
+    "inserted again": ("come", _put("come", lambda array: array + 1)),
+    "of another shape": ("ids", _put("ids", lambda array: array.reshape(5, 10))),
+    "of another type": ("encoder/h", _put("encoder/h", lambda array: array.view("i2"))),
+    "reshaped back": ("head", _put("head", lambda array: array[:3])),
+    "gone": ("encoder/w", lambda work, _: work.pop("encoder/w")),
+    "gone, which was reshaped": ("head", lambda work, _: work.pop("head")),
+    "gone, which came": ("come", lambda work, _: work.pop("come")),
+    "there again": ("gone", lambda work, _: work.update(gone=np.zeros(2))),
+    "taken out and changed": ("gone", lambda _, before: before["gone"].fill(7)),
+    "reshaped and changed before": ("head", lambda _, before: before["head"].fill(7)),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(CHANGES))
+def test_restoring_notices_what_changed(kind: str, base: Tensors, tuned: Tensors) -> None:
+    name, change = CHANGES[kind]
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = copy(base)
+    before = dict(work)
+    undo = diff.apply(work)
+    change(work, before)
+    kept = copy(work)
+    with pytest.raises(diffkit.WrongBase) as refused:
+        undo.restore()
+    assert refused.value.tensor == name
+    assert_same(work, kept)
+
+
+def test_restoring_what_was_replaced(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = copy(base)
+    undo = diff.apply(work)
+    # Other arrays of equal elements are as good, unless they cannot be changed.
+    frozen = work["encoder/w"].copy()
+    frozen.flags.writeable = False
+    kept = work["encoder/w"]
+    work["encoder/w"] = frozen
+    with pytest.raises(diffkit.UsageError, match="read-only"):
+        undo.restore()
+    assert_same(work, tuned)
+    work.update(copy(work))
+    work["encoder/w"] = kept.copy()
+    undo.restore()
+    assert_same(work, base)
+    # Without verification, of another base.
+    other = copy(base)
+    other["head"] += 1
+    other["gone"] += 1
+    before = copy(other)
+    undo = diff.apply(other, verify=False)
+    undo.restore()
+    assert_same(other, before)
+
+
 @pytest.mark.parametrize("operation", ["xor", "replace", "add"])
 def test_an_array_with_several_names_changes_once(operation: str) -> None:
     before = np.arange(1000, dtype="f4")

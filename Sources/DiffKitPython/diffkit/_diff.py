@@ -453,7 +453,7 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], False, verify)
             elif entry.operation == "delete":
                 entry._check_pages()
-        return self._run(work, tensors, new, backwards=False)
+        return self._run(work, tensors, new, backwards=False, is_verified=verify)
 
     def _run(
         self,
@@ -462,9 +462,10 @@ class Diff(Mapping[str, Entry]):
         new: Mapping[str, Array],
         *,
         backwards: bool,
+        is_verified: bool,
     ) -> Undo:
         """Changes a dict, or leaves it as it was, also where Ctrl-C comes in between."""
-        undo = Undo(tensors)
+        undo = Undo(tensors, is_verified)
         try:
             with Interruption():
                 sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
@@ -538,7 +539,7 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], True, verify)
             elif entry.operation == "insert":
                 entry._check_pages()
-        self._run(work, tensors, new, backwards=True)
+        self._run(work, tensors, new, backwards=True, is_verified=verify)
 
     def _begin(
         self, tensors: Mapping[str, Array], verify: bool, backwards: bool, allow_other_base: bool
@@ -686,8 +687,9 @@ def _require_writeable(array: Array, name: str) -> None:
 class Undo:
     """What `Diff.apply` changed, to be restored bit for bit, additions too, while the diff is open."""
 
-    def __init__(self, tensors: MutableMapping[str, Array]) -> None:
+    def __init__(self, tensors: MutableMapping[str, Array], is_verified: bool) -> None:
         self._tensors = tensors
+        self._is_verified = is_verified
         #: Each entry, the name of its array, and the elements before.
         self._sparse: list[tuple[Entry, str, Array]] = []
         #: Each entry, the name of its array, and the array before, if there was one.
@@ -712,15 +714,39 @@ class Undo:
         """Makes the dict what it was, bit for bit. Once.
 
         Raises:
-            ChangedInBetween: if a tensor is not as `apply` left it where the diff changes it;
-                nothing is restored.
+            ChangedInBetween: if a tensor is not as `apply` left it where the diff changes it, which
+                of one that came or got another shape is everywhere; if it is gone, or one that was
+                taken out is there again; nothing is restored.
+            Unsupported, UsageError: if an array was replaced by one that cannot be changed.
         """
         if self._is_done:
             raise UsageError("has been restored already")
+        for entry, name, _ in self._sparse:
+            array = self._tensors.get(name)
+            if array is None or tuple(array.shape) != entry.shape:
+                raise _changed(name)
+            _dtypes.check(entry._code, array.dtype, name)
+            _require_writeable(array, name)
+        _require_apart([(name, self._tensors[name]) for _, name, _ in self._sparse])
+        for entry, name, old in self._whole:
+            self._check_whole(entry, name, old)
         elements = _Elements(self, verify=True)
         with Interruption():
             elements.put_back()
             self._put_back()
+
+    def _check_whole(self, entry: Entry, name: str, old: Array | None) -> None:
+        """Refuses what is not as `apply` left it, and an array before that is not as it was."""
+        if self._is_verified and old is not None and entry._state(old) not in ("base", "unknown"):
+            raise _changed(name)
+        array = self._tensors.get(name)
+        if entry.operation == "delete":
+            is_kept = array is None
+        else:
+            made = entry._whole("apply") if old is None else entry._reshaped(old, False, False)
+            is_kept = array is not None and _same_bits(array, made)
+        if not is_kept:
+            raise _changed(name)
 
     def _roll_back(self) -> None:
         """Takes back what has been done so far, without a look at it."""
@@ -762,6 +788,14 @@ class _Elements:
         for array, piece in zip(self._arrays, self._pieces):
             if piece is not array:
                 array[...] = piece
+
+
+def _same_bits(one: Array, other: Array) -> bool:
+    """Whether two arrays have one type and shape and the same bits."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    a, b = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
+    return np.array_equal(a, b)
 
 
 def _changed(name: str) -> ChangedInBetween:
