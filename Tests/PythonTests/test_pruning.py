@@ -312,6 +312,21 @@ def test_an_interrupted_training_goes_on_bit_for_bit(stop: int, tmp_path: Path) 
             second.load_state_dict(state)
 
 
+def test_a_parameter_that_was_replaced_is_noticed() -> None:
+    model = Classifier()
+    pruning = dt.DiffPruning(model, DENSITY, head=["classifier.*"], gate_steps=1, fixed_steps=1)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pruning.step()
+    model.load_state_dict(state, assign=True)
+    for work in (
+        pruning.step, lambda: pruning.save("none.diff"),
+        lambda: pruning.load_state_dict(pruning.state_dict()),
+    ):  # fmt: skip
+        with pytest.raises(diffkit.ChangedInBetween, match="another parameter"):
+            work()
+    assert pruning.steps == 1 and not Path("none.diff").exists()
+
+
 @pytest.mark.parametrize("stop", [3, 15])
 def test_ctrl_c_takes_effect_between_steps(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ids, labels = data()

@@ -520,6 +520,176 @@ def test_moved_model_is_followed(tmp_path: Path) -> None:
         attached.detach()
 
 
+def _copied(model: Any) -> dict[str, Any]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def test_parameters_that_came_in_place_of_others_are_restored(device: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    model.to(device)
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    there = bits(model)
+    model.load_state_dict(_copied(model), assign=True)
+    # Both names of what was one tensor have tensors of their own now.
+    assert bits(model) == there
+    with pytest.raises(diffkit.ChangedInBetween, match="no longer one tensor") as refused:
+        attached.detach()
+    assert refused.value.tensor in ("out.weight", "words.weight")
+    assert bits(model) == there and attached.is_attached
+    model.out.weight = model.words.weight
+    attached.detach()
+    assert bits(model) == before
+    # The same on the way there.
+    model.load_state_dict(_copied(model), assign=True)
+    model.out.weight = model.words.weight
+    attached = dt.attach(model, attached.prepared)
+    assert bits(model) == there
+    # Another module, with the elements that the diff left, or others.
+    model.up = copy.deepcopy(model.up)
+    attached.detach()
+    assert bits(model) == before
+    up = copy.deepcopy(model.up)
+    attached = dt.attach(model, attached.prepared)
+    model.up = up
+    there = bits(model)
+    with pytest.raises(diffkit.ChangedInBetween, match=r"'up\."):
+        attached.detach()
+    assert bits(model) == there and attached.is_attached
+
+
+@pytest.mark.parametrize("kind", ["base", "gone", "another type", "another shape", "a module"])
+def test_parameters_that_cannot_be_restored_are_refused(kind: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    base = model.down.weight.detach().clone()
+    attached = dt.attach(model, tmp_path / "d.diff")
+    if kind == "base":
+        model.down.weight = torch.nn.Parameter(base)
+    elif kind == "gone":
+        del model.down.weight
+    elif kind == "another type":
+        model.down.weight = torch.nn.Parameter(model.down.weight.detach().double())
+    elif kind == "another shape":
+        model.down.weight = torch.nn.Parameter(model.down.weight.detach().t().contiguous())
+    else:
+        model.down = torch.nn.Identity()
+    there = bits(model)
+    for _ in range(2):
+        with pytest.raises(diffkit.ChangedInBetween) as refused:
+            attached.detach()
+        assert refused.value.tensor in ("down.weight", "down.bias")
+        assert bits(model) == there and attached.is_attached
+
+
+def test_buffers_that_a_move_replaces_are_restored(tmp_path: Path) -> None:
+    # `Module.to` puts other buffers in place of the old ones.
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        assert diff["norm.running_var"].changes > 0
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model._apply(torch.clone)
+    attached.detach()
+    assert bits(model) == before
+
+
+def _with_a_longer_head(model: Any, path: Path) -> Any:
+    tuned = changed(model)
+    tuned.head = torch.nn.Linear(16, 7)
+    dt.create(model, tuned, path)
+    return tuned
+
+
+def test_a_prepared_head_that_changed_is_refused(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = _with_a_longer_head(model, tmp_path / "d.diff")
+    model.to(device)
+    for verify in (True, False):
+        prepared = dt.prepare(model, tmp_path / "d.diff", verify=verify)
+        before = bits(model)
+        for change in (lambda w: w.add_(1), lambda w: w[-1, -1].neg_()):
+            kept = model.head.weight.detach().clone()
+            with torch.no_grad():
+                change(model.head.weight)
+            there = bits(model)
+            with pytest.raises(diffkit.ChangedInBetween, match=r"head\.weight"):
+                dt.attach(model, prepared)
+            assert bits(model) == there and not dt.attached(model)
+            with torch.no_grad():
+                model.head.weight.copy_(kept)
+        for _ in range(2):
+            with dt.attach(model, prepared):
+                assert bits(model) == bits(tuned)
+        assert bits(model) == before
+        # Another parameter of the same elements is another one all the same.
+        model.head.weight = torch.nn.Parameter(model.head.weight.detach().clone())
+        with pytest.raises(diffkit.ChangedInBetween, match="another tensor"):
+            dt.attach(model, prepared)
+    # What came in place of an attached head is not lost.
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model.head = torch.nn.Linear(16, 7)
+    with pytest.raises(diffkit.ChangedInBetween, match="another tensor"):
+        attached.detach()
+
+
+def test_a_prepared_head_follows_the_type(tmp_path: Path) -> None:
+    model = Model()
+    base = {name: t for name, t in model.state_dict().items() if not name.startswith("head.")}
+    dt.create(base, changed(model), tmp_path / "d.diff", operation="xor")
+    prepared = dt.prepare(model, tmp_path / "d.diff")
+    model.head.half()
+    with pytest.raises(diffkit.ChangedInBetween, match=r"head\."):
+        dt.attach(model, prepared)
+
+
+def test_remembered_hashes_are_those_of_the_tensors_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    dt.prepare(model, tmp_path / "d.diff")
+    # Another parameter comes to be where the old one was, as memory that was freed is used again.
+    where = dt._tensors.place(model.up.bias)
+    place = dt._tensors.place
+    model.up.bias, old = torch.nn.Parameter(model.up.bias.detach().clone()), model.up.bias
+    with torch.no_grad():
+        model.up.bias += 1
+    monkeypatch.setattr(
+        dt._tensors, "place", lambda t: where if t is model.up.bias else place(t)
+    )
+    assert dt._tensors.version(model.up.bias) == dt._tensors.version(old)
+    with pytest.raises(diffkit.WrongBase, match="up.bias"):
+        dt.prepare(model, tmp_path / "d.diff")
+
+
+def test_two_objects_of_one_memory(tmp_path: Path) -> None:
+    memory = torch.arange(9.0)
+    model = _holding(a=memory, b=memory.view(9))
+    assert model.a is not model.b
+    before = bits(model)
+    tuned = {"a": memory.clone().index_fill_(0, torch.tensor([3]), 1)}
+    dt.create({"a": memory}, tuned, tmp_path / "d.diff")
+    prepared = dt.prepare(model, tmp_path / "d.diff")
+    exchange = prepared._exchange
+    for _ in range(2):
+        with dt.attach(model, prepared):
+            assert float(model.b[3]) == 1
+        assert bits(model) == before
+    # Nothing was prepared again.
+    assert prepared._exchange is exchange
+
+
+def test_empty_tensors_are_not_tied(tmp_path: Path) -> None:
+    model = _holding(a=torch.zeros(0), b=torch.zeros(0))
+    dt.create({}, {"a": torch.ones(2), "b": torch.ones(2) * 2}, tmp_path / "d.diff")
+    with dt.attach(model, tmp_path / "d.diff"):
+        assert model.a.tolist() == [1, 1] and model.b.tolist() == [2, 2]
+    assert model.a.numel() == model.b.numel() == 0
+
+
 def test_a_model_is_not_kept(tmp_path: Path) -> None:
     model = Model()
     dt.create(model, changed(model), tmp_path / "d.diff")

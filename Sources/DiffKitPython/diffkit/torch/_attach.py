@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Union
 
 import numpy as np
@@ -52,7 +53,9 @@ class Attached:
 
         Raises:
             ChangedInBetween: if an element that the diff changed is not as it left it, for example
-                after an optimizer's step; nothing is changed then.
+                after an optimizer's step, or what was one tensor is several; nothing is changed
+                then. Parameters that came in place of others (``load_state_dict(assign=True)``)
+                are restored if those elements are as the diff left them, else refused.
             Unsupported: if a later diff changes the same elements.
             UsageError: if it is not attached.
         """
@@ -60,7 +63,9 @@ class Attached:
         with state.lock:
             if self not in state.stack:
                 raise UsageError("the diff is not attached")
+            self.prepared.require()
             for other in state.stack[state.stack.index(self) + 1 :]:
+                other.prepared.require()
                 _require_apart(self.prepared, other.prepared)
             for replacement in self.prepared.replacements:
                 if replacement.is_changed():
@@ -113,6 +118,9 @@ class Attached:
 
     def _put_on(self, state: State) -> None:
         prepared = self.prepared
+        prepared.require()
+        for replacement in prepared.replacements:
+            replacement.check(state)
         known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
         prepared.move(after=True)
         for replacement in prepared.replacements:
@@ -120,10 +128,11 @@ class Attached:
         # What is remembered of the tensors holds again when the diff is off, if nobody else
         # has changed them by then.
         self._fingerprints = {
-            patch.place: (version, was[1])
+            patch.place: (version, was[2])
             for patch in prepared.patches
             if (was := known.get(patch.place)) is not None
-            and was[0] + 1 == (version := tensors.version(patch.tensor))
+            and was[0]() is patch.tensor
+            and was[1] + 1 == (version := tensors.version(patch.tensor))
         }
         state.stack.append(self)
 
@@ -138,7 +147,9 @@ class Attached:
         for patch in self.prepared.patches:
             known = self._fingerprints.get(patch.place)
             if known is not None and known[0] + 1 == tensors.version(patch.tensor):
-                state.fingerprints[patch.place] = (known[0] + 1, known[1])
+                state.fingerprints[patch.place] = (
+                    weakref.ref(patch.tensor), known[0] + 1, known[1]
+                )  # fmt: skip
 
 
 def _require_apart(one: Prepared, later: Prepared) -> None:
@@ -204,7 +215,8 @@ def attach(
 
     Raises:
         WrongBase, Mismatch, AlreadyApplied, Damaged, Unsupported: see `prepare`.
-        ChangedInBetween: if the model is not as it was when the diff was prepared.
+        ChangedInBetween: if the model is not as it was when the diff was prepared: where a diff
+            changes elements, those; where it gives a tensor another shape, the whole tensor.
 
     Example:
         >>> with diffkit.torch.attach(model, "task.diff"):

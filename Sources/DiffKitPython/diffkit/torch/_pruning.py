@@ -11,7 +11,7 @@ import torch
 
 from .._create import Created, Path, Writer
 from .._interruption import Interruption
-from ..errors import UsageError
+from ..errors import ChangedInBetween, UsageError
 from . import _tensors as tensors
 from ._files import state_of_model
 from ._gates import AdamStep, DensityController, Gates, Measure, largest
@@ -217,11 +217,22 @@ class DiffPruning:
 
         Raises:
             UsageError: if all steps were taken.
+            ChangedInBetween: if a parameter has been replaced by another one since the beginning,
+                so that its training would be in vain; as of `save`.
         """
         if self.is_done:
             raise UsageError("all steps were taken")
+        self._require_parameters()
         with Interruption():
             self._step()
+
+    def _require_parameters(self) -> None:
+        lookup = tensors.Lookup(self.model)
+        for name, parameter in (*self._body.items(), *self._head.items()):
+            if lookup.tensor(name) is not parameter:
+                raise ChangedInBetween(
+                    "is another parameter than it was", code="wrong-base", tensor=name
+                )
 
     def _step(self) -> None:
         with torch.no_grad():
@@ -364,6 +375,7 @@ class DiffPruning:
             raise UsageError("the state is of another model")
         if self._gates is None and state["gates"] is not None:
             raise UsageError("the training has gone past the state: make another DiffPruning")
+        self._require_parameters()
         with Interruption():
             self._load(state)
 
@@ -439,6 +451,7 @@ class DiffPruning:
         """
         if not self.is_fixed:
             raise UsageError("the positions are not fixed yet")
+        self._require_parameters()
         base = self.base_state()
         tuned = {
             name: tensor

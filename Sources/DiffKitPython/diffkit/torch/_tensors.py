@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctypes import byref, c_uint8, c_void_p
+from types import SimpleNamespace
 from typing import Any, Callable, Mapping, Union
 
 import numpy as np
@@ -50,6 +51,48 @@ def named(model: Tensors) -> dict[str, torch.Tensor]:
         found.update(model.named_buffers(remove_duplicate=False))
         return found
     return dict(model)
+
+
+class Lookup:
+    """Finds parameters and buffers that a model has now by their names: some of them in less time
+    than `named` takes for all."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._modules: dict[str, Any] = {"": model}
+
+    def tensor(self, name: str) -> torch.Tensor | None:
+        """The tensor of a name, if there is one."""
+        path, _, key = name.rpartition(".")
+        try:
+            module = self._modules[path]
+        except KeyError:
+            module = self._module(path)
+        # What `getattr` finds in the end, in a tenth of the time.
+        found = module.__dict__.get("_parameters", _NONE).get(key)
+        if found is None:
+            found = getattr(module, key, None)
+        return found if isinstance(found, torch.Tensor) else None
+
+    def _module(self, path: str) -> Any:
+        if path not in self._modules:
+            parent, _, key = path.rpartition(".")
+            above = self._module(parent)
+            found = above.__dict__.get("_modules", _NONE).get(key)
+            self._modules[path] = getattr(above, key, _NOTHING) if found is None else found
+        return self._modules[path]
+
+
+_NONE: dict[str, Any] = {}
+#: In place of a module that is not there.
+_NOTHING = SimpleNamespace()
+
+
+def tied(tensor: torch.Tensor, found: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Those of the named tensors that are one with a tensor."""
+    if tensor.numel() == 0:  # Nowhere.
+        return {name: other for name, other in found.items() if other is tensor}
+    where = place(tensor)
+    return {name: other for name, other in found.items() if place(other) == where}
 
 
 def matched(diff: Diff, tensors: Mapping[str, Any], names: Names) -> dict[str, str | None]:
