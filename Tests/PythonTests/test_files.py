@@ -78,6 +78,7 @@ def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     assert isinstance(related, diffkit._program.DiffComparison)
     assert related.matrix[0][1].shared == 22 and related.matrix[0][1].cosine is not None
     measured = diffkit.stats(tmp_path / "base.safetensors", *pair)
+    assert isinstance(measured, diffkit._program.Stats)
     assert measured.storage is not None and measured.storage.tasks == 2
     assert measured.diffs[1].sparse.changes == 22
     npz = diffkit.convert(tmp_path / "a.diff", tmp_path / "a.npz")
@@ -87,6 +88,96 @@ def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     )
     assert back.format == "diff"
     assert diffkit.open(tmp_path / "c.diff")["encoder/w"].changes > 0
+
+
+def _values(path: Path, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+    with diffkit.open(path) as diff:
+        entry = diff[name]
+        whole = np.zeros(entry.elements, "f4")
+        whole[entry.positions.astype(int)] = entry.values.astype("f4") * 2.0**entry.scale
+        return whole
+
+
+def test_options_of_a_merge_reach_the_program(
+    floats: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    before, after = floats
+    for name in "ab":
+        diffkit.create(
+            before, after, tmp_path / f"{name}.diff", operation="add", values="f32",
+            metadata={"n": name},
+        )  # fmt: skip
+    pair = (tmp_path / "a.diff", tmp_path / "b.diff")
+    one = {name: _values(pair[0], name) for name in ("encoder/w", "encoder/h")}
+
+    def merged(**options: Any) -> dict[str, Any]:
+        made = diffkit.merge(
+            *pair, output=tmp_path / "m.diff", overwrite=True, values="f32", **options
+        )
+        assert isinstance(made, diffkit._program.Merged)
+        return {name: _values(tmp_path / "m.diff", name) for name in one}
+
+    def assert_factors(found: dict[str, Any], w: float, h: float) -> None:
+        for name, factor in (("encoder/w", w), ("encoder/h", h)):
+            np.testing.assert_allclose(found[name], one[name] * factor, rtol=1e-5)
+
+    # False is not the default.
+    trimmed = {"method": "ties", "variant": "mergekit", "density_of": "nonzeros"}
+    elected = {**trimmed, "density": 1, "weights": [1, 3]}
+    assert_factors(merged(**elected), 1, 1)
+    assert_factors(merged(**elected, normalize=True), 1, 1)
+    assert_factors(merged(**elected, normalize=False), 4, 4)
+    with pytest.raises(diffkit.UsageError, match="not divided"):
+        merged(method="average", normalize=False)
+    # Patterns, in three forms; the first that matches.
+    assert_factors(merged(weights={"encoder/w": [0.5, 0.25], "encoder/*": 2}), 0.75, 4)
+    assert_factors(merged(weights=["encoder/w=0.5,0.25", "2,3"]), 0.75, 5)
+    assert_factors(merged(weights="2,-1"), 1, 1)
+    assert_factors(merged(weights=np.array([2, 0.5], "f4"), scale=-2.0), -5, -5)
+    kept = merged(**trimmed, densities=[0.5, 0.3])
+    assert 0 < sum(np.count_nonzero(v) for v in kept.values()) < sum(
+        np.count_nonzero(v) for v in one.values()
+    )
+    kept = merged(**trimmed, densities={"encoder/w": 0.01, "*": [1, 1]})
+    assert np.count_nonzero(kept["encoder/w"]) < np.count_nonzero(kept["encoder/h"])
+    merged(metadata={"task": "both"}, meta=["more=yes"])
+    with diffkit.open(tmp_path / "m.diff") as diff:
+        assert diff.metadata["task"] == "both" and diff.metadata["more"] == "yes"
+    for wrong in (
+        {"weights": {"none.*": 1}}, {"weights": [1]}, {"weights": ["x=y"]}, {"no_such": True},
+        {"show": True}, {"densities": [0.5, 0.3], "density": 0.5, "method": "ties"},
+    ):  # fmt: skip
+        with pytest.raises(diffkit.UsageError):
+            merged(**wrong)
+    with pytest.raises(diffkit.UsageError, match="output"):
+        diffkit.merge(*pair)
+
+
+def test_a_merge_is_tried_without_an_output(
+    floats: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    before, after = floats
+    opposite = {name: 2 * array - after[name] for name, array in before.items()}
+    for name, tuned in (("a", after), ("b", after), ("c", opposite)):
+        diffkit.create(
+            before, tuned, tmp_path / f"{name}.diff", operation="add", metadata={"n": name}
+        )
+    names = sorted(os.listdir(tmp_path))
+    for second, conflicts in (("b", False), ("c", True)):
+        found = diffkit.merge(tmp_path / "a.diff", tmp_path / f"{second}.diff", dry_run=True)
+        assert isinstance(found, diffkit._program.MergePreview)
+        assert found.conflicts == conflicts and found.method == "sum" and found.shared > 0
+        assert sum(pair.shared for pair in found.pairs if pair.tensor) == found.shared
+        assert all(pair.opposite == conflicts * pair.shared for pair in found.pairs)
+    assert sorted(os.listdir(tmp_path)) == names
+
+
+def test_stats_of_a_checkpoint(files: Path) -> None:
+    found = diffkit.stats(files / "base.safetensors")
+    assert isinstance(found, diffkit._program.CheckpointStats)
+    values = {tensor.name: tensor.values for tensor in found.tensors}
+    assert values["same"] is not None and (values["same"].mean, values["same"].l2) == (1, 3)
+    assert values["ids"] is None
 
 
 def test_a_recipe_merges(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
@@ -162,6 +253,7 @@ def test_answers_are_those_of_the_schema() -> None:
         program.DiffComparison: "compare", program.CheckpointComparison: "compare-checkpoints",
         program.Merged: "merge", program.Composed: "compose", program.Pruned: "prune",
         program.Converted: "convert-diff", program.Skipped: "object",
+        program.MergePreview: "merge-dry-run", program.CheckpointStats: "stats-checkpoint",
     }  # fmt: skip
     for kind, name in kinds.items():
         shape = schema[name]
