@@ -133,6 +133,36 @@ def test_wrong_base_is_refused_by_name_and_nothing_changes(base: Tensors, tuned:
     assert_same(frozen, base)
 
 
+def test_trouble_names_the_tensor(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    mixed = copy(base)
+    for name in ("ids", "flag"):
+        mixed[name] = tuned[name].copy()
+    cases: list[tuple[Any, Any, type[Exception], str, str]] = [
+        (diff.apply, mixed, diffkit.PartlyApplied, "flag", "'flag' is at the result, others"),
+        (diff.revert, mixed, diffkit.PartlyApplied, "come", "'come' is at the base, others"),
+        (diff.apply, copy(tuned), diffkit.AlreadyApplied, "come", "already applied"),
+        (diff.revert, copy(base), diffkit.AlreadyApplied, "come", "already reverted"),
+    ]
+    for work, tensors, kind, name, text in cases:
+        with pytest.raises(kind, match=text) as caught:
+            work(tensors)
+        assert caught.value.tensor == name and str(caught.value).count(name) == 1
+    # Of a dict without the tensor that was deleted, that one is at its result.
+    gone = copy(base)
+    del gone["gone"]
+    with pytest.raises(diffkit.PartlyApplied) as partly:
+        diff.apply(gone)
+    assert partly.value.tensor == "gone"
+    with pytest.raises(diffkit.Unsupported, match="float") as refused:
+        diffkit.dumps({"a": base["ids"], "b": base["ids"]},
+                      {"a": base["ids"], "b": tuned["ids"]}, operation="add")  # fmt: skip
+    assert refused.value.tensor == "b"
+    with pytest.raises(diffkit.DiffkitError, match="cannot change a type") as typed:
+        diffkit.dumps({"b": base["ids"]}, {"b": base["ids"].astype("f4")})
+    assert typed.value.tensor == "b"
+
+
 def test_other_base_only_for_additions(floats: tuple[Tensors, Tensors]) -> None:
     before, after = floats
     add = diffkit.open(diffkit.dumps(before, after, operation="add", values="f32"))

@@ -145,6 +145,22 @@ def test_wrong_base_by_name(device: str, tmp_path: Path) -> None:
         dt.attach(Model().to("meta"), tmp_path / "d.diff")
 
 
+def test_trouble_names_the_tensor(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = changed(model)
+    dt.create(model, tuned, tmp_path / "d.diff")
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        first = next(iter(diff))
+    with pytest.raises(diffkit.AlreadyApplied, match="already applied") as already:
+        dt.attach(tuned.to(device), tmp_path / "d.diff")
+    assert already.value.tensor == first
+    with torch.no_grad():
+        model.up.bias.copy_(tuned.up.bias)
+    with pytest.raises(diffkit.PartlyApplied, match="'up.bias' is at the result") as partly:
+        dt.attach(model.to(device), tmp_path / "d.diff")
+    assert partly.value.tensor == "up.bias"
+
+
 def test_changed_in_between(device: str, tmp_path: Path) -> None:
     model = Model()
     dt.create(model, changed(model), tmp_path / "d.diff")

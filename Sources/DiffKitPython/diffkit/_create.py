@@ -97,6 +97,7 @@ class Writer:
         )
         self._handle = c_void_p()
         self._owners: list[Any] = []
+        self._names: set[str] = set()
         call("writer_new", byref(options), byref(self._handle))
         try:
             for key, value in (metadata or {}).items():
@@ -137,6 +138,7 @@ class Writer:
             extents=shape, bytes=buffer.address, byte_count=buffer.size,
         )  # fmt: skip
         self._owners.append(buffer.owner)
+        self._names.add(name)
         call(f"writer_{side}", self._handle, byref(tensor), tensor=name)
 
     def write(self, path: Path, overwrite: bool) -> Created:
@@ -162,8 +164,11 @@ class Writer:
         try:
             with self._interruption:
                 call(name, self._handle, *arguments)
-        except DiffkitError:
+        except DiffkitError as problem:
             self._guard.check()
+            # C says it in the text alone.
+            named = [t for t in self._names if f"tensor '{t}'" in problem.message]
+            problem.tensor = max(named, key=len, default=None)
             raise
         self._guard.check()
 

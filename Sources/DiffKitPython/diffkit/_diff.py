@@ -583,10 +583,13 @@ def _require(
 ) -> None:
     """Refuses tensors that are not all at one side."""
     done = "result" if wanted == "base" else "base"
-    states = {state for _, _, state in work}
-    if work and states == {done}:
+    there = [name or entry.name for entry, name, state in work if state == done]
+    if work and len(there) == len(work):
         word = "applied" if wanted == "base" else "reverted"
-        raise AlreadyApplied(f"the diff is already {word}", code="already-applied")
+        raise AlreadyApplied(
+            f"is at the {done}: the diff is already {word}", code="already-applied",
+            tensor=there[0],
+        )  # fmt: skip
     for entry, name, state in work:
         if state in (wanted, done):
             continue
@@ -596,9 +599,9 @@ def _require(
             raise Mismatch("is missing", code="mismatch", tensor=entry.name)
         _check_shape(entry, name, tensors[name], (entry.shape, entry.new_shape))
         raise WrongBase("is not the one that the diff was made for", code="wrong-base", tensor=name)
-    if done in states:
+    if there:
         raise PartlyApplied(
-            "some tensors are at the base, others at the result", code="partly-applied"
+            f"is at the {done}, others are at the {wanted}", code="partly-applied", tensor=there[0]
         )
 
 

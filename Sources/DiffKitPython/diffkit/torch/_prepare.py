@@ -227,6 +227,7 @@ class Prepared:
         found = tensors.named(self.model)
         matched = tensors.matched(diff, found, names)
         states: set[str] = set()
+        done: list[str] = []
         wrong: str | None = None
         entries: list[Entry] = diff.values()
         for entry in entries:
@@ -254,17 +255,22 @@ class Prepared:
             if kind == "other" and allow_other_base and entry.operation == "add":
                 continue
             states.add(kind)
+            if kind == "result":
+                done.append(name)
             if kind == "other" and wrong is None:
                 wrong = name
         if wrong is not None:
             raise WrongBase(
                 "is not the one that the diff was made for", code="wrong-base", tensor=wrong
             )
-        if "result" in states:
-            if states == {"result"}:
-                raise AlreadyApplied("the diff is already applied", code="already-applied")
+        if done and states == {"result"}:
+            raise AlreadyApplied(
+                "is at the result: the diff is already applied", code="already-applied",
+                tensor=done[0],
+            )  # fmt: skip
+        if done:
             raise PartlyApplied(
-                "some tensors are at the base, others at the result", code="partly-applied"
+                "is at the result, others are at the base", code="partly-applied", tensor=done[0]
             )
         for entry in entries:
             name = matched[entry.name]
