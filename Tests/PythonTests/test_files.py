@@ -64,6 +64,22 @@ def test_same_bytes_as_from_arrays(files: Path, base: Tensors, tuned: Tensors) -
     assert (files / "d.diff").read_bytes() == diffkit.dumps(base, tuned)
 
 
+def test_arguments_of_create_are_those_of_arrays(files: Path) -> None:
+    pair = (files / "base.safetensors", files / "tuned.safetensors")
+    for options in (
+        {"operation": "xor", "density": 0.5}, {"operation": "replace", "threshold": 1.0},
+        {"operation": "insert"}, {"density": 0}, {"density": 0.1, "threshold": 1.0},
+        {"values": "bf16"}, {"types": {"w": "bf16"}}, {"progress": print},
+        {"metadata": {"a=b": "c"}},
+    ):  # fmt: skip
+        with pytest.raises(diffkit.UsageError):
+            diffkit.create(*pair, files / "d.diff", **options)
+    assert not (files / "d.diff").exists()
+    diffkit.create(*pair, files / "d.diff", operation="replace", skip_nonfloat=True)
+    with diffkit.open(files / "d.diff") as diff:
+        assert diff["encoder.w"].operation == "replace"
+
+
 def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     before, after = floats
     diffkit.create(before, after, tmp_path / "a.diff", operation="add", metadata={"n": "a"})

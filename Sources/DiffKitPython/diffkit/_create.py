@@ -56,6 +56,33 @@ def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
     return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
 
 
+_OPERATIONS = {"xor": lib.XOR, "replace": lib.REPLACE, "add": lib.ADD}
+
+
+def checked_operation(
+    operation: str | None, density: float | None, threshold: float | None
+) -> str:
+    """The operation that arguments of `create` mean.
+
+    Raises:
+        UsageError: if they contradict each other or are out of range.
+    """
+    is_sparse = density is not None or threshold is not None
+    if operation is None:
+        operation = "add" if is_sparse else "xor"
+    if operation not in _OPERATIONS:
+        raise UsageError(f"operation is one of {', '.join(_OPERATIONS)}, not {operation!r}")
+    if is_sparse and operation != "add":
+        raise UsageError(f"a density or a threshold goes with 'add', not with '{operation}'")
+    if density is not None and threshold is not None:
+        raise UsageError("a density and a threshold exclude each other")
+    if density is not None and not 0 < density <= 1:
+        raise UsageError(f"a density is above 0 and at most 1, not {density}")
+    if threshold is not None and not threshold > 0:
+        raise UsageError(f"a threshold is above 0, not {threshold}")
+    return operation
+
+
 class Writer:
     """``diffkit_writer``."""
 
@@ -70,17 +97,7 @@ class Writer:
         metadata: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if operation is None:
-            operation = "xor" if density is None and threshold is None else "add"
-        operations = {"xor": lib.XOR, "replace": lib.REPLACE, "add": lib.ADD}
-        if operation not in operations:
-            raise UsageError(f"operation is one of {', '.join(operations)}, not {operation!r}")
-        if density is not None and threshold is not None:
-            raise UsageError("a density and a threshold exclude each other")
-        if density is not None and not 0 < density <= 1:
-            raise UsageError(f"a density is above 0 and at most 1, not {density}")
-        if threshold is not None and not threshold > 0:
-            raise UsageError(f"a threshold is above 0, not {threshold}")
+        operation = checked_operation(operation, density, threshold)
         if values not in ("f16", "bf16", "f32"):
             raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
         self._guard = lib.Guard()
@@ -88,7 +105,7 @@ class Writer:
         self._interruption = Interruption()
         self._tell = lib.PROGRESS(self._told)
         options = lib.COptions(
-            operation=operations[operation],
+            operation=_OPERATIONS[operation],
             flags=(lib.SKIP_NONFLOAT if skip_nonfloat else 0) | (lib.FAST if fast else 0),
             value_type=_dtypes.CODES[values],
             density=density or 0,

@@ -1,5 +1,5 @@
 """Files are the program's work: it is run with ``--json``, its answer becomes objects, its trouble
-exceptions."""
+exceptions. It reports no progress but to a terminal, so that none of these functions does."""
 
 from __future__ import annotations
 
@@ -655,6 +655,10 @@ def _paths(*paths: Path) -> list[str]:
 
 
 def _facts(metadata: Mapping[str, str] | None) -> list[str]:
+    """Metadata as the program takes it."""
+    for key in metadata or {}:
+        if "=" in key:
+            raise UsageError(f"a key of metadata between files has no '=': {key!r}")
     return [f"{key}={value}" for key, value in (metadata or {}).items()]
 
 
