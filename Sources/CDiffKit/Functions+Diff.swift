@@ -27,7 +27,7 @@ import TensorCore
   status { () throws(DiffError) in
     guard let path = unsafe path, let out = unsafe diff else { throw .null }
     unsafe out.pointee = nil
-    let reader = try DiffReader(unsafe String(cString: path))
+    let reader = try DiffReader(unsafe text(path))
     unsafe out.pointee = Diff(reader).handle
     return DIFFKIT_OK
   }
@@ -123,7 +123,7 @@ import TensorCore
   status { () throws(DiffError) in
     let object = try unsafe Diff.from(diff)
     guard let name = unsafe name, let out = unsafe index else { throw .null }
-    unsafe out.pointee = try object.index(of: TensorName(unsafe String(cString: name)))
+    unsafe out.pointee = try object.index(of: TensorName(unsafe text(name)))
     return DIFFKIT_OK
   }
 }

@@ -34,8 +34,7 @@ final class FollowerHandle: Handled {
       throw .null
     }
     unsafe out.pointee = nil
-    let opened = try Follower(
-      Store(unsafe String(cString: store)), at: unsafe String(cString: version))
+    let opened = try Follower(Store(unsafe text(store)), at: unsafe text(version))
     unsafe out.pointee = FollowerHandle(opened).handle
     return DIFFKIT_OK
   }
@@ -47,7 +46,7 @@ final class FollowerHandle: Handled {
 ) -> CInt {
   status { () throws(DiffError) in
     guard let version = unsafe version else { throw .null }
-    try unsafe FollowerHandle.from(follower).follower.prepare(unsafe String(cString: version))
+    try unsafe FollowerHandle.from(follower).follower.prepare(unsafe text(version))
     return DIFFKIT_OK
   }
 }
@@ -94,7 +93,7 @@ final class FollowerHandle: Handled {
   status { () throws(DiffError) in
     let view = try unsafe View.from(view)
     guard let name = unsafe name, let extents = unsafe extents else { throw .null }
-    let wanted = TensorName(unsafe String(cString: name))
+    let wanted = try TensorName(unsafe text(name))
     guard let found = unsafe view.overlay.pointee.tensor(wanted) else {
       throw DiffError(.usage, "no such tensor", tensor: wanted)
     }

@@ -23,7 +23,7 @@ import TensorCore
 ) -> CInt {
   status { () throws(DiffError) in
     guard let key = unsafe key, let value = unsafe value else { throw .null }
-    try unsafe Writer.from(writer).add(metadata: String(cString: key), String(cString: value))
+    try unsafe Writer.from(writer).add(metadata: text(key), text(value))
     return DIFFKIT_OK
   }
 }
@@ -60,7 +60,7 @@ import TensorCore
   status { () throws(DiffError) in
     guard let path = unsafe path, flags & ~DIFFKIT_OVERWRITE == 0 else { throw .null }
     let made = try unsafe Writer.from(writer)
-      .write(to: String(cString: path), overwriting: flags & DIFFKIT_OVERWRITE != 0)
+      .write(to: text(path), overwriting: flags & DIFFKIT_OVERWRITE != 0)
     if unsafe summary != nil { try unsafe made.write(to: summary) }
     return DIFFKIT_OK
   }

@@ -72,6 +72,16 @@ func cString(_ text: String) -> UnsafeMutablePointer<CChar> {
   return unsafe copy
 }
 
+/// Returns the text of a caller's C string.
+///
+/// - Throws: `usage` if it is not UTF-8: repaired, it would be another name or another file.
+func text(_ start: UnsafePointer<CChar>) throws(DiffError) -> String {
+  guard let string = unsafe String(validatingCString: start) else {
+    throw DiffError(.usage, "a text is not UTF-8")
+  }
+  return string
+}
+
 extension ElementType {
   init(code: UInt32) throws(DiffError) {
     guard let type = UInt8(exactly: code).flatMap(ElementType.init(rawValue:)) else {

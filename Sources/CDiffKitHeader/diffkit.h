@@ -19,9 +19,12 @@
  * that called diffkit, and before that call returns.
  *
  * Structures begin with their size, which the caller sets to sizeof before each call. Later
- * versions add members at the end. The library takes a smaller structure for one of an earlier
- * version; of a larger one it reads the members that it knows, and sets the others to zero when it
- * fills it.
+ * versions add members at the end, and accept the sizes of the versions before. This is the first
+ * version, so that a smaller structure is DIFFKIT_ARGUMENT. Of a larger one the library reads the
+ * members that it knows, and sets the others to zero when it fills it.
+ *
+ * Texts, paths included, are UTF-8, ended by a zero byte unless a length is beside them. Others are
+ * DIFFKIT_ARGUMENT.
  *
  * Processes: after fork, the child may use the library, and the diffs that were open, whatever the
  * parent's other threads were doing. The library handles no signals, writes nothing to standard
@@ -137,7 +140,9 @@ typedef struct diffkit_source {
    * on failure, which becomes DIFFKIT_IO. */
   int (*read)(void *context, uint64_t offset, void *buffer, size_t count);
   /* Called once, when diffkit is done with the source: by diffkit_close, or by
-   * diffkit_open_source if that fails. May be NULL. */
+   * diffkit_open_source if there is no diff in the source or it cannot be read. Not called if
+   * diffkit_open_source returns DIFFKIT_ARGUMENT: `diff` or `read` is NULL, or the size is too
+   * small. May be NULL. */
   void (*release)(void *context);
 } diffkit_source;
 
@@ -166,7 +171,10 @@ typedef struct diffkit_options {
    * `threshold` keeps changes of at least this magnitude. If both are 0, all changes are kept. */
   uint32_t value_type, reserved;
   double density, threshold;
-  /* Called with the progress in bytes; a result other than 0 stops the operation. May be NULL. */
+  /* Called with the progress in bytes on the thread that writes, after each tensor, so for one
+   * large tensor only at its end; a result other than 0 stops the operation. May be NULL. What does
+   * not write has no progress and cannot be stopped: diffkit_open_*, _verify, _apply_all and
+   * _fingerprint take one call each (diffkit_hash_update takes a tensor in pieces). */
   int (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
   void *context;
 } diffkit_options;

@@ -114,6 +114,15 @@ static void wrong_arguments(void) {
   size_t size;
   EXPECT(diffkit_writer_memory(made, &bytes, &size, NULL) == DIFFKIT_ARGUMENT);
   EXPECT(diffkit_writer_metadata(made, NULL, "") == DIFFKIT_ARGUMENT);
+  /* No text is repaired: it would be another one. */
+  EXPECT(diffkit_writer_metadata(made, "key\xff", "") == DIFFKIT_ARGUMENT);
+  EXPECT(strstr(diffkit_error(), "UTF-8") != NULL);
+  EXPECT(diffkit_writer_metadata(made, "key", "\xc3") == DIFFKIT_ARGUMENT);
+  EXPECT(strstr(diffkit_error(), "UTF-8") != NULL);
+  EXPECT(diffkit_writer_file(made, "\xff.diff", 0, NULL) == DIFFKIT_ARGUMENT);
+  EXPECT(strstr(diffkit_error(), "UTF-8") != NULL);
+  diffkit_diff *none;
+  EXPECT(diffkit_open_file("\xff.diff", &none) == DIFFKIT_ARGUMENT && none == NULL);
   diffkit_writer_free(made);
   diffkit_writer_free(NULL);
 }
@@ -176,6 +185,11 @@ static void sources(const void *bytes, size_t size) {
   source.read = fails;
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_IO && releases == 3);
   EXPECT(strcmp(diffkit_error_code(), "io") == 0);
+  /* The caller keeps a source that is none. */
+  EXPECT(diffkit_open_source(&source, NULL) == DIFFKIT_ARGUMENT && releases == 3);
+  source.size--;
+  EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_ARGUMENT && releases == 3);
+  source.size++;
   source.read = NULL;
   EXPECT(diffkit_open_source(&source, &diff) == DIFFKIT_ARGUMENT && releases == 3);
 }

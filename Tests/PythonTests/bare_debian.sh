@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a wheel where there is neither Swift nor any library of ours, a Debian of debootstrap with
-# Python alone, and does there what README.md shows:
+# Python alone, and does there what README.md shows, but for PyTorch:
 #
 #   Tests/PythonTests/bare_debian.sh WHEEL FOLDER [TARBALL]
 #
@@ -25,9 +25,13 @@ cp "$wheel" "$root/trial"
 pip download --quiet --disable-pip-version-check --only-binary :all: --dest "$root/trial" \
   --python-version "$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
   numpy
+# README's Python example, without the lines on a model of PyTorch.
+sed -n '/<!-- ci: python -->/,/^```$/p' "$(dirname "$0")/../../README.md" |
+  grep -v '^<!--\|^```\|attached' | sed 's/, diffkit\.torch//' >"$root/trial/example.py"
 cat >"$root/trial/trial.py" <<'PYTHON'
 import os
 import subprocess
+import tempfile
 
 import diffkit
 import numpy as np
@@ -68,6 +72,18 @@ def safetensors(path, tensors):
         file.write(len(text).to_bytes(8, "little") + text + data)
 
 
+with open("example.py") as file:
+    example = file.read()
+assert "undo.restore()" in example and "output=" in example and "torch" not in example, example
+here = os.getcwd()
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    safetensors("base.safetensors", base)
+    weights = {name: array.copy() for name, array in base.items()}
+    exec(example, {"base": base, "tuned": tuned, "weights": weights})
+    assert all(np.array_equal(weights[name], base[name]) for name in base)
+    assert diffkit.verify("task.diff", "tuned.safetensors").state == "applied"
+    os.chdir(here)
 safetensors("base.safetensors", base)
 safetensors("tuned.safetensors", tuned)
 done = diffkit.apply("base.safetensors", "task.diff", output="made.safetensors")

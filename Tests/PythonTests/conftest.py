@@ -4,9 +4,14 @@ DIFFKIT_PROGRAM takes its place."""
 
 from __future__ import annotations
 
+import itertools
+import linecache
+import signal
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Iterator
 
+import diffkit
 import numpy as np
 import pytest
 
@@ -69,3 +74,45 @@ def assert_same(one: Tensors, other: Tensors) -> None:
         assert array.dtype == other[name].dtype, name
         assert array.shape == other[name].shape, name
         assert array.tobytes() == other[name].tobytes(), name
+
+
+def interrupted_everywhere(work: Callable[[], None]) -> Iterator[bool]:
+    """Does work again and again, with Ctrl-C before another line of the package each time, until it
+    ends first.
+
+    Yields:
+        Each time, whether it was interrupted.
+    """
+    package = str(Path(diffkit.__file__).parent)
+    usual, tracing = signal.getsignal(signal.SIGINT), sys.gettrace()
+    for wanted in itertools.count(1):
+        left = wanted
+
+        def trace(frame: Any, event: str, _: Any) -> Any:
+            nonlocal left
+            if not frame.f_code.co_filename.startswith(package):
+                return None
+            # Such a line is traced again when its block is left, where no signal comes in between.
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
+            if event == "line" and not line.startswith("with "):
+                left -= 1
+                if left == 0:
+                    signal.raise_signal(signal.SIGINT)
+            return trace
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            sys.settrace(trace)
+            work()
+            is_interrupted = False
+        except KeyboardInterrupt:
+            is_interrupted = True
+        finally:
+            sys.settrace(tracing)
+            handler = signal.signal(signal.SIGINT, usual)
+        assert handler is signal.default_int_handler
+        yield is_interrupted
+        if left > 0:
+            return
+        # Noted or not, it is never lost.
+        assert is_interrupted

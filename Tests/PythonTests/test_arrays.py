@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Tensors, assert_same, copy
+from conftest import Tensors, assert_same, copy, interrupted_everywhere
 
 import diffkit
+import diffkit._create
 
 
 def test_exact_diff_goes_both_ways(base: Tensors, tuned: Tensors, tmp_path: Path) -> None:
@@ -131,6 +133,36 @@ def test_wrong_base_is_refused_by_name_and_nothing_changes(base: Tensors, tuned:
     assert_same(frozen, base)
 
 
+def test_trouble_names_the_tensor(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    mixed = copy(base)
+    for name in ("ids", "flag"):
+        mixed[name] = tuned[name].copy()
+    cases: list[tuple[Any, Any, type[Exception], str, str]] = [
+        (diff.apply, mixed, diffkit.PartlyApplied, "flag", "'flag' is at the result, others"),
+        (diff.revert, mixed, diffkit.PartlyApplied, "come", "'come' is at the base, others"),
+        (diff.apply, copy(tuned), diffkit.AlreadyApplied, "come", "already applied"),
+        (diff.revert, copy(base), diffkit.AlreadyApplied, "come", "already reverted"),
+    ]
+    for work, tensors, kind, name, text in cases:
+        with pytest.raises(kind, match=text) as caught:
+            work(tensors)
+        assert caught.value.tensor == name and str(caught.value).count(name) == 1
+    # Of a dict without the tensor that was deleted, that one is at its result.
+    gone = copy(base)
+    del gone["gone"]
+    with pytest.raises(diffkit.PartlyApplied) as partly:
+        diff.apply(gone)
+    assert partly.value.tensor == "gone"
+    with pytest.raises(diffkit.Unsupported, match="float") as refused:
+        diffkit.dumps({"a": base["ids"], "b": base["ids"]},
+                      {"a": base["ids"], "b": tuned["ids"]}, operation="add")  # fmt: skip
+    assert refused.value.tensor == "b"
+    with pytest.raises(diffkit.DiffkitError, match="cannot change a type") as typed:
+        diffkit.dumps({"b": base["ids"]}, {"b": base["ids"].astype("f4")})
+    assert typed.value.tensor == "b"
+
+
 def test_other_base_only_for_additions(floats: tuple[Tensors, Tensors]) -> None:
     before, after = floats
     add = diffkit.open(diffkit.dumps(before, after, operation="add", values="f32"))
@@ -190,6 +222,78 @@ def test_arrays_that_are_not_contiguous(base: Tensors, tuned: Tensors) -> None:
     assert_same(work, base)
 
 
+def _put(name: str, change: Any) -> Any:
+    def done(work: Tensors, _: Tensors) -> None:
+        work[name] = change(work[name])
+
+    return done
+
+
+def _set(name: str, place: Any) -> Any:
+    def done(work: Tensors, _: Tensors) -> None:
+        work[name][place] = 77
+
+    return done
+
+
+CHANGES: dict[str, tuple[str, Any]] = {
+    "elements": ("encoder/w", _set("encoder/w", (0, 0))),
+    "reshaped": ("head", _set("head", (4, 3))),
+    "inserted": ("come", _set("come", 0)),
+    "inserted again": ("come", _put("come", lambda array: array + 1)),
+    "of another shape": ("ids", _put("ids", lambda array: array.reshape(5, 10))),
+    "of another type": ("encoder/h", _put("encoder/h", lambda array: array.view("i2"))),
+    "reshaped back": ("head", _put("head", lambda array: array[:3])),
+    "gone": ("encoder/w", lambda work, _: work.pop("encoder/w")),
+    "gone, which was reshaped": ("head", lambda work, _: work.pop("head")),
+    "gone, which came": ("come", lambda work, _: work.pop("come")),
+    "there again": ("gone", lambda work, _: work.update(gone=np.zeros(2))),
+    "taken out and changed": ("gone", lambda _, before: before["gone"].fill(7)),
+    "reshaped and changed before": ("head", lambda _, before: before["head"].fill(7)),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(CHANGES))
+def test_restoring_notices_what_changed(kind: str, base: Tensors, tuned: Tensors) -> None:
+    name, change = CHANGES[kind]
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = copy(base)
+    before = dict(work)
+    undo = diff.apply(work)
+    change(work, before)
+    kept = copy(work)
+    with pytest.raises(diffkit.WrongBase) as refused:
+        undo.restore()
+    assert refused.value.tensor == name
+    assert_same(work, kept)
+
+
+def test_restoring_what_was_replaced(base: Tensors, tuned: Tensors) -> None:
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = copy(base)
+    undo = diff.apply(work)
+    # Other arrays of equal elements are as good, unless they cannot be changed.
+    frozen = work["encoder/w"].copy()
+    frozen.flags.writeable = False
+    kept = work["encoder/w"]
+    work["encoder/w"] = frozen
+    with pytest.raises(diffkit.UsageError, match="read-only"):
+        undo.restore()
+    assert_same(work, tuned)
+    work.update(copy(work))
+    work["encoder/w"] = kept.copy()
+    undo.restore()
+    assert_same(work, base)
+    # Without verification, of another base.
+    other = copy(base)
+    other["head"] += 1
+    other["gone"] += 1
+    before = copy(other)
+    undo = diff.apply(other, verify=False)
+    undo.restore()
+    assert_same(other, before)
+
+
 @pytest.mark.parametrize("operation", ["xor", "replace", "add"])
 def test_an_array_with_several_names_changes_once(operation: str) -> None:
     before = np.arange(1000, dtype="f4")
@@ -214,6 +318,77 @@ def test_an_array_with_several_names_changes_once(operation: str) -> None:
             diff.apply(tied)
         assert refused.value.tensor == "c"
         assert_same(tied, base)
+
+
+def _overlaps() -> dict[str, tuple[Any, Any]]:
+    """Two views of one memory that share some elements, or all in another order."""
+    line = np.arange(100, dtype="f4")
+    square = np.arange(100, dtype="f4").reshape(10, 10)
+    return {
+        "a beginning": (line, line[:10]),
+        "an end": (line[40:], line[:60]),
+        "turned round": (line, line[::-1]),
+        "every other": (line, line[::2]),
+        "transposed": (square, square.T),
+        "a column and all": (square[:, 1], square),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(_overlaps()))
+@pytest.mark.parametrize("operation", ["xor", "replace", "add"])
+def test_overlapping_arrays_are_refused_by_name(kind: str, operation: str) -> None:
+    one, two = _overlaps()[kind]
+    work = {"v": two, "w": one}
+    base = copy(work)
+    tuned = {name: array.copy() for name, array in base.items()}
+    for array in tuned.values():
+        array.reshape(-1)[5] += 4
+    with diffkit.open(diffkit.dumps(base, tuned, operation=operation)) as diff:
+        for verify in (True, False):
+            with pytest.raises(diffkit.Unsupported, match="shares elements with 'v'") as refused:
+                diff.apply(work, verify=verify)
+            assert refused.value.tensor == "w"
+            assert_same(work, base)
+        assert diff.state(work) == "base"
+        if operation == "xor":
+            # On the way back too.
+            one[...], two[...] = 0, 0
+            with pytest.raises(diffkit.Unsupported, match="shares elements"):
+                diff.revert(work, verify=False)
+            assert not one.any()
+
+
+def test_views_that_lie_between_each_other() -> None:
+    whole = np.arange(200, dtype="f4")
+    work = {"even": whole[::2], "odd": whole[1::2], "none": whole[:0]}
+    base = copy(work)
+    tuned = {name: array * 2 for name, array in base.items()}
+    undo = diffkit.open(diffkit.dumps(base, tuned)).apply(work)
+    assert_same(work, tuned)
+    undo.restore()
+    assert_same(work, base)
+
+
+def test_an_array_with_several_elements_in_one_place_is_refused() -> None:
+    from numpy.lib.stride_tricks import as_strided
+
+    line = np.arange(10, dtype="f4")
+    for shape, strides in (((4, 10), (0, 4)), ((8, 3), (4, 4))):
+        work = {"w": as_strided(line, shape, strides)}
+        base = copy(work)
+        tuned = {"w": base["w"] + np.eye(*shape, dtype="f4")}
+        with pytest.raises(diffkit.Unsupported, match="'w'.* several elements in one place"):
+            diffkit.open(diffkit.dumps(base, tuned)).apply(work)
+        assert_same(work, base)
+
+
+def test_entries_that_mean_one_array_are_refused() -> None:
+    base = {"a": np.zeros(3, "f4"), "a:0": np.ones(3, "f4")}
+    diff = diffkit.open(diffkit.dumps(base, {}))
+    work = {"a:0": np.ones(3, "f4")}
+    with pytest.raises(diffkit.Mismatch, match="'a:0'.* 'a'"):
+        diff.apply(work, verify=False)
+    assert list(work) == ["a:0"]
 
 
 def test_a_damaged_page_changes_nothing(base: Tensors, tuned: Tensors) -> None:
@@ -388,6 +563,86 @@ except KeyboardInterrupt:
         assert shown.stdout == "interrupted True True\n", shown.stderr
         if kind == "told":
             assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_at_the_end_leaves_no_file(
+    base: Tensors, tuned: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(name: str, *arguments: Any, **options: Any) -> int:
+        status = call(name, *arguments, **options)
+        if name == "writer_file":
+            signal.raise_signal(signal.SIGINT)
+        return status
+
+    call = diffkit._create.call
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(diffkit._create, "call", late)
+            with pytest.raises(KeyboardInterrupt):
+                diffkit.create(base, tuned, tmp_path / "d.diff")
+            assert list(tmp_path.iterdir()) == []
+            (tmp_path / "d.diff").write_text("old")
+            with pytest.raises(KeyboardInterrupt):
+                diffkit.create(base, tuned, tmp_path / "d.diff", overwrite=True)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert diffkit.open(tmp_path / "d.diff").state(base) == "base"
+
+
+@pytest.mark.parametrize("way", ["apply", "revert", "restore"])
+def test_ctrl_c_leaves_no_dict_half_changed(way: str, base: Tensors, tuned: Tensors) -> None:
+    before = copy(base)
+    # Not in one piece, so that it is copied back.
+    before["encoder/h"] = np.repeat(base["encoder/h"], 2)[::2]
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    made = copy(before)
+    diff.apply(made)
+    work: Tensors = {}
+    undo: Any = None
+
+    def turn() -> None:
+        nonlocal undo
+        if way == "restore":
+            undo.restore()
+        else:
+            undo = getattr(diff, way)(work)
+
+    times = 0
+    work = copy(made if way == "revert" else before)
+    if way == "restore":
+        undo = diff.apply(work)
+    for is_interrupted in interrupted_everywhere(turn):
+        times += 1
+        if way == "apply":
+            assert_same(work, before if is_interrupted else made)
+        elif way == "revert":
+            assert_same(work, made if is_interrupted else before)
+        else:
+            # It is all restored or not at all, and in that case can be.
+            is_done = undo._is_done
+            assert is_done or is_interrupted
+            assert_same(work, before if is_done else made)
+            if not is_done:
+                undo.restore()
+                assert_same(work, before)
+        work = copy(made if way == "revert" else before)
+        if way == "restore":
+            undo = diff.apply(work)
+    assert times > 50
+
+
+def test_what_a_mapping_refuses_is_taken_back(base: Tensors, tuned: Tensors) -> None:
+    class Refusing(dict[str, Any]):
+        def __delitem__(self, name: str) -> None:
+            raise RuntimeError("nothing goes")
+
+    diff = diffkit.open(diffkit.dumps(base, tuned))
+    work = Refusing(copy(base))
+    with pytest.raises(RuntimeError, match="nothing goes"):
+        diff.apply(work)
+    # What came in between cannot go; the rest is as it was.
+    assert_same({name: work[name] for name in base}, base)
 
 
 def test_from_threads(base: Tensors, tuned: Tensors) -> None:

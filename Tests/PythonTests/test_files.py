@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,22 @@ def test_same_bytes_as_from_arrays(files: Path, base: Tensors, tuned: Tensors) -
     assert (files / "d.diff").read_bytes() == diffkit.dumps(base, tuned)
 
 
+def test_arguments_of_create_are_those_of_arrays(files: Path) -> None:
+    pair = (files / "base.safetensors", files / "tuned.safetensors")
+    for options in (
+        {"operation": "xor", "density": 0.5}, {"operation": "replace", "threshold": 1.0},
+        {"operation": "insert"}, {"density": 0}, {"density": 0.1, "threshold": 1.0},
+        {"values": "bf16"}, {"types": {"w": "bf16"}}, {"progress": print},
+        {"metadata": {"a=b": "c"}},
+    ):  # fmt: skip
+        with pytest.raises(diffkit.UsageError):
+            diffkit.create(*pair, files / "d.diff", **options)
+    assert not (files / "d.diff").exists()
+    diffkit.create(*pair, files / "d.diff", operation="replace", skip_nonfloat=True)
+    with diffkit.open(files / "d.diff") as diff:
+        assert diff["encoder.w"].operation == "replace"
+
+
 def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     before, after = floats
     diffkit.create(before, after, tmp_path / "a.diff", operation="add", metadata={"n": "a"})
@@ -77,6 +94,7 @@ def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     assert isinstance(related, diffkit._program.DiffComparison)
     assert related.matrix[0][1].shared == 22 and related.matrix[0][1].cosine is not None
     measured = diffkit.stats(tmp_path / "base.safetensors", *pair)
+    assert isinstance(measured, diffkit._program.Stats)
     assert measured.storage is not None and measured.storage.tasks == 2
     assert measured.diffs[1].sparse.changes == 22
     npz = diffkit.convert(tmp_path / "a.diff", tmp_path / "a.npz")
@@ -86,6 +104,96 @@ def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
     )
     assert back.format == "diff"
     assert diffkit.open(tmp_path / "c.diff")["encoder/w"].changes > 0
+
+
+def _values(path: Path, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+    with diffkit.open(path) as diff:
+        entry = diff[name]
+        whole = np.zeros(entry.elements, "f4")
+        whole[entry.positions.astype(int)] = entry.values.astype("f4") * 2.0**entry.scale
+        return whole
+
+
+def test_options_of_a_merge_reach_the_program(
+    floats: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    before, after = floats
+    for name in "ab":
+        diffkit.create(
+            before, after, tmp_path / f"{name}.diff", operation="add", values="f32",
+            metadata={"n": name},
+        )  # fmt: skip
+    pair = (tmp_path / "a.diff", tmp_path / "b.diff")
+    one = {name: _values(pair[0], name) for name in ("encoder/w", "encoder/h")}
+
+    def merged(**options: Any) -> dict[str, Any]:
+        made = diffkit.merge(
+            *pair, output=tmp_path / "m.diff", overwrite=True, values="f32", **options
+        )
+        assert isinstance(made, diffkit._program.Merged)
+        return {name: _values(tmp_path / "m.diff", name) for name in one}
+
+    def assert_factors(found: dict[str, Any], w: float, h: float) -> None:
+        for name, factor in (("encoder/w", w), ("encoder/h", h)):
+            np.testing.assert_allclose(found[name], one[name] * factor, rtol=1e-5)
+
+    # False is not the default.
+    trimmed = {"method": "ties", "variant": "mergekit", "density_of": "nonzeros"}
+    elected = {**trimmed, "density": 1, "weights": [1, 3]}
+    assert_factors(merged(**elected), 1, 1)
+    assert_factors(merged(**elected, normalize=True), 1, 1)
+    assert_factors(merged(**elected, normalize=False), 4, 4)
+    with pytest.raises(diffkit.UsageError, match="not divided"):
+        merged(method="average", normalize=False)
+    # Patterns, in three forms; the first that matches.
+    assert_factors(merged(weights={"encoder/w": [0.5, 0.25], "encoder/*": 2}), 0.75, 4)
+    assert_factors(merged(weights=["encoder/w=0.5,0.25", "2,3"]), 0.75, 5)
+    assert_factors(merged(weights="2,-1"), 1, 1)
+    assert_factors(merged(weights=np.array([2, 0.5], "f4"), scale=-2.0), -5, -5)
+    kept = merged(**trimmed, densities=[0.5, 0.3])
+    assert 0 < sum(np.count_nonzero(v) for v in kept.values()) < sum(
+        np.count_nonzero(v) for v in one.values()
+    )
+    kept = merged(**trimmed, densities={"encoder/w": 0.01, "*": [1, 1]})
+    assert np.count_nonzero(kept["encoder/w"]) < np.count_nonzero(kept["encoder/h"])
+    merged(metadata={"task": "both"}, meta=["more=yes"])
+    with diffkit.open(tmp_path / "m.diff") as diff:
+        assert diff.metadata["task"] == "both" and diff.metadata["more"] == "yes"
+    for wrong in (
+        {"weights": {"none.*": 1}}, {"weights": [1]}, {"weights": ["x=y"]}, {"no_such": True},
+        {"show": True}, {"densities": [0.5, 0.3], "density": 0.5, "method": "ties"},
+    ):  # fmt: skip
+        with pytest.raises(diffkit.UsageError):
+            merged(**wrong)
+    with pytest.raises(diffkit.UsageError, match="output"):
+        diffkit.merge(*pair)
+
+
+def test_a_merge_is_tried_without_an_output(
+    floats: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    before, after = floats
+    opposite = {name: 2 * array - after[name] for name, array in before.items()}
+    for name, tuned in (("a", after), ("b", after), ("c", opposite)):
+        diffkit.create(
+            before, tuned, tmp_path / f"{name}.diff", operation="add", metadata={"n": name}
+        )
+    names = sorted(os.listdir(tmp_path))
+    for second, conflicts in (("b", False), ("c", True)):
+        found = diffkit.merge(tmp_path / "a.diff", tmp_path / f"{second}.diff", dry_run=True)
+        assert isinstance(found, diffkit._program.MergePreview)
+        assert found.conflicts == conflicts and found.method == "sum" and found.shared > 0
+        assert sum(pair.shared for pair in found.pairs if pair.tensor) == found.shared
+        assert all(pair.opposite == conflicts * pair.shared for pair in found.pairs)
+    assert sorted(os.listdir(tmp_path)) == names
+
+
+def test_stats_of_a_checkpoint(files: Path) -> None:
+    found = diffkit.stats(files / "base.safetensors")
+    assert isinstance(found, diffkit._program.CheckpointStats)
+    values = {tensor.name: tensor.values for tensor in found.tensors}
+    assert values["same"] is not None and (values["same"].mean, values["same"].l2) == (1, 3)
+    assert values["ids"] is None
 
 
 def test_a_recipe_merges(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
@@ -161,6 +269,7 @@ def test_answers_are_those_of_the_schema() -> None:
         program.DiffComparison: "compare", program.CheckpointComparison: "compare-checkpoints",
         program.Merged: "merge", program.Composed: "compose", program.Pruned: "prune",
         program.Converted: "convert-diff", program.Skipped: "object",
+        program.MergePreview: "merge-dry-run", program.CheckpointStats: "stats-checkpoint",
     }  # fmt: skip
     for kind, name in kinds.items():
         shape = schema[name]
@@ -215,6 +324,28 @@ def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     _, errors = child.communicate(timeout=60)
     assert child.returncode != 0 and b"KeyboardInterrupt" in errors
     assert sorted(os.listdir(tmp_path)) == ["base.safetensors", "tuned.safetensors"]
+
+
+def test_ctrl_c_before_the_program_runs_ends_it(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    popen = subprocess.Popen
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(diffkit._program.subprocess, "Popen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            diffkit.verify(files / "base.safetensors")
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    # Its end has been waited for.
+    assert started[0].returncode is not None
 
 
 def _children(parent: int) -> list[str]:

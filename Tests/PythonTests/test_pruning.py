@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -309,6 +310,54 @@ def test_an_interrupted_training_goes_on_bit_for_bit(stop: int, tmp_path: Path) 
     if stop < 120:
         with pytest.raises(diffkit.UsageError, match="past"):
             second.load_state_dict(state)
+
+
+def test_a_parameter_that_was_replaced_is_noticed() -> None:
+    model = Classifier()
+    pruning = dt.DiffPruning(model, DENSITY, head=["classifier.*"], gate_steps=1, fixed_steps=1)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pruning.step()
+    model.load_state_dict(state, assign=True)
+    for work in (
+        pruning.step, lambda: pruning.save("none.diff"),
+        lambda: pruning.load_state_dict(pruning.state_dict()),
+    ):  # fmt: skip
+        with pytest.raises(diffkit.ChangedInBetween, match="another parameter"):
+            work()
+    assert pruning.steps == 1 and not Path("none.diff").exists()
+
+
+@pytest.mark.parametrize("stop", [3, 15])
+def test_ctrl_c_takes_effect_between_steps(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, labels = data()
+
+    def parameters(interrupting: bool) -> list[Any]:
+        pruning = dt.DiffPruning(
+            Classifier(), DENSITY, head=["classifier.*"], gate_steps=10, fixed_steps=10
+        )
+        for step in range(20):
+            loss_of(pruning.model, ids[:32], labels[:32]).backward()
+            if not interrupting or step != stop:
+                pruning.step()
+                continue
+            with monkeypatch.context() as patch:
+                patch.setattr(dt._gates.AdamStep, "take", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    pruning.step()
+            assert pruning.steps == step + 1
+        return list(pruning.model.parameters())
+
+    def interrupted(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        take(*arguments)
+
+    take = dt._gates.AdamStep.take
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        expected, found = parameters(False), parameters(True)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert all(torch.equal(one, other) for one, other in zip(expected, found))
 
 
 RANK = """

@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 import numpy as np
 import pytest
+from conftest import interrupted_everywhere
 
 torch = pytest.importorskip("torch")
 
@@ -144,6 +145,22 @@ def test_wrong_base_by_name(device: str, tmp_path: Path) -> None:
         dt.attach(Model().to("meta"), tmp_path / "d.diff")
 
 
+def test_trouble_names_the_tensor(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = changed(model)
+    dt.create(model, tuned, tmp_path / "d.diff")
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        first = next(iter(diff))
+    with pytest.raises(diffkit.AlreadyApplied, match="already applied") as already:
+        dt.attach(tuned.to(device), tmp_path / "d.diff")
+    assert already.value.tensor == first
+    with torch.no_grad():
+        model.up.bias.copy_(tuned.up.bias)
+    with pytest.raises(diffkit.PartlyApplied, match="'up.bias' is at the result") as partly:
+        dt.attach(model.to(device), tmp_path / "d.diff")
+    assert partly.value.tensor == "up.bias"
+
+
 def test_changed_in_between(device: str, tmp_path: Path) -> None:
     model = Model()
     dt.create(model, changed(model), tmp_path / "d.diff")
@@ -260,6 +277,62 @@ def test_switch_that_fails_leaves_the_first(tmp_path: Path) -> None:
     assert bits(model) == before
 
 
+@pytest.mark.parametrize("way", ["attach", "detach", "switch"])
+def test_ctrl_c_leaves_no_model_half_changed(way: str, tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
+    tuned, other = changed(model, 1, 0.5), changed(model, 2, 0.5)
+    tuned[1] = torch.nn.Linear(4, 3)
+    for name, made in (("a", tuned), ("b", other)):
+        dt.create(model, made, tmp_path / f"{name}.diff")
+    states = [bits(model), bits(tuned), bits(other)]
+    one, two = (dt.prepare(model, tmp_path / f"{name}.diff") for name in "ab")
+    on: Any = None if way == "attach" else dt.attach(model, one)
+
+    def turn() -> None:
+        if way == "attach":
+            dt.attach(model, one)
+        elif way == "detach":
+            on.detach()
+        else:
+            on.switch(two)
+
+    times = 0
+    for is_interrupted in interrupted_everywhere(turn):
+        times += 1
+        after = {"attach": 1, "detach": 0, "switch": 2}[way]
+        attached = dt.attached(model)
+        # What is attached is what the model is; of a detach, Ctrl-C may come when it is over.
+        expected = states[0] if not attached else states[1 if attached[0].prepared is one else 2]
+        assert bits(model) == expected and len(attached) <= 1
+        if way != "detach":
+            assert (expected == states[after]) != is_interrupted
+            assert not is_interrupted or len(attached) == (way == "switch")
+        for item in attached:
+            item.detach()
+        assert bits(model) == states[0]
+        on = None if way == "attach" else dt.attach(model, one)
+    assert times > 20
+
+
+def test_switch_keeps_the_options(tmp_path: Path) -> None:
+    model = Model()
+    for seed in range(3):
+        dt.create(model, changed(model, seed), tmp_path / f"{seed}.diff", operation="add")
+    wrapped = torch.nn.ModuleDict({"inner": model})
+    before = bits(wrapped)
+    names = {"names": lambda name: "inner." + name}
+    third = dt.prepare(wrapped, tmp_path / "2.diff", **names)
+    attached = dt.attach(wrapped, tmp_path / "0.diff", **names)
+    attached = attached.switch(tmp_path / "1.diff", verify=False)
+    attached = attached.switch(third)
+    attached = attached.switch(tmp_path / "0.diff")
+    with pytest.raises(diffkit.UsageError, match="another model"):
+        attached.switch(dt.prepare(model, tmp_path / "0.diff", verify=False))
+    assert attached.is_attached
+    attached.detach()
+    assert bits(wrapped) == before
+
+
 def test_heads(device: str, tmp_path: Path) -> None:
     model = Model()
     tuned = changed(model)
@@ -332,6 +405,105 @@ def test_views_of_one_storage(device: str, tmp_path: Path) -> None:
         assert bits(model) == before
 
 
+def _holding(**buffers: Any) -> Any:
+    model = torch.nn.Module()
+    for name, buffer in buffers.items():
+        model.register_buffer(name, buffer)
+    return model
+
+
+def _diff_of(model: Any, positions: dict[str, int], path: Path) -> None:
+    """A diff that adds 4 to an element of each buffer."""
+    base = {name: b.clone() for name, b in model.named_buffers()}
+    tuned = {name: b.clone() for name, b in base.items()}
+    for name, position in positions.items():
+        tuned[name].view(-1)[position] += 4
+    dt.create(base, tuned, path, overwrite=True)
+
+
+def test_overlaps_of_other_types_and_storages(tmp_path: Path) -> None:
+    whole = torch.arange(64, dtype=torch.int32)
+    memory = np.arange(64, dtype="i4")
+    for wide, narrow in (
+        # The second half of an element of the other tensor.
+        (whole, whole.view(torch.int16)),
+        # Two storages of one memory.
+        (torch.from_numpy(memory), torch.from_numpy(memory[1:].view("i2"))),
+    ):
+        model = _holding(narrow=narrow, wide=wide)
+        assert wide.data_ptr() != narrow.data_ptr() or wide.dtype != narrow.dtype
+        shift = (narrow.data_ptr() - wide.data_ptr()) // 2
+        before = bits(model)
+        _diff_of(model, {"wide": 9, "narrow": 19 - shift}, tmp_path / "d.diff")
+        with pytest.raises(diffkit.Unsupported, match="shares elements with 'narrow'"):
+            dt.attach(model, tmp_path / "d.diff")
+        assert bits(model) == before
+        # Beside each other they are.
+        _diff_of(model, {"wide": 9, "narrow": 20 - shift}, tmp_path / "d.diff")
+        with dt.attach(model, tmp_path / "d.diff"):
+            assert int(wide[9]) == 13 and bits(model) != before
+        assert bits(model) == before
+
+
+def test_windows_are_refused(tmp_path: Path) -> None:
+    line = torch.arange(10, dtype=torch.float32)
+    for windows in (line.unfold(0, 3, 1), line.expand(4, 10)):
+        model = _holding(w=windows)
+        _diff_of(model, {"w": 4}, tmp_path / "d.diff")
+        with pytest.raises(diffkit.Unsupported, match="several elements in one place"):
+            dt.attach(model, tmp_path / "d.diff")
+
+
+def test_a_stack_over_one_memory_comes_off_in_order(tmp_path: Path) -> None:
+    memory = np.arange(64, dtype="f4")
+    model = _holding(a=torch.from_numpy(memory), b=torch.from_numpy(memory[10:]))
+    before = bits(model)
+    _diff_of(model, {"a": 12}, tmp_path / "a.diff")
+    _diff_of(model, {"b": 2}, tmp_path / "b.diff")
+    first = dt.attach(model, tmp_path / "a.diff")
+    second = dt.attach(model, tmp_path / "b.diff", verify=False)
+    with pytest.raises(diffkit.Unsupported, match="attached later"):
+        first.detach()
+    second.detach()
+    first.detach()
+    assert bits(model) == before
+
+
+def test_tied_tensors_that_are_replaced(device: str, tmp_path: Path) -> None:
+    # A longer vocabulary, in a diff that has the tied tensor under both of its names.
+    model = Model()
+    longer = torch.cat([model.words.weight.detach(), torch.ones(3, 16)])
+    names = ("words.weight", "out.weight")
+    base = {name: model.words.weight.detach() for name in names}
+    model.to(device)
+    model.out.weight = model.words.weight
+    before = bits(model)
+    dt.create(
+        {name: tensor.clone() for name, tensor in base.items()},
+        {name: longer.clone() for name in names}, tmp_path / "both.diff",
+    )  # fmt: skip
+    with diffkit.open(tmp_path / "both.diff") as diff:
+        assert {entry.operation for entry in diff.values()} == {"reshape"} and len(diff) == 2
+    attached = dt.attach(model, tmp_path / "both.diff")
+    assert torch.equal(model.out.weight.cpu(), longer) and model.out.weight is model.words.weight
+    attached.detach()
+    assert bits(model) == before
+    # What says different things of both is refused: other rows, or other elements.
+    other = longer.clone()
+    other[-1] = 2
+    changed_ = base["words.weight"].clone()
+    changed_[0, 0] += 1
+    for tuned in (other, changed_):
+        for one, two in (names, names[::-1]):
+            dt.create(
+                {name: tensor.clone() for name, tensor in base.items()},
+                {one: longer.clone(), two: tuned}, tmp_path / "apart.diff", overwrite=True,
+            )  # fmt: skip
+            with pytest.raises(diffkit.Unsupported, match="tied to"):
+                dt.attach(model, tmp_path / "apart.diff")
+            assert bits(model) == before
+
+
 def test_names_of_the_model(tmp_path: Path) -> None:
     model = Model()
     dt.create(model, changed(model), tmp_path / "d.diff")
@@ -362,6 +534,176 @@ def test_moved_model_is_followed(tmp_path: Path) -> None:
     model.double()
     with pytest.raises(diffkit.ChangedInBetween, match="f64"):
         attached.detach()
+
+
+def _copied(model: Any) -> dict[str, Any]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def test_parameters_that_came_in_place_of_others_are_restored(device: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    model.to(device)
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    there = bits(model)
+    model.load_state_dict(_copied(model), assign=True)
+    # Both names of what was one tensor have tensors of their own now.
+    assert bits(model) == there
+    with pytest.raises(diffkit.ChangedInBetween, match="no longer one tensor") as refused:
+        attached.detach()
+    assert refused.value.tensor in ("out.weight", "words.weight")
+    assert bits(model) == there and attached.is_attached
+    model.out.weight = model.words.weight
+    attached.detach()
+    assert bits(model) == before
+    # The same on the way there.
+    model.load_state_dict(_copied(model), assign=True)
+    model.out.weight = model.words.weight
+    attached = dt.attach(model, attached.prepared)
+    assert bits(model) == there
+    # Another module, with the elements that the diff left, or others.
+    model.up = copy.deepcopy(model.up)
+    attached.detach()
+    assert bits(model) == before
+    up = copy.deepcopy(model.up)
+    attached = dt.attach(model, attached.prepared)
+    model.up = up
+    there = bits(model)
+    with pytest.raises(diffkit.ChangedInBetween, match=r"'up\."):
+        attached.detach()
+    assert bits(model) == there and attached.is_attached
+
+
+@pytest.mark.parametrize("kind", ["base", "gone", "another type", "another shape", "a module"])
+def test_parameters_that_cannot_be_restored_are_refused(kind: str, tmp_path: Path) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    base = model.down.weight.detach().clone()
+    attached = dt.attach(model, tmp_path / "d.diff")
+    if kind == "base":
+        model.down.weight = torch.nn.Parameter(base)
+    elif kind == "gone":
+        del model.down.weight
+    elif kind == "another type":
+        model.down.weight = torch.nn.Parameter(model.down.weight.detach().double())
+    elif kind == "another shape":
+        model.down.weight = torch.nn.Parameter(model.down.weight.detach().t().contiguous())
+    else:
+        model.down = torch.nn.Identity()
+    there = bits(model)
+    for _ in range(2):
+        with pytest.raises(diffkit.ChangedInBetween) as refused:
+            attached.detach()
+        assert refused.value.tensor in ("down.weight", "down.bias")
+        assert bits(model) == there and attached.is_attached
+
+
+def test_buffers_that_a_move_replaces_are_restored(tmp_path: Path) -> None:
+    # `Module.to` puts other buffers in place of the old ones.
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    with diffkit.open(tmp_path / "d.diff") as diff:
+        assert diff["norm.running_var"].changes > 0
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model._apply(torch.clone)
+    attached.detach()
+    assert bits(model) == before
+
+
+def _with_a_longer_head(model: Any, path: Path) -> Any:
+    tuned = changed(model)
+    tuned.head = torch.nn.Linear(16, 7)
+    dt.create(model, tuned, path)
+    return tuned
+
+
+def test_a_prepared_head_that_changed_is_refused(device: str, tmp_path: Path) -> None:
+    model = Model()
+    tuned = _with_a_longer_head(model, tmp_path / "d.diff")
+    model.to(device)
+    for verify in (True, False):
+        prepared = dt.prepare(model, tmp_path / "d.diff", verify=verify)
+        before = bits(model)
+        for change in (lambda w: w.add_(1), lambda w: w[-1, -1].neg_()):
+            kept = model.head.weight.detach().clone()
+            with torch.no_grad():
+                change(model.head.weight)
+            there = bits(model)
+            with pytest.raises(diffkit.ChangedInBetween, match=r"head\.weight"):
+                dt.attach(model, prepared)
+            assert bits(model) == there and not dt.attached(model)
+            with torch.no_grad():
+                model.head.weight.copy_(kept)
+        for _ in range(2):
+            with dt.attach(model, prepared):
+                assert bits(model) == bits(tuned)
+        assert bits(model) == before
+        # Another parameter of the same elements is another one all the same.
+        model.head.weight = torch.nn.Parameter(model.head.weight.detach().clone())
+        with pytest.raises(diffkit.ChangedInBetween, match="another tensor"):
+            dt.attach(model, prepared)
+    # What came in place of an attached head is not lost.
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model.head = torch.nn.Linear(16, 7)
+    with pytest.raises(diffkit.ChangedInBetween, match="another tensor"):
+        attached.detach()
+
+
+def test_a_prepared_head_follows_the_type(tmp_path: Path) -> None:
+    model = Model()
+    base = {name: t for name, t in model.state_dict().items() if not name.startswith("head.")}
+    dt.create(base, changed(model), tmp_path / "d.diff", operation="xor")
+    prepared = dt.prepare(model, tmp_path / "d.diff")
+    model.head.half()
+    with pytest.raises(diffkit.ChangedInBetween, match=r"head\."):
+        dt.attach(model, prepared)
+
+
+def test_remembered_hashes_are_those_of_the_tensors_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model()
+    dt.create(model, changed(model), tmp_path / "d.diff")
+    dt.prepare(model, tmp_path / "d.diff")
+    # Another parameter comes to be where the old one was, as memory that was freed is used again.
+    where = dt._tensors.place(model.up.bias)
+    place = dt._tensors.place
+    model.up.bias, old = torch.nn.Parameter(model.up.bias.detach().clone()), model.up.bias
+    with torch.no_grad():
+        model.up.bias += 1
+    monkeypatch.setattr(
+        dt._tensors, "place", lambda t: where if t is model.up.bias else place(t)
+    )
+    assert dt._tensors.version(model.up.bias) == dt._tensors.version(old)
+    with pytest.raises(diffkit.WrongBase, match="up.bias"):
+        dt.prepare(model, tmp_path / "d.diff")
+
+
+def test_two_objects_of_one_memory(tmp_path: Path) -> None:
+    memory = torch.arange(9.0)
+    model = _holding(a=memory, b=memory.view(9))
+    assert model.a is not model.b
+    before = bits(model)
+    tuned = {"a": memory.clone().index_fill_(0, torch.tensor([3]), 1)}
+    dt.create({"a": memory}, tuned, tmp_path / "d.diff")
+    prepared = dt.prepare(model, tmp_path / "d.diff")
+    exchange = prepared._exchange
+    for _ in range(2):
+        with dt.attach(model, prepared):
+            assert float(model.b[3]) == 1
+        assert bits(model) == before
+    # Nothing was prepared again.
+    assert prepared._exchange is exchange
+
+
+def test_empty_tensors_are_not_tied(tmp_path: Path) -> None:
+    model = _holding(a=torch.zeros(0), b=torch.zeros(0))
+    dt.create({}, {"a": torch.ones(2), "b": torch.ones(2) * 2}, tmp_path / "d.diff")
+    with dt.attach(model, tmp_path / "d.diff"):
+        assert model.a.tolist() == [1, 1] and model.b.tolist() == [2, 2]
+    assert model.a.numel() == model.b.numel() == 0
 
 
 def test_a_model_is_not_kept(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import os
 from typing import TYPE_CHECKING, Any, Mapping
 
 from . import errors
-from ._create import Array, Created, Path, Progress, writer_of
+from ._create import Array, Created, Path, Progress, checked_operation, writer_of
 from ._diff import Diff, DiffSource, Entry, Undo, fingerprint, open
 from .errors import (
     AlreadyApplied,
@@ -114,32 +114,36 @@ def create(
             a density or a threshold.
         density: keep the largest changes, this share of the elements of all float tensors.
         threshold: keep changes of at least this magnitude.
-        values: of ``"add"`` in memory ``"f16"``, ``"bf16"`` or ``"f32"``.
+        values: of ``"add"`` ``"f16"``, ``"bf16"`` or ``"f32"``; between files only ``"f16"``.
         skip_nonfloat: leave changed tensors that are no floats out of ``"add"``.
         fast: prefer encodings that decode fast to small ones.
         metadata: texts to store.
         overwrite: whether an existing file is replaced.
-        types: element types by name where arrays do not say it: ``{"w": "bf16"}`` of integers.
-        progress: called with the phase and how many of how many bytes are done; what it raises
-            ends the work. Of dicts.
+        types: element types by name where arrays do not say it: ``{"w": "bf16"}`` of integers. Of
+            dicts: files say it.
+        progress: called with the phase and how many of how many bytes are done, on the thread that
+            called `create`, after each tensor; what it raises ends the work. Of dicts alone: files
+            are the program's work, which shows its progress to people at a terminal only.
 
     Raises:
         OutputExists: if there is a file and `overwrite` is False.
         Unsupported: if a tensor's type differs, or an additive diff cannot hold a change.
-        KeyboardInterrupt: leaves no file behind.
+        KeyboardInterrupt: leaves no file behind; where one is replaced, the old or the new one.
     """
     if isinstance(base, (str, os.PathLike)) or isinstance(tuned, (str, os.PathLike)):
         if not isinstance(base, (str, os.PathLike)) or not isinstance(tuned, (str, os.PathLike)):
             raise UsageError("base and tuned are two dicts or two paths")
-        if values != "f16" or types or progress:
-            raise UsageError("'values', 'types' and 'progress' are for dicts of arrays")
+        if values != "f16":
+            raise UsageError("additions between files are f16; 'values' is for dicts of arrays")
+        if types or progress:
+            raise UsageError("'types' and 'progress' are for dicts of arrays")
+        operation = checked_operation(operation, density, threshold)
         from . import _program
 
         return _program.create(
             base, tuned, path, overwrite=overwrite, metadata=metadata or {},
-            add=operation == "add" or density is not None or threshold is not None,
-            replace=operation == "replace", density=density, threshold=threshold,
-            skip_nonfloat=skip_nonfloat, profile="speed" if fast else None,
+            add=operation == "add", replace=operation == "replace", density=density, threshold=threshold,
+            skip_nonfloat=skip_nonfloat and operation == "add", profile="speed" if fast else None,
         )  # fmt: skip
     with writer_of(
         base, tuned, types, operation=operation, density=density, threshold=threshold,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-import threading
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from . import _dtypes
 from . import _library as lib
+from ._interruption import Interruption
 from ._library import call
 from .errors import DiffkitError, UsageError
 
@@ -57,32 +56,31 @@ def buffer_of(name: str, array: Array, type: str | None) -> Buffer:
     return Buffer(int(piece.ctypes.data), piece.nbytes, code, array.shape, piece)
 
 
-class _Interruption:
-    """Notes Ctrl-C while C works, instead of raising inside of a callback, from where nothing can
-    be raised; raises when C has returned. In the main thread, where Python handles signals."""
+_OPERATIONS = {"xor": lib.XOR, "replace": lib.REPLACE, "add": lib.ADD}
 
-    def __init__(self) -> None:
-        self.is_noted = False
-        self._handler: Any = None
 
-    def __enter__(self) -> None:
-        self.is_noted = False
-        self._handler = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if callable(handler):
-                self._handler = handler
-                signal.signal(signal.SIGINT, self._note)
+def checked_operation(
+    operation: str | None, density: float | None, threshold: float | None
+) -> str:
+    """The operation that arguments of `create` mean.
 
-    def _note(self, *_: object) -> None:
-        self.is_noted = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._handler is None:
-            return
-        signal.signal(signal.SIGINT, self._handler)
-        if self.is_noted:
-            self._handler(signal.SIGINT, None)
+    Raises:
+        UsageError: if they contradict each other or are out of range.
+    """
+    is_sparse = density is not None or threshold is not None
+    if operation is None:
+        operation = "add" if is_sparse else "xor"
+    if operation not in _OPERATIONS:
+        raise UsageError(f"operation is one of {', '.join(_OPERATIONS)}, not {operation!r}")
+    if is_sparse and operation != "add":
+        raise UsageError(f"a density or a threshold goes with 'add', not with '{operation}'")
+    if density is not None and threshold is not None:
+        raise UsageError("a density and a threshold exclude each other")
+    if density is not None and not 0 < density <= 1:
+        raise UsageError(f"a density is above 0 and at most 1, not {density}")
+    if threshold is not None and not threshold > 0:
+        raise UsageError(f"a threshold is above 0, not {threshold}")
+    return operation
 
 
 class Writer:
@@ -99,25 +97,15 @@ class Writer:
         metadata: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if operation is None:
-            operation = "xor" if density is None and threshold is None else "add"
-        operations = {"xor": lib.XOR, "replace": lib.REPLACE, "add": lib.ADD}
-        if operation not in operations:
-            raise UsageError(f"operation is one of {', '.join(operations)}, not {operation!r}")
-        if density is not None and threshold is not None:
-            raise UsageError("a density and a threshold exclude each other")
-        if density is not None and not 0 < density <= 1:
-            raise UsageError(f"a density is above 0 and at most 1, not {density}")
-        if threshold is not None and not threshold > 0:
-            raise UsageError(f"a threshold is above 0, not {threshold}")
+        operation = checked_operation(operation, density, threshold)
         if values not in ("f16", "bf16", "f32"):
             raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
         self._guard = lib.Guard()
         self._progress = progress
-        self._interruption = _Interruption()
+        self._interruption = Interruption()
         self._tell = lib.PROGRESS(self._told)
         options = lib.COptions(
-            operation=operations[operation],
+            operation=_OPERATIONS[operation],
             flags=(lib.SKIP_NONFLOAT if skip_nonfloat else 0) | (lib.FAST if fast else 0),
             value_type=_dtypes.CODES[values],
             density=density or 0,
@@ -126,6 +114,7 @@ class Writer:
         )
         self._handle = c_void_p()
         self._owners: list[Any] = []
+        self._names: set[str] = set()
         call("writer_new", byref(options), byref(self._handle))
         try:
             for key, value in (metadata or {}).items():
@@ -166,14 +155,20 @@ class Writer:
             extents=shape, bytes=buffer.address, byte_count=buffer.size,
         )  # fmt: skip
         self._owners.append(buffer.owner)
+        self._names.add(name)
         call(f"writer_{side}", self._handle, byref(tensor), tensor=name)
 
     def write(self, path: Path, overwrite: bool) -> Created:
         """Writes the diff to a file."""
         summary = lib.CSummary()
-        self._call(
-            "writer_file", os.fsencode(path), lib.OVERWRITE if overwrite else 0, byref(summary)
-        )
+        flags = lib.OVERWRITE if overwrite else 0
+        try:
+            self._call("writer_file", os.fsencode(path), flags, byref(summary))
+        except BaseException:
+            # Ctrl-C after the file was complete. What it replaced is gone, so that one stays.
+            if summary.bytes and not overwrite:
+                os.unlink(path)
+            raise
         return _created(summary)
 
     def bytes(self) -> bytes:
@@ -186,8 +181,11 @@ class Writer:
         try:
             with self._interruption:
                 call(name, self._handle, *arguments)
-        except DiffkitError:
+        except DiffkitError as problem:
             self._guard.check()
+            # C says it in the text alone.
+            named = [t for t in self._names if f"tensor '{t}'" in problem.message]
+            problem.tensor = max(named, key=len, default=None)
             raise
         self._guard.check()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import threading
 import weakref
@@ -13,7 +14,10 @@ import numpy as np
 
 from . import _dtypes
 from . import _library as lib
+from ._exchange import Exchange
+from ._interruption import Interruption
 from ._library import CEntry, call
+from ._memory import extent, has_overlap, meeting
 from .errors import (
     AlreadyApplied,
     ChangedInBetween,
@@ -436,6 +440,7 @@ class Diff(Mapping[str, Entry]):
             AlreadyApplied: if every tensor is at the result.
             PartlyApplied: if some are.
             WrongBase: if one is neither base nor result.
+            Unsupported: if arrays that the diff changes share some of their elements.
             Damaged: if the diff is.
         """
         work = self._begin(tensors, verify, False, allow_other_base)
@@ -448,31 +453,46 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], False, verify)
             elif entry.operation == "delete":
                 entry._check_pages()
-        undo = Undo(tensors)
-        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
-        undo._old = self._apply_all(sparse, tensors, False)
-        for entry, name, _ in work:
-            if not entry._is_sparse:
-                undo._replace(entry, name or entry.name, new.get(entry.name))
-        return undo
+        return self._run(work, tensors, new, backwards=False, is_verified=verify)
+
+    def _run(
+        self,
+        work: _Work,
+        tensors: MutableMapping[str, Array],
+        new: Mapping[str, Array],
+        *,
+        backwards: bool,
+        is_verified: bool,
+    ) -> Undo:
+        """Changes a dict, or leaves it as it was, also where Ctrl-C comes in between."""
+        undo = Undo(tensors, is_verified)
+        try:
+            with Interruption():
+                sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
+                undo._sparse = self._apply_all(sparse, tensors, backwards)
+                for entry, name, _ in work:
+                    if not entry._is_sparse:
+                        undo._replace(entry, name or entry.name, new.get(entry.name))
+            return undo
+        except BaseException:
+            with Interruption():
+                undo._roll_back()
+            raise
 
     def _apply_all(
         self, work: list[tuple[Entry, str]], tensors: Mapping[str, Array], backwards: bool
-    ) -> list[tuple[Entry, str, Array | None]]:
+    ) -> list[tuple[Entry, str, Array]]:
         """Changes elements of arrays where they are, in all of them or in none.
 
         Returns:
-            Each entry, the name of its array, and the elements before; the way back keeps none.
+            Each entry, the name of its array, and the elements before.
         """
         work = _distinct(work, tensors)
         for _, name in work:
             _require_writeable(tensors[name], name)
         arrays = [tensors[name] for _, name in work]
         pieces = [np.ascontiguousarray(array) for array in arrays]
-        old: list[Array | None] = [
-            None if backwards else np.empty(entry.changes * entry._width, np.uint8)
-            for entry, _ in work
-        ]
+        old = [np.empty(entry.changes * entry._width, np.uint8) for entry, _ in work]
         count = len(work)
         refused = c_size_t(count)
         try:
@@ -480,7 +500,7 @@ class Diff(Mapping[str, Entry]):
                 "apply_all", self._handle, (c_size_t * count)(*(entry._index for entry, _ in work)),
                 (c_void_p * count)(*map(_pointer, pieces)),
                 (c_size_t * count)(*(piece.nbytes for piece in pieces)),
-                (c_void_p * count)(*(None if kept is None else _pointer(kept) for kept in old)),
+                (c_void_p * count)(*map(_pointer, old)),
                 count, lib.BACKWARDS if backwards else 0, byref(refused),
             )  # fmt: skip
         except DiffkitError as problem:
@@ -519,19 +539,14 @@ class Diff(Mapping[str, Entry]):
                 new[entry.name] = entry._reshaped(tensors[name], True, verify)
             elif entry.operation == "insert":
                 entry._check_pages()
-        sparse = [(e, name) for e, name, _ in work if name is not None and e._is_sparse]
-        self._apply_all(sparse, tensors, True)
-        for entry, name, _ in work:
-            if entry.operation == "insert" and name is not None:
-                del tensors[name]
-            elif entry.name in new:
-                tensors[name or entry.name] = new[entry.name]
+        self._run(work, tensors, new, backwards=True, is_verified=verify)
 
     def _begin(
         self, tensors: Mapping[str, Array], verify: bool, backwards: bool, allow_other_base: bool
     ) -> _Work:
         """What there is to be done to a dict, after whatever refuses it."""
         work = self._look(tensors, hashing=verify)
+        _require_own_arrays(work)
         if verify:
             _require("result" if backwards else "base", work, tensors, allow_other_base)
         _check_shapes(work, tensors, backwards)
@@ -568,10 +583,13 @@ def _require(
 ) -> None:
     """Refuses tensors that are not all at one side."""
     done = "result" if wanted == "base" else "base"
-    states = {state for _, _, state in work}
-    if work and states == {done}:
+    there = [name or entry.name for entry, name, state in work if state == done]
+    if work and len(there) == len(work):
         word = "applied" if wanted == "base" else "reverted"
-        raise AlreadyApplied(f"the diff is already {word}", code="already-applied")
+        raise AlreadyApplied(
+            f"is at the {done}: the diff is already {word}", code="already-applied",
+            tensor=there[0],
+        )  # fmt: skip
     for entry, name, state in work:
         if state in (wanted, done):
             continue
@@ -581,10 +599,21 @@ def _require(
             raise Mismatch("is missing", code="mismatch", tensor=entry.name)
         _check_shape(entry, name, tensors[name], (entry.shape, entry.new_shape))
         raise WrongBase("is not the one that the diff was made for", code="wrong-base", tensor=name)
-    if done in states:
+    if there:
         raise PartlyApplied(
-            "some tensors are at the base, others at the result", code="partly-applied"
+            f"is at the {done}, others are at the {wanted}", code="partly-applied", tensor=there[0]
         )
+
+
+def _require_own_arrays(work: _Work) -> None:
+    """Refuses an array that two entries mean, whose names differ in separators."""
+    meant: dict[str, Entry] = {}
+    for entry, name, _ in work:
+        if name is not None and meant.setdefault(name, entry) is not entry:
+            raise Mismatch(
+                f"is meant by '{meant[name].name}' and '{entry.name}' of the diff",
+                code="mismatch", tensor=name,
+            )  # fmt: skip
 
 
 def _check_shapes(work: _Work, tensors: Mapping[str, Array], backwards: bool) -> None:
@@ -612,19 +641,45 @@ def _check_shape(entry: Entry, name: str, array: Array, known: tuple[Any, ...]) 
 def _distinct(
     work: list[tuple[Entry, str]], tensors: Mapping[str, Array]
 ) -> list[tuple[Entry, str]]:
-    """Each array once: of names that are one in memory (tied weights) the first."""
-    first: dict[tuple[int, int], tuple[Entry, str]] = {}
+    """Each array once: of names that are one in memory (tied weights) the first.
+
+    Raises:
+        Unsupported: if arrays are one that the diff changes differently, or have some elements in
+            common but not all.
+    """
+    first: dict[Any, tuple[Entry, str]] = {}
     for entry, name in work:
         array = tensors[name]
-        # Empty ones are nowhere.
-        place = (_pointer(array), array.nbytes) if array.size else (id(entry), 0)
+        # In one piece it is the same whatever its shape; empty ones are nowhere.
+        layout = array.nbytes if array.flags.c_contiguous else (array.shape, array.strides)
+        place = (_pointer(array), layout, array.itemsize) if array.size else id(entry)
         other, known = first.setdefault(place, (entry, name))
         if not entry._does_what(other):
             raise Unsupported(
                 f"is tied to '{known}', which the diff changes otherwise", code="unsupported",
                 tensor=name,
             )  # fmt: skip
-    return list(first.values())
+    distinct = list(first.values())
+    _require_apart([(name, tensors[name]) for _, name in distinct])
+    return distinct
+
+
+def _require_apart(arrays: list[tuple[str, Array]]) -> None:
+    """Refuses arrays that share some of their elements: each would undo what the other became."""
+    for name, array in arrays:
+        if has_overlap(array.shape, array.strides, array.itemsize):
+            raise Unsupported(
+                "may have several elements in one place; copy the array", code="unsupported",
+                tensor=name,
+            )  # fmt: skip
+    extents = [extent(_pointer(a), a.shape, a.strides, a.itemsize) for _, a in arrays]
+    for group in meeting(extents):
+        for one, two in itertools.combinations(group, 2):
+            if np.shares_memory(arrays[one][1], arrays[two][1]):
+                raise Unsupported(
+                    f"shares elements with '{arrays[one][0]}', which the diff changes too",
+                    code="unsupported", tensor=arrays[two][0],
+                )  # fmt: skip
 
 
 def _require_writeable(array: Array, name: str) -> None:
@@ -632,70 +687,122 @@ def _require_writeable(array: Array, name: str) -> None:
         raise UsageError("is read-only; copy the array", tensor=name)
 
 
-class _Contiguous:
-    """An array in one piece, of which changes go back into one that is not."""
-
-    def __init__(self, array: Array) -> None:
-        self._array = array
-        self._piece = array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-    def __enter__(self) -> Array:
-        return self._piece
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if self._piece is not self._array and kind is None:
-            self._array[...] = self._piece
-
-
 class Undo:
-    """What `Diff.apply` changed, to be restored bit for bit, additions too."""
+    """What `Diff.apply` changed, to be restored bit for bit, additions too, while the diff is open."""
 
-    def __init__(self, tensors: MutableMapping[str, Array]) -> None:
+    def __init__(self, tensors: MutableMapping[str, Array], is_verified: bool) -> None:
         self._tensors = tensors
-        self._old: list[tuple[Entry, str, Array | None]] = []
+        self._is_verified = is_verified
+        #: Each entry, the name of its array, and the elements before.
+        self._sparse: list[tuple[Entry, str, Array]] = []
+        #: Each entry, the name of its array, and the array before, if there was one.
+        self._whole: list[tuple[Entry, str, Array | None]] = []
         self._is_done = False
 
     @property
     def tensors(self) -> list[str]:
         """The names of the tensors that were changed."""
-        return [name for _, name, _ in self._old]
+        return [name for _, name, _ in [*self._sparse, *self._whole]]
 
     def _replace(self, entry: Entry, name: str, new: Array | None) -> None:
         """Puts a new array into the dict, or takes one out."""
-        self._old.append((entry, name, self._tensors.get(name)))
+        old = self._tensors.get(name)
         if new is None:
             del self._tensors[name]
         else:
             self._tensors[name] = new
+        self._whole.append((entry, name, old))
 
     def restore(self) -> None:
         """Makes the dict what it was, bit for bit. Once.
 
         Raises:
-            ChangedInBetween: if a tensor is not as `apply` left it where the diff changes it;
-                nothing is restored.
+            ChangedInBetween: if a tensor is not as `apply` left it where the diff changes it, which
+                of one that came or got another shape is everywhere; if it is gone, or one that was
+                taken out is there again; nothing is restored.
+            Unsupported, UsageError: if an array was replaced by one that cannot be changed.
         """
         if self._is_done:
             raise UsageError("has been restored already")
-        new: dict[str, Array] = {}
-        for entry, name, old in self._old:
-            if entry._is_sparse and old is not None:
-                new[name] = old.copy()
-                entry._change(new[name])
-                array = np.ascontiguousarray(self._tensors[name])
-                if not np.array_equal(entry._gather(array), new[name]):
-                    raise ChangedInBetween(
-                        "has been changed in between", code="wrong-base", tensor=name
-                    )
-        for entry, name, old in reversed(self._old):
-            if name in new and old is not None:
-                with _Contiguous(self._tensors[name]) as array:
-                    entry._scatter(array, old, None)
-            elif old is None:
+        for entry, name, _ in self._sparse:
+            array = self._tensors.get(name)
+            if array is None or tuple(array.shape) != entry.shape:
+                raise _changed(name)
+            _dtypes.check(entry._code, array.dtype, name)
+            _require_writeable(array, name)
+        _require_apart([(name, self._tensors[name]) for _, name, _ in self._sparse])
+        for entry, name, old in self._whole:
+            self._check_whole(entry, name, old)
+        elements = _Elements(self, verify=True)
+        with Interruption():
+            elements.put_back()
+            self._put_back()
+
+    def _check_whole(self, entry: Entry, name: str, old: Array | None) -> None:
+        """Refuses what is not as `apply` left it, and an array before that is not as it was."""
+        if self._is_verified and old is not None and entry._state(old) not in ("base", "unknown"):
+            raise _changed(name)
+        array = self._tensors.get(name)
+        if entry.operation == "delete":
+            is_kept = array is None
+        else:
+            made = entry._whole("apply") if old is None else entry._reshaped(old, False, False)
+            is_kept = array is not None and _same_bits(array, made)
+        if not is_kept:
+            raise _changed(name)
+
+    def _roll_back(self) -> None:
+        """Takes back what has been done so far, without a look at it."""
+        _Elements(self, verify=False).put_back()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for _, name, old in reversed(self._whole):
+            if old is None:
                 del self._tensors[name]
             else:
                 self._tensors[name] = old
         self._is_done = True
+
+
+class _Elements:
+    """The elements that an `Undo` puts back, decoded: what can fail, fails before."""
+
+    def __init__(self, undo: Undo, verify: bool) -> None:
+        self._names = [name for _, name, _ in undo._sparse]
+        self._verify = verify
+        self._exchange = Exchange()
+        for entry, _, old in undo._sparse:
+            new = old.copy()
+            if verify:
+                entry._change(new)
+            self._exchange.add(entry._width, entry.positions, old, new)
+        self._arrays = [undo._tensors[name] for name in self._names]
+        self._pieces = [np.ascontiguousarray(array) for array in self._arrays]
+        self._exchange.bind(
+            [_pointer(piece) for piece in self._pieces], [piece.nbytes for piece in self._pieces]
+        )
+
+    def put_back(self) -> None:
+        """Brings them into their arrays: into all or none."""
+        refused = self._exchange.run(backwards=True, verify=self._verify)
+        if refused is not None:
+            raise _changed(self._names[refused])
+        for array, piece in zip(self._arrays, self._pieces):
+            if piece is not array:
+                array[...] = piece
+
+
+def _same_bits(one: Array, other: Array) -> bool:
+    """Whether two arrays have one type and shape and the same bits."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    a, b = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
+    return np.array_equal(a, b)
+
+
+def _changed(name: str) -> ChangedInBetween:
+    return ChangedInBetween("has been changed in between", code="wrong-base", tensor=name)
 
 
 class _FileSource:

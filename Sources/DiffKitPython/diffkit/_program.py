@@ -1,5 +1,5 @@
 """Files are the program's work: it is run with ``--json``, its answer becomes objects, its trouble
-exceptions."""
+exceptions. It reports no progress but to a terminal, so that none of these functions does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any, Mapping, Sequence, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .errors import DiffkitError, error_of
+from ._interruption import Interruption
+from .errors import DiffkitError, UsageError, error_of
 
 Path = Union[str, "os.PathLike[str]"]
 Result = TypeVar("Result")
@@ -56,18 +57,21 @@ def run(command: str, *arguments: str) -> dict[str, Any]:
         DiffkitError: if it ends in trouble, of the class of its error's code.
     """
     program = program_path()
-    process = subprocess.Popen(
-        [program, command, *arguments, "--json"],
-        env=_environment(program),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with Interruption():  # No program without somebody who ends it.
+            process = subprocess.Popen(
+                [program, command, *arguments, "--json"],
+                env=_environment(program),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         output, errors = process.communicate()
     except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
         raise
     try:
         answer = json.loads(output) if output.strip() else {}
@@ -353,6 +357,38 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class TensorValues:
+    """The values of a float tensor; of the finite ones, but for their counts."""
+
+    elements: int
+    zero: int
+    non_finite: int
+    mean: float
+    deviation: float
+    l2: float
+    least: float | None = None
+    greatest: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasuredTensor:
+    """A tensor of a measured checkpoint."""
+
+    name: str
+    type: str
+    shape: list[int]
+    values: TensorValues | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointStats:
+    """What `stats` measured in a checkpoint."""
+
+    path: str
+    tensors: list[MeasuredTensor]
+
+
+@dataclass(frozen=True)
 class Pair:
     """How two diffs relate."""
 
@@ -501,6 +537,41 @@ class Merged:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """What two diffs have in common in a tensor; without a tensor, in all together."""
+
+    first: str
+    second: str
+    shared: int
+    opposite: int
+    #: The share of the norm of both that opposite changes have.
+    opposite_norm: float
+    tensor: str | None = None
+
+
+@dataclass(frozen=True)
+class MergePreview:
+    """What a merge would make: see `Merged`."""
+
+    method: str
+    size: int
+    changes: int
+    elements: int
+    #: Changes over elements of the tensors that change.
+    density: float
+    shared: int
+    opposite: int
+    beyond_range: int
+    rounded: int
+    cancelled: int
+    pairs: list[Overlap]
+    #: Whole tensors that differ.
+    clashing_heads: list[str]
+    #: Whether there are opposite changes or clashing heads.
+    conflicts: bool
+
+
+@dataclass(frozen=True)
 class Composed:
     """What `compose` made."""
 
@@ -548,14 +619,25 @@ class Converted:
 
 # MARK: Commands
 
+#: A number for each diff, or by pattern of tensors' names one for each or one for all; or texts as
+#: the program takes them, ``"0.3,0.7"`` and ``"encoder.*=0.5"``.
+Numbers = Union[Sequence[float], Mapping[str, Union[float, Sequence[float]]], str, Sequence[str]]
+
+
+#: Flags whose opposite is not that they are left out: a default depends on something else.
+_INVERTED = ("normalize",)
+
 
 def _options(**options: Any) -> list[str]:
-    """Options of the program: True is a flag, None and False are none, a list is repeated."""
+    """Options of the program: True is a flag, False none or its opposite, None none; a list is
+    repeated."""
     made: list[str] = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             made.append(flag)
+        elif value is False and name in _INVERTED:
+            made.append("--no-" + name)
         elif value is None or value is False:
             continue
         elif isinstance(value, (list, tuple)):
@@ -572,17 +654,24 @@ def _paths(*paths: Path) -> list[str]:
     return ["./" + text if text.startswith("-") else text for text in texts]
 
 
+def _facts(metadata: Mapping[str, str] | None) -> list[str]:
+    """Metadata as the program takes it."""
+    for key in metadata or {}:
+        if "=" in key:
+            raise UsageError(f"a key of metadata between files has no '=': {key!r}")
+    return [f"{key}={value}" for key, value in (metadata or {}).items()]
+
+
 def create(
     base: Path, tuned: Path, path: Path, *, overwrite: bool = False, metadata: Mapping[str, str],
     map: Path | None = None, **options: Any,
 ) -> CreatedFile:  # fmt: skip
     """See `diffkit.create`."""
-    facts = [f"{key}={value}" for key, value in metadata.items()]
     return decode(
         CreatedFile,
         run(
             "create", *_paths(base, tuned),
-            *_options(output=_paths(path)[0], force=overwrite, meta=facts, map=map, **options),
+            *_options(output=_paths(path)[0], force=overwrite, meta=_facts(metadata), map=map, **options),
         ),
     )  # fmt: skip
 
@@ -658,9 +747,13 @@ def inspect(file: Path, *, hash: bool = False) -> InspectedDiff | InspectedCheck
     return decode(InspectedCheckpoint, answer)
 
 
-def stats(*files: Path) -> Stats:
-    """Density, values, bits of diffs, and storage beside their base if that is the first file."""
-    return decode(Stats, run("stats", *_paths(*files)))
+def stats(*files: Path) -> Stats | CheckpointStats:
+    """Density, values, bits of diffs, and storage beside their base if that is the first file; or
+    the values of a checkpoint alone."""
+    answer = run("stats", *_paths(*files))
+    if "diffs" in answer:
+        return decode(Stats, answer)
+    return decode(CheckpointStats, answer)
 
 
 def compare(
@@ -680,25 +773,65 @@ def compare(
 
 
 def merge(
-    *diffs: Path, output: Path, overwrite: bool = False, method: str | None = None,
-    weights: Sequence[float] | None = None, scale: float | None = None,
-    density: float | None = None, **options: Any,
-) -> Merged:  # fmt: skip
+    *diffs: Path, output: Path | None = None, overwrite: bool = False, method: str | None = None,
+    weights: Numbers | None = None, scale: float | None = None, density: float | None = None,
+    densities: Numbers | None = None, normalize: bool | None = None, dry_run: bool = False,
+    metadata: Mapping[str, str] | None = None, **options: Any,
+) -> Merged | MergePreview:  # fmt: skip
     """Combines additive diffs of one base into one.
 
     Args:
         diffs: two or more; or one recipe in mergekit's vocabulary (.yml, .yaml, .json).
+        output: the diff to write; without one, only with `dry_run`.
         method: ``"sum"`` (the default), ``"average"``, ``"ties"``, ``"dare-linear"``, …
             (README.md).
-        weights: one for each diff.
-        scale, density, options: as the program's options of that name, with ``_`` for ``-``.
+        weights: one for each diff; or a dict of patterns of tensors' names (``*``, ``?``, ``0-5``),
+            of which the first that matches applies: ``{"encoder.*": [0.3, 0.7], "head.*": 1}``.
+        scale: multiplies the result.
+        density: the share of each diff that the method keeps.
+        densities: one for each diff, in the form of `weights`.
+        normalize: whether to divide by the sum of the weights; by default the method's choice.
+        dry_run: write nothing, but say what would be.
+        metadata: texts to store.
+        options: as the program's options of that name, with ``_`` for ``-``: ``seed=7``,
+            ``density_of="nonzeros"``.
+
+    Returns:
+        `Merged`, or with `dry_run` `MergePreview`.
+
+    Raises:
+        UsageError: if an option is unknown, out of range, or not for this method.
     """
-    weighing = None if weights is None else ",".join(repr(float(weight)) for weight in weights)
+    if "show" in options:
+        raise UsageError("'show' prints a recipe; the diff's metadata has it")
+    if output is None and not dry_run:
+        raise UsageError("a merge needs an output")
     made = _options(
-        output=_paths(output)[0], force=overwrite, method=method, weights=weighing, scale=scale,
-        density=density, **options,
+        output=output and _paths(output)[0], force=overwrite, method=method,
+        weights=_numbers(weights), scale=scale, density=density, densities=_numbers(densities),
+        normalize=normalize, dry_run=dry_run,
+        meta=[*_facts(metadata), *options.pop("meta", [])], **options,
     )  # fmt: skip
-    return decode(Merged, run("merge", *_paths(*diffs), *made))
+    answer = run("merge", *_paths(*diffs), *made)
+    return decode(MergePreview, answer) if dry_run else decode(Merged, answer)
+
+
+def _numbers(values: Numbers | None) -> list[str]:
+    """Numbers as an option of the program takes them: one list, or one for each pattern."""
+    if values is None:
+        return []
+    if isinstance(values, Mapping):
+        return [f"{pattern}={_joined(numbers)}" for pattern, numbers in values.items()]
+    if isinstance(values, str):
+        return [values]
+    if any(isinstance(value, str) for value in values):
+        return [str(value) for value in values]
+    return [_joined(values)]
+
+
+def _joined(numbers: Any) -> str:
+    several = numbers if hasattr(numbers, "__iter__") else [numbers]
+    return ",".join(repr(float(number)) for number in several)
 
 
 def compose(

@@ -68,11 +68,13 @@ class Mismatch(WrongBase):
 
 
 class PartlyApplied(WrongBase):
-    """Some tensors are at the base, others at the result; nothing was changed."""
+    """Some tensors are at the base, others at the result, of which `tensor` is the first; nothing
+    was changed."""
 
 
 class AlreadyApplied(DiffkitError):
-    """Every tensor is at the result already (of `revert`: at the base); nothing was changed."""
+    """Every tensor is at the result already (of `revert`: at the base); nothing was changed.
+    `tensor` is the first."""
 
 
 class ChangedInBetween(WrongBase):

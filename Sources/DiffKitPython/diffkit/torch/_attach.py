@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Union
 
 import numpy as np
 import torch
 
+from .._interruption import Interruption
+from .._memory import meeting
 from ..errors import ChangedInBetween, Unsupported, UsageError
 from . import _tensors as tensors
 from ._prepare import AnyDiff, Prepared, State, prepare, state_of
@@ -19,9 +22,10 @@ class Attached:
         prepared: the diff, to be attached again without being decoded or verified.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, options: dict[str, Any]) -> None:
         self.prepared = prepared
-        self._options: dict[str, Any] = {}
+        #: What `attach` was called with, for `switch`.
+        self._options = options
         self._fingerprints: dict[tuple[Any, ...], tuple[int, str]] = {}
         self._attach()
 
@@ -49,7 +53,9 @@ class Attached:
 
         Raises:
             ChangedInBetween: if an element that the diff changed is not as it left it, for example
-                after an optimizer's step; nothing is changed then.
+                after an optimizer's step, or what was one tensor is several; nothing is changed
+                then. Parameters that came in place of others (``load_state_dict(assign=True)``)
+                are restored if those elements are as the diff left them, else refused.
             Unsupported: if a later diff changes the same elements.
             UsageError: if it is not attached.
         """
@@ -57,7 +63,9 @@ class Attached:
         with state.lock:
             if self not in state.stack:
                 raise UsageError("the diff is not attached")
+            self.prepared.require()
             for other in state.stack[state.stack.index(self) + 1 :]:
+                other.prepared.require()
                 _require_apart(self.prepared, other.prepared)
             for replacement in self.prepared.replacements:
                 if replacement.is_changed():
@@ -65,11 +73,8 @@ class Attached:
                         "has been changed in between", code="wrong-base",
                         tensor=replacement.names[0],
                     )  # fmt: skip
-            self.prepared.move(after=False)
-            for replacement in self.prepared.replacements:
-                replacement.take_back()
-            state.stack.remove(self)
-            self._restore_fingerprints(state)
+            with Interruption():
+                self._take_off(state)
 
     def switch(self, diff: Union[AnyDiff, Prepared], **options: Any) -> Attached:
         """Detaches this diff and attaches another one: O(changes of both) if it is prepared.
@@ -79,45 +84,72 @@ class Attached:
 
         Args:
             diff: `Prepared` before this one was attached, or what `attach` takes.
-            options: as of `attach`, by default those of the first one.
+            options: as of `attach`; those that are not given are those of the first one.
 
         Returns:
             The other one, attached.
         """
-        self.detach()
+        options = {**self._options, **options}
+        model = self.prepared.model
         try:
+            self.detach()
             if isinstance(diff, Prepared):
-                return Attached(diff)
-            return attach(self.prepared.model, diff, **(options or self._options))
+                _require_model(diff, model)
+                return Attached(diff, options)
+            return attach(model, diff, **options)
         except BaseException:
-            self._attach()
+            if not self.is_attached:
+                self._attach()
             raise
 
     def _attach(self) -> None:
+        """Attaches it, or leaves the model as it was, also where Ctrl-C comes in between."""
+        state = state_of(self.prepared.model)
+        if any(other.prepared is self.prepared for other in state.stack):
+            raise UsageError("the diff is attached already")
+        try:
+            with state.lock, Interruption():
+                self._put_on(state)
+        except BaseException:
+            with state.lock, Interruption():
+                if self in state.stack:
+                    self._take_off(state)
+            raise
+
+    def _put_on(self, state: State) -> None:
         prepared = self.prepared
-        state = state_of(prepared.model)
-        with state.lock:
-            if self in state.stack or any(other.prepared is prepared for other in state.stack):
-                raise UsageError("the diff is attached already")
-            known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
-            prepared.move(after=True)
-            for replacement in prepared.replacements:
-                replacement.put()
-            # What is remembered of the tensors holds again when the diff is off, if nobody else
-            # has changed them by then.
-            self._fingerprints = {
-                patch.place: (version, was[1])
-                for patch in prepared.patches
-                if (was := known.get(patch.place)) is not None
-                and was[0] + 1 == (version := tensors.version(patch.tensor))
-            }
-            state.stack.append(self)
+        prepared.require()
+        for replacement in prepared.replacements:
+            replacement.check(state)
+        known = {patch.place: state.fingerprints.get(patch.place) for patch in prepared.patches}
+        prepared.move(after=True)
+        for replacement in prepared.replacements:
+            replacement.put()
+        # What is remembered of the tensors holds again when the diff is off, if nobody else
+        # has changed them by then.
+        self._fingerprints = {
+            patch.place: (version, was[2])
+            for patch in prepared.patches
+            if (was := known.get(patch.place)) is not None
+            and was[0]() is patch.tensor
+            and was[1] + 1 == (version := tensors.version(patch.tensor))
+        }
+        state.stack.append(self)
+
+    def _take_off(self, state: State) -> None:
+        self.prepared.move(after=False)
+        for replacement in self.prepared.replacements:
+            replacement.take_back()
+        state.stack.remove(self)
+        self._restore_fingerprints(state)
 
     def _restore_fingerprints(self, state: State) -> None:
         for patch in self.prepared.patches:
             known = self._fingerprints.get(patch.place)
             if known is not None and known[0] + 1 == tensors.version(patch.tensor):
-                state.fingerprints[patch.place] = (known[0] + 1, known[1])
+                state.fingerprints[patch.place] = (
+                    weakref.ref(patch.tensor), known[0] + 1, known[1]
+                )  # fmt: skip
 
 
 def _require_apart(one: Prepared, later: Prepared) -> None:
@@ -128,9 +160,8 @@ def _require_apart(one: Prepared, later: Prepared) -> None:
                 shared = np.intersect1d(patch.positions, other.positions, assume_unique=True)
                 if shared.size:
                     _refuse(other.names[0])
-            elif (
-                patch.tensor.untyped_storage().data_ptr()
-                == other.tensor.untyped_storage().data_ptr()
+            elif patch.tensor.device == other.tensor.device and meeting(
+                [tensors.extent_of(patch.tensor), tensors.extent_of(other.tensor)]
             ):
                 _refuse(other.names[0])
         for replacement in later.replacements:
@@ -148,6 +179,11 @@ def _refuse(name: str) -> None:
         "is changed by a diff that was attached later; detach that first", code="unsupported",
         tensor=name,
     )  # fmt: skip
+
+
+def _require_model(prepared: Prepared, model: torch.nn.Module) -> None:
+    if prepared.model is not model:
+        raise UsageError("the diff was prepared for another model")
 
 
 def attach(
@@ -179,7 +215,8 @@ def attach(
 
     Raises:
         WrongBase, Mismatch, AlreadyApplied, Damaged, Unsupported: see `prepare`.
-        ChangedInBetween: if the model is not as it was when the diff was prepared.
+        ChangedInBetween: if the model is not as it was when the diff was prepared: where a diff
+            changes elements, those; where it gives a tensor another shape, the whole tensor.
 
     Example:
         >>> with diffkit.torch.attach(model, "task.diff"):
@@ -190,16 +227,10 @@ def attach(
     """
     options = {"names": names, "verify": verify, "allow_other_base": allow_other_base}
     if isinstance(diff, Prepared):
-        if diff.model is not model:
-            raise UsageError("the diff was prepared for another model")
-        prepared = diff
-    else:
-        prepared = prepare(
-            model, diff, names=names, verify=verify, allow_other_base=allow_other_base
-        )
-    attached = Attached(prepared)
-    attached._options = options
-    return attached
+        _require_model(diff, model)
+        return Attached(diff, options)
+    prepared = prepare(model, diff, names=names, verify=verify, allow_other_base=allow_other_base)
+    return Attached(prepared, options)
 
 
 def attached(model: torch.nn.Module) -> list[Attached]:

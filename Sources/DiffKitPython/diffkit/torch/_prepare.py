@@ -12,6 +12,7 @@ import torch
 from .. import _dtypes
 from .._diff import Diff, DiffSource, Entry
 from .._exchange import Exchange
+from .._memory import meeting
 from ..errors import (
     AlreadyApplied,
     ChangedInBetween,
@@ -31,8 +32,13 @@ AnyDiff = Union[Diff, DiffSource]
 class Patch:
     """What a diff changes in a tensor of a model that stays where it is."""
 
-    def __init__(self, names: list[str], tensor: torch.Tensor, positions: Array, width: int):
+    def __init__(
+        self, names: list[str], all_names: list[str], tensor: torch.Tensor, positions: Array,
+        width: int,
+    ) -> None:  # fmt: skip
+        #: Those by which the diff has the tensor, and all that the model has for it.
         self.names = names
+        self.all_names = all_names
         self.tensor = tensor
         self.width = width
         #: Row-major.
@@ -65,6 +71,12 @@ class Patch:
             True: tensors.bits(after, self.width, device),
         }
 
+    def addresses(self) -> Array:
+        """Where the elements are in memory, in the order of the positions."""
+        at = tensors.offsets(self.tensor, self.positions) * self.width
+        storage: Array = at + tensors.storage(self.tensor).data_ptr()
+        return storage
+
     def differs(self, after: bool) -> torch.Tensor:
         """Whether other elements stand there than those of a side; on the tensor's device."""
         return (tensors.storage(self.tensor)[self._index] != self._sides[after]).any()
@@ -78,12 +90,28 @@ class Patch:
 class Replacement:
     """A tensor of a model that a diff gives other data: a head, or another shape."""
 
-    def __init__(self, name: str, all_tensors: list[torch.Tensor], data: torch.Tensor):
+    def __init__(
+        self, name: str, all_tensors: dict[str, torch.Tensor], data: torch.Tensor, base: str | None
+    ) -> None:
         self.names = [name]
-        self.tensors = all_tensors
+        #: All names that the model has for it, and their tensors: one, or several of one memory.
+        self.all_tensors = all_tensors
+        self.tensors = list({id(tensor): tensor for tensor in all_tensors.values()}.values())
         self.data = data
+        #: The fingerprint of what the data was made of, for another shape.
+        self._base = base
         self.kept: list[torch.Tensor] = []
         self._versions: list[int] = []
+
+    def check(self, state: State) -> None:
+        """Refuses a tensor that is not as it was when the diff was prepared; follows it to another
+        device."""
+        tensor = self.tensors[0]
+        if tensor.dtype != self.data.dtype or (
+            self._base is not None and state.fingerprint(tensor) != self._base
+        ):
+            raise _changed(self.names[0])
+        self.data = self.data.to(tensor.device)
 
     def put(self) -> None:
         """Gives the tensor the data of the diff."""
@@ -111,18 +139,24 @@ class State:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        #: By the place of a tensor its version and fingerprint.
-        self.fingerprints: dict[tuple[Any, ...], tuple[int, str]] = {}
+        #: By the place of a tensor what it was, for others may come to be there, its version, and
+        #: its fingerprint.
+        self.fingerprints: dict[tuple[Any, ...], tuple[weakref.ref[Any], int, str]] = {}
         self.stack: list[Any] = []
 
     def fingerprint(self, tensor: torch.Tensor) -> str:
         """The fingerprint of a tensor as it is; remembered as long as its version is the same."""
         place, version = tensors.place(tensor), tensors.version(tensor)
         known = self.fingerprints.get(place)
-        if known is None or known[0] != version or tensor.is_inference():
-            known = (version, tensors.fingerprint(tensor))
+        if (
+            known is None
+            or known[0]() is not tensor
+            or known[1] != version
+            or tensor.is_inference()
+        ):
+            known = (weakref.ref(tensor), version, tensors.fingerprint(tensor))
             self.fingerprints[place] = known
-        return known[1]
+        return known[2]
 
 
 _states: weakref.WeakKeyDictionary[torch.nn.Module, State] = weakref.WeakKeyDictionary()
@@ -193,6 +227,7 @@ class Prepared:
         found = tensors.named(self.model)
         matched = tensors.matched(diff, found, names)
         states: set[str] = set()
+        done: list[str] = []
         wrong: str | None = None
         entries: list[Entry] = diff.values()
         for entry in entries:
@@ -220,17 +255,22 @@ class Prepared:
             if kind == "other" and allow_other_base and entry.operation == "add":
                 continue
             states.add(kind)
+            if kind == "result":
+                done.append(name)
             if kind == "other" and wrong is None:
                 wrong = name
         if wrong is not None:
             raise WrongBase(
                 "is not the one that the diff was made for", code="wrong-base", tensor=wrong
             )
-        if "result" in states:
-            if states == {"result"}:
-                raise AlreadyApplied("the diff is already applied", code="already-applied")
+        if done and states == {"result"}:
+            raise AlreadyApplied(
+                "is at the result: the diff is already applied", code="already-applied",
+                tensor=done[0],
+            )  # fmt: skip
+        if done:
             raise PartlyApplied(
-                "some tensors are at the base, others at the result", code="partly-applied"
+                "is at the result, others are at the base", code="partly-applied", tensor=done[0]
             )
         for entry in entries:
             name = matched[entry.name]
@@ -244,7 +284,8 @@ class Prepared:
             self._replace(entry, name, tensor, found)
             return
         positions = entry.positions
-        patch = Patch([name], tensor, positions, entry._width)
+        all_names = list(tensors.tied(tensor, found))
+        patch = Patch([name], all_names, tensor, positions, entry._width)
         patch.before = tensors.gathered(tensor, positions)
         patch.after = patch.before.copy()
         entry._change(patch.after)
@@ -257,10 +298,7 @@ class Prepared:
             ):
                 other.names.append(name)
                 return
-            raise Unsupported(
-                f"is tied to '{other.names[0]}', which the diff changes otherwise",
-                code="unsupported", tensor=name,
-            )  # fmt: skip
+            raise _tied(name, other.names[0])
         if positions.size:
             self.patches.append(patch)
 
@@ -281,45 +319,56 @@ class Prepared:
                 array.nbytes, 0 if entry.base else 1,
             )  # fmt: skip
         data = tensors.from_bytes(array, entry._code, shape).to(tensor.device)
-        place = tensors.place(tensor)
-        tied = {id(other): other for other in found.values() if tensors.place(other) == place}
-        self.replacements.append(Replacement(name, list(tied.values()), data))
+        tied = tensors.tied(tensor, found)
+        for other in self.replacements:
+            if not tied.keys().isdisjoint(other.all_tensors):
+                if not tensors.same_bits(other.data, data):
+                    raise _tied(name, other.names[0])
+                other.names.append(name)
+                return
+        base = None if entry.operation == "insert" else state_of(self.model).fingerprint(tensor)
+        self.replacements.append(Replacement(name, tied, data, base))
 
     def _check_overlap(self) -> None:
-        """Refuses elements that two entries change, through views of one storage."""
-        by_storage: dict[int, list[Patch]] = {}
+        """Refuses elements that two entries change, through views of one memory."""
+        replaced = {id(t): entry.names[0] for entry in self.replacements for t in entry.tensors}
+        by_device: dict[torch.device, list[Patch]] = {}
         for patch in self.patches:
-            by_storage.setdefault(patch.tensor.untyped_storage().data_ptr(), []).append(patch)
-        for shared in by_storage.values():
-            if len(shared) < 2:
-                continue
-            every = []
-            for patch in shared:
-                at = tensors.offsets(patch.tensor, patch.positions)
-                start = patch.tensor.storage_offset() if patch.tensor.is_contiguous() else 0
-                every.append((at + start) * patch.width)
-            if np.unique(np.concatenate(every)).size != sum(at.size for at in every):
-                raise Unsupported(
-                    f"shares elements with '{shared[0].names[0]}', which the diff changes too",
-                    code="unsupported", tensor=shared[1].names[0],
-                )  # fmt: skip
+            if id(patch.tensor) in replaced:
+                raise _tied(patch.names[0], replaced[id(patch.tensor)])
+            by_device.setdefault(patch.tensor.device, []).append(patch)
+        for patches in by_device.values():
+            for group in meeting([tensors.extent_of(patch.tensor) for patch in patches]):
+                shared = [patches[index] for index in group]
+                starts = np.concatenate([patch.addresses() for patch in shared])
+                widths = np.repeat([p.width for p in shared], [p.positions.size for p in shared])
+                order = np.argsort(starts, kind="stable")
+                starts, ends = starts[order], (starts + widths)[order]
+                if (starts[1:] < ends[:-1]).any():
+                    raise Unsupported(
+                        f"shares elements with '{shared[0].names[0]}', which the diff changes too",
+                        code="unsupported", tensor=shared[1].names[0],
+                    )  # fmt: skip
 
     def _bind(self) -> None:
-        self._exchange = Exchange()
-        self._bound = [patch for patch in self.patches if patch.tensor.device.type == "cpu"]
-        self._elsewhere = [patch for patch in self.patches if patch.tensor.device.type != "cpu"]
+        exchange = Exchange()
+        bound = [patch for patch in self.patches if patch.tensor.device.type == "cpu"]
         for patch in self.patches:
-            patch.bind(self._exchange)
-        memory = [tensors.storage(patch.tensor) for patch in self._bound]
-        self._exchange.bind(
+            patch.bind(exchange)
+        memory = [tensors.storage(patch.tensor) for patch in bound]
+        exchange.bind(
             [flat.data_ptr() for flat in memory],
-            [flat.numel() * patch.width for flat, patch in zip(memory, self._bound)],
+            [flat.numel() * patch.width for flat, patch in zip(memory, bound)],
         )
+        self._exchange, self._bound = exchange, bound
+        self._elsewhere = [patch for patch in self.patches if patch.tensor.device.type != "cpu"]
         # What every exchange looks at, at hand: a few microseconds for each tensor would be more
         # than the exchange itself takes.
         self._tensors = [patch.tensor for patch in self.patches]
-        self._places = [patch.place for patch in self.patches]
+        lookup = tensors.Lookup(self.model)
+        self._named = [(n, lookup.tensor(n)) for patch in self.patches for n in patch.all_names]
         self._counted = [p.tensor for p in self._bound if not p.tensor.is_inference()]
+        self._places = [patch.place for patch in self.patches]
 
     # MARK: Exchange
 
@@ -329,13 +378,11 @@ class Prepared:
         Raises:
             ChangedInBetween: if others stand there than those of the other side.
         """
-        if list(map(tensors.place, self._tensors)) != self._places:
-            self._rebind()
         if self._elsewhere:
             self._compare(not after)
         refused = self._exchange.run(backwards=not after)
         if refused is not None:
-            raise _changed(self._bound[refused])
+            raise _changed(self._bound[refused].names[0])
         for patch in self._elsewhere:
             patch.store(after)
         tensors.count_change(self._counted)
@@ -350,26 +397,83 @@ class Prepared:
             differing = torch.stack([patch.differs(after) for patch in patches]).tolist()
             for patch, differs in zip(patches, differing):
                 if differs:
-                    raise _changed(patch)
+                    raise _changed(patch.names[0])
 
-    def _rebind(self) -> None:
-        """Follows tensors to another device or memory."""
-        for patch in self.patches:
-            tensor, (_, _, dtype, shape, _) = patch.tensor, patch.place
-            if tensor.dtype != dtype or tuple(tensor.shape) != shape:
-                raise ChangedInBetween(
-                    f"is now {_dtypes.NAMES[tensors.CODES[tensor.dtype]]} "
-                    f"{tuple(tensor.shape)}, was {_dtypes.NAMES[tensors.CODES[dtype]]} {shape}",
-                    code="wrong-base", tensor=patch.names[0],
-                )  # fmt: skip
-        self._bind()
+    def require(self) -> None:
+        """Makes sure that the tensors are those that the model has now.
+
+        Where it has others by now (``load_state_dict(assign=True)``, a new `Parameter`, buffers on
+        another device), those are taken; `move` refuses them if their elements are not as they
+        should be.
+
+        Raises:
+            ChangedInBetween: if it has no such tensor, one of another type or shape, or several for
+                what was one; or another one in place of one that the diff replaces.
+        """
+        lookup = tensors.Lookup(self.model)
+        for replacement in self.replacements:
+            for name, tensor in replacement.all_tensors.items():
+                if lookup.tensor(name) is not tensor:
+                    raise ChangedInBetween(
+                        "is another tensor than it was", code="wrong-base", tensor=name
+                    )
+        if all(lookup.tensor(name) is tensor for name, tensor in self._named) and (
+            list(map(tensors.place, self._tensors)) == self._places
+        ):
+            return
+        now = [_current(patch, lookup) for patch in self.patches]
+        before = [patch.tensor for patch in self.patches]
+        try:
+            for patch, tensor in zip(self.patches, now):
+                _require_like(patch, tensor)
+                patch.tensor = tensor
+            self._check_overlap()
+            self._bind()
+        except BaseException:
+            for patch, tensor in zip(self.patches, before):
+                patch.tensor = tensor
+            raise
 
 
-def _changed(patch: Patch) -> ChangedInBetween:
+def _current(patch: Patch, lookup: tensors.Lookup) -> torch.Tensor:
+    """The tensor that a model has now under all names of a patch."""
+    now = [lookup.tensor(name) for name in patch.all_names]
+    if all(tensor is patch.tensor for tensor in now):
+        return patch.tensor
+    first = now[0]
+    for name, tensor in zip(patch.all_names, now):
+        if first is None or tensor is None:
+            raise ChangedInBetween("is gone", code="wrong-base", tensor=name)
+        tensors.require_plain(name, tensor)
+        if tensors.place(tensor) != tensors.place(first):
+            raise ChangedInBetween(
+                f"is no longer one tensor with '{patch.all_names[0]}'", code="wrong-base",
+                tensor=name,
+            )  # fmt: skip
+    assert first is not None
+    return first
+
+
+def _require_like(patch: Patch, tensor: torch.Tensor) -> None:
+    """Refuses a tensor of another type or shape than the patch is for."""
+    _, _, dtype, shape, _ = patch.place
+    if tensor.dtype != dtype or tuple(tensor.shape) != shape:
+        now = _dtypes.NAMES[tensors.CODES[tensor.dtype]]
+        raise ChangedInBetween(
+            f"is now {now} {tuple(tensor.shape)}, was {_dtypes.NAMES[tensors.CODES[dtype]]} {shape}",
+            code="wrong-base", tensor=patch.names[0],
+        )  # fmt: skip
+
+
+def _tied(name: str, other: str) -> Unsupported:
+    return Unsupported(
+        f"is tied to '{other}', which the diff changes otherwise", code="unsupported", tensor=name
+    )
+
+
+def _changed(name: str) -> ChangedInBetween:
     return ChangedInBetween(
-        "has been changed in between, where the diff changes it",
-        code="wrong-base",
-        tensor=patch.names[0],
+        "has been changed in between, where the diff changes it", code="wrong-base", tensor=name
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any, Iterable, Sequence
 import torch
 
 from .._create import Created, Path, Writer
-from ..errors import UsageError
+from .._interruption import Interruption
+from ..errors import ChangedInBetween, UsageError
 from . import _tensors as tensors
 from ._files import state_of_model
 from ._gates import AdamStep, DensityController, Gates, Measure, largest
@@ -211,13 +212,29 @@ class DiffPruning:
     def step(self) -> None:
         """Takes a step with the gradients that the parameters have, and clears them.
 
-        Gradients of several batches are accumulated by calling `backward` for each before.
+        Gradients of several batches are accumulated by calling `backward` for each before. Ctrl-C
+        takes effect at the end of the step, so that the training can be saved and go on.
 
         Raises:
             UsageError: if all steps were taken.
+            ChangedInBetween: if a parameter has been replaced by another one since the beginning,
+                so that its training would be in vain; as of `save`.
         """
         if self.is_done:
             raise UsageError("all steps were taken")
+        self._require_parameters()
+        with Interruption():
+            self._step()
+
+    def _require_parameters(self) -> None:
+        lookup = tensors.Lookup(self.model)
+        for name, parameter in (*self._body.items(), *self._head.items()):
+            if lookup.tensor(name) is not parameter:
+                raise ChangedInBetween(
+                    "is another parameter than it was", code="wrong-base", tensor=name
+                )
+
+    def _step(self) -> None:
         with torch.no_grad():
             if self._gates is not None:
                 self._step_gates(self._gates)
@@ -358,6 +375,11 @@ class DiffPruning:
             raise UsageError("the state is of another model")
         if self._gates is None and state["gates"] is not None:
             raise UsageError("the training has gone past the state: make another DiffPruning")
+        self._require_parameters()
+        with Interruption():
+            self._load(state)
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
         with torch.no_grad():
             for mine, theirs in (
@@ -429,6 +451,7 @@ class DiffPruning:
         """
         if not self.is_fixed:
             raise UsageError("the positions are not fixed yet")
+        self._require_parameters()
         base = self.base_state()
         tuned = {
             name: tensor
@@ -444,7 +467,8 @@ class DiffPruning:
                 for name, tensor in state.items():
                     writer.add(side, name, tensors.buffer(name, tensor))
             made = writer.write(path, overwrite)
-        self._take(path)
+        with Interruption():
+            self._take(path)
         return made
 
     def _take(self, path: Path) -> None:
