@@ -20,6 +20,7 @@ import TestSupport
     let pairs: [Pair]
     let clashingHeads: [String]
     let conflicts: Bool
+    let notes: [String]
   }
 
   private func run(_ arguments: [String], code: Int32) throws -> Answer {
@@ -130,6 +131,95 @@ import TestSupport
         "not one of the diffs")
       expectTrouble(
         try Diffkit.run("apply", zero, all[0], "--without", all[0], "-o", one), "the base itself")
+    }
+  }
+
+  @Test("a dry run has the notes of the merge")
+  func notes() throws {
+    try Fixture.with { fixture in
+      let (add, recipe) = (fixture("add.diff"), fixture("r.yml"))
+      let (part, other) = (fixture("part.diff"), fixture("other.diff"))
+      expectSuccess(try Diffkit.run("extract", add, "--tensors", "model/big", "-o", part))
+      expectSuccess(try Diffkit.run("extract", add, "--except", "model/big", "-o", other))
+      try write(
+        Array(
+          """
+          merge_method: ties
+          base_model: hub/base
+          models:
+            - {model: part.diff, parameters: {weight: 1, density: 0.9}}
+            - {model: other.diff, parameters: {weight: 1}}
+          """.utf8), toFile: recipe)
+      for arguments in [[part, other], [add, add, "--weights", "1,-1"], [recipe]] {
+        struct Merged: Decodable { let notes: [String] }
+        let dry = Answer(
+          try .run(Diffkit.path, ["merge"] + arguments + ["--dry-run", "--json"]))
+        let merged = Answer(
+          try .run(
+            Diffkit.path, ["merge"] + arguments + ["-o", fixture("m.diff"), "--force", "--json"]))
+        let notes = try merged.json(Merged.self).notes
+        #expect(!notes.isEmpty)
+        #expect(try dry.json(Preview.self).notes == notes)
+      }
+      let text = Answer(try .run(Diffkit.path, ["merge", recipe, "--dry-run"])).output
+      #expect(text.contains("note: line 2: 'hub/base' does not exist here"))
+      #expect(text.contains("part.diff, which is not denser"))
+    }
+  }
+
+  /// Makes two additive diffs with different heads and numbers of rows.
+  private func makeGrown(_ fixture: Fixture) throws {
+    func tensors(_ words: [Float], _ heads: [(String, [Float])]) throws -> [MemoryTensor] {
+      let shape = try #require(Shape([UInt64(words.count / 2), 2]))
+      return [
+        MemoryTensor("words", .f32, shape, littleEndian(words)),
+        MemoryTensor("w", .f32, littleEndian([words[0], 0])),
+      ] + heads.map { MemoryTensor(TensorName($0.0), .f32, littleEndian($0.1)) }
+    }
+    try fixture.make("base", tensors([0, 0, 0, 0], []))
+    try fixture.make(
+      "a", tensors([1, 0, 0, 4, 5, 5], [("head.a", [1]), ("head.b", [1]), ("head.c", [1])]))
+    try fixture.make(
+      "b", tensors([-1, 0, 0, 4, 6, 6, 7, 7], [("head.a", [2]), ("head.b", [2]), ("head.c", [2])]))
+    for name in ["a", "b"] {
+      expectSuccess(
+        try Diffkit.run(
+          "create", fixture("base"), fixture(name), "--add", "-o", fixture(name + ".diff")))
+    }
+  }
+
+  @Test("conflicts of shared rows are reported")
+  func rows() throws {
+    try Fixture.with { fixture in
+      try makeGrown(fixture)
+      let preview = try run(
+        [
+          "merge", fixture("a.diff"), fixture("b.diff"), "--base", fixture("base"), "--rows",
+          "first", "--dry-run", "--json",
+        ], code: 1
+      ).json(Preview.self)
+      #expect(preview.pairs.map(\.tensor) == ["w", "words"])
+      #expect(preview.pairs.map(\.shared) == [1, 2])
+      #expect(preview.pairs.map(\.opposite) == [1, 1])
+      #expect(preview.clashingHeads == ["head.a", "head.b", "head.c"])
+    }
+  }
+
+  @Test("one diff of a stack is left out in place, and can be undone")
+  func withoutInPlace() throws {
+    try Fixture.with { fixture in
+      try makeDiff(fixture, "a", [1, 2, 0, 3])
+      try makeDiff(fixture, "b", [0.1, -2, 0, 0])
+      let (zero, undo) = (fixture("zero"), fixture("undo.diff"))
+      let before = try fixture.bytes("zero")
+      expectSuccess(try Diffkit.run("apply", zero, fixture("a"), "-o", fixture("one")))
+      expectSuccess(
+        try Diffkit.run(
+          "apply", zero, fixture("a"), fixture("b"), "--without", fixture("b"), "--in-place",
+          "--undo", undo))
+      #expect(try fixture.bytes("zero") == fixture.bytes("one"))
+      expectSuccess(try Diffkit.run("apply", zero, undo, "--in-place"))
+      #expect(try fixture.bytes("zero") == before)
     }
   }
 }

@@ -12,7 +12,8 @@ extension MergeCommand {
     guard weights.isEmpty else {
       throw DiffError(.usage, "--weights and --tune exclude each other")
     }
-    guard (10...10_000).contains(tuneBudget) else {
+    let budget = tuneBudget ?? 40
+    guard (10...10_000).contains(budget) else {
       throw DiffError(.usage, "--tune-budget must be 10 to 10000 evaluations")
     }
     if tuneDensities {
@@ -28,9 +29,9 @@ extension MergeCommand {
       inputs.map(\.diff), on: base, tasks: tune, files: modelFiles, plain)
     let progress = report.progress
     let (search, held) = try tuning.search(
-      withDensities: tuneDensities, budget: tuneBudget
+      withDensities: tuneDensities, budget: budget
     ) { done in
-      progress.say("tune: \(done) of at most \(tuneBudget) evaluations")
+      progress.say("tune: \(done) of at most \(budget) evaluations")
     }
     let best = search.best.point
     best.set(&inputs, withDensities: tuneDensities)

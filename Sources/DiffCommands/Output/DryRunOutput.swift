@@ -13,17 +13,19 @@ struct MergePreviewOutput: CommandOutput {
   /// Whole tensors that differ, without a `--head` that chooses between them.
   let clashingHeads: [String]
   let conflicts: Bool
+  let notes: [String]
 
   private let table: OverlapTable
   private enum CodingKeys: String, CodingKey {
     case method, size, changes, elements, density, shared, opposite, beyondRange, rounded
-    case cancelled, pairs, clashingHeads, conflicts
+    case cancelled, pairs, clashingHeads, conflicts, notes
   }
 
   init(
     _ options: MergeOptions, size: UInt64, _ summary: MergeSummary, clashing: [TensorName],
-    _ table: OverlapTable
+    _ table: OverlapTable, notes: [String]
   ) {
+    self.notes = notes
     let total = summary.total
     method = options.method.rawValue
     self.size = size
@@ -49,6 +51,7 @@ struct MergePreviewOutput: CommandOutput {
       out += "beyond the range: \(beyondRange.grouped); rounded to zero: \(rounded.grouped); "
       out += "cancelled: \(cancelled.grouped)\n"
     }
+    for note in notes { out += "note: \(note.escapingControls)\n" }
     return out + (conflicts ? "conflicts\n" : "no conflicts\n")
   }
 }
