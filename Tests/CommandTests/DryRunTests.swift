@@ -23,6 +23,14 @@ import TestSupport
     let notes: [String]
   }
 
+  private struct Transfer: Decodable {
+    let size: Int
+    let density: Double
+    let pairs: [Preview.Pair]
+    let clashingHeads, notes: [String]
+    let conflicts: Bool
+  }
+
   private func run(_ arguments: [String], code: Int32) throws -> Answer {
     let answer = Answer(try .run(Diffkit.path, arguments))
     #expect((answer.code, answer.errors) == (code, ""), "\(arguments)")
@@ -164,6 +172,8 @@ import TestSupport
       let text = Answer(try .run(Diffkit.path, ["merge", recipe, "--dry-run"])).output
       #expect(text.contains("note: line 2: 'hub/base' does not exist here"))
       #expect(text.contains("part.diff, which is not denser"))
+      let twice = try run(["apply", fixture("base.h5"), add, add, "--dry-run"], code: 0).output
+      #expect(twice.contains("note: "))
     }
   }
 
@@ -202,6 +212,74 @@ import TestSupport
       #expect(preview.pairs.map(\.shared) == [1, 2])
       #expect(preview.pairs.map(\.opposite) == [1, 1])
       #expect(preview.clashingHeads == ["head.a", "head.b", "head.c"])
+    }
+  }
+
+  @Test("apply names all tensors that clash, and a way out that works")
+  func clashing() throws {
+    try Fixture.with { fixture in
+      try makeGrown(fixture)
+      let (base, a, b) = (fixture("base"), fixture("a.diff"), fixture("b.diff"))
+      let (merged, out) = (fixture("merged.diff"), fixture("out"))
+      expectTrouble(
+        try Diffkit.run("apply", base, a, b, "-o", out), "head.a", "becomes a new tensor [1]",
+        "likewise 'head.b', 'head.c' and 1 more", "--rows first --head first -o merged.diff")
+      expectSuccess(
+        try Diffkit.run(
+          "merge", a, b, "--base", base, "--rows", "first", "--head", "first", "-o", merged))
+      expectSuccess(try Diffkit.run("apply", base, merged, "-o", out))
+      let preview = try run(["apply", base, a, b, "--dry-run", "--json"], code: 1)
+        .json(Transfer.self)
+      #expect(preview.clashingHeads == ["head.a", "head.b", "head.c", "words"])
+      #expect(preview.conflicts && preview.pairs.map(\.tensor) == ["w"])
+      let one = try run(["apply", base, a, "--dry-run", "--json"], code: 0).json(Transfer.self)
+      // 6 words, 2 of w, 3 heads.
+      #expect(one.size == 4 * (6 + 2 + 3) && !one.conflicts && one.clashingHeads == [])
+      expectSuccess(
+        try Diffkit.run("apply", base, a, "--dry-run"), " of tensors", "of the elements")
+
+      // Exact diffs cannot be merged, so the tensors are left out.
+      for name in ["a", "b"] {
+        expectSuccess(try Diffkit.run("create", base, fixture(name), "-o", fixture(name + ".x")))
+      }
+      expectTrouble(
+        try Diffkit.run("apply", base, fixture("a.x"), fixture("b.x"), "-o", fixture("x")),
+        "extract --except")
+      // In a chain, each diff fits the result of the one before.
+      expectSuccess(
+        try Diffkit.run("create", fixture("a"), fixture("b"), "-o", fixture("next.diff")))
+      expectTrouble(
+        try Diffkit.run("apply", base, fixture("a.x"), fixture("next.diff"), "-o", fixture("x")),
+        "words", "one after the other")
+      expectSuccess(
+        try Diffkit.run("apply", fixture("a"), fixture("next.diff"), "-o", fixture("x")))
+    }
+  }
+
+  @Test("a dry run refuses what --strict refuses, and has the density of a composed diff")
+  func strict() throws {
+    try Fixture.with { fixture in
+      for (name, bits) in [("big", [0x7BFF, 0]), ("more", [0x7BFF, 0x7BFF]), ("zero16", [0, 0])]
+        as [(String, [UInt16])]
+      {
+        try fixture.make(name, [MemoryTensor("w", .f16, littleEndian(bits))])
+      }
+      expectSuccess(
+        try Diffkit.run(
+          "create", fixture("zero16"), fixture("more"), "--add", "-o", fixture("m.diff")))
+      let arguments = [
+        "apply", fixture("big"), fixture("m.diff"), "--allow-other-base", "--dry-run",
+      ]
+      expectSuccess(try run(arguments, code: 0), "1 element would become infinite")
+      expectTrouble(
+        Answer(try .run(Diffkit.path, arguments + ["--strict"])), "would become infinite")
+
+      struct Composed: Decodable { let density: Double? }
+      let composed = try run(
+        ["compose", fixture("exact.diff"), "--dry-run", "--json"], code: 0
+      ).json(Composed.self)
+      let elements = try DiffReader(fixture("exact.diff")).reduce(0) { $0 + $1.shape.count }
+      #expect(composed.density == 2 / Double(elements))
     }
   }
 
