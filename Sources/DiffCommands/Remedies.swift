@@ -27,6 +27,9 @@ extension Remedy {
     case .chooseHead: "choose with --head first, --head NAME or --head drop"
     case .mergeFirst:
       "merge them first, and choose one: diffkit merge DIFF ... -o merged.diff --head first"
+    case .mergeRowsFirst:
+      "merge them first, and choose the rows and a head: diffkit merge DIFF ... --base BASE "
+        + "--rows first --head first -o merged.diff"
     case .pruneResult: "to prune its result, use --prune-to"
     case .textColumn: "name the column of the text with --text (give it twice for pairs of texts)"
     case .inputFormat: "name its format with --input-format: csv, tsv, jsonl, or lines of text"

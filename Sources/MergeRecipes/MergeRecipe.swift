@@ -16,6 +16,8 @@ public struct MergeRecipe: Sendable {
   struct Slice: Sendable {
     /// The layers; nil for all layers.
     let layers: Range<Int>?
+    /// The line of the models.
+    let line: Int
     /// The models of the slice, with their settings.
     var sources: [(model: Model, settings: RecipeSettings)]
     /// The settings for all models of the slice.
@@ -86,10 +88,11 @@ public struct MergeRecipe: Sendable {
     case (nil, let node?): slices = try Self.slices(node, method, base)
     default: throw root.refusal("give either 'models' or 'slices'")
     }
-    for slice in slices where Set(slice.sources.map(\.model.path)).count < slice.sources.count {
-      throw root.refusal("names a model twice")
-    }
+    for slice in slices { try slice.check(method, base) }
   }
+
+  /// The line of the first models.
+  var modelsLine: Int { slices[0].line }
 
   private static let refusedKeys = [
     "tokenizer_source": "a diff changes tensors, not a tokenizer; omit it",
@@ -158,7 +161,7 @@ public struct MergeRecipe: Sendable {
           try RecipeSettings(members["parameters"], of: method, .ofModel)
         ))
     }
-    return Slice(layers: nil, sources: sources, settings: RecipeSettings())
+    return Slice(layers: nil, line: node.line, sources: sources, settings: RecipeSettings())
   }
 
   private static func slices(
@@ -199,7 +202,7 @@ public struct MergeRecipe: Sendable {
       }
       slices.append(
         Slice(
-          layers: next..<end, sources: sources,
+          layers: next..<end, line: list[0].line, sources: sources,
           settings: try RecipeSettings(members["parameters"], of: method, .ofSlice)))
       next = end
     }
@@ -212,5 +215,19 @@ public struct MergeRecipe: Sendable {
       throw node.refusal("'layer_range' must be [first, end]")
     }
     return ends[0]..<ends[1]
+  }
+}
+
+extension MergeRecipe.Slice {
+  /// Refuses a model that is named twice, and too few models for the method.
+  fileprivate func check(_ method: MergeMethod, _ base: String?) throws(DiffError) {
+    var seen: Set<String> = []
+    for (model, _) in sources where !seen.insert(model.path).inserted {
+      throw DiffError(.usage, "line \(model.line): '\(model.path)' is named twice")
+    }
+    guard method != .modelStock || sources.count(where: { $0.model.path != base }) > 1 else {
+      throw DiffError(
+        .usage, "line \(line): 'model_stock' compares models; name at least two beside the base")
+    }
   }
 }

@@ -12,6 +12,8 @@ public struct RecipeMerge {
   public private(set) var options: MergeOptions
   /// Notes on possible deviations from the intended merge.
   public private(set) var notes: [String] = []
+  /// The path of the recipe, and the line of its first models.
+  private let path: String, line: Int
 
   /// Opens the models of a recipe. For a checkpoint, the delta from the base is written to an
   /// unnamed file.
@@ -21,33 +23,71 @@ public struct RecipeMerge {
   ///   - path: the path of the recipe; models are looked up in the current folder, then in that of
   ///     the recipe.
   ///   - scratch: a path beside which the deltas are written.
-  ///   - options: the options that a recipe does not specify: types, heads, the seed.
+  ///   - options: the options that a recipe does not specify: types, heads, rows, the seed.
   ///   - handler: called repeatedly with the progress.
-  /// - Throws: `notFound` for models that do not exist, `usage` for a missing or unsuitable base,
-  ///   both with the line; the errors of `Diffs.create`.
+  /// - Throws: `notFound` for models that do not exist, `usage` for a missing or unsuitable base and
+  ///   for contradictory settings, `wrongBase` and `mismatch` for diffs on another base, all with
+  ///   the line; the errors of `Diffs.create`.
   public init(
     _ recipe: MergeRecipe, at path: String, scratch: String, options: MergeOptions,
     progress handler: ProgressHandler? = nil
   ) throws(DiffError) {
     self.options = options
+    self.path = path
+    line = recipe.modelsLine
     var reader = try RecipeReader(recipe, at: path)
     for model in reader.others {
-      inputs.append(
-        MergeInput(try reader.open(model, scratch: scratch, handler), weight: 1))
+      inputs.append(try reader.open(model, scratch: scratch, handler))
     }
+    let base = try reader.check(inputs, allowsOtherBase: options.allowsOtherBase, handler)
+    self.options.metadata["diffkit.merge.base"] = base
     notes = reader.notes
-    let tensors = Set(inputs.flatMap { $0.diff.filter(\.isAddition).map(\.name) }).sorted()
-    let values = try RecipeValues(recipe, base: reader.base, tensors: tensors)
-    if recipe.method.isWeighted {
-      for (index, model) in reader.others.enumerated() {
-        inputs[index].weight = try values.setting("weight", of: model)
-      }
+    let values = try RecipeValues(recipe, base: reader.base, tensors: inputs.changedTensors)
+    for (index, model) in reader.others.enumerated() {
+      inputs[index].weight =
+        try recipe.method.isWeighted
+        ? values.setting("weight", of: model) : values.participation(of: model)
     }
     try setMethod(recipe, values, reader)
+    try setRows(recipe, reader)
+    try check(reader.others)
     if let type = recipe.type, let other = reader.otherType(than: type) {
       notes.append(
         "\(type) is not the type of the base: applying the diff does not convert '\(other)'")
     }
+  }
+
+  /// Returns a refusal of the settings during the merge with the path and the line.
+  public func locating(_ error: DiffError) -> DiffError {
+    guard error.code == .usage, error.path == nil, error.tensor != nil else { return error }
+    return error.on(line).at(path: path)
+  }
+
+  /// Refuses settings that the merge would refuse.
+  private func check(_ models: [MergeRecipe.Model]) throws(DiffError) {
+    var options = options
+    // The recipe does not specify it.
+    options.pruneTo = nil
+    for (input, model) in zip(inputs, models) {
+      do throws(DiffError) { try options.checkDensities([input]) } catch {
+        throw error.on(model.line)
+      }
+    }
+    do throws(DiffError) { try options.check(inputs) } catch { throw error.on(line) }
+  }
+
+  /// Sets the base of diffs that change numbers of rows.
+  private mutating func setRows(
+    _ recipe: MergeRecipe, _ reader: RecipeReader
+  ) throws(DiffError) {
+    guard inputs.contains(where: { $0.diff.contains(where: \.isReshape) }) else { return }
+    guard let base = reader.base else {
+      throw DiffError(
+        .usage,
+        "line \(recipe.baseLine): a model changes its number of rows, which requires a 'base_model' "
+          + "that is a checkpoint here")
+    }
+    options.base = base
   }
 
   private mutating func setMethod(
@@ -131,8 +171,8 @@ struct RecipeReader {
       basePath = others[paths.firstIndex(of: checkpoint) ?? 0].path
       notes.append("the recipe names no base: the diff is made on \(checkpoint)")
     }
-    guard checkpoint != nil || recipe.hasLayers else { return }
     guard let basePath else {
+      guard checkpoint != nil || recipe.hasLayers else { return }
       throw DiffError(
         .usage,
         "line \(recipe.methodLine): 'base_model' is missing, "
@@ -140,6 +180,16 @@ struct RecipeReader {
             ?? "whose layers the settings depend on"))
     }
     let baseModel = MergeRecipe.Model(path: basePath, line: recipe.baseLine)
+    if recipe.method == .average, recipe.base != nil {
+      // The base takes part in mergekit's mean too.
+      listedBase = baseModel
+    }
+    guard checkpoint != nil || recipe.hasLayers || exists(basePath) else {
+      notes.append(
+        "line \(recipe.baseLine): '\(basePath)' does not exist here, so that no diff was compared with "
+          + "it")
+      return
+    }
     let found = try find(baseModel)
     guard try !Self.isDiff(found) else {
       throw DiffError(
@@ -148,9 +198,6 @@ struct RecipeReader {
     base = try CheckpointFile.open(found)
     if let index = paths.firstIndex(where: { File.areSame($0, found) }) {
       listedBase = others.remove(at: index)
-    } else if recipe.method == .average, recipe.base != nil {
-      // The base takes part in mergekit's mean too.
-      listedBase = baseModel
     }
   }
 
@@ -158,9 +205,15 @@ struct RecipeReader {
     Folder.exists(path) ? false : try DiffReader.isDiff(path)
   }
 
+  /// Returns the paths at which a model is looked up.
+  private func candidates(_ path: String) -> [String] { [path, folder + "/" + path] }
+
+  private func exists(_ path: String) -> Bool {
+    candidates(path).contains { File.exists($0) || Folder.exists($0) }
+  }
+
   private func find(_ model: MergeRecipe.Model) throws(DiffError) -> String {
-    for path in [model.path, folder + "/" + model.path]
-    where File.exists(path) || Folder.exists(path) {
+    for path in candidates(model.path) where File.exists(path) || Folder.exists(path) {
       return path
     }
     throw DiffError(
@@ -169,23 +222,52 @@ struct RecipeReader {
         + "checkpoints")
   }
 
+  /// Compares the diffs with the base, if it is open; returns its fingerprint and its name.
+  ///
+  /// - Throws: `wrongBase` and `mismatch` with the line of the base, unless other bases are allowed.
+  mutating func check(
+    _ inputs: [MergeInput], allowsOtherBase: Bool, _ handler: ProgressHandler?
+  ) throws(DiffError) -> String? {
+    guard let base else { return nil }
+    let diffs = inputs.filter { $0.original == nil }.map(\.diff)
+    // The deltas of checkpoints have the fingerprint.
+    var fingerprint = inputs.filter { $0.original != nil }
+      .compactMap { $0.diff.checkpoints?.base }.first
+    if !diffs.isEmpty || fingerprint == nil {
+      let hashed = try MergeBase(base, progress: handler)
+      fingerprint = hashed.fingerprint
+      for diff in diffs {
+        do throws(DiffError) { try hashed.check(diff) } catch {
+          var located = error.on(recipe.baseLine, of: error.path)
+          guard allowsOtherBase else { throw located }
+          located.remedy = nil
+          notes.append("\(located)")
+        }
+      }
+    }
+    return fingerprint.map { "\($0) \(OutputFile.split(base.path).name)" }
+  }
+
   /// Opens a model as a diff.
   mutating func open(
     _ model: MergeRecipe.Model, scratch: String, _ handler: ProgressHandler?
-  ) throws(DiffError) -> DiffReader {
+  ) throws(DiffError) -> MergeInput {
     let path = try find(model)
-    guard try !Self.isDiff(path), let base else { return try DiffReader(path) }
+    guard try !Self.isDiff(path), let base else { return MergeInput(try DiffReader(path)) }
     var options = CreateOptions()
     options.mode = .add(.all, values: .f32)
     options.profile = .speed
     options.skipsNonfloat = true
     let sink = try ScratchSink(beside: scratch)
+    let tuned = try CheckpointFile.open(path)
     let summary = try Diffs.create(
-      from: base, to: CheckpointFile.open(path), into: sink, options, progress: handler)
+      from: base, to: tuned, into: sink, options, progress: handler)
     for name in summary.skipped {
       notes.append("\(name) of \(path) is not a float tensor and stays as in the base")
     }
-    return try DiffReader(sink.source(named: path))
+    var input = MergeInput(try DiffReader(sink.source(named: path)))
+    input.original = try tuned.fingerprintIfReadable(progress: handler)
+    return input
   }
 
   /// Returns the name of a float tensor of the base with another type; nil if there is none, or no
@@ -193,6 +275,16 @@ struct RecipeReader {
   func otherType(than type: String) -> TensorName? {
     let wanted: ElementType = type == "float16" ? .f16 : type == "bfloat16" ? .bf16 : .f32
     return base?.tensors.first { $0.type.float != nil && $0.type != wanted }?.name
+  }
+}
+
+extension DiffError {
+  /// Returns the error with a line of the recipe, and a path that is not the recipe's.
+  fileprivate func on(_ line: Int, of other: String? = nil) -> DiffError {
+    var error = self
+    error.message = "line \(line): " + (other.map { "in '\($0)' it " } ?? "") + message
+    error.path = nil
+    return error
   }
 }
 

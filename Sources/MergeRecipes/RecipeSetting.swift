@@ -14,35 +14,44 @@ struct RecipeSetting: Sendable {
   /// The line of the parameter.
   let line: Int
 
+  /// - Parameter range: the numbers that are allowed.
   /// - Throws: `usage` with the line.
-  init(_ node: RecipeNode) throws(DiffError) {
+  init(_ node: RecipeNode, in range: ClosedRange<Double>) throws(DiffError) {
     line = node.line
-    if let number = node.number {
-      cases = [Case(filter: nil, numbers: [number])]
-      return
-    }
-    guard let elements = node.elements else {
-      cases = [try Self.conditional(node)]
-      return
-    }
-    let numbers = elements.compactMap(\.number)
-    if numbers.count == elements.count {
+    if let numbers = try Self.numbers(node, in: range) {
       cases = numbers.isEmpty ? [] : [Case(filter: nil, numbers: numbers)]
       return
     }
     var cases: [Case] = []
-    for element in elements { cases.append(try Self.conditional(element)) }
+    for element in node.elements ?? [node] {
+      cases.append(try Self.conditional(element, in: range))
+    }
     self.cases = cases
   }
 
-  private static func conditional(_ node: RecipeNode) throws(DiffError) -> Case {
+  /// Returns the numbers of a value, one or a list; nil for other values.
+  private static func numbers(
+    _ node: RecipeNode, in range: ClosedRange<Double>
+  ) throws(DiffError) -> [Double]? {
+    let nodes = node.elements ?? [node]
+    let numbers = nodes.compactMap(\.number)
+    guard numbers.count == nodes.count else { return nil }
+    for (node, number) in zip(nodes, numbers) where !range.contains(number) {
+      throw node.refusal(
+        "\(number) is out of range: \(range.lowerBound) ... \(range.upperBound)")
+    }
+    return numbers
+  }
+
+  private static func conditional(
+    _ node: RecipeNode, in range: ClosedRange<Double>
+  ) throws(DiffError) -> Case {
     guard node.text == nil, node.elements == nil, !node.isNull else {
       throw node.refusal("is not a number, a list of numbers, or a 'filter' with a 'value'")
     }
     let members = try node.members("a value with a filter", ["value", "filter"])
     guard let value = members["value"] else { throw node.refusal("lacks a 'value'") }
-    let numbers = value.number.map { [$0] } ?? value.elements?.compactMap(\.number) ?? []
-    guard !numbers.isEmpty, numbers.count == value.elements?.count ?? 1 else {
+    guard let numbers = try numbers(value, in: range), !numbers.isEmpty else {
       throw value.refusal("is not a number or a list of numbers")
     }
     guard let filter = members["filter"], !filter.isNull else {

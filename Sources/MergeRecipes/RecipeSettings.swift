@@ -31,7 +31,8 @@ struct RecipeSettings: Sendable {
         throw value.refusal("'\(name)' does not apply to '\(method.rawValue)'; omit it")
       }
       if ofModels.contains(name) {
-        numbers[name] = try RecipeSetting(value)
+        let most = Double.greatestFiniteMagnitude
+        numbers[name] = try RecipeSetting(value, in: name == "weight" ? -most...most : 0...1)
       } else if scope != .all {
         throw value.refusal(
           "'\(name)' applies to the whole merge; set it in the recipe's parameters")
@@ -47,7 +48,10 @@ struct RecipeSettings: Sendable {
       guard let number = value.number else {
         throw value.refusal("'\(name)' must be one number for all tensors")
       }
-      if name == "lambda" { scale = number } else { topShare = min(1, abs(number)) }
+      guard name == "lambda" || 0...1 ~= number else {
+        throw value.refusal("'\(name)' must be in 0 ... 1, not \(number)")
+      }
+      if name == "lambda" { scale = number } else { topShare = number }
     default:
       guard let truth = value.truth else { throw value.refusal("'\(name)' must be true or false") }
       switch name {

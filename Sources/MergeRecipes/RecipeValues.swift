@@ -31,7 +31,7 @@ struct RecipeValues {
   func setting(
     _ parameter: String, of model: MergeRecipe.Model, otherwise: Double? = nil
   ) throws(DiffError) -> MergeSetting {
-    if recipe.slices.count == 1 {
+    if recipe.slices.count == 1, takesPart(model, in: recipe.slices[0]) {
       let first = settings(parameter, of: model, in: recipe.slices[0]).first
       if let constant = first == nil ? otherwise : first?.constant { return MergeSetting(constant) }
     }
@@ -44,18 +44,28 @@ struct RecipeValues {
     return setting ?? MergeSetting(otherwise ?? 1)
   }
 
+  /// Returns the weight of a model for a method without weights: 1, or 0 for the tensors of slices
+  /// that do not name it.
+  func participation(of model: MergeRecipe.Model) throws(DiffError) -> MergeSetting {
+    var setting = MergeSetting(1)
+    for tensor in tensors where try !takesPart(model, in: slice(of: tensor, for: model)) {
+      setting[tensor] = 0
+    }
+    return setting
+  }
+
+  /// Returns whether a model has a part in a slice. A recipe without slices need not name the base.
+  private func takesPart(_ model: MergeRecipe.Model, in slice: MergeRecipe.Slice) -> Bool {
+    slice.sources.contains { $0.model.path == model.path }
+      || slice.layers == nil && recipe.base == model.path
+  }
+
   private func number(
     _ parameter: String, of model: MergeRecipe.Model, in tensor: TensorName, _ otherwise: Double?
   ) throws(DiffError) -> Double {
     let layer = RecipeLayers.layer(of: tensor)
-    guard let slice = slice(of: tensor, layer) else {
-      throw DiffError(
-        .usage, "line \(model.line): no slice holds layer \(layer ?? 0)", tensor: tensor)
-    }
-    guard
-      slice.sources.contains(where: { $0.model.path == model.path })
-        || recipe.base == model.path
-    else { return parameter == "weight" ? 0 : otherwise ?? 0 }
+    let slice = try slice(of: tensor, for: model)
+    guard takesPart(model, in: slice) else { return parameter == "weight" ? 0 : otherwise ?? 0 }
     let name = tensor.description.replacing("/", with: ".")
     let share = layer.map { RecipeLayers.share(of: $0, in: slice.layers ?? 0..<layers.count) } ?? 0
     for setting in settings(parameter, of: model, in: slice) {
@@ -78,11 +88,20 @@ struct RecipeValues {
 
   /// Returns the slice that a tensor belongs to: a tensor without a layer belongs to the first
   /// slice if it is an embedding, otherwise to the last.
-  private func slice(of tensor: TensorName, _ layer: Int?) -> MergeRecipe.Slice? {
-    guard let layer else {
+  ///
+  /// - Throws: `usage` with the line of the model if there is none.
+  private func slice(
+    of tensor: TensorName, for model: MergeRecipe.Model
+  ) throws(DiffError) -> MergeRecipe.Slice {
+    let slices = recipe.slices
+    guard let layer = RecipeLayers.layer(of: tensor) else {
       let embeds = ["embed", "wte", "wpe"].contains { tensor.description.contains($0) }
-      return embeds ? recipe.slices.first : recipe.slices.last
+      return embeds ? slices[0] : slices[slices.count - 1]
     }
-    return recipe.slices.first { $0.layers?.contains(layer) ?? true }
+    guard let slice = slices.first(where: { $0.layers?.contains(layer) ?? true }) else {
+      throw DiffError(
+        .usage, "line \(model.line): no slice holds layer \(layer)", tensor: tensor)
+    }
+    return slice
   }
 }

@@ -39,6 +39,8 @@ public enum Remedy: Sendable, Hashable {
   case chooseHead
   /// Merge the diffs, and choose the head of the result.
   case mergeFirst
+  /// Merge the diffs on their base, and choose the rows and the head of the result.
+  case mergeRowsFirst
   /// Prune the result of a merge instead of its inputs.
   case pruneResult
   /// Name the column that holds the texts.
@@ -92,6 +94,8 @@ extension Remedy: CustomStringConvertible {
     case .allowLosses: ("allow-losses", "allow losses to continue anyway")
     case .chooseHead: ("choose-head", "choose one of the heads, or none")
     case .mergeFirst: ("merge-first", "merge the diffs first, and choose one of the heads")
+    case .mergeRowsFirst:
+      ("merge-rows-first", "merge the diffs on their base first, and choose the rows and a head")
     case .pruneResult: ("prune-result", "prune its result instead")
     case .textColumn: ("text-column", "name the column of the text")
     case .inputFormat: ("input-format", "name the format of its rows")

@@ -1,6 +1,7 @@
 import Checkpoints
 import DiffFormat
 import DiffOperations
+import TensorCore
 import Testing
 import TestSupport
 
@@ -180,7 +181,7 @@ import TestSupport
     "options that a method ignores are refused",
     arguments: [
       ["--seed", "1"], ["--gamma", "0.1"], ["--epsilon", "0.1"], ["--variant", "peft"],
-      ["--ram-r", "1"], ["--ram-alpha", "1"],
+      ["--ram-r", "1"], ["--ram-alpha", "1"], ["--rescale", "none"],
     ])
   func inapplicableOptions(options: [String]) throws {
     try Fixture.with { fixture in
@@ -304,6 +305,100 @@ import TestSupport
       expectTrouble(
         try Diffkit.run("merge", made, made, "-o", fixture("m.diff")), "changes its shape",
         "--base", "--rows", "extract --except")
+    }
+  }
+
+  @Test("options that nothing uses are refused")
+  func unused() throws {
+    try Fixture.with { fixture in
+      let (add, made) = (fixture("add.diff"), fixture("made.diff"))
+      for (options, words) in [
+        (["--tune-budget", "20"], "needs --tune"), (["--config", "x"], "needs --tune"),
+        (["--vocab", "x"], "needs --tune"), (["--tune-densities"], "needs --tune"),
+        (["--base", fixture("base.h5")], "no diff changes the number of rows"),
+        (["--base", fixture("base.h5"), "--rows", "first"], "no diff changes the number of rows"),
+        (["--method", "ties", "--density-of", "nonzeros"], "needs a density"),
+        (["--method", "sce", "--weights", "1,2"], "computes its own weights"),
+      ] {
+        let answer = Answer(try .run(Diffkit.path, ["merge", add, add, "-o", made] + options))
+        expectTrouble(answer, words)
+      }
+      #expect(!fixture.folder.exists("made.diff"))
+    }
+  }
+
+  /// The numbers of a tensor of a base of zeros after a merge with these options.
+  private func applied(
+    _ fixture: Fixture, _ tensor: TensorName, _ diffs: [String], _ options: [String]
+  ) throws -> [Float] {
+    let made = fixture("made.diff")
+    expectSuccess(
+      Answer(try .run(Diffkit.path, ["merge"] + diffs + ["-o", made, "--force"] + options)))
+    expectSuccess(
+      try Diffkit.run("apply", fixture("zero"), made, "-o", fixture("made"), "--force"))
+    let bytes = try fixture.bytes(of: tensor, "made")
+    return stride(from: 0, to: bytes.count, by: 4).map {
+      Float(bitPattern: bytes.span.littleEndian(at: $0))
+    }
+  }
+
+  @Test("weights for a range of layers, and with and without normalization")
+  func ranges() throws {
+    try Fixture.with { fixture in
+      let names = (0..<4).map { "layer.\($0).w" }
+      func tensors(_ value: Float) -> [MemoryTensor] {
+        names.map { MemoryTensor(TensorName($0), .f32, littleEndian([value, 0])) }
+      }
+      try fixture.make("zero", tensors(0))
+      for (name, value) in [("a", 1), ("b", 2)] as [(String, Float)] {
+        try fixture.make(name, tensors(value))
+        expectSuccess(
+          try Diffkit.run(
+            "create", fixture("zero"), fixture(name), "--add", "-o", fixture(name + ".diff")))
+      }
+      let diffs = [fixture("a.diff"), fixture("b.diff")]
+      let weights = ["--weights", "layer.1-2.*=0.5,0.25", "--weights", "1,1"]
+      let sums = try names.map { try applied(fixture, TensorName($0), diffs, weights)[0] }
+      #expect(sums == [3, 1, 1, 3])
+      let normal = try applied(
+        fixture, "layer.0.w", diffs, ["--weights", "1,3", "--normalize"])
+      #expect(normal[0] == 1.75)
+      let elected = ["--method", "ties", "--variant", "mergekit", "--weights", "1,3"]
+      #expect(try applied(fixture, "layer.0.w", diffs, elected)[0] == 1.75)
+      #expect(try applied(fixture, "layer.0.w", diffs, elected + ["--no-normalize"])[0] == 7)
+      // A weight of 0 leaves a diff out of a method that computes its own weights.
+      #expect(
+        try applied(fixture, "layer.0.w", diffs, ["--method", "sce", "--weights", "0,1"])[0] == 2)
+      let parents = try DiffReader(fixture("made.diff")).metadata.values
+      #expect(parents.contains { $0.hasSuffix(" 0.0 a.diff") })
+      expectSuccess(
+        try Diffkit.run(
+          "merge", diffs[0], diffs[1], "--method", "ties", "--densities", "0.5,0.25",
+          "--density-of", "nonzeros", "-o", fixture("made.diff"), "--force"))
+      let metadata = try DiffReader(fixture("made.diff")).metadata
+      let isFirst = metadata["diffkit.merge.parent.1"]?.hasSuffix(" a.diff") == true
+      #expect(metadata["diffkit.merge.density"] == (isFirst ? "0.5,0.25" : "0.25,0.5"))
+    }
+  }
+
+  @Test("rows of a diff are chosen by its name, with weights for the tensor")
+  func rows() throws {
+    try Fixture.with { fixture in
+      func table(_ values: [Float]) throws -> [MemoryTensor] {
+        let shape = try #require(Shape([UInt64(values.count / 2), 2]))
+        return [MemoryTensor("words", .f32, shape, littleEndian(values))]
+      }
+      try fixture.make("zero", table([0, 0]))
+      try fixture.make("a", table([1, 0, 5, 5]))
+      try fixture.make("b", table([0, 2, 6, 6]))
+      for name in ["a", "b"] {
+        expectSuccess(
+          try Diffkit.run(
+            "create", fixture("zero"), fixture(name), "--add", "-o", fixture(name + ".diff")))
+      }
+      let options = ["--base", fixture("zero"), "--rows", "b", "--weights", "words=1,0.5"]
+      let diffs = [fixture("a.diff"), fixture("b.diff")]
+      #expect(try applied(fixture, "words", diffs, options) == [1, 1, 6, 6])
     }
   }
 }

@@ -70,4 +70,126 @@ import TestSupport
       #expect(!fixture.folder.exists("m.diff"))
     }
   }
+
+  @Test("--show prints the bytes of the recipe")
+  func showing() throws {
+    try Fixture.with { fixture in
+      let (recipe, made) = (fixture("r.yml"), fixture("m.diff"))
+      let text =
+        "merge_method: sce # a\ttab\r\nmodels:\r\n  - model: add.diff\r\n  - {model: ./add.diff}"
+      try write(Array(text.utf8), toFile: recipe)
+      expectSuccess(try Diffkit.run("merge", recipe, "-o", made))
+      #expect(try Diffkit.run("merge", "--show", made).output == text)
+      let again = fixture("again.yml")
+      try write(Array(Diffkit.run("merge", "--show", made).output.utf8), toFile: again)
+      expectSuccess(try Diffkit.run("merge", again, "-o", made, "--force"))
+    }
+  }
+
+  @Test("options that a recipe does not use are refused")
+  func ignored() throws {
+    try Fixture.with { fixture in
+      let recipe = fixture("r.yml")
+      try write(
+        Array("merge_method: sce\nmodels:\n  - model: add.diff\n".utf8), toFile: recipe)
+      for (option, words) in [
+        (["--seed", "3"], "does not apply to 'sce'"), (["--tune-budget", "20"], "needs --tune"),
+        (["--config", "x"], "needs --tune"), (["--vocab", "x"], "needs --tune"),
+        (["--tune-densities"], "needs --tune"), (["--tune", "x"], "exclude each other"),
+        (["--rows", "first"], "no diff changes the number of rows"),
+      ] {
+        let answer = Answer(
+          try .run(Diffkit.path, ["merge", recipe, "-o", fixture("m.diff")] + option))
+        expectTrouble(answer, option[0], words)
+      }
+    }
+  }
+
+  @Test("bad values are refused with the recipe and the line, also while merging")
+  func lines() throws {
+    try Fixture.with { fixture in
+      let (recipe, made) = (fixture("r.yml"), fixture("m.diff"))
+      for (text, line) in [
+        ("{weight: 1, density: 2}", "line 4"), ("{weight: 1, gamma: 2}", "line 4"),
+        ("{weight: 1, epsilon: 0.3, density: 0.8}", "line 3"),
+      ] {
+        let method = text.contains("gamma") ? "breadcrumbs" : "della"
+        try? remove(recipe)
+        try write(
+          Array(
+            "merge_method: \(method)\nmodels:\n  - model: add.diff\n    parameters: \(text)\n".utf8),
+          toFile: recipe)
+        for more in [["-o", made], ["--dry-run"]] {
+          expectTrouble(Answer(try .run(Diffkit.path, ["merge", recipe] + more)), recipe, line)
+        }
+      }
+      try remove(recipe)
+      try write(
+        Array(
+          """
+          merge_method: linear
+          models:
+            - model: add.diff
+              parameters: {weight: 1}
+            - model: ./add.diff
+              parameters: {weight: [{filter: kernel, value: -1}, {value: 1}]}
+          """.utf8), toFile: recipe)
+      expectTrouble(
+        try Diffkit.run("merge", recipe, "-o", made), "r.yml", "line 3", "model/kernel:0")
+      expectTrouble(try Diffkit.run("merge", recipe, "--dry-run"), "r.yml", "line 3")
+    }
+  }
+
+  @Test("a recipe merges models with more rows, with rows and heads chosen beside it")
+  func grown() throws {
+    try Fixture.with { fixture in
+      func tensors(_ words: [Float], _ head: [Float]) throws -> [MemoryTensor] {
+        [
+          MemoryTensor(
+            "words", .f32, try #require(Shape([UInt64(words.count / 2), 2])), littleEndian(words)),
+          MemoryTensor("w", .f32, littleEndian([1, 2] as [Float])),
+          MemoryTensor("head", .f32, littleEndian(head)),
+        ]
+      }
+      try fixture.make("b", Array(tensors([1, 2, 3, 4], [0]).prefix(2)))
+      try fixture.make("x", tensors([2, 2, 3, 4, 10, 11], [1]))
+      try fixture.make("y", tensors([1, 2, 3, 8, 20, 21, 30, 31], [1, 2]))
+      expectSuccess(
+        try Diffkit.run(
+          "create", fixture("b"), fixture("y"), "--add", "--values", "f32", "-o",
+          fixture("y.diff")))
+      let (recipe, made) = (fixture("r.yml"), fixture("m.diff"))
+      try write(
+        Array(
+          """
+          merge_method: task_arithmetic
+          base_model: b
+          models:
+            - model: x
+              parameters:
+                weight: [{filter: words, value: 0.5}, {value: 1}]
+            - {model: y.diff, parameters: {weight: 1}}
+          """.utf8), toFile: recipe)
+      expectTrouble(
+        try Diffkit.run("merge", recipe, "-o", made, "--head", "first"), "words", "--rows first")
+      expectTrouble(
+        try Diffkit.run("merge", recipe, "-o", made, "--rows", "first"), "head", "--head")
+      let options = ["--rows", "y.diff", "--head", "y.diff", "-o", made]
+      expectSuccess(
+        Answer(try .run(Diffkit.path, ["merge", recipe] + options)), "rows chosen: words")
+      expectSuccess(try Diffkit.run("apply", fixture("b"), made, "-o", fixture("out")))
+      #expect(
+        try fixture.bytes(of: "words", "out")
+          == littleEndian([1.5, 2, 3, 8, 20, 21, 30, 31] as [Float]))
+      #expect(try fixture.bytes(of: "head", "out") == littleEndian([1, 2] as [Float]))
+      // A base that is not here cannot have the old rows.
+      try remove(recipe)
+      try write(
+        Array("merge_method: sce\nbase_model: hub/b\nmodels:\n  - model: y.diff\n".utf8),
+        toFile: recipe)
+      expectTrouble(
+        try Diffkit.run("merge", recipe, "-o", made, "--rows", "first", "--force"), "line 2",
+        "base_model")
+    }
+  }
 }

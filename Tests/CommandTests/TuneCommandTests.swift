@@ -58,6 +58,12 @@ import TestSupport
       let held = try #require(metadata["diffkit.merge.tune.held-out"].flatMap { Double($0) })
       #expect((0...1).contains(held))
 
+      let interval = try #require(metadata["diffkit.merge.tune.held-out-interval"])
+        .split(separator: ",").compactMap { Double($0) }
+      let alone = try #require(
+        metadata["diffkit.merge.tune.held-out-one-weight"].flatMap { Double($0) })
+      #expect(interval.count == 2 && interval[0] <= held - alone && held - alone <= interval[1])
+
       expectTrouble(try run(["merge"] + diffs + ["--tune", scratch("a.tsv"), "-o", "x"]), "--base")
       expectTrouble(
         try run(["merge"] + diffs + tune + ["--weights", "1,1", "-o", scratch("x")]), "--weights")
@@ -65,6 +71,31 @@ import TestSupport
         try run(["merge", diffs[0]] + tune + ["-o", scratch("x")]), "2 files of rows for 1 diffs")
       expectTrouble(
         try run(["merge"] + diffs + tune + ["--method", "sce", "-o", scratch("x")]), "weighs")
+    }
+  }
+
+  @Test("a scale is chosen where sums are divided by the weights")
+  func scale() throws {
+    try Scratch.with { scratch in
+      let model = try TinyModel(scratch)
+      try train(scratch, model)
+      let answer = try run([
+        "merge", scratch("a.diff"), scratch("b.diff"), "--tune", scratch("a.tsv"), "--tune",
+        scratch("b.tsv"), "--base", model.path, "--method", "average", "--scale", "2",
+        "--tune-budget", "20", "--head", "drop", "-o", scratch("m.diff"),
+      ])
+      expectSuccess(answer, "note: weights", " and scale ", "one scale, ")
+      let metadata = try DiffReader(scratch("m.diff")).metadata
+      let steps = try #require(metadata["diffkit.merge.tune.trace"]).split(separator: ";").map {
+        $0.split(whereSeparator: { " ,=".contains($0) }).compactMap { Double($0) }
+      }
+      // Two weights, the scale, the score.
+      #expect(steps.count == 20 && steps.allSatisfy { $0.count == 4 })
+      #expect(steps.prefix(10).allSatisfy { $0[0] == 1 && $0[1] == 1 })
+      #expect(Set(steps.prefix(10).map { $0[2] }).count == 10)
+      #expect(steps.allSatisfy { $0[0] >= 0 && $0[1] >= 0 && $0[2] >= 0 })
+      let best = try #require(steps.max { $0[3] < $1[3] })
+      #expect(metadata["diffkit.merge.scale"] == "\(2 * best[2])")
     }
   }
 

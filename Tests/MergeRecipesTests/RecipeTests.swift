@@ -316,9 +316,11 @@ import TestSupport
   }
 
   private func merge(_ text: String, _ scratch: Scratch) throws -> (RecipeMerge, DiffReader) {
+    var options = MergeOptions()
+    // The base of the diffs is not a file.
+    options.allowsOtherBase = true
     let merge = try RecipeMerge(
-      MergeRecipe(text), at: scratch("recipe.yml"), scratch: scratch("m.diff"),
-      options: MergeOptions())
+      MergeRecipe(text), at: scratch("recipe.yml"), scratch: scratch("m.diff"), options: options)
     let sink = MemorySink()
     _ = try Diffs.merge(merge.inputs, into: sink, merge.options)
     return (merge, try DiffReader(bytes: sink.bytes))

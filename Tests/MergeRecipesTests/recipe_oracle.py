@@ -80,6 +80,15 @@ def weighted(*weights, **more):
             for i, (model, weight) in enumerate(zip("abc", weights))]
 
 
+def sliced(method, first, second, parameters=None):
+    """Two slices of other models."""
+    slices = [{"sources": [{"model": f"X-{model}.safetensors", "layer_range": layers}
+                           for model in models]}
+              for models, layers in ((first, [0, 2]), (second, [2, 3]))]
+    out = {"merge_method": method, "base_model": "X-base.safetensors", "slices": slices}
+    return out | ({"parameters": parameters} if parameters else {})
+
+
 GRADIENT = [0.2, 0.9, 0.5]
 FILTERED = [{"filter": "mlp", "value": 0.3}, {"filter": "attention", "value": 0.3},
             {"value": [1.0, 0.4]}]
@@ -121,6 +130,9 @@ RECIPES = {
                 {"model": "X-base.safetensors", "layer_range": [2, 3]}],
              "parameters": {"weight": 0.9}}],
         "parameters": {"weight": 0.5, "density": [0.4, 0.9]}},
+    "slices-linear": sliced("linear", ["a", "base"], ["b", "c"], {"weight": 0.5}),
+    "slices-stock": sliced("model_stock", ["a", "b", "c", "base"], ["a", "c", "base"]),
+    "slices-sce": sliced("sce", ["a", "b", "c", "base"], ["c", "b", "base"]),
 }
 RANDOM = {
     "dare-linear": recipe("dare_linear", weighted(1.0, 0.3, 0.5, density=0.6)),

@@ -168,22 +168,20 @@ struct TransferOptions: ParsableArguments {
       moreNotes = adapted.notes
     }
     let show = report.progress.show
+    var notes = options.names.unused(by: readers.flatMap { $0.map(\.name) })
+      .map { "no name matches the map's rule \($0)" }
+    if direction == .apply { notes += try Diffs.notes(onRepeated: readers) }
     if dryRun {
       if !inPlace { try outputs.checkOutput(output) }
-      return try preview(readers, direction, to: base, options)
+      return try preview(readers, direction, to: base, options, notes, adapted: moreNotes)
     }
     let outcome =
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
       : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
-    var notes = options.names.unused(by: readers.flatMap { $0.map(\.name) })
-      .map { "no name matches the map's rule \($0)" }
-    if direction == .apply { notes += try Diffs.notes(onRepeated: readers) }
     if !inPlace && outcome != .alreadyDone { notes += try base.notesOnCopying() }
     if outcome != .alreadyDone && outcome != .copied {
-      notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
-      notes += moreNotes
-      if !inPlace { notes += Self.notes(onConfigurationOf: base, readers, direction) }
+      notes += try self.notes(on: readers, direction, to: base, options, adapted: moreNotes)
     } else {
       notes += Self.notes(onNothingDone: readers, direction, undo: options.undoPath)
     }
@@ -205,6 +203,15 @@ extension TransferOptions {
     return try TransformersConfiguration(
       of: base, for: diff?.metadata ?? [:], path: diff?.path,
       vocabulary: words?.newShape.map { Int($0.extents[0]) })
+  }
+
+  /// Returns notes on what the transfer leaves as it is, and may no longer fit.
+  private func notes(
+    on diffs: [DiffReader], _ direction: Direction, to base: any Checkpoint,
+    _ options: ApplyOptions, adapted: [String]
+  ) throws -> [String] {
+    try Diffs.notes(on: diffs, direction, to: base, names: options.names) + adapted
+      + (inPlace ? [] : Self.notes(onConfigurationOf: base, diffs, direction))
   }
 
   /// Explains why nothing was done where something else was probably meant.
@@ -236,7 +243,7 @@ extension TransferOptions {
   /// Prints what would be done.
   private func preview(
     _ readers: [DiffReader], _ direction: Direction, to base: any Checkpoint,
-    _ options: ApplyOptions
+    _ options: ApplyOptions, _ notes: [String], adapted: [String]
   ) throws {
     let preview = try Diffs.preview(
       readers, direction, to: base, options, progress: report.progress.show)
@@ -244,7 +251,12 @@ extension TransferOptions {
     let table =
       areAdditive && !preview.isDone
       ? OverlapTable(try Diffs.overlaps(readers), readers.map { $0.path ?? "-" }) : nil
-    let output = TransferPreviewOutput(base.path, direction, preview, table)
+    var notes = notes
+    if !preview.isDone && preview.clashing.isEmpty {
+      notes += try inPlace ? [] : base.notesOnCopying()
+      notes += try self.notes(on: readers, direction, to: base, options, adapted: adapted)
+    }
+    let output = TransferPreviewOutput(base.path, direction, preview, table, notes: notes)
     try report.print(output)
     if output.conflicts { throw ExitStatus.different }
   }

@@ -72,7 +72,8 @@ struct ComposeCommand: ParsableCommand {
       ComposeOutput(
         output: "-", size: sink.size, changes: summary.changes, tensors: summary.tensors,
         diffs: diffs.count, unchanged: summary.unchanged.map(\.description),
-        attributesLeftOut: summary.attributesLeftOut.map(\.description)))
+        attributesLeftOut: summary.attributesLeftOut.map(\.description),
+        density: summary.elements > 0 ? Double(summary.changes) / Double(summary.elements) : 0))
   }
 }
 
@@ -84,11 +85,15 @@ private struct ComposeOutput: CommandOutput {
   /// Tensors whose changes cancel out.
   let unchanged: [String]
   let attributesLeftOut: [String]
+  /// Changes / elements of the tensors that change; nil except for a dry run.
+  var density: Double?
 
   var text: String {
+    let share = density.map { " (\($0.percent) of the elements)" } ?? ""
     var text =
-      "\(output == "-" ? "would be" : output.escapingControls): \(size.bytes), \(changes.counted("change")) in "
-      + "\(tensors.counted("tensor")), out of \(diffs.counted("diff"))\n"
+      "\(output == "-" ? "would be" : output.escapingControls): \(size.bytes), "
+      + "\(changes.counted("change"))\(share) in \(tensors.counted("tensor")), out of "
+      + "\(diffs.counted("diff"))\n"
     for name in unchanged { text += "unchanged in the end: \(name.escapingControls)\n" }
     return text + leftOut(attributesLeftOut)
   }

@@ -24,6 +24,7 @@ extension MergeCommand {
   func merge(recipe path: String, to output: String) throws {
     try refuseRecipeOptions()
     let recipe = try MergeRecipe(contentsOf: path)
+    try refuseInapplicableOptions(to: recipe.method)
     var options = options
     options.values = values ?? .f32
     let merge: RecipeMerge
@@ -37,19 +38,23 @@ extension MergeCommand {
     if output != "-" {
       try check(output: output, isNoneOf: [path] + merge.inputs.compactMap(\.diff.path))
     }
-    try self.merge(merge.inputs, merge.options, to: output, notes: merge.notes)
+    try refuseUnusedRows(merge.inputs.map(\.diff))
+    try self.merge(
+      merge.inputs, merge.options, to: output, notes: merge.notes, locate: merge.locating)
   }
 
-  /// Refuses options that are set by the recipe.
+  /// Refuses options that are set by the recipe, or exclude one.
   private func refuseRecipeOptions() throws {
+    guard tune.isEmpty else {
+      throw DiffError(.usage, "--tune and a recipe, which has its own weights, exclude each other")
+    }
     let specified = [
       ("--method", method != nil), ("--weights", !weights.isEmpty), ("--scale", scale != nil),
       ("--density", density != nil), ("--densities", !densities.isEmpty),
       ("--density-of", densityOf != nil), ("--normalize", normalize != nil),
       ("--variant", variant != nil), ("--rescale", rescale != nil), ("--epsilon", epsilon != nil),
-      ("--tune", !tune.isEmpty), ("--tune-densities", tuneDensities), ("--base", base != nil),
-      ("--rows", rows != nil),
-      ("--gamma", gamma != nil), ("--ram-r", ramRate != nil), ("--ram-alpha", ramLimit != nil),
+      ("--base", base != nil), ("--gamma", gamma != nil), ("--ram-r", ramRate != nil),
+      ("--ram-alpha", ramLimit != nil),
     ]
     guard let option = specified.first(where: \.1)?.0 else { return }
     throw DiffError(.usage, "\(option) is set by the recipe; change it there", path: diffs[0])
@@ -73,8 +78,12 @@ extension MergeCommand {
 private struct RecipeOutput: CommandOutput {
   let diff, recipe: String
 
+  /// The exact text; on a terminal without control characters that could affect it.
   var text: String {
-    let text = recipe.escapingControls(but: "\n")
+    guard Terminal.isTerminal else { return recipe }
+    let text = recipe.replacing("\r\n", with: "\n")
+      .split(separator: "\t", omittingEmptySubsequences: false)
+      .map { String($0).escapingControls(but: "\n") }.joined(separator: "\t")
     return text.hasSuffix("\n") ? text : text + "\n"
   }
 }

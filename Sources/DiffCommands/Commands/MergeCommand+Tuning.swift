@@ -12,7 +12,8 @@ extension MergeCommand {
     guard weights.isEmpty else {
       throw DiffError(.usage, "--weights and --tune exclude each other")
     }
-    guard (10...10_000).contains(tuneBudget) else {
+    let budget = tuneBudget ?? 40
+    guard (10...10_000).contains(budget) else {
       throw DiffError(.usage, "--tune-budget must be 10 to 10000 evaluations")
     }
     if tuneDensities {
@@ -27,30 +28,35 @@ extension MergeCommand {
     let tuning = try MergeTuning(
       inputs.map(\.diff), on: base, tasks: tune, files: modelFiles, plain)
     let progress = report.progress
-    let (search, held) = try tuning.search(
-      withDensities: tuneDensities, budget: tuneBudget
-    ) { done in
-      progress.say("tune: \(done) of at most \(tuneBudget) evaluations")
+    let space = WeightSearch.Space(densities: tuneDensities, scale: options.cancelsCommonFactor)
+    let (search, held) = try tuning.search(in: space, budget: budget) { done in
+      progress.say("tune: \(done) of at most \(budget) evaluations")
     }
     let best = search.best.point
-    best.set(&inputs, withDensities: tuneDensities)
+    best.set(&inputs, &options, in: space)
     func text(_ numbers: [Double]) -> String { numbers.map { "\($0)" }.joined(separator: ",") }
     let steps = search.trace.map { step in
       let densities = tuneDensities ? " \(text(step.point.densities))" : ""
-      return "\(text(step.point.weights))\(densities) \(step.score.fixed(5))"
+      let scale = space.scale ? " scale=\(step.point.scale)" : ""
+      return "\(text(step.point.weights))\(densities)\(scale) \(step.score.fixed(5))"
     }
     if tuneDensities { options.metadata["diffkit.merge.densities"] = text(best.densities) }
     options.metadata["diffkit.merge.tune.trace"] = steps.joined(separator: "; ")
     options.metadata["diffkit.merge.tune.held-out"] = held.best.fixed(5)
     options.metadata["diffkit.merge.tune.held-out-one-weight"] = held.uniform.fixed(5)
+    let interval = [held.interval.lowerBound, held.interval.upperBound].map { $0.fixed(5) }
+    options.metadata["diffkit.merge.tune.held-out-interval"] = interval.joined(separator: ",")
     let chosen =
       "weights \(text(best.weights))"
       + (tuneDensities ? " and densities \(text(best.densities))" : "")
+      + (space.scale ? " and scale \(best.scale)" : "")
+    let uniform = search.uniform.point
+    let one = space.scale ? "one scale, \(uniform.scale)" : "one weight, \(uniform.weights[0])"
     return [
       "\(chosen), out of \(search.trace.count) evaluations: mean score "
         + "\(search.best.score.fixed(4)) on the rows tuned on, \(held.best.fixed(4)) on the others",
-      "one weight, \(search.uniform.point.weights[0]): \(search.uniform.score.fixed(4)), "
-        + held.uniform.fixed(4),
+      "\(one): \(search.uniform.score.fixed(4)), \(held.uniform.fixed(4)); difference on the others "
+        + "\(interval[0]) to \(interval[1]) (95 % interval)",
     ]
   }
 }

@@ -105,8 +105,8 @@ struct MergeCommand: ParsableCommand {
 
   @Option(
     help: """
-      With --base, the rows to take where diffs change their number (vocabularies, heads): first, \
-      average, drop (those of the base), or the name of a diff.
+      With --base or a recipe, the rows to take where diffs change their number (vocabularies, \
+      heads): first, average, drop (those of the base), or the name of a diff.
       """)
   var rows: RowChoice?
 
@@ -126,8 +126,8 @@ struct MergeCommand: ParsableCommand {
       """)
   var tuneDensities = false
 
-  @Option(help: "How many weights --tune tries at most.")
-  var tuneBudget = 40
+  @Option(help: "How many weights --tune tries at most; by default 40.")
+  var tuneBudget: Int?
 
   @OptionGroup(title: "Options for --tune") var modelFiles: ModelFiles
 
@@ -162,25 +162,22 @@ struct MergeCommand: ParsableCommand {
       throw DiffError(.usage, "name the merged diff with -o FILE")
     }
     if let recipe = try recipePath { return try merge(recipe: recipe, to: path) }
-    try refuseInapplicableOptions()
+    try refuseInapplicableOptions(to: method ?? .sum)
     let weights = try DiffNumbers(weights, option: "--weights")
     let densities = try DiffNumbers(densities, option: "--densities")
     if path != "-" { try check(output: path, isNoneOf: diffs) }
     let readers = try openDiffs(diffs)
-    let tensors = Array(Set(readers.flatMap { $0.filter(\.isAddition).map(\.name) })).sorted()
-    var inputs = try inputs(readers, tensors, weights, densities)
+    var inputs = try inputs(readers, weights, densities)
     try requireDensityBase(readers)
     var options = options
     guard rows == nil || base != nil else {
       throw DiffError(.usage, "--rows needs --base")
     }
+    try refuseUnusedRows(readers)
     options.base = try base.map { try CheckpointFile.open($0) }
     options.metadata["diffkit.merge.weights"] = weights.text
     options.metadata["diffkit.merge.densities"] = densities.text
     var notes: [String] = []
-    guard !tuneDensities || !tune.isEmpty else {
-      throw DiffError(.usage, "--tune-densities needs --tune, the rows to choose by")
-    }
     if !tune.isEmpty {
       guard let base else { throw DiffError(.usage, "--tune needs --base") }
       notes = try self.tune(&inputs, &options, base: base)
@@ -189,13 +186,21 @@ struct MergeCommand: ParsableCommand {
   }
 
   /// Writes the merged diff and reports it.
+  ///
+  /// - Parameter locate: adds the location of the settings to an error.
   func merge(
-    _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = []
+    _ inputs: [MergeInput], _ options: MergeOptions, to path: String, notes: [String] = [],
+    locate: (DiffError) -> DiffError = { $0 }
   ) throws {
-    if dryRun { return try preview(inputs, options) }
     let notes = try notes + Diffs.notes(onRepeated: inputs.map(\.diff))
+    func make(_ sink: any ByteSink, _ options: MergeOptions) throws -> MergeSummary {
+      do throws(DiffError) {
+        return try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
+      } catch { throw locate(error) }
+    }
+    if dryRun { return try preview(inputs, options, notes: notes, make) }
     try writeDiff(path, force: outputs.force) { sink in
-      try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
+      try make(sink, options)
     } report: { summary, size in
       try report.print(
         MergeOutput(
@@ -204,31 +209,35 @@ struct MergeCommand: ParsableCommand {
   }
 
   /// Prints what a merge would write.
-  private func preview(_ inputs: [MergeInput], _ options: MergeOptions) throws {
+  private func preview(
+    _ inputs: [MergeInput], _ options: MergeOptions, notes: [String],
+    _ make: (any ByteSink, MergeOptions) throws -> MergeSummary
+  ) throws {
     try outputs.checkOutput(outputs.output)
     var options = options
     // Heads that differ are reported, not refused.
     let asks = options.heads == .refuse
     if asks { options.heads = .drop }
     let sink = CountingSink()
-    let summary = try Diffs.merge(inputs, into: sink, options, progress: report.progress.show)
+    let summary = try make(sink, options)
     let table = OverlapTable(
-      try Diffs.overlaps(inputs.map(\.diff)), inputs.map { $0.diff.path ?? "-" })
+      try Diffs.overlaps(inputs, options), inputs.map { $0.diff.path ?? "-" })
     let output = MergePreviewOutput(
-      options, size: sink.size, summary, clashing: asks ? summary.dropped : [], table)
+      options, size: sink.size, summary, clashing: asks ? summary.dropped : [], table,
+      notes: notes + summary.notes)
     try report.print(output)
     if output.conflicts { throw ExitStatus.different }
   }
 
   /// Returns the diffs with their weights and densities.
   private func inputs(
-    _ readers: [DiffReader], _ tensors: [TensorName], _ weights: DiffNumbers,
-    _ densities: DiffNumbers
+    _ readers: [DiffReader], _ weights: DiffNumbers, _ densities: DiffNumbers
   ) throws -> [MergeInput] {
     if !self.densities.isEmpty, density != nil {
       throw DiffError(.usage, "--density and --densities exclude each other")
     }
     var inputs = readers.map { MergeInput($0) }
+    let tensors = inputs.changedTensors
     let settings = try weights.settings(inputs.count, tensors: tensors, usual: 1)
     for index in inputs.indices { inputs[index].weight = settings[index] }
     if !self.densities.isEmpty {
@@ -255,13 +264,35 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
-  /// Refuses options that the method does not use.
-  private func refuseInapplicableOptions() throws {
-    let method = method ?? .sum
+  /// Refuses `--rows` and `--base` if no diff changes the number of rows of a tensor.
+  func refuseUnusedRows(_ readers: [DiffReader]) throws {
+    let unused = [("--rows", rows != nil), ("--base", base != nil && tune.isEmpty)]
+    guard let option = unused.first(where: \.1)?.0,
+      !readers.contains(where: { $0.contains(where: \.isReshape) })
+    else { return }
+    throw DiffError(
+      .usage,
+      "\(option) has no use here: no diff changes the number of rows of a tensor; leave it out")
+  }
+
+  /// Refuses options that the method, or a merge without `--tune`, does not use.
+  func refuseInapplicableOptions(to method: MergeMethod) throws {
+    let ofTuning = [
+      ("--tune-densities", tuneDensities), ("--tune-budget", tuneBudget != nil),
+      ("--config", modelFiles.config != nil), ("--vocab", modelFiles.vocab != nil),
+    ]
+    if tune.isEmpty, let option = ofTuning.first(where: \.1)?.0 {
+      throw DiffError(.usage, "\(option) needs --tune, the rows to choose weights by")
+    }
+    let hasDensity = density != nil || !densities.isEmpty || tuneDensities
+    if densityOf != nil, !hasDensity, method.selection != .all {
+      throw DiffError(.usage, "--density-of needs a density; leave it out")
+    }
     let inapplicable = [
       ("--variant", variant != nil && !method.elects && method != .ramPlus),
       ("--epsilon", epsilon != nil && method.selection != .ranked),
       ("--gamma", gamma != nil && method.selection != .middle),
+      ("--rescale", rescale != nil && [.all, .variance].contains(method.selection)),
       ("--ram-r", ramRate != nil && method != .ramPlus),
       ("--ram-alpha", ramLimit != nil && method != .ramPlus),
       ("--seed", seed != nil && !method.draws),

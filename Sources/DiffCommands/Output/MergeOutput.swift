@@ -37,15 +37,7 @@ struct MergeOutput: CommandOutput {
     droppedHeads = summary.dropped.map(\.description)
     attributesLeftOut = summary.attributesLeftOut.map(\.description)
     grown = summary.grown.map(\.description)
-    var notes = notes
-    notes += summary.unrelated.map {
-      "\($0) changes no tensor that another diff changes; do the diffs belong to one model?"
-    }
-    notes += summary.untrimmed.map { "the density trims nothing of \($0), which is not denser" }
-    if total.changes == 0 && summary.whole.isEmpty && summary.grown.isEmpty {
-      notes.append("nothing is left: the merged diff does not change the base")
-    }
-    self.notes = notes
+    self.notes = notes + summary.notes
   }
 
   var notesInText: [String] { notes }
@@ -88,5 +80,19 @@ struct MergeOutput: CommandOutput {
       (undivided, "not divided, since the weights of the elected changes cancel"),
     ].filter { $0.0 > 0 }.map { "\($0.0.counted("change")) \($0.1)" }
     return parts.isEmpty ? "" : parts.joined(separator: "; ") + "\n"
+  }
+}
+
+extension MergeSummary {
+  /// Notes on what may not be as it was meant.
+  var notes: [String] {
+    var notes = unrelated.map {
+      "\($0) changes no tensor that another diff changes; do the diffs belong to one model?"
+    }
+    notes += untrimmed.map { "the density trims nothing of \($0), which is not denser" }
+    if total.changes == 0 && whole.isEmpty && grown.isEmpty {
+      notes.append("nothing is left: the merged diff does not change the base")
+    }
+    return notes
   }
 }

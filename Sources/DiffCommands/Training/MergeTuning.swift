@@ -5,8 +5,9 @@ import DiffTraining
 import Kernels
 import TensorCore
 
-/// Weights of a merge, and perhaps densities, chosen by scores on tasks: each is that of the merged diff with the head of one of
-/// the diffs, on every other row; the rows between tell what that is worth.
+/// The choice of a merge's weights, and perhaps densities, by scores on tasks. A score is that of the
+/// merged diff with the head of one of the diffs, on every other row; the rows between measure the
+/// choice.
 struct MergeTuning {
   /// A task, with the head, the model and the rows to compute a score.
   private struct Task {
@@ -14,6 +15,13 @@ struct MergeTuning {
     let head: DiffReader
     let model: ModelOfTask
     let halves: (tuning: [TokenExample], held: [TokenExample])
+
+    /// Returns the accuracy, or Pearson's correlation.
+    func score(_ predictions: [[Float]], _ targets: [Target]) -> Double {
+      let scores = facts.scores(predictions, targets)
+      let score = scores["accuracy"] ?? scores["pearson"] ?? 0
+      return score.isNaN ? 0 : score
+    }
   }
 
   private let base: any Checkpoint
@@ -62,46 +70,71 @@ struct MergeTuning {
     }
   }
 
+  /// The mean scores on the rows that were kept apart.
+  struct Held {
+    /// The score of the choice, and of the best single weight or scale.
+    let best, uniform: Double
+    /// The 95 % interval of the difference of the two, by a paired bootstrap over the rows.
+    let interval: ClosedRange<Double>
+  }
+
   /// Searches for weights with at most `budget` evaluations of all tasks.
   func search(
-    withDensities: Bool, budget: Int, _ tell: (Int) -> Void
-  ) throws -> (search: WeightSearch, held: (best: Double, uniform: Double)) {
+    in space: WeightSearch.Space, budget: Int, _ report: (Int) -> Void
+  ) throws -> (search: WeightSearch, held: Held) {
     var done = 0
-    let search = try WeightSearch(
-      count: bodies.count, withDensities: withDensities, budget: budget
-    ) { point in
+    let search = try WeightSearch(count: bodies.count, in: space, budget: budget) { point in
       done += 1
-      tell(done)
-      return try score(point, withDensities, \.halves.tuning)
+      report(done)
+      return score(try predictions(point, space, \.halves.tuning), \.halves.tuning)
     }
-    return (
-      search,
-      (
-        try score(search.best.point, withDensities, \.halves.held),
-        try score(search.uniform.point, withDensities, \.halves.held)
-      )
-    )
+    let best = try predictions(search.best.point, space, \.halves.held)
+    let uniform = try predictions(search.uniform.point, space, \.halves.held)
+    let held = Held(
+      best: score(best, \.halves.held), uniform: score(uniform, \.halves.held),
+      interval: interval(best, uniform))
+    return (search, held)
+  }
+
+  /// Returns the outputs of a merge's result for the rows of each task.
+  private func predictions(
+    _ point: WeightSearch.Point, _ space: WeightSearch.Space, _ rows: (Task) -> [TokenExample]
+  ) throws -> [[[Float]]] {
+    let sink = MemorySink()
+    var (inputs, options) = (bodies.map { MergeInput($0) }, options)
+    point.set(&inputs, &options, in: space)
+    _ = try Diffs.merge(inputs, into: sink, options)
+    let body = try DiffReader(bytes: sink.bytes)
+    return try tasks.map { task in
+      let checkpoint = try TunedCheckpoint(
+        base, [body, task.head].filter { !$0.isEmpty }, allowsOtherBase: options.allowsOtherBase)
+      return try task.model.predictions(checkpoint, task.facts, rows(task))
+    }
   }
 
   /// Returns the mean score over the tasks.
-  private func score(
-    _ point: WeightSearch.Point, _ withDensities: Bool, _ rows: (Task) -> [TokenExample]
-  ) throws -> Double {
-    let sink = MemorySink()
-    var inputs = bodies.map { MergeInput($0, weight: 1) }
-    point.set(&inputs, withDensities: withDensities)
-    _ = try Diffs.merge(inputs, into: sink, options)
-    let body = try DiffReader(bytes: sink.bytes)
-    var sum = 0.0
-    for task in tasks {
-      let checkpoint = try TunedCheckpoint(
-        base, [body, task.head].filter { !$0.isEmpty }, allowsOtherBase: options.allowsOtherBase)
-      let rows = rows(task)
-      let predictions = try task.model.predictions(checkpoint, task.facts, rows)
-      let scores = task.facts.scores(predictions, rows.map(\.target))
-      sum += scores["accuracy"] ?? scores["pearson"] ?? 0
-    }
-    return sum / Double(tasks.count)
+  private func score(_ predictions: [[[Float]]], _ rows: (Task) -> [TokenExample]) -> Double {
+    let scores = zip(tasks, predictions).map { $0.score($1, rows($0).map(\.target)) }
+    return scores.reduce(0, +) / Double(tasks.count)
+  }
+
+  /// Returns the 95 % interval of the difference of two mean scores on the rows kept apart, over
+  /// 400 draws of as many rows, which are the same for both.
+  private func interval(_ one: [[[Float]]], _ other: [[[Float]]]) -> ClosedRange<Double> {
+    var random = SplitMix64(seed: 0)
+    let draws = 400
+    let differences = (0..<draws).map { _ in
+      var sum = 0.0
+      for (index, task) in tasks.enumerated() {
+        let targets = task.halves.held.map(\.target)
+        let rows = targets.map { _ in Int(random.next(below: UInt64(targets.count))) }
+        let drawn = rows.map { targets[$0] }
+        sum += task.score(rows.map { one[index][$0] }, drawn)
+        sum -= task.score(rows.map { other[index][$0] }, drawn)
+      }
+      return sum / Double(tasks.count)
+    }.sorted()
+    return differences[draws / 40]...differences[draws - 1 - draws / 40]
   }
 
   /// The configuration and the engine that make a checkpoint a model.
@@ -123,12 +156,15 @@ struct MergeTuning {
 }
 
 extension WeightSearch.Point {
-  /// Gives diffs their weights and densities.
-  func set(_ inputs: inout [MergeInput], withDensities: Bool) {
+  /// Sets the weights and densities of diffs, and the scale.
+  func set(
+    _ inputs: inout [MergeInput], _ options: inout MergeOptions, in space: WeightSearch.Space
+  ) {
     for index in inputs.indices {
       inputs[index].weight = MergeSetting(weights[index])
-      if withDensities { inputs[index].density = MergeSetting(densities[index]) }
+      if space.densities { inputs[index].density = MergeSetting(densities[index]) }
     }
+    options.scale *= scale
   }
 }
 

@@ -1,10 +1,17 @@
 /// A search for weights, and perhaps densities, that make a score large, without derivatives: first
 /// one weight for all, then steps along one number at a time, halved where none of them helps
-/// (Hooke, Jeeves 1961).
+/// (Hooke, Jeeves 1961). If sums are divided by the weights, which makes one weight for all
+/// meaningless, it searches for a scale of the result too, and for weights that are not negative.
 struct WeightSearch {
-  /// A weight and a density for each diff.
+  /// A weight and a density for each diff, and a factor of the result.
   struct Point: Hashable {
     var weights, densities: [Double]
+    var scale = 1.0
+  }
+
+  /// The numbers that are searched for beside the weights.
+  struct Space {
+    var densities = false, scale = false
   }
 
   /// A point, and the score that it was found to have.
@@ -15,18 +22,14 @@ struct WeightSearch {
 
   /// Everything that was tried, in order.
   private(set) var trace: [Step] = []
-  /// The best with one weight for all, and the best of all; of equals the first.
+  /// The best with one weight (or scale) for all, and the best of all; of equals the first.
   private(set) var uniform, best: Step
 
   /// The least density that is tried.
   private static let leastDensity = 0.05
 
   /// Tries at most `budget` points, at least the ten of the first part.
-  ///
-  /// - Parameter withDensities: whether densities are searched too; else all are 1.
-  init(
-    count: Int, withDensities: Bool, budget: Int, _ score: (Point) throws -> Double
-  ) throws {
+  init(count: Int, in space: Space, budget: Int, _ score: (Point) throws -> Double) throws {
     var tried: [Point: Step] = [:]
     var trace: [Step] = []
     func measure(_ point: Point) throws -> Step {
@@ -36,10 +39,11 @@ struct WeightSearch {
       trace.append(step)
       return step
     }
-    func uniform(_ weight: Double) -> Point {
-      Point(
-        weights: [Double](repeating: weight, count: count),
-        densities: [Double](repeating: 1, count: count))
+    func uniform(_ factor: Double) -> Point {
+      let ones = [Double](repeating: 1, count: count)
+      return space.scale
+        ? Point(weights: ones, densities: ones, scale: factor)
+        : Point(weights: ones.map { $0 * factor }, densities: ones)
     }
     var best = try measure(uniform(1))
     for tenths in 1...9 {
@@ -48,8 +52,10 @@ struct WeightSearch {
     }
     self.uniform = best
     let weights = count > 1 ? (0..<count).map { \Point.weights[$0] } : []
-    let densities = withDensities ? (0..<count).map { \Point.densities[$0] } : []
-    let numbers: [WritableKeyPath<Point, Double>] = weights + densities
+    let densities = space.densities ? (0..<count).map { \Point.densities[$0] } : []
+    let numbers: [WritableKeyPath<Point, Double>] =
+      weights + (space.scale ? [\Point.scale] : []) + densities
+    let firstDensity = numbers.count - densities.count
     var width = 0.4
     while width > 0.04 && !numbers.isEmpty {
       var improved = false
@@ -58,8 +64,12 @@ struct WeightSearch {
           var point = best.point
           // On a grid, so that the same numbers are recognized.
           let moved = ((point[keyPath: number] + sign * width) * 100).rounded() / 100
-          point[keyPath: number] =
-            index < weights.count ? moved : min(1, max(Self.leastDensity, moved))
+          if index >= firstDensity {
+            point[keyPath: number] = min(1, max(Self.leastDensity, moved))
+          } else {
+            point[keyPath: number] = space.scale ? max(0, moved) : moved
+          }
+          guard point.weights.contains(where: { $0 != 0 }) else { continue }
           let step = try measure(point)
           if step.score > best.score { (best, improved) = (step, true) }
         }

@@ -254,16 +254,22 @@ private func applyAll(
     for change in attributes.changes { try target.output.setAttribute(change) }
     undo?.writer.carry(attributes.changes.reversed().map(\.reversed))
   }
-  if options.refusesInfinite, infinite > 0 {
-    throw DiffError(
-      .unsupported, "\(infinite) elements would become infinite; nothing was written",
-      path: base.path, remedy: .allowLosses)
-  }
+  try refuseInfinite(infinite, base, options)
   try stamps.check()
   try commit(target.output, undo)
   return target.isPatch
     ? .patched(tensors: plans.count, infinite: infinite)
     : .written(tensors: plans.count, infinite: infinite)
+}
+
+/// Refuses elements that would become infinite, if the options do not allow them.
+func refuseInfinite(
+  _ infinite: UInt64, _ base: any Checkpoint, _ options: ApplyOptions
+) throws(DiffError) {
+  guard options.refusesInfinite, infinite > 0 else { return }
+  throw DiffError(
+    .unsupported, "\(infinite) elements would become infinite; nothing was written",
+    path: base.path, remedy: .allowLosses)
 }
 
 /// Refuses tensors that cannot be verified as the options require.

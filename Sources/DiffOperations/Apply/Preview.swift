@@ -20,21 +20,28 @@ public struct TransferPreview: Sendable {
   public var tensors: [Tensor] = []
   /// True if every tensor is at its result already.
   public var isDone = false
+  /// The tensors that several diffs insert or reshape, which `apply` refuses. The other fields
+  /// leave them out.
+  public var clashing: [TensorName] = []
+  /// The bytes of all tensors of the result.
+  public var size: UInt64 = 0
 }
 
 extension Diffs {
   /// Returns the changes that `apply` would make, and writes nothing.
   ///
-  /// - Throws: the errors of `apply` before it writes.
+  /// - Throws: the errors of `apply` before it writes, but not for tensors that clash.
   /// - Complexity: O(bytes of the tensors that change).
   public static func preview(
     _ diffs: [DiffReader], _ direction: Direction = .apply, to base: any Checkpoint,
     _ options: ApplyOptions = ApplyOptions(), progress handler: ProgressHandler? = nil
   ) throws(DiffError) -> TransferPreview {
-    let plans = try TensorPlan.all(diffs, direction, on: base, options.names)
+    let drafts = try TensorPlan.drafts(diffs, direction, on: base, options.names)
+    let plans = try TensorPlan.checked(drafts.filter { !$0.clashes }, on: base, options.names)
     try check(plans, options)
     var progress = ProgressCounter("verify", total: plans.map(\.byteCount).clampedSum, handler)
     var preview = TransferPreview()
+    preview.clashing = drafts.filter(\.clashes).map(\.name)
     var states: [TensorState] = []
     for plan in plans {
       var infinite: UInt64 = 0
@@ -47,9 +54,19 @@ extension Diffs {
           name: plan.name, operation: plan.word, elements: plan.shape.count,
           changes: plan.entries.reduce(0) { $0 + $1.entry.count }, infinite: infinite))
     }
-    preview.isDone = !states.isEmpty && states.allSatisfy { $0 == .result }
+    try refuseInfinite(preview.tensors.map(\.infinite).clampedSum, base, options)
+    preview.isDone =
+      preview.clashing.isEmpty && !states.isEmpty && states.allSatisfy { $0 == .result }
     if !preview.isDone, let done = states.firstIndex(of: .result) {
       throw partlyDone(plans.filter { !$0.isNeutral }[done], plans, base)
+    }
+    preview.size = base.tensors.map(\.byteCount).clampedSum
+    for plan in plans where !preview.isDone && plan.tableChange != nil {
+      if plan.existsBefore { preview.size -= min(preview.size, plan.byteCount) }
+      if plan.existsAfter {
+        let shape = plan.entries[plan.entries.count - 1].shapeAfter
+        preview.size = [preview.size, shape.count * UInt64(plan.type.width)].clampedSum
+      }
     }
     return preview
   }

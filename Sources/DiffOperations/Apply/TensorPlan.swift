@@ -110,6 +110,14 @@ extension TensorPlan {
     _ map: NameMap = NameMap()
   ) throws(DiffError) -> [TensorPlan] {
     let plans = try drafts(diffs, direction, on: checkpoint, map)
+    if let error = plans.filter(\.clashes).clash(on: checkpoint.path) { throw error }
+    return try checked(plans, on: checkpoint, map)
+  }
+
+  /// Returns the plans, which must not clash, after checking that they fit the checkpoint.
+  static func checked(
+    _ plans: [TensorPlan], on checkpoint: any Checkpoint, _ map: NameMap
+  ) throws(DiffError) -> [TensorPlan] {
     for plan in plans { try plan.check(on: checkpoint.path) }
     let missing = plans.filter(\.isMissing).map(\.name)
     if !missing.isEmpty { try TensorNames(checkpoint, map).requireAll(missing) }
@@ -118,7 +126,7 @@ extension TensorPlan {
 
   /// Returns whether the checkpoint, by its types and shapes, may be the base or the result.
   func fits(_ checkpoint: any Checkpoint) -> Bool {
-    !isMissing && (try? check(on: checkpoint.path)) != nil
+    !isMissing && !clashes && (try? check(on: checkpoint.path)) != nil
   }
 
   /// Returns the plans without checking that they fit the checkpoint.
@@ -171,22 +179,6 @@ extension TensorPlan {
   /// True if the checkpoint lacks a tensor that exists before and after.
   private var isMissing: Bool { stored == nil && existsBefore && existsAfter }
 
-  /// Refuses a tensor that several diffs insert or reshape, listing what each of them does.
-  private func checkClashes(on path: String) throws(DiffError) {
-    guard entries.count > 1 else { return }
-    func what(_ entry: DirectedEntry) -> String {
-      "\(entry.inserts ? "a new tensor " : entry.isReshape ? "" : "unchanged in shape, ")"
-        + "\(entry.shapeAfter) in '\(entry.reader.path ?? "a diff")'"
-    }
-    let isNew = entries.allSatisfy(\.inserts)
-    guard isNew || entries.contains(where: \.isReshape) else { return }
-    throw DiffError(
-      .unsupported,
-      "becomes " + entries.map(what).joined(separator: ", ")
-        + (isNew ? "" : "; apply them one after the other, or combine them first"),
-      path: path, tensor: name, remedy: isNew ? .mergeFirst : nil)
-  }
-
   private func check(on path: String) throws(DiffError) {
     func refuse(_ code: DiffError.Code, _ message: String) -> DiffError {
       DiffError(code, message, path: path, tensor: name)
@@ -205,7 +197,6 @@ extension TensorPlan {
       }
       return
     }
-    try checkClashes(on: path)
     for (one, next) in zip(entries, entries.dropFirst()) {
       let followsUp =
         one.deletes ? next.inserts : !next.inserts && one.after != nil && one.after == next.before

@@ -66,6 +66,6 @@ extension DiffReader {
 }
 
 extension DiffEntry {
-  var isReshape: Bool { if case .reshape = operation { true } else { false } }
+  package var isReshape: Bool { if case .reshape = operation { true } else { false } }
   package var isAddition: Bool { if case .add = operation { true } else { false } }
 }

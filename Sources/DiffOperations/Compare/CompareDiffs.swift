@@ -96,6 +96,17 @@ extension Diffs {
     }
     return overlaps
   }
+
+  /// Returns the overlap of each pair of diffs as they are merged: of tensors whose number of rows
+  /// they change, that of the rows of the base.
+  ///
+  /// - Throws: the errors of `merge` and of reading.
+  public static func overlaps(
+    _ inputs: [MergeInput], _ options: MergeOptions
+  ) throws(DiffError) -> [DiffOverlap] {
+    guard let base = options.base else { return try overlaps(inputs.map(\.diff)) }
+    return try overlaps(GrownMerge(inputs, on: base, options).additive().map(\.diff))
+  }
 }
 
 extension Diffs {

@@ -7,6 +7,8 @@ import TensorCore
 public struct ComposeSummary: Sendable, Hashable {
   /// The number of tensors that the diff changes, and of values stored in its sparse entries.
   public var tensors = 0, changes: UInt64 = 0
+  /// The number of elements of these tensors, before the changes.
+  public var elements: UInt64 = 0
   /// The tensors that the diffs change and restore again.
   public var unchanged: [TensorName] = []
   /// The attributes of tensors that the diffs change in steps that do not follow from each other.
@@ -43,6 +45,7 @@ extension Diffs {
       if let changes = try chain.write(to: writer) {
         summary.tensors += 1
         summary.changes += changes
+        summary.elements = [summary.elements, chain.entries[0].entry.shape.count].clampedSum
       } else {
         summary.unchanged.append(tensor.name)
       }

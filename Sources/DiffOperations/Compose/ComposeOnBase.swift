@@ -54,6 +54,7 @@ extension Diffs {
     var summary = ComposeSummary()
     summary.tensors = created.changedTensors
     summary.changes = created.changes
+    summary.elements = created.changedElements
     return summary
   }
 }

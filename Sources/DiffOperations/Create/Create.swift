@@ -52,8 +52,8 @@ public struct CreateSummary: Sendable, Hashable {
   public var changedTensors = 0, tensors = 0
   /// The number of values stored in sparse entries.
   public var changes: UInt64 = 0
-  /// The number of elements of the base.
-  public var elements: UInt64 = 0
+  /// The number of elements of the base, and of its changed tensors.
+  public var elements: UInt64 = 0, changedElements: UInt64 = 0
   /// The tensors that only the base has, and that only the tuned checkpoint has.
   public var deleted: [TensorName] = [], inserted: [TensorName] = []
   /// Pairs of a deleted and an inserted tensor of equal type and shape with similar names, perhaps
@@ -142,6 +142,7 @@ extension Diffs {
             path: (pair.base == nil ? tuned : base).path, tensor: pair.name)
         }
         summary.changedTensors += 1
+        summary.changedElements = [summary.changedElements, pair.shape.count].clampedSum
         summary.changes += changes
       }
       progress.add(pair.byteCount)

@@ -28,6 +28,26 @@ extension Checkpoint {
     .ofCheckpoint(try fingerprints(progress: handler))
   }
 
+  /// Returns the fingerprint of the whole checkpoint; nil if a tensor is unreadable or names are
+  /// ambiguous.
+  ///
+  /// - Parameter body: receives the fingerprint of each tensor that is readable.
+  /// - Complexity: O(bytes), on all cores.
+  package func fingerprintIfReadable(
+    progress handler: ProgressHandler? = nil,
+    _ body: (TensorName, Fingerprint) -> Void = { _, _ in }
+  ) throws(DiffError) -> Fingerprint? {
+    var progress = ProgressCounter("hash", total: tensors.map(\.byteCount).clampedSum, handler)
+    var whole = TensorFingerprints()
+    for tensor in tensors {
+      let fingerprint = try fingerprintIfReadable(of: tensor)
+      if let fingerprint { body(tensor.name, fingerprint) }
+      whole.append(tensor.name, fingerprint)
+      progress.add(tensor.byteCount)
+    }
+    return whole.ofCheckpoint
+  }
+
   /// Returns the fingerprint of a tensor; nil if its type or storage is not supported.
   func fingerprintIfReadable(of tensor: StoredTensor) throws(DiffError) -> Fingerprint? {
     do { return try fingerprint(of: tensor) } catch {

@@ -141,6 +141,12 @@ extension MergeTerm {
     density.portion(of: shape.count) >= additions.entry.count
   }
 
+  /// Returns whether a method that keeps a share of the elements keeps all changes.
+  func keepsAll(of shape: Shape, _ method: MergeMethod) -> Bool {
+    let dropsLargest = method.selection == .middle && gamma.portion(of: shape.count) > 0
+    return isSparser(than: density, in: shape) && !dropsLargest
+  }
+
   /// Returns all nonzero changes, in order.
   private func gather() throws(DiffError) -> (positions: [UInt64], magnitudes: [Double]) {
     var positions: [UInt64] = []

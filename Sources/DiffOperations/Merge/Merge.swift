@@ -39,8 +39,8 @@ public struct MergeSummary: Sendable, Hashable {
 
   /// The diffs that share no changed tensor with another diff.
   public var unrelated: [String] = []
-  /// The diffs that TIES does not trim despite a density below 1, since they have no more changes
-  /// than it keeps.
+  /// The diffs of which TIES or breadcrumbs trim nothing despite a density below 1, since they
+  /// have no more changes than the density keeps.
   public var untrimmed: [String] = []
 
   /// The totals over all tensors; `diffs` is the maximum over tensors.

@@ -43,9 +43,7 @@ struct GrownMerge {
     }
     plain.metadata["diffkit.merge.rows"] = rows.word
     let scratch = MemorySink()
-    var additive: [MergeInput] = []
-    for input in inputs { additive.append(try withDeltas(input)) }
-    var summary = try Diffs.merge(additive, into: scratch, plain, progress: handler)
+    var summary = try Diffs.merge(additive(), into: scratch, plain, progress: handler)
     let merged = try DiffReader(bytes: scratch.bytes)
     let writer = try DiffWriter(sink, metadata: merged.metadata, profile: options.profile)
     let additions = Dictionary(
@@ -63,6 +61,13 @@ struct GrownMerge {
     }
     try writer.finish()
     return summary
+  }
+
+  /// Returns the diffs with additions in place of their `reshape` entries.
+  func additive() throws(DiffError) -> [MergeInput] {
+    var additive: [MergeInput] = []
+    for input in inputs { additive.append(try withDeltas(input)) }
+    return additive
   }
 
   /// Returns a diff with additions in place of its `reshape` entries.

@@ -7,7 +7,7 @@ public struct MergeInput: Sendable {
   /// The diff, open.
   public var diff: DiffReader
   /// w: the weight. With a weight of 0 the diff takes no part in the tensor: it does not vote or
-  /// count in a mean.
+  /// count in a mean. Methods that compute their own weights allow only 1, and 0 for no part.
   public var weight: MergeSetting
   /// d, γ and ε of this diff, overriding those of the options.
   public var density, gamma, epsilon: MergeSetting?
@@ -18,13 +18,21 @@ public struct MergeInput: Sendable {
     self.weight = MergeSetting(weight)
   }
 
-  /// The identity of the diff that this one was derived from, if any.
-  var original: Fingerprint?
-  /// The identity of the diff, as given.
+  /// The identity of the diff that this one was derived from, or the fingerprint of the checkpoint,
+  /// if any.
+  package var original: Fingerprint?
+  /// The identity of the diff, or the fingerprint of the checkpoint, as given.
   var identity: Fingerprint { original ?? diff.identity }
 
   /// The name of the diff in messages.
   var name: String { diff.path ?? "diff \(diff.identity)" }
+}
+
+extension [MergeInput] {
+  /// The names of the tensors that are merged as deltas, in order.
+  package var changedTensors: [TensorName] {
+    Set(flatMap { $0.diff.filter { $0.isAddition || $0.isReshape }.map(\.name) }).sorted()
+  }
 }
 
 /// The diffs of a merge in canonical order. Sums of rounded numbers depend on the order of the

@@ -73,6 +73,12 @@ public struct MergeOptions: Sendable {
     return variant != .mergekit || method == .ties || method == .della
   }
 
+  /// True if a common factor of all weights does not change the result, since sums are divided by
+  /// the weights.
+  package var cancelsCommonFactor: Bool {
+    usesNormalization && (!method.elects || variant == .mergekit)
+  }
+
   /// The rescaling, resolved.
   var usedRescale: Rescale {
     let drops = method.selection == .random || method.selection == .ranked
@@ -95,7 +101,7 @@ public enum HeadChoice: Sendable, Hashable {
 
 extension MergeOptions {
   /// Refuses contradictory and out-of-range options.
-  func check(_ inputs: [MergeInput]) throws(DiffError) {
+  package func check(_ inputs: [MergeInput]) throws(DiffError) {
     guard !inputs.isEmpty else { throw refusal("nothing to merge; give at least one diff") }
     guard inputs.flatMap(\.weight.numbers).allSatisfy(\.isFinite), scale.isFinite else {
       throw refusal("weights and the scale must be finite")
@@ -103,7 +109,7 @@ extension MergeOptions {
     guard values != .f64 else { throw refusal("values are stored as f16, bf16 or f32") }
     try checkWeights(inputs)
     try checkDensities(inputs)
-    if method == .modelStock, inputs.count < 2 {
+    if method == .modelStock, inputs.count(where: { $0.weight.numbers.contains { $0 != 0 } }) < 2 {
       throw refusal("'model-stock' compares diffs; give at least two")
     }
     for gamma in [gamma] + inputs.flatMap({ $0.gamma?.numbers ?? [] }) where !(0...1 ~= gamma) {
@@ -125,8 +131,11 @@ extension MergeOptions {
   private func refusal(_ message: String) -> DiffError { DiffError(.usage, message) }
 
   private func checkWeights(_ inputs: [MergeInput]) throws(DiffError) {
-    guard method.isWeighted || inputs.allSatisfy({ $0.weight == 1 }) else {
-      throw refusal("'\(method.rawValue)' computes its own weights; omit the weights")
+    guard method.isWeighted || inputs.flatMap(\.weight.numbers).allSatisfy({ [0, 1].contains($0) })
+    else {
+      throw refusal(
+        "'\(method.rawValue)' computes its own weights; omit the weights, or give only 1, and 0 for "
+          + "no part")
     }
     switch (method, normalizes) {
     case (_, nil): break
@@ -143,7 +152,8 @@ extension MergeOptions {
     }
   }
 
-  private func checkDensities(_ inputs: [MergeInput]) throws(DiffError) {
+  /// Refuses densities of the diffs that the method does not support.
+  package func checkDensities(_ inputs: [MergeInput]) throws(DiffError) {
     let own = inputs.flatMap { $0.density?.numbers ?? [] }
     for share in [density, pruneTo].compactMap({ $0 }) + own where !(0...1 ~= share) {
       throw refusal("a density must be in 0 ... 1, not \(share)")

@@ -164,7 +164,7 @@ extension MergePreparation {
       shared += sums.count
     }
     guard products.magnitude > Double(shared + 1) * 0x1p-52 * magnitudes else { return 0 }
-    let count = Double(all.inputs.count)
+    let count = Double(tensor.participants)
     let cosine = products / (count * (count - 1))
     let denominator = 1 + (count - 1) * cosine
     guard denominator.magnitude >= 1e-6 else { return 0 }
@@ -207,7 +207,7 @@ extension MergePreparation {
   mutating func selectByVariance(_ tensor: inout MergeTensor) throws(DiffError) {
     let share = options.density ?? 1
     guard share < 1 else { return }
-    let variance = Combination.variance(diffs: all.inputs.count)
+    let variance = Combination.variance(diffs: tensor.participants)
     try weigh(&tensor, for: variance)
     var positions: [UInt64] = []
     var variances: [Double] = []

@@ -97,16 +97,17 @@ extension MergedPart {
 }
 
 extension MergeRun {
-  /// Returns the diffs that TIES does not trim despite a density below 1.
+  /// Returns the diffs of which nothing is trimmed despite a density below 1 (for TIES and
+  /// breadcrumbs).
   fileprivate func untrimmed() throws(DiffError) -> [String] {
-    guard options.method.selection == .largest, options.usedDensityOf == .elements else {
-      return []
-    }
+    guard [.largest, .middle].contains(options.method.selection),
+      options.usedDensityOf == .elements
+    else { return [] }
     var isTrimmed = [Bool?](repeating: nil, count: all.inputs.count)
     for aligned in all.tensors {
       guard case .tensor(let tensor) = try all.item(aligned, options) else { continue }
       for term in tensor.terms where term.density < 1 {
-        let isWhole = term.isSparser(than: term.density, in: tensor.shape)
+        let isWhole = term.keepsAll(of: tensor.shape, options.method)
         isTrimmed[term.diff] = (isTrimmed[term.diff] ?? false) || !isWhole
       }
     }
@@ -207,7 +208,7 @@ extension MergeRun {
   }
 
   /// The metadata of the task and of the merge: `diffkit.merge.method` and the parameters of the
-  /// method, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
+  /// method as used, and for each parent `diffkit.merge.parent.N`: identity, weight, file name.
   var metadata: [String: String] {
     var metadata = headDiff?.taskMetadata ?? [:]
     metadata.merge(options.metadata) { $1 }
@@ -220,7 +221,7 @@ extension MergeRun {
     if method.elects || method == .ramPlus { put("variant", options.variant.rawValue) }
     put("normalize", options.normalizes)
     if method.selection != .all {
-      put("density", options.density ?? 1)
+      put("density", used(\.density, options.density ?? 1))
       put("density-of", options.usedDensityOf.rawValue)
     }
     switch method.selection {
@@ -228,11 +229,11 @@ extension MergeRun {
       put("seed", options.seed)
       put("rescale", options.usedRescale.rawValue)
     case .middle:
-      put("gamma", options.gamma)
+      put("gamma", used(\.gamma, options.gamma))
       put("rescale", options.usedRescale.rawValue)
     default: put("rescale", options.rescale?.rawValue)
     }
-    if method.selection == .ranked { put("epsilon", options.epsilon) }
+    if method.selection == .ranked { put("epsilon", used(\.epsilon, options.epsilon)) }
     if method == .ramPlus {
       put("r", options.ramRate)
       put("alpha", options.ramLimit)
@@ -243,8 +244,26 @@ extension MergeRun {
       let number = String(index + 1)
       let padded = String(repeating: "0", count: digits - number.count) + number
       let name = input.diff.path.map { " " + OutputFile.split($0).name } ?? ""
-      put("parent.\(padded)", "\(input.identity) \(input.weight.usual)\(name)")
+      put("parent.\(padded)", "\(input.identity) \(input.used(input.weight))\(name)")
     }
     return metadata
+  }
+
+  /// Returns the numbers that are used of a parameter: one for all diffs, or one for each, in the
+  /// order of the parents.
+  private func used(_ parameter: (MergeInput) -> MergeSetting?, _ usual: Double) -> String {
+    let numbers = all.inputs.map { input in parameter(input).map(input.used) ?? "\(usual)" }
+    return Set(numbers).count == 1 ? numbers[0] : numbers.joined(separator: ",")
+  }
+}
+
+extension MergeInput {
+  /// Returns the number of a setting that the diff's tensors have, or the least and the largest:
+  /// `0.1...0.9`.
+  fileprivate func used(_ setting: MergeSetting) -> String {
+    guard !setting.isUniform else { return "\(setting.usual)" }
+    let numbers = diff.filter(\.isAddition).map { setting[$0.name] }
+    guard let least = numbers.min(), let most = numbers.max() else { return "\(setting.usual)" }
+    return least == most ? "\(least)" : "\(least)...\(most)"
   }
 }

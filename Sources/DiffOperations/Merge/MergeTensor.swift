@@ -30,6 +30,8 @@ struct MergeTensor: Sendable {
   let base: Fingerprint?
   /// The sum of the weights of all diffs, whether they change the tensor or not.
   let weights: WeightSum
+  /// The number of diffs that take part, whether they change the tensor or not.
+  let participants: Int
   /// The magnitude up to which a divisor counts as zero: see `Combination.finish`.
   var leastDivisor = -1.0
   /// The terms, in order of the diffs, without those that cannot take part.
@@ -149,6 +151,7 @@ extension MergeInputs {
         shape: first.entry.shape, base: isSame ? first.entry.base : nil,
         weights: WeightSum(
           inputs.map { $0.weight[tensor.key] } + [options.baseWeight[tensor.key]]),
+        participants: inputs.count { $0.weight[tensor.key] != 0 },
         terms: entries.compactMap { term($1, of: $0, tensor.key, options) }))
   }
 
