@@ -531,6 +531,34 @@ def test_progress_and_interruption(base: Tensors, tuned: Tensors, tmp_path: Path
     assert sorted(os.listdir(tmp_path)) == ["d.diff"]
 
 
+def test_callers_functions_run_on_the_callers_thread() -> None:
+    many = {f"w{i}": np.arange(1 << 16, dtype="f4") for i in range(20)}
+    other = {name: array + 1 for name, array in many.items()}
+    ran: list[int] = []
+
+    class Noting(io.BytesIO):
+        def read(self, *arguments: Any) -> bytes:
+            ran.append(threading.get_ident())
+            return super().read(*arguments)
+
+    def work() -> None:
+        progress = lambda *_: ran.append(threading.get_ident())  # noqa: E731
+        data = diffkit.dumps(many, other, progress=progress)
+        assert len(ran) > len(many) // 2
+        count = len(ran)
+        with diffkit.open(Noting(data)) as diff:
+            diff.apply(copy(many)).restore()
+        assert len(ran) > count + len(many)
+        assert set(ran) == {threading.get_ident()}
+        done.append(True)
+
+    done: list[bool] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done and threading.get_ident() not in ran
+
+
 def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
     # A child that interrupts itself: from its own callback, or by another thread while C works.
     program = """

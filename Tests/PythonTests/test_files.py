@@ -259,6 +259,40 @@ def test_trouble_has_classes(files: Path) -> None:
     assert not (files / "o.safetensors").exists() and not (files / "m.diff").exists()
 
 
+def test_trouble_of_the_program_names_the_tensor(
+    floats: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    # One tensor changes, so that it is the one that is damaged, or does not follow.
+    before = {"a": np.arange(50, dtype="f4"), "w": floats[0]["encoder/w"]}
+    after = {**before, "w": floats[1]["encoder/w"]}
+    exact, add, other = (tmp_path / f"{name}.diff" for name in ("exact", "add", "other"))
+    diffkit.create(before, after, exact)
+    diffkit.create(before, after, add, operation="add")
+    diffkit.create(before, {**before, "w": before["w"] + 1}, other)
+    for path in (exact, add):
+        damaged = bytearray(path.read_bytes())
+        damaged[60] ^= 4
+        (tmp_path / f"damaged-{path.name}").write_bytes(damaged)
+    made = tmp_path / "made.diff"
+    wrong = {
+        "stats": lambda: diffkit.stats(tmp_path / "damaged-add.diff"),
+        "stats, exact": lambda: diffkit.stats(tmp_path / "damaged-exact.diff"),
+        "prune": lambda: diffkit.prune(tmp_path / "damaged-add.diff", output=made, density=0.001),
+        "compare": lambda: diffkit.compare(add, tmp_path / "damaged-add.diff"),
+        "prune exact": lambda: diffkit.prune(exact, output=made, density=0.001),
+        "compose others": lambda: diffkit.compose(exact, other, output=made),
+        "compose additions": lambda: diffkit.compose(add, exact, output=made),
+        "merge exact": lambda: diffkit.merge(add, exact, output=made),
+    }
+    for number, (what, work) in enumerate(wrong.items()):
+        kind = diffkit.Damaged if number < 4 else diffkit.Unsupported
+        with pytest.raises(kind) as caught:
+            work()
+        assert caught.value.tensor == "w", what
+        assert caught.value.path is not None and "'w'" in str(caught.value), what
+    assert not made.exists()
+
+
 def test_answers_are_those_of_the_schema() -> None:
     schema = json.loads((REPOSITORY / "spec/output.schema.json").read_text())["$defs"]
     program = diffkit._program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 import diffkit
 
@@ -45,6 +47,53 @@ def test_licences_and_types_are_there() -> None:
     licences = {path.stem for path in (information / "licenses").iterdir()}
     assert {"diffkit", "swift", "hdf5", "libaec", "zlib", "zstd", "xxhash", "libyaml"} <= licences
     assert (INSTALLED / "py.typed").exists()
+
+
+@needs_wheel
+def test_pip_installs_the_folder(tmp_path: Path) -> None:
+    # With the real backend around a native part that is there: `swift build` is the wheel's own.
+    if importlib.util.find_spec("pip") is None:
+        pytest.skip("there is no pip here")
+    package = tmp_path / "Sources/DiffKitPython"
+    shutil.copytree(REPOSITORY / "Sources/DiffKitPython", package)
+    version = "Sources/DiffOperations/DiffKitVersion.swift"
+    (tmp_path / version).parent.mkdir()
+    shutil.copyfile(REPOSITORY / version, tmp_path / version)
+    (tmp_path / "program").write_text(f"#!/bin/sh\nexec {INSTALLED}/bin/diffkit \"$@\"\n")
+    library = INSTALLED / "lib/libDiffKit.so"
+    (package / "backend/native.py").write_text(f"""
+import types
+from pathlib import Path
+REPOSITORY = Path(__file__).parents[3]
+def build(scratch, training):
+    files = {{"lib/libDiffKit.so": Path({str(library)!r}), "bin/diffkit": REPOSITORY / "program"}}
+    return types.SimpleNamespace(files=files, licences={{"diffkit.txt": b"all of it"}})
+""")
+    site = tmp_path / "site"
+    environment = {**os.environ, "PYTHONPATH": str(site), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    answer = subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(site), "./Sources/DiffKitPython"],
+        cwd=tmp_path, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    program = (
+        "import diffkit, importlib.metadata, numpy as np; print(diffkit.__file__); "
+        "assert importlib.metadata.version('diffkit') == diffkit.version(); "
+        "diffkit.create({'w': np.zeros(3)}, {'w': np.ones(3)}, 'd.diff'); "
+        "print(diffkit.verify('d.diff').entries)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert ran.stdout.split() == [str(site / "diffkit/__init__.py"), "1"], ran.stderr
+    ran = subprocess.run(
+        [site / "bin/diffkit", "--version"], env=environment, capture_output=True, text=True
+    )
+    assert ran.stdout.strip() == diffkit.version(), ran.stderr
+    assert (site / f"diffkit-{diffkit.version()}.dist-info/licenses/diffkit.txt").exists()
 
 
 def test_import_brings_numpy_and_little_else() -> None:

@@ -651,6 +651,57 @@ def test_a_prepared_head_that_changed_is_refused(device: str, tmp_path: Path) ->
         attached.detach()
 
 
+def test_a_head_over_another_diff_comes_off_first(device: str, tmp_path: Path) -> None:
+    model = Model()
+    one = changed(model)
+    dt.create(model, one, tmp_path / "one.diff")
+    two = copy.deepcopy(one)
+    two.head = torch.nn.Linear(16, 7)
+    dt.create(one, two, tmp_path / "two.diff")
+    three = copy.deepcopy(two)
+    with torch.no_grad():
+        three.head.weight[6] += 1
+    dt.create(two, three, tmp_path / "three.diff")
+    dt.create(three, changed(three, 9, 1.0), tmp_path / "four.diff")
+    model.to(device)
+    before = bits(model)
+    stack = [dt.attach(model, tmp_path / f"{name}.diff") for name in ("one", "two", "three")]
+    assert bits(model) == bits(three)
+    for lower in stack[:2]:
+        with pytest.raises(diffkit.Unsupported, match="attached later") as refused:
+            lower.detach()
+        assert refused.value.tensor in ("head.weight", "head.bias")
+        assert bits(model) == bits(three)
+    # Other tensors under the same names change nothing about that.
+    top = dt.attach(model, tmp_path / "four.diff")
+    model.up = copy.deepcopy(model.up)
+    with pytest.raises(diffkit.Unsupported, match="attached later"):
+        stack[0].detach()
+    top.detach()
+    for item in reversed(stack):
+        item.detach()
+    assert bits(model) == before
+
+
+def test_a_head_that_moved_comes_off(tmp_path: Path) -> None:
+    model = Model()
+    tuned = _with_a_longer_head(model, tmp_path / "d.diff")
+    before = bits(model)
+    attached = dt.attach(model, tmp_path / "d.diff")
+    model._apply(torch.clone)
+    model.out.weight = model.words.weight
+    assert bits(model) == bits(tuned)
+    attached.detach()
+    assert bits(model) == before
+    attached = dt.attach(model, attached.prepared)
+    model._apply(torch.clone)
+    model.out.weight = model.words.weight
+    with torch.no_grad():
+        model.head.weight[0, 0] += 1
+    with pytest.raises(diffkit.ChangedInBetween, match="head.weight"):
+        attached.detach()
+
+
 def test_a_prepared_head_follows_the_type(tmp_path: Path) -> None:
     model = Model()
     base = {name: t for name, t in model.state_dict().items() if not name.startswith("head.")}

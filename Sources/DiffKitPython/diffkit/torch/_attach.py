@@ -63,10 +63,9 @@ class Attached:
         with state.lock:
             if self not in state.stack:
                 raise UsageError("the diff is not attached")
-            self.prepared.require()
             for other in state.stack[state.stack.index(self) + 1 :]:
-                other.prepared.require()
                 _require_apart(self.prepared, other.prepared)
+            self.prepared.require()
             for replacement in self.prepared.replacements:
                 if replacement.is_changed():
                     raise ChangedInBetween(
@@ -154,9 +153,10 @@ class Attached:
 
 def _require_apart(one: Prepared, later: Prepared) -> None:
     """Refuses to take off a diff whose elements a later one changes."""
+    # By names, for the model may have other tensors under them by now, and by memory.
     for patch in one.patches:
         for other in later.patches:
-            if tensors.place(patch.tensor) == tensors.place(other.tensor):
+            if not set(patch.all_names).isdisjoint(other.all_names):
                 shared = np.intersect1d(patch.positions, other.positions, assume_unique=True)
                 if shared.size:
                     _refuse(other.names[0])
@@ -165,12 +165,12 @@ def _require_apart(one: Prepared, later: Prepared) -> None:
             ):
                 _refuse(other.names[0])
         for replacement in later.replacements:
-            if any(tensor is patch.tensor for tensor in replacement.tensors):
+            if not replacement.all_tensors.keys().isdisjoint(patch.all_names):
                 _refuse(replacement.names[0])
     for replacement in one.replacements:
-        changed = [patch.tensor for patch in later.patches]
-        changed += [tensor for other in later.replacements for tensor in other.tensors]
-        if any(tensor is other for tensor in replacement.tensors for other in changed):
+        names = [name for patch in later.patches for name in patch.all_names]
+        names += [name for other in later.replacements for name in other.all_tensors]
+        if not replacement.all_tensors.keys().isdisjoint(names):
             _refuse(replacement.names[0])
 
 

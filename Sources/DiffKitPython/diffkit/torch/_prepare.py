@@ -97,8 +97,9 @@ class Replacement:
         #: All names that the model has for it, and their tensors: one, or several of one memory.
         self.all_tensors = all_tensors
         self.tensors = list({id(tensor): tensor for tensor in all_tensors.values()}.values())
-        self.data = data
-        #: The fingerprint of what the data was made of, for another shape.
+        self.data = data.to(self.tensors[0].device)
+        #: The fingerprints of the data, and of what it was made of, for another shape.
+        self._made = tensors.fingerprint(data)
         self._base = base
         self.kept: list[torch.Tensor] = []
         self._versions: list[int] = []
@@ -121,16 +122,18 @@ class Replacement:
         self._versions = [tensors.version(tensor) for tensor in self.tensors]
 
     def is_changed(self) -> bool:
-        """Whether it has been changed since `put`."""
+        """Whether it is another than `put` left there. Its bits are looked at if PyTorch has counted
+        a change, as a diff counts that was attached upon this one, or it was moved."""
         return any(
-            tensor.data_ptr() != self.data.data_ptr() or tensors.version(tensor) != version
+            (tensor.data_ptr() != self.data.data_ptr() or tensors.version(tensor) != version)
+            and tensors.fingerprint(tensor) != self._made
             for tensor, version in zip(self.tensors, self._versions)
         )
 
     def take_back(self) -> None:
-        """Gives the tensor its own data again."""
+        """Gives the tensor its own data again, where it is now."""
         for tensor, data in zip(self.tensors, self.kept):
-            tensor.data = data
+            tensor.data = data.to(tensor.device)
         self.kept = []
 
 
@@ -318,11 +321,11 @@ class Prepared:
                 "reshape", old.data_ptr(), old.numel() * entry._width, array.ctypes.data,
                 array.nbytes, 0 if entry.base else 1,
             )  # fmt: skip
-        data = tensors.from_bytes(array, entry._code, shape).to(tensor.device)
+        data = tensors.from_bytes(array, entry._code, shape)
         tied = tensors.tied(tensor, found)
         for other in self.replacements:
             if not tied.keys().isdisjoint(other.all_tensors):
-                if not tensors.same_bits(other.data, data):
+                if not tensors.same_bits(other.data.cpu(), data):
                     raise _tied(name, other.names[0])
                 other.names.append(name)
                 return

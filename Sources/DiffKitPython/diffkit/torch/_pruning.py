@@ -33,6 +33,11 @@ class DiffPruning:
         ...     pruning.step()
         >>> pruning.save("task.diff")
 
+    The body learns by Adam and by nothing else: gates and weights take their steps together, at
+    rates that the controller needs to lead the gates to the density in time, and what goes to both
+    is calculated from the gradient of their product. An optimizer of the caller would see that
+    product alone. The head, which has no gates, is free of this: `head_optimizer`.
+
     `state_dict` and `load_state_dict` take an interrupted training up again.
 
     Under DistributedDataParallel, wrap the model first, or pass the model inside; every rank makes
