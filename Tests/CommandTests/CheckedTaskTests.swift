@@ -411,7 +411,10 @@ import TestSupport
           scratch("r.html"),
         ]))
       let page = try String(contentsOfFile: scratch("r.html"), encoding: .utf8)
-      #expect(page.contains("accuracy") && !page.contains("layers"))
+      #expect(page.contains("accuracy") && page.contains("Share by layer over the steps"))
+      for layer in ["embeddings", "0", "pooler"] {
+        #expect(page.contains("<span class=\"name\">\(layer)</span>"))
+      }
       try "".write(toFile: scratch("none.jsonl"), atomically: true, encoding: .utf8)
       expectTrouble(
         try run(["report", scratch("task.diff"), "--metrics", scratch("none.jsonl"), "--force"]),

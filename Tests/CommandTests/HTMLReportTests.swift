@@ -160,7 +160,3 @@ import TestSupport
     }
   }
 }
-
-private let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].first {
-  (try? File($0)) != nil
-}

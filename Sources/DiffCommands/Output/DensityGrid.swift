@@ -55,6 +55,15 @@ struct DensityGrid {
     self.kinds = kinds.sorted()
   }
 
+  /// Makes a grid with a cell wherever one of the grids has one: that of the first.
+  init(of grids: [DensityGrid]) {
+    for grid in grids {
+      cells.merge(grid.cells) { $0.merging($1) { cell, _ in cell } }
+    }
+    sections = cells.keys.sorted()
+    kinds = Set(cells.values.flatMap(\.keys)).sorted()
+  }
+
   /// Returns the section and the kind of a tensor: `encoder.layer.3.attention.self.query.weight` is
   /// the `attention.self.query.weight` of layer 3. A tensor outside the layers belongs to a section
   /// with a well-known name, or to «other».

@@ -4,7 +4,7 @@ extension DensityGrid {
   /// The densities in block characters: kinds of tensors by layer, and tensors outside the layers.
   var plot: String {
     let layers = sections.filter(\.isLayer)
-    let rows = self.rows
+    let rows = self.rows(like: self)
     let available = max(12, (Terminal.width ?? 100) - 3 * layers.count - 11)
     let width = min(available, rows.map { $0.label.escapingControls.count }.max() ?? 0)
     var out = "density by kind of tensor and layer; the full block is \(highest.percent)\n\n"

@@ -1,176 +1,275 @@
+import Platform
+
 extension Markup {
-  /// Adds a figure: a picture of `width` × `height` units, shown as wide as the page allows.
+  /// Adds a figure: its title, the names of the colors in it, and what `draw` adds below them.
+  ///
+  /// Texts are HTML beside pictures that stretch, so that they stay legible on narrow screens.
   mutating func figure(
-    _ label: String, width: Int, height: Int, _ draw: (inout Markup) -> Void
+    _ title: String, keys: [(color: Int, text: String)] = [], _ draw: (inout Markup) -> Void
   ) {
     element("figure") { figure in
-      figure.element("div", [("class", "wide")]) { box in
-        box.element(
-          "svg",
-          [
-            ("xmlns", "http://www.w3.org/2000/svg"), ("viewBox", "0 0 \(width) \(height)"),
-            ("style", "max-width:\(width)px;min-width:\(min(width, 480))px"), ("role", "img"),
-            ("aria-label", label),
-          ]
-        ) { draw(&$0) }
-      }
-      figure.element("figcaption", text: label)
-    }
-  }
-
-  /// Adds a label of a picture.
-  mutating func label(_ text: String, x: Int, y: Int, anchor: String = "start") {
-    element("text", [("x", "\(x)"), ("y", "\(y)"), ("text-anchor", anchor)], text: text)
-  }
-
-  /// Adds a cell, shaded by its share of the maximum. A share of 0 has a color of its own.
-  mutating func cell(
-    x: Int, y: Int, width: Int, height: Int, share: Double, title: String? = nil
-  ) {
-    let share = share.isFinite ? max(0, min(1, share)) : 0
-    shape(
-      "rect",
-      [
-        ("x", "\(x)"), ("y", "\(y)"), ("width", "\(width)"), ("height", "\(height)"),
-        ("class", share > 0 ? "shade" : "none"), ("style", Self.shade(share)),
-      ], title: title)
-  }
-
-  /// Returns the shade of a share: its square root, so that a tenth of the maximum is visible.
-  static func shade(_ share: Double) -> String { "--s:\(share.squareRoot().fixed(3))" }
-
-  /// Adds the color scale of a picture, from 0 to the maximum.
-  mutating func scale(_ maximum: String) {
-    let (size, count) = (18, 9)
-    element("div", [("class", "scale")]) { box in
-      box.element("span", text: "0")
-      box.element(
-        "svg",
-        [
-          ("xmlns", "http://www.w3.org/2000/svg"), ("viewBox", "0 0 \(size * count) 12"),
-          ("aria-hidden", "true"),
-        ]
-      ) { svg in
-        for step in 0..<count {
-          svg.cell(
-            x: step * size, y: 0, width: size, height: 12,
-            share: Double(step) / Double(count - 1))
+      figure.element("figcaption") { caption in
+        caption.element("b", text: title)
+        for key in keys {
+          caption.element("span", [("class", "key \(Self.color(key.color))")], text: key.text)
         }
       }
-      box.element("span", text: maximum)
+      draw(&figure)
     }
   }
 
-  /// Adds bars, each with a label before it and a text after it.
+  /// Returns the class of a color: six in turn.
+  private static func color(_ number: Int) -> String { "c\(number % 6)" }
+
+  /// Kinds of rows: with short names and values, with names that are above the pictures on narrow
+  /// screens, and with wide values.
+  enum Rows: String { case short, long, bars }
+
+  /// Adds the rows of a chart.
+  mutating func rows(_ kind: Rows, _ rows: (inout Markup) -> Void) {
+    element("div", [("class", "rows \(kind.rawValue)")], rows)
+  }
+
+  /// Adds a row of a chart: its name, a picture and a value.
+  mutating func row(_ name: String, _ value: String, _ picture: (inout Markup) -> Void) {
+    element("div", [("class", "row")]) { row in
+      row.element("span", [("class", "name")]) { $0.breakable(name) }
+      row.element("div", [("class", "picture")], picture)
+      row.element("span", [("class", "value")], text: value)
+    }
+  }
+
+  /// Adds bars, each with a name before it and a text after it.
   mutating func bars(
-    _ caption: String,
-    _ bars: [(label: String, parts: [(share: Double, kind: String)], text: String)]
+    _ title: String,
+    _ bars: [(name: String, parts: [(share: Double, kind: String)], text: String)]
   ) {
-    let (left, longest, step) = (90, 480, 22)
-    figure(caption, width: left + longest + 190, height: bars.count * step + 4) { svg in
-      for (index, bar) in bars.enumerated() {
-        let y = index * step
-        svg.label(bar.label, x: left - 8, y: y + 15, anchor: "end")
-        var x = Double(left)
-        for part in bar.parts {
-          let width = max(1, part.share * Double(longest))
-          svg.shape(
-            "rect",
-            [
-              ("x", x.fixed(1)), ("y", "\(y + 3)"), ("width", width.fixed(1)),
-              ("height", "\(step - 6)"), ("class", part.kind), ("rx", "2"),
-            ])
-          x += width
-        }
-        svg.label(bar.text, x: Int(x) + 8, y: y + 15)
-      }
-    }
-  }
-
-  /// Adds a matrix of shares, with the names of its rows, the numbers of its columns and, if they
-  /// fit, its values.
-  mutating func matrix(
-    _ caption: String, names: [String], _ value: (Int, Int) -> (share: Double, text: String)
-  ) {
-    let count = names.count
-    let size = count <= 12 ? 44 : max(6, 600 / count)
-    let labels = names.enumerated().map { "\($0 + 1) \($1.shortened(to: 22))" }
-    let isNamed = size >= 14
-    let left = isNamed ? 12 + 7 * (labels.map(\.columns).max() ?? 0) : 28
-    let top = 24
-    figure(caption, width: left + count * size + 2, height: top + count * size + 2) { svg in
-      for row in 0..<count {
-        if isNamed || row % 10 == 9 {
-          let middle = row * size + size / 2
-          svg.label(
-            isNamed ? labels[row] : "\(row + 1)", x: left - 6, y: top + middle + 4, anchor: "end")
-          svg.label("\(row + 1)", x: left + middle, y: top - 8, anchor: "middle")
-        }
-        for column in 0..<count {
-          let (share, text) = value(row, column)
-          let (x, y) = (left + column * size, top + row * size)
-          svg.cell(
-            x: x, y: y, width: size - 1, height: size - 1, share: share,
-            title: "\(names[row]), \(names[column]): \(text)")
-          if count <= 12 {
-            svg.label(text, x: x + size / 2, y: y + size / 2 + 4, anchor: "middle")
+    figure(title) { figure in
+      figure.rows(.bars) { rows in
+        for bar in bars {
+          rows.row(bar.name, bar.text) { row in
+            row.element("div", [("class", "bar")]) { box in
+              for part in bar.parts where part.share > 0 {
+                let width = "width:\((part.share * 100).fixed(2))%"
+                box.element("i", [("class", part.kind), ("style", width)], text: "")
+              }
+            }
           }
         }
       }
     }
   }
 
-  /// A line of a chart, or points.
-  struct Series {
-    let points: [(x: Double, y: Double)]
-    var isFaint = false
-    var arePoints = false
+  /// Adds a cell, shaded by its share of the maximum: by the square root, so that a tenth is
+  /// visible. A share of 0 has a color of its own.
+  mutating func cell(_ share: Double, title: String = "", text: String = "") {
+    let share = share.isFinite ? max(0, min(1, share)) : 0
+    let shade = share > 0 ? [("style", "--s:\(share.squareRoot().fixed(3))")] : []
+    element("i", (title.isEmpty ? [] : [("title", title)]) + shade, text: text)
   }
 
-  /// Adds a chart of lines over one axis.
-  ///
-  /// - Parameter marks: The x values of vertical lines.
-  mutating func lines(_ caption: String, _ series: [Series], marks: [Double] = []) {
-    let all = series.flatMap(\.points)
-    guard let left = all.map(\.x).min(), let right = all.map(\.x).max(),
-      let low = all.map(\.y).min(), let high = all.map(\.y).max()
-    else { return }
-    let (width, height, margin, base) = (460.0, 200.0, 64.0, 172.0)
-    func x(_ value: Double) -> String {
-      (margin + (value - left) / max(right - left, 1e-9) * (width - margin - 12)).fixed(1)
-    }
-    func y(_ value: Double) -> String {
-      (base - (value - low) / max(high - low, 1e-12) * (base - 14)).fixed(1)
-    }
-    figure(caption, width: Int(width), height: Int(height)) { svg in
-      for value in high > low ? [low, (low + high) / 2, high] : [low] {
-        svg.shape(
-          "line",
-          [
-            ("x1", margin.fixed(0)), ("x2", (width - 12).fixed(0)), ("y1", y(value)),
-            ("y2", y(value)), ("class", "grid"),
-          ])
-        svg.label(value.brief, x: Int(margin) - 8, y: Int(Double(y(value)) ?? 0) + 4, anchor: "end")
-      }
-      for mark in marks {
-        svg.shape(
-          "line",
-          [("x1", x(mark)), ("x2", x(mark)), ("y1", "10"), ("y2", "\(base)"), ("class", "grid")])
-      }
-      for one in series where one.arePoints {
-        for point in one.points {
-          svg.shape(
-            "circle", [("cx", x(point.x)), ("cy", y(point.y)), ("r", "4"), ("class", "second")],
-            title: "step \(Int(point.x)): \(point.y.fixed(4))")
+  /// Adds cells side by side; nil leaves a gap.
+  mutating func cells(_ cells: [(share: Double, title: String)?]) {
+    element("div", [("class", "cells")]) { box in
+      for cell in cells {
+        if let cell {
+          box.cell(cell.share, title: cell.title)
+        } else {
+          box.element("i", [("class", "gap")], text: "")
         }
       }
-      for one in series where !one.arePoints {
-        let points = one.points.map { "\(x($0.x)),\(y($0.y))" }.joined(separator: " ")
-        svg.shape(
-          "polyline", [("points", points), ("class", one.isFaint ? "line faint" : "line")])
-      }
-      svg.label("step \(Int(left))", x: Int(margin), y: Int(height) - 8)
-      svg.label("\(Int(right))", x: Int(width) - 12, y: Int(height) - 8, anchor: "end")
     }
+  }
+
+  /// Adds the names of columns, as many as fit beside each other on a narrow screen.
+  mutating func columnNames(_ names: [String]) {
+    let columns = (names.map(\.columns).max() ?? 0) + 1
+    let step = max(1, (names.count * columns * 7 + 179) / 180)
+    for first in stride(from: 0, to: names.count, by: step) {
+      let count = min(step, names.count - first)
+      element(
+        "span", [("class", "top"), ("style", "grid-column:span \(count)")],
+        text: first > 0 && count < step ? "" : names[first])
+    }
+  }
+
+  /// Adds the color scale of cells, from 0 to the maximum.
+  ///
+  /// - Parameter isPale: Whether the colors are those of a matrix, on which texts stay legible.
+  mutating func scale(_ maximum: String, isPale: Bool = false) {
+    element("div", [("class", isPale ? "scale pale" : "scale")]) { box in
+      box.element("span", text: "0")
+      box.cells((0...8).map { (Double($0) / 8, "") })
+      box.element("span", text: maximum)
+    }
+  }
+
+  /// Adds a picture of shares, row by row, as SVG that stretches to its box.
+  mutating func raster(_ label: String, columns: Int, style: String = "", _ shares: [Double]) {
+    let levels = 64
+    var paths = [String](repeating: "", count: levels + 1)
+    var index = 0
+    while index < shares.count {
+      let level = Self.level(shares[index], of: levels)
+      let (row, column) = (index / columns, index % columns)
+      var width = 1
+      while column + width < columns, index + width < shares.count,
+        Self.level(shares[index + width], of: levels) == level
+      {
+        width += 1
+      }
+      if level > 0 { paths[level] += "M\(column) \(row)h\(width)v1h-\(width)z" }
+      index += width
+    }
+    element(
+      "svg",
+      [
+        ("xmlns", "http://www.w3.org/2000/svg"), ("preserveAspectRatio", "none"),
+        ("viewBox", "0 0 \(columns) \(max(1, shares.count / max(1, columns)))"), ("role", "img"),
+        ("aria-label", label), ("class", "raster"), ("style", style),
+      ]
+    ) { svg in
+      for (level, path) in paths.enumerated() where !path.isEmpty {
+        let root = Double(level) / Double(levels)
+        svg.shape("path", [("style", "--s:\(root.fixed(3))"), ("d", path)])
+      }
+    }
+  }
+
+  /// Returns the level of a share, whose square root is rounded up.
+  private static func level(_ share: Double, of levels: Int) -> Int {
+    guard share > 0 else { return 0 }
+    return Int((min(1, share).squareRoot() * Double(levels)).rounded(.up))
+  }
+
+  /// Adds a matrix of shares, with the names of its rows and columns and, if they fit, its values.
+  /// Above twelve columns, they have the numbers of the rows with the same names.
+  mutating func matrix(
+    _ title: String, names: [String], _ value: (Int, Int) -> (share: Double, text: String)
+  ) {
+    let count = names.count
+    let kind = count <= 5 ? "matrix" : count <= 12 ? "matrix many" : "matrix dense"
+    figure(title) { figure in
+      figure.element("div", [("class", kind), ("style", "--n:\(count)")]) { box in
+        box.element("span", text: "")
+        if count > 12 {
+          box.columnNames((1...count).map { "\($0)" })
+        } else {
+          for name in names {
+            box.element("span", [("class", "column")], text: name.shortened(to: 16))
+          }
+        }
+        for row in 0..<count {
+          box.element("span", [("class", "name")], text: names[row].shortened(to: 24))
+          for column in 0..<count {
+            let (share, text) = value(row, column)
+            box.cell(
+              share, title: "\(names[row]), \(names[column]): \(text)",
+              text: count <= 12 ? text : "")
+          }
+        }
+      }
+    }
+  }
+
+  /// A line of a chart.
+  struct Curve {
+    let name: String
+    /// The number of its color; from the seventh on it is dashed.
+    let color: Int
+    let points: [(x: Double, y: Double)]
+    /// Points that are drawn faintly, of which `points` are a mean.
+    var raw: [(x: Double, y: Double)] = []
+    var hasDots = false
+  }
+
+  /// Adds a chart of curves over steps, whose names and last values are above it.
+  ///
+  /// - Parameter marks: The steps with vertical lines.
+  mutating func plot(
+    _ title: String, _ curves: [Curve], steps: ClosedRange<Double>, marks: [Double]
+  ) {
+    let values = curves.flatMap { $0.points + $0.raw }.map(\.y)
+    guard let low = values.min(), let high = values.max() else { return }
+    let axis = Axis(low, high)
+    let (width, height) = (1000.0, 100.0)
+    func x(_ value: Double) -> String {
+      ((value - steps.lowerBound) / max(steps.upperBound - steps.lowerBound, 1) * width).fixed(1)
+    }
+    func y(_ value: Double) -> String { (height * (1 - axis.share(value))).fixed(2) }
+    func line(_ points: [(x: Double, y: Double)]) -> String {
+      points.map { "\(x($0.x)),\(y($0.y))" }.joined(separator: " ")
+    }
+    let keys = curves.map { curve in
+      (color: curve.color, text: "\(curve.name) \(curve.points.last?.y.brief ?? "")")
+    }
+    figure(title, keys: keys) { figure in
+      figure.element("div", [("class", "plot")]) { plot in
+        plot.element("div", [("class", "ticks")]) { box in
+          for tick in axis.ticks.reversed() { box.element("span", text: axis.text(tick)) }
+        }
+        plot.element(
+          "svg",
+          [
+            ("xmlns", "http://www.w3.org/2000/svg"), ("preserveAspectRatio", "none"),
+            ("viewBox", "0 0 \(width.fixed(0)) \(height.fixed(0))"), ("role", "img"),
+            ("aria-label", title),
+          ]
+        ) { svg in
+          for tick in axis.ticks {
+            svg.shape("path", [("class", "grid"), ("d", "M0 \(y(tick))H\(width.fixed(0))")])
+          }
+          for mark in marks {
+            svg.shape("path", [("class", "mark"), ("d", "M\(x(mark)) 0V\(height.fixed(0))")])
+          }
+          for curve in curves {
+            let dashes = curve.color < 6 ? "" : " dashed"
+            let color = Self.color(curve.color)
+            if !curve.raw.isEmpty {
+              svg.shape(
+                "polyline", [("class", "\(color) faint"), ("points", line(curve.raw))])
+            }
+            svg.shape(
+              "polyline", [("class", color + dashes), ("points", line(curve.points))])
+            for point in curve.points where curve.hasDots {
+              svg.shape(
+                "path", [("class", "\(color) dot"), ("d", "M\(x(point.x)) \(y(point.y))h0")],
+                title: "\(curve.name), step \(Int(point.x)): \(point.y.fixed(4))")
+            }
+          }
+        }
+        plot.element("div", [("class", "steps")]) { box in
+          box.element("span", text: "step \(Int(steps.lowerBound))")
+          box.element("span", text: "\(Int(steps.upperBound))")
+        }
+      }
+    }
+  }
+}
+
+/// A vertical axis with a few round ticks, the first and last of which enclose all values.
+struct Axis {
+  let ticks: [Double]
+  private let digits: Int
+
+  init(_ low: Double, _ high: Double) {
+    let rough = max((high - low) / 3, 1e-300)
+    let power = Platform.pow(10, Platform.log10(rough).rounded(.down))
+    let step = ([1, 2, 5].first { $0 * power >= rough * 0.999 } ?? 10) * power
+    let first = (low / step).rounded(.down)
+    let count = max(1, min(8, (high / step).rounded(.up) - first))
+    ticks = (0...Int(count)).map { (first + Double($0)) * step }
+    digits = Int(max(0, min(9, -Platform.log10(step * 1.001).rounded(.down))))
+  }
+
+  /// Returns the height of a value, from 0 to 1.
+  func share(_ value: Double) -> Double {
+    let (low, high) = (ticks[0], ticks[ticks.count - 1])
+    return high > low ? max(0, min(1, (value - low) / (high - low))) : 0.5
+  }
+
+  /// Returns the text of a tick.
+  func text(_ tick: Double) -> String {
+    tick.magnitude >= 1e5 || digits > 5 ? tick.brief : tick.fixed(digits)
   }
 }

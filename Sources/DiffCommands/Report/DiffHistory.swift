@@ -7,8 +7,6 @@ struct DiffHistory {
   private(set) var score: String?
   private(set) var lines: [String] = []
 
-  var isEmpty: Bool { score == nil && lines.isEmpty }
-
   init(_ metadata: [String: String]) {
     if let facts = try? TaskFacts(metadata) {
       lines.append(Self.sentence(facts))

@@ -12,7 +12,7 @@ struct HeatMap {
   /// The numbers of rows and columns of cells.
   let rows, columns: Int
   /// The density in each cell, row by row.
-  let densities: [Double]
+  private(set) var densities: [Double]
 
   /// Returns the tensor with the most changes in all diffs together, among those of two dimensions
   /// if there are any; nil if there is none.
@@ -82,23 +82,11 @@ struct HeatMap {
     return max(1, min(each, count - min(count, cell * each)))
   }
 
-  /// Returns the cells as SVG paths, one for each of sixteen levels of density, whose square roots
-  /// are evenly spaced.
-  func paths(
-    _ width: Int, _ height: Int, of highest: Double
-  ) -> [(share: Double, path: String)] {
-    let levels = 16
-    var paths = [String](repeating: "", count: levels + 1)
-    for (index, density) in densities.enumerated() where density > 0 {
-      let level = Int(((density / highest).squareRoot() * Double(levels)).rounded(.up))
-      let (row, column) = (index / columns, index % columns)
-      paths[min(level, levels)] +=
-        "M\(column * width) \(row * height)h\(width - 1)v\(height - 1)h\(1 - width)z"
-    }
-    return paths.enumerated().filter { !$1.isEmpty }.map { level, path in
-      let root = Double(level) / Double(levels)
-      return (root * root, path)
-    }
+  /// Returns the map of the same tensor in a diff that does not change it.
+  var withoutChanges: HeatMap {
+    var map = self
+    map.densities = densities.map { _ in 0 }
+    return map
   }
 
   var highest: Double { densities.max() ?? 0 }

@@ -36,9 +36,17 @@ package struct Markup {
 
   package mutating func text(_ text: String) { html += text.escapingMarkup }
 
+  /// Adds a text with the name of a tensor, whose lines preferably break after dots and slashes.
+  mutating func breakable(_ text: String) {
+    for character in text.escapingMarkup {
+      html.append(character)
+      if character == "." || character == "/" { html += "<wbr/>" }
+    }
+  }
+
   private static let blocks: Set = [
     "section", "table", "tr", "p", "h1", "h2", "h3", "svg", "figure", "details", "thead", "tbody",
-    "rect",
+    "div", "dl", "rect",
   ]
 }
 
@@ -82,20 +90,25 @@ struct Cell {
 }
 
 extension Markup {
-  /// Adds a table; cells with a value are aligned to the right.
+  /// Adds a table; columns with values are aligned to the right. On narrow screens a row is a card
+  /// with the names of the columns before the cells.
   mutating func table(_ header: [String], _ rows: [[Cell]]) {
-    element("div", [("class", "wide")]) { box in
-      box.element("table") { table in
-        table.element("thead") { head in
-          head.element("tr") { row in for name in header { row.element("th", text: name) } }
+    let isNumeric = header.indices.map { column in rows.contains { $0[column].value != nil } }
+    let kinds = isNumeric.map { $0 ? [("class", "number")] : [] }
+    element("table") { table in
+      table.element("thead") { head in
+        head.element("tr") { row in
+          for (name, kind) in zip(header, kinds) { row.element("th", kind, text: name) }
         }
-        table.element("tbody") { body in
-          for cells in rows {
-            body.element("tr") { row in
-              for cell in cells {
-                row.element(
-                  "td", cell.value.map { [("data-value", $0)] } ?? [], text: cell.text)
-              }
+      }
+      table.element("tbody") { body in
+        for cells in rows {
+          body.element("tr") { row in
+            for ((cell, name), kind) in zip(zip(cells, header), kinds) {
+              row.element(
+                "td",
+                kind + [("data-name", name)] + (cell.value.map { [("data-value", $0)] } ?? []),
+                text: cell.text)
             }
           }
         }
@@ -103,11 +116,19 @@ extension Markup {
     }
   }
 
-  /// Adds a table that is collapsed until the reader opens it.
-  mutating func folded(_ title: String, _ header: [String], _ rows: [[Cell]]) {
+  /// Adds contents that are collapsed until the reader opens them.
+  mutating func folded(_ title: String, _ contents: (inout Markup) -> Void) {
     element("details") { details in
       details.element("summary", text: title)
-      details.table(header, rows)
+      contents(&details)
     }
   }
+
+  /// Adds a table that is collapsed.
+  mutating func folded(_ title: String, _ header: [String], _ rows: [[Cell]]) {
+    folded(title) { $0.table(header, rows) }
+  }
+
+  /// Adds a remark.
+  mutating func note(_ text: String) { element("p", [("class", "muted")], text: text) }
 }

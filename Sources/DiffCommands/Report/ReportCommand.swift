@@ -46,8 +46,10 @@ struct ReportCommand: ParsableCommand {
       tensor: tensor.map { TensorName($0) }, names: names)
     contents.curves = try metrics.map { try TrainingCurves($0) }
     contents.command =
-      (["diffkit report"] + diffs + (base.map { ["--base", $0] } ?? [])
-      + metrics.flatMap { ["--metrics", $0] }).joined(separator: " ")
+      (["diffkit report"] + diffs
+      + [("--base", base), ("--tensor", tensor), ("--map", map.path)].flatMap { name, value in
+        value.map { [name, $0] } ?? []
+      } + metrics.flatMap { ["--metrics", $0] }).joined(separator: " ")
     let page = Array(ReportPage(contents).html.utf8)
     guard output != "-" else { return try StandardOutput.write(page) }
     let sink = try FileSink(output, overwriting: outputs.force)

@@ -2,48 +2,54 @@ import DiffFormat
 import DiffOperations
 
 extension ReportPage {
-  /// Adds the densities by kind of tensor and layer, as in Guo, Rush and Kim (2021), and a table of
-  /// all tensors.
-  func densities(_ diff: ReportContents.Diff, _ section: inout Markup) {
-    let grid = diff.grid
-    section.element("h3", text: "Density by layer and kind of tensor")
-    let layers = grid.sections.filter(\.isLayer)
-    let rows = grid.rows
-    let (step, size) = (24, layers.count > 30 ? 16 : 26)
-    let left = 20 + 7 * (rows.map(\.label.count).max() ?? 0)
-    let columns = max(1, layers.count)
-    section.figure(
-      "Changed elements / all elements; the maximum is \(grid.highest.percent).",
-      width: left + columns * size + 90, height: (rows.count + 1) * step
-    ) { svg in
-      // The numbers of the layers are above the first row that has layers.
-      let first = rows.firstIndex { $0.isLayered } ?? rows.count
-      if first < rows.count {
-        svg.label("layer", x: left - 8, y: first * step + 16, anchor: "end")
-      }
-      for (index, layer) in layers.enumerated() where size > 20 || index % 2 == 0 {
-        let x = left + index * size + size / 2 - 1
-        svg.label(layer.name, x: x, y: first * step + 16, anchor: "middle")
-      }
-      for (index, row) in rows.enumerated() {
-        let y = (index < first ? index : index + 1) * step
-        svg.label(row.label, x: left - 8, y: y + 15, anchor: "end")
-        for (column, cell) in row.cells.enumerated() {
-          guard let cell else { continue }
-          let layer = row.isLayered ? "layer \(layers[column].name): " : ""
-          svg.cell(
-            x: left + column * size, y: y,
-            width: (row.isLayered ? size : columns * size) - 2, height: step - 2,
-            share: grid.highest == 0 ? 0 : cell.density / grid.highest,
-            title: "\(row.label), \(layer)\(cell.density.percent)")
+  /// Adds the densities by kind of tensor and layer, as in Guo, Rush and Kim (2021), with the same
+  /// rows and one scale for all diffs, and tables of all tensors.
+  func densities(_ body: inout Markup) {
+    let grid = DensityGrid(of: contents.diffs.map(\.grid))
+    let highest = contents.diffs.map(\.grid.highest).max() ?? 0
+    let layers = grid.sections.filter(\.isLayer).map(\.name)
+    body.element("section") { section in
+      section.element("h2", text: "Density by layer and kind of tensor")
+      section.note(
+        "Changed elements / all elements of each tensor, by layer, and in all layers together. "
+          + "Gray and empty cells have no changes.")
+      section.element("div", [("class", "beside broad")]) { box in
+        for (index, diff) in contents.diffs.enumerated() {
+          box.figure("\(label(index)): maximum \(diff.grid.highest.percent)") { figure in
+            figure.rows(.long) { rows in
+              if !layers.isEmpty {
+                rows.row("layer", "") { row in
+                  row.element("div", [("class", "cells")]) { $0.columnNames(layers) }
+                }
+              }
+              for row in diff.grid.rows(like: grid) {
+                rows.row(row.label, row.total.density.percent) { picture in
+                  picture.cells(
+                    row.cells.enumerated().map { column, cell in
+                      cell.map { cell in
+                        let layer = row.isLayered ? ", layer \(layers[column])" : ""
+                        return (
+                          share: highest > 0 ? cell.density / highest : 0,
+                          title: "\(row.label)\(layer): \(cell.density.percent)"
+                        )
+                      }
+                    })
+                }
+              }
+            }
+          }
         }
-        svg.label(row.total.density.percent, x: left + columns * size + 6, y: y + 15)
       }
+      if highest > 0 { section.scale(highest.percent) }
+      for (index, diff) in contents.diffs.enumerated() { tensors(index, diff.report, &section) }
     }
-    if grid.highest > 0 { section.scale(grid.highest.percent) }
+  }
+
+  private func tensors(_ index: Int, _ report: DiffReport, _ section: inout Markup) {
     section.folded(
-      "All tensors", ["tensor", "operation", "elements", "changes", "density", "bytes per change"],
-      diff.report.entries.map { entry, statistics in
+      contents.diffs.count == 1 ? "All tensors" : "All tensors of \(label(index))",
+      ["tensor", "operation", "elements", "changes", "density", "bytes per change"],
+      report.entries.map { entry, statistics in
         [
           Cell("\(entry.name)"), Cell(entry.operation.name), Cell(statistics.elements),
           Cell(statistics.changes), Cell(statistics.density.percent, statistics.density),
@@ -62,36 +68,39 @@ extension DensityGrid {
     let total: Cell
   }
 
-  /// The rows in the order of a model: sections before the layers, kinds of tensors in the layers,
-  /// sections after the layers; then the totals of the layers and of the diff.
-  var rows: [Row] {
-    let layers = sections.filter(\.isLayer)
-    var rows: [Row] = []
-    for section in sections where !section.isLayer && section < .layer(0) {
-      rows += self.rows(of: section)
+  /// Returns the rows in the order of a model: sections before the layers, kinds of tensors in the
+  /// layers, sections after the layers; then the totals of the layers and of the diff.
+  ///
+  /// - Parameter all: A grid with the cells to show; those that this grid lacks have no changes.
+  func rows(like all: DensityGrid) -> [Row] {
+    func cell(_ section: Section, _ kind: String) -> Cell? {
+      cells[section]?[kind] ?? (all.cells[section]?[kind] == nil ? nil : Cell())
     }
-    for kind in kinds where layers.contains(where: { cells[$0]?[kind] != nil }) {
-      let cells = layers.map { self.cells[$0]?[kind] }
-      let total = layers.reduce(into: Cell()) { sum, layer in
-        if let cell = self.cells[layer]?[kind] { sum.add(cell) }
+    func rows(of section: Section) -> [Row] {
+      (all.cells[section] ?? [:]).keys.sorted().map { kind in
+        let one = cell(section, kind) ?? Cell()
+        return Row(label: "\(section.name) \(kind)", cells: [one], total: one)
       }
-      rows.append(Row(label: kind, isLayered: true, cells: cells, total: total))
     }
-    for section in sections where !section.isLayer && section > .layer(0) {
-      rows += self.rows(of: section)
+    let layers = all.sections.filter(\.isLayer)
+    var result: [Row] = []
+    for section in all.sections where !section.isLayer && section < .layer(0) {
+      result += rows(of: section)
     }
-    if layers.count > 0 {
-      rows.append(
+    for kind in all.kinds where layers.contains(where: { all.cells[$0]?[kind] != nil }) {
+      let row = layers.map { cell($0, kind) }
+      let total = row.reduce(into: Cell()) { sum, cell in if let cell { sum.add(cell) } }
+      result.append(Row(label: kind, isLayered: true, cells: row, total: total))
+    }
+    for section in all.sections where !section.isLayer && section > .layer(0) {
+      result += rows(of: section)
+    }
+    if !layers.isEmpty {
+      result.append(
         Row(
-          label: "all", isLayered: true, cells: layers.map { self.total(section: $0) },
+          label: "all", isLayered: true, cells: layers.map { total(section: $0) },
           total: total()))
     }
-    return rows
-  }
-
-  private func rows(of section: Section) -> [Row] {
-    (cells[section] ?? [:]).sorted { $0.key < $1.key }.map {
-      Row(label: "\(section.name) \($0.key)", cells: [$0.value], total: $0.value)
-    }
+    return result
   }
 }

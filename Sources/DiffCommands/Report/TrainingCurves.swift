@@ -11,6 +11,8 @@ struct TrainingCurves {
   private(set) var open: [(x: Double, y: Double)] = []
   /// The scores after epochs, by name.
   private(set) var scores: [String: [(x: Double, y: Double)]] = [:]
+  /// The shares of the elements of each layer that are open, or kept, by step.
+  private(set) var layers: [(name: String, shares: [(x: Double, y: Double)])] = []
   /// The first steps of all stages but the first.
   private(set) var stages: [Double] = []
 
@@ -22,6 +24,7 @@ struct TrainingCurves {
       throw DiffError(.malformed, "has no metrics: it is empty", path: path)
     }
     var stage: String?
+    var layerNumbers: [String: Int] = [:]
     for (number, line) in bytes.split(separator: 0x0A).enumerated() {
       guard let json = try? JSONValue(parsing: Array(line)), let step = json["step"]?.double,
         let loss = json["loss"]?.double, Self.canBeDrawn(step), Self.canBeDrawn(loss)
@@ -35,6 +38,17 @@ struct TrainingCurves {
       losses.append((step, loss))
       if let share = json["open_density"]?.double, Self.canBeDrawn(share) {
         open.append((step, share))
+      }
+      for layer in json["layers"]?.members ?? [] {
+        guard let share = (layer.value["open_density"] ?? layer.value["density"])?.double,
+          Self.canBeDrawn(share)
+        else { continue }
+        let number = layerNumbers[layer.name] ?? layers.count
+        if number == layers.count {
+          layerNumbers[layer.name] = number
+          layers.append((layer.name, []))
+        }
+        layers[number].shares.append((step, share))
       }
       for member in json.members ?? [] where !Self.known.contains(member.name) {
         if let score = member.value.double, Self.canBeDrawn(score) {
@@ -51,6 +65,12 @@ struct TrainingCurves {
     "step", "stage", "epoch", "loss", "rate", "norm", "lambda", "expected_density", "open_density",
     "traffic_bytes", "layers",
   ]
+
+  /// The first and the last step.
+  var steps: ClosedRange<Double> {
+    let steps = losses.map(\.x)
+    return (steps.min() ?? 0)...(steps.max() ?? 0)
+  }
 
   /// The exponential moving average of the losses.
   var smoothLosses: [(x: Double, y: Double)] {
