@@ -163,6 +163,8 @@ struct TransferOptions: ParsableArguments {
       if !inPlace { try outputs.checkOutput(output) }
       return try preview(readers, direction, to: base, options)
     }
+    // Before the base is replaced: libhdf5 opens it by its path if there is no /proc.
+    let changeNotes = try Diffs.notes(on: readers, direction, to: base, names: options.names)
     let outcome =
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
@@ -172,8 +174,7 @@ struct TransferOptions: ParsableArguments {
     if direction == .apply { notes += try Diffs.notes(onRepeated: readers) }
     if !inPlace && outcome != .alreadyDone { notes += try base.notesOnCopying() }
     if outcome != .alreadyDone && outcome != .copied {
-      notes += try Diffs.notes(on: readers, direction, to: base, names: options.names)
-      notes += moreNotes
+      notes += changeNotes + moreNotes
       if !inPlace { notes += Self.notes(onConfigurationOf: base, readers, direction) }
     } else {
       notes += Self.notes(onNothingDone: readers, direction, undo: options.undoPath)
