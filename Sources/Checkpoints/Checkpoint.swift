@@ -23,12 +23,15 @@ public protocol Checkpoint: AnyObject, Sendable {
   /// them.
   var skipped: [SkippedObject] { get }
 
+  /// The errors of tensors that cannot be read, if it was opened without them.
+  var damaged: [DiffError] { get }
+
   /// Returns the contents of the files other than tensors, each with a hash, so that two
   /// checkpoints of one format can be compared in full: skipped objects, attributes, metadata, and
   /// other files of a folder.
   ///
-  /// - Parameter withWeights: whether to include weights, which may be large: tensors of
-  ///   unsupported types, files of other sets of weights.
+  /// - Parameter withWeights: whether to include what may be large: tensors of unsupported types,
+  ///   files of other sets of weights, hidden folders.
   /// - Complexity: O(bytes of these contents).
   func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent]
 
@@ -115,4 +118,7 @@ extension Checkpoint {
 
   /// No objects.
   public var skipped: [SkippedObject] { [] }
+
+  /// No errors.
+  public var damaged: [DiffError] { [] }
 }

@@ -10,15 +10,14 @@ enum ForeignFile {
     guard size > 0 else { return "an empty file" }
     let start = try file.bytes(at: 0, count: Int(min(512, size)))
     if start.starts(with: "PK\u{3}\u{4}".utf8) { return try archive(file, size) }
-    let all = WrappedFile.signatures + signatures
-    if let known = all.first(where: { start.starts(with: $0.signature) }) {
+    if let what = WrappedFile.description(start) { return what }
+    if let known = signatures.first(where: { start.starts(with: $0.signature) }) {
       return known.what
     }
     if start.dropFirst().starts(with: "DKF".utf8) { return "a diff, not a checkpoint" }
-    let text = String(decoding: start, as: UTF8.self).lowercased()
-    if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
-      return "a web page (HTML), as from an unauthorized download; download the file again"
-    }
+    let name = OutputFile.split(file.path).name
+    if name.hasSuffix(".weights.json") { return kerasWeights }
+    if name == "saved_model.pb" { return savedModel }
     if start[0] == UInt8(ascii: "{") { return "JSON, not weights; inspect its contents" }
     if start.count >= 16, start.allSatisfy({ $0 == 0 }) {
       return "begins with zeros only, like an interrupted download; download the file again"
@@ -43,20 +42,49 @@ enum ForeignFile {
   /// Describes a ZIP archive by the names in the directory at its end.
   private static func archive(_ file: File, _ size: UInt64) throws(DiffError) -> String {
     let count = min(size, 1 << 20)
-    let end = String(decoding: try file.bytes(at: size - count, count: Int(count)), as: UTF8.self)
-    if let weights = ["model.weights.h5", "model.weights.json"].first(where: end.contains) {
-      return "a Keras 3 archive, which is not read; to extract its weights: "
-        + "unzip -p FILE \(weights) > \(weights)"
+    let names = names(inArchive: try file.bytes(at: size - count, count: Int(count)))
+    let weights = names.filter { $0.hasSuffix(".weights.h5") }
+    if let first = weights.first {
+      return "a Keras 3 archive, which is not read; "
+        + (weights.count == 1
+          ? "to extract its weights: "
+          : "its weights are in \(weights.joined(separator: ", ")), which are not read together; "
+            + "to extract one of them: ")
+        + "unzip -p FILE \(first) > \(first)"
     }
-    if end.contains("data.pkl") {
+    if names.contains(where: { $0.hasSuffix("data.pkl") }) {
       return "a PyTorch archive, which is not read since it may run code; save the model as "
         + "safetensors"
     }
-    if end.contains(".npy") {
+    if names.contains(where: { $0.hasSuffix(".npy") }) {
       return "a NumPy archive (.npz), which is not read; save the arrays as safetensors or HDF5"
     }
     return "a ZIP archive, which is not read; save the model as safetensors or as HDF5 weights"
   }
+
+  /// Returns the names in the directory at the end of a ZIP archive.
+  private static func names(inArchive end: [UInt8]) -> [String] {
+    let headerSize = 46
+    var names: [String] = []
+    var at = 0
+    while at + headerSize <= end.count {
+      let header = end[at..<at + headerSize]
+      guard header.starts(with: "PK\u{1}\u{2}".utf8) else {
+        at += 1
+        continue
+      }
+      let count: UInt16 = end.littleEndian(at: at + 28)
+      let name = end[(at + headerSize)...].prefix(Int(count))
+      names.append(String(decoding: name, as: UTF8.self))
+      at += headerSize + name.count
+    }
+    return names
+  }
+
+  private static let savedModel =
+    "a TensorFlow SavedModel, which is not read; save the weights as HDF5"
+  private static let kerasWeights =
+    "Keras weights in several files, which are not read together; name one of them"
 
   /// Describes a folder without safetensors files by the names in it; nil if its kind is unknown.
   static func description(ofFolder names: [String]) -> String? {
@@ -64,10 +92,10 @@ enum ForeignFile {
       names.first { name in suffixes.contains { name.hasSuffix($0) } }
     }
     if names.contains("saved_model.pb") {
-      return "a TensorFlow SavedModel, which is not read; save the weights as HDF5"
+      return savedModel
     }
     if first(".weights.json") != nil, first(".weights.h5") != nil {
-      return "Keras weights in several files, which are not read together; name one of them"
+      return kerasWeights
     }
     if let weights = first(".h5", ".hdf5", ".keras") {
       return "a folder without safetensors files, but with '\(weights)'; name that"

@@ -8,10 +8,12 @@ extension CheckpointFile {
   /// - Parameters:
   ///   - path: the path of the file, folder or index.
   ///   - host: the host of libhdf5, used if the file is HDF5.
+  ///   - leavingOutDamaged: whether an HDF5 file with tensors that cannot be read is opened without
+  ///     them.
   /// - Throws: `io` if it cannot be read, `notACheckpoint` with a description of the file, or the
   ///   errors of that format.
   public static func open(
-    _ path: String, hdf5 host: HDF5Host = .helper
+    _ path: String, hdf5 host: HDF5Host = .helper, leavingOutDamaged: Bool = false
   ) throws(DiffError) -> any Checkpoint {
     let opened = try openAny(path, hdf5: host)
     guard !opened.isPublishedDelta else {
@@ -30,7 +32,8 @@ extension CheckpointFile {
       return try SafeTensorsFolder(path)
     }
     switch try CheckpointFormat(contentsOf: path) {
-    case .hdf5: return try HDF5Checkpoint(path, hdf5: host)
+    case .hdf5:
+      return try HDF5Checkpoint(path, hdf5: host, leavingOutDamaged: leavingOutDamaged)
     case .safetensors: return try SafeTensorsCheckpoint(path)
     }
   }

@@ -29,7 +29,7 @@ public struct OtherContent: Sendable, Hashable {
 
 extension File {
   /// Hashes `first` followed by all bytes of the file, or a range of them.
-  func digest(
+  package func digest(
     of range: Range<UInt64>? = nil, after first: [UInt8] = []
   ) throws(DiffError) -> Fingerprint {
     var stream = XXH3Stream()

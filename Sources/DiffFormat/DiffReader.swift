@@ -169,7 +169,11 @@ private func readHeader(
         .textMode, "damaged by a transfer in text mode; copy the file again, in binary mode",
         offset: 0)
     }
-    throw DiffError(.notADiff, "not a diff: it does not begin with the signature", offset: 0)
+    let start = try source.bytes(at: 0, count: Int(min(size, 512)))
+    throw DiffError(
+      .notADiff,
+      "not a diff: " + (WrappedFile.description(start) ?? "it does not begin with the signature"),
+      offset: 0)
   }
   guard head.count == Layout.headerSize else {
     throw DiffError(.truncated, "the file ends inside its header", offset: size)

@@ -131,4 +131,53 @@ import TestSupport
   private func code(of path: String) -> DiffError.Code? {
     #expect(throws: DiffError.self) { try HDF5Checkpoint(path) }?.code
   }
+
+  private func refusal(_ bytes: [UInt8]) throws -> DiffError? {
+    try Scratch.with { scratch in
+      try write(bytes, toFile: scratch("f.h5"))
+      return #expect(throws: DiffError.self) { try HDF5Checkpoint(scratch("f.h5")) }
+    }
+  }
+
+  @Test("contiguous and compact tensors whose storage has another size are refused")
+  func storageSizes() throws {
+    let path = TestFiles.path("Resources/indexes/btree1.h5")
+    let file = try HDF5Checkpoint(path)
+    let tensor = try #require(file["layer/w"])
+    guard case .contiguous(let offset) = tensor.storage else {
+      Issue.record("not contiguous")
+      return
+    }
+    let bytes = try contents(ofFile: path)
+    let layout = littleEndian([offset, tensor.byteCount])
+    let size = try #require(bytes.firstRange(of: layout)).lowerBound + 8
+    for stored in [0, tensor.byteCount - 1, tensor.byteCount + 1] {
+      var other = bytes
+      other.replaceSubrange(size..<size + 8, with: littleEndian([stored]))
+      let error = try refusal(other)
+      #expect(error?.code == .malformed && error?.tensor == "layer/w", "\(stored)")
+    }
+    // The first extent of its shape: what is left is less than what is stored.
+    #expect(bytes[1432] == 3 && tensor.shape.extents[0] == 3)
+    for extent in [0, 1, 2] as [UInt8] {
+      var other = bytes
+      other[1432] = extent
+      let error = try refusal(other)
+      #expect(error?.code == .malformed && error?.tensor == "layer/w", "\(extent)")
+    }
+  }
+
+  @Test("a file that libhdf5 does not open is refused with the reason")
+  func reasons() throws {
+    let bytes = try contents(ofFile: TestFiles.base)
+    let cut = bytes.count - 100
+    let truncated = try refusal(Array(bytes[..<cut]))
+    #expect(truncated?.message.contains("it has \(cut) of \(bytes.count) bytes") == true)
+    var newer = bytes
+    // The version of the superblock, which follows a user block.
+    newer[512 + 8] = 9
+    #expect(try refusal(newer)?.message.contains("written by a newer HDF5 than 1.") == true)
+    let writing = try refusal(contents(ofFile: TestFiles.path("Resources/writing.h5")))
+    #expect(writing?.message.contains("marked as open for writing") == true)
+  }
 }

@@ -25,6 +25,7 @@ import Testing
     var table = HDF5Table()
     table.tensors = tensors
     try table.check(fileSize: 1000)
+    if let error = table.damaged.first { throw error }
     return table
   }
 

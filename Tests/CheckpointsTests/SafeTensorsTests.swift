@@ -287,9 +287,13 @@ import TestSupport
       ("{\"error\": \"access is restricted\"}", "JSON"), ("\u{80}\u{2}}q", "a Python pickle"),
       (String(repeating: "\0", count: 600), "zeros only"),
       ("version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 2\n", "git lfs pull"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} model.weights.h5", "unzip -p FILE model.weights.h5"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} archive/data.pkl", "a PyTorch archive"),
-      ("PK\u{3}\u{4} PK\u{1}\u{2} w.npy", "a NumPy archive"),
+      (archive("model.weights.h5"), "unzip -p FILE model.weights.h5 > model.weights.h5"),
+      (
+        archive("model.weights.json", "model_00000.weights.h5", "model_00001.weights.h5"),
+        "its weights are in model_00000.weights.h5, model_00001.weights.h5, which are not read "
+          + "together; to extract one of them: unzip -p FILE model_00000.weights.h5 >"
+      ),
+      (archive("archive/data.pkl"), "a PyTorch archive"), (archive("w.npy"), "a NumPy archive"),
     ])
   func others(start: String, message: String) throws {
     try Scratch.with { scratch in
@@ -297,6 +301,45 @@ import TestSupport
       let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch("f")) }
       #expect(error?.code == .notACheckpoint)
       #expect(error?.message.contains(message) == true)
+    }
+  }
+
+  /// A ZIP archive without contents, but with a directory at its end.
+  private static func archive(_ names: String...) -> String {
+    func zeros(_ count: Int) -> String { String(repeating: "\0", count: count) }
+    let directory = names.map { name in
+      "PK\u{1}\u{2}" + zeros(24) + String(UnicodeScalar(UInt8(name.utf8.count))) + zeros(17) + name
+    }
+    return "PK\u{3}\u{4}" + directory.joined()
+  }
+
+  @Test(
+    "files that are recognized by their names are refused with a description",
+    arguments: [
+      ("saved_model.pb", "\u{8}\u{1}", "a TensorFlow SavedModel"),
+      ("model.weights.json", #"{"weight_map": {}}"#, "Keras weights in several files"),
+    ])
+  func othersByName(name: String, start: String, message: String) throws {
+    try Scratch.with { scratch in
+      try TestSupport.write(Array(start.utf8), toFile: scratch(name))
+      let error = #expect(throws: DiffError.self) { try CheckpointFile.open(scratch(name)) }
+      #expect(error?.code == .notACheckpoint)
+      #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test("members of an entry that the format does not define are kept in a copy")
+  func unknownMembers() throws {
+    try Scratch.with { scratch in
+      let header = #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"note":["x"]}}"#
+      try TestSupport.write(file(header, data: 1), toFile: scratch("f"))
+      let output = try CheckpointFile.open(scratch("f")).makeOutput(
+        at: scratch("copy"), rewriting: [], changing: [.insert("b", .u8, .scalar)],
+        overwriting: false)
+      try write([7], to: output.insert("b", .u8, .scalar), of: output)
+      try output.commit()
+      let text = String(decoding: try contents(ofFile: scratch("copy")), as: UTF8.self)
+      #expect(text.contains(#""data_offsets":[0,1],"note":["x"]}"#))
     }
   }
 

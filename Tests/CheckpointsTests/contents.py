@@ -1,6 +1,8 @@
 """Makes Resources/contents-1.h5 and contents-2.h5: two files with the same tensors, whose names say what
 else in them is equal in both, differs, or is in one of them only; and complex.h5, complex numbers in
-both byte orders; and lzf.h5, of which libhdf5 cannot read one tensor.
+both byte orders; and lzf.h5, of which libhdf5 cannot read one tensor. And datatypes-1.h5 and
+datatypes-2.h5, whose objects other than tensors differ in their datatypes alone, with datatypes-latest.h5,
+the first in the newest encoding; and writing.h5, as its writer leaves it if it is killed.
 
     contents.py Resources    # h5py
 """
@@ -59,3 +61,33 @@ with h5py.File(folder / "complex.h5", "w") as file:
 with h5py.File(folder / "lzf.h5", "w") as file:
     file.create_dataset("packed", data=np.arange(100, dtype="f4"), chunks=(10,), compression="lzf")
     file["plain"] = np.ones(3, "f4")
+
+for suffix, number in (("1", 1), ("2", 2), ("latest", 1)):
+    def one(first, second):
+        return first if number == 1 else second
+
+    # The newest that HDF5 1.10 reads.
+    version = ("v110", "v110") if suffix == "latest" else "earliest"
+    with h5py.File(folder / f"datatypes-{suffix}.h5", "w", libver=version) as file:
+        file["weights"] = np.arange(4, dtype="f4")
+        file.attrs["bits"] = one(np.int32(0x3F800000), np.float32(1))
+        file.attrs["sign"] = one(np.uint8(255), np.int8(-1))
+        names = h5py.enum_dtype({"A": 0, one("B", "C"): 1}, basetype="i1")
+        file.attrs.create("names", 1, dtype=names)
+        file.create_dataset("enumeration", data=np.array([0, 1], "i1"), dtype=names)
+        file["length"] = np.array([b"abc"], one("S3", "S9"))
+        file.create_dataset("text", data=[b"abc"], dtype=one("S3", h5py.string_dtype()))
+        integer = np.array([(0x3F800000,)], [("a", "i4")])
+        file["record"] = integer.view([("a", one("i4", "f4"))])
+        file.create_dataset("arrays", (1,), np.dtype((one("i4", "f4"), (2,))))
+        file.create_dataset("sequences", (1,), h5py.vlen_dtype(one("i4", "f4")))
+        file.create_dataset("null", data=h5py.Empty(one("f4", "f8")))
+        tagged = h5py.h5t.create(h5py.h5t.OPAQUE, 4)
+        tagged.set_tag(one(b"this", b"that"))
+        h5py.h5d.create(file.id, b"opaque", tagged, h5py.h5s.create_simple((1,)))
+
+with h5py.File(folder / "writing.h5", "w", libver="latest") as file:
+    file["weights"] = np.ones(3, "f4")
+    file.flush()
+    unfinished = (folder / "writing.h5").read_bytes()
+(folder / "writing.h5").write_bytes(unfinished)

@@ -227,8 +227,8 @@ def layout(path):
 
 
 # A compact dataset with fewer bytes than elements; an unusual float whose other name was not listed,
-# twice; a chunk that begins between two chunks.
-FOUND = ["1126.790", "1126.1853", "1126.2513", "1126.3963"]
+# twice; a chunk that begins between two chunks; datasets with more bytes than elements.
+FOUND = ["1126.790", "1126.1853", "1126.2513", "1126.3963", "aud1.216", "aud1.659", "aud4.124"]
 
 
 def main(folder, count, seed):

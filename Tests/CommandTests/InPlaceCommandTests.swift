@@ -154,4 +154,43 @@ import TestSupport
       }
     }
   }
+
+  @Test(
+    "of two processes that replace a file by a new one, the loser reports that",
+    arguments: ["h5", "safetensors"])
+  func replacingRace(suffix: String) throws {
+    try Scratch.with { scratch in
+      var random = SplitMix64(seed: TestSeed.value)
+      let model = try BigModel(scratch, &random, elements: 200_000)
+      let (base, tuned) = (scratch("model.\(suffix)"), scratch("head.\(suffix)"))
+      let (diff, kept) = (scratch("head.diff"), scratch("kept"))
+      if let format = CheckpointFormat(suffixOf: base) {
+        _ = try CheckpointFile.open(model.base).convert(to: base, format)
+      }
+      let output = try CheckpointFile.open(base).makeOutput(
+        at: tuned, rewriting: [], changing: [.insert("head", .u8, .scalar)], overwriting: false)
+      try output.write([7].span, to: output.insert("head", .u8, .scalar), at: 0)
+      try output.commit()
+      expectSuccess(try Diffkit.run("create", base, tuned, "-o", diff))
+      try write(contents(ofFile: base), toFile: kept)
+      for round in 0..<16 {
+        let answer = Answer(
+          try .run(
+            "sh",
+            [
+              "-c",
+              """
+              cp "$3" "$1"
+              "$0" apply "$1" "$2" --in-place & first=$!
+              "$0" apply "$1" "$2" --in-place & second=$!
+              wait $first; a=$?; wait $second; b=$?; [ $a$b = 00 ] || [ $a$b = 02 ] || [ $a$b = 20 ]
+              """, Diffkit.path, base, diff, kept,
+            ]))
+        #expect(answer.code == 0, "round \(round): \(answer)")
+        #expect(
+          answer.errors.isEmpty || answer.errors.contains("by another program"), "\(answer)")
+        expectSuccess(try Diffkit.run("compare", base, tuned), "same\n")
+      }
+    }
+  }
 }

@@ -45,6 +45,11 @@ import TestSupport
       }
       try expect("inspect-checkpoint", ["inspect", base])
       try expect("inspect-checkpoint", ["inspect", base, "--hash"])
+      var bytes = try contents(
+        ofFile: Repository.path + "/Tests/CheckpointsTests/Resources/indexes/btree1.h5")
+      bytes[1432] = 0
+      try write(bytes, toFile: files("damaged.h5"))
+      try expect("inspect-checkpoint", ["inspect", files("damaged.h5")], code: 2)
       try expect("stats-checkpoint", ["stats", base])
       try expect("compare", ["compare", exact, exact])
       try expect("compare", ["compare", exact, add], code: 1)

@@ -90,4 +90,13 @@ import TestSupport
         "not a regular file", "'-'")
     }
   }
+
+  @Test("a pipe that is named as a file is refused with the way to read it")
+  func pathOfPipe() throws {
+    try Fixture.with { files in
+      expectTrouble(
+        try shell(files, "cat exact.diff | diffkit apply base.h5 /dev/fd/0 -o out.h5"),
+        "/dev/fd/0: not a regular file; only a diff can be read from standard input, as '-'")
+    }
+  }
 }

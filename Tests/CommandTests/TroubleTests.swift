@@ -1,5 +1,7 @@
+import Checkpoints
 import Platform
 import StrictJSON
+import TensorCore
 import Testing
 import TestSupport
 
@@ -193,4 +195,49 @@ import TestSupport
   }
 
   private var samples: String { Repository.path + "/samples" }
+
+  @Test(
+    "a pointer, a compressed file or a web page in place of a diff is named",
+    arguments: [
+      ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+      ("\u{1F}\u{8B}\u{8}", "gunzip"), ("<!DOCTYPE html>", "a web page"), ("hello", "signature"),
+    ])
+  func foreign(start: String, message: String) throws {
+    try Fixture.with { files in
+      let path = files("foreign.diff")
+      try write(start.unicodeScalars.map { UInt8($0.value) }, toFile: path)
+      expectTrouble(try Diffkit.run("verify", path), path, "not a diff: ", message)
+      expectTrouble(try Diffkit.run("apply", files("base.h5"), path), path, message)
+    }
+  }
+
+  @Test("inspect lists tensors that cannot be read, and shows the others")
+  func unreadable() throws {
+    try Scratch.with { scratch in
+      let folder = Repository.path + "/Tests/CheckpointsTests/Resources/"
+      var bytes = try contents(ofFile: folder + "indexes/btree1.h5")
+      // An extent of a contiguous tensor.
+      bytes[1432] = 2
+      try write(bytes, toFile: scratch("shape.h5"))
+      for hash in [[], ["--hash"]] {
+        let answer = try Diffkit.run(["inspect", scratch("shape.h5")] + hash)
+        #expect((answer.code, answer.errors) == (2, ""))
+        #expect(answer.output.contains("not read:\n  layer/w: its elements take "))
+        #expect(answer.output.contains("packed") && !answer.output.contains("\nfingerprint"))
+      }
+      expectTrouble(
+        try Diffkit.run("stats", scratch("shape.h5")), "layer/w", "bytes are stored")
+
+      let file = try CheckpointFile.open(Repository.base)
+      let packed = try #require(file.tensors.first { $0.name == "model/packed" })
+      guard case .chunked(let chunks) = packed.storage else { throw DiffError(.usage, "chunked") }
+      var damaged = try contents(ofFile: Repository.base)
+      damaged[Int(chunks.chunks[1].offset) + 8] ^= 0xFF
+      try write(damaged, toFile: scratch("chunk.h5"))
+      expectSuccess(try Diffkit.run("inspect", scratch("chunk.h5")), "model/packed")
+      let hashed = try Diffkit.run("inspect", scratch("chunk.h5"), "--hash")
+      #expect((hashed.code, hashed.errors) == (2, ""))
+      #expect(hashed.output.contains("not read:\n  model/packed: "))
+    }
+  }
 }

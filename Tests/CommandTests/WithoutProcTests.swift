@@ -56,4 +56,21 @@ struct WithoutProcTests {
     let helper = try run(OutputFile.split(Diffkit.path).folder + "/diffkit-hdf5", [])
     #expect(helper.errors.contains("a helper that diffkit starts"))
   }
+
+  @Test("HDF5 files whose table and attributes change are replaced, by themselves too")
+  func replaced() throws {
+    try Scratch.with { scratch in
+      let folder = Repository.path + "/Tests/CheckpointsTests/Resources/keras-head-"
+      let (base, tuned) = (folder + "base.h5", folder + "tuned.h5")
+      let (model, diff) = (scratch("model.h5"), scratch("head.diff"))
+      try write(contents(ofFile: base), toFile: model)
+      expectSuccess(try diffkit("create", base, tuned, "-o", diff))
+      for arguments in [["--in-place"], ["-o", model, "--force"]] {
+        for (command, result) in [("apply", tuned), ("revert", base)] {
+          expectSuccess(try run(Diffkit.path, [command, model, diff] + arguments), "changed")
+          expectSuccess(try diffkit("compare", model, result), "same\n")
+        }
+      }
+    }
+  }
 }

@@ -300,4 +300,31 @@ import TestSupport
     #expect(DiffExtension(identifier: 2, bytes: made.bytes + [0]).attributes == nil)
     #expect(DiffExtension(identifier: 3, bytes: made.bytes).attributes == nil)
   }
+
+  @Test("the description of a model is named where shapes change and the other format has none")
+  func otherFormat() throws {
+    try Scratch.with { scratch in
+      let base = try open("base")
+      let bias = try #require(base.tensors.first { $0.name.description.hasSuffix("output/bias") })
+      let output = try base.makeOutput(at: scratch("tuned.h5"), rewriting: [], overwriting: false)
+      let wide = try output.reshape(bias, to: Shape(vector: 5))
+      try output.write([UInt8](repeating: 0, count: 20).span, to: wide, at: 0)
+      try output.commit()
+      let tuned = try CheckpointFile.open(scratch("tuned.h5"))
+      _ = try tuned.convert(to: scratch("tuned.safetensors"), .safetensors)
+      _ = try base.convert(to: scratch("base.safetensors"), .safetensors)
+      let bare = try CheckpointFile.open(scratch("tuned.safetensors"))
+      let bareBase = try CheckpointFile.open(scratch("base.safetensors"))
+      for (from, to) in [(base, bare), (bareBase, tuned)] {
+        let sink = MemorySink()
+        let summary = try Diffs.create(from: from, to: to, into: sink)
+        #expect(summary.notCarried.map(\.name).contains("/, attribute 'model_config'"))
+        let notes = try Diffs.notes(on: [DiffReader(bytes: sink.bytes)], to: base)
+        #expect(notes.count == 1)
+        #expect(notes.first?.hasSuffix("reshaped tensors: model_config") == true)
+      }
+      let same = try Diffs.create(from: base, to: bareBase, into: MemorySink())
+      #expect(same.notCarried.isEmpty)
+    }
+  }
 }

@@ -98,4 +98,80 @@ import TestSupport
       #expect(try folder.compare(with: file).areSame)
     }
   }
+
+  private func openTypes(_ suffix: String) throws -> any Checkpoint {
+    try CheckpointFile.open(Self.resources + "datatypes-\(suffix).h5")
+  }
+
+  @Test("objects and attributes of equal bytes differ if their datatypes do, however encoded")
+  func datatypes() throws {
+    let one = try openTypes("1")
+    let comparison = try one.compare(with: openTypes("2"))
+    #expect(comparison.haveSameTensors && !comparison.areSame)
+    #expect(comparison.others.count == 11)
+    for other in comparison.others { #expect(other.state == .different, "\(other)") }
+    #expect(try one.compare(with: openTypes("latest")).areSame)
+  }
+
+  @Test("a diff names attributes of which only the datatype differs")
+  func datatypesInDiffs() throws {
+    let summary = try Diffs.create(from: openTypes("1"), to: openTypes("2"), into: MemorySink())
+    let names = summary.notCarried.map(\.name)
+    for name in ["names", "bits", "sign"] {
+      #expect(names.contains(TensorName("/, attribute '\(name)'")), "\(names)")
+    }
+  }
+
+  @Test("the bytes before the HDF5 part of a file are compared")
+  func userBlock() throws {
+    try Scratch.with { scratch in
+      var bytes = try contents(ofFile: Self.resources + "user-block.h5")
+      bytes[0] ^= 1
+      try write(bytes, toFile: scratch("other.h5"))
+      let comparison = try CheckpointFile.open(Self.resources + "user-block.h5")
+        .compare(with: CheckpointFile.open(scratch("other.h5")))
+      #expect(comparison.haveSameTensors && !comparison.areSame)
+      #expect(comparison.others.filter { $0.state != .equal }.map(\.kind) == ["the user block"])
+    }
+  }
+
+  @Test("members of a safetensors header entry that the format does not define are compared")
+  func unknownMembers() throws {
+    try Scratch.with { scratch in
+      for (path, note) in [("a", ""), ("b", #","note":"b""#), ("c", #","note":"c""#)] {
+        let header = #"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]\#(note)}}"#
+        try write(
+          littleEndian([UInt64(header.utf8.count)]) + Array(header.utf8) + [1],
+          toFile: scratch(path))
+      }
+      for (one, other, state) in [("a", "b", "only-in-second"), ("b", "c", "different")] {
+        let comparison = try CheckpointFile.open(scratch(one))
+          .compare(with: CheckpointFile.open(scratch(other)))
+        #expect(comparison.haveSameTensors && !comparison.areSame)
+        #expect(comparison.others.map(\.state.rawValue) == [state])
+      }
+    }
+  }
+
+  @Test("hidden and empty folders of a folder are compared, and no matter for a diff")
+  func hiddenFolders() throws {
+    try Scratch.with { scratch in
+      for name in ["m", "n"] {
+        for folder in ["", "/.cache", "/sub"] { try makeFolder(scratch(name + folder)) }
+        try make(scratch("\(name)/model.safetensors"), "U8", byte: 1)
+        try write(Array(name.utf8), toFile: scratch("\(name)/.cache/x"))
+      }
+      try makeFolder(scratch("n/sub/empty"))
+      let (one, other) = (
+        try CheckpointFile.open(scratch("m")), try CheckpointFile.open(scratch("n"))
+      )
+      let comparison = try one.compare(with: other)
+      #expect(comparison.haveSameTensors && !comparison.areSame)
+      let others = comparison.others.filter { $0.state != .equal }
+      #expect(others.map(\.name) == [".cache/x", "sub", "sub/empty"])
+      #expect(others.map(\.state) == [.different, .onlyInFirst, .onlyInSecond])
+      let summary = try Diffs.create(from: one, to: other, into: MemorySink())
+      #expect(!summary.notCarried.contains { $0.name == ".cache/x" })
+    }
+  }
 }

@@ -116,4 +116,45 @@ import TestSupport
       #expect(try contents(ofFile: scratch("a/adapter_config.json")) == before)
     }
   }
+
+  @Test("a head that the base has, too, is written whole if the base is given")
+  func changedHead() throws {
+    let head: [UInt8] = [2, 3]
+    let shape = Shape(vector: 2)
+    let result: [UInt8] = [2, 7]
+    let matrix = try #require(Shape([4, 6]))
+    let zeros = [UInt8](repeating: 0, count: 96)
+    let diff = try DiffReader(
+      bytes: Contents([
+        Contents.Tensor(
+          DiffEntry(
+            "classifier.weight", .xor, .u8, shape, base: .of(.u8, shape, head.span),
+            result: .of(.u8, shape, result.span)), Changes([1], [4])),
+        Contents.Tensor(
+          DiffEntry(
+            "layer.weight", .add(values: .f16, scale: 0), .f32, matrix,
+            base: .of(.f32, matrix, zeros.span)), Changes([23], [0x00, 0x34])),
+      ]).encoded())
+    try Scratch.with { scratch in
+      let error = #expect(throws: DiffError.self) {
+        try Diffs.export(diff, to: scratch("a"), .shira)
+      }
+      #expect(error?.code == .unsupported && error?.remedy == .base)
+      #expect(error?.tensor == "classifier.weight")
+      func base(_ head: [UInt8]) -> MemoryCheckpoint {
+        MemoryCheckpoint([
+          MemoryTensor("classifier.weight", .u8, shape, head),
+          MemoryTensor("layer.weight", .f32, matrix, zeros),
+        ])
+      }
+      let wrong = #expect(throws: DiffError.self) {
+        try Diffs.export(diff, to: scratch("a"), .shira, base: base([2, 4]))
+      }
+      #expect(wrong?.code == .wrongBase && !scratch.exists("a"))
+      let summary = try Diffs.export(diff, to: scratch("a"), .shira, base: base(head))
+      #expect((summary.tensors, summary.heads) == (1, 1))
+      let file = try CheckpointFile.open(scratch("a/adapter_model.safetensors"))
+      #expect(try Self.bytes("base_model.model.classifier.weight", of: file) == result)
+    }
+  }
 }

@@ -19,6 +19,8 @@ public final class HDF5Checkpoint: Checkpoint {
   public let skipped: [SkippedObject]
   /// The text attributes of the root group.
   public let metadata: [String: String]
+  /// The errors of tensors that cannot be read and are left out.
+  public let damaged: [DiffError]
 
   let host: HDF5Host
   let file: File
@@ -30,16 +32,21 @@ public final class HDF5Checkpoint: Checkpoint {
   /// - Parameters:
   ///   - path: the path of the file.
   ///   - host: the host of libhdf5.
+  ///   - leavingOutDamaged: whether a file with tensors that cannot be read is opened without them.
   /// - Throws: `io` if it cannot be read or the helper is missing; `notACheckpoint` if libhdf5 does
   ///   not open it; `malformed` or `unsupportedCheckpoint` if its structure is damaged.
   /// - Complexity: O(n log n) in objects and chunks.
-  public init(_ path: String, hdf5 host: HDF5Host = .helper) throws(DiffError) {
+  public init(
+    _ path: String, hdf5 host: HDF5Host = .helper, leavingOutDamaged: Bool = false
+  ) throws(DiffError) {
     self.path = path
     self.host = host
     file = try File(ofCheckpoint: path)
     hdf5 = HDF5Client(host, file, .reading)
     chunks = ChunkReader(file)
     let table = try hdf5.table()
+    if !leavingOutDamaged, let error = table.damaged.first { throw error.at(path: path) }
+    damaged = table.damaged
     tensors = table.tensors
     skipped = table.skipped
     metadata = table.metadata

@@ -5,7 +5,7 @@ import TensorCore
 package final class HDF5Helper: HDF5Session {
   /// The protocol version, which must be the same on both sides; it changes with every change of
   /// the messages.
-  package static let version = "4"
+  package static let version = "5"
   /// The helper's exit status if it has another version.
   package static let otherVersion: Int32 = 65
   /// The helper's exit status if its file no longer exists.

@@ -30,7 +30,7 @@ final class PatchOutput: CheckpointOutput {
       }
       let writable = try File(file.path, writable: true)
       guard try writable.isSame(as: file) else {
-        throw DiffError(.changed, "was replaced while it was read", path: file.path)
+        throw .changedMeanwhile(file.path)
       }
       files.append(writable)
     }
@@ -51,6 +51,8 @@ final class PatchOutput: CheckpointOutput {
         path: file.path, remedy: .newOutput)
     }
     let status = try file.status()
+    // A file without a name has been replaced by a new one.
+    guard status.st_nlink > 0 else { throw .changedMeanwhile(file.path) }
     guard status.st_mode & 0o222 != 0 else {
       throw DiffError(
         .unsupportedCheckpoint,

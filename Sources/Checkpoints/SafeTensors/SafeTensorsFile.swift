@@ -1,3 +1,4 @@
+import StrictJSON
 import SystemSupport
 import TensorCore
 
@@ -30,16 +31,20 @@ struct SafeTensorsFile: Sendable {
     }
   }
 
-  /// Returns the tensors of unsupported types, with hashes, and the entries of the metadata.
+  /// Returns the entries of the metadata, the members of tensors' entries that the format does not
+  /// define, and the tensors of unsupported types, with hashes.
   func otherContents(withWeights: Bool) throws(DiffError) -> [OtherContent] {
     let metadata = header.metadataTexts.sorted { $0.key < $1.key }.map { key, text in
       OtherContent(
         "__metadata__", attribute: key, "metadata", XXH3.hash128(Array(text.utf8).span))
     }
+    let members = header.items.filter { $0.type != nil && !$0.others.isEmpty }.map {
+      OtherContent($0.name, "other members of its header entry", XXH3.hash128($0.otherText.span))
+    }
     let others = withWeights ? header.items.filter { $0.type == nil } : []
-    return try metadata
+    return try metadata + members
       + others.map { (item) throws(DiffError) in
-        let extents = item.extents.flatMap(\.littleEndianBytes)
+        let extents = item.extents.flatMap(\.littleEndianBytes) + item.otherText
         return OtherContent(
           item.name, "elements of type \(item.dtype)",
           try file.digest(
@@ -56,5 +61,12 @@ struct SafeTensorsFile: Sendable {
     do { try file.read(at: first + offset, into: &buffer) } catch {
       throw error.at(tensor: tensor.name)
     }
+  }
+}
+
+extension SafeTensorsHeader.Item {
+  /// The text of the members that the format does not define; empty if there are none.
+  fileprivate var otherText: [UInt8] {
+    others.isEmpty ? [] : Array(JSONValue.object(others).compact.utf8)
   }
 }

@@ -82,7 +82,8 @@ public final class SafeTensorsFolder: Checkpoint {
     for part in parts {
       contents += try part.otherContents(withWeights: withWeights).filter { $0.attribute == nil }
     }
-    for name in try otherFiles where withWeights || !otherWeights.contains(name) {
+    for name in try unlistedNames
+    where withWeights || !otherWeights.contains(name) && !isHiddenFolder(name) {
       try add(name, to: &contents)
     }
     addUnnamed(try Folder.unnamedCount(folder), in: "", to: &contents)
@@ -98,8 +99,13 @@ public final class SafeTensorsFolder: Checkpoint {
     guard Folder.exists(path) else {
       return contents.append(OtherContent(TensorName(name), "a file", try File(path).digest()))
     }
-    for inner in try Folder.names(path) { try add("\(name)/\(inner)", to: &contents) }
-    addUnnamed(try Folder.unnamedCount(path), in: "\(name)/", to: &contents)
+    let (names, unnamed) = (try Folder.names(path), try Folder.unnamedCount(path))
+    if names.isEmpty && unnamed == 0 {
+      let none: [UInt8] = []
+      contents.append(OtherContent(TensorName(name), "an empty folder", XXH3.hash128(none.span)))
+    }
+    for inner in names { try add("\(name)/\(inner)", to: &contents) }
+    addUnnamed(unnamed, in: "\(name)/", to: &contents)
   }
 
   /// Adds files that cannot be opened by their names, and so are not compared.
@@ -109,16 +115,24 @@ public final class SafeTensorsFolder: Checkpoint {
       OtherContent(TensorName("\(prefix)\u{FFFD}"), "files whose names are not UTF-8", nil))
   }
 
-  /// Names of what else the folder holds and a copy of it gets: all but hidden folders, which are
-  /// about this place and not about the model, as `.git` and `.cache` are.
+  /// The names of what else the folder holds and a copy of it gets: all but hidden folders, which
+  /// belong to this folder and not to the model, as `.git` and `.cache` do.
   var otherFiles: [String] {
+    get throws(DiffError) { try unlistedNames.filter { !isHiddenFolder($0) } }
+  }
+
+  /// The names of what the folder holds besides the files with tensors and their index.
+  private var unlistedNames: [String] {
     get throws(DiffError) {
       let known = Set(index.parts + [index.name].compactMap { $0 })
       return try Folder.names(folder).filter {
         !known.contains($0) && !$0.hasSuffix(Journal.newSuffix)
-          && !($0.hasPrefix(".") && Folder.exists("\(folder)/\($0)"))
       }
     }
+  }
+
+  private func isHiddenFolder(_ name: String) -> Bool {
+    name.hasPrefix(".") && Folder.exists("\(folder)/\(name)")
   }
 
   /// Starts a copy of the folder at `path`: the files with tensors, the index, and every other

@@ -33,7 +33,10 @@ extension SafeTensorsHeader.Item {
     }
     self.init(
       name: TensorName(member.name), type: Self.types[dtype], dtype: dtype, extents: shape.extents,
-      range: begin..<end)
+      range: begin..<end,
+      others: (member.value.members ?? []).filter {
+        !["dtype", "shape", "data_offsets"].contains($0.name)
+      })
   }
 
   /// Returns a non-negative integer of the header.

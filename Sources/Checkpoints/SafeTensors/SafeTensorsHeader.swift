@@ -17,6 +17,8 @@ struct SafeTensorsHeader: Sendable {
     var extents: [UInt64]
     /// The byte range, relative to the end of the header.
     var range: Range<UInt64>
+    /// Other members of the entry, which the format does not define.
+    var others: [JSONValue.Member] = []
   }
 
   /// The members of `__metadata__`, in the order of the file; nil if it is absent.
@@ -124,10 +126,11 @@ struct SafeTensorsHeader: Sendable {
       members.append(
         .init(
           item.name.description,
-          .object([
-            .init("dtype", .string(item.dtype)), .init("shape", numbers(item.extents)),
-            .init("data_offsets", numbers([item.range.lowerBound, item.range.upperBound])),
-          ])))
+          .object(
+            [
+              .init("dtype", .string(item.dtype)), .init("shape", numbers(item.extents)),
+              .init("data_offsets", numbers([item.range.lowerBound, item.range.upperBound])),
+            ] + item.others)))
     }
     var json = Array(JSONValue.object(members).compact.utf8)
     while json.count % 8 != 0 || json.count + 8 < least { json.append(UInt8(ascii: " ")) }

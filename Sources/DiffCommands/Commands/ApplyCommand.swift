@@ -175,13 +175,15 @@ struct TransferOptions: ParsableArguments {
       if !inPlace { try outputs.checkOutput(output) }
       return try preview(readers, direction, to: base, options, notes, adapted: moreNotes)
     }
+    // Before the base is replaced: libhdf5 opens it by its path if there is no /proc.
+    let changeNotes = try self.notes(on: readers, direction, to: base, options, adapted: moreNotes)
     let outcome =
       try inPlace
       ? Diffs.applyInPlace(readers, direction, to: base, options, progress: show)
       : Diffs.apply(readers, direction, to: base, output: output, options, progress: show)
     if !inPlace && outcome != .alreadyDone { notes += try base.notesOnCopying() }
     if outcome != .alreadyDone && outcome != .copied {
-      notes += try self.notes(on: readers, direction, to: base, options, adapted: moreNotes)
+      notes += changeNotes
     } else {
       notes += Self.notes(onNothingDone: readers, direction, undo: options.undoPath)
     }

@@ -34,10 +34,10 @@ struct InspectCommand: ParsableCommand {
       return try DiffInspection(openDiff(file, network.remote, fetchingAll: false))
         .print(json: json.json)
     }
-    let checkpoint = try CheckpointFile.open(file)
+    let checkpoint = try CheckpointFile.open(file, leavingOutDamaged: true)
     let inspection = try CheckpointInspection(checkpoint, hashing: hash)
     try inspection.print(json: json.json)
-    if inspection.tensors.contains(where: { $0.trouble != nil }) { throw ExitStatus.trouble }
+    if !inspection.unread.isEmpty { throw ExitStatus.trouble }
   }
 }
 

@@ -25,6 +25,11 @@ struct CheckpointInspection: CommandOutput {
       name = object.name.description
       reason = object.reason + (object.remedy.map { " (\($0.commandLine))" } ?? "")
     }
+
+    fileprivate init(_ error: DiffError) {
+      name = error.tensor?.description ?? ""
+      reason = error.message
+    }
   }
 
   let path, format: String
@@ -33,6 +38,8 @@ struct CheckpointInspection: CommandOutput {
   /// The fingerprint of the whole checkpoint, if all tensors were hashed and names are unambiguous.
   let fingerprint: String?
   let tensors: [Tensor]
+  /// The tensors of which not even type and shape can be read.
+  let damaged: [Skipped]
   let skipped: [Skipped]
 
   init(_ checkpoint: any Checkpoint, hashing: Bool) throws(DiffError) {
@@ -52,7 +59,9 @@ struct CheckpointInspection: CommandOutput {
           fingerprint = hash.description
         } catch {
           // This concerns one tensor only: the others can be hashed.
-          guard error.code == .unsupportedCheckpoint else { throw error }
+          guard [.unsupportedCheckpoint, .malformed, .checksum].contains(error.code) else {
+            throw error
+          }
           trouble = error.message
         }
       }
@@ -63,9 +72,16 @@ struct CheckpointInspection: CommandOutput {
         fingerprint: fingerprint, trouble: trouble)
     }
     fingerprint =
-      !hashing || hashes.count < checkpoint.tensors.count
+      !hashing || hashes.count < checkpoint.tensors.count || !checkpoint.damaged.isEmpty
       ? nil : Fingerprint.ofCheckpoint(hashes.filter { !$0.name.isOptimizerState })?.description
-    skipped = checkpoint.skipped.map(Skipped.init)
+    damaged = checkpoint.damaged.map { Skipped($0) }
+    skipped = checkpoint.skipped.map { Skipped($0) }
+  }
+
+  /// The names of tensors that cannot be read, or not whole, with reasons.
+  var unread: [(name: String, reason: String)] {
+    damaged.map { ($0.name, $0.reason) }
+      + tensors.compactMap { tensor in tensor.trouble.map { (tensor.name, $0) } }
   }
 
   var text: String {
@@ -87,10 +103,9 @@ struct CheckpointInspection: CommandOutput {
         ] + (isHashed ? [tensor.fingerprint ?? "–"] : []))
     }
     var out = fieldLines(pairs) + "\n" + table.text
-    let unreadable = tensors.filter { $0.trouble != nil }
-    if !unreadable.isEmpty { out += "\nnot read:\n" }
-    for tensor in unreadable {
-      out += "  \(tensor.name.escapingControls): \((tensor.trouble ?? "").escapingControls)\n"
+    if !unread.isEmpty { out += "\nnot read:\n" }
+    for (name, reason) in unread {
+      out += "  \(name.abbreviated().escapingControls): \(reason.escapingControls)\n"
     }
     if !skipped.isEmpty { out += "\nnot tensors, ignored:\n" }
     for object in skipped {

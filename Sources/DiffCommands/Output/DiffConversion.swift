@@ -21,7 +21,9 @@ struct DiffConversion: ParsableArguments {
   var to: ConversionTarget?
 
   @Option(
-    help: "The base checkpoint, required to import a diff or to write a delta.",
+    help: ArgumentHelp(
+      "The base checkpoint, required to import a diff, to write a delta, or to write SHiRA with a "
+        + "head that the base has, too."),
     completion: .file())
   var base: String?
 
@@ -71,7 +73,10 @@ struct DiffConversion: ParsableArguments {
         try convert(try openDiff(input), to: output, delta, force: force, report)
         return true
       }
-      if let option = base.map({ _ in "--base" }) ?? map.path.map({ _ in "--map" }) {
+      let takesBase = try base != nil && exportFormat(output) == .shira
+      if let option = base.flatMap({ _ in takesBase ? nil : "--base" })
+        ?? map.path.map({ _ in "--map" })
+      {
         throw DiffError(
           .usage, "\(option) applies to files of other tools only; the input is a diff", path: input
         )
@@ -131,7 +136,8 @@ struct DiffConversion: ParsableArguments {
       throw DiffError(
         .usage, "--values applies to diffs only; '\(target.rawValue)' has a fixed type")
     }
-    let summary = try Diffs.export(diff, to: output, target, overwriting: force)
+    let base = try base.map { try CheckpointFile.open($0) }
+    let summary = try Diffs.export(diff, to: output, target, base: base, overwriting: force)
     try report.print(DiffConversionOutput(output, target.rawValue, summary))
   }
 

@@ -17,8 +17,7 @@ struct InputStamps {
   /// Throws `changed` if a file has changed.
   func check() throws(DiffError) {
     for (path, stamp) in stamps where FileStamp(path) != stamp {
-      throw DiffError(
-        .changed, "was changed by another program while it was read; try again", path: path)
+      throw .changedMeanwhile(path)
     }
   }
 }

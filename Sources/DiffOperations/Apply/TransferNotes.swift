@@ -14,15 +14,20 @@ extension Diffs {
   ) throws(DiffError) -> [String] {
     let changes = try TensorPlan.all(diffs, direction, on: base, names).compactMap(\.tableChange)
     var notes = try base.notes(onChanging: changes)
-    guard base.format == .hdf5, changes.contains(where: \.changesNames) else { return notes }
+    guard base.format == .hdf5, !changes.isEmpty else { return notes }
     var left = Set(try CarriedAttributes(diffs, direction, on: base, names).foreign.map(\.name))
     // A diff that carries attributes carries all that change.
     if diffs.contains(where: \.attributes.isEmpty) {
-      left.formUnion(try base.otherContents().compactMap(\.attribute).filter(\.listsTensors))
+      // A reshaped tensor keeps its name.
+      let changesNames = changes.contains(where: \.changesNames)
+      left.formUnion(
+        try base.otherContents(withWeights: false).compactMap(\.attribute).filter {
+          changesNames ? $0.describesTensors : $0.describesShapes
+        })
     }
     if !left.isEmpty {
       notes.append(
-        "attributes are unchanged and may not fit the inserted or deleted tensors: "
+        "attributes are unchanged and may not fit the inserted, deleted or reshaped tensors: "
           + left.sorted().joined(separator: ", "))
     }
     return notes
@@ -68,8 +73,12 @@ extension TableChange {
 }
 
 extension String {
-  /// True if this is the name of an attribute in which Keras lists the tensors of a model.
-  fileprivate var listsTensors: Bool {
-    hasPrefix("layer_names") || hasPrefix("weight_names") || hasPrefix("model_config")
+  /// True if this is the name of an attribute in which Keras lists or describes the tensors of a
+  /// model.
+  var describesTensors: Bool {
+    hasPrefix("layer_names") || hasPrefix("weight_names") || describesShapes
   }
+
+  /// True if this is the name of the attribute in which Keras describes the layers of a model.
+  var describesShapes: Bool { hasPrefix("model_config") }
 }

@@ -34,15 +34,20 @@ struct AdditiveReader: Sendable {
 extension DiffReader {
   /// Returns the additions of a diff that otherwise holds only whole tensors.
   ///
-  /// - Parameter done: the operation as a participle, for the message «cannot be …».
+  /// - Parameters:
+  ///   - done: the operation as a participle, for the message «cannot be …».
+  ///   - besidesExact: whether the diff may also hold exact changes.
   /// - Throws: `unsupported` for exact changes.
-  func additions(_ done: String) throws(DiffError) -> [AdditiveReader] {
+  func additions(
+    _ done: String, besidesExact: Bool = false
+  ) throws(DiffError) -> [AdditiveReader] {
     var additions: [AdditiveReader] = []
     for entry in self {
       switch entry.operation {
       case .add: if let addition = AdditiveReader(entry, of: self) { additions.append(addition) }
       case .insert, .delete: break
       case .xor, .replace, .reshape:
+        guard !besidesExact else { continue }
         throw DiffError(
           .unsupported,
           "'\(entry.operation.name)' is an exact change, which cannot be \(done)",

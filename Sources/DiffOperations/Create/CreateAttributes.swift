@@ -15,7 +15,14 @@ struct AttributeDifferences {
     from base: any Checkpoint, to tuned: any Checkpoint, _ pairs: [TensorPair],
     _ options: CreateOptions
   ) throws(DiffError) {
-    guard base.format != nil, base.container == tuned.container else { return }
+    let changesTable = pairs.contains { $0.base == nil || $0.tuned == nil || $0.isReshape }
+    guard base.format != nil, base.container == tuned.container else {
+      let changesNames = pairs.contains { $0.base == nil || $0.tuned == nil }
+      if changesTable {
+        notCarried = try Self.models(in: [base, tuned], changingNames: changesNames)
+      }
+      return
+    }
     let before = try base.otherContents(withWeights: false)
     var after = try tuned.otherContents(withWeights: false)
     let common = pairs.compactMap { pair in
@@ -30,16 +37,16 @@ struct AttributeDifferences {
         after[index].name = name == "" ? "/" : name
       }
     }
-    let changesTable = pairs.contains { $0.base == nil || $0.tuned == nil || $0.isReshape }
     let old = Self.values(before)
     let new = Self.values(after)
     let skipped = Set((base.skipped + tuned.skipped).map(\.name))
     for other in compareOthers(before, after) where other.state != .equal {
       guard options.includesOptimizer || !other.name.isOfOptimizer else { continue }
       let key = Key(object: other.name, name: TensorName(other.attribute ?? ""))
+      // Texts that are equal differ in their datatype, which is not carried.
       let isKnown =
         other.attribute != nil && (old[key] != nil || other.state == .onlyInSecond)
-        && (new[key] != nil || other.state == .onlyInFirst)
+        && (new[key] != nil || other.state == .onlyInFirst) && old[key] != new[key]
       let isOfTensors = !areRenamed || move?.reaches(other.name) == true
       if changesTable, isKnown, isOfTensors, base.format == .hdf5 {
         carried.append(
@@ -54,6 +61,26 @@ struct AttributeDifferences {
             reason: name == nil ? "\(other.kind) that differs" : "differs"))
       }
     }
+  }
+
+  /// Returns the attributes that describe the tensors of a model and have no counterpart in the
+  /// other of two formats.
+  private static func models(
+    in checkpoints: [any Checkpoint], changingNames: Bool
+  ) throws(DiffError) -> [SkippedObject] {
+    var models: [SkippedObject] = []
+    for checkpoint in checkpoints where checkpoint.format == .hdf5 {
+      for content in try checkpoint.otherContents(withWeights: false) {
+        guard let name = content.attribute,
+          changingNames ? name.describesTensors : name.describesShapes
+        else { continue }
+        models.append(
+          SkippedObject(
+            name: TensorName("\(content.name), attribute '\(name)'"),
+            reason: "describes tensors of \(checkpoint.path); the other format has no attributes"))
+      }
+    }
+    return models
   }
 
   private struct Key: Hashable {

@@ -10,13 +10,18 @@ extension Diffs {
   /// SHiRA is written as a folder that PEFT loads, or, if `path` ends in `.safetensors`, as the
   /// weights alone.
   ///
+  /// - Parameter base: the base, for SHiRA: exact changes are written as the whole tensors that
+  ///   they result in.
   /// - Throws: `unsupported` for exact changes, deleted tensors and others that the format cannot
-  ///   represent; `exists`, `io`.
+  ///   represent; `wrong-base`, `exists`, `io`.
   /// - Complexity: O(changes); memory for the changes of one tensor.
   public static func export(
-    _ diff: DiffReader, to path: String, _ format: ExchangeFormat, overwriting: Bool = false
+    _ diff: DiffReader, to path: String, _ format: ExchangeFormat,
+    base: (any Checkpoint)? = nil, overwriting: Bool = false
   ) throws(DiffError) -> ExchangeSummary {
-    let additions = try diff.additions("exported")
+    // SHiRA has whole tensors besides additions.
+    let additions = try diff.additions(
+      "exported", besidesExact: format == .shira && diff.contains(where: \.isAddition))
     let wholes = diff.filter { !$0.isAddition }
     var arrays: [(name: TensorName, type: ElementType, shape: Shape)] = []
     var adapter: ShiraAdapter?
@@ -29,14 +34,20 @@ extension Diffs {
       }
     }
     for entry in wholes {
-      guard entry.operation == .insert, let name = format.headName(entry.name) else {
+      let isChange = format == .shira && entry.operation != .insert && entry.operation != .delete
+      guard entry.operation == .insert || isChange && base != nil,
+        let name = format.headName(entry.name)
+      else {
         throw DiffError(
           .unsupported,
           "'\(format.rawValue)' cannot represent a tensor with the operation "
-            + "'\(entry.operation.name)'",
-          path: diff.path, tensor: entry.name, remedy: .leaveOut)
+            + "'\(entry.operation.name)'" + (isChange ? " without the base" : ""),
+          path: diff.path, tensor: entry.name, remedy: isChange ? .base : .leaveOut)
       }
-      arrays.append((name, entry.type, entry.shape))
+      arrays.append((name, entry.type, entry.newShape ?? entry.shape))
+    }
+    let tuned = try base.map { (base) throws(DiffError) in
+      try LinkedCheckpoint(base, DiffStep.all([diff], .apply))
     }
     var folder: OutputFolder?
     if adapter != nil && !path.hasSuffix(".safetensors") { folder = try OutputFolder(path) }
@@ -53,8 +64,12 @@ extension Diffs {
     }
     for entry in wholes {
       var bytes: [UInt8] = []
-      var pages = diff.pages(of: entry)
-      while let changes = try pages.next() { bytes.append(copying: changes.values) }
+      if let tuned, entry.operation != .insert {
+        bytes = try tuned.elements(of: entry, diff)
+      } else {
+        var pages = diff.pages(of: entry)
+        while let changes = try pages.next() { bytes.append(copying: changes.values) }
+      }
       try output.write(next: bytes)
       summary.heads += 1
     }
@@ -64,6 +79,24 @@ extension Diffs {
       try folder.commit()
     }
     return summary
+  }
+}
+
+extension LinkedCheckpoint {
+  /// Returns the elements that an exact change results in, after verification.
+  fileprivate func elements(
+    of entry: DiffEntry, _ diff: DiffReader
+  ) throws(DiffError) -> [UInt8] {
+    guard let tensor = try TensorNames(self).find(entry.name),
+      try fingerprint(of: tensor) == entry.result
+    else {
+      throw DiffError(
+        .wrongBase, "is not the one that '\(diff.path ?? "the diff")' was made for", path: path,
+        tensor: entry.name)
+    }
+    var bytes: [UInt8] = []
+    try read(tensor, 0..<tensor.byteCount, into: &bytes)
+    return bytes
   }
 }
 

@@ -3,8 +3,8 @@ import Checkpoints
 import Platform
 import TensorCore
 
-/// A hash of elements of any datatype: of the characters of texts, the paths of references, and the
-/// bytes of all others.
+/// A hash of elements of any datatype, and of the datatype itself: of the characters of texts, the
+/// paths of references, and the bytes of all others.
 final class HDF5Digest {
   private let file: hid_t
   private var stream = XXH3Stream()
@@ -30,21 +30,15 @@ final class HDF5Digest {
 
   func add(_ number: Int) { stream.update(UInt64(number).littleEndianBytes.span) }
 
-  func add(datatype: hid_t) throws(DiffError) {
-    let what = "cannot read a datatype"
-    var size = 0
-    try unsafe H5Tencode(datatype, nil, &size).orThrow(what)
-    var bytes = [UInt8](repeating: 0, count: size)
-    try unsafe H5Tencode(datatype, &bytes, &size).orThrow(what)
-    add(bytes.span)
-  }
-
   func add(attribute: hid_t) throws(DiffError) {
     let what = "cannot read an attribute"
     let space = try HDF5Handle(H5Aget_space(attribute), what)
     let datatype = try HDF5Handle(H5Aget_type(attribute), what)
     let elements = try HDF5Elements(datatype.id)
     let count = try add(space: space.id)
+    // h5py writes an empty list of texts as one of numbers.
+    let isEmptyList = count == 0 && H5Sget_simple_extent_type(space.id) == H5S_SIMPLE
+    if !isEmptyList { try add(datatype: datatype.id) }
     guard count > 0 else { return }
     guard count <= Self.maximumSize / elements.size else { throw DiffError(.limit, what) }
     try unsafe add(count, elements, datatype: datatype.id, space: space.id) { bytes in
@@ -56,6 +50,8 @@ final class HDF5Digest {
     let what = "cannot be read"
     let creation = try HDF5Handle(H5Dget_create_plist(dataset), what)
     let space = try HDF5Handle(H5Dget_space(dataset), what)
+    let datatype = try HDF5Handle(H5Dget_type(dataset), what)
+    try add(datatype: datatype.id)
     let count = try add(space: space.id)
     let layout = try HDF5Library.value(what) { H5Pget_layout(creation.id) }
     if layout == H5D_VIRTUAL { return try add(sourcesOf: creation.id) }
@@ -63,7 +59,6 @@ final class HDF5Digest {
     try files.orThrow(what)
     if files > 0 { return try add(filesOf: creation.id, files) }
     for filter in try HDF5Filter.all(of: creation.id) { try filter.requireAvailable() }
-    let datatype = try HDF5Handle(H5Dget_type(dataset), what)
     let elements = try HDF5Elements(datatype.id)
     guard count > 0 else { return }
     guard count <= Self.maximumSize / elements.size,
@@ -90,10 +85,11 @@ final class HDF5Digest {
     }
   }
 
-  /// Adds the extents of a dataspace; returns the number of its elements.
+  /// Adds the kind and the extents of a dataspace; returns the number of its elements.
   private func add(space: hid_t) throws(DiffError) -> Int {
     let what = "cannot read the dataspace"
     let extent = try HDF5Library.value(what) { H5Sget_simple_extent_type(space) }
+    add(extent == H5S_NULL ? 0 : 1)
     guard extent != H5S_NULL else { return 0 }
     guard let shape = try StoredTensor.shape(of: space) else { throw DiffError(.limit, what) }
     add(shape.extents.count)

@@ -29,6 +29,9 @@ extension HDF5File {
     defer { HDF5Library.unlock() }
     var walk = HDF5Walk(userBlock: try userBlockSize(), takesStandardOutput: true)
     walk.contents = HDF5Contents(file: handle.id)
+    if walk.userBlock > 0 {
+      walk.contents?.add("/", "the user block", try bytes().digest(of: 0..<walk.userBlock))
+    }
     _ = try walkAll(&walk)
     return walk.contents?.all ?? []
   }

@@ -25,6 +25,8 @@ struct HDF5Walk {
   }
 
   private static let maximumDepth = 100
+  /// The maximum number of damaged tensors; each may take as long as the file is large.
+  private static let maximumDamaged = 100
 
   init(userBlock: UInt64, takesStandardOutput: Bool) {
     self.userBlock = userBlock
@@ -66,7 +68,14 @@ struct HDF5Walk {
       do throws(DiffError) {
         try visit(
           entry.object, at: entry.path, entry.link, of: group, label: label, depth: depth)
-      } catch { throw error.at(tensor: entry.path) }
+      } catch {
+        let error = error.at(tensor: entry.path)
+        // The other datasets can be read.
+        guard entry.object.type == H5O_TYPE_DATASET, contents == nil,
+          table.damaged.count < Self.maximumDamaged
+        else { throw error }
+        table.damaged.append(error)
+      }
     }
   }
 

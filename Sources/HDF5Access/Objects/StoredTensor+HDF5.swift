@@ -46,10 +46,7 @@ extension StoredTensor {
     switch layout {
     case H5D_COMPACT:
       // Some versions read beyond a buffer that is too short.
-      let stored = try HDF5Library.value("cannot read the layout") { H5Dget_storage_size(dataset) }
-      guard stored >= tensor.byteCount else {
-        throw DiffError(.malformed, "less storage than elements")
-      }
+      try requireStorage(of: dataset, tensor.byteCount)
       tensor.storage = .compact
     case H5D_CHUNKED:
       guard
@@ -68,6 +65,18 @@ extension StoredTensor {
     return .tensor(tensor)
   }
 
+  /// Refuses a dataset whose storage has another size than its elements: its shape or datatype is
+  /// damaged.
+  private static func requireStorage(
+    of dataset: hid_t, _ byteCount: UInt64
+  ) throws(DiffError) {
+    let stored = try HDF5Library.value("cannot read the layout") { H5Dget_storage_size(dataset) }
+    guard stored == byteCount else {
+      throw DiffError(
+        .malformed, "its elements take \(byteCount) bytes, but \(stored) bytes are stored")
+    }
+  }
+
   /// Returns the offset of a contiguous dataset, or nil if its elements are not stored.
   private static func contiguousOffset(
     _ dataset: hid_t, _ byteCount: UInt64
@@ -76,13 +85,10 @@ extension StoredTensor {
     // The address does not show this: the library adds the user block even to an undefined address.
     var status = H5D_SPACE_STATUS_ERROR
     try unsafe H5Dget_space_status(dataset, &status).orThrow(what)
-    guard status != H5D_SPACE_STATUS_NOT_ALLOCATED, byteCount > 0 else { return nil }
-    let stored = try HDF5Library.value(what) { H5Dget_storage_size(dataset) }
-    let offset = try HDF5Library.value(what) { H5Dget_offset(dataset) }
-    guard stored >= byteCount else {
-      throw DiffError(.malformed, "less storage than elements", offset: UInt64(offset))
-    }
-    return UInt64(offset)
+    guard status != H5D_SPACE_STATUS_NOT_ALLOCATED else { return nil }
+    try requireStorage(of: dataset, byteCount)
+    guard byteCount > 0 else { return nil }
+    return UInt64(try HDF5Library.value(what) { H5Dget_offset(dataset) })
   }
 
   /// Returns the bits of elements that are not stored; zeros if the file does not define them.

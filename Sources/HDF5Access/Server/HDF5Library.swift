@@ -66,9 +66,11 @@ enum HDF5Library {
       return "it is marked as open for writing: its writer is running, or ended without closing it "
         + "('h5clear -s' then removes the mark)"
     }
-    let numbers = cause.split { !("0"..."9").contains($0) }
-    if cause.hasPrefix("truncated file"), let size = numbers.first, let whole = numbers.last {
-      return "it is truncated, as by an interrupted copy: it has \(size) of \(whole) bytes"
+    let numbers = cause.split { !("0"..."9").contains($0) }.compactMap { UInt64($0) }
+    // Its size after the user block, the size of that, and the size that the file states.
+    if cause.hasPrefix("truncated file"), numbers.count == 3 {
+      return "it is truncated, as by an interrupted copy: it has \(numbers[0] &+ numbers[1]) of "
+        + "\(numbers[2]) bytes"
     }
     // If the library read beyond its buffers, the text may contain addresses of its memory.
     let words = cause.split(separator: " ", omittingEmptySubsequences: false)

@@ -1,4 +1,5 @@
 import Platform
+import TensorCore
 
 /// The identity, size and modification time of a file, by which a change while it is read is
 /// detected.
@@ -40,5 +41,13 @@ package struct FileStamp: Sendable, Hashable {
       guard left > 0, left < 1 else { return }
       usleep(UInt32(left * 1e6) + 1)
     }
+  }
+}
+
+extension DiffError {
+  /// The error for a file that another program changed or replaced while it was read.
+  package static func changedMeanwhile(_ path: String) -> DiffError {
+    DiffError(
+      .changed, "was changed by another program while it was read; try again", path: path)
   }
 }

@@ -1,5 +1,17 @@
-/// Recognizes compressed files and pointers to other files.
+/// Recognizes compressed files, pointers to other files, and web pages in place of files.
 package enum WrappedFile {
+  /// Describes a file by its first bytes, with a remedy; nil if it is none of these.
+  ///
+  /// - Parameter start: the first 512 bytes, or fewer.
+  package static func description(_ start: [UInt8]) -> String? {
+    if let known = signatures.first(where: { start.starts(with: $0.signature) }) {
+      return known.what
+    }
+    let text = String(decoding: start.prefix(512), as: UTF8.self).lowercased()
+    guard text.hasPrefix("<!doctype html") || text.hasPrefix("<html") else { return nil }
+    return "a web page (HTML), as from an unauthorized download; download the file again"
+  }
+
   /// The first bytes of such files, with descriptions and remedies.
   package static let signatures: [(signature: [UInt8], what: String)] = [
     (

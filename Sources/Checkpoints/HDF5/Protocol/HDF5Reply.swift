@@ -28,10 +28,7 @@ package enum HDF5Reply {
   package static func failure(_ error: DiffError) -> [UInt8] {
     var out = MessageWriter()
     out.put(UInt64(1))
-    out.put(error.code.description)
-    out.put(error.message)
-    out.put(error.tensor.map { [$0] } ?? [])
-    out.put(error.offset.map { [$0] } ?? [])
+    out.put(error)
     return out.bytes
   }
 
@@ -41,16 +38,32 @@ package enum HDF5Reply {
   package static func reader(_ message: [UInt8]) throws(DiffError) -> MessageReader {
     var reader = MessageReader(message)
     if try reader.number() == 0 { return reader }
-    let code = try reader.text()
-    guard let known = codes.first(where: { $0.description == code }) else { throw .brokenMessage }
-    let text = String(try reader.text().prefix(500))
-    throw DiffError(
-      known, text, tensor: try reader.names().first, offset: try reader.numbers().first)
+    throw try reader.error()
   }
 
   /// The error codes that a session can return.
-  private static let codes: [DiffError.Code] = [
+  fileprivate static let codes: [DiffError.Code] = [
     .io, .notFound, .denied, .noSpace, .notACheckpoint, .unsupportedCheckpoint, .malformed,
     .truncated, .limit, .mismatch, .unsupported, .usage,
   ]
+}
+
+extension MessageWriter {
+  package mutating func put(_ error: DiffError) {
+    put(error.code.description)
+    put(error.message)
+    put(error.tensor.map { [$0] } ?? [])
+    put(error.offset.map { [$0] } ?? [])
+  }
+}
+
+extension MessageReader {
+  package mutating func error() throws(DiffError) -> DiffError {
+    let code = try text()
+    guard let known = HDF5Reply.codes.first(where: { $0.description == code }) else {
+      throw .brokenMessage
+    }
+    let message = String(try text().prefix(500))
+    return DiffError(known, message, tensor: try names().first, offset: try numbers().first)
+  }
 }

@@ -2,8 +2,9 @@ import TensorCore
 
 /// Validation of replies from libhdf5, which may be arbitrary if the file is damaged.
 extension HDF5Table {
-  /// Refuses a table that is impossible for a file of `fileSize` bytes, and skips tensors once the
-  /// bytes that are not stored exceed a limit.
+  /// Refuses a table that is impossible for a file of `fileSize` bytes, moves tensors that are
+  /// impossible to the damaged ones, and skips tensors once the bytes that are not stored exceed a
+  /// limit.
   ///
   /// - Throws: `malformed` with the name of the tensor.
   /// - Complexity: O(n log n) in tensors and chunks.
@@ -11,9 +12,14 @@ extension HDF5Table {
     for (tensor, next) in zip(tensors, tensors.dropFirst()) where tensor.name >= next.name {
       throw .brokenMessage
     }
+    var sound: [StoredTensor] = []
     for tensor in tensors {
-      do { try tensor.check(fileSize: fileSize) } catch { throw error.at(tensor: tensor.name) }
+      do throws(DiffError) {
+        try tensor.check(fileSize: fileSize)
+        sound.append(tensor)
+      } catch { damaged.append(error.at(tensor: tensor.name)) }
     }
+    tensors = sound
     try checkOverlaps()
     skipMissing()
   }

@@ -10,6 +10,8 @@ extension MessageWriter {
       put(object.reason)
       put(object.mayHoldNumbers ? 1 : 0)
     }
+    put(table.damaged.count)
+    for error in table.damaged { put(error) }
     put(table.metadata.count)
     for (name, text) in table.metadata {
       put(name)
@@ -55,6 +57,7 @@ extension MessageReader {
       table.skipped.append(
         SkippedObject(name: try name(), reason: try text(), mayHoldNumbers: try flag()))
     }
+    for _ in 0..<(try count(width: 32)) { table.damaged.append(try error()) }
     for _ in 0..<(try count(width: 16)) { table.metadata[try text()] = try text() }
     try end()
     return table
