@@ -1,5 +1,6 @@
 import Checkpoints
 import DiffOperations
+import SystemSupport
 import TensorCore
 import Testing
 import TestSupport
@@ -147,13 +148,13 @@ struct FaultTests {
   func replaced(kind: Fault.Kind) throws {
     try Fixture.with { files in
       let (parts, index) = (["a.safetensors", "b.safetensors"], "model.safetensors.index.json")
-      let map = parts.map { #""\($0.prefix(1))":"\($0)""# }.joined(separator: ",")
+      let map = parts.map { #""\#($0.prefix(1))":"\#($0)""# }.joined(separator: ",")
       for (folder, value) in [("old", 1), ("new", 200)] as [(String, UInt8)] {
         try makeFolder(files(folder))
         for part in parts {
           let bytes = [UInt8](repeating: value, count: 9 << 20)
           try files.make(
-            "\(folder)/\(part)", [MemoryTensor(TensorName(part.prefix(1)), .u8, bytes)])
+            "\(folder)/\(part)", [MemoryTensor(TensorName(String(part.prefix(1))), .u8, bytes)])
         }
         try write(Array(#"{"weight_map":{\#(map)}}"#.utf8), toFile: files("\(folder)/\(index)"))
       }
