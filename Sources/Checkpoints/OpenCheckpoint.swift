@@ -15,7 +15,7 @@ extension CheckpointFile {
   public static func open(
     _ path: String, hdf5 host: HDF5Host = .helper, leavingOutDamaged: Bool = false
   ) throws(DiffError) -> any Checkpoint {
-    let opened = try openAny(path, hdf5: host)
+    let opened = try openAny(path, hdf5: host, leavingOutDamaged: leavingOutDamaged)
     guard !opened.isPublishedDelta else {
       throw DiffError(
         .notACheckpoint, "is a delta of another tool, not a checkpoint; convert it to a diff",
@@ -26,7 +26,7 @@ extension CheckpointFile {
 
   /// Opens a checkpoint, or a file or folder in its format whose tensors are those of a delta.
   package static func openAny(
-    _ path: String, hdf5 host: HDF5Host = .helper
+    _ path: String, hdf5 host: HDF5Host = .helper, leavingOutDamaged: Bool = false
   ) throws(DiffError) -> any Checkpoint {
     if Folder.exists(path) || SafeTensorsIndex.isIndex(path) {
       return try SafeTensorsFolder(path)

@@ -312,6 +312,9 @@ extension DiffReader {
     let writer = try DiffWriter(sink, metadata: metadata, packed: hasPackedElements)
     for entry in self { try writer.copy(entry, from: source) }
     writer.carry(attributes)
+    if let checkpoints {
+      writer.extensions.append(DiffExtension(checkpoints: checkpoints))
+    }
     try writer.finish()
   }
 }

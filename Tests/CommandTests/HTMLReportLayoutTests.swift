@@ -112,12 +112,13 @@ import TestSupport
   func wholeTensor() throws {
     try Fixture.with { files in
       let shape = try #require(Shape([2, 2], of: .f32))
+      let common = MemoryTensor("v", .f32, littleEndian([1] as [Float]))
       func tensor(_ value: Float) -> MemoryTensor {
         MemoryTensor("w", .f32, shape, littleEndian([value, 1, 1, 1]))
       }
-      try files.make("none.safetensors", [MemoryTensor("v", .f32, littleEndian([1] as [Float]))])
-      try files.make("one.safetensors", [tensor(1)])
-      try files.make("two.safetensors", [tensor(2)])
+      try files.make("none.safetensors", [common])
+      try files.make("one.safetensors", [common, tensor(1)])
+      try files.make("two.safetensors", [common, tensor(2)])
       for (base, diff) in [("none", "insert"), ("one", "change")] {
         expectSuccess(
           try Diffkit.run(

@@ -175,7 +175,7 @@ import TestSupport
       try remove(path)
       try write(Array((rows + "\n]}\n").utf8), toFile: path)
       expectSuccess(
-        try Diffkit.runInLittleMemory("store", "check", store), "sound; 1603 versions")
+        try Diffkit.runInLittleMemory("store", "check", store), "sound; 1 603 versions")
     }
   }
 

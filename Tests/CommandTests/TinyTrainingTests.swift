@@ -174,7 +174,7 @@ import TestSupport
       let checkpoints = try #require(try DiffReader(task).checkpoints)
       #expect(try CheckpointFile.open(model.path).fingerprint() == checkpoints.base)
       func evaluate(_ arguments: String...) throws -> Answer {
-        try Diffkit.run(["evaluate"] + arguments + ["--task", TinyModel.questions, "--json"])
+        try Diffkit.run(["evaluate"] + arguments + ["--task", TinyModel.questions])
       }
       let wanted = try evaluate(model.path, task)
       expectSuccess(wanted, "exact_match")

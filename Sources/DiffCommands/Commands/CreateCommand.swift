@@ -25,7 +25,7 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "Store new bits instead of XOR: idempotent, but cannot be reverted.")
   var replace = false
 
-  @Flag(help: "Store float16 additions: approximate, but can be merged.")
+  @Flag(help: "Store additions, as float16 by default: approximate, but can be merged.")
   var add = false
 
   @Option(help: "With --add: keep the largest changes, this share of all float elements.")
@@ -33,6 +33,9 @@ struct CreateCommand: ParsableCommand {
 
   @Option(help: "With --add: keep changes of at least this magnitude.")
   var threshold: Double?
+
+  @Option(help: "With --add: the type of stored values: f16, bf16 or f32 (f16).")
+  var values: FloatType?
 
   @Flag(help: "With --add: leave out changed tensors that are not float.")
   var skipNonfloat = false
@@ -56,8 +59,11 @@ struct CreateCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard add || (density == nil && threshold == nil && !skipNonfloat && !strict) else {
-      throw ValidationError("--density, --threshold, --skip-nonfloat and --strict go with --add")
+    guard
+      add || density == nil && threshold == nil && values == nil && !skipNonfloat && !strict
+    else {
+      throw ValidationError(
+        "--density, --threshold, --values, --skip-nonfloat and --strict go with --add")
     }
     guard !(add && replace) else { throw ValidationError("--add and --replace exclude each other") }
     guard density == nil || threshold == nil else {
@@ -82,7 +88,7 @@ struct CreateCommand: ParsableCommand {
     if add {
       let selection: Selection =
         density.map { .density($0) } ?? threshold.map { .threshold($0) } ?? .all
-      options.mode = .add(selection, values: .f16)
+      options.mode = .add(selection, values: values ?? .f16)
     }
     options.metadata = metadata.values
     let path = outputs.output ?? stem(tuned) + ".diff"
