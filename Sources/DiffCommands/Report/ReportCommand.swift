@@ -12,7 +12,7 @@ struct ReportCommand: ParsableCommand {
     abstract: "Write an HTML report on diffs: densities by layer, magnitudes and overlap.",
     discussion: """
       The report is one file without scripts that needs no network and follows the light or dark \
-      mode of its reader. Under each figure is a table of its numbers.
+      mode of its reader. Under densities, magnitudes and matrices are tables of their numbers.
 
       With --base, the storage of the diffs is compared with full copies, and the deltas of exact \
       diffs are included. --metrics plots training runs from files that 'train --metrics' wrote.
