@@ -1,12 +1,8 @@
 extension FixedWidthInteger where Self: UnsignedInteger {
   /// The hexadecimal digits with leading zeros, the most significant first.
   package var hexadecimal: String {
-    let shifts = stride(from: Self.bitWidth - 4, through: 0, by: -4)
-    let digits = shifts.map { shift in
-      let digit = UInt8(truncatingIfNeeded: self >> Self(shift)) & 15
-      return digit < 10 ? digit + UInt8(ascii: "0") : digit - 10 + UInt8(ascii: "a")
-    }
-    return String(decoding: digits, as: UTF8.self)
+    let digits = String(self, radix: 16)
+    return String(repeating: "0", count: Self.bitWidth / 4 - digits.count) + digits
   }
 }
 

@@ -106,9 +106,7 @@ struct TextTable {
         let cell = isLong ? cell.shortened(to: widths[i]) : cell
         let padding = String(
           repeating: " ", count: widths[i] - (isLong ? cell.columns : columns))
-        let isRight = rightAligned.contains(i)
-        line += isRight ? padding : cell
-        line += isRight ? cell : padding
+        line += rightAligned.contains(i) ? padding + cell : cell + padding
         line += "  "
       }
       let end = line.utf8.lastIndex { $0 != UInt8(ascii: " ") }
