@@ -80,3 +80,17 @@ package enum Journal {
     try refuseInterrupted(path)
   }
 }
+
+extension DiffError {
+  /// The error of a change in place that `recover` can complete.
+  static func unfinished(_ journal: String, _ cause: DiffError) -> DiffError {
+    DiffError(
+      .interrupted, "the change in place was not completed: \(cause.message)", path: cause.path,
+      remedy: .recover(String(journal.dropLast(Journal.suffix.count))), cause: cause)
+  }
+
+  /// The error of a change in place of more than elements.
+  static func notInPlace(_ name: TensorName) -> DiffError {
+    DiffError(.unsupported, "cannot be changed in place", tensor: name)
+  }
+}

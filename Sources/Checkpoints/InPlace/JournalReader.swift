@@ -98,7 +98,7 @@ struct JournalReader {
   }
 
   /// Gives the new files the names of the old ones. Those that have them already stay as they are.
-  func renameFiles() throws(DiffError) {
+  private func renameFiles() throws(DiffError) {
     let folder = OutputFile.split(path).folder
     for (name, size) in files {
       let new = "\(folder)/\(name)\(Journal.newSuffix)"
@@ -109,8 +109,19 @@ struct JournalReader {
     try OutputFile.syncFolder(of: path)
   }
 
-  /// Completes the change, and makes it durable: writes the bytes of all runs, or renames the new
-  /// files.
+  /// Completes the change and removes the journal.
+  ///
+  /// - Throws: `interrupted` if `recover` has to complete the change.
+  func complete(_ files: [File]) throws(DiffError) {
+    do throws(DiffError) {
+      try write(to: files)
+      try File.remove(path)
+    } catch { throw .unfinished(path, error) }
+    // After a power failure the journal may exist again; to complete the change once more is harmless.
+    try? OutputFile.syncFolder(of: path)
+  }
+
+  /// Makes the change, and makes it durable: writes the bytes of all runs, or renames the new files.
   func write(to files: [File]) throws(DiffError) {
     if isRenaming { return try renameFiles() }
     try forEachRecord { number, runs throws(DiffError) in

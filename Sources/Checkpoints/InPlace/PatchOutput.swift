@@ -71,7 +71,7 @@ final class PatchOutput: CheckpointOutput {
     _ bytes: Span<UInt8>, to tensor: StoredTensor, at offset: UInt64
   ) throws(DiffError) {
     // The journal needs the changed elements and their old values.
-    throw Self.unsupported(tensor.name)
+    throw .notInPlace(tensor.name)
   }
 
   func write(
@@ -100,7 +100,7 @@ final class PatchOutput: CheckpointOutput {
     _ bytes: Span<UInt8>, _ tensor: StoredTensor, _ offset: UInt64,
     changing positions: Span<UInt32>, from old: Span<UInt8>
   ) throws(DiffError) {
-    guard let units = tensor.writeUnits else { throw Self.unsupported(tensor.name) }
+    guard let units = tensor.writeUnits else { throw .notInPlace(tensor.name) }
     let width = tensor.type.width
     var record: [UInt8] = []
     for unit in units.units(of: offset..<offset + UInt64(bytes.count)) {
@@ -125,25 +125,15 @@ final class PatchOutput: CheckpointOutput {
 
   func insert(
     _ name: TensorName, _ type: ElementType, _ shape: Shape
-  ) throws(DiffError) -> StoredTensor { throw Self.unsupported(name) }
+  ) throws(DiffError) -> StoredTensor { throw .notInPlace(name) }
 
-  func delete(_ tensor: StoredTensor) throws(DiffError) { throw Self.unsupported(tensor.name) }
-
-  private static func unsupported(_ name: TensorName) -> DiffError {
-    DiffError(.unsupported, "cannot be changed in place", tensor: name)
-  }
+  func delete(_ tensor: StoredTensor) throws(DiffError) { throw .notInPlace(tensor.name) }
 
   func commit() throws(DiffError) {
     guard !journal.isEmpty else { return }
     // An interruption here would leave a file that is unusable before `recover`.
     try Interruption.deferred { () throws(DiffError) in
-      let reader = try committed()
-      do throws(DiffError) {
-        try reader.write(to: files)
-        try File.remove(journal.path)
-      } catch { throw .unfinished(journal.path, error) }
-      // After a power failure the journal may exist again; writing its bytes once more is harmless.
-      try? OutputFile.syncFolder(of: journal.path)
+      try committed().complete(files)
     }
   }
 

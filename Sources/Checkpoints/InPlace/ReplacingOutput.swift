@@ -36,13 +36,9 @@ final class ReplacingOutput: CheckpointOutput {
 
   func insert(
     _ name: TensorName, _ type: ElementType, _ shape: Shape
-  ) throws(DiffError) -> StoredTensor { throw Self.unsupported(name) }
+  ) throws(DiffError) -> StoredTensor { throw .notInPlace(name) }
 
-  func delete(_ tensor: StoredTensor) throws(DiffError) { throw Self.unsupported(tensor.name) }
-
-  private static func unsupported(_ name: TensorName) -> DiffError {
-    DiffError(.unsupported, "cannot be changed in place", tensor: name)
-  }
+  func delete(_ tensor: StoredTensor) throws(DiffError) { throw .notInPlace(tensor.name) }
 
   func commit() throws(DiffError) {
     // An interruption here would leave files of other names, or a folder that is unusable before
@@ -55,20 +51,11 @@ final class ReplacingOutput: CheckpointOutput {
         Journal.removeNewFiles(of: files.map(\.path))
         throw error
       }
-      do throws(DiffError) {
-        try JournalReader(journalPath).renameFiles()
-        try File.remove(journalPath)
-      } catch { throw .unfinished(journalPath, error) }
-      try? OutputFile.syncFolder(of: journalPath)
+      let journal: JournalReader
+      do throws(DiffError) { journal = try JournalReader(journalPath) } catch {
+        throw .unfinished(journalPath, error)
+      }
+      try journal.complete(files)
     }
-  }
-}
-
-extension DiffError {
-  /// The error of a change in place that `recover` can complete.
-  static func unfinished(_ journal: String, _ cause: DiffError) -> DiffError {
-    DiffError(
-      .interrupted, "the change in place was not completed: \(cause.message)", path: cause.path,
-      remedy: .recover(String(journal.dropLast(Journal.suffix.count))), cause: cause)
   }
 }
