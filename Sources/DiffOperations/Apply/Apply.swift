@@ -56,7 +56,8 @@ extension Diffs {
   ) throws(DiffError) -> ApplyOutcome {
     try applyAll(diffs, direction, from: base, to: path, options, progress: handler) {
       plans throws(DiffError) in
-      try Target(plans, of: base, at: path, options, overwriting: options.overwriting)
+      try Target(
+        plans, of: base, at: path, copiesAll: options.copiesAll, overwriting: options.overwriting)
     }
   }
 }
@@ -80,16 +81,14 @@ extension Diffs {
   ) throws(DiffError) -> ApplyOutcome {
     try applyAll(diffs, direction, from: base, to: base.path, options, progress: handler) {
       plans throws(DiffError) in
-      try Target(
-        inPlaceOf: base, unpatchable: plans.first { !$0.isPatchable }?.name,
-        changing: plans.map(\.changedBytes).clampedSum,
-        rewriting: options.verification == .touched
-          ? [] : Set(plans.filter(\.isRewritten).map(\.name))
-      ) { () throws(DiffError) in
-        try Target(plans, of: base, at: base.path, options, overwriting: true)
-      }
+      try Target(plans, inPlaceOf: base, copiesAll: options.copiesAll)
     }
   }
+}
+
+extension ApplyOptions {
+  /// True if outputs begin as copies, since only elements that change are read.
+  fileprivate var copiesAll: Bool { verification == .touched }
 }
 
 /// Commits the undo file and then the output, so that no output is without its undo file.
@@ -106,98 +105,6 @@ private func commit(_ output: (any CheckpointOutput)?, _ undo: UndoWriter?) thro
       if error.code != .interrupted { undo.withdraw() }
       throw error
     }
-  }
-}
-
-extension Checkpoint {
-  /// The size that all files occupy on their device, in bytes.
-  fileprivate var allocatedSize: UInt64 {
-    get throws(DiffError) {
-      var sizes: [UInt64] = []
-      for file in files where File.exists(file) { sizes.append(try File(file).allocatedSize) }
-      return sizes.clampedSum
-    }
-  }
-}
-
-/// The output that tensors are written to.
-struct Target {
-  let output: any CheckpointOutput
-  /// True if the output already holds a copy of each tensor that a pass would rewrite.
-  let copiesAll: Bool
-  let isPatch: Bool
-  /// The output that holds a lock on the base while a new file is written to replace it.
-  var lock: (any CheckpointOutput)?
-}
-
-extension Target {
-  /// Creates a new checkpoint at `path`.
-  init(
-    _ plans: [TensorPlan], of base: any Checkpoint, at path: String, _ options: ApplyOptions,
-    overwriting: Bool
-  ) throws(DiffError) {
-    let copiesAll = options.verification == .touched
-    try self.init(
-      of: base, at: path, rewriting: copiesAll ? [] : Set(plans.filter(\.isRewritten).map(\.name)),
-      changing: plans.compactMap(\.tableChange), copiesAll: copiesAll, overwriting: overwriting)
-  }
-
-  /// Creates a new checkpoint at `path` with these changes of tensors.
-  init(
-    of base: any Checkpoint, at path: String, rewriting: Set<TensorName>, changing: [TableChange],
-    copiesAll: Bool = false, overwriting: Bool
-  ) throws(DiffError) {
-    try FreeSpace.require(base.allocatedSize, at: path)
-    let output = try base.makeOutput(
-      at: path, rewriting: rewriting, changing: changing, overwriting: overwriting)
-    self.init(output: output, copiesAll: copiesAll, isPatch: false)
-  }
-
-  /// Opens the files of `base` themselves if only elements change, and not most of them; otherwise
-  /// creates new files that replace the old ones. In a folder of files, only elements can change.
-  ///
-  /// - Parameters:
-  ///   - unpatchable: a tensor that cannot be changed in place, if there is one.
-  ///   - changed: the most bytes that change.
-  ///   - rewriting: the tensors that are written whole in new files.
-  ///   - replacement: makes the new file if more than elements changes.
-  init(
-    inPlaceOf base: any Checkpoint, unpatchable: TensorName?, changing changed: UInt64,
-    rewriting: Set<TensorName>, _ replacement: () throws(DiffError) -> Target
-  ) throws(DiffError) {
-    let patch = try base.makeInPlaceOutput()
-    if let unpatchable {
-      if Folder.exists(base.path) || base.files.count > 1 {
-        throw DiffError(
-          .unsupported,
-          "cannot be changed in place in a folder of files: more than elements changes",
-          path: base.path, tensor: unpatchable, remedy: .newOutput)
-      }
-      self = try replacement()
-    } else if try Self.isReplacementShorter(changed, base) {
-      self.init(
-        output: try base.makeReplacement(rewriting: rewriting), copiesAll: rewriting.isEmpty,
-        isPatch: false)
-    } else {
-      self.init(output: patch, copiesAll: true, isPatch: true)
-      return
-    }
-    lock = patch
-  }
-
-  /// Returns whether new files are written in less time than a journal of the changed bytes and then
-  /// the bytes themselves, and there is space for them.
-  private static func isReplacementShorter(
-    _ changed: UInt64, _ base: any Checkpoint
-  ) throws(DiffError) -> Bool {
-    // Small files are changed at once either way, and keep their identity.
-    guard changed >= 16 << 20, changed > (try base.allocatedSize) / 2 else { return false }
-    do throws(DiffError) { try FreeSpace.require(try base.allocatedSize, at: base.files[0]) } catch
-    {
-      guard error.code == .noSpace else { throw error }
-      return false
-    }
-    return true
   }
 }
 

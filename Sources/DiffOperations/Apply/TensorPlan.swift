@@ -11,7 +11,7 @@ public enum Direction: Sendable {
 }
 
 /// The changes to make to one tensor of a checkpoint.
-struct TensorPlan: Sendable {
+struct TensorPlan: Sendable, PlannedTensor {
   /// The name in the checkpoint, or in the diff if the checkpoint lacks the tensor.
   let name: TensorName
   /// The tensor in the checkpoint; nil if it is not there.

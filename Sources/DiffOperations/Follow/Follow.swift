@@ -136,14 +136,8 @@ extension StepChain {
 }
 
 /// The change that a route makes to one tensor.
-private protocol RouteTensor {
-  var name: TensorName { get }
+private protocol RouteTensor: PlannedTensor {
   var byteCount: UInt64 { get }
-  var isRewritten: Bool { get }
-  var isPatchable: Bool { get }
-  /// The most bytes that change.
-  var changedBytes: UInt64 { get }
-  var tableChange: TableChange? { get }
 
   /// Writes the tensor to the output; returns its fingerprint, or nil if it is deleted.
   func run(
@@ -179,21 +173,12 @@ extension RoutePlan {
     progress handler: ProgressHandler?, check: (RouteOutcome) throws(DiffError) -> Void
   ) throws(DiffError) -> RouteOutcome {
     let stamps = InputStamps([base])
-    func copy(_ path: String, _ overwriting: Bool) throws(DiffError) -> Target {
-      try Target(
-        of: base, at: path, rewriting: Set(tensors.filter(\.isRewritten).map(\.name)),
-        changing: tensors.compactMap(\.tableChange), overwriting: overwriting)
-    }
-    let target: Target
-    if let path {
-      target = try copy(path, overwriting)
-    } else {
-      target = try Target(
-        inPlaceOf: base, unpatchable: tensors.first { !$0.isPatchable }?.name,
-        changing: tensors.map(\.changedBytes).clampedSum,
-        rewriting: Set(tensors.filter(\.isRewritten).map(\.name))
-      ) { () throws(DiffError) in try copy(base.path, true) }
-    }
+    let target =
+      if let path {
+        try Target(tensors, of: base, at: path, overwriting: overwriting)
+      } else {
+        try Target(tensors, inPlaceOf: base)
+      }
     try stamps.check()
     var progress = ProgressCounter(
       "switch", total: tensors.map(\.byteCount).clampedSum, handler)
