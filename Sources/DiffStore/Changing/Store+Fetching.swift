@@ -17,9 +17,9 @@ extension Store {
   /// exist: the links from the nearest version that it has, or an anchor and the links from it,
   /// whichever are fewer bytes.
   ///
-  /// A store that is created gets the files of the model, too. Files are compared with the other store's index, and each version with its fingerprint, before
-  /// this store's index refers to them; nothing else of this store changes. An attempt that fails
-  /// leaves files for the next one.
+  /// A store that is created gets the files of the model, too. Files are compared with the other
+  /// store's index, and each version with its fingerprint, before this store's index refers to them;
+  /// nothing else of this store changes. An attempt that fails leaves files for the next one.
   ///
   /// - Throws: `notFound`; `exists` if the folder has another version of that name; `checksum` if a
   ///   file or version does not match the index; `locked`, `io`.

@@ -133,16 +133,12 @@ extension Store {
     _ route: StoreRoute, from checkpoint: any Checkpoint, _ table: TensorTable, to end: Int,
     of index: StoreIndex, output: String?, overwriting: Bool, progress: ProgressHandler?
   ) throws(DiffError) -> RouteOutcome {
-    var table = table
-    let made = try Diffs.follow(
-      Route(try open(route.steps, index)), from: checkpoint, to: output,
-      overwriting: overwriting, progress: progress
-    ) { (outcome) throws(DiffError) in
-      table.take(outcome)
-      try require(table, index.versions[end], output ?? checkpoint.path)
+    let route = Route(try open(route.steps, index))
+    return try verified(table, checkpoint, output, index.versions[end]) { check throws(DiffError) in
+      try Diffs.follow(
+        route, from: checkpoint, to: output, overwriting: overwriting, progress: progress,
+        check: check)
     }
-    keep(table, of: checkpoint, output)
-    return made
   }
 
   /// Replaces the tensors of a checkpoint that differ from those at the end of a route from an anchor.
@@ -163,15 +159,27 @@ extension Store {
     // Attributes of HDF5 change as along the links from the version of the checkpoint.
     let between =
       checkpoint.format == .hdf5 ? StoreRoute.steps(from: begin, to: end, in: index) : nil
+    let source = steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps)
+    let attributes = try between.map { (steps) throws(DiffError) in try open(steps, index) } ?? []
+    return try verified(table, checkpoint, output, index.versions[end]) { check throws(DiffError) in
+      try Diffs.replace(
+        checkpoint, by: source, wanted.differences(from: table), to: output,
+        attributesOf: attributes, overwriting: overwriting, progress: progress, check: check)
+    }
+  }
+
+  /// Makes a change whose outcome is compared with a version before it becomes visible, and keeps the
+  /// fingerprints.
+  ///
+  /// - Parameter table: the fingerprints of the checkpoint's tensors.
+  private func verified(
+    _ table: TensorTable, _ checkpoint: any Checkpoint, _ output: String?, _ version: StoreVersion,
+    _ change: ((RouteOutcome) throws(DiffError) -> Void) throws(DiffError) -> RouteOutcome
+  ) throws(DiffError) -> RouteOutcome {
     var table = table
-    let made = try Diffs.replace(
-      checkpoint, by: steps.isEmpty ? anchor : try LinkedCheckpoint(anchor, steps),
-      wanted.differences(from: table), to: output,
-      attributesOf: try between.map { (steps) throws(DiffError) in try open(steps, index) } ?? [],
-      overwriting: overwriting, progress: progress
-    ) { (outcome) throws(DiffError) in
+    let made = try change { (outcome) throws(DiffError) in
       table.take(outcome)
-      try require(table, index.versions[end], output ?? checkpoint.path)
+      try require(table, version, output ?? checkpoint.path)
     }
     keep(table, of: checkpoint, output)
     return made
