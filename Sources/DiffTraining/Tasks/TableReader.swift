@@ -76,23 +76,6 @@ public struct TableReader {
     return reader.names ?? []
   }
 
-  /// Returns the first rows of a table, up to one that is malformed.
-  static func firstRows(
-    of path: String, format: TableFormat?
-  ) throws(DiffError) -> [[String]] {
-    var reader = try TableReader(path, format: format)
-    var rows: [[String]] = []
-    // What is malformed is reported where it is read.
-    while reader.format != .jsonl, rows.count < TableHeader.sampleSize,
-      (try? reader.next()) == true, rows.first.map({ $0.count == reader.count }) ?? true
-    {
-      var row: [String] = []
-      for column in 0..<reader.count { row.append(try reader.text(column)) }
-      rows.append(row)
-    }
-    return rows
-  }
-
   /// Opens a file of JSON Lines whose rows have the members `names`, or some of them.
   package init(_ path: String, members names: [String]) throws(DiffError) {
     try self.init(path, format: .jsonl)
@@ -154,6 +137,20 @@ public struct TableReader {
   /// Returns a field as JSON: the value of a member, null if there is none, or a text.
   package func value(_ column: Int) throws(DiffError) -> JSONValue {
     format == .jsonl ? members[column] ?? .null : .string(try text(column))
+  }
+
+  /// The next rows of a table that are in memory already, `TableHeader.sampleSize` at most, up to one
+  /// that is malformed; they are still to come. Of a file, these are those of its first 256 KiB.
+  var bufferedRows: [[String]] {
+    guard format != .jsonl, format != .lines else { return [] }
+    var copy = self
+    var rows: [[String]] = []
+    while rows.count < TableHeader.sampleSize, (try? copy.next(waiting: false)) == true,
+      rows.first.map({ $0.count == copy.count }) ?? true
+    {
+      rows.append((0..<copy.count).compactMap { try? copy.text($0) })
+    }
+    return rows
   }
 
   /// Advances to the next row.

@@ -27,18 +27,15 @@ public struct TextReader {
   public init(
     _ path: String, _ facts: TaskFacts, _ options: TableOptions
   ) throws(DiffError) {
-    let isTable = options.format != nil || TableFormat(suffixOf: path) != nil
-    let format = isTable ? options.format ?? TableFormat(suffixOf: path) : .lines
-    guard format == .jsonl, options.kept != .none else {
-      let format = isTable ? options.format : .lines
-      try self.init(
-        TableReader(path, format: format), facts, options,
-        sample: isTable ? try TableReader.firstRows(of: path, format: format) : [])
+    let format = options.format ?? TableFormat(suffixOf: path)
+    if format == .jsonl, options.kept != .none {
+      // Any row may have a member to keep that the first one lacks.
+      let names = try TableReader.memberNames(of: path)
+      try self.init(TableReader(path, members: names), facts, options)
       return
     }
-    // Any row may have a member to keep that the first one lacks.
-    let names = try TableReader.memberNames(of: path)
-    try self.init(TableReader(path, members: names), facts, options)
+    let reader = try TableReader(path, format: format == nil ? .lines : options.format)
+    try self.init(reader, facts, options, sample: reader.bufferedRows)
   }
 
   /// Returns a reader of standard input: lines, unless the options specify another format.
