@@ -33,7 +33,7 @@ struct ReportOptions: ParsableArguments {
   func print(_ output: some CommandOutput) throws {
     if json.json && !quiet.quiet {
       for note in output.notesInText {
-        StandardError.write("note: \(note.abbreviated(to: 1000).escapingControls)\n")
+        StandardError.say("note: \(note.abbreviated(to: 1000))")
       }
     }
     if json.json || !quiet.quiet { try output.print(json: json.json) }

@@ -80,6 +80,9 @@ enum StandardError {
     try? writeAll(Array(text.utf8), to: STDERR_FILENO, "standard error")
   }
 
+  /// Writes a line for people.
+  static func say(_ line: String) { write(line.escapingControls + "\n") }
+
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 

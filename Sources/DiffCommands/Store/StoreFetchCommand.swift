@@ -50,10 +50,10 @@ struct StoreFetchCommand: ParsableCommand {
           for name in try following(&followed, source.index) { try fetch(name, from: source) }
           pause()
           try source.refresh()
-          if isInterrupted { note("\(source.name): watching again") }
+          if isInterrupted { StandardError.say("\(source.name): watching again") }
           isInterrupted = false
         } catch let error as DiffError where error.mayPass {
-          if !isInterrupted { note(error.line(\.commandLine) + "; still watching") }
+          if !isInterrupted { StandardError.say(error.line(\.commandLine) + "; still watching") }
           isInterrupted = true
           pause()
         }
@@ -65,8 +65,6 @@ struct StoreFetchCommand: ParsableCommand {
     usleep(UInt32(every.truncatingRemainder(dividingBy: 1) * 1e6))
     sleep(UInt32(every))
   }
-
-  private func note(_ text: String) { StandardError.write(text.escapingControls + "\n") }
 
   private func fetch(_ name: String, from source: Store) throws {
     let outcome = try Store.fetch(name, from: source, to: to)
