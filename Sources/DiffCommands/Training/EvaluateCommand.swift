@@ -59,9 +59,7 @@ struct EvaluateCommand: ParsableCommand {
       task, columns.table(tuned.facts.columns), kind: tuned.facts.kind, tuned.tokenizer,
       maxLength: tuned.facts.maxLength)
     let notes = tuned.notes + data.notes(task, maxLength: tuned.facts.maxLength)
-    if !quiet {
-      for note in notes { StandardError.write(note.escapingControls + "\n") }
-    }
+    if !quiet { notes.forEach(StandardError.say) }
     try tuned.facts.check(data, path: task)
     let predictions = try tuned.model.predictions(of: data.examples, at: tuned.values)
     let scores = data.scores(predictions, tuned.facts)

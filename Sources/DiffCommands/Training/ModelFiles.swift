@@ -92,7 +92,7 @@ struct ColumnOptions: ParsableArguments {
 
   /// Returns the options for a table to evaluate or to predict. Columns that are not specified may
   /// have the names of those that the task was trained on.
-  func table(_ trained: (texts: [String], label: String?) = ([], nil)) -> TableOptions {
+  func table(_ trained: TaskColumns) -> TableOptions {
     var job = TrainingJob()
     job.take(self)
     var options = job.table

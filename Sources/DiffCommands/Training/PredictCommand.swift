@@ -101,10 +101,7 @@ struct PredictCommand: ParsableCommand {
       to: outputs.output,
       as: format ?? outputs.output.flatMap(PredictionFormat.init(suffixOf:)) ?? .text,
       of: tuned.facts, keeping: rows.keptNames, force: outputs.force, isJSON: report.json.json)
-    func say(_ notes: [String]) {
-      if report.quiet.quiet { return }
-      for note in notes { StandardError.write(note.escapingControls + "\n") }
-    }
+    func say(_ notes: [String]) { if !report.quiet.quiet { notes.forEach(StandardError.say) } }
     say(tuned.notes + rows.notes)
     var cut = 0
     try tuned.model.engine.fixing(tuned.values) { () throws(DiffError) in

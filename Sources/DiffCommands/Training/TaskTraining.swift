@@ -109,9 +109,9 @@ struct TaskTraining {
     var facts = TaskFacts(
       kind: data.description.kind, pooling: job.pooling, maxLength: maxLength,
       isPair: data.description.isPair)
-    facts.columns = (
-      job.texts.filter { Int($0) == nil }, job.label.flatMap { Int($0) == nil ? $0 : nil }
-    )
+    facts.columns = TaskColumns(
+      texts: job.texts.filter { Int($0) == nil },
+      label: job.label.flatMap { Int($0) == nil ? $0 : nil })
     let engine = try Engine(threads: job.threads, precision: job.precision)
     let model = try EncoderModel(
       configuration, checkpoint: checkpoint, head: facts.head, pooling: job.pooling,

@@ -64,7 +64,7 @@ public struct TransformersConfiguration: Sendable, Hashable {
           [
             JSONValue.Member("pooling", .string(facts.pooling.rawValue)),
             JSONValue.Member("max_length", .number("\(facts.maxLength)")),
-          ] + HeadSettings.columns(of: facts)))
+          ] + facts.columns.members))
     }
     self.notes = notes
     let lines = members.map { "  \(JSONValue.string($0.name).compact): \($0.value.compact)" }
@@ -80,21 +80,13 @@ public struct HeadSettings: Sendable, Hashable {
   /// The maximum number of tokens in a text.
   public let maxLength: Int?
   /// The names of the columns that were trained on; see `TaskFacts.columns`.
-  public var columns: (texts: [String], label: String?) { (texts, label) }
-  private let texts: [String]
-  private let label: String?
+  public let columns: TaskColumns
 
   /// The name of the member that has them.
   fileprivate static let member = "diffkit"
 
   /// Creates the settings of a `config.json` that has none.
-  public init() { (pooling, maxLength, texts, label) = (nil, nil, [], nil) }
-
-  fileprivate static func columns(of facts: TaskFacts) -> [JSONValue.Member] {
-    let (texts, label) = facts.columns
-    return (texts.isEmpty ? [] : [.init("texts", .array(texts.map { .string($0) }))])
-      + (label.map { [.init("label", .string($0))] } ?? [])
-  }
+  public init() { (pooling, maxLength, columns) = (nil, nil, TaskColumns()) }
 
   /// Reads the settings in a `config.json`.
   ///
@@ -115,8 +107,16 @@ public struct HeadSettings: Sendable, Hashable {
     }
     self.pooling = pooling
     maxLength = Int(length)
-    texts = json["texts"]?.elements?.compactMap(\.text) ?? []
-    label = json["label"]?.text
+    columns = TaskColumns(
+      texts: json["texts"]?.elements?.compactMap(\.text) ?? [], label: json["label"]?.text)
+  }
+}
+
+extension TaskColumns {
+  /// The names as members of the settings.
+  fileprivate var members: [JSONValue.Member] {
+    (texts.isEmpty ? [] : [.init("texts", .array(texts.map { .string($0) }))])
+      + (label.map { [.init("label", .string($0))] } ?? [])
   }
 }
 

@@ -30,10 +30,7 @@ public struct TableOptions: Sendable, Hashable {
   /// The column of the label. Nil for the one with a common name in the header, or the last.
   public var label: Column?
   /// The names of columns to use if the header has them all and no others are specified.
-  public var usual: (texts: [String], label: String?) {
-    get { (usualTexts, usualLabel) }
-    set { (usualTexts, usualLabel) = newValue }
-  }
+  public var usual = TaskColumns()
   /// True if the table has labels.
   public var isLabelled = true
   /// True if the first row names the columns.
@@ -44,9 +41,6 @@ public struct TableOptions: Sendable, Hashable {
 
   /// The columns that are returned with the texts, see `TextReader.kept`.
   public var kept = Kept.none
-
-  private var usualTexts: [String] = []
-  private var usualLabel: String?
 
   /// Creates options that are all detected.
   public init() {}

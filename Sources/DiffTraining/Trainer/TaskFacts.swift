@@ -14,12 +14,7 @@ public struct TaskFacts: Sendable, Hashable {
   public var isPair: Bool?
   /// The names of the columns that were trained on, where they were specified; see
   /// `TableOptions.usual`.
-  public var columns: (texts: [String], label: String?) {
-    get { (textColumns, labelColumn) }
-    set { (textColumns, labelColumn) = newValue }
-  }
-  private var textColumns: [String] = []
-  private var labelColumn: String?
+  public var columns = TaskColumns()
 
   /// Creates the properties of a task.
   public init(
@@ -74,10 +69,10 @@ public struct TaskFacts: Sendable, Hashable {
       "task.max-length": String(maxLength),
     ]
     metadata["task.pair"] = isPair.map { "\($0)" }
-    if !textColumns.isEmpty {
-      metadata["task.texts"] = JSONValue.array(textColumns.map { .string($0) }).compact
+    if !columns.texts.isEmpty {
+      metadata["task.texts"] = JSONValue.array(columns.texts.map { .string($0) }).compact
     }
-    metadata["task.label"] = labelColumn
+    metadata["task.label"] = columns.label
     return metadata
   }
 
@@ -92,15 +87,15 @@ public struct TaskFacts: Sendable, Hashable {
     func malformed(_ key: String) -> DiffError {
       DiffError(.malformed, "the metadata '\(key)' is invalid", path: path)
     }
+    func list(_ key: String, _ counts: ClosedRange<Int>) throws(DiffError) -> [String] {
+      let list = (try? JSONValue(parsing: Array((metadata[key] ?? "").utf8)))?.elements ?? []
+      let texts = list.compactMap(\.text)
+      guard texts.count == list.count, counts.contains(texts.count) else { throw malformed(key) }
+      return texts
+    }
     switch name {
     case "classification":
-      let text = metadata["task.labels"] ?? ""
-      let list = (try? JSONValue(parsing: Array(text.utf8)))?.elements ?? []
-      let labels = list.compactMap(\.text)
-      guard labels.count == list.count, labels.count > 1 else {
-        throw malformed("task.labels")
-      }
-      kind = .classification(labels: labels)
+      kind = .classification(labels: try list("task.labels", 2...Int.max))
     case "regression": kind = .regression
     case "spans": kind = .spans
     default: throw malformed("task.kind")
@@ -113,15 +108,7 @@ public struct TaskFacts: Sendable, Hashable {
     self.pooling = pooling
     maxLength = length
     isPair = metadata["task.pair"].flatMap(Bool.init)
-    textColumns =
-      try metadata["task.texts"].map { (text) throws(DiffError) in
-        let list = (try? JSONValue(parsing: Array(text.utf8)))?.elements
-        let names = list?.compactMap(\.text) ?? []
-        guard (1...2).contains(names.count), names.count == list?.count else {
-          throw malformed("task.texts")
-        }
-        return names
-      } ?? []
-    labelColumn = metadata["task.label"]
+    columns.label = metadata["task.label"]
+    if metadata["task.texts"] != nil { columns.texts = try list("task.texts", 1...2) }
   }
 }
