@@ -65,39 +65,36 @@ struct HDF5Benchmarks {
       "h5py \(other.seconds.fixed(2)) s", ratio: other.seconds / mine.seconds, bar: bar)
   }
 
-  /// A tensor in a single chunk, larger than libhdf5's cache: read against read, rewrite against
-  /// rewrite.
+  /// Adds rows for a tensor in a single chunk, larger than libhdf5's cache: read against read,
+  /// rewritten against rewritten.
   private func compareOneChunk() throws {
-    try SideBySide.child(python, [Self.peer, "make-one", folder, "\(Self.size)"])
-    let (base, diff, ours) = (path("one.h5"), path("one.diff"), path("out.h5"))
+    let size = "\(Self.size)"
+    try SideBySide.child(python, [Self.peer, "make-one", folder, size])
+    let (base, diff, title) = (
+      path("one.h5"), path("one.diff"), "one gzip chunk of \(Self.size >> 20) MiB"
+    )
     try SideBySide.diffkit(["create", base, path("one-tuned.h5"), "-o", diff, "-q"])
-    for (title, arguments, command) in [
-      ("read: `inspect --hash`", ["inspect", "--hash", base], "read-one"),
-      ("rewritten: `apply`", ["apply", base, diff, "-o", ours, "-q"], "apply-one"),
-    ] {
-      let (mine, other) = try SideBySide(runs: 3).measure(
-        { try SideBySide.diffkit(arguments) },
-        { try SideBySide.child(python, [Self.peer, command, folder, "\(Self.size)"]) },
-        removing: ours, prepare: { unsafe unlink(path("out-peer.h5")) })
-      report.row(
-        "one gzip chunk of \(Self.size >> 20) MiB, \(title)",
-        "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
-        "h5py \(other.seconds.fixed(2)) s, \(other.megabytes)", ratio: mine.seconds / other.seconds,
-        bar: "≤ 2")
-    }
+    try compare(
+      title + ", read: `inspect --hash`", ["inspect", "--hash", base], ["read-one", folder, size])
+    try compare(
+      title + ", rewritten: `apply`", ["apply", base, diff, "-o", path("out.h5"), "-q"],
+      ["apply-one", folder, size])
   }
 
   private func compareManyTensors() throws {
-    let count = 50_000
-    try SideBySide.child(python, [Self.peer, "make-many", folder, "\(count)"])
-    let (source, ours) = (path("many.safetensors"), path("out.h5"))
-    let (mine, other) = try SideBySide(runs: 3).measure(
-      { try SideBySide.diffkit(["convert", source, ours, "-q"]) },
-      { try SideBySide.child(python, [Self.peer, "write-many", folder, "\(count)"]) },
-      removing: ours, prepare: { unsafe unlink(path("out-peer.h5")) })
-    report.row(
+    try SideBySide.child(python, [Self.peer, "make-many", folder, "50000"])
+    try compare(
       "50 000 tensors from safetensors to HDF5",
-      "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
+      ["convert", path("many.safetensors"), path("out.h5"), "-q"], ["write-many", folder, "50000"])
+  }
+
+  /// Adds a row for a command of diffkit beside one of the peer.
+  private func compare(_ title: String, _ ours: [String], _ theirs: [String]) throws {
+    let (mine, other) = try SideBySide(runs: 3).measure(
+      { try SideBySide.diffkit(ours) }, { try SideBySide.child(python, [Self.peer] + theirs) },
+      removing: path("out.h5"), prepare: { unsafe unlink(path("out-peer.h5")) })
+    report.row(
+      title, "\(mine.seconds.fixed(2)) s, \(mine.megabytes)",
       "h5py \(other.seconds.fixed(2)) s, \(other.megabytes)", ratio: mine.seconds / other.seconds,
       bar: "≤ 2")
   }

@@ -211,23 +211,30 @@ struct RemoteFileTests {
     }
   }
 
+  /// Repeats what is given up, with the number of the attempt; returns the number of failures.
+  private func failuresOf(_ attempt: (Int) throws -> Void) throws -> Int {
+    var failures = 0
+    while true {
+      do {
+        try attempt(failures)
+        return failures
+      } catch {
+        failures += 1
+        try #require(failures < 100)
+      }
+    }
+  }
+
   @Test("a fetch that was given up goes on where it was")
   func resumed() throws {
     try MisbehavingServer.with(150_000) { server in
       var options = server.options
       options.cache = server.scratch("cache")
       options.attempts = 1
-      var failures = 0
-      while true {
-        do {
-          let file = try RemoteFile(server.address("tiny"), options)
-          try file.fetchAll()
-          #expect(try file.bytes(0..<150_000) == server.bytes)
-          break
-        } catch {
-          failures += 1
-          try #require(failures < 100)
-        }
+      let failures = try failuresOf { _ in
+        let file = try RemoteFile(server.address("tiny"), options)
+        try file.fetchAll()
+        #expect(try file.bytes(0..<150_000) == server.bytes)
       }
       #expect(failures > 40)
       #expect(try server.log("tiny").map(\.sent).reduce(0, +) <= 153_000)
@@ -240,20 +247,13 @@ struct RemoteFileTests {
       var options = server.options
       options.cache = server.scratch("cache")
       options.attempts = 1
-      var failures = 0
-      while true {
+      let address = try #require(RemoteAddress("http://127.0.0.1:\(server.port)/tiny"))
+      let failures = try failuresOf { number in
         // Another process.
-        let folder = RemoteFolder(
-          try #require(RemoteAddress("http://127.0.0.1:\(server.port)/tiny")), options)
-        let path = server.scratch("file-\(failures)")
-        do {
-          try folder.fetch("data", limit: 150_000, into: File(creating: path))
-          #expect(try contents(ofFile: path) == server.bytes)
-          break
-        } catch {
-          failures += 1
-          try #require(failures < 100)
-        }
+        let folder = RemoteFolder(address, options)
+        let path = server.scratch("file-\(number)")
+        try folder.fetch("data", limit: 150_000, into: File(creating: path))
+        #expect(try contents(ofFile: path) == server.bytes)
       }
       #expect(failures > 40)
       #expect(try server.log("tiny").map(\.sent).reduce(0, +) <= 153_000)
