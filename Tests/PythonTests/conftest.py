@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Tensors = dict[str, Array]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+# What cuBLAS needs for equal bits of equal calls, before its first one.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def devices() -> list[str]:
+    """The devices of PyTorch that tests run on."""
+    import torch
+
+    return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @pytest.fixture

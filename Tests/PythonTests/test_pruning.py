@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, devices
 
 torch = pytest.importorskip("torch")
 
@@ -21,6 +21,7 @@ import diffkit.torch as dt  # noqa: E402
 from diffkit.torch import _draw, _gates  # noqa: E402
 
 DENSITY = 0.1
+on_all_devices = pytest.mark.parametrize("device", devices())
 RESOURCES = REPOSITORY / "Tests/DiffTrainingTests/Resources"
 
 
@@ -29,15 +30,19 @@ def oracle() -> Any:
     return json.loads((RESOURCES / "gates.json").read_text())
 
 
-def test_draws_are_those_of_the_oracle() -> None:
+@on_all_devices
+def test_draws_are_those_of_the_oracle(device: str) -> None:
     expected = torch.tensor(oracle()["draw"], dtype=torch.float64)
-    drawn = _draw.uniform(7, 5, 2, 0, 8)
+    drawn = _draw.uniform(7, 5, 2, 0, 8, device).cpu()
     # Nine digits tell multiples of 2^-24 apart.
     assert torch.equal((drawn.double() * 2**24).round(), (expected * 2**24).round())
     assert torch.equal(drawn.double() * 2**24, (drawn.double() * 2**24).round())
     whole = _draw.uniform(3, 1, 0, 1000, 500)
     assert torch.equal(whole[100:], _draw.uniform(3, 1, 0, 1100, 400))
     assert 0 < float(whole.min()) and float(whole.max()) < 1
+    for first in (0, 2**31 - 500, 2**32 - 1000):
+        here = _draw.uniform(2**63 + 5, 12345, 1, first, 1000)
+        assert torch.equal(here, _draw.uniform(2**63 + 5, 12345, 1, first, 1000, device).cpu())
     with pytest.raises(ValueError):
         _draw.uniform(0, 0, 0, 2**32 - 1, 2)
 
@@ -73,17 +78,18 @@ def test_draws_are_those_of_the_kernel_bit_for_bit(tmp_path: Path) -> None:
             assert drawn.tolist() == native
 
 
+@on_all_devices
 @pytest.mark.parametrize(
     "case",
     oracle()["cases"],
     ids=lambda case: "-".join(case[key] for key in ("grouping", "penalty", "slope")),
 )
-def test_gates_are_those_of_the_oracle(case: Any) -> None:
+def test_gates_are_those_of_the_oracle(case: Any, device: str) -> None:
     shapes = {"table": (7, 4), "bias": (5,)}
     names = list(case["base"])
 
     def tensors(numbers: Any) -> list[Any]:
-        made = [torch.tensor(numbers[name], dtype=torch.float32) for name in names]
+        made = [torch.tensor(numbers[n], dtype=torch.float32, device=device) for n in names]
         return [t.view(shapes.get(name, (4, 4))) for t, name in zip(made, names)]
 
     positions, at = [], 0
@@ -98,8 +104,8 @@ def test_gates_are_those_of_the_oracle(case: Any) -> None:
 
     def close(found: Any, expected: Any, within: float = 1e-6) -> None:
         torch.testing.assert_close(
-            torch.as_tensor(found).double(),
-            torch.as_tensor(expected).double(),
+            torch.as_tensor(found).double().cpu(),
+            torch.as_tensor(expected).double().cpu(),
             rtol=within,
             atol=within,
         )
@@ -174,11 +180,12 @@ def loss_of(model: Any, ids: Any, labels: Any) -> Any:
 
 
 def trained(model: Any, **options: Any) -> dt.DiffPruning:
+    device = next(model.parameters()).device
     pruning = dt.DiffPruning(
         model, DENSITY, head=["classifier.*"], gate_steps=120, fixed_steps=60, learning_rate=3e-2,
         fixed_learning_rate=1e-1, head_learning_rate=1e-2, **options,
     )  # fmt: skip
-    ids, labels = data()
+    ids, labels = (tensor.to(device) for tensor in data())
     for step in range(180):
         part = slice(step * 32 % 512, step * 32 % 512 + 32)
         loss_of(model, ids[part], labels[part]).backward()
@@ -186,9 +193,12 @@ def trained(model: Any, **options: Any) -> dt.DiffPruning:
     return pruning
 
 
+@on_all_devices
 @pytest.mark.parametrize("grouping", ["tensor", "none", "row", "column", "head:8"])
-def test_a_training_keeps_the_density_and_learns(grouping: str, tmp_path: Path) -> None:
-    model = Classifier()
+def test_a_training_keeps_the_density_and_learns(
+    grouping: str, device: str, tmp_path: Path
+) -> None:
+    model = Classifier().to(device)
     before = {name: t.clone() for name, t in model.state_dict().items()}
     pruning = trained(model, grouping=grouping)
     assert pruning.is_done and pruning.is_fixed
@@ -200,7 +210,7 @@ def test_a_training_keeps_the_density_and_learns(grouping: str, tmp_path: Path) 
     kept = sum(at.numel() for at in pruning.masks.values())
     assert kept == int(DENSITY * body)
     made = pruning.save(tmp_path / "d.diff", metadata={"task": "t"})
-    ids, labels = data(2)
+    ids, labels = (tensor.to(device) for tensor in data(2))
     accuracy = float((model(ids).argmax(1) == labels).float().mean())
     # The head alone comes to 0.67, all weights to 0.91.
     assert accuracy > 0.78, accuracy
@@ -214,7 +224,7 @@ def test_a_training_keeps_the_density_and_learns(grouping: str, tmp_path: Path) 
         for name in operations:
             assert set(map(int, diff[name].positions)) <= set(pruning.masks[name].tolist())
     # Base and diff give the model, bit for bit, head included.
-    other = Classifier()
+    other = Classifier().to(device)
     assert all(torch.equal(t, before[name]) for name, t in other.state_dict().items())
     with dt.attach(other, tmp_path / "d.diff"):
         for name, tensor in model.state_dict().items():
@@ -223,11 +233,21 @@ def test_a_training_keeps_the_density_and_learns(grouping: str, tmp_path: Path) 
     assert torch.equal(model.words.weight[150:], before["words.weight"][150:])
 
 
-def test_equal_seeds_give_equal_bits(tmp_path: Path) -> None:
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """PyTorch's own sums in a fixed order, on GPUs too."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@on_all_devices
+@pytest.mark.usefixtures("deterministic")
+def test_equal_seeds_give_equal_bits(device: str, tmp_path: Path) -> None:
     for index in range(2):
-        trained(Classifier(), seed=3).save(tmp_path / f"{index}.diff")
+        trained(Classifier().to(device), seed=3).save(tmp_path / f"{index}.diff")
     assert (tmp_path / "0.diff").read_bytes() == (tmp_path / "1.diff").read_bytes()
-    trained(Classifier(), seed=4).save(tmp_path / "2.diff")
+    trained(Classifier().to(device), seed=4).save(tmp_path / "2.diff")
     assert (tmp_path / "2.diff").read_bytes() != (tmp_path / "1.diff").read_bytes()
 
 
@@ -275,13 +295,17 @@ def test_groups_lie_where_heads_are() -> None:
     assert boxes == [(8, 4), (1, 8), (4, 8), (4, 8), (4, 16), (1, 4), (15, 4)]
 
 
+@on_all_devices
+@pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize("stop", [1, 70, 120, 150])
-def test_an_interrupted_training_goes_on_bit_for_bit(stop: int, tmp_path: Path) -> None:
+def test_an_interrupted_training_goes_on_bit_for_bit(
+    stop: int, device: str, tmp_path: Path
+) -> None:
     options = {
         "head": ["classifier.*"], "gate_steps": 120, "fixed_steps": 60, "learning_rate": 3e-2,
         "grouping": "row",
     }  # fmt: skip
-    ids, labels = data()
+    ids, labels = (tensor.to(device) for tensor in data())
 
     def go_on(pruning: dt.DiffPruning, steps: range) -> None:
         for step in steps:
@@ -289,14 +313,14 @@ def test_an_interrupted_training_goes_on_bit_for_bit(stop: int, tmp_path: Path) 
             loss_of(pruning.model, ids[part], labels[part]).backward()
             pruning.step()
 
-    whole = dt.DiffPruning(Classifier(), DENSITY, **options)
+    whole = dt.DiffPruning(Classifier().to(device), DENSITY, **options)
     go_on(whole, range(180))
     whole.save(tmp_path / "whole.diff")
-    first = dt.DiffPruning(Classifier(), DENSITY, **options)
+    first = dt.DiffPruning(Classifier().to(device), DENSITY, **options)
     go_on(first, range(stop))
     torch.save(first.state_dict(), tmp_path / "state.pt")
     # Another process has other numbers in its model until it takes the state up.
-    second = dt.DiffPruning(Classifier(seed=9), DENSITY, **options)
+    second = dt.DiffPruning(Classifier(seed=9).to(device), DENSITY, **options)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     second.load_state_dict(state)
     assert second.steps == stop
@@ -306,7 +330,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(stop: int, tmp_path: Path) 
     second.save(tmp_path / "second.diff")
     assert (tmp_path / "second.diff").read_bytes() == (tmp_path / "whole.diff").read_bytes()
     with pytest.raises(diffkit.UsageError, match="other arguments"):
-        dt.DiffPruning(Classifier(), 0.2, **options).load_state_dict(state)
+        dt.DiffPruning(Classifier().to(device), 0.2, **options).load_state_dict(state)
     if stop < 120:
         with pytest.raises(diffkit.UsageError, match="past"):
             second.load_state_dict(state)

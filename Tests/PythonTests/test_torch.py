@@ -10,7 +10,7 @@ from typing import Any, Iterator
 
 import numpy as np
 import pytest
-from conftest import interrupted_everywhere
+from conftest import devices, interrupted_everywhere
 
 torch = pytest.importorskip("torch")
 
@@ -18,8 +18,6 @@ import diffkit  # noqa: E402
 import diffkit.torch as dt  # noqa: E402
 
 TYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
-#: The tests in which a device matters run on all that there are.
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class Model(torch.nn.Module):
@@ -62,7 +60,7 @@ def changed(model: Any, seed: int = 0, share: float = 0.1, scale: float = 0.01) 
     return made
 
 
-@pytest.fixture(params=DEVICES)
+@pytest.fixture(params=devices())
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
     yield str(request.param)
 
