@@ -1,9 +1,11 @@
 """Scores of DiffPruning beside `diffkit train`: one task, equal settings, some seeds; not a test.
 
-    python Tests/PythonTests/scores.py SHARED [SEEDS [ROWS [EPOCHS]]]
+    python Tests/PythonTests/scores.py SHARED [TASK [MODEL [SEEDS [ROWS [EPOCHS [WHICH]]]]]]
 
-SHARED is the folder of the shared data. MiniLM-L3 on sms-spam, 0.5 % of the weights, EPOCHS with
-gates and EPOCHS without, no dropout, [CLS] as the text, batches of 16.
+SHARED is the folder of the shared data; by default MiniLM-L6 on sms-spam, on a GPU if there is one,
+by both, one after the other; WHICH names one of the two.
+0.5 % of the weights, EPOCHS with gates and EPOCHS without, no dropout, [CLS] as the text, batches
+of 16, seeds 0, 1, ...
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from diffkit._program import program_path
 from safetensors.torch import load_file
 
 BATCH, DENSITY = 16, 0.005
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Rows = list[tuple[list[int], int]]
 
 
@@ -44,8 +47,9 @@ class Classifier(torch.nn.Module):
 
     def forward(self, rows: list[list[int]]) -> Any:
         longest = max(map(len, rows))
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+        padded = [row + [0] * (longest - len(row)) for row in rows]
+        masks = [[1] * len(row) + [0] * (longest - len(row)) for row in rows]
+        ids, mask = torch.tensor([padded, masks], device=DEVICE)
         hidden = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
         return self.classifier(hidden[:, 0])
 
@@ -63,7 +67,7 @@ def accuracy(model: Any, rows: Rows) -> float:
         for start in range(0, len(rows), 64):
             part = rows[start : start + 64]
             found = model([row for row, _ in part]).argmax(1)
-            right += int((found == torch.tensor([label for _, label in part])).sum())
+            right += int((found.cpu() == torch.tensor([label for _, label in part])).sum())
     return right / len(rows)
 
 
@@ -71,7 +75,7 @@ def in_torch(
     base: Path, weights: dict[str, Any], train: Rows, dev: Rows, seed: int, epochs: int, diff: Path
 ) -> float:
     torch.manual_seed(seed)
-    model = Classifier(base, weights, 2)
+    model = Classifier(base.parent, weights, 2).to(DEVICE)
     steps = epochs * -(-len(train) // BATCH)
     pruning = dt.DiffPruning(
         model, DENSITY, head=["classifier.*"], gate_steps=steps, fixed_steps=steps, seed=seed
@@ -80,7 +84,7 @@ def in_torch(
         order = torch.randperm(len(train)).tolist()
         for start in range(0, len(order), BATCH):
             part = [train[index] for index in order[start : start + BATCH]]
-            labels = torch.tensor([label for _, label in part])
+            labels = torch.tensor([label for _, label in part], device=DEVICE)
             torch.nn.functional.cross_entropy(model([row for row, _ in part]), labels).backward()
             pruning.step()
     pruning.save(diff, overwrite=True)
@@ -89,7 +93,7 @@ def in_torch(
 
 def natively(base: Path, train: Path, dev: Path, seed: int, epochs: int, diff: Path) -> float:
     said = subprocess.run(
-        [program_path(), "train", str(base / "base.h5"), "--task", str(train), "--dev", str(dev),
+        [program_path(), "train", str(base), "--task", str(train), "--dev", str(dev),
          "--seed", str(seed), "--epochs", str(epochs), "--fixed-epochs", str(epochs), "--density",
          str(DENSITY), "--batch", str(BATCH), "--no-dropout", "--pooling", "cls", "-o", str(diff),
          "--force", "--json"],
@@ -111,19 +115,25 @@ def _find(value: Any, name: str) -> Any:
     return None
 
 
-def main(shared: str, seeds: str = "3", rows: str = "2000", epochs: str = "2") -> None:
+def main(
+    shared: str, task: str = "sms-spam", model: str = "minilm-l6", seeds: str = "3",
+    rows: str = "2000", epochs: str = "3", which: str = "",
+) -> None:  # fmt: skip
     torch.set_num_threads(2)
-    base, tasks = Path(shared) / "models/minilm-l3-small", Path(shared) / "tasks/sms-spam"
-    tokenizer = transformers.BertTokenizerFast(str(base / "vocab.txt"), do_lower_case=True)
+    tasks = Path(shared) / "tasks" / task
+    (base,) = (Path(shared) / "models" / model).glob("*.h5")
+    vocabulary = str(base.parent / "vocab.txt")
+    tokenizer = transformers.BertTokenizerFast(vocabulary, do_lower_case=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        diffkit.convert(base / "base.h5", scratch / "base.safetensors")
+        diffkit.convert(base, scratch / "base.safetensors")
         weights = load_file(scratch / "base.safetensors")
         lines = (tasks / "train.2k.tsv").read_text("utf-8").split("\n")[: int(rows)]
         (scratch / "train.tsv").write_text("\n".join(lines).rstrip("\n") + "\n", "utf-8")
         train = rows_of(scratch / "train.tsv", tokenizer)
         dev = rows_of(tasks / "dev.tsv", tokenizer)
-        scores: dict[str, list[float]] = {"diffkit train": [], "DiffPruning": []}
+        both = ("diffkit train", "DiffPruning")
+        scores: dict[str, list[float]] = {name: [] for name in both if which in ("", name)}
         for seed in range(int(seeds)):
             for name in scores:
                 start = time.perf_counter()
