@@ -31,6 +31,25 @@ import TestSupport
     }
   }
 
+  @Test("a program gets progress as lines on standard error, results as without it")
+  func progress() throws {
+    try Fixture.with { files in
+      for command in [
+        "create base.h5 tuned.h5 -o made.diff --force",
+        "apply base.h5 exact.diff -o out.h5 --force",
+        "verify exact.diff base.h5", "compare base.h5 base.h5",
+      ] {
+        let plain = try shell(files, "diffkit \(command) --json")
+        let told = try shell(files, "DIFFKIT_PROGRESS=lines diffkit \(command) --json")
+        #expect((told.code, told.output, plain.errors) == (plain.code, plain.output, ""))
+        let lines = told.errors.split(separator: "\n")
+        #expect(lines.allSatisfy { $0.hasPrefix("progress: ") })
+        let numbers = try #require(lines.last).split(separator: " ").suffix(2).map { UInt64($0) }
+        #expect(numbers[0] == numbers[1] && numbers[0] ?? 0 > 0)
+      }
+    }
+  }
+
   @Test("commands that make a diff from diffs read and write pipes")
   func filters() throws {
     try Fixture.with { files in

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def test_arguments_of_create_are_those_of_arrays(files: Path) -> None:
     for options in (
         {"operation": "xor", "density": 0.5}, {"operation": "replace", "threshold": 1.0},
         {"operation": "insert"}, {"density": 0}, {"density": 0.1, "threshold": 1.0},
-        {"values": "bf16"}, {"types": {"w": "bf16"}}, {"progress": print},
+        {"values": "f64"}, {"types": {"w": "bf16"}},
         {"metadata": {"a=b": "c"}},
     ):  # fmt: skip
         with pytest.raises(diffkit.UsageError):
@@ -78,6 +79,47 @@ def test_arguments_of_create_are_those_of_arrays(files: Path) -> None:
     diffkit.create(*pair, files / "d.diff", operation="replace", skip_nonfloat=True)
     with diffkit.open(files / "d.diff") as diff:
         assert diff["encoder.w"].operation == "replace"
+
+
+def test_files_report_progress(files: Path) -> None:
+    base, tuned, diff = files / "base.safetensors", files / "tuned.safetensors", files / "d.diff"
+    thread = threading.get_ident()
+    heard: list[tuple[str, int, int]] = []
+
+    def progress(phase: str, done: int, total: int) -> None:
+        assert threading.get_ident() == thread
+        heard.append((phase, done, total))
+
+    for work in (
+        lambda: diffkit.create(base, tuned, diff, progress=progress),
+        lambda: diffkit.apply(base, diff, output=files / "made.safetensors", progress=progress),
+        lambda: diffkit.verify(diff, base, progress=progress),
+        lambda: diffkit.compare(base, tuned, progress=progress),
+        lambda: diffkit.convert(base, files / "made.h5", progress=progress),
+    ):
+        heard.clear()
+        work()
+        assert heard and all(0 <= done <= total for _, done, total in heard)
+        assert heard[-1][1] == heard[-1][2] > 0 and heard[-1][0]
+
+
+def test_what_progress_raises_ends_the_work(files: Path) -> None:
+    def progress(*_: Any) -> None:
+        raise RuntimeError("enough")
+
+    pair = (files / "base.safetensors", files / "tuned.safetensors")
+    with pytest.raises(RuntimeError, match="enough"):
+        diffkit.create(*pair, files / "d.diff", progress=progress)
+
+
+def test_values_of_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:
+    paths = (tmp_path / "base.safetensors", tmp_path / "tuned.safetensors")
+    for path, side in zip(paths, floats):
+        safetensors.save_file(side, path)
+    for values in ("f16", "bf16", "f32"):
+        diffkit.create(*paths, tmp_path / "d.diff", operation="add", values=values, overwrite=True)
+        expected = diffkit.dumps(*floats, operation="add", values=values)
+        assert (tmp_path / "d.diff").read_bytes() == expected
 
 
 def test_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import DiffOperations
 import Platform
 import StrictJSON
+import SystemSupport
 import TensorCore
 
 #if canImport(FoundationEssentials)
@@ -100,33 +101,39 @@ private func writeAll(
   }
 }
 
-/// A line on standard error that shows the progress of a long operation, if that is a terminal.
+/// The progress of a long operation on standard error: a line that is replaced, if that is a
+/// terminal; or, for a program that sets `DIFFKIT_PROGRESS=lines`, a line for each step of it.
 final class ProgressLine {
   private let clock = ContinuousClock()
   private let started: ContinuousClock.Instant
   private var shown: ContinuousClock.Instant?
-  private let isEnabled: Bool
+  private let isShown: Bool
+  private let hasReader = ProgramFiles.environmentVariable("DIFFKIT_PROGRESS") == "lines"
 
   init(quiet: Bool) {
-    isEnabled = !quiet && StandardError.isTerminal
+    isShown = !quiet && StandardError.isTerminal
     started = clock.now
   }
 
-  deinit { if shown != nil { StandardError.write("\r\u{1B}[K") } }
+  deinit { if shown != nil && !hasReader { StandardError.write("\r\u{1B}[K") } }
 
   /// Shows a line as it is.
   func say(_ line: String) {
-    guard isEnabled else { return }
+    guard isShown && !hasReader else { return }
     shown = clock.now
     StandardError.write("\r\u{1B}[K\(line)")
   }
 
   func show(_ progress: OperationProgress) {
-    guard isEnabled else { return }
+    guard isShown || hasReader else { return }
     let now = clock.now
-    // Nothing is shown in the first half second, and then at most every tenth of a second.
-    guard now - (shown ?? started) > .milliseconds(shown == nil ? 500 : 100) else { return }
+    // People see nothing in the first half second; then a line every tenth of a second, and the last.
+    let isDue = shown.map { now - $0 > .milliseconds(100) } ?? (now - started > .milliseconds(500))
+    guard isDue || hasReader && progress.done == progress.total else { return }
     shown = now
+    if hasReader {
+      return StandardError.say("progress: \(progress.phase) \(progress.done) \(progress.total)")
+    }
     let elapsed = (now - started) / .seconds(1)
     let rate = Double(progress.done) / max(elapsed, 1e-3)
     let left = Double(progress.total - min(progress.done, progress.total)) / max(rate, 1)

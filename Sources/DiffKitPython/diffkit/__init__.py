@@ -17,8 +17,9 @@ import os
 from typing import TYPE_CHECKING, Any, Mapping
 
 from . import errors
-from ._create import Array, Created, Path, Progress, checked_operation, writer_of
+from ._create import Array, Created, checked_operation, checked_values, writer_of
 from ._diff import Diff, DiffSource, Entry, Undo, fingerprint, open
+from ._typing import Path, Progress
 from .errors import (
     AlreadyApplied,
     ChangedInBetween,
@@ -114,7 +115,7 @@ def create(
             a density or a threshold.
         density: keep the largest changes, this share of the elements of all float tensors.
         threshold: keep changes of at least this magnitude.
-        values: of ``"add"`` ``"f16"``, ``"bf16"`` or ``"f32"``; between files only ``"f16"``.
+        values: of ``"add"`` ``"f16"``, ``"bf16"`` or ``"f32"``.
         skip_nonfloat: leave changed tensors that are no floats out of ``"add"``.
         fast: prefer encodings that decode fast to small ones.
         metadata: texts to store.
@@ -122,8 +123,7 @@ def create(
         types: element types by name where arrays do not say it: ``{"w": "bf16"}`` of integers. Of
             dicts: files say it.
         progress: called with the phase and how many of how many bytes are done, on the thread that
-            called `create`, after each tensor; what it raises ends the work. Of dicts alone: files
-            are the program's work, which shows its progress to people at a terminal only.
+            called `create`; what it raises ends the work.
 
     Raises:
         OutputExists: if there is a file and `overwrite` is False.
@@ -133,17 +133,17 @@ def create(
     if isinstance(base, (str, os.PathLike)) or isinstance(tuned, (str, os.PathLike)):
         if not isinstance(base, (str, os.PathLike)) or not isinstance(tuned, (str, os.PathLike)):
             raise UsageError("base and tuned are two dicts or two paths")
-        if values != "f16":
-            raise UsageError("additions between files are f16; 'values' is for dicts of arrays")
-        if types or progress:
-            raise UsageError("'types' and 'progress' are for dicts of arrays")
+        if types:
+            raise UsageError("'types' is for dicts of arrays")
         operation = checked_operation(operation, density, threshold)
+        checked_values(values)
         from . import _program
 
         return _program.create(
             base, tuned, path, overwrite=overwrite, metadata=metadata or {},
             add=operation == "add", replace=operation == "replace", density=density, threshold=threshold,
             skip_nonfloat=skip_nonfloat and operation == "add", profile="speed" if fast else None,
+            values=values if operation == "add" else None, progress=progress,
         )  # fmt: skip
     with writer_of(
         base, tuned, types, operation=operation, density=density, threshold=threshold,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import byref, c_size_t, c_void_p
-from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
+from typing import Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -13,12 +13,10 @@ from . import _dtypes
 from . import _library as lib
 from ._interruption import Interruption
 from ._library import call
+from ._typing import Path, Progress
 from .errors import DiffkitError, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Path = Union[str, "os.PathLike[str]"]
-#: Told the phase, and how many of how many bytes are done.
-Progress = Callable[[str, int, int], None]
 
 
 class Buffer(NamedTuple):
@@ -83,6 +81,12 @@ def checked_operation(
     return operation
 
 
+def checked_values(values: str) -> None:
+    """Raises `UsageError` if additions are not stored as that type."""
+    if values not in ("f16", "bf16", "f32"):
+        raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
+
+
 class Writer:
     """``diffkit_writer``."""
 
@@ -98,8 +102,7 @@ class Writer:
         progress: Progress | None = None,
     ) -> None:
         operation = checked_operation(operation, density, threshold)
-        if values not in ("f16", "bf16", "f32"):
-            raise UsageError(f"values are f16, bf16 or f32, not {values!r}")
+        checked_values(values)
         self._guard = lib.Guard()
         self._progress = progress
         self._interruption = Interruption()

@@ -1,5 +1,5 @@
 """Files are the program's work: it is run with ``--json``, its answer becomes objects, its trouble
-exceptions. It reports no progress but to a terminal, so that none of these functions does."""
+exceptions, and the lines of its progress calls."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any, Mapping, Sequence, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ._interruption import Interruption
+from ._typing import Path, Progress
 from .errors import DiffkitError, UsageError, error_of
 
-Path = Union[str, "os.PathLike[str]"]
 Result = TypeVar("Result")
 
 
@@ -48,31 +49,47 @@ def _environment(program: str) -> dict[str, str]:
     return {"LD_ORIGIN_PATH": os.path.dirname(program), **os.environ}
 
 
-def run(command: str, *arguments: str) -> dict[str, Any]:
+def run(command: str, *arguments: str, progress: Progress | None = None) -> dict[str, Any]:
     """Runs a command of the program; returns the object that it prints.
 
-    On `KeyboardInterrupt` the program is interrupted too, and leaves no output behind.
+    On `KeyboardInterrupt`, and on what `progress` raises, the program is interrupted too, and
+    leaves no output behind.
 
     Raises:
         DiffkitError: if it ends in trouble, of the class of its error's code.
     """
     program = program_path()
+    environment = _environment(program)
+    if progress is not None:
+        environment["DIFFKIT_PROGRESS"] = "lines"
     process: subprocess.Popen[bytes] | None = None
-    try:
-        with Interruption():  # No program without somebody who ends it.
-            process = subprocess.Popen(
-                [program, command, *arguments, "--json"],
-                env=_environment(program),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        output, errors = process.communicate()
-    except BaseException:
-        if process is not None:
-            process.send_signal(signal.SIGINT)
+    errors = b""
+    # A file takes the answer, so that this thread can wait for lines of progress.
+    with tempfile.TemporaryFile() as answers:
+        try:
+            with Interruption():  # No program without somebody who ends it.
+                process = subprocess.Popen(
+                    [program, command, *arguments, "--json"],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=answers,
+                    stderr=subprocess.PIPE,
+                )
+            assert process.stderr is not None
+            for line in process.stderr:
+                if progress is not None and line.startswith(b"progress: "):
+                    phase, done, total = line.decode().split(" ", 1)[1].rsplit(" ", 2)
+                    progress(phase, int(done), int(total))
+                else:
+                    errors += line
             process.communicate()
-        raise
+        except BaseException:
+            if process is not None:
+                process.send_signal(signal.SIGINT)
+                process.communicate()
+            raise
+        answers.seek(0)
+        output = answers.read()
     try:
         answer = json.loads(output) if output.strip() else {}
     except ValueError:
@@ -664,16 +681,13 @@ def _facts(metadata: Mapping[str, str] | None) -> list[str]:
 
 def create(
     base: Path, tuned: Path, path: Path, *, overwrite: bool = False, metadata: Mapping[str, str],
-    map: Path | None = None, **options: Any,
+    map: Path | None = None, progress: Progress | None = None, **options: Any,
 ) -> CreatedFile:  # fmt: skip
     """See `diffkit.create`."""
-    return decode(
-        CreatedFile,
-        run(
-            "create", *_paths(base, tuned),
-            *_options(output=_paths(path)[0], force=overwrite, meta=_facts(metadata), map=map, **options),
-        ),
-    )  # fmt: skip
+    made = _options(
+        output=_paths(path)[0], force=overwrite, meta=_facts(metadata), map=map, **options
+    )
+    return decode(CreatedFile, run("create", *_paths(base, tuned), *made, progress=progress))
 
 
 def apply(
@@ -686,6 +700,7 @@ def apply(
     allow_other_base: bool = False,
     verify: str = "full",
     map: Path | None = None,
+    progress: Progress | None = None,
 ) -> Applied:
     """Writes the checkpoint that a base and one or more diffs make.
 
@@ -701,6 +716,8 @@ def apply(
         allow_other_base: apply additive diffs to another base than theirs.
         verify: ``"full"`` or ``"touched"``.
         map: a file that says what tensors are called in the checkpoint.
+        progress: called with the phase and how many of how many bytes are done, ten times a second
+            at most and at the end, on the thread that called; what it raises ends the work.
 
     Raises:
         WrongBase, PartlyApplied, Damaged, OutputExists, FileError, …: with the tensor's name.
@@ -709,7 +726,7 @@ def apply(
         output=output and _paths(output)[0], force=overwrite, in_place=in_place, undo=undo,
         allow_other_base=allow_other_base, verify=verify, map=map,
     )  # fmt: skip
-    return decode(Applied, run("apply", *_paths(base, *diffs), *options))
+    return decode(Applied, run("apply", *_paths(base, *diffs), *options, progress=progress))
 
 
 def revert(
@@ -720,23 +737,27 @@ def revert(
     in_place: bool = False,
     verify: str = "full",
     map: Path | None = None,
+    progress: Progress | None = None,
 ) -> Applied:
     """Writes the base of a tuned checkpoint, out of the same exact diffs; see `apply`."""
     options = _options(
         output=output and _paths(output)[0], force=overwrite, in_place=in_place, verify=verify,
         map=map,
     )  # fmt: skip
-    return decode(Applied, run("revert", *_paths(tuned, *diffs), *options))
+    return decode(Applied, run("revert", *_paths(tuned, *diffs), *options, progress=progress))
 
 
-def verify(diff: Path, checkpoint: Path | None = None, *, map: Path | None = None) -> Verified:
+def verify(
+    diff: Path, checkpoint: Path | None = None, *, map: Path | None = None,
+    progress: Progress | None = None,
+) -> Verified:  # fmt: skip
     """Checks every byte of a diff, and what a checkpoint is to it.
 
     Raises:
         Damaged: if the diff is.
     """
     paths = _paths(diff) if checkpoint is None else _paths(diff, checkpoint)
-    return decode(Verified, run("verify", *paths, *_options(map=map)))
+    return decode(Verified, run("verify", *paths, *_options(map=map), progress=progress))
 
 
 def inspect(file: Path, *, hash: bool = False) -> InspectedDiff | InspectedCheckpoint:
@@ -747,10 +768,10 @@ def inspect(file: Path, *, hash: bool = False) -> InspectedDiff | InspectedCheck
     return decode(InspectedCheckpoint, answer)
 
 
-def stats(*files: Path) -> Stats | CheckpointStats:
+def stats(*files: Path, progress: Progress | None = None) -> Stats | CheckpointStats:
     """Density, values, bits of diffs, and storage beside their base if that is the first file; or
     the values of a checkpoint alone."""
-    answer = run("stats", *_paths(*files))
+    answer = run("stats", *_paths(*files), progress=progress)
     if "diffs" in answer:
         return decode(Stats, answer)
     return decode(CheckpointStats, answer)
@@ -758,7 +779,7 @@ def stats(*files: Path) -> Stats | CheckpointStats:
 
 def compare(
     *files: Path, base: Path | None = None, atol: float | None = None, rtol: float | None = None,
-    map: Path | None = None,
+    map: Path | None = None, progress: Progress | None = None,
 ) -> DiffComparison | CheckpointComparison:  # fmt: skip
     """How two or more diffs relate, or two checkpoints.
 
@@ -766,7 +787,8 @@ def compare(
         base: of exact diffs, so that their deltas are known.
         atol, rtol: values are equal if ``|a - b| <= atol + rtol * |b|``.
     """
-    answer = run("compare", *_paths(*files), *_options(base=base, atol=atol, rtol=rtol, map=map))
+    options = _options(base=base, atol=atol, rtol=rtol, map=map)
+    answer = run("compare", *_paths(*files), *options, progress=progress)
     if "diffs" in answer:
         return decode(DiffComparison, answer)
     return decode(CheckpointComparison, answer)
@@ -776,7 +798,7 @@ def merge(
     *diffs: Path, output: Path | None = None, overwrite: bool = False, method: str | None = None,
     weights: Numbers | None = None, scale: float | None = None, density: float | None = None,
     densities: Numbers | None = None, normalize: bool | None = None, dry_run: bool = False,
-    metadata: Mapping[str, str] | None = None, **options: Any,
+    metadata: Mapping[str, str] | None = None, progress: Progress | None = None, **options: Any,
 ) -> Merged | MergePreview:  # fmt: skip
     """Combines additive diffs of one base into one.
 
@@ -812,7 +834,7 @@ def merge(
         normalize=normalize, dry_run=dry_run,
         meta=[*_facts(metadata), *options.pop("meta", [])], **options,
     )  # fmt: skip
-    answer = run("merge", *_paths(*diffs), *made)
+    answer = run("merge", *_paths(*diffs), *made, progress=progress)
     return decode(MergePreview, answer) if dry_run else decode(Merged, answer)
 
 
@@ -835,11 +857,12 @@ def _joined(numbers: Any) -> str:
 
 
 def compose(
-    *diffs: Path, output: Path, overwrite: bool = False, base: Path | None = None
-) -> Composed:
+    *diffs: Path, output: Path, overwrite: bool = False, base: Path | None = None,
+    progress: Progress | None = None,
+) -> Composed:  # fmt: skip
     """Makes one exact diff that does what several do in order."""
     options = _options(output=_paths(output)[0], force=overwrite, base=base)
-    return decode(Composed, run("compose", *_paths(*diffs), *options))
+    return decode(Composed, run("compose", *_paths(*diffs), *options, progress=progress))
 
 
 def prune(
@@ -857,7 +880,7 @@ def prune(
 def convert(
     input: Path, output: Path, *, overwrite: bool = False, base: Path | None = None,
     to: str | None = None, from_: str | None = None, values: str | None = None,
-    type: str | None = None, map: Path | None = None,
+    type: str | None = None, map: Path | None = None, progress: Progress | None = None,
 ) -> Converted:  # fmt: skip
     """Writes a checkpoint, or a diff, in another format; `type` (``"f16"``, ``"bf16"`` or
     ``"f32"``) rounds the float tensors of a checkpoint. See `diffkit convert --help`."""
@@ -865,4 +888,4 @@ def convert(
         *_options(force=overwrite, base=base, to=to, values=values, type=type, map=map),
         *(["--from", from_] if from_ else []),
     ]
-    return decode(Converted, run("convert", *_paths(input, output), *options))
+    return decode(Converted, run("convert", *_paths(input, output), *options, progress=progress))

@@ -10,8 +10,9 @@ from typing import Any, Iterator, Mapping, NamedTuple
 import numpy as np
 import torch
 
-from .._create import Created, Path, Writer
+from .._create import Created, Writer
 from .._diff import _find, _keys
+from .._typing import Path
 from ..errors import Mismatch, UsageError
 from . import _tensors as tensors
 from ._prepare import AnyDiff, opened

@@ -9,8 +9,9 @@ from typing import Any, Iterable, Sequence
 
 import torch
 
-from .._create import Created, Path, Writer
+from .._create import Created, Writer
 from .._interruption import Interruption
+from .._typing import Path
 from ..errors import ChangedInBetween, UsageError
 from . import _tensors as tensors
 from ._files import state_of_model
