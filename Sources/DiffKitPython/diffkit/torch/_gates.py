@@ -299,7 +299,7 @@ class Gates:
             gated.gradients = (weight_gradient, gate_gradient)
             is_open = gated.location > 0
             counted = p
-            seen = torch.tensor(float(gated.base.numel()))
+            seen = torch.tensor(gated.base.numel(), dtype=torch.float64, device=p.device)
             if gated.seen is not None:
                 gated.seen |= (gradient != 0).flatten(1).any(1, keepdim=True)
                 rows = gated.seen.view(-1, *(1,) * (gated.base.dim() - 1))
@@ -307,7 +307,7 @@ class Gates:
                 seen = gated.seen.sum() * gated.base.shape[1:].numel()
             totals = torch.stack([_squares(weight_gradient), _squares(gate_gradient), seen.double()])
             by_group = (pull * z, p, counted, counted * counted, is_open)
-            sums.append(torch.cat([totals.to(p.device), *map(gated.sums, by_group)]))
+            sums.append(torch.cat([totals, *map(gated.sums, by_group)]))
         # One wait for the devices.
         for gated, row in zip(self.tensors, [row.cpu() for row in sums]):
             weights, gates, seen_ = row[:3].tolist()
