@@ -99,8 +99,8 @@ def test_files_report_progress(files: Path) -> None:
     ):
         heard.clear()
         work()
-        assert heard and all(0 <= done <= total for _, done, total in heard)
-        assert heard[-1][1] == heard[-1][2] > 0 and heard[-1][0]
+        assert all(0 <= done <= total for _, done, total in heard)
+        assert heard[-1][1] == heard[-1][2] > 0 and heard[-1][0], heard
 
 
 def test_what_progress_raises_ends_the_work(files: Path) -> None:

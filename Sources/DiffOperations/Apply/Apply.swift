@@ -156,6 +156,7 @@ private func applyAll(
     case .result: throw partlyDone(plan, plans, base)
     }
   }
+  progress.finish()
   if target.output.holdsAttributes {
     let attributes = try CarriedAttributes(diffs, direction, on: base, options.names)
     for change in attributes.changes { try target.output.setAttribute(change) }
@@ -291,6 +292,7 @@ private func isDone(
     case .base: throw partlyDone(plan, plans, base)
     }
   }
+  progress.finish()
   return true
 }
 

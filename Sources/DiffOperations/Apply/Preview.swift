@@ -54,6 +54,7 @@ extension Diffs {
           name: plan.name, operation: plan.word, elements: plan.shape.count,
           changes: plan.entries.reduce(0) { $0 + $1.entry.count }, infinite: infinite))
     }
+    progress.finish()
     try refuseInfinite(preview.tensors.map(\.infinite).clampedSum, base, options)
     preview.isDone =
       preview.clashing.isEmpty && !states.isEmpty && states.allSatisfy { $0 == .result }

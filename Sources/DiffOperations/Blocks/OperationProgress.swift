@@ -20,7 +20,13 @@ struct ProgressCounter {
   }
 
   mutating func add(_ bytes: UInt64) {
-    progress.done += bytes
+    progress.done = min(progress.total, progress.done + bytes)
+    handler?(progress)
+  }
+
+  /// Reports that all is done: not every byte of the total has to be read in every case.
+  mutating func finish() {
+    progress.done = progress.total
     handler?(progress)
   }
 }

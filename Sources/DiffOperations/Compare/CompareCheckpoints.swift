@@ -121,6 +121,7 @@ extension Checkpoint {
     for tensor in second.tensors where !found.contains(tensor.name) {
       otherHashes.append(tensor.name, try second.fingerprintIfReadable(of: tensor))
     }
+    progress.finish()
     comparison.fingerprint = hashes.ofCheckpoint
     comparison.otherFingerprint = otherHashes.ofCheckpoint
     comparison.comparesTensorsAlone = container != second.container

@@ -119,6 +119,7 @@ extension Diffs {
           pairs, selection, values: values, skipsNonfloat: options.skipsNonfloat,
           progress: &progress)
       } catch { throw error.at(path: tuned.path) }
+      progress.finish()
       summary.skipped = additive?.skipped ?? []
     }
     var progress = ProgressCounter("create", total: bytes, handler)
@@ -147,6 +148,7 @@ extension Diffs {
       }
       progress.add(pair.byteCount)
     }
+    progress.finish()
     summary.infinite = additive?.infinite ?? 0
     summary.rounded = additive?.rounded ?? 0
     if options.refusesLosses { try summary.refuseLosses(tuned.path) }

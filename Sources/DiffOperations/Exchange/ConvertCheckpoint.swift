@@ -99,6 +99,7 @@ extension Checkpoint {
       summary.tensors += 1
       summary.bytes += target.byteCount
     }
+    progress.finish()
     try stamps.check()
     try output.commit()
     return summary

@@ -64,6 +64,7 @@ extension Diffs {
     } else {
       try output.writeFiles(to: path, overwriting: overwriting, &progress)
     }
+    progress.finish()
     try stamps.check()
     return summary
   }

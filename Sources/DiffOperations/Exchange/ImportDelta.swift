@@ -75,6 +75,7 @@ extension Diffs {
       written[stored.name] = pair
       progress.add(stored.byteCount)
     }
+    progress.finish()
     try writer.state(base, written)
     try stamps.check()
     try writer.finish()

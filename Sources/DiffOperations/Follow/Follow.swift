@@ -187,6 +187,7 @@ extension RoutePlan {
       outcome.fingerprints[tensor.name] = .some(try tensor.run(base, target, &progress))
       outcome.tensors += 1
     }
+    progress.finish()
     if target.output.holdsAttributes {
       for change in try CarriedAttributes(steps, on: base).changes {
         try target.output.setAttribute(change)

@@ -85,6 +85,7 @@ extension Checkpoint {
       }
       report.append((tensor, all))
     }
+    progress.finish()
     return report
   }
 }

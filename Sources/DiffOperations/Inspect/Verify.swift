@@ -55,6 +55,7 @@ extension Diffs {
       report.values += entry.count
       progress.add(entry.storedSize)
     }
+    progress.finish()
     if let checkpoint {
       try check(
         diff, against: checkpoint, verification, names: names, into: &report, progress: handler)
@@ -96,6 +97,7 @@ private func check(
     if state != .base || !plan.isNeutral { states.insert(state) }
     if state == .other { others.append(plan.name) }
   }
+  progress.finish()
   report.differing = Array(others.sorted().prefix(10))
   report.differingCount = others.count
   report.checkpoint =

@@ -98,6 +98,7 @@ struct MergeRun {
       progress.add(tensor.terms.map(\.additions.entry.storedSize).clampedSum)
     }
     try flush()
+    progress.finish()
   }
 
   // MARK: Preliminary passes
