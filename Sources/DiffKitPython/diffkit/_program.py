@@ -301,6 +301,8 @@ class InspectedCheckpoint:
     elements: int
     tensors: list[InspectedTensor]
     skipped: list[Skipped]
+    #: Tensors of which not even type and shape can be read.
+    damaged: list[Skipped] = field(default_factory=list)
     #: With `hash`: of the whole checkpoint.
     fingerprint: str | None = None
 
@@ -586,6 +588,8 @@ class MergePreview:
     clashing_heads: list[str]
     #: Whether there are opposite changes or clashing heads.
     conflicts: bool
+    #: What may not be as it was meant.
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -598,6 +602,8 @@ class Composed:
     tensors: int
     diffs: int
     unchanged: list[str]
+    #: Of a dry run: changes over elements of the tensors that change.
+    density: float | None = None
     #: Attributes that go with tensors and are not in the diff.
     attributes_left_out: list[str] = field(default_factory=list)
 
