@@ -141,6 +141,38 @@ import TestSupport
     }
   }
 
+  @Test("the best epoch of the last stage is kept, and named", arguments: [0, 1, 2])
+  func bestEpochIsKept(_ wanted: Int) throws {
+    let model = try ToyModel()
+    var options = Self.options(.magnitude)
+    options.fixedEpochs = 3
+    let examples = model.examples(64, seed: 1)
+    var kept: [[Float]] = []
+    let whole = try Trainer(model, examples, options)
+    whole.evaluate = { values throws(DiffError) in
+      let span = values.span
+      kept.append(span.indices.map { span[$0] })
+      return [:]
+    }
+    _ = try whole.run { _ in .more }
+    try Scratch.with { folder in
+      let trainer = try Trainer(model, examples, options)
+      trainer.statePath = folder("state")
+      trainer.bestScore = "score"
+      var calls = 0
+      trainer.evaluate = { _ throws(DiffError) in
+        calls += 1
+        // Higher scores of the first stage do not count.
+        let epoch = calls - 1 - options.epochs
+        return ["score": epoch < 0 ? 9 : epoch == wanted ? 0.5 : 0.1]
+      }
+      guard case .finished(let finetune) = try trainer.run({ _ in .more }) else { return }
+      #expect(trainer.best?.epoch == wanted && trainer.best?.score == 0.5)
+      let span = finetune.values.span
+      #expect(span.indices.map { span[$0] } == kept[options.epochs + wanted])
+    }
+  }
+
   @Test("a state of other settings, or a damaged one, is refused")
   func foreignStatesAreRefused() throws {
     try Scratch.with { folder in

@@ -163,14 +163,16 @@ public final class Trainer<Model: TrainableModel> {
     guard let bestScore, let bestPath, position.stage == plan.stages.count - 1,
       let score = report.scores?[bestScore], score > best?.score ?? -.infinity
     else { return }
-    if ranks.isFirst {
-      do throws(DiffError) { try save(position, to: bestPath) } catch {
-        // Other ranks would take it for the best.
-        guard ranks.count == 1, let saveFailed else { throw error }
-        return saveFailed(error)
-      }
-    }
+    let last = best
+    // Before it is saved, so that the epoch that is restored at the end is named as itself.
     best = (report.epoch, score)
+    guard ranks.isFirst else { return }
+    do throws(DiffError) { try save(position, to: bestPath) } catch {
+      // Other ranks would take it for the best.
+      guard ranks.count == 1, let saveFailed else { throw error }
+      best = last
+      saveFailed(error)
+    }
   }
 
   /// Takes one step of a stage.
