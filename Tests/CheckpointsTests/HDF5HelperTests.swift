@@ -27,6 +27,17 @@ import Foundation
     #expect(throws: DiffError.self) { try HDF5Checkpoint(TestFiles.base, hdf5: host) }
   }
 
+  @Test("addresses in the library's messages are masked, the rest of them stays")
+  func addresses() {
+    #expect(
+      HDF5Library.explained("unable to free 0x7ffe12a0 (at 0x10) of chunk 3")
+        == "unable to free … (at … of chunk 3")
+    #expect(HDF5Library.explained("wrong B-tree signature") == "wrong B-tree signature")
+    #expect(
+      HDF5Library.explained("bad version number 0x9").hasPrefix(
+        "bad version number …: written by a newer HDF5 than 1."))
+  }
+
   @Test("a missing helper is reported by path")
   func missing() {
     let error = error(.helper(at: "/nowhere/diffkit-hdf5"))

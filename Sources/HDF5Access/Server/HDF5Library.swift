@@ -4,7 +4,7 @@ import Platform
 import TensorCore
 
 /// The global state of libhdf5: its lock, its settings, its errors.
-enum HDF5Library {
+package enum HDF5Library {
   /// Locks the library, which is not thread-safe, until `unlock`. The lock is recursive, so that
   /// handles can be closed with or without it.
   static func lock() {
@@ -61,7 +61,7 @@ enum HDF5Library {
   }
 
   /// Returns the library's cause in words for users.
-  private static func explained(_ cause: String) -> String {
+  package static func explained(_ cause: String) -> String {
     if cause.hasPrefix("file is already open for") {
       return "it is marked as open for writing: its writer is running, or ended without closing it "
         + "('h5clear -s' then removes the mark)"
