@@ -58,6 +58,30 @@ import TestSupport
     }
   }
 
+  @Test("a training that learns nothing, or loses what it has learned, says so")
+  func lossesAreJudged() throws {
+    try Scratch.with { scratch in
+      let arguments = try arguments(scratch, TinyModel(scratch))
+      let rates = [
+        "--epochs", "20", "--lr", "2e-3", "--lr-head", "1e-2", "--no-dropout", "--force", "--json",
+      ]
+      for (more, note) in [
+        (["--method", "full"], nil),
+        (["--method", "magnitude", "--density", "0.5"], nil),
+        (["--method", "full", "--lr", "1e-9", "--lr-head", "1e-9"], "hardly anything was learned"),
+        (["--method", "magnitude", "--density", "0.5", "--lr-fixed", "3"], "far above"),
+      ] {
+        let child = try ChildProcess.run(
+          Diffkit.path, arguments("judged", rates + more).filter { $0 != "-q" })
+        #expect(child.ending == .exit(0), "\(String(decoding: child.errors, as: UTF8.self))")
+        let notes = try JSONValue(parsing: child.output)["notes"]?.elements ?? []
+        let found = notes.compactMap(\.text).filter { $0.hasPrefix("the loss ended at") }
+        #expect(found.count == (note == nil ? 0 : 1), "\(more) \(found)")
+        if let note { #expect(found.first?.contains(note) == true, "\(found)") }
+      }
+    }
+  }
+
   @Test(
     "Ctrl-C saves and stops, and --resume continues to the same result",
     .enabled(if: Fault.library != nil, "needs a C compiler and LD_PRELOAD"))

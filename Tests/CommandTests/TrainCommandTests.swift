@@ -71,12 +71,13 @@ import TestSupport
         again.code == 0
           && again.errors.contains("no pooler: texts are pooled by the mean of their tokens\n"),
         "\(again.errors)")
-      // Also a text that is truncated, and gates that so short a training does not close.
-      #expect(again.errors.count(where: { $0 == "\n" }) == 3)
+      // Also a text that is truncated, gates that so short a training does not close, and a loss that
+      // it does not bring back.
+      #expect(again.errors.count(where: { $0 == "\n" }) == 4)
       let made = try JSONValue(parsing: Array(again.output.utf8))
       #expect(schema.faults(made, "train") == [])
       #expect(made["scores"]?["accuracy"]?.double == scores["accuracy"])
-      #expect(made["notes"]?.elements?.count == 3)
+      #expect(made["notes"]?.elements?.count == 4)
       #expect(
         try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch("task.diff")))
       try "Ok\tham\nWin a prize\tspam\n".write(

@@ -164,10 +164,12 @@ struct TaskTraining {
     }
     var trouble: DiffError?
     var last: TrainingProgress?
+    var trend = LossTrend(guess: model.constantLoss(of: inputs.data.examples))
     var steps = 0
     let outcome = try trainer.run(resuming: isResuming) { progress in
       if let last, last.stage == .gates, progress.stage != .gates { noteGates(last) }
       last = progress
+      trend.add(progress)
       steps += 1
       line.show(progress)
       do throws(DiffError) { try metrics?.write(progress) } catch { trouble = error }
@@ -179,8 +181,11 @@ struct TaskTraining {
         "\(ranks.count) processes: the first handed \(ranks.traffic.bytes) to MPI, "
           + "\((ranks.traffic / UInt64(max(1, steps))).bytes) a step")
     }
-    if case .finished = outcome, let best = trainer.best {
-      line.say("epoch \(best.epoch + 1) is kept: \(facts.mainScore) \(best.score.fixed(4))")
+    if case .finished = outcome {
+      if let note = trend.note { line.note(note) }
+      if let best = trainer.best {
+        line.say("epoch \(best.epoch + 1) is kept: \(facts.mainScore) \(best.score.fixed(4))")
+      }
     }
     return outcome
   }
