@@ -262,12 +262,6 @@ struct MethodTable {
       options.learningRate = best
     default: break
     }
-    // Methods of one stage have the epochs of both.
-    let rounds = options.epochs + options.fixedEpochs
-    switch method.method {
-    case .structured, .unstructured, .magnitude: break
-    default: (options.epochs, options.fixedEpochs) = (rounds, rounds)
-    }
     return options
   }
 

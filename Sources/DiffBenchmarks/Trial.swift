@@ -30,18 +30,18 @@ enum Trial {
     set("density", \.density)
     set("start", \.start)
     set("landing", \.landing)
-    set("lr", \.learningRate)
     set("lr-gates", \.gateLearningRate)
     set("lr-groups", \.groupLearningRate)
     set("lr-head", \.headLearningRate)
     set("warm-up", \.warmUp)
-    set("epochs", \.epochs)
-    set("fixed-epochs", \.fixedEpochs)
     set("batch", \.batchSize)
     set("seed", \.seed)
     set("grouping", \.grouping)
     if let lambda = given["lambda"].flatMap(Double.init) { options.lambda = lambda }
+    options.learningRate = given["lr"].flatMap(Double.init)
     options.fixedLearningRate = given["lr-fixed"].flatMap(Double.init)
+    options.epochs = given["epochs"].flatMap { Int($0) }
+    options.fixedEpochs = given["fixed-epochs"].flatMap { Int($0) }
     var loss = 0.0
     var steps = 0
     let result = try trial.run(options, evaluatingEpochs: given["quiet"] == nil) { progress in

@@ -163,13 +163,13 @@ import TestSupport
       trainer.evaluate = { _ throws(DiffError) in
         calls += 1
         // Higher scores of the first stage do not count.
-        let epoch = calls - 1 - options.epochs
+        let epoch = calls - 1 - options.usedEpochs
         return ["score": epoch < 0 ? 9 : epoch == wanted ? 0.5 : 0.1]
       }
       guard case .finished(let finetune) = try trainer.run({ _ in .more }) else { return }
       #expect(trainer.best?.epoch == wanted && trainer.best?.score == 0.5)
       let span = finetune.values.span
-      #expect(span.indices.map { span[$0] } == kept[options.epochs + wanted])
+      #expect(span.indices.map { span[$0] } == kept[options.usedEpochs + wanted])
     }
   }
 

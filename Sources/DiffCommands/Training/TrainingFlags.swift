@@ -51,10 +51,18 @@ struct TrainingFlags: ParsableArguments {
   @Option(help: "The seed of all random choices (\(defaults.seed)).")
   var seed: UInt64?
 
-  @Option(help: "Epochs in which gates, or all parameters, are trained (\(defaults.epochs)).")
+  @Option(
+    help: """
+      Epochs in which gates, or all parameters, are trained (\(defaults.usedEpochs); 6 if nothing \
+      follows).
+      """)
   var epochs: Int?
 
-  @Option(help: "Epochs in which the fixed selection is trained (\(defaults.fixedEpochs)).")
+  @Option(
+    help: """
+      Epochs in which the fixed selection is trained (\(defaults.usedFixedEpochs); 6 if nothing \
+      is trained before).
+      """)
   var fixedEpochs: Int?
 
   @Option(name: .customLong("batch"), help: "Examples per batch (\(defaults.batchSize)).")
@@ -65,7 +73,10 @@ struct TrainingFlags: ParsableArguments {
 
   @Option(
     name: .customLong("lr"),
-    help: "The learning rate of all weights, or of those with gates (\(defaults.learningRate)).")
+    help: """
+      The learning rate of all weights (5e-05), or of those with gates \
+      (\(defaults.usedLearningRate)).
+      """)
   var learningRate: Double?
 
   @Option(
@@ -81,8 +92,8 @@ struct TrainingFlags: ParsableArguments {
   @Option(
     name: .customLong("lr-fixed"),
     help: """
-      The learning rate of a fixed selection; the default depends on the density \
-      (\(defaults.usedFixedLearningRate) at \(defaults.density)).
+      The learning rate of a fixed selection; the default depends on method and density \
+      (\(defaults.usedFixedLearningRate) at \(defaults.density) with gates, 0.003 by magnitude).
       """)
   var fixedLearningRate: Double?
 
@@ -138,11 +149,11 @@ struct TrainingFlags: ParsableArguments {
     set(\.penalty, penalty)
     set(\.slope, slope)
     set(\.seed, seed)
-    set(\.epochs, epochs)
-    set(\.fixedEpochs, fixedEpochs)
+    if let epochs { options.epochs = epochs }
+    if let fixedEpochs { options.fixedEpochs = fixedEpochs }
     set(\.batchSize, batchSize)
     set(\.accumulation, accumulate)
-    set(\.learningRate, learningRate)
+    if let learningRate { options.learningRate = learningRate }
     set(\.gateLearningRate, gateLearningRate)
     set(\.groupLearningRate, groupLearningRate)
     set(\.fixedLearningRate, fixedLearningRate)

@@ -180,7 +180,8 @@ struct TrainingJob: Codable {
     (job.format, job.header, job.metrics) = (.tsv, true, "")
     job.traffic = .bf16
     (job.options.classWeights, job.options.best) = (.balanced, true)
-    (job.options.lambda, job.options.fixedLearningRate) = (0, 1)
+    (job.options.lambda, job.options.learningRate, job.options.fixedLearningRate) = (0, 1, 1)
+    (job.options.epochs, job.options.fixedEpochs) = (1, 1)
     return (try? job.json).flatMap { try? JSONValue(parsing: Array($0.utf8)) }
   }()
 }

@@ -25,7 +25,7 @@ final class FullLearner: Learner {
   func settle() {}
 
   func update(step: Int, rate: Double) -> LearnerFacts {
-    let norm = body.step(values, gradients, rate: Float(rate * options.learningRate))
+    let norm = body.step(values, gradients, rate: Float(rate * options.usedLearningRate))
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
     return LearnerFacts(norm: norm)
   }

@@ -58,7 +58,7 @@ final class GatedLearner: Learner {
     gates.update(
       step: step,
       weights: options.adam(
-        rate * options.learningRate, step: step, scale: options.clipping(found.weightNorm)),
+        rate * options.usedLearningRate, step: step, scale: options.clipping(found.weightNorm)),
       gates: gateStep(options.gateLearningRate), shared: gateStep(options.groupLearningRate))
     head.step(values, gradients, rate: Float(rate * options.headLearningRate))
     drawn = step + 1

@@ -21,6 +21,14 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
     /// The last layer of the encoder and its pooler.
     case lastLayer = "last-layer"
 
+    /// True if a first stage finds the elements that a second one trains.
+    public var hasTwoStages: Bool {
+      switch self {
+      case .structured, .unstructured, .magnitude: true
+      case .full, .fisher, .random, .bitfit, .lastLayer: false
+      }
+    }
+
     /// True if the density determines the number of elements that are trained.
     public var hasDensity: Bool {
       switch self {
@@ -48,23 +56,25 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var slope = GateSlope.expected
   /// The seed of the head's initial values, the order of examples, gates and dropout.
   public var seed: UInt64 = 0
-  /// The number of rounds over the examples while gates, or all parameters, are trained.
-  public var epochs = 3
-  /// The number of rounds over the examples while a fixed selection is trained.
-  public var fixedEpochs = 3
+  /// The number of rounds over the examples while gates, or all parameters, are trained; nil for
+  /// `usedEpochs`.
+  public var epochs: Int?
+  /// The number of rounds over the examples while a fixed selection is trained; nil for
+  /// `usedFixedEpochs`.
+  public var fixedEpochs: Int?
   /// The number of examples in a batch.
   public var batchSize = 16
   /// The number of batches whose mean gradient a step uses.
   public var accumulation = 1
-  /// The highest learning rate of all parameters, or of the weights under gates.
-  public var learningRate = 1e-4
+  /// The highest learning rate of all parameters, or of the weights under gates; nil for
+  /// `usedLearningRate`.
+  public var learningRate: Double?
   /// The highest learning rate of the gates of elements.
   public var gateLearningRate = 0.1
   /// The highest learning rate of the gates of groups: lower, so that a group depends on the
   /// elements that stay open, not on the many that close.
   public var groupLearningRate = 0.01
-  /// The highest learning rate of a fixed selection; nil to derive it from the density, see
-  /// `usedFixedLearningRate`.
+  /// The highest learning rate of a fixed selection; nil for `usedFixedLearningRate`.
   public var fixedLearningRate: Double?
   /// The highest learning rate of the head.
   public var headLearningRate = 5e-4
@@ -104,13 +114,32 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   }
 }
 
+/// The settings that depend on the method unless they are given: those that spec/METHODS.md found for
+/// each on held-out training rows.
 extension TrainingOptions {
+  /// The rounds of the first stage: three, or six where there is no other.
+  public var usedEpochs: Int { epochs ?? (method.hasTwoStages ? 3 : 6) }
+
+  /// The rounds of a fixed selection: three, or six where there is no stage before.
+  public var usedFixedEpochs: Int { fixedEpochs ?? (method.hasTwoStages ? 3 : 6) }
+
+  /// The learning rate of all parameters, or of the weights under gates.
+  public var usedLearningRate: Double {
+    learningRate ?? (method == .structured || method == .unstructured ? 1e-4 : 5e-5)
+  }
+
   /// The learning rate of a fixed selection: the fewer elements, the farther each has to move.
   ///
-  /// Found on held-out training rows of CoLA, mr and VADER, three seeds, for densities from 0.01 %
-  /// to 100 % (spec/METHODS.md): the best of rates a factor of two apart fall on this line.
+  /// The exponent was found with masks by magnitude of densities from 0.01 % to 100 %: the best of
+  /// rates a factor of two apart fall on this line.
   public var usedFixedLearningRate: Double {
     if let fixedLearningRate { return fixedLearningRate }
-    return method.hasDensity ? 3e-3 * pow(0.005 / density, 0.65) : 3e-3
+    let atHalfPercent =
+      switch method {
+      case .structured, .unstructured, .fisher, .lastLayer: 1e-3
+      case .magnitude, .bitfit, .full: 3e-3
+      case .random: 1e-2
+      }
+    return method.hasDensity ? atHalfPercent * pow(0.005 / density, 0.65) : atHalfPercent
   }
 }

@@ -36,11 +36,11 @@ struct TrainingPlan {
     func stage(_ kind: TrainingProgress.Stage, _ epochs: Int) -> Stage {
       Stage(kind: kind, steps: perEpoch * epochs, stepsPerEpoch: perEpoch)
     }
-    let fixed = stage(.fixed, options.fixedEpochs)
+    let fixed = stage(.fixed, options.usedFixedEpochs)
     switch options.method {
-    case .structured, .unstructured: stages = [stage(.gates, options.epochs), fixed]
-    case .full: stages = [stage(.full, options.epochs)]
-    case .magnitude: stages = [stage(.full, options.epochs), fixed]
+    case .structured, .unstructured: stages = [stage(.gates, options.usedEpochs), fixed]
+    case .full: stages = [stage(.full, options.usedEpochs)]
+    case .magnitude: stages = [stage(.full, options.usedEpochs), fixed]
     case .fisher:
       let sample = min(examples, Self.fisherExamples)
       stages = [Stage(kind: .fisher, steps: sample, stepsPerEpoch: sample), fixed]
@@ -87,14 +87,14 @@ extension TrainingOptions {
     try require(
       density > 0 && density <= 1,
       "the density must be above 0 and at most 1, as 0.005 for 0.5 %, not \(density)")
-    try require(epochs > 0 && fixedEpochs > 0, "there must be at least one epoch")
-    try require(epochs <= 1 << 20 && fixedEpochs <= 1 << 20, "too many epochs")
+    try require(usedEpochs > 0 && usedFixedEpochs > 0, "there must be at least one epoch")
+    try require(usedEpochs <= 1 << 20 && usedFixedEpochs <= 1 << 20, "too many epochs")
     try require(
       batchSize > 0 && batchSize <= 1 << 20 && accumulation > 0 && accumulation <= 1 << 20,
       "batches must have at least one example")
     let rates = [
-      learningRate, gateLearningRate, groupLearningRate, usedFixedLearningRate, headLearningRate,
-      epsilon,
+      usedLearningRate, gateLearningRate, groupLearningRate, usedFixedLearningRate,
+      headLearningRate, epsilon,
     ]
     try require(
       rates.allSatisfy { $0 > 0 && $0.isFinite }, "learning rates and epsilon must be above 0")

@@ -64,7 +64,8 @@ class DiffPruning:
         price: λ; None: led to the density.
         learning_rate, gate_learning_rate, group_learning_rate, fixed_learning_rate,
             head_learning_rate: of weights behind gates, gates, gates of groups, kept weights, and
-            the head. They fall in a straight line in each stage, after `warm_up` of its steps.
+            the head. They fall in a straight line in each stage, after `warm_up` of its steps. That
+            of kept weights is 0.001 at a density of 0.005 by default, and grows as fewer are kept.
         head_optimizer: an optimizer of the head's parameters in place of Adam's; its own schedule
             is its caller's.
         clip: gradients of weights, of gates and of the head are shortened to this norm, each.
@@ -92,7 +93,7 @@ class DiffPruning:
         learning_rate: float = 1e-4,
         gate_learning_rate: float = 0.1,
         group_learning_rate: float = 0.01,
-        fixed_learning_rate: float = 3e-3,
+        fixed_learning_rate: float | None = None,
         head_learning_rate: float = 5e-4,
         head_optimizer: torch.optim.Optimizer | None = None,
         warm_up: float = 0.0,
@@ -111,6 +112,8 @@ class DiffPruning:
         self.gate_steps, self.fixed_steps = gate_steps, fixed_steps
         self.seed = seed
         self._clip, self._warm_up, self._landing = clip, warm_up, landing
+        if fixed_learning_rate is None:  # As `diffkit train` (spec/METHODS.md).
+            fixed_learning_rate = 1e-3 * (0.005 / density) ** 0.65
         self._rates = {
             "weight": learning_rate, "gate": gate_learning_rate, "group": group_learning_rate,
             "fixed": fixed_learning_rate, "head": head_learning_rate,
