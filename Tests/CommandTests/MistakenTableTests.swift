@@ -54,6 +54,18 @@ import TestSupport
       let plain = try train(scratch, "none.tsv")
       #expect(plain.code == 0 && plain.errors.contains("41 texts"), "\(plain.errors)")
 
+      // The last row counts, whether its line ends or not.
+      let rows = (0..<5).map { "\(Self.texts[$0])\t\($0 % 2 == 0 ? "gut" : "schlecht")" }
+      let text = (["zeile\tklasse"] + rows).joined(separator: "\n")
+      for (name, end) in [("ended.tsv", "\n"), ("open.tsv", "")] {
+        try write(Array((text + end).utf8), toFile: scratch(name))
+        let said = try run([
+          "predict", scratch("base.safetensors"), scratch("task.diff"), "--input", scratch(name),
+        ])
+        #expect(said.code == 0 && said.errors.contains("texts of column 'zeile'"), "\(said.errors)")
+        #expect(said.output.split(separator: "\n").count == 5)
+      }
+
       // Without labels, in another order: by the names that were trained on.
       try make(scratch("names.csv"), "nummer,bewertung,urteil") { "\($0),\($1),\($2)" }
       #expect(

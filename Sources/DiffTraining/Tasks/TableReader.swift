@@ -139,13 +139,13 @@ public struct TableReader {
     format == .jsonl ? members[column] ?? .null : .string(try text(column))
   }
 
-  /// The next rows of a table that are in memory already, `TableHeader.sampleSize` at most, up to one
-  /// that is malformed; they are still to come. Of a file, these are those of its first 256 KiB.
-  var bufferedRows: [[String]] {
+  /// The next rows of a table in a file, `TableHeader.sampleSize` at most, up to one that is malformed;
+  /// they are still to come.
+  var nextRows: [[String]] {
     guard format != .jsonl, format != .lines else { return [] }
     var copy = self
     var rows: [[String]] = []
-    while rows.count < TableHeader.sampleSize, (try? copy.next(waiting: false)) == true,
+    while rows.count < TableHeader.sampleSize, (try? copy.next()) == true,
       rows.first.map({ $0.count == copy.count }) ?? true
     {
       rows.append((0..<copy.count).compactMap { try? copy.text($0) })

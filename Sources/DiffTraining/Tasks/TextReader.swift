@@ -35,7 +35,7 @@ public struct TextReader {
       return
     }
     let reader = try TableReader(path, format: format == nil ? .lines : options.format)
-    try self.init(reader, facts, options, sample: reader.bufferedRows)
+    try self.init(reader, facts, options, sample: reader.nextRows)
   }
 
   /// Returns a reader of standard input: lines, unless the options specify another format.
