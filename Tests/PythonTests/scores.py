@@ -2,8 +2,8 @@
 
     python Tests/PythonTests/scores.py SHARED [TASK [MODEL [SEEDS [ROWS [EPOCHS [WHICH]]]]]]
 
-SHARED is the folder of the shared data; by default MiniLM-L6 on sms-spam, on a GPU if there is one,
-by both, one after the other; WHICH names one of the two.
+SHARED is the folder of the shared data. By default MiniLM-L6 on sms-spam, trained by both, one after
+the other; WHICH names one of the two. DiffPruning runs on a GPU if there is one.
 0.5 % of the weights, EPOCHS with gates and EPOCHS without, no dropout, [CLS] as the text, batches
 of 16, seeds 0, 1, ...
 """

@@ -107,9 +107,22 @@ def test_what_progress_raises_ends_the_work(files: Path) -> None:
     def progress(*_: Any) -> None:
         raise RuntimeError("enough")
 
-    pair = (files / "base.safetensors", files / "tuned.safetensors")
-    with pytest.raises(RuntimeError, match="enough"):
-        diffkit.create(*pair, files / "d.diff", progress=progress)
+    side = {f"w{i}": np.full((1 << 20,), i, "f4") for i in range(40)}
+    safetensors.save_file(side, files / "large.safetensors")
+    safetensors.save_file({n: a + 1 for n, a in side.items()}, files / "other.safetensors")
+    # Jobs in the background of a shell ignore SIGINT; the program does so then, too.
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(RuntimeError, match="enough"):
+            diffkit.create(
+                files / "large.safetensors", files / "other.safetensors", files / "d.diff",
+                progress=progress,
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert {file.name for file in files.iterdir()} == {
+        "base.safetensors", "tuned.safetensors", "large.safetensors", "other.safetensors"
+    }  # fmt: skip
 
 
 def test_values_of_additions(floats: tuple[Tensors, Tensors], tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -52,8 +51,8 @@ def _environment(program: str) -> dict[str, str]:
 def run(command: str, *arguments: str, progress: Progress | None = None) -> dict[str, Any]:
     """Runs a command of the program; returns the object that it prints.
 
-    On `KeyboardInterrupt`, and on what `progress` raises, the program is interrupted too, and
-    leaves no output behind.
+    On `KeyboardInterrupt`, and on what `progress` raises, the program is ended too, and leaves no
+    output behind unless it was complete already.
 
     Raises:
         DiffkitError: if it ends in trouble, of the class of its error's code.
@@ -76,17 +75,19 @@ def run(command: str, *arguments: str, progress: Progress | None = None) -> dict
                     stderr=subprocess.PIPE,
                 )
             assert process.stderr is not None
-            for line in process.stderr:
-                if progress is not None and line.startswith(b"progress: "):
-                    phase, done, total = line.decode().split(" ", 1)[1].rsplit(" ", 2)
-                    progress(phase, int(done), int(total))
-                else:
-                    errors += line
-            process.communicate()
+            with process.stderr as lines:
+                for line in lines:
+                    if not line.startswith(b"progress: "):
+                        errors += line
+                    elif progress is not None:
+                        phase, done, total = line.decode().split(" ", 1)[1].rsplit(" ", 2)
+                        progress(phase, int(done), int(total))
+            process.wait()
         except BaseException:
             if process is not None:
-                process.send_signal(signal.SIGINT)
-                process.communicate()
+                # Not SIGINT, which jobs in the background of a shell ignore.
+                process.terminate()
+                process.wait()
             raise
         answers.seek(0)
         output = answers.read()
@@ -776,7 +777,7 @@ def inspect(file: Path, *, hash: bool = False) -> InspectedDiff | InspectedCheck
 
 def stats(*files: Path, progress: Progress | None = None) -> Stats | CheckpointStats:
     """Density, values, bits of diffs, and storage beside their base if that is the first file; or
-    the values of a checkpoint alone."""
+    the values of a checkpoint alone, of which `progress` is told."""
     answer = run("stats", *_paths(*files), progress=progress)
     if "diffs" in answer:
         return decode(Stats, answer)
@@ -792,6 +793,7 @@ def compare(
     Args:
         base: of exact diffs, so that their deltas are known.
         atol, rtol: values are equal if ``|a - b| <= atol + rtol * |b|``.
+        progress: as of `apply`; of checkpoints alone.
     """
     options = _options(base=base, atol=atol, rtol=rtol, map=map)
     answer = run("compare", *_paths(*files), *options, progress=progress)
@@ -866,7 +868,7 @@ def compose(
     *diffs: Path, output: Path, overwrite: bool = False, base: Path | None = None,
     progress: Progress | None = None,
 ) -> Composed:  # fmt: skip
-    """Makes one exact diff that does what several do in order."""
+    """Makes one exact diff that does what several do in order; with a base, `progress` is told."""
     options = _options(output=_paths(output)[0], force=overwrite, base=base)
     return decode(Composed, run("compose", *_paths(*diffs), *options, progress=progress))
 
