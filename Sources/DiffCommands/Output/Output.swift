@@ -102,7 +102,7 @@ private func writeAll(
 }
 
 /// The progress of a long operation on standard error: a line that is replaced, if that is a
-/// terminal; or, for a program that sets `DIFFKIT_PROGRESS=lines`, a line for each step of it.
+/// terminal; or, for a program that sets `DIFFKIT_PROGRESS=lines`, ten lines a second at most.
 final class ProgressLine {
   private let clock = ContinuousClock()
   private let started: ContinuousClock.Instant
@@ -127,8 +127,10 @@ final class ProgressLine {
   func show(_ progress: OperationProgress) {
     guard isShown || hasReader else { return }
     let now = clock.now
-    // People see nothing in the first half second; then a line every tenth of a second, and the last.
-    let isDue = shown.map { now - $0 > .milliseconds(100) } ?? (now - started > .milliseconds(500))
+    // People see nothing in the first half second; programs get the beginning and the end.
+    let isDue =
+      shown.map { now - $0 > .milliseconds(100) }
+      ?? (hasReader || now - started > .milliseconds(500))
     guard isDue || hasReader && progress.done == progress.total else { return }
     shown = now
     if hasReader {

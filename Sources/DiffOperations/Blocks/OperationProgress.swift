@@ -21,7 +21,8 @@ struct ProgressCounter {
 
   mutating func add(_ bytes: UInt64) {
     progress.done = min(progress.total, progress.done + bytes)
-    handler?(progress)
+    // `finish` tells the end.
+    if progress.done < progress.total { handler?(progress) }
   }
 
   /// Reports that all is done: not every byte of the total has to be read in every case.

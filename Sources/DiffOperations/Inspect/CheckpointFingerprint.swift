@@ -15,6 +15,7 @@ extension Checkpoint {
       fingerprints.append((tensor.name, try fingerprint(of: tensor)))
       progress.add(tensor.byteCount)
     }
+    progress.finish()
     return fingerprints
   }
 
@@ -45,6 +46,7 @@ extension Checkpoint {
       whole.append(tensor.name, fingerprint)
       progress.add(tensor.byteCount)
     }
+    progress.finish()
     return whole.ofCheckpoint
   }
 
