@@ -122,7 +122,7 @@ struct JournalReader {
   }
 
   /// Makes the change, and makes it durable: writes the bytes of all runs, or renames the new files.
-  func write(to files: [File]) throws(DiffError) {
+  private func write(to files: [File]) throws(DiffError) {
     if isRenaming { return try renameFiles() }
     try forEachRecord { number, runs throws(DiffError) in
       for run in runs { try run.write(to: files[number]) }

@@ -31,11 +31,7 @@ extension CheckpointFile {
       guard try reader.isThere else { continue }
       try reader.check()
       if !forced { try reader.requireFit(files) }
-      try Interruption.deferred { () throws(DiffError) in
-        try reader.write(to: files)
-        try File.remove(journal)
-      }
-      try OutputFile.syncFolder(of: journal)
+      try Interruption.deferred { () throws(DiffError) in try reader.complete(files) }
       if reader.isUndo { outcome.restored += files.count } else { outcome.completed += files.count }
     }
     if outcome == RecoverOutcome() {
