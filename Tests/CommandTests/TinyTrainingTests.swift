@@ -58,6 +58,35 @@ import TestSupport
     }
   }
 
+  @Test("all settings are stored, and --from repeats them")
+  func settingsAreRepeated() throws {
+    try Scratch.with { scratch in
+      let arguments = try arguments(scratch, TinyModel(scratch))
+      for (name, more, rate, epochs) in [
+        ("given", ["--lr-fixed", "0.02"], 0.02, 3.0), ("paper", ["--preset", "paper"], 5e-5, 3),
+        ("full", ["--method", "full"], 0.003, 3),
+        ("magnitude", ["--method", "magnitude"], 0.003, 3),
+      ] {
+        let made = try ChildProcess.run(
+          Diffkit.path, arguments(name, more + ["--density", "0.005"]))
+        #expect(made.ending == .exit(0), "\(String(decoding: made.errors, as: UTF8.self))")
+        let text = try DiffReader(scratch(name + ".diff")).metadata["train.settings"] ?? ""
+        let options = try JSONValue(parsing: Array(text.utf8))["options"]
+        #expect(options?["fixedLearningRate"]?.double == rate, "\(text)")
+        #expect(options?["epochs"]?.double == epochs)
+        #expect(
+          options?["learningRate"]?.double
+            == (name == "paper" ? 1e-5 : name == "given" ? 1e-4 : 5e-5))
+        let again = try Diffkit.run(
+          "train", scratch("base.safetensors"), "--from", scratch(name + ".diff"), "-o",
+          scratch("again.diff"), "-q", "--force")
+        expectSuccess(again)
+        #expect(
+          try contents(ofFile: scratch("again.diff")) == contents(ofFile: scratch(name + ".diff")))
+      }
+    }
+  }
+
   @Test("a training that learns nothing, or loses what it has learned, says so")
   func lossesAreJudged() throws {
     try Scratch.with { scratch in

@@ -39,6 +39,7 @@ struct TaskTraining {
     let line = TrainingLine(command.report, isMute: !ranks.isFirst)
     for note in notes { line.note(note) }
     var job = job
+    job.options = job.options.resolved
     job.precision = try command.precision.resolved(or: job.precision, line.note)
     self.job = job
     self.command = command
@@ -164,7 +165,8 @@ struct TaskTraining {
     }
     var trouble: DiffError?
     var last: TrainingProgress?
-    var trend = LossTrend(guess: model.constantLoss(of: inputs.data.examples))
+    let examples = inputs.data.examples
+    var trend = LossTrend(guess: model.constantLoss(of: examples), examples: examples.count)
     var steps = 0
     let outcome = try trainer.run(resuming: isResuming) { progress in
       if let last, last.stage == .gates, progress.stage != .gates { noteGates(last) }
@@ -182,9 +184,10 @@ struct TaskTraining {
           + "\((ranks.traffic / UInt64(max(1, steps))).bytes) a step")
     }
     if case .finished = outcome {
-      if let note = trend.note { line.note(note) }
       if let best = trainer.best {
         line.say("epoch \(best.epoch + 1) is kept: \(facts.mainScore) \(best.score.fixed(4))")
+      } else if let note = trend.note {
+        line.note(note)
       }
     }
     return outcome

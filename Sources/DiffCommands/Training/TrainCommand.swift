@@ -241,6 +241,8 @@ struct TrainCommand: ParsableCommand {
     // Settings that depend on the machine may differ.
     (made.output, made.threads, made.precision) = (job.output, job.threads, job.precision)
     made.metrics = job.metrics
+    var job = job
+    (made.options, job.options) = (made.options.resolved, job.options.resolved)
     guard (try? made.json) == (try? job.json) else { return false }
     if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
     return true

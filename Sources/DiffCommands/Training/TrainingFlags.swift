@@ -20,8 +20,11 @@ enum TrainingPreset: String, ExpressibleByArgument, CaseIterable {
   var options: TrainingOptions { self == .paper ? .paper : TrainingOptions() }
 }
 
-/// The default settings that `--help` shows.
+/// The default settings that `--help` shows: with gates, of all weights, and by magnitude.
 private let defaults = TrainingOptions()
+private let (full, magnitude) = (
+  TrainingOptions(method: .full), TrainingOptions(method: .magnitude)
+)
 
 /// Options that change training settings. Settings that are not given are unchanged.
 struct TrainingFlags: ParsableArguments {
@@ -53,15 +56,15 @@ struct TrainingFlags: ParsableArguments {
 
   @Option(
     help: """
-      Epochs in which gates, or all parameters, are trained (\(defaults.usedEpochs); 6 if nothing \
-      follows).
+      Epochs in which gates, or all parameters, are trained (\(defaults.usedEpochs); \
+      \(full.usedEpochs) if nothing follows).
       """)
   var epochs: Int?
 
   @Option(
     help: """
-      Epochs in which the fixed selection is trained (\(defaults.usedFixedEpochs); 6 if nothing \
-      is trained before).
+      Epochs in which the fixed selection is trained (\(defaults.usedFixedEpochs); \
+      \(full.usedFixedEpochs) if nothing is trained before).
       """)
   var fixedEpochs: Int?
 
@@ -74,7 +77,7 @@ struct TrainingFlags: ParsableArguments {
   @Option(
     name: .customLong("lr"),
     help: """
-      The learning rate of all weights (5e-05), or of those with gates \
+      The learning rate of all weights (\(full.usedLearningRate)), or of those with gates \
       (\(defaults.usedLearningRate)).
       """)
   var learningRate: Double?
@@ -93,7 +96,8 @@ struct TrainingFlags: ParsableArguments {
     name: .customLong("lr-fixed"),
     help: """
       The learning rate of a fixed selection; the default depends on method and density \
-      (\(defaults.usedFixedLearningRate) at \(defaults.density) with gates, 0.003 by magnitude).
+      (\(defaults.usedFixedLearningRate) at \(defaults.density) with gates, \
+      \(magnitude.usedFixedLearningRate) by magnitude).
       """)
   var fixedLearningRate: Double?
 
@@ -156,7 +160,7 @@ struct TrainingFlags: ParsableArguments {
     if let learningRate { options.learningRate = learningRate }
     set(\.gateLearningRate, gateLearningRate)
     set(\.groupLearningRate, groupLearningRate)
-    set(\.fixedLearningRate, fixedLearningRate)
+    if let fixedLearningRate { options.fixedLearningRate = fixedLearningRate }
     set(\.headLearningRate, headLearningRate)
     set(\.warmUp, warmUp)
     set(\.clip, clip)

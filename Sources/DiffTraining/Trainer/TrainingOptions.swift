@@ -98,7 +98,7 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
   public var best: Bool?
 
   /// Creates the default settings.
-  public init() {}
+  public init(method: Method = .structured) { self.method = method }
 
   /// The settings of the paper and its code: raw λ, small steps of 8 examples.
   public static var paper: TrainingOptions {
@@ -117,6 +117,14 @@ public struct TrainingOptions: Sendable, Hashable, Codable {
 /// The settings that depend on the method unless they are given: those that spec/METHODS.md found for
 /// each on held-out training rows.
 extension TrainingOptions {
+  /// The same settings with those that depend on the method written out.
+  public var resolved: TrainingOptions {
+    var options = self
+    (options.epochs, options.fixedEpochs) = (usedEpochs, usedFixedEpochs)
+    (options.learningRate, options.fixedLearningRate) = (usedLearningRate, usedFixedLearningRate)
+    return options
+  }
+
   /// The rounds of the first stage: three, or six where there is no other.
   public var usedEpochs: Int { epochs ?? (method.hasTwoStages ? 3 : 6) }
 
@@ -136,7 +144,8 @@ extension TrainingOptions {
     if let fixedLearningRate { return fixedLearningRate }
     let atHalfPercent =
       switch method {
-      case .structured, .unstructured, .fisher, .lastLayer: 1e-3
+      case .structured, .unstructured: slope == .drawn ? 3e-3 : 1e-3
+      case .fisher, .lastLayer: 1e-3
       case .magnitude, .bitfit, .full: 3e-3
       case .random: 1e-2
       }

@@ -65,7 +65,8 @@ class DiffPruning:
         learning_rate, gate_learning_rate, group_learning_rate, fixed_learning_rate,
             head_learning_rate: of weights behind gates, gates, gates of groups, kept weights, and
             the head. They fall in a straight line in each stage, after `warm_up` of its steps. That
-            of kept weights is 0.001 at a density of 0.005 by default, and grows as fewer are kept.
+            of kept weights is 0.001 at a density of 0.005 by default (0.003 with the drawn slope),
+            and grows as fewer are kept.
         head_optimizer: an optimizer of the head's parameters in place of Adam's; its own schedule
             is its caller's.
         clip: gradients of weights, of gates and of the head are shortened to this norm, each.
@@ -113,7 +114,8 @@ class DiffPruning:
         self.seed = seed
         self._clip, self._warm_up, self._landing = clip, warm_up, landing
         if fixed_learning_rate is None:  # As `diffkit train` (spec/METHODS.md).
-            fixed_learning_rate = 1e-3 * (0.005 / density) ** 0.65
+            at_half_percent = 3e-3 if slope == "drawn" else 1e-3
+            fixed_learning_rate = at_half_percent * (0.005 / density) ** 0.65
         self._rates = {
             "weight": learning_rate, "gate": gate_learning_rate, "group": group_learning_rate,
             "fixed": fixed_learning_rate, "head": head_learning_rate,
