@@ -250,10 +250,10 @@ struct RemoteStoreTests {
   @Test(
     "a server that lies is refused by name, in little memory, and nothing is left",
     arguments: [
-      "more", "header", "unsized", "endless_error", "huge", "shifted", "to_file", "to_http",
-      "nowhere", "packed", "denied", "short_files", "long_files", "huge_files", "endless_files",
-      "swapped_files", "unranged_files", "huge_whole",
-      "huge_whole_files", "to_http_files", "to_file_files",
+      "more", "header", "unsized", "endless_error", "huge", "shifted", "dripping", "to_file",
+      "to_http", "nowhere", "packed", "denied", "short_files", "long_files", "huge_files",
+      "endless_files", "swapped_files", "unranged_files", "huge_whole", "huge_whole_files",
+      "to_http_files", "to_file_files",
     ])
   func hostile(_ mode: String) throws {
     try with { files, _, server in

@@ -119,6 +119,7 @@ struct RemoteFileTests {
   static let refusals: [(mode: String, code: DiffError.Code, word: String)] = [
     ("dead", .io, "500 (given up after 4 attempts)"), ("denied", .denied, "403"),
     ("cutting_whole", .io, "given up"), ("shifted", .io, "sends bytes"),
+    ("dripping", .io, "sends bytes 0 to 1 for"),
     ("unranged", .io, "which bytes"), ("unsized", .io, "the length"),
     ("more", .io, "more bytes than it stated"),
     ("header", .limit, "header"), ("packed", .io, "gzip"),

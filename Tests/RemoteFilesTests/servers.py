@@ -241,6 +241,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             [*tag, ("Content-Range", f"bytes {first + 1}-{last + 1}/{len(data) + 2}")],
         )  # fmt: skip
 
+    def do_dripping(self, number, data, part, first, last, tag, content):
+        """Sends one byte of each range, and says so."""
+        self.answer(
+            206, data[first : first + 1],
+            [*tag, ("Content-Range", f"bytes {first}-{first}/{len(data)}")],
+        )  # fmt: skip
+
     def do_unranged(self, number, data, part, first, last, tag, content):
         """Says 206, and not which bytes they are."""
         self.answer(206, part, tag)
