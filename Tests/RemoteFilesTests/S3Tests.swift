@@ -100,6 +100,20 @@ struct S3Tests {
     }
   }
 
+  @Test("a server without entity tags is not written to, nor an object without one replaced")
+  func tagless() throws {
+    try with("tagless") { options in
+      let folder = try folder(options)
+      let probed = #expect(throws: DiffError.self) { try folder.requireConditions() }
+      let replaced = #expect(throws: DiffError.self) {
+        try folder.write([1], as: "x", if: .unchanged(""))
+      }
+      for error in [probed, replaced] {
+        #expect(error?.code == .unsupported && error?.message.contains("no entity tags") == true)
+      }
+    }
+  }
+
   @Test("a server that ignores conditions is not written to")
   func careless() throws {
     try with("careless") { options in

@@ -1,9 +1,10 @@
 """An S3 server on loopback, by moto: prints its port, ends when its standard input does.
 
-    s3_server.py [careless]
+    s3_server.py [careless | tagless]
 
 Each request must be signed for the key `key`, the secret `secret` and the token `token`, as botocore
-signs it. `careless` ignores the conditions of writes. A bucket `bucket` is there.
+signs it. `careless` ignores the conditions of writes, `tagless` sends no entity tags. A bucket
+`bucket` is there.
 """
 
 import hashlib
@@ -60,9 +61,15 @@ def serve(environ, start_response):
     if "careless" in sys.argv:
         environ.pop("HTTP_IF_MATCH", None)
         environ.pop("HTTP_IF_NONE_MATCH", None)
+
+    def start(status, headers, *rest):
+        if "tagless" in sys.argv:
+            headers = [item for item in headers if item[0].lower() != "etag"]
+        return start_response(status, headers, *rest)
+
     # S3 looks at a condition and writes in one step; moto in two.
     with LOCK:
-        return application(environ, start_response)
+        return application(environ, start)
 
 
 Client(application).put("/bucket")

@@ -21,10 +21,13 @@ extension RemoteFolder {
   ///
   /// - Returns: its new entity tag, or nil if the condition did not hold. If a connection was cut,
   ///   the object may have been written nevertheless: the caller must compare its contents.
-  /// - Throws: `denied`, `io`; `unsupported` for a server other than S3.
+  /// - Throws: `denied`, `io`; `unsupported` for a server other than S3, and for the condition that an
+  ///   object without an entity tag is unchanged.
   public func write(
     _ bytes: [UInt8], as name: String, if condition: Condition? = nil
   ) throws(DiffError) -> String? {
+    // A header without a value would not be sent, and the condition with it.
+    guard condition != .unchanged("") else { throw withoutTags }
     let session = try writingSession(name)
     let receiver = TextReceiver()
     let response = try session.ask(receiver) {
@@ -77,11 +80,12 @@ extension RemoteFolder {
   /// Checks, by writing an object and trying to replace it, that the server respects conditions:
   /// without them two writers would overwrite each other's objects.
   ///
-  /// - Throws: `unsupported` if it ignores them.
+  /// - Throws: `unsupported` if it ignores them, or sends no entity tags.
   public func requireConditions() throws(DiffError) {
     let probe = ".diffkit-probe-\(UInt64.random(in: 0 ... .max))"
     let first = try write([1], as: probe, if: .absent)
     defer { try? remove(probe) }
+    guard first != "" else { throw withoutTags }
     let second = try write([2], as: probe, if: .absent)
     let third = try write([3], as: probe, if: .unchanged("\"00000000000000000000000000000000\""))
     let fourth = try first.flatMap { (tag) throws(DiffError) in
@@ -93,6 +97,13 @@ extension RemoteFolder {
         "the server ignores the conditions of a write (If-None-Match, If-Match), so nothing is "
           + "written to it", path: name)
     }
+  }
+
+  private var withoutTags: DiffError {
+    DiffError(
+      .unsupported,
+      "the server sends no entity tags (ETag), by which it could tell one writer from another, so "
+        + "nothing is written to it", path: name)
   }
 
   private func writingSession(_ name: String) throws(DiffError) -> RemoteSession {
