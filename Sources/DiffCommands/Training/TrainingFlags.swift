@@ -146,21 +146,25 @@ struct TrainingFlags: ParsableArguments {
     func set<Value>(_ path: WritableKeyPath<TrainingOptions, Value>, _ value: Value?) {
       if let value { options[keyPath: path] = value }
     }
+    // Preferred for settings that may be nil, which the other would set to nil.
+    func set<Value>(_ path: WritableKeyPath<TrainingOptions, Value?>, _ value: Value?) {
+      if let value { options[keyPath: path] = value }
+    }
     set(\.method, method)
     set(\.density, density)
-    if let lambda { options.lambda = lambda }
+    set(\.lambda, lambda)
     set(\.grouping, grouping)
     set(\.penalty, penalty)
     set(\.slope, slope)
     set(\.seed, seed)
-    if let epochs { options.epochs = epochs }
-    if let fixedEpochs { options.fixedEpochs = fixedEpochs }
+    set(\.epochs, epochs)
+    set(\.fixedEpochs, fixedEpochs)
     set(\.batchSize, batchSize)
     set(\.accumulation, accumulate)
-    if let learningRate { options.learningRate = learningRate }
+    set(\.learningRate, learningRate)
     set(\.gateLearningRate, gateLearningRate)
     set(\.groupLearningRate, groupLearningRate)
-    if let fixedLearningRate { options.fixedLearningRate = fixedLearningRate }
+    set(\.fixedLearningRate, fixedLearningRate)
     set(\.headLearningRate, headLearningRate)
     set(\.warmUp, warmUp)
     set(\.clip, clip)
@@ -168,7 +172,7 @@ struct TrainingFlags: ParsableArguments {
     if !freeze.isEmpty { options.frozen = freeze }
     if noDropout { options.dropout = false }
     if noFixedDropout { options.fixedDropout = false }
-    if let classWeights { options.classWeights = classWeights }
+    set(\.classWeights, classWeights)
     if best { options.best = true }
     return options
   }
