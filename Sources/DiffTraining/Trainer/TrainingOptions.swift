@@ -126,10 +126,13 @@ extension TrainingOptions {
   }
 
   /// The rounds of the first stage: three, or six where there is no other.
-  public var usedEpochs: Int { epochs ?? (method.hasTwoStages ? 3 : 6) }
+  public var usedEpochs: Int { epochs ?? roundsOfStage }
 
   /// The rounds of a fixed selection: three, or six where there is no stage before.
-  public var usedFixedEpochs: Int { fixedEpochs ?? (method.hasTwoStages ? 3 : 6) }
+  public var usedFixedEpochs: Int { fixedEpochs ?? roundsOfStage }
+
+  /// Six rounds, shared by the stages of the method.
+  private var roundsOfStage: Int { method.hasTwoStages ? 3 : 6 }
 
   /// The learning rate of all parameters, or of the weights under gates.
   public var usedLearningRate: Double {
