@@ -111,15 +111,15 @@ final class ProgressLine {
   private let hasReader = ProgramFiles.environmentVariable("DIFFKIT_PROGRESS") == "lines"
 
   init(quiet: Bool) {
-    isShown = !quiet && StandardError.isTerminal
+    isShown = !hasReader && !quiet && StandardError.isTerminal
     started = clock.now
   }
 
-  deinit { if shown != nil && !hasReader { StandardError.write("\r\u{1B}[K") } }
+  deinit { if isShown && shown != nil { StandardError.write("\r\u{1B}[K") } }
 
   /// Shows a line as it is.
   func say(_ line: String) {
-    guard isShown && !hasReader else { return }
+    guard isShown else { return }
     shown = clock.now
     StandardError.write("\r\u{1B}[K\(line)")
   }

@@ -244,7 +244,7 @@ struct TrainCommand: ParsableCommand {
     var job = job
     (made.options, job.options) = (made.options.resolved, job.options.resolved)
     guard (try? made.json) == (try? job.json) else { return false }
-    if !report.quiet.quiet { StandardError.write("\(output.escapingControls): is finished\n") }
+    if !report.quiet.quiet { StandardError.say("\(output): is finished") }
     return true
   }
 }
